@@ -1,0 +1,137 @@
+"""Writing files whole: a reader sees the old content or the new one, never a part of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Literal, overload
+
+from cagexplain.common.errors import CagexplainError
+
+
+@overload
+def atomic_write(
+    path: str | Path, mode: Literal["wb"] = "wb"
+) -> contextlib.AbstractContextManager[IO[bytes]]: ...
+@overload
+def atomic_write(
+    path: str | Path, mode: Literal["w"]
+) -> contextlib.AbstractContextManager[IO[str]]: ...
+def atomic_write(
+    path: str | Path, mode: Literal["wb", "w"] = "wb"
+) -> contextlib.AbstractContextManager[IO[Any]]:
+    """Open `path` for writing such that it is replaced in one move, after the block succeeded.
+
+    The content goes to a temporary file in the same folder, which is flushed to the disk before
+    it takes the place of `path`. When the block or the disk fails, the temporary file is removed
+    and `path` keeps what it had.
+
+    Args:
+        path: the file; a symbolic link is followed.
+        mode: "wb" for bytes, "w" for text in UTF-8 with "\\n" line ends.
+
+    Raises:
+        CagexplainError: `path` is a folder or a device.
+        OSError: the disk is full, the folder missing or not writable; its `filename` is set.
+    """
+    return _atomic_write(Path(os.path.realpath(path)), mode)
+
+
+@contextlib.contextmanager
+def _atomic_write(path: Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
+    if path.exists() and not path.is_file():
+        raise CagexplainError(
+            "is not a regular file", where=path, remedy="Give the name of a file to write"
+        )
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    text_options = {"encoding": "utf-8", "newline": "\n"} if mode == "w" else {}
+    try:
+        with open(temporary, mode.replace("w", "x"), **text_options) as file:  # type: ignore[call-overload]
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException as error:  # Ctrl-C too must leave no temporary file behind
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # writes fail without naming the file
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming in `folder` survive a power cut (fsync(2): the file's own is not enough)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write `content` to `path` as `atomic_write` does."""
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Write `content` to `path` in UTF-8 as `atomic_write` does."""
+    with atomic_write(path, "w") as file:
+        file.write(content)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` to `path` as indented JSON as `atomic_write` does.
+
+    Raises:
+        TypeError, ValueError: `value` has no JSON form (NaN and infinity have none).
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prepare_output_dir(path: str | Path, *, allow_existing: bool = False) -> Path:
+    """Create the folder `path`, with its parents, and prove that it can be written to.
+
+    Args:
+        path: the folder.
+        allow_existing: accept a folder that holds something already (to resume into it).
+
+    Raises:
+        CagexplainError: it is a file, cannot be created or written, or is not empty.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise CagexplainError(
+            "this is a file, not a folder", where=folder, remedy="Give another output folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CagexplainError(
+            f"cannot write to this folder ({error.strerror})",
+            where=folder,
+            remedy="Give an output folder on a disk with free space that you may write to",
+        ) from error
+    if occupied and not allow_existing:
+        raise CagexplainError(
+            "the output folder is not empty",
+            where=folder,
+            remedy="Give a new folder, or remove this one first",
+        )
+    return folder
