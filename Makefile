@@ -1,0 +1,47 @@
+# A machine needs Python 3.11 or newer, make and git; everything else goes into .venv.
+#   make setup   install cagexplain and its tools into .venv
+#   make demo    train, evaluate, trace and report, in a few minutes
+#   make test    all checks and tests
+#   make lint    the checks alone
+#   make bench   the figures of the README
+# PYTHON=... chooses the interpreter, PYTEST_ARGS=... what pytest is told.
+
+PYTHON ?= python3.11 python3
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: setup demo test lint bench
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(BIN)/pip:
+	@for python in $(PYTHON); do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "$$python -m venv $(VENV)"; exec "$$python" -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo 'cagexplain needs Python 3.11 or newer: install it, or name it: make PYTHON=/path/to/python' >&2; \
+	exit 1
+
+demo: setup
+	scripts/demo.sh
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.parity
+	$(BIN)/python -m benchmarks.train

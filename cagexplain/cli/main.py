@@ -1,0 +1,132 @@
+"""The entry point: finds the command, and turns every failure into one readable message.
+
+A command is imported only when it is called, so `--help` and `--version` answer at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from cagexplain import __version__
+from cagexplain.common.errors import CagexplainError
+
+# command name: (module, attribute, one-line help), in the order of the work
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "policies": ("cagexplain.cli.policies", "command", "List the built-in policies."),
+    "train": ("cagexplain.cli.train", "command", "Train blue agents and save checkpoints."),
+    "evaluate": ("cagexplain.cli.evaluate", "command", "Play a policy and report its return."),
+    "trace": ("cagexplain.cli.trace", "command", "Record everything that a policy does."),
+    "fsm-report": (
+        "cagexplain.cli.fsm_report",
+        "command",
+        "Show what blue does in each state of the attacker.",
+    ),
+}
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+_OS_ERRORS: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("disk full", "Free space, then rerun (with --resume where offered)"),
+    errno.EDQUOT: ("disk quota used up", "Free space, then rerun (with --resume where offered)"),
+    errno.EACCES: ("permission denied", "Choose a place that you may read and write"),
+    errno.EPERM: ("operation not permitted", "Choose a place that you may read and write"),
+    errno.EROFS: ("read-only file system", "Choose a place on another disk"),
+    errno.ENOENT: ("no such file or folder", "Check the name"),
+    errno.EISDIR: ("this is a folder, not a file", "Give the name of a file"),
+    errno.ENOTDIR: ("a part of this path is a file, not a folder", "Check the name"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are stand-ins with a name and a help line until one is called."""
+
+    def __init__(self, table: dict[str, tuple[str, str, str]], **attributes: object) -> None:
+        stand_ins = {name: click.Command(name, short_help=row[2]) for name, row in table.items()}
+        super().__init__(commands=stand_ins, **attributes)  # type: ignore[arg-type]
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the table's order."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Import the command that `args` call."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            module, attribute, _ = self.table[name]
+            command = getattr(importlib.import_module(module), attribute)
+        return name, command, rest
+
+
+cli = LazyGroup(
+    COMMANDS,
+    help="Train, trace and explain blue agents for CAGE Challenge 4.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+click.version_option(__version__, prog_name="cagexplain")(cli)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: the arguments after the program's name; None takes the process's.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Failures are told on
+        stderr; with CAGEXPLAIN_DEBUG=1 in the environment their traceback comes first.
+    """
+    try:
+        result = cli.main(args, prog_name="cagexplain", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone, as in `| head`; what is still buffered must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("CAGEXPLAIN_DEBUG") == "1":
+            traceback.print_exc()
+        message = explain(error)
+        click.echo(f"Error: {message}", err=True)
+        return message.exit_code
+    return result if isinstance(result, int) else 0  # click returns the status of ctx.exit()
+
+
+def explain(error: Exception) -> CagexplainError:
+    """Return what to tell the user about `error`."""
+    match error:
+        case CagexplainError():
+            return error
+        case OSError():
+            problem, remedy = _OS_ERRORS.get(
+                error.errno or 0, (error.strerror or str(error), "Check the file and the disk")
+            )
+            return CagexplainError(problem, where=error.filename, remedy=remedy)
+        case MemoryError():
+            return CagexplainError(
+                "out of memory", remedy="Use fewer environments at once, or a bigger machine"
+            )
+        case ImportError():
+            return CagexplainError(
+                str(error), remedy="Complete the installation with `make setup`, then rerun"
+            )
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return CagexplainError(
+        f"internal error at {place.filename}:{place.lineno}: {type(error).__name__}: {error}",
+        remedy="Rerun with CAGEXPLAIN_DEBUG=1 to see the traceback, and report it",
+    )
