@@ -1,0 +1,35 @@
+#!/bin/sh
+# The main job from end to end: train, evaluate, trace, report. `make demo` runs it.
+# STEPS, EPISODES, SEED and PRESET change what is trained and how much is played.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
+
+preset=${PRESET:-tuned}
+steps=${STEPS:-500000}
+seed=${SEED:-1}
+episodes=${EPISODES:-100}
+
+mkdir -p runs
+number=1
+while [ -e "runs/demo-$number" ]; do number=$((number + 1)); done
+run=runs/demo-$number
+mkdir "$run"
+
+heading() { printf '\n== %s\n' "$*"; }
+
+heading "Training IPPO ($preset, $steps steps) into $run/train"
+cagexplain train ippo --preset "$preset" --steps "$steps" --seed "$seed" --out "$run/train"
+
+for policy in "$run/train/ckpt.pt" sleep random restore_cycle; do
+    heading "Evaluating $policy over $episodes episodes"
+    cagexplain evaluate "$policy" --episodes "$episodes"
+done
+
+heading "Tracing the trained policy into $run/trace"
+cagexplain trace "$run/train/ckpt.pt" --episodes "$episodes" -o "$run/trace"
+
+heading "Writing the report"
+cagexplain fsm-report "$run/trace" -o "$run/fsm.html"
+
+heading "Done. Open the report in a browser: $PWD/$run/fsm.html"
