@@ -1,0 +1,41 @@
+"""Penalties of the blue team."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4.network import ADM, CON, INT, N_ZONES, OFF, OZA, OZB, PAZ, RZA, RZB
+from cagexplain.cc4.phases import N_PHASES
+
+LWF, ASF, RIA = range(3)
+CAUSES: Final = ("LWF", "ASF", "RIA")
+"""Green local work failed (zone of its host); green access failed (zone of the *accessing* host);
+a red Impact came due (zone of its target), whether it succeeded or not."""
+CAUSE_NAMES: Final = (*CAUSES, "action_cost")
+
+RESTORE_COST: Final = 1
+"""Charged per *submitted* Restore, also while the agent is busy and ignores it."""
+
+_TABLE: Final[dict[int, tuple[tuple[int, int, int], ...]]] = {
+    PAZ: ((-1, -1, -3), (-1, -1, -3), (-1, -1, -3)),
+    ADM: ((-1, -1, -3), (-1, -1, -3), (-1, -1, -3)),
+    OFF: ((-1, -1, -3), (-1, -1, -3), (-1, -1, -3)),
+    CON: ((0, -5, -5), (0, 0, 0), (0, 0, 0)),
+    RZA: ((-1, -3, -1), (-2, -1, -3), (-1, -3, -3)),
+    OZA: ((-1, -1, -1), (-10, 0, -10), (-1, -1, -1)),
+    RZB: ((-1, -3, -1), (-1, -1, -1), (-2, -1, -3)),
+    OZB: ((-1, -1, -1), (-1, -1, -1), (-10, 0, -10)),
+    INT: ((0, 0, -1), (0, 0, 0), (0, 0, 0)),
+}
+
+
+def _table() -> npt.NDArray[np.int32]:
+    table = np.zeros((N_PHASES, N_ZONES, len(CAUSES)), dtype=np.int32)
+    for zone, rows in _TABLE.items():
+        table[:, zone, :] = rows
+    return table
+
+
+TABLE: Final = _table()
+"""``int32[phase, zone, cause]``: penalty of one event."""

@@ -1,0 +1,259 @@
+"""Many CC4 environments behind arrays."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import actions as action_layout
+from cagexplain.cc4 import observations
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.envs.truth import GroundTruth, of_state
+from cagexplain.sim import jit, rng
+from cagexplain.sim.params import EnvParams
+from cagexplain.sim.state import STATE, Error, blank
+from cagexplain.sim.step import reset_batch, step_batch
+
+MIN_ENVS_PER_THREAD: Final = 4
+"""Below this, handing work to a thread costs more than it saves."""
+
+_SIZES = np.array(action_layout.SIZES)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Complete states of a batch: restoring one continues its episodes exactly."""
+
+    states: np.ndarray[Any, np.dtype[np.void]]
+    obs: npt.NDArray[np.int8]
+    mask: npt.NDArray[np.bool_]
+    reward: npt.NDArray[np.float32]
+
+
+class BatchedEnv:
+    """``n_envs`` independent CC4 environments, stepped together by the compiled engine.
+
+    The outputs are preallocated and overwritten by every ``reset`` and ``step``; copy what you keep.
+
+    * ``obs`` - ``int8[n, 578]``: the agents' official vectors side by side
+      (:data:`cagexplain.cc4.observations.OFFSETS`)
+    * ``mask`` - ``bool[n, 570]``: valid actions, fixed for an episode
+    * ``free`` - ``bool[n, 5]``: the agent's next submission starts an action. No ground truth: an
+      agent knows it, its raw observation says IN_PROGRESS while it is busy
+    * ``reward`` - ``float32[n]``: team reward of the step; every agent gets all of it
+    * ``reward_parts`` - ``int32[n, 3, 9]``: its penalties by cause and zone
+    * ``action_cost`` - ``int32[n, 5]``: its action costs by agent
+    * ``phase`` - ``int8[n]``, ``step_count`` - ``int32[n]``, ``done`` - ``bool[n]``
+
+    An episode is done after call ``steps - 1``. It is always a truncation: CC4 has no terminal
+    state. Nothing resets by itself.
+
+    The results do not depend on the batch size or on the number of threads: every environment draws
+    from a generator of its own.
+    """
+
+    def __init__(
+        self, n_envs: int, *, params: EnvParams | None = None, threads: int | None = None
+    ) -> None:
+        """``threads``: at most this many; by default the cores this process may use."""
+        if n_envs < 1:
+            raise UsageError(
+                f"{n_envs} is no batch size", field="n_envs", remedy="give at least 1"
+            )
+        _announce_compilation()
+        self.params = params or EnvParams()
+        self.n_envs = n_envs
+        cores = threads or len(os.sched_getaffinity(0))
+        self.threads = max(1, min(cores, n_envs // MIN_ENVS_PER_THREAD))
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        bounds = np.linspace(0, n_envs, self.threads + 1).astype(int).tolist()
+        self._slices = list(zip(bounds[:-1], bounds[1:], strict=True))
+        self._compiled_params = self.params.compiled()
+        self._blank = blank()
+        self.state = np.repeat(self._blank, n_envs)
+        self._submitted = np.zeros((n_envs, N_BLUE), dtype=np.int64)
+        self._messages = np.zeros((n_envs, N_BLUE, observations.MESSAGE_BITS), dtype=np.int8)
+        self.obs = np.zeros((n_envs, observations.TOTAL), dtype=np.int8)
+        self.mask = np.zeros((n_envs, action_layout.TOTAL), dtype=np.bool_)
+        self.reward = np.zeros(n_envs, dtype=np.float32)
+        self.reward_parts: npt.NDArray[np.int32] = self.state["reward_parts"]
+        self.action_cost: npt.NDArray[np.int32] = self.state["action_cost"]
+        self.phase: npt.NDArray[np.int8] = self.state["phase"]
+        self.step_count: npt.NDArray[np.int32] = self.state["step"]
+        self.done: npt.NDArray[np.bool_] = self.state["done"].view(np.bool_)
+        self._ready = False
+
+    @property
+    def free(self) -> npt.NDArray[np.bool_]:
+        """``bool[n, 5]``: the agent has no action in progress."""
+        return np.less(self.state["blue_action"], 0)
+
+    def reset(self, seeds: npt.ArrayLike | None = None, *, skip_worlds: int = 0) -> None:
+        """Starts a new episode everywhere.
+
+        With ``seeds`` (one integer per environment) each generator is replaced by
+        ``numpy.random.default_rng(seed)``; without, it continues, as CybORG's does. ``skip_worlds``
+        worlds are generated and thrown away first: 1 gives the world that CybORG plays after it was
+        constructed with the seed and reset without one.
+        """
+        self.reset_where(np.ones(self.n_envs, dtype=np.bool_), seeds, skip_worlds=skip_worlds)
+
+    def reset_where(
+        self,
+        chosen: npt.NDArray[np.bool_],
+        seeds: npt.ArrayLike | None = None,
+        *,
+        skip_worlds: int = 0,
+    ) -> None:
+        """Starts a new episode in the chosen environments (``bool[n]``), the others untouched.
+
+        ``seeds`` has one entry per environment; those of environments not chosen are ignored.
+        """
+        if seeds is not None:
+            seed_list = np.atleast_1d(np.asarray(seeds)).tolist()
+            if len(seed_list) != self.n_envs:
+                raise UsageError(
+                    f"{len(seed_list)} seeds for {self.n_envs} environments",
+                    field="seeds",
+                    remedy="give one seed per environment",
+                )
+            for e in np.flatnonzero(chosen):
+                self.state["rng"][e] = rng.seeded(seed_list[e])
+        elif not self._ready:
+            raise UsageError(
+                "the first reset has no seeds",
+                field="seeds",
+                remedy="give one seed per environment; later resets may go without",
+            )
+        self._ready = True
+        flags = np.ascontiguousarray(chosen, dtype=np.bool_)
+        self._run(
+            lambda first, last: reset_batch(
+                self.state,
+                self._blank,
+                flags,
+                1 + skip_worlds,
+                self.obs,
+                self.mask,
+                first,
+                last,
+            )
+        )
+        self.reward[flags] = 0.0
+
+    def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
+        """Plays one step with the agents' action indices (``[n, 5]``) and 8-bit messages
+        (``[n, 5, 8]``, none: zeros).
+
+        Raises:
+            UsageError: an index outside its agent's layout, or a wrong shape.
+            CagexplainError: an environment outgrew a capacity of the engine.
+        """
+        submitted = np.asarray(actions)
+        if submitted.shape != self._submitted.shape or not np.issubdtype(
+            submitted.dtype, np.integer
+        ):
+            raise UsageError(
+                f"actions are {submitted.dtype} of shape {submitted.shape}",
+                field="actions",
+                remedy=f"give integers of shape {self._submitted.shape}",
+            )
+        if (submitted < 0).any() or (submitted >= _SIZES).any():
+            raise UsageError(
+                "an index is outside its agent's action layout",
+                field="actions",
+                remedy=f"give indices below {action_layout.SIZES}",
+            )
+        if not self._ready:
+            raise UsageError(
+                "the environment was not reset", field="step", remedy="call reset(seeds) first"
+            )
+        if (self.step_count >= self.params.steps).any():
+            raise UsageError(
+                "an episode is over", field="step", remedy="reset it before the next step"
+            )
+        self._submitted[:] = submitted
+        self._messages[:] = 0 if messages is None else np.not_equal(messages, 0)
+        self._run(
+            lambda first, last: step_batch(
+                self.state,
+                self._compiled_params,
+                self._submitted,
+                self._messages,
+                self.reward,
+                self.obs,
+                first,
+                last,
+            )
+        )
+        if self.state["error"].any():
+            self._raise_capacity()
+
+    def _run(self, work: Callable[[int, int], None]) -> None:
+        """Runs compiled work over the batch, one slice per thread."""
+        if self._pool is None:
+            work(0, self.n_envs)
+        else:
+            list(self._pool.map(lambda bounds: work(*bounds), self._slices))
+
+    def _raise_capacity(self) -> None:
+        env = int(np.flatnonzero(self.state["error"])[0])
+        name = Error(int(self.state["error"][env])).name.lower().replace("_", " ")
+        raise CagexplainError(
+            f"environment {env} outgrew the engine's room for {name} in step "
+            f"{int(self.step_count[env])}",
+            where="engine",
+            field=name,
+            remedy="play shorter episodes, or raise the capacity in cagexplain/sim/state.py",
+        )
+
+    def truth(self) -> GroundTruth:
+        """What really is and happened, for recorders and tests."""
+        return of_state(self.state)
+
+    def save(self) -> Snapshot:
+        """A copy of all environments, generators included."""
+        return Snapshot(self.state.copy(), self.obs.copy(), self.mask.copy(), self.reward.copy())
+
+    def restore(self, snapshot: Snapshot, rows: npt.ArrayLike | None = None) -> None:
+        """Continues from a snapshot.
+
+        ``rows``: for each environment, the row of the snapshot it continues from (by default its
+        own), so that one saved state can be played on many times.
+        """
+        chosen = np.arange(self.n_envs) if rows is None else np.asarray(rows)
+        if snapshot.states.dtype != STATE or chosen.shape != (self.n_envs,):
+            raise UsageError(
+                "the snapshot does not fit this environment",
+                field="snapshot",
+                remedy="restore a snapshot of the same version, one row per environment",
+            )
+        self.state[:] = snapshot.states[chosen]
+        self.obs[:] = snapshot.obs[chosen]
+        self.mask[:] = snapshot.mask[chosen]
+        self.reward[:] = snapshot.reward[chosen]
+        self._ready = True
+
+    def close(self) -> None:
+        """Ends the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+
+@functools.cache
+def _announce_compilation() -> None:
+    """Says on standard error, once per process, that the engine has to be compiled first."""
+    if not jit.is_compiled():
+        print(
+            "Compiling the simulator for this machine (once; up to a minute) ...",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,115 @@
+"""What really is and what really happened: for recorders and tests, never for policies."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Bools = npt.NDArray[np.bool_]
+Int8s = npt.NDArray[np.int8]
+Int16s = npt.NDArray[np.int16]
+Int32s = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Views on the state of a batch of n environments; hosts by the slots of ``cc4.network``.
+
+    They follow the environment: a step overwrites them, so copy what you keep. -1 means none.
+    """
+
+    host_exists: Bools
+    """``[n, 137]``"""
+    host_os: Int8s
+    """``[n, 137]`` index into ``services.OS_NAMES``"""
+    services: Int16s
+    """``[n, 137]`` bit mask of real services, by ``services.Service``"""
+    host_level: Int8s
+    """``[n, 137]`` 0 clean, 1 red user session, 2 red root session"""
+    fsm_state: Int8s
+    """``[n, 6, 137]`` state of each host as each red agent holds it"""
+    red_active: Bools
+    """``[n, 6]``"""
+
+    blue_action: Int16s
+    """``[n, 5]`` index of the action that goes on in the next step"""
+    blue_ticks: Int8s
+    """``[n, 5]`` steps it still takes"""
+    blue_submitted: Int16s
+    """``[n, 5]`` index submitted in the last step"""
+    blue_started: Bools
+    """``[n, 5]`` whether that submission counted (the agent was free)"""
+    blue_done: Int16s
+    """``[n, 5]`` index of the action that completed in the last step"""
+    blue_outcome: Int8s
+    """``[n, 5]`` its ``Outcome``"""
+
+    red_started: Int8s
+    """``[n, 6]`` ``RedAction`` chosen in the last step"""
+    red_start_host: Int16s
+    red_start_zone: Int8s
+    red_start_source: Int16s
+    """``[n, 6]`` host of the source session; -1 if that session does not exist"""
+    red_done: Int8s
+    """``[n, 6]`` ``RedAction`` that came due in the last step"""
+    red_outcome: Int8s
+    red_done_host: Int16s
+    red_done_zone: Int8s
+    red_done_source: Int16s
+    red_detected: Bools
+    """``[n, 6]`` whether it left an event on a host that blue watches"""
+    red_busy: Bools
+    """``[n, 6]`` an action goes on in the next step"""
+    red_action: Int8s
+    red_target: Int16s
+    red_target_zone: Int8s
+
+    green_action: Int8s
+    """``[n, 137]`` ``GreenAction`` of the user on that host"""
+    green_failure: Int8s
+    """``[n, 137]`` ``GreenFailure``"""
+    green_target: Int16s
+    """``[n, 137]`` server accessed"""
+    process_events: Int16s
+    """``[n, 137]`` events in the last step"""
+    connection_events: Int16s
+
+    trans_n: Int16s
+    """``[n]`` number of evaluations of FSM tables at the beginning of the last step"""
+    trans_agent: Int8s
+    """``[n, T]``; the first ``trans_n`` entries count"""
+    trans_host: Int16s
+    trans_from: Int8s
+    trans_to: Int8s
+    """Equal to ``trans_from`` where the state stayed"""
+    trans_cause: Int8s
+    """0..8 that action succeeded, 9..17 action ``cause - 9`` failed, 18 first observed, 19 session
+    lost, 20 reassigned (a foreign host was taken: F instead of U)"""
+
+
+_RENAMED = {
+    "host_os": "os",
+    "host_exists": "exists",
+    "blue_ticks": "blue_left",
+    "red_target": "red_host",
+    "red_target_zone": "red_zone",
+}
+_FLAGS = {"host_exists", "red_active", "blue_started", "red_detected"}
+
+
+def of_state(state: np.ndarray[Any, np.dtype[np.void]]) -> GroundTruth:
+    """The ground-truth view of the engine's state. Two small arrays are computed, the rest are
+    views."""
+    values: dict[str, Any] = {}
+    for name in (f.name for f in fields(GroundTruth)):
+        if name == "host_level":
+            values[name] = np.where(
+                state["host_roots"] > 0, 2, state["host_sessions"] > 0
+            ).astype(np.int8)
+        elif name == "red_busy":
+            values[name] = state["red_action"] >= 0
+        else:
+            column = state[_RENAMED.get(name, name)]
+            values[name] = column.view(np.bool_) if name in _FLAGS else column
+    return GroundTruth(**values)

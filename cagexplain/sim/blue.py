@@ -1,0 +1,179 @@
+"""Blue's actions."""
+
+import numpy as np
+
+from cagexplain.cc4 import actions
+from cagexplain.cc4.actions import DURATION, ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.outcome import Outcome
+from cagexplain.cc4.reward import RESTORE_COST
+from cagexplain.cc4.services import PORT_BITS, Service
+from cagexplain.sim import hosts, rng, sessions
+from cagexplain.sim.jit import jit
+from cagexplain.sim.state import RED_SESSION
+
+_WIDTH = max(actions.SIZES)
+
+
+def _table(columns: tuple[np.ndarray, ...], fill: int) -> np.ndarray:
+    table = np.full((N_BLUE, _WIDTH), fill, dtype=np.int16)
+    for agent, column in enumerate(columns):
+        table[agent, : column.size] = column
+    return table
+
+
+_KIND = _table(actions.KIND, int(ActionKind.SLEEP))
+_HOST = _table(actions.HOST, -1)
+_TO_ZONE = _table(actions.TO_ZONE, -1)
+_FROM_ZONE = _table(actions.FROM_ZONE, -1)
+
+_ANALYSE, _REMOVE, _RESTORE = (
+    int(ActionKind.ANALYSE),
+    int(ActionKind.REMOVE),
+    int(ActionKind.RESTORE),
+)
+_SLEEP, _DECOY = int(ActionKind.SLEEP), int(ActionKind.DECOY)
+_ALLOW, _BLOCK = int(ActionKind.ALLOW), int(ActionKind.BLOCK)
+_SUCCESS, _FAILURE = int(Outcome.SUCCESS), int(Outcome.FAILURE)
+
+_DECOY_APACHE, _DECOY_TOMCAT = int(Service.DECOY_APACHE), int(Service.DECOY_TOMCAT)
+_DECOY_HARAKA, _DECOY_VSFTPD = int(Service.DECOY_HARAKA), int(Service.DECOY_VSFTPD)
+_PORT_80, _PORT_443, _PORT_25 = PORT_BITS[80], PORT_BITS[443], PORT_BITS[25]
+
+
+@jit
+def effective_kind(s, agent, action):
+    """Kind of a submitted index; an action on a host that does not exist is a Sleep."""
+    host = _HOST[agent, action]
+    return _SLEEP if host >= 0 and not s.exists[host] else _KIND[agent, action]
+
+
+@jit
+def submit(s, submitted):
+    """Takes the submissions. A busy agent's is ignored, but a Restore is charged all the same."""
+    for agent in range(N_BLUE):
+        action = submitted[agent]
+        kind = effective_kind(s, agent, action)
+        s.blue_submitted[agent] = action
+        s.action_cost[agent] = -RESTORE_COST if kind == _RESTORE else 0
+        s.blue_started[agent] = s.blue_action[agent] < 0
+        if s.blue_started[agent]:
+            s.blue_action[agent] = action
+            s.blue_left[agent] = DURATION[kind]
+
+
+@jit
+def tick(s):
+    """Counts running actions down; what is due moves to ``blue_done``."""
+    for agent in range(N_BLUE):
+        s.blue_done[agent] = -1
+        s.blue_outcome[agent] = 0
+        s.blue_decoy[agent] = -1
+        s.blue_left[agent] -= 1
+        if s.blue_left[agent] < 1:
+            s.blue_done[agent] = s.blue_action[agent]
+            s.blue_action[agent] = -1
+
+
+@jit
+def control_traffic(s):
+    """Due AllowTrafficZone and BlockTrafficZone: before everything else in the step."""
+    for agent in range(N_BLUE):
+        action = s.blue_done[agent]
+        if action < 0:
+            continue
+        kind = _KIND[agent, action]
+        if kind == _BLOCK or kind == _ALLOW:
+            to_zone, from_zone = _TO_ZONE[agent, action], _FROM_ZONE[agent, action]
+            changes = (s.blocks[to_zone, from_zone] != 0) == (kind == _ALLOW)
+            s.blocks[to_zone, from_zone] = kind == _BLOCK
+            s.blue_outcome[agent] = _SUCCESS if changes else _FAILURE
+
+
+@jit
+def act(s):
+    """Executes the other due actions. Monitor as an action sees nothing: it runs before green and
+    red, when the step's events are still to come."""
+    for agent in range(N_BLUE):
+        action = s.blue_done[agent]
+        if action < 0:
+            continue
+        kind = effective_kind(s, agent, action)
+        if kind == _ALLOW or kind == _BLOCK:
+            continue
+        host = _HOST[agent, action]
+        if kind == _ANALYSE:
+            s.blue_files[agent, 0] = s.file_count[host, 0]
+            s.blue_files[agent, 1] = s.file_count[host, 1]
+        elif kind == _REMOVE:
+            _remove(s, host)
+        elif kind == _RESTORE:
+            _restore(s, host)
+        elif kind == _DECOY:
+            _deploy_decoy(s, agent, host)
+        s.blue_outcome[agent] = _SUCCESS
+
+
+@jit
+def _remove(s, host):
+    """Stops the remembered suspicious pids of the host that do not run as root.
+
+    The process of a service (only decoys can be hit, by reuse of a pid) comes back with a new pid;
+    an orphaned decoy process is gone for good.
+    """
+    memory = s.sus_head[host]
+    while memory >= 0:
+        node = hosts.find_process(s, host, s.sus_pid[memory])
+        memory = s.sus_next[memory]
+        if node < 0:
+            continue
+        kind = s.proc_kind[node]
+        if kind == RED_SESSION:
+            if not s.ses_root[s.proc_session[node]]:
+                sessions.delete(s, s.proc_session[node])
+        else:
+            serves = s.svc_pid[host, kind] == s.proc_pid[node]
+            hosts.remove_process(s, host, node)
+            if serves:
+                pid = hosts.new_pid(s, host)
+                hosts.add_process(s, host, pid, kind, -1)
+                s.svc_pid[host, kind] = pid
+
+
+@jit
+def _restore(s, host):
+    """Brings the host back to its state after reset; what blue and red remember stays."""
+    sessions.delete_all_on(s, host)
+    while s.proc_head[host] >= 0:
+        hosts.remove_process(s, host, s.proc_head[host])
+    hosts.restore_services(s, host)
+    hosts.forget_ports(s, host)
+    s.file_count[host, 0] = 0
+    s.file_count[host, 1] = 0
+
+
+@jit
+def _deploy_decoy(s, agent, host):
+    """One of the decoys whose port is unused. vsftpd is always possible (its test looks at port 21,
+    while it listens on 80), so this never fails."""
+    used = hosts.listening_ports(s, host)
+    apache = used & _PORT_80 == 0
+    tomcat = used & _PORT_443 == 0
+    haraka = used & _PORT_25 == 0
+    n = 1 + (1 if apache else 0) + (1 if tomcat else 0) + (1 if haraka else 0)
+    pick = rng.below(s.rng, n)
+    service = _DECOY_VSFTPD
+    for candidate, possible in (
+        (_DECOY_APACHE, apache),
+        (_DECOY_TOMCAT, tomcat),
+        (_DECOY_HARAKA, haraka),
+    ):
+        if possible:
+            if pick == 0:
+                service = candidate
+            pick -= 1
+    pid = hosts.new_pid(s, host)
+    hosts.add_process(s, host, pid, service, -1)
+    hosts.set_decoy_service(s, host, service, pid)
+    s.blue_decoy[agent] = service
+    s.blue_decoy_pid[agent] = pid

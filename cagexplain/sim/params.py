@@ -1,0 +1,117 @@
+"""Parameters of an environment, validated once, and their compiled form."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import phases, rates
+from cagexplain.cc4.red_fsm import (
+    CHOICE_ORDER,
+    N_RED_ACTIONS,
+    N_STATES,
+    RED_DURATION,
+    VARIANTS,
+)
+from cagexplain.common.errors import UsageError
+
+MAX_STEPS: Final = 100_000
+
+PARAMS: Final = np.dtype(
+    [
+        ("steps", np.int32),
+        ("phase_end", np.int32, (2,)),
+        ("green_false_positive", np.float64),
+        ("phishing", np.float64),
+        ("aggressive_detection", np.float64),
+        ("stealth_detection", np.float64),
+        ("deception_true_positive", np.float64),
+        ("deception_false_positive", np.float64),
+        ("exploit_detection", np.float64),
+        ("red_duration", np.int8, (N_RED_ACTIONS,)),
+        ("action_cdf", np.float64, (N_STATES, N_RED_ACTIONS)),
+        ("weighted_hosts", np.bool_),
+        ("state_weight", np.float64, (N_STATES,)),
+    ],
+    align=True,
+)
+"""Compiled form: one record that every rule reads."""
+
+
+@dataclass(frozen=True)
+class EnvParams:
+    """Parameters of a CC4 environment; the defaults are the official evaluation's.
+
+    ``steps`` is CybORG's parameter: an episode has ``steps - 1`` calls. ``red`` names a variant of
+    :data:`cagexplain.cc4.red_fsm.VARIANTS`. The rest are the probabilities of
+    :mod:`cagexplain.cc4.rates` and red's durations in steps, by action number.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    steps: int = phases.DEFAULT_STEPS
+    red: str = "finite_state"
+    green_false_positive: float = rates.GREEN_FALSE_POSITIVE
+    phishing: float = rates.PHISHING
+    aggressive_detection: float = rates.AGGRESSIVE_DETECTION
+    stealth_detection: float = rates.STEALTH_DETECTION
+    deception_true_positive: float = rates.DECEPTION_TRUE_POSITIVE
+    deception_false_positive: float = rates.DECEPTION_FALSE_POSITIVE
+    exploit_detection: float = rates.EXPLOIT_DETECTION
+    red_duration: tuple[int, ...] = field(default=tuple(int(d) for d in RED_DURATION))
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.steps <= MAX_STEPS:
+            raise UsageError(
+                f"{self.steps} is out of range",
+                field="steps",
+                remedy=f"give an episode length of 2 to {MAX_STEPS}",
+            )
+        if self.red not in VARIANTS:
+            raise UsageError(
+                f"there is no red variant '{self.red}'",
+                field="red",
+                remedy=f"choose one of {', '.join(VARIANTS)}",
+            )
+        for name in (f.name for f in fields(self) if f.type is float or f.type == "float"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(
+                    f"{getattr(self, name)} is no probability",
+                    field=name,
+                    remedy="give a number from 0 to 1",
+                )
+        if len(self.red_duration) != N_RED_ACTIONS or not all(
+            1 <= d <= 100 for d in self.red_duration
+        ):
+            raise UsageError(
+                "red's durations are not usable",
+                field="red_duration",
+                remedy=f"give {N_RED_ACTIONS} whole numbers from 1 to 100",
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parameters as plain, JSON-able values."""
+        return asdict(self)
+
+    def compiled(self) -> npt.NDArray[Any]:
+        """The same as an array of one record of dtype :data:`PARAMS`."""
+        variant = VARIANTS[self.red]
+        record = np.zeros(1, dtype=PARAMS)
+        assert PARAMS.names is not None
+        for name in (f.name for f in fields(self) if f.name in PARAMS.names):
+            record[name] = getattr(self, name)
+        first, second, _ = phases.lengths(self.steps)
+        record["phase_end"] = (first, first + second)
+        # The action is drawn like NumPy's choice(p=...): the number of entries of the cumulative
+        # sum (in list order, divided by its last entry) that are not above a uniform number.
+        cumulative = variant.probability[:, list(CHOICE_ORDER)].cumsum(axis=1)
+        total = cumulative[:, -1:]
+        record["action_cdf"] = np.divide(
+            cumulative, total, out=np.ones_like(cumulative), where=total > 0
+        )
+        if variant.state_weight is not None:
+            record["weighted_hosts"] = True
+            record["state_weight"] = variant.state_weight
+        return record

@@ -1,0 +1,31 @@
+"""Red's part of the reward. Green's part arises where green fails (``green``), the action cost where
+blue submits (``blue``)."""
+
+from cagexplain.cc4.agents import N_RED
+from cagexplain.cc4.red_fsm import RedAction
+from cagexplain.cc4.reward import RIA, TABLE
+from cagexplain.sim.jit import jit
+
+_IMPACT = int(RedAction.IMPACT)
+
+
+@jit
+def clear(s):
+    """Starts a step's account."""
+    s.reward_parts[:, :] = 0
+
+
+@jit
+def impacts(s):
+    """Charges every Impact that came due, successful, failed or dropped, if its agent still has a
+    session at the end of the step."""
+    for agent in range(N_RED):
+        if s.red_done[agent] == _IMPACT and s.map_n[agent] > 0:
+            zone = s.red_done_zone[agent]
+            s.reward_parts[RIA, zone] += TABLE[s.phase, zone, RIA]
+
+
+@jit
+def team(s):
+    """The team reward of the step, which every blue agent gets."""
+    return s.reward_parts.sum() + s.action_cost.sum()

@@ -1,0 +1,146 @@
+"""NumPy's PCG64 generator and its draws, compiled; every random number of the engine comes from here.
+
+A generator is a row of six ``uint64``: the two halves of the 128-bit state, those of the increment,
+and the buffered half of the last 64-bit output that a 32-bit draw left over (flag, value). Each
+function consumes the stream exactly as ``numpy.random.Generator`` does (checked against it in
+``tests/sim/test_rng.py``).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.sim.jit import jit
+
+WORDS = 6
+_HI, _LO, _INC_HI, _INC_LO, _HAS_32, _BUFFER_32 = range(WORDS)
+
+_MULTIPLIER_HI = np.uint64(0x2360ED051FC65DA4)
+_MULTIPLIER_LO = np.uint64(0x4385DF649FCCF645)
+_LOW_32 = np.uint64(0xFFFFFFFF)
+_TWO_32 = np.uint64(1 << 32)
+_ZERO = np.uint64(0)
+_ONE = np.uint64(1)
+_U5, _U11, _U32, _U58, _U63, _U64 = (np.uint64(n) for n in (5, 11, 32, 58, 63, 64))
+_TO_DOUBLE = 1.0 / 9007199254740992.0
+
+
+def seeded(seed: int) -> npt.NDArray[np.uint64]:
+    """Generator row of ``numpy.random.default_rng(seed)``."""
+    return from_numpy(np.random.PCG64(seed))
+
+
+def from_numpy(generator: np.random.PCG64) -> npt.NDArray[np.uint64]:
+    """Generator row that continues a NumPy bit generator."""
+    state = generator.state
+    value, increment = state["state"]["state"], state["state"]["inc"]
+    mask = (1 << 64) - 1
+    return np.array(
+        [
+            value >> 64,
+            value & mask,
+            increment >> 64,
+            increment & mask,
+            state["has_uint32"],
+            state["uinteger"],
+        ],
+        dtype=np.uint64,
+    )
+
+
+def to_numpy(row: npt.NDArray[np.uint64]) -> np.random.PCG64:
+    """NumPy bit generator that continues a generator row."""
+    words = [int(word) for word in row]
+    generator = np.random.PCG64(0)
+    generator.state = {
+        "bit_generator": "PCG64",
+        "state": {
+            "state": words[_HI] << 64 | words[_LO],
+            "inc": words[_INC_HI] << 64 | words[_INC_LO],
+        },
+        "has_uint32": words[_HAS_32],
+        "uinteger": words[_BUFFER_32],
+    }
+    return generator
+
+
+@jit
+def _high_product(a, b):
+    """Upper 64 bits of the 128-bit product of two unsigned 64-bit numbers."""
+    a_lo, a_hi = a & _LOW_32, a >> _U32
+    b_lo, b_hi = b & _LOW_32, b >> _U32
+    low = a_lo * b_lo
+    middle = a_hi * b_lo + (low >> _U32)
+    other = a_lo * b_hi + (middle & _LOW_32)
+    return a_hi * b_hi + (middle >> _U32) + (other >> _U32)
+
+
+@jit
+def next_64(g):
+    """Next 64-bit output: multiply-add modulo 2**128, then XSL-RR of the new state."""
+    lo = g[_LO]
+    hi = g[_HI] * _MULTIPLIER_LO + lo * _MULTIPLIER_HI + _high_product(lo, _MULTIPLIER_LO)
+    lo = lo * _MULTIPLIER_LO
+    new_lo = lo + g[_INC_LO]
+    hi = hi + g[_INC_HI] + (_ONE if new_lo < lo else _ZERO)
+    g[_LO] = new_lo
+    g[_HI] = hi
+    mixed = hi ^ new_lo
+    turn = hi >> _U58
+    return (mixed >> turn) | (mixed << ((_U64 - turn) & _U63))
+
+
+@jit
+def next_32(g):
+    """Next 32-bit output: the low half of a 64-bit one, then its high half."""
+    if g[_HAS_32] != _ZERO:
+        g[_HAS_32] = _ZERO
+        return g[_BUFFER_32]
+    word = next_64(g)
+    g[_HAS_32] = _ONE
+    g[_BUFFER_32] = word >> _U32
+    return word & _LOW_32
+
+
+@jit
+def uniform(g):
+    """``Generator.random()``: float64 in [0, 1)."""
+    return np.float64(next_64(g) >> _U11) * _TO_DOUBLE
+
+
+@jit
+def below(g, n):
+    """``Generator.integers(n)`` and ``Generator.choice(n)``: 0 <= result < n, by Lemire's method.
+
+    A single possible value consumes nothing.
+    """
+    if n <= 1:
+        return 0
+    size = np.uint64(n)
+    product = next_32(g) * size
+    low = product & _LOW_32
+    if low < size:
+        threshold = (_TWO_32 - size) % size
+        while low < threshold:
+            product = next_32(g) * size
+            low = product & _LOW_32
+    return np.int64(product >> _U32)
+
+
+@jit
+def between(g, lowest, highest):
+    """``Generator.integers(lowest, highest + 1)``: both ends included."""
+    return lowest + below(g, highest - lowest + 1)
+
+
+@jit
+def skip_shuffle(g, n):
+    """Consumes what ``Generator.shuffle`` of a list of n does; nobody needs the order itself."""
+    mask = _ONE
+    while mask < np.uint64(n - 1):
+        mask = (mask << _ONE) | _ONE
+    for i in range(n - 1, 0, -1):
+        limit = np.uint64(i)
+        while (mask >> _ONE) >= limit:
+            mask = mask >> _ONE
+        while (next_32(g) & mask) > limit:
+            pass

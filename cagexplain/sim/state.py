@@ -1,0 +1,271 @@
+"""What one environment is made of: a single record of arrays, so that a batch is one NumPy array.
+
+Cloning, saving and restoring an environment is copying its record. Hosts are indexed by the fixed
+slots of :mod:`cagexplain.cc4.network`. -1 stands for "none" everywhere.
+
+Capacities: where CC4 has a maximum, it is the capacity. Where it has none (sessions, processes,
+remembered pids pile up) the capacity is generous and exceeding it sets ``error``, which the caller
+turns into an exception: nothing is ever truncated silently. ``benchmarks/capacity.py`` measures how
+far ordinary and extreme play stay below.
+"""
+
+from enum import IntEnum
+from typing import Any, Final
+
+import numpy as np
+
+from cagexplain.cc4.agents import N_BLUE, N_RED
+from cagexplain.cc4.network import MAX_USERS, N_HOSTS, N_REAL_ZONES, N_ZONES
+from cagexplain.cc4.reward import CAUSES
+from cagexplain.cc4.services import END_EPHEMERAL_PORT, FIRST_EPHEMERAL_PORT, N_SERVICES
+from cagexplain.sim import rng
+
+MAX_GREEN: Final = N_REAL_ZONES * MAX_USERS
+PORT_WORDS: Final = -(-(END_EPHEMERAL_PORT - FIRST_EPHEMERAL_PORT) // 64)
+
+SESSIONS: Final = 512
+"""Live red sessions of all agents. The FSM cannot reach 300 (see tests/sim/test_capacity.py)."""
+SESSIONS_PER_AGENT: Final = 256
+SESSION_IDS: Final = 2048
+"""Ids a red agent can learn (about 31 are seen in 500 steps)."""
+PROCESSES: Final = 8192
+"""Live processes that did not exist at reset: decoys and red sessions. Five agents that deploy
+nothing but decoys make 1,250 in 500 steps."""
+SUSPICIOUS: Final = 8192
+"""Pids that blue's Monitor remembers (about 60 are seen in 500 steps)."""
+EVENTS: Final = 4096
+"""Event details of one step."""
+TRANSITIONS: Final = 1024
+"""FSM table evaluations of one step."""
+FORWARDED: Final = N_RED
+"""Exploited sessions handed to one agent in one step: at most one from each agent."""
+
+
+class Error(IntEnum):
+    """Capacity that an environment exceeded."""
+
+    NONE = 0
+    SESSIONS = 1
+    SESSIONS_PER_AGENT = 2
+    SESSION_IDS = 3
+    PROCESSES = 4
+    SUSPICIOUS = 5
+    EVENTS = 6
+    TRANSITIONS = 7
+
+
+class Event(IntEnum):
+    """Kinds of entries in the event log of a step (what blue's raw observation is made of)."""
+
+    LOCAL_WORK_FALSE_POSITIVE = 0
+    ACCESS_FALSE_POSITIVE = 1
+    ACCESS_BLOCKED = 2
+    SCAN = 3
+    BRUTE_FORCE_PATH = 4
+    BRUTE_FORCE = 5
+    EXPLOIT_SESSION = 6
+    DECOY_PROBED = 7
+    DECOY_EXPLOITED = 8
+
+
+class RecordStatus(IntEnum):
+    """``success`` of the first record of a red agent's observation."""
+
+    UNKNOWN = 0
+    TRUE = 1
+    FALSE = 2
+    IN_PROGRESS = 3
+
+
+SIGHTED, NAMED, WITH_SESSION = 1, 2, 4
+"""What a red observation tells of a host (bits)."""
+
+RED_SESSION: Final = N_SERVICES
+"""Kind of a dynamic process that is no decoy; decoys have their service code."""
+
+i1, i2, i4, u8 = np.int8, np.int16, np.int32, np.uint64
+b1 = np.int8
+"""Flags: compiled records hold no arrays of bool, so 0 and 1 in a byte (``.view(bool)`` outside)."""
+
+_FIELDS: Final[list[tuple[Any, ...]]] = [
+    # --- clock ---
+    ("rng", u8, (rng.WORDS,)),
+    ("step", i4),
+    ("phase", i1),
+    ("done", b1),
+    ("error", i1),
+    # --- world, fixed in an episode ---
+    ("cidr", i2, (N_ZONES,)),  # third octet of 10.0.x.0/24
+    ("ip", i2, (N_HOSTS,)),  # last octet
+    ("os", i1, (N_HOSTS,)),
+    ("exists", b1, (N_HOSTS,)),
+    ("n_users", i1, (N_ZONES,)),
+    ("n_servers", i1, (N_ZONES,)),
+    ("n_green", i2),
+    ("green_host", i2, (MAX_GREEN,)),
+    ("services", i2, (N_HOSTS,)),  # bit mask of real services
+    ("n_real", i1, (N_HOSTS,)),
+    ("original_processes", i2, (N_HOSTS,)),
+    ("base_pid", i4, (N_HOSTS,)),  # largest pid among the original processes
+    ("blue_parent", i2, (N_BLUE,)),
+    ("blue_pid", i4, (N_HOSTS,)),
+    ("green_pid", i4, (N_HOSTS,)),
+    ("red_start", i2, (N_RED,)),
+    # --- services of hosts: real ones, then decoys, in order of creation ---
+    ("svc_n", i1, (N_HOSTS,)),
+    ("svc_order", i1, (N_HOSTS, N_SERVICES)),
+    ("svc_active", b1, (N_HOSTS, N_SERVICES)),
+    ("svc_reliability", i1, (N_HOSTS, N_SERVICES)),
+    ("svc_pid", i4, (N_HOSTS, N_SERVICES)),
+    # --- processes made after reset: a linked list per host, pids ascending ---
+    ("proc_head", i2, (N_HOSTS,)),
+    ("proc_tail", i2, (N_HOSTS,)),
+    ("proc_pid", i4, (PROCESSES,)),
+    ("proc_kind", i1, (PROCESSES,)),
+    ("proc_session", i2, (PROCESSES,)),
+    ("proc_next", i2, (PROCESSES,)),
+    ("proc_free", i2),
+    ("proc_top", i2),
+    # --- other memory of hosts ---
+    ("ports_used", u8, (N_HOSTS, PORT_WORDS)),  # ephemeral ports since the last Restore
+    ("file_count", i2, (N_HOSTS, 2)),  # cmd.sh, escalate.sh
+    ("blocks", b1, (N_ZONES, N_ZONES)),  # [destination, source]
+    # --- blue's memory of suspicious pids, a linked list per host ---
+    ("sus_head", i2, (N_HOSTS,)),
+    ("sus_tail", i2, (N_HOSTS,)),
+    ("sus_pid", i4, (SUSPICIOUS,)),
+    ("sus_next", i2, (SUSPICIOUS,)),
+    ("sus_n", i2),
+    # --- red sessions: a pool, and per agent the slots in the order of CybORG's map ---
+    ("ses_agent", i1, (SESSIONS,)),
+    ("ses_host", i2, (SESSIONS,)),
+    ("ses_id", i2, (SESSIONS,)),
+    ("ses_root", b1, (SESSIONS,)),
+    ("ses_abstract", b1, (SESSIONS,)),
+    ("ses_exploited", b1, (SESSIONS,)),  # made by an exploit in this step
+    ("ses_process", i2, (SESSIONS,)),
+    ("ses_ports", i1, (SESSIONS, N_HOSTS)),  # ports that scans of this session found
+    ("ses_next_free", i2, (SESSIONS,)),
+    ("ses_free", i2),
+    ("ses_top", i2),
+    ("map_n", i2, (N_RED,)),
+    ("map_slot", i2, (N_RED, SESSIONS_PER_AGENT)),
+    ("host_sessions", i2, (N_HOSTS,)),
+    ("host_roots", i2, (N_HOSTS,)),
+    ("host_agent", i1, (N_HOSTS,)),  # owner of the newest session on the host
+    # --- red agents ---
+    ("red_active", b1, (N_RED,)),
+    ("known_n", i2, (N_RED,)),
+    ("known_ids", i2, (N_RED, SESSION_IDS)),
+    ("known_has", b1, (N_RED, SESSION_IDS)),
+    ("known_zone", b1, (N_RED, N_ZONES)),
+    ("fsm_called", b1, (N_RED,)),
+    ("fsm_n", i2, (N_RED,)),
+    ("fsm_order", i2, (N_RED, N_HOSTS)),
+    ("fsm_state", i1, (N_RED, N_HOSTS)),
+    ("fsm_named", b1, (N_RED, N_HOSTS)),
+    ("record_status", i1, (N_RED,)),
+    ("record_action", i1, (N_RED,)),
+    ("record_host", i2, (N_RED,)),
+    ("record_zone", i1, (N_RED,)),
+    ("sight_n", i2, (N_RED,)),
+    ("sight_host", i2, (N_RED, N_HOSTS)),
+    ("sight_flags", i1, (N_RED, N_HOSTS)),
+    ("forwarded_n", i1, (N_RED,)),
+    ("forwarded_id", i2, (N_RED, FORWARDED)),
+    ("red_action", i1, (N_RED,)),  # in progress
+    ("red_left", i1, (N_RED,)),
+    ("red_host", i2, (N_RED,)),
+    ("red_zone", i1, (N_RED,)),
+    ("red_session", i2, (N_RED,)),
+    # --- blue agents ---
+    ("blue_action", i2, (N_BLUE,)),  # in progress, index
+    ("blue_left", i1, (N_BLUE,)),
+    # --- green agents ---
+    ("reach_n", i2, (N_ZONES,)),  # servers within reach of a green user of the zone
+    # --- what happened in the last step ---
+    ("process_events", i2, (N_HOSTS,)),
+    ("connection_events", i2, (N_HOSTS,)),
+    ("event_n", i2),
+    ("event_kind", i1, (EVENTS,)),
+    ("event_host", i2, (EVENTS,)),
+    ("event_other", i2, (EVENTS,)),  # the other end of the connection
+    ("event_pid", i4, (EVENTS,)),
+    ("event_local_port", i4, (EVENTS,)),
+    ("event_remote_port", i4, (EVENTS,)),
+    ("event_count", i2, (EVENTS,)),
+    ("blue_submitted", i2, (N_BLUE,)),
+    ("blue_started", b1, (N_BLUE,)),
+    ("blue_done", i2, (N_BLUE,)),
+    ("blue_outcome", i1, (N_BLUE,)),
+    ("blue_files", i2, (N_BLUE, 2)),  # found by a finished Analyse
+    ("blue_decoy", i1, (N_BLUE,)),  # service code deployed by a finished DeployDecoy
+    ("blue_decoy_pid", i4, (N_BLUE,)),
+    ("messages", b1, (N_BLUE, 8)),
+    ("red_started", i1, (N_RED,)),
+    ("red_start_host", i2, (N_RED,)),
+    ("red_start_zone", i1, (N_RED,)),
+    ("red_start_source", i2, (N_RED,)),
+    ("red_done", i1, (N_RED,)),
+    ("red_outcome", i1, (N_RED,)),
+    ("red_done_host", i2, (N_RED,)),
+    ("red_done_zone", i1, (N_RED,)),
+    ("red_done_source", i2, (N_RED,)),
+    ("red_detected", b1, (N_RED,)),
+    ("red_exploit", i1, (N_RED,)),  # exploit that a finished ExploitRemoteService used
+    ("green_action", i1, (N_HOSTS,)),
+    ("green_failure", i1, (N_HOSTS,)),
+    ("green_target", i2, (N_HOSTS,)),
+    ("phished", b1, (N_HOSTS,)),
+    ("trans_n", i2),
+    ("trans_agent", i1, (TRANSITIONS,)),
+    ("trans_host", i2, (TRANSITIONS,)),
+    ("trans_from", i1, (TRANSITIONS,)),
+    ("trans_to", i1, (TRANSITIONS,)),
+    ("trans_cause", i1, (TRANSITIONS,)),
+    ("reward_parts", i4, (len(CAUSES), N_ZONES)),
+    ("action_cost", i4, (N_BLUE,)),
+]
+
+STATE: Final = np.dtype(_FIELDS, align=True)
+
+
+_NONE_FIELDS: Final = (
+    "proc_head",
+    "proc_tail",
+    "proc_free",
+    "sus_head",
+    "sus_tail",
+    "ses_free",
+    "red_action",
+    "red_host",
+    "red_zone",
+    "red_session",
+    "blue_action",
+    "blue_submitted",
+    "blue_done",
+    "blue_decoy",
+    "red_started",
+    "red_start_host",
+    "red_start_zone",
+    "red_start_source",
+    "red_done",
+    "red_done_host",
+    "red_done_zone",
+    "red_done_source",
+    "red_exploit",
+    "record_action",
+    "record_host",
+    "record_zone",
+    "green_action",
+    "green_target",
+    "host_agent",
+)
+
+
+def blank() -> np.ndarray[Any, np.dtype[np.void]]:
+    """A one-element batch in which nothing exists: what a reset starts from."""
+    record = np.zeros(1, dtype=STATE)
+    for name in _NONE_FIELDS:
+        record[name] = -1
+    return record
