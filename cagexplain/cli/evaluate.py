@@ -1,0 +1,91 @@
+"""`cagexplain evaluate`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cagexplain.cc4 import phases
+from cagexplain.cli import playing
+
+if TYPE_CHECKING:
+    from cagexplain.policies.evaluation import Evaluation
+
+
+@click.command("evaluate")
+@click.argument("policy")
+@playing.options
+@click.option(
+    "--json",
+    "output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write everything, episode by episode, to this file; - is the standard output.",
+)
+def command(policy: str, output: str | None, **options: Any) -> None:
+    """Play POLICY and report its return.
+
+    POLICY is the path of a checkpoint or the name of a built-in policy (see `cagexplain
+    policies`). The return of an episode is the official one: the sum of all rewards but the last.
+    """
+    from cagexplain.common.files import write_json
+    from cagexplain.envs import EnvParams
+    from cagexplain.policies.evaluation import evaluate
+    from cagexplain.policies.registry import load_policy
+    from cagexplain.policies.rollout import seed_range
+
+    params = EnvParams(steps=options["steps"], red=options["red"])
+    player = load_policy(
+        policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
+    )
+    steps = options["episodes"] * phases.calls(params.steps)
+    began = time.perf_counter()
+    with playing.progress(f"evaluating {player.name}", steps) as bar:
+        result = evaluate(
+            player,
+            seed_range(options["seed"], options["episodes"]),
+            params,
+            batch=options["batch"],
+            threads=options["threads"],
+            observers=[bar],
+        )
+    seconds = time.perf_counter() - began
+    if output == "-":
+        click.echo(json.dumps(result.to_json(), indent=2))
+        return
+    click.echo(_heading(result))
+    Console().print(_table(result))
+    click.echo(f"{steps:,} steps in {seconds:.1f} s, {steps / seconds:,.0f} per second")
+    if output is not None:
+        write_json(output, result.to_json())
+        click.echo(f"Written to {output}")
+
+
+def _heading(result: Evaluation) -> str:
+    options, seeds = result.options, result.seeds
+    episodes = "1 episode" if len(seeds) == 1 else f"{len(seeds):,} episodes"
+    span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+    masked = ", Sleep masked" if result.policy.get("mask_sleep") else ""
+    return f"{result.policy['name']}{masked} against {options['red']}, {episodes}, {span}"
+
+
+def _table(result: Evaluation) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in ("mean", "sd", "95 % confidence interval"):
+        table.add_column(heading, justify="right")
+    for group, rows in result.summary().items():
+        for name, value in rows.items():
+            whole = group == "return"
+            table.add_row(
+                name if whole else f"  {group}: {name.removesuffix('_subnet')}",
+                f"{value.mean:,.1f}",
+                "" if value.sd is None else f"{value.sd:,.1f}",
+                "" if value.low is None else f"{value.low:,.1f} to {value.high:,.1f}",
+                style="bold" if whole else None,
+            )
+    return table

@@ -1,0 +1,126 @@
+"""What the commands that play a policy share: options and the progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from cagexplain.cc4.phases import DEFAULT_STEPS
+from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.policies.base import Decision
+from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
+
+if TYPE_CHECKING:
+    from cagexplain.envs import BatchedEnv
+
+_OPTIONS: Final = (
+    click.option(
+        "--episodes",
+        type=click.IntRange(min=1),
+        default=100,
+        show_default=True,
+        help="Number of episodes.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**62),
+        default=EVALUATION_SEED,
+        show_default=True,
+        help="Seed of the first episode; each further one adds 1. Training uses smaller seeds "
+        "than the default.",
+    ),
+    click.option(
+        "--red",
+        type=click.Choice(list(VARIANTS)),
+        default="finite_state",
+        show_default=True,
+        help="Variant of the attacker.",
+    ),
+    click.option(
+        "--steps",
+        type=int,
+        default=DEFAULT_STEPS,
+        show_default=True,
+        help="Length of an episode as CC4 counts it; one step less is played.",
+    ),
+    click.option(
+        "--mask-sleep", is_flag=True, help="Forbid Sleep and Monitor to agents that are free."
+    ),
+    click.option(
+        "--deterministic/--stochastic",
+        default=None,
+        help="Whether a trained policy takes its likeliest actions or samples them.  "
+        "[default: as its training evaluated it]",
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        default=DEFAULT_BATCH,
+        show_default=True,
+        help="Episodes played side by side; memory grows with it.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(min=1), help="Of the engine.  [default: all cores]"
+    ),
+)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which episodes are played, and how."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int, done: int = 0) -> Iterator[Observer]:
+    """Show a progress bar on stderr while the block runs.
+
+    Args:
+        what: stands before the bar.
+        total: environment steps to play.
+        done: how many of them were played before.
+
+    Yields:
+        The observer that moves the bar.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Speed(""),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        yield _Bar(bar, bar.add_task(what, total=total, completed=done))
+
+
+class _Speed(TextColumn):
+    def render(self, task: Task) -> Any:
+        speed = task.finished_speed or task.speed
+        self.text_format = "steps" if speed is None else f"steps, {speed:,.0f}/s"
+        return super().render(task)
+
+
+class _Bar(Observer):
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+        self._bar.advance(self._task, env.n_envs)

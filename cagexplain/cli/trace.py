@@ -1,0 +1,83 @@
+"""`cagexplain trace`."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cagexplain.cli import playing
+
+RUNS = Path("runs")
+
+
+@click.command("trace")
+@click.argument("policy")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the trace, new or empty.  [default: runs/trace-POLICY-1, -2, ...]",
+)
+@click.option("--resume", is_flag=True, help="Go on with the interrupted recording in --output.")
+@click.option("--no-observations", is_flag=True, help="Leave out what the agents saw.")
+@playing.options
+def command(
+    policy: str, output: Path | None, resume: bool, no_observations: bool, **options: Any
+) -> None:
+    """Record everything that POLICY does, and what it does it about.
+
+    POLICY is the path of a checkpoint or the name of a built-in policy (see `cagexplain
+    policies`). Finished batches of episodes are kept when the recording is interrupted: the same
+    command with --resume goes on to the same result.
+    """
+    from cagexplain.common.errors import UsageError
+    from cagexplain.envs import EnvParams
+    from cagexplain.policies.registry import load_policy
+    from cagexplain.policies.rollout import seed_range
+    from cagexplain.tracing.recording import Recording
+
+    if resume and output is None:
+        raise UsageError(
+            "which recording is to be resumed?",
+            where="--resume",
+            remedy="Name its folder with --output",
+        )
+    player = load_policy(
+        policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
+    )
+    recording = Recording(
+        output or _new_folder(player.name),
+        player,
+        seed_range(options["seed"], options["episodes"]),
+        EnvParams(steps=options["steps"], red=options["red"]),
+        batch=options["batch"],
+        with_observations=not no_observations,
+        options={"mask_sleep": options["mask_sleep"]},
+        resume=resume,
+    )
+    try:
+        with playing.progress(
+            f"recording {player.name}", recording.steps_planned, recording.steps_finished
+        ) as bar:
+            recording.run([bar], threads=options["threads"])
+    except KeyboardInterrupt:
+        found = recording.manifest
+        click.echo(
+            f"{found.finished_episodes} of {len(found.seeds)} episodes are in {recording.folder}; "
+            f"the same command with --output {recording.folder} --resume goes on.",
+            err=True,
+        )
+        raise
+    episodes = options["episodes"]
+    click.echo(f"{episodes} episode{'s' * (episodes > 1)} in {recording.folder}")
+
+
+def _new_folder(name: str) -> Path:
+    """The first unused one of runs/trace-NAME-1, -2, ..."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    candidates = (RUNS / f"trace-{name}-{i}" for i in itertools.count(1))
+    return next(folder for folder in candidates if not folder.exists())

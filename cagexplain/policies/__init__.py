@@ -1,0 +1,1 @@
+"""Anything that chooses blue actions, behind one protocol, and the loop that plays it."""

@@ -1,0 +1,67 @@
+"""The policy protocol: what a policy sees, what it answers.
+
+A policy acts for all five blue agents in ``n`` environments at once. Agents' observations, masks
+and actions lie side by side in the layouts of ``cagexplain.cc4.observations`` and
+``cagexplain.cc4.actions``; nothing else reaches it, so it cannot see the ground truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.integer[Any]]
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy answers in one step.
+
+    Attributes:
+        actions: ``int64[n, 5]`` index per agent; ignored (but a Restore is charged) while busy.
+        messages: ``uint8[n, 5, 8]`` bits to the other agents, or None for silence.
+        probability: ``float32[n, 5]`` probability of the chosen action under the policy, or None.
+        entropy: ``float32[n, 5]`` entropy of the policy in nats, or None.
+    """
+
+    actions: npt.NDArray[np.int64]
+    messages: npt.NDArray[np.uint8] | None = None
+    probability: npt.NDArray[np.float32] | None = None
+    entropy: npt.NDArray[np.float32] | None = None
+
+
+class Policy(Protocol):
+    """Anything that chooses blue actions."""
+
+    @property
+    def name(self) -> str:
+        """Short name for tables and folders."""
+
+    @property
+    def kind(self) -> Literal["scripted", "checkpoint"]:
+        """Where the policy comes from."""
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes in ``len(seeds)`` environments.
+
+        All randomness of a policy comes from these seeds, one stream per environment, so that an
+        episode does not depend on which others are played beside it.
+        """
+
+    def act(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Decision:
+        """Choose for every agent.
+
+        Args:
+            obs: ``int8[n, 578]`` observations.
+            mask: ``bool[n, 570]`` valid actions, the same throughout an episode.
+            free: ``bool[n, 5]`` whether an agent's submission will start; False while an earlier
+                action is still running.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for manifests, as JSON can hold them."""

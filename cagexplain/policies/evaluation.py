@@ -1,0 +1,225 @@
+"""How well a policy does: returns over episodes, by mission phase, cause and subnet.
+
+An episode's return follows the official evaluation: the sum of the team rewards of all calls but
+the last, whose reward the official loop never adds (498 of 499 for the default length).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import agents, network, phases, reward
+from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.base import Decision, FloatArray, IntArray, Policy
+from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
+
+Int64Array = npt.NDArray[np.int64]
+
+CONFIDENCE: Final = 0.95
+RESAMPLES: Final = 10_000
+_DRAWS_AT_ONCE: Final = 2_000_000
+"""Bounds the memory of the bootstrap, to 16 MB."""
+
+
+class Scorer(Observer):
+    """Adds up the counted rewards of a batch.
+
+    Attributes:
+        penalties: ``int64[n, phase, cause, zone]``, causes in the order of ``reward.CAUSES``.
+        costs: ``int64[n, phase, blue agent]`` of submitted actions.
+    """
+
+    def begin(self, env: BatchedEnv, seeds: Int64Array) -> None:
+        """Start from zero."""
+        n = len(seeds)
+        self.penalties = np.zeros(
+            (n, phases.N_PHASES, len(reward.CAUSES), network.N_ZONES), dtype=np.int64
+        )
+        self.costs = np.zeros((n, phases.N_PHASES, agents.N_BLUE), dtype=np.int64)
+        self._to_count = phases.calls(env.params.steps) - phases.OFFICIAL_UNCOUNTED
+
+    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+        """Add the step's rewards, unless it is the one that does not count."""
+        if self._to_count > 0:
+            every = np.arange(len(env.phase))
+            self.penalties[every, env.phase] += env.reward_parts
+            self.costs[every, env.phase] += env.action_cost
+            self._to_count -= 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over episodes.
+
+    Attributes:
+        mean: over episodes.
+        sd: sample standard deviation between episodes; None for a single one.
+        low, high: bootstrap confidence limits of the mean; None for a single episode.
+    """
+
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Returns of a policy, episode by episode.
+
+    Attributes:
+        policy: what the policy says about itself.
+        options: how it was played.
+        seeds: ``int64[n]`` of the episodes.
+        penalties: ``int64[n, phase, cause, zone]``, never positive.
+        costs: ``int64[n, phase, blue agent]`` of submitted actions, never positive.
+    """
+
+    policy: dict[str, Any]
+    options: dict[str, Any]
+    seeds: Int64Array
+    penalties: Int64Array
+    costs: Int64Array
+
+    @property
+    def returns(self) -> Int64Array:
+        """Official return of each episode: ``[n]``."""
+        return _sum(self.by_phase, 1)
+
+    @property
+    def by_phase(self) -> Int64Array:
+        """Return by mission phase: ``[n, 3]``."""
+        return _sum(self.penalties, 2, 3) + _sum(self.costs, 2)
+
+    @property
+    def by_cause(self) -> Int64Array:
+        """Return by cause, in the order of ``reward.CAUSE_NAMES``: ``[n, 4]``."""
+        return np.column_stack([_sum(self.penalties, 1, 3), _sum(self.costs, 1, 2)])
+
+    @property
+    def by_zone(self) -> Int64Array:
+        """Return by subnet, without the cost of actions: ``[n, 9]``."""
+        return _sum(self.penalties, 1, 2)
+
+    def summary(self) -> dict[str, dict[str, Estimate]]:
+        """Estimates of the return and of its parts, by heading and name."""
+        parts: dict[str, tuple[Sequence[str], Int64Array]] = {
+            "return": (("return",), self.returns[:, None]),
+            "phase": (phases.PHASE_NAMES, self.by_phase),
+            "cause": (reward.CAUSE_NAMES, self.by_cause),
+            "subnet": (network.ZONES, self.by_zone),
+        }
+        estimates = iter(estimate(np.hstack([values for _, values in parts.values()])))
+        return {
+            heading: {name: next(estimates) for name in names}
+            for heading, (names, _) in parts.items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON can hold it."""
+        episodes = [
+            {
+                "seed": int(seed),
+                "return": int(total),
+                "phase": dict(zip(phases.PHASE_NAMES, by_phase.tolist(), strict=True)),
+                "cause": dict(zip(reward.CAUSE_NAMES, by_cause.tolist(), strict=True)),
+            }
+            for seed, total, by_phase, by_cause in zip(
+                self.seeds, self.returns, self.by_phase, self.by_cause, strict=True
+            )
+        ]
+        summary = {
+            heading: {name: vars(value) for name, value in group.items()}
+            for heading, group in self.summary().items()
+        }
+        return {
+            "policy": self.policy,
+            "options": self.options,
+            "confidence": CONFIDENCE,
+            "resamples": RESAMPLES,
+            "summary": summary,
+            "episodes": episodes,
+        }
+
+
+def _sum(values: Int64Array, *axes: int) -> Int64Array:
+    total: Int64Array = values.sum(axis=axes)
+    return total
+
+
+def evaluate(
+    policy: Policy,
+    seeds: IntArray,
+    params: EnvParams | None = None,
+    *,
+    batch: int = DEFAULT_BATCH,
+    threads: int | None = None,
+    skip_worlds: int = 0,
+    observers: Sequence[Observer] = (),
+) -> Evaluation:
+    """Play an episode per seed and add up its rewards.
+
+    Args:
+        policy: the policy.
+        seeds: ``int[n]`` of the episodes.
+        params: of the environment; CC4's own by default.
+        batch: episodes played side by side; without effect on the results.
+        threads: of the engine; all cores by default.
+        skip_worlds: see `play`.
+        observers: further observers of the play, such as a progress bar.
+    """
+    params = params or EnvParams()
+    penalties, costs = [], []
+    env: BatchedEnv | None = None
+    for part in batches(seeds, batch):
+        if env is None or env.n_envs != len(part):
+            env = BatchedEnv(len(part), params=params, threads=threads)
+        scorer = Scorer()
+        play(policy, env, part, [scorer, *observers], skip_worlds=skip_worlds)
+        penalties.append(scorer.penalties)
+        costs.append(scorer.costs)
+    return Evaluation(
+        policy=policy.describe(),
+        options={**params.as_dict(), "skip_worlds": skip_worlds},
+        seeds=np.asarray(seeds, dtype=np.int64),
+        penalties=np.concatenate(penalties),
+        costs=np.concatenate(costs),
+    )
+
+
+def estimate(
+    values: IntArray | FloatArray, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
+) -> list[Estimate]:
+    """Means of the columns of `values` with percentile bootstrap intervals.
+
+    Whole episodes are drawn with replacement, as the steps within one are not independent
+    (Efron and Tibshirani 1993, chapter 13). The generator is fixed: equal values give equal limits.
+
+    Args:
+        values: ``[episodes, quantities]``.
+        confidence: level of the intervals.
+        resamples: number of bootstrap samples.
+    """
+    n = len(values)
+    means = values.mean(axis=0)
+    if n < 2:
+        return [Estimate(float(mean), None, None, None) for mean in means]
+    generator = np.random.default_rng(0)
+    share = max(1, _DRAWS_AT_ONCE // n)
+    resampled = np.concatenate(
+        [
+            generator.multinomial(n, np.full(n, 1 / n), size=min(share, resamples - done)) @ values
+            for done in range(0, resamples, share)
+        ]
+    )
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(resampled / n, [tail, 1 - tail], axis=0)
+    return [
+        Estimate(*map(float, row))
+        for row in zip(means, values.std(axis=0, ddof=1), low, high, strict=True)
+    ]

@@ -1,0 +1,82 @@
+"""The one loop that plays a policy in a batch of environments.
+
+Evaluation, recording and benchmarks watch it through observers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import phases
+from cagexplain.policies.base import Decision, IntArray, Policy
+
+if TYPE_CHECKING:
+    from cagexplain.envs import BatchedEnv
+
+DEFAULT_BATCH: Final = 64
+"""Environments played side by side: enough to hide the cost of Python per step, few enough for the
+memory of a recording."""
+
+EVALUATION_SEED: Final = 1_000_000
+"""First seed of evaluation episodes. Training draws its seeds below it, so that a policy is judged
+on worlds that it has not seen."""
+
+
+class Observer:
+    """Watches the play of a batch of episodes; does nothing by itself."""
+
+    def begin(self, env: BatchedEnv, seeds: npt.NDArray[np.int64]) -> None:
+        """The environments were reset to the beginning of these episodes."""
+
+    def before_step(self, env: BatchedEnv, decision: Decision) -> None:
+        """The policy has decided; the environments still show what it decided on."""
+
+    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+        """The environments show the result."""
+
+
+def play(
+    policy: Policy,
+    env: BatchedEnv,
+    seeds: IntArray,
+    observers: Sequence[Observer] = (),
+    *,
+    skip_worlds: int = 0,
+) -> None:
+    """Play one episode in every environment of `env`, to its end.
+
+    Args:
+        policy: chooses for all agents.
+        env: environments to reset and step, ``len(seeds)`` of them.
+        seeds: ``int[n]`` seed of each episode's world and outcomes; the policy gets them as well.
+        observers: called in the given order.
+        skip_worlds: worlds to draw and discard before the one that is played. CybORG constructed
+            with a seed and then reset plays the second world of its generator.
+    """
+    episodes = np.asarray(seeds, dtype=np.int64)
+    env.reset(episodes, skip_worlds=skip_worlds)
+    policy.reset(episodes)
+    for observer in observers:
+        observer.begin(env, episodes)
+    for _ in range(phases.calls(env.params.steps)):
+        decision = policy.act(env.obs, env.mask, env.free)
+        for observer in observers:
+            observer.before_step(env, decision)
+        env.step(decision.actions, decision.messages)
+        for observer in observers:
+            observer.after_step(env, decision)
+
+
+def batches(seeds: IntArray, size: int) -> list[npt.NDArray[np.int64]]:
+    """Cut the seeds into consecutive batches of `size`, the last one perhaps smaller."""
+    episodes = np.asarray(seeds, dtype=np.int64)
+    return [episodes[start : start + size] for start in range(0, len(episodes), size)]
+
+
+def seed_range(first: int, episodes: int) -> npt.NDArray[np.int64]:
+    """Seeds of consecutive episodes: `first`, `first` + 1, ..."""
+    return np.arange(first, first + episodes, dtype=np.int64)

@@ -1,0 +1,405 @@
+"""Turns the play of a batch of episodes into the trace's tables.
+
+The recorder watches all environments of a batch at once and keeps codes in arrays; names appear
+when a batch is done and becomes Arrow tables. Its memory depends on the size of the batch only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward, services
+from cagexplain.policies.base import Decision
+from cagexplain.policies.rollout import Observer
+from cagexplain.tracing import schema
+from cagexplain.tracing.attribution import host_states, zone_states
+
+if TYPE_CHECKING:
+    from cagexplain.envs import BatchedEnv, GroundTruth
+
+Array = npt.NDArray[Any]
+Rows = dict[str, Array]
+
+_N_ACTIONS: Final = max(actions.SIZES)
+_AGENTS: Final = np.arange(agents.N_BLUE)
+_N_LEVELS: Final = 3  # no red session on a host, one of a user, one of root
+_HOSTS_WITH_STATE: Final = np.isin(network.HOST_KIND, (network.USER, network.SERVER))
+
+
+def _by_agent(columns: tuple[Array, ...]) -> Array:
+    """Stack the agents' action tables to one of shape ``[5, 242]``, padded with -1."""
+    table = np.full((agents.N_BLUE, _N_ACTIONS), -1, dtype=columns[0].dtype)
+    for agent, column in enumerate(columns):
+        table[agent, : len(column)] = column
+    return table
+
+
+_KIND: Final = _by_agent(actions.KIND)
+_HOST: Final = _by_agent(actions.HOST)
+_TO_ZONE: Final = np.where(_HOST >= 0, network.HOST_ZONE[_HOST], _by_agent(actions.TO_ZONE))
+_FROM_ZONE: Final = _by_agent(actions.FROM_ZONE)
+_SLEEP: Final = np.array(actions.SLEEP_INDEX)
+_MASK_OFFSET: Final = np.array(actions.OFFSETS)
+
+
+def _alert_entries(bit: Any) -> Array:
+    """Entry of the concatenated observation with a host's alert bit: ``[137]``, -1 if nobody's."""
+    entries = np.full(network.N_HOSTS, -1, dtype=np.int64)
+    for agent, hosts in enumerate(observations.HOSTS):
+        for host in hosts:
+            entries[host] = observations.OFFSETS[agent] + bit(agent, int(host))
+    return entries
+
+
+_PROCESS: Final = _alert_entries(observations.process_bit)
+_CONNECTION: Final = _alert_entries(observations.connection_bit)
+
+_BIT_SLICES: Final = [
+    slice(offset + 1, offset + size)
+    for offset, size in zip(observations.OFFSETS, observations.SIZES, strict=True)
+]
+"""Agents' entries after the phase, which are all 0 or 1."""
+
+_CAUSES_BESIDE_ACTIONS: Final = 2 * red_fsm.N_RED_ACTIONS
+
+
+class _Dense:
+    """Columns with a value per step and environment (and agent)."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._columns: Rows = {}
+
+    def put(self, t: int, **values: Array) -> None:
+        """Keep the values of step `t`; a column's first value fixes its type and shape."""
+        for name, value in values.items():
+            if name not in self._columns:
+                self._columns[name] = np.empty((self._steps, *value.shape), dtype=value.dtype)
+            self._columns[name][t] = value
+
+    def rows(self) -> Rows:
+        """All columns in the order of episodes, steps, agents."""
+        return {name: column.swapaxes(0, 1) for name, column in self._columns.items()}
+
+
+class _Sparse:
+    """Columns with values for some steps and environments only."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Rows] = []
+
+    def put(self, t: int, episode: Array, **values: Array) -> None:
+        """Add the rows of step `t`."""
+        step = np.full(len(episode), t, dtype=np.int32)
+        self._pieces.append({"episode": episode.astype(np.int32), "step": step, **values})
+
+    def rows(self) -> Rows:
+        """All columns in the order of episodes, then as they came."""
+        columns = {
+            name: np.concatenate([piece[name] for piece in self._pieces])
+            for name in self._pieces[0]
+        }
+        order = np.argsort(columns["episode"], kind="stable")
+        return {name: column[order] for name, column in columns.items()}
+
+
+class Recorder(Observer):
+    """Records one batch of episodes.
+
+    Args:
+        first_episode: number of the batch's first episode.
+        with_observations: whether to keep what the agents saw.
+    """
+
+    def __init__(self, first_episode: int = 0, *, with_observations: bool = True) -> None:
+        self._first_episode = first_episode
+        self._with_observations = with_observations
+
+    def begin(self, env: BatchedEnv, seeds: npt.NDArray[np.int64]) -> None:
+        """Keep the worlds of the batch."""
+        truth = env.truth()
+        self._n = len(seeds)
+        self._calls = phases.calls(env.params.steps)
+        self._t = 0
+        self._exists = truth.host_exists.copy()
+        self._stateful = self._exists & _HOSTS_WITH_STATE
+        self._os = truth.host_os.copy()
+        self._services = truth.services.copy()
+        self._masks = np.hstack(
+            [
+                np.packbits(env.mask[:, actions.slice_of(agent)], axis=1)
+                for agent in range(agents.N_BLUE)
+            ]
+        )
+        self._steps, self._blue, self._seen = (_Dense(self._calls) for _ in range(3))
+        self._red, self._transitions, self._green = (_Sparse() for _ in range(3))
+
+    def before_step(self, env: BatchedEnv, decision: Decision) -> None:
+        """Keep what the decisions are made on, and the decisions."""
+        truth = env.truth()
+        states = host_states(truth.fsm_state)
+        self._put_situation(env.obs, truth, states)
+        self._put_decision(env, truth, states, decision)
+        if self._with_observations:
+            self._seen.put(
+                self._t,
+                phase=env.obs[:, np.array(observations.OFFSETS) + observations.PHASE],
+                bits=np.hstack([np.packbits(env.obs[:, part], axis=1) for part in _BIT_SLICES]),
+            )
+
+    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+        """Keep what the step did."""
+        truth = env.truth()
+        t = self._t
+        self._steps.put(
+            t,
+            phase=env.phase,
+            reward=env.reward,
+            parts=env.reward_parts.sum(axis=2),
+            reward_cost=env.action_cost.sum(axis=1),
+        )
+        self._blue.put(
+            t, ticks_left=truth.blue_ticks, outcome=truth.blue_outcome, done=truth.blue_done
+        )
+        self._put_red(truth)
+        self._put_transitions(truth)
+        self._put_green(truth, env.phase)
+        self._t += 1
+
+    def _put_situation(self, obs: Array, truth: GroundTruth, states: Array) -> None:
+        shape = (self._n, red_fsm.N_STATES, _N_LEVELS)
+        cell = np.ravel_multi_index((np.arange(self._n)[:, None], states, truth.host_level), shape)
+        hosts = np.bincount(cell[self._stateful], minlength=np.prod(shape)).reshape(shape)
+        self._steps.put(
+            self._t,
+            hosts=np.stack([hosts.sum(axis=2), hosts[..., 1], hosts[..., 2]], axis=1),
+            hosts_user=(truth.host_level == 1).sum(axis=1),
+            hosts_root=(truth.host_level == 2).sum(axis=1),
+            red_active=truth.red_active.sum(axis=1),
+            process_alerts=obs[:, _PROCESS[_PROCESS >= 0]].sum(axis=1),
+            connection_alerts=obs[:, _CONNECTION[_CONNECTION >= 0]].sum(axis=1),
+        )
+
+    def _put_decision(
+        self, env: BatchedEnv, truth: GroundTruth, states: Array, decision: Decision
+    ) -> None:
+        chosen = decision.actions
+        every = np.arange(self._n)[:, None]
+        # The simulator takes an index that the mask excludes for a Sleep.
+        effective = np.where(env.mask[every, _MASK_OFFSET + chosen], chosen, _SLEEP)
+        target = _HOST[_AGENTS, effective]
+        has_target = target >= 0
+        busy_with = np.where(env.free, effective, truth.blue_action)
+        self._blue.put(
+            self._t,
+            action=chosen.astype(np.int16),
+            effective=effective.astype(np.int16),
+            started=env.free,
+            executing=_KIND[_AGENTS, busy_with],
+            target_state=np.where(has_target, states[every, target], np.int8(-1)),
+            target_level=np.where(has_target, truth.host_level[every, target], np.int8(-1)),
+            zone_state=zone_states(states),
+            process_alert=np.where(has_target, env.obs[every, _PROCESS[target]], np.int8(-1)),
+            connection_alert=np.where(has_target, env.obs[every, _CONNECTION[target]], np.int8(-1)),
+        )
+        silent = np.zeros((self._n, agents.N_BLUE, observations.MESSAGE_BITS), dtype=np.uint8)
+        messages = silent if decision.messages is None else decision.messages
+        self._blue.put(self._t, message=np.packbits(messages != 0, axis=2)[..., 0])
+        for name in ("probability", "entropy"):
+            values = getattr(decision, name)
+            known = np.full(env.free.shape, np.nan) if values is None else values
+            self._blue.put(self._t, **{name: np.where(env.free, known, np.nan).astype(np.float32)})
+
+    def _put_red(self, truth: GroundTruth) -> None:
+        def pair(started: Array, done: Array) -> Array:
+            return np.stack([started, done], axis=-1)
+
+        nothing = np.zeros_like(truth.red_outcome)
+        action = pair(truth.red_started, truth.red_done)
+        episode, agent, event = at = np.nonzero(action >= 0)
+        self._red.put(
+            self._t,
+            episode,
+            agent=agent,
+            event=event,
+            action=action[at],
+            target_host=pair(truth.red_start_host, truth.red_done_host)[at],
+            target_zone=pair(truth.red_start_zone, truth.red_done_zone)[at],
+            source_host=pair(truth.red_start_source, truth.red_done_source)[at],
+            outcome=pair(nothing, truth.red_outcome)[at],
+            detected=pair(nothing, truth.red_detected)[at] != 0,
+        )
+
+    def _put_transitions(self, truth: GroundTruth) -> None:
+        real = np.arange(truth.trans_host.shape[1]) < truth.trans_n[:, None]
+        self._transitions.put(
+            self._t,
+            np.nonzero(real)[0],
+            agent=truth.trans_agent[real],
+            host=truth.trans_host[real],
+            from_state=truth.trans_from[real],
+            to_state=truth.trans_to[real],
+            cause=truth.trans_cause[real],
+        )
+
+    def _put_green(self, truth: GroundTruth, phase: Array) -> None:
+        episode, host = at = np.nonzero(truth.green_failure)
+        failure = truth.green_failure[at] - 1
+        self._green.put(
+            self._t,
+            episode,
+            host=host,
+            failure=failure,
+            target_host=truth.green_target[at],
+            penalty=reward.TABLE[phase[episode], network.HOST_ZONE[host], failure],
+        )
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The tables of the batch, once it has been played to its end."""
+        rows = {
+            "steps": self._step_rows(),
+            "blue": self._blue_rows(),
+            "red": self._red_rows(),
+            "transitions": self._transition_rows(),
+            "green": self._green_rows(),
+            "hosts": self._host_rows(),
+        }
+        if self._with_observations:
+            rows["observations"] = self._observation_rows()
+            rows["masks"] = self._mask_rows()
+        return {name: self._table(schema.TABLES[name], columns) for name, columns in rows.items()}
+
+    def _table(self, table: schema.Table, rows: dict[str, Any]) -> pa.Table:
+        rows["episode"] = rows["episode"] + np.int32(self._first_episode)
+        arrays = [_arrow(column, rows[column.name]) for column in table.columns]
+        return pa.Table.from_arrays(arrays, schema=table.schema)
+
+    def _index(self, *axes: int) -> tuple[Array, ...]:
+        """Position along each axis for every row of a dense table."""
+        return tuple(axis.ravel() for axis in np.indices(axes, dtype=np.int32))
+
+    def _step_rows(self) -> dict[str, Any]:
+        episode, step = self._index(self._n, self._calls)
+        columns = {
+            name: c.reshape(self._n * self._calls, -1) for name, c in self._steps.rows().items()
+        }
+        parts, hosts = columns.pop("parts"), columns.pop("hosts")
+        flat = {name: column[:, 0] for name, column in columns.items()}
+        named_parts = dict(zip(("reward_lwf", "reward_asf", "reward_ria"), parts.T, strict=True))
+        names = (f"{what}_{s}" for what in ("hosts", "user", "root") for s in schema.STATES)
+        named_hosts = dict(zip(names, hosts.T, strict=True))
+        done = step == self._calls - 1
+        counted = step < self._calls - phases.OFFICIAL_UNCOUNTED
+        return {
+            "episode": episode,
+            "step": step,
+            **flat,
+            **named_parts,
+            **named_hosts,
+            "done": done,
+            "counted": counted,
+        }
+
+    def _blue_rows(self) -> dict[str, Any]:
+        episode, step, agent = self._index(self._n, self._calls, agents.N_BLUE)
+        columns = {name: column.reshape(-1) for name, column in self._blue.rows().items()}
+        effective, completed = columns.pop("effective"), columns.pop("done")
+        return {
+            "episode": episode,
+            "step": step,
+            "agent": agent,
+            **columns,
+            "action_type": _KIND[agent, effective],
+            "target_host": _HOST[agent, effective],
+            "target_zone": _TO_ZONE[agent, effective],
+            "source_zone": _FROM_ZONE[agent, effective],
+            "completed": np.where(completed >= 0, _KIND[agent, completed], -1),
+        }
+
+    def _red_rows(self) -> dict[str, Any]:
+        rows = self._red.rows()
+        return {**rows, "action_name": rows["action"]}
+
+    def _transition_rows(self) -> dict[str, Any]:
+        rows = self._transitions.rows()
+        code = rows.pop("cause").astype(np.int64)
+        by_action = code < _CAUSES_BESIDE_ACTIONS
+        failed = code >= red_fsm.N_RED_ACTIONS
+        return {
+            **rows,
+            "cause": np.where(by_action, 0, code - _CAUSES_BESIDE_ACTIONS + 1),
+            "action": np.where(by_action, code % red_fsm.N_RED_ACTIONS, -1),
+            "outcome": np.where(by_action, 1 + failed, 0),
+        }
+
+    def _green_rows(self) -> dict[str, Any]:
+        rows = self._green.rows()
+        failure = rows.pop("failure")
+        return {**rows, "kind": failure, "cause": failure}
+
+    def _host_rows(self) -> dict[str, Any]:
+        episode, host = np.nonzero(self._exists)
+        names = np.array(
+            [_service_names(bits) for bits in range(1 << services.N_REAL)], dtype=object
+        )
+        return {
+            "episode": episode.astype(np.int32),
+            "host": host,
+            "zone": network.HOST_ZONE[host],
+            "kind": network.HOST_KIND[host],
+            "services": names[self._services[episode, host]],
+            "os": self._os[episode, host],
+        }
+
+    def _observation_rows(self) -> dict[str, Any]:
+        episode, step, agent = self._index(self._n, self._calls, agents.N_BLUE)
+        seen = self._seen.rows()
+        widths = [(size - 1 + 7) // 8 for size in observations.SIZES]
+        return {
+            "episode": episode,
+            "step": step,
+            "agent": agent,
+            "phase": seen["phase"].reshape(-1),
+            "bits": _binary(seen["bits"], np.array(widths)),
+        }
+
+    def _mask_rows(self) -> dict[str, Any]:
+        episode, agent = self._index(self._n, agents.N_BLUE)
+        widths = [(size + 7) // 8 for size in actions.SIZES]
+        return {
+            "episode": episode,
+            "agent": agent,
+            "bits": _binary(self._masks, np.array(widths)),
+        }
+
+
+def _service_names(bits: int) -> str:
+    return ",".join(name for i, name in enumerate(services.REAL) if bits >> i & 1)
+
+
+def _binary(data: Array, widths: Array) -> pa.Array:
+    """Byte strings that lie one after another in `data`, of the given widths in turn."""
+    data = np.ascontiguousarray(data)
+    rows = data.size // int(widths.sum()) * len(widths)
+    offsets = np.zeros(rows + 1, dtype=np.int32)
+    np.cumsum(np.resize(widths, rows), out=offsets[1:])
+    return pa.Array.from_buffers(
+        pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
+
+
+def _arrow(column: schema.Column, values: Any) -> pa.Array:
+    """Values of a column as Arrow: codes become names, and -1 and NaN null where it may be."""
+    if isinstance(values, pa.Array):
+        return values
+    if column.categories is not None:
+        codes = pa.array(values, mask=values < 0 if column.nullable else None)
+        codes = codes.cast(column.type.index_type)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(column.categories))
+    if column.nullable:
+        return pa.array(values, mask=np.isnan(values)).cast(column.type)
+    return pa.array(values).cast(column.type)

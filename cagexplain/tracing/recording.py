@@ -1,0 +1,159 @@
+"""Writes a trace: batch after batch, each one whole, so that a killed recording can be resumed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cagexplain.cc4 import phases
+from cagexplain.common.errors import CagexplainError
+from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes
+from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.base import IntArray, Policy
+from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
+from cagexplain.tracing import manifest as manifests
+from cagexplain.tracing.manifest import File, Manifest, Part
+from cagexplain.tracing.recorder import Recorder
+
+_MUST_AGREE: Final = ("policy", "options", "seeds", "engine")
+"""What makes two recordings the same."""
+
+
+class Recording:
+    """A trace that is being written.
+
+    Args:
+        folder: of the trace; must be empty or new, unless `resume`.
+        policy: what to play.
+        seeds: ``int[n]`` of the episodes.
+        params: of the environment; CC4's own by default.
+        batch: episodes played side by side and written together. Memory grows with it.
+        with_observations: whether to keep what the agents saw.
+        options: further facts about how the policy was loaded, for the manifest.
+        resume: go on with the recording in `folder`, which must have been begun in the same way.
+
+    Raises:
+        CagexplainError: the folder cannot be used, or holds another recording.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        policy: Policy,
+        seeds: IntArray,
+        params: EnvParams | None = None,
+        *,
+        batch: int = DEFAULT_BATCH,
+        with_observations: bool = True,
+        options: dict[str, Any] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.params = params or EnvParams()
+        self._policy = policy
+        self._batches = batches(seeds, batch)
+        self._with_observations = with_observations
+        played = {
+            **self.params.as_dict(),
+            "batch": batch,
+            "observations": with_observations,
+            **(options or {}),
+        }
+        fresh = manifests.new(policy.describe(), played, [int(seed) for seed in seeds])
+        if resume:
+            self.folder = folder
+            self._manifest = self._found(fresh)
+        else:
+            self.folder = prepare_output_dir(folder)
+            self._manifest = fresh
+        self._manifest.write(self.folder)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What has been recorded by now."""
+        return self._manifest
+
+    @property
+    def steps_planned(self) -> int:
+        """Environment steps of all episodes."""
+        return len(self._manifest.seeds) * phases.calls(self.params.steps)
+
+    @property
+    def steps_finished(self) -> int:
+        """Environment steps of the episodes on disk."""
+        return self._manifest.finished_episodes * phases.calls(self.params.steps)
+
+    def run(self, observers: Sequence[Observer] = (), *, threads: int | None = None) -> None:
+        """Play and write what is not on disk yet.
+
+        Args:
+            observers: further observers of the play, such as a progress bar.
+            threads: of the engine; all cores by default.
+        """
+        finished = {part.number for part in self._manifest.parts}
+        first_episode = 0
+        env: BatchedEnv | None = None
+        for number, seeds in enumerate(self._batches):
+            if number not in finished:
+                if env is None or env.n_envs != len(seeds):
+                    env = BatchedEnv(len(seeds), params=self.params, threads=threads)
+                recorder = Recorder(first_episode, with_observations=self._with_observations)
+                play(self._policy, env, seeds, [recorder, *observers])
+                self._write(Part(number, first_episode, len(seeds), {}), recorder.tables())
+            first_episode += len(seeds)
+
+    def _write(self, part: Part, tables: dict[str, pa.Table]) -> None:
+        files = {}
+        for name, table in tables.items():
+            buffer = io.BytesIO()
+            # Checksums let a reader notice damage inside a page that still decodes.
+            pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+            path = part.path(self.folder, name)
+            path.parent.mkdir(exist_ok=True)
+            write_bytes(path, buffer.getvalue())
+            files[name] = File(table.num_rows, buffer.tell(), sha256_file(path))
+        parts = sorted([*self._manifest.parts, replace(part, files=files)], key=lambda p: p.number)
+        self._manifest = replace(self._manifest, parts=parts)
+        self._manifest.write(self.folder)
+
+    def _found(self, fresh: Manifest) -> Manifest:
+        """The manifest in the folder, without the parts whose files have not survived."""
+        found = manifests.read(self.folder)
+        for name in _MUST_AGREE:
+            there, here = _comparable(getattr(found, name)), _comparable(getattr(fresh, name))
+            if there != here:
+                raise CagexplainError(
+                    f"was begun with {_difference(there, here)}",
+                    where=self.folder,
+                    field=name,
+                    remedy="Resume with the arguments it was begun with, or record to a new folder",
+                )
+        return replace(found, parts=[part for part in found.parts if self._intact(part)])
+
+    def _intact(self, part: Part) -> bool:
+        paths = {name: part.path(self.folder, name) for name in part.files}
+        return all(
+            path.is_file() and sha256_file(path) == part.files[name].sha256
+            for name, path in paths.items()
+        )
+
+
+def _comparable(value: Any) -> Any:
+    """A field as JSON gives it back; where a checkpoint lies does not matter, its SHA-256 does."""
+    if isinstance(value, dict):
+        return {
+            key: list(v) if isinstance(v, tuple) else v for key, v in value.items() if key != "path"
+        }
+    return value
+
+
+def _difference(there: Any, here: Any) -> str:
+    if isinstance(there, dict):
+        key = next(k for k in [*there, *here] if there.get(k) != here.get(k))
+        return f"{key} {there.get(key)!r}, not {here.get(key)!r}"
+    return f"{len(there)} episodes from seed {there[0]}, not {len(here)} from {here[0]}"
