@@ -1,0 +1,182 @@
+"""Observation profiles: what a network gets to see of what its agent has observed.
+
+``flat`` is the official vector and nothing else. ``memory`` adds what the agent can remember by
+itself, since the vector shows an alert for a single step and never tells what the agent did:
+everything in it follows from the agent's own vectors, its own action mask and its own actions.
+
+Memory entries, per host position of the agent's process bits, one group of entries after another:
+
+=============  =====================================================================================
+exists         the host exists in this world (the action mask tells)
+alerted        a process alert was seen since the agent last restored the host
+process        trace of process alerts, 1 when seen, times 0.9 per step
+connection     trace of connection alerts, 1 when seen, times 0.95 per step
+staleness      steps since the agent restored the host (or the episode began), in hundreds, up to 5
+removed        the agent completed a Remove on the host since its last process alert
+decoys         decoys the agent deployed since it last restored the host, in thirds, up to 1
+=============  =====================================================================================
+
+and one last entry, the clock: steps seen in this episode, in 500ths.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cagexplain.cc4 import actions, observations
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.policies.networks import GROUPS
+
+PROFILES: Final = ("flat", "memory")
+_HOST_ENTRIES: Final = 7
+_PROCESS_DECAY: Final = np.float32(0.9)
+_CONNECTION_DECAY: Final = np.float32(0.95)
+_MAX_STALENESS: Final = np.float32(500)
+_MAX_DECOYS: Final = 3
+_CLOCK: Final = 500.0
+
+
+def sizes(profile: str) -> tuple[int, ...]:
+    """Width of each agent's input under a profile."""
+    if profile == "flat":
+        return observations.SIZES
+    return tuple(
+        observations.SIZES[agent] + _HOST_ENTRIES * len(observations.HOSTS[agent]) + 1
+        for agent in range(N_BLUE)
+    )
+
+
+class Features:
+    """Turns the vectors of `n` environments into network inputs, step by step.
+
+    Call `observe` before every decision and `acted` after it.
+    """
+
+    def __init__(self, profile: str, n: int) -> None:
+        self.memories = [_Memory(group, n) for group in GROUPS] if profile == "memory" else []
+        self.shapes = [(len(group), n, sizes(profile)[group[0]]) for group in GROUPS]
+
+    def empty(self, *leading: int) -> list[Tensor]:
+        """Tensors to observe into: per group (*leading, members, n, width)."""
+        return [torch.zeros(*leading, *shape) for shape in self.shapes]
+
+    def observe(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: npt.NDArray[np.bool_],
+        free: npt.NDArray[np.bool_],
+        out: list[Tensor],
+    ) -> None:
+        """Write the inputs of this step to `out`, per group (members, n, width).
+
+        Args:
+            obs: (n, 578), the agents' vectors side by side.
+            mask: (n, 570), the agents' action masks side by side.
+            free: (n, 5), the agents that are not busy.
+        """
+        for g, group in enumerate(GROUPS):
+            target = out[g].numpy()
+            vectors = _members(obs, group, observations.OFFSETS, observations.SIZES)
+            target[..., : vectors.shape[-1]] = vectors
+            if self.memories:
+                legal = _members(mask, group, actions.OFFSETS, actions.SIZES)
+                self.memories[g].observe(
+                    vectors, legal, free[:, group].T, target[..., vectors.shape[-1] :]
+                )
+
+    def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
+        """Remember the actions (n, 5) that were started by the agents that were `free` (n, 5)."""
+        for group, memory in zip(GROUPS, self.memories, strict=False):
+            memory.acted(chosen[:, group].T, free[:, group].T)
+
+
+def _members(
+    array: npt.NDArray[Any], group: tuple[int, ...], offsets: tuple[int, ...], widths: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    """A group's columns of (n, total) as (members, n, width)."""
+    start, width = offsets[group[0]], widths[group[0]]
+    part = array[:, start : start + width * len(group)]
+    return part.reshape(len(array), len(group), width).transpose(1, 0, 2)
+
+
+class _Memory:
+    """What the agents of one group remember in `n` environments; arrays (members, n, hosts)."""
+
+    def __init__(self, group: tuple[int, ...], n: int) -> None:
+        agent = group[0]  # positions are the same for all members
+        hosts = observations.HOSTS[agent]
+        self.process_bits = np.array([observations.process_bit(agent, int(h)) for h in hosts])
+        self.connection_bits = np.array([observations.connection_bit(agent, int(h)) for h in hosts])
+        self.analyse = np.array(
+            [actions.index(agent, ActionKind.ANALYSE, host=int(h)) for h in hosts]
+        )
+        self.kind = actions.KIND[agent]
+        position = {int(host): i for i, host in enumerate(hosts)}
+        self.position = np.array([position.get(int(h), -1) for h in actions.HOST[agent]])
+
+        shape = (len(group), n, len(hosts))
+        self.alerted = np.zeros(shape, np.bool_)
+        self.removed = np.zeros(shape, np.bool_)
+        self.process = np.zeros(shape, np.float32)
+        self.connection = np.zeros(shape, np.float32)
+        self.age = np.zeros(shape, np.float32)
+        self.decoys = np.zeros(shape, np.float32)
+        self.running = np.full(shape[:2], actions.SLEEP_INDEX[agent])
+        self.steps = 0
+
+    def observe(
+        self,
+        vectors: npt.NDArray[np.int8],
+        legal: npt.NDArray[np.bool_],
+        free: npt.NDArray[np.bool_],
+        out: npt.NDArray[np.float32],
+    ) -> None:
+        # Blue acts before red within a step: an alert that comes with a completed Restore is new.
+        self._complete(free)
+        process = vectors[..., self.process_bits] != 0
+        connection = vectors[..., self.connection_bits] != 0
+        self.alerted |= process
+        self.removed &= ~process
+        self.process *= _PROCESS_DECAY
+        self.process[process] = 1
+        self.connection *= _CONNECTION_DECAY
+        self.connection[connection] = 1
+        entries = (
+            legal[..., self.analyse],
+            self.alerted,
+            self.process,
+            self.connection,
+            np.minimum(self.age, _MAX_STALENESS) * np.float32(0.01),
+            self.removed,
+            self.decoys,
+        )
+        hosts = len(self.process_bits)
+        for i, entry in enumerate(entries):
+            out[..., i * hosts : (i + 1) * hosts] = entry
+        out[..., -1] = self.steps / _CLOCK
+        self.steps += 1
+        self.age += 1
+
+    def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
+        self.running = np.where(free, chosen, self.running)
+
+    def _complete(self, free: npt.NDArray[np.bool_]) -> None:
+        """Apply what the actions that have just ended did, as far as their agents can know."""
+        kind = np.where(free, self.kind[self.running], ActionKind.SLEEP)
+        host = self.position[self.running]
+        member, env = np.nonzero(kind == ActionKind.RESTORE)
+        restored = (member, env, host[member, env])
+        for array in (self.alerted, self.removed, self.process, self.connection, self.age):
+            array[restored] = 0
+        self.decoys[restored] = 0
+        member, env = np.nonzero(kind == ActionKind.REMOVE)
+        self.removed[member, env, host[member, env]] = True
+        member, env = np.nonzero(kind == ActionKind.DECOY)
+        decoyed = (member, env, host[member, env])
+        self.decoys[decoyed] = np.minimum(self.decoys[decoyed] + 1 / _MAX_DECOYS, 1)

@@ -1,0 +1,169 @@
+"""Acting with trained networks: the policy that a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cagexplain.cc4 import actions
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.errors import CagexplainError
+from cagexplain.common.files import sha256_file
+from cagexplain.policies import features, networks
+from cagexplain.policies.base import BoolArray, Decision, IntArray
+from cagexplain.policies.checkpoint import Checkpoint, load_checkpoint
+from cagexplain.policies.features import Features
+from cagexplain.policies.networks import GROUPS, StackedMLP
+
+_SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
+_CHUNK: Final = 512
+"""Steps for which random numbers are drawn at once."""
+
+
+def choose(
+    logits: Sequence[Tensor],
+    free: BoolArray,
+    u: npt.NDArray[np.float32] | None,
+) -> npt.NDArray[np.int64]:
+    """Actions (n, 5) from masked logits per group (members, n, actions).
+
+    Drawn with `u` (n, 5), or the most probable ones if that is None. Busy agents sleep: what they
+    submit is ignored, but a Restore would be charged (CC4 interface, 5.3).
+    """
+    chosen = np.empty(free.shape, np.int64)
+    for group, logit in zip(GROUPS, logits, strict=True):
+        if u is None:
+            action = logit.argmax(-1)
+        else:
+            points = np.ascontiguousarray(u[:, group].T)
+            action = networks.sample(logit, torch.from_numpy(points))
+        chosen[:, group] = action.T.numpy()
+    return np.where(free, chosen, _SLEEP)
+
+
+class TrainedPolicy:
+    """Plays the networks of a checkpoint, each agent on its own observation.
+
+    Args:
+        checkpoint: what to play.
+        source: path the checkpoint was read from, for manifests.
+        deterministic: play the most probable action instead of drawing one; None plays the way
+            that the training evaluated (the `acting` setting of the run).
+
+    Drawn actions depend on the seeds given to `reset` alone, not on how many environments are
+    played side by side.
+    """
+
+    kind: Literal["checkpoint"] = "checkpoint"
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        source: Path | None = None,
+        deterministic: bool | None = None,
+    ) -> None:
+        self.name = checkpoint.algorithm
+        self.checkpoint = checkpoint
+        self.source = source
+        acting = checkpoint.config.get("acting", "greedy")
+        self.deterministic = acting == "greedy" if deterministic is None else deterministic
+        self.profile = str(checkpoint.config.get("observation", "flat"))
+        self.actors = _stack_actors(checkpoint.weights, self.profile, source)
+        self.reset(np.zeros(1, np.int64))
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes, one per seed."""
+        self.features = Features(self.profile, len(seeds))
+        self.inputs = self.features.empty()
+        self.generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
+        self.uniform = np.empty((len(seeds), 0, N_BLUE), np.float32)
+        self.step = 0
+
+    @torch.inference_mode()
+    def act(
+        self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray
+    ) -> Decision:
+        """Actions for obs (n, 578), mask (n, 570) and free (n, 5)."""
+        self.features.observe(obs, mask, free, self.inputs)
+        legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
+        raw = [actor(x) for actor, x in zip(self.actors, self.inputs, strict=True)]
+        logits = [r + a for r, a in zip(raw, legal, strict=True)]
+        chosen = choose(logits, free, None if self.deterministic else self._uniform())
+        self.features.acted(chosen, free)
+        probability, entropy = np.ones(free.shape, np.float32), np.zeros(free.shape, np.float32)
+        for group, r, a in zip(GROUPS, raw, legal, strict=True):
+            picked = torch.from_numpy(np.ascontiguousarray(chosen[:, group].T))
+            log_prob, h = networks.log_prob_and_entropy(r, a, picked)
+            probability[:, group] = log_prob.exp().T.numpy()
+            entropy[:, group] = h.T.numpy()
+        return Decision(actions=chosen, probability=probability, entropy=entropy)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for manifests, JSON-able."""
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "kind": self.kind,
+            "variant": self.checkpoint.variant,
+            "deterministic": self.deterministic,
+            "config": self.checkpoint.config,
+            "summary": self.checkpoint.summary,
+            "versions": self.checkpoint.versions,
+        }
+        if self.source is not None:
+            facts |= {"path": str(self.source), "sha256": sha256_file(self.source)}
+        return facts
+
+    def _uniform(self) -> npt.NDArray[np.float32]:
+        """The uniform numbers (n, 5) of this step: each environment has its own stream."""
+        at = self.step % _CHUNK
+        if at == 0:
+            self.uniform = np.stack(
+                [g.random((_CHUNK, N_BLUE), dtype=np.float32) for g in self.generators]
+            )
+        self.step += 1
+        return self.uniform[:, at]
+
+
+def load_trained(path: str | Path, *, deterministic: bool | None = None) -> TrainedPolicy:
+    """Read a checkpoint to act from; raises CagexplainError as `load_checkpoint` does."""
+    return TrainedPolicy(load_checkpoint(path), source=Path(path), deterministic=deterministic)
+
+
+def _stack_actors(
+    weights: dict[str, Any], profile: str, source: Path | None
+) -> list[StackedMLP]:
+    """The actors of a checkpoint as one stack per group; refuses weights that do not fit."""
+    misfit = CagexplainError(
+        "the weights do not fit the observation and action layouts",
+        where=source,
+        field="weights",
+        remedy="Use a checkpoint that `cagexplain train` wrote",
+    )
+    if profile not in features.PROFILES:
+        raise CagexplainError(
+            f"there is no observation profile {profile!r} here",
+            where=source,
+            field="config",
+            remedy="Update cagexplain, or train the policy again",
+        )
+    try:
+        hidden = [len(bias) for _, bias in weights["actors"][0][:-1]]
+        stacks = networks.build(features.sizes(profile), hidden, actions.SIZES)
+        for network, layers in zip(
+            networks.agent_networks(stacks), weights["actors"], strict=True
+        ):
+            for parameters, saved in zip(network, layers, strict=True):
+                for parameter, value in zip(parameters, saved, strict=True):
+                    if parameter.shape != value.shape or not bool(value.isfinite().all()):
+                        raise misfit
+                    parameter.copy_(value)
+    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+        raise misfit from error
+    return stacks

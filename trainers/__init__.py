@@ -1,0 +1,1 @@
+"""The training core: algorithms that turn play in the simulator into checkpoints."""

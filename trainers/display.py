@@ -1,0 +1,61 @@
+"""The progress bar of a training run."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Display:
+    """Shows return, steps per second and time left; on a terminal as a bar, else as lines.
+
+    Args:
+        total: environment steps of the whole run.
+        done: environment steps made before (by the run that is resumed).
+    """
+
+    def __init__(self, total: int, done: int, console: Console | None = None) -> None:
+        self.progress = Progress(
+            TextColumn("return {task.fields[shown]:>7}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:,.0f} steps/s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.task = self.progress.add_task("", total=total, completed=done, shown="-", rate=0.0)
+
+    def update(self, steps: int, episode_return: float, rate: float) -> None:
+        """Show the state after a round."""
+        self.progress.update(
+            self.task, completed=steps, shown=f"{episode_return:,.0f}", rate=rate
+        )
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        self.progress.console.print(text, highlight=False)
+
+    def __enter__(self) -> Display:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.progress.stop()

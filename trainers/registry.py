@@ -1,0 +1,76 @@
+"""The algorithms by name. A new one is a file of its own and one line here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.common.errors import UsageError
+from trainers.buffers import VectorEnv
+from trainers.clock import Clock
+from trainers.ppo import PPO
+from trainers.ppo_config import PRESETS
+
+
+class Learner(Protocol):
+    """What the run loop asks of an algorithm."""
+
+    def round(
+        self, env: VectorEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
+    ) -> dict[str, float]:
+        """Play one episode per environment, learn, and report metrics ("return" among them).
+
+        All randomness must follow from the run's seed and `number`, so that a resumed run
+        repeats it.
+        """
+
+    def weights(self) -> dict[str, Any]:
+        """What acting needs, for a checkpoint."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything that learning changes, as plain containers and tensors."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a stored `state`."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """An entry of the registry.
+
+    Attributes:
+        presets: name -> settings, a dataclass with `envs`, `observation` and `acting` among
+            its fields.
+        make: (settings, seed, threads) -> learner.
+    """
+
+    presets: Mapping[str, Any]
+    make: Callable[[Any, int, int], Learner]
+
+
+ALGORITHMS: Final[dict[str, Algorithm]] = {
+    "ippo": Algorithm(presets=PRESETS, make=PPO),
+}
+
+
+def find_algorithm(name: str) -> Algorithm:
+    """The entry of an algorithm; UsageError if there is none."""
+    return _find(name, ALGORITHMS, "algorithm")
+
+
+def find_preset(algorithm: str, name: str) -> Any:
+    """The settings of a preset; UsageError if there is none."""
+    return _find(name, find_algorithm(algorithm).presets, "preset")
+
+
+def _find(name: str, table: Mapping[str, Any], what: str) -> Any:
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(table)}"
+        raise UsageError(f"there is no {what} {name!r}", remedy=hint)
+    return table[name]
