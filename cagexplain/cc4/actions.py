@@ -85,9 +85,7 @@ HOST: Final = tuple(np.array([row[1] for row in rows], dtype=np.int16) for rows 
 TO_ZONE: Final = tuple(np.array([row[2] for row in rows], dtype=np.int8) for rows in _LAYOUTS)
 FROM_ZONE: Final = tuple(np.array([row[3] for row in rows], dtype=np.int8) for rows in _LAYOUTS)
 
-SLEEP_INDEX: Final = tuple(
-    index[(ActionKind.SLEEP, -1, -1, -1)] for index in _INDEX
-)
+SLEEP_INDEX: Final = tuple(index[(ActionKind.SLEEP, -1, -1, -1)] for index in _INDEX)
 MONITOR_INDEX: Final = tuple(index[(ActionKind.MONITOR, -1, -1, -1)] for index in _INDEX)
 
 
@@ -103,7 +101,9 @@ def index(
     return _INDEX[agent][(kind, host, to_zone, from_zone)]
 
 
-def label(agent: int, action: int, *, exists: bool = True, cidr: tuple[str, ...] | None = None) -> str:
+def label(
+    agent: int, action: int, *, exists: bool = True, cidr: tuple[str, ...] | None = None
+) -> str:
     """The wrappers' label of an action.
 
     ``exists``: whether the target host exists in this world; ``cidr``: the nine subnets' blocks in

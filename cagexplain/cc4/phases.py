@@ -77,7 +77,7 @@ def _comms_policy() -> npt.NDArray[np.int8]:
     open_zones = (INT, ADM, OFF, PAZ, CON, RZA, RZB)
     pairs = {frozenset((a, b)) for a in open_zones for b in open_zones if a != b}
     pairs |= {frozenset((RZA, OZA)), frozenset((RZB, OZB))}
-    closed = (
+    closed: tuple[set[frozenset[int]], ...] = (
         set(),
         {frozenset((RZA, zone)) for zone in (OZA, CON, RZB, INT)},
         {frozenset((RZB, zone)) for zone in (OZB, CON, RZA, INT)},

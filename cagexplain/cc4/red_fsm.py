@@ -171,7 +171,9 @@ def _variant(
 VARIANTS: Final[dict[str, Variant]] = {
     variant.name: variant
     for variant in (
-        _variant("finite_state", "FiniteStateRedAgent, the official evaluation's red", _FINITE_STATE),
+        _variant(
+            "finite_state", "FiniteStateRedAgent, the official evaluation's red", _FINITE_STATE
+        ),
         _variant("verbose", "VerboseFSRed: the same behaviour, it only prints", _FINITE_STATE),
         _variant(
             "discovery",
@@ -181,8 +183,8 @@ VARIANTS: Final[dict[str, Variant]] = {
         ),
         _variant("aggressive", "only the aggressive scan", _move(_FINITE_STATE, 2, 1)),
         _variant("stealthy", "only the stealth scan", _move(_FINITE_STATE, 1, 2)),
-        _variant("impact", "all of Degrade's probability moved to Impact", _move(_FINITE_STATE, 7, 6)),
-        _variant("degrade", "all of Impact's probability moved to Degrade", _move(_FINITE_STATE, 6, 7)),
+        _variant("impact", "Impact in place of Degrade", _move(_FINITE_STATE, 7, 6)),
+        _variant("degrade", "Degrade in place of Impact", _move(_FINITE_STATE, 6, 7)),
     )
 }
 """``aggressive``, ``stealthy`` and ``impact`` are those of Singh et al. 2024 (arXiv 2410.17351),

@@ -1,6 +1,7 @@
 """Many CC4 environments behind arrays."""
 
 import functools
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -40,7 +41,8 @@ class Snapshot:
 class BatchedEnv:
     """``n_envs`` independent CC4 environments, stepped together by the compiled engine.
 
-    The outputs are preallocated and overwritten by every ``reset`` and ``step``; copy what you keep.
+    The outputs are preallocated and overwritten by every ``reset`` and ``step``: copy what
+    you keep.
 
     * ``obs`` - ``int8[n, 578]``: the agents' official vectors side by side
       (:data:`cagexplain.cc4.observations.OFFSETS`)
@@ -64,9 +66,7 @@ class BatchedEnv:
     ) -> None:
         """``threads``: at most this many; by default the cores this process may use."""
         if n_envs < 1:
-            raise UsageError(
-                f"{n_envs} is no batch size", field="n_envs", remedy="give at least 1"
-            )
+            raise UsageError(f"{n_envs} is no batch size", field="n_envs", remedy="give at least 1")
         _announce_compilation()
         self.params = params or EnvParams()
         self.n_envs = n_envs
@@ -74,7 +74,7 @@ class BatchedEnv:
         self.threads = max(1, min(cores, n_envs // MIN_ENVS_PER_THREAD))
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         bounds = np.linspace(0, n_envs, self.threads + 1).astype(int).tolist()
-        self._slices = list(zip(bounds[:-1], bounds[1:], strict=True))
+        self._slices = list(itertools.pairwise(bounds))
         self._compiled_params = self.params.compiled()
         self._blank = blank()
         self.state = np.repeat(self._blank, n_envs)
@@ -93,7 +93,8 @@ class BatchedEnv:
     @property
     def free(self) -> npt.NDArray[np.bool_]:
         """``bool[n, 5]``: the agent has no action in progress."""
-        return np.less(self.state["blue_action"], 0)
+        free: npt.NDArray[np.bool_] = self.state["blue_action"] < 0
+        return free
 
     def reset(self, seeds: npt.ArrayLike | None = None, *, skip_worlds: int = 0) -> None:
         """Starts a new episode everywhere.
@@ -245,7 +246,6 @@ class BatchedEnv:
         """Ends the threads."""
         if self._pool is not None:
             self._pool.shutdown()
-
 
 
 @functools.cache

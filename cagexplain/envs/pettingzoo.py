@@ -18,7 +18,7 @@ from cagexplain.sim.params import EnvParams
 Vector = npt.NDArray[np.int64]
 
 
-class ParallelCC4(ParallelEnv[str, Vector, int]):
+class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo is untyped
     """The five blue agents of CC4.
 
     Observations and actions are those of CybORG's ``BlueFlatWrapper`` (92 / 210 entries, 82 / 242
@@ -26,7 +26,11 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):
     Every agent gets the team reward. The end of an episode is a truncation.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"name": "cc4_v0", "render_modes": [], "is_parallelizable": True}
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "cc4_v0",
+        "render_modes": [],
+        "is_parallelizable": True,
+    }
 
     def __init__(self, params: EnvParams | None = None, render_mode: str | None = None) -> None:
         self._env = BatchedEnv(1, params=params, threads=1)
@@ -76,9 +80,7 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):
             raise UsageError(
                 "the episode is over", field="step", remedy="call reset() before the next step"
             )
-        row = np.array(
-            [actions.get(a, action_layout.SLEEP_INDEX[i]) for i, a in enumerate(BLUE)]
-        )
+        row = np.array([actions.get(a, action_layout.SLEEP_INDEX[i]) for i, a in enumerate(BLUE)])
         bits = np.zeros((1, len(BLUE), observations.MESSAGE_BITS), dtype=np.bool_)
         for agent, message in (messages or {}).items():
             bits[0, BLUE.index(agent)] = np.not_equal(message, 0)

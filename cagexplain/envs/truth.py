@@ -104,9 +104,9 @@ def of_state(state: np.ndarray[Any, np.dtype[np.void]]) -> GroundTruth:
     values: dict[str, Any] = {}
     for name in (f.name for f in fields(GroundTruth)):
         if name == "host_level":
-            values[name] = np.where(
-                state["host_roots"] > 0, 2, state["host_sessions"] > 0
-            ).astype(np.int8)
+            values[name] = np.where(state["host_roots"] > 0, 2, state["host_sessions"] > 0).astype(
+                np.int8
+            )
         elif name == "red_busy":
             values[name] = state["red_action"] >= 0
         else:

@@ -11,6 +11,7 @@ from cagexplain.cc4.services import PORT_BITS, Service
 from cagexplain.sim import hosts, rng, sessions
 from cagexplain.sim.jit import jit
 from cagexplain.sim.state import RED_SESSION
+from cagexplain.sim.types import Array, Record
 
 _WIDTH = max(actions.SIZES)
 
@@ -42,14 +43,14 @@ _PORT_80, _PORT_443, _PORT_25 = PORT_BITS[80], PORT_BITS[443], PORT_BITS[25]
 
 
 @jit
-def effective_kind(s, agent, action):
+def effective_kind(s: Record, agent: int, action: int) -> int:
     """Kind of a submitted index; an action on a host that does not exist is a Sleep."""
     host = _HOST[agent, action]
     return _SLEEP if host >= 0 and not s.exists[host] else _KIND[agent, action]
 
 
 @jit
-def submit(s, submitted):
+def submit(s: Record, submitted: Array) -> None:
     """Takes the submissions. A busy agent's is ignored, but a Restore is charged all the same."""
     for agent in range(N_BLUE):
         action = submitted[agent]
@@ -63,7 +64,7 @@ def submit(s, submitted):
 
 
 @jit
-def tick(s):
+def tick(s: Record) -> None:
     """Counts running actions down; what is due moves to ``blue_done``."""
     for agent in range(N_BLUE):
         s.blue_done[agent] = -1
@@ -76,14 +77,14 @@ def tick(s):
 
 
 @jit
-def control_traffic(s):
+def control_traffic(s: Record) -> None:
     """Due AllowTrafficZone and BlockTrafficZone: before everything else in the step."""
     for agent in range(N_BLUE):
         action = s.blue_done[agent]
         if action < 0:
             continue
         kind = _KIND[agent, action]
-        if kind == _BLOCK or kind == _ALLOW:
+        if kind in (_BLOCK, _ALLOW):
             to_zone, from_zone = _TO_ZONE[agent, action], _FROM_ZONE[agent, action]
             changes = (s.blocks[to_zone, from_zone] != 0) == (kind == _ALLOW)
             s.blocks[to_zone, from_zone] = kind == _BLOCK
@@ -91,7 +92,7 @@ def control_traffic(s):
 
 
 @jit
-def act(s):
+def act(s: Record) -> None:
     """Executes the other due actions. Monitor as an action sees nothing: it runs before green and
     red, when the step's events are still to come."""
     for agent in range(N_BLUE):
@@ -99,7 +100,7 @@ def act(s):
         if action < 0:
             continue
         kind = effective_kind(s, agent, action)
-        if kind == _ALLOW or kind == _BLOCK:
+        if kind in (_BLOCK, _ALLOW):
             continue
         host = _HOST[agent, action]
         if kind == _ANALYSE:
@@ -115,7 +116,7 @@ def act(s):
 
 
 @jit
-def _remove(s, host):
+def _remove(s: Record, host: int) -> None:
     """Stops the remembered suspicious pids of the host that do not run as root.
 
     The process of a service (only decoys can be hit, by reuse of a pid) comes back with a new pid;
@@ -141,7 +142,7 @@ def _remove(s, host):
 
 
 @jit
-def _restore(s, host):
+def _restore(s: Record, host: int) -> None:
     """Brings the host back to its state after reset; what blue and red remember stays."""
     sessions.delete_all_on(s, host)
     while s.proc_head[host] >= 0:
@@ -153,7 +154,7 @@ def _restore(s, host):
 
 
 @jit
-def _deploy_decoy(s, agent, host):
+def _deploy_decoy(s: Record, agent: int, host: int) -> None:
     """One of the decoys whose port is unused. vsftpd is always possible (its test looks at port 21,
     while it listens on 80), so this never fails."""
     used = hosts.listening_ports(s, host)

@@ -16,6 +16,7 @@ from cagexplain.cc4.red_fsm import (
 from cagexplain.sim import rng, sessions
 from cagexplain.sim.jit import jit
 from cagexplain.sim.state import NAMED, TRANSITIONS, WITH_SESSION, Error, RecordStatus
+from cagexplain.sim.types import Record
 
 FIRST_OBSERVED = 2 * N_RED_ACTIONS
 SESSION_LOST = FIRST_OBSERVED + 1
@@ -37,7 +38,7 @@ _TRANSITIONS_ERROR = int(Error.TRANSITIONS)
 
 
 @jit
-def _move(s, agent, host, to, cause):
+def _move(s: Record, agent: int, host: int, to: int, cause: int) -> None:
     """Sets a host's state and writes the evaluation down, also when the state stays."""
     n = s.trans_n
     if n >= TRANSITIONS:
@@ -53,7 +54,7 @@ def _move(s, agent, host, to, cause):
 
 
 @jit
-def _evaluate(s, agent, host, action, success):
+def _evaluate(s: Record, agent: int, host: int, action: int, success: bool) -> None:
     """Applies the transition table to one host. A failure leaves the state; a host outside the
     agent's zones that would become U becomes F: its session goes to the owner of its zone."""
     state = s.fsm_state[agent, host]
@@ -68,11 +69,11 @@ def _evaluate(s, agent, host, action, success):
 
 
 @jit
-def _digest(s, agent):
+def _digest(s: Record, agent: int) -> None:
     """Updates the table from the last observation: transition, new hosts, lost sessions."""
     status = s.record_status[agent]
     action = s.record_action[agent]
-    if action >= 0 and (status == _TRUE or status == _FALSE):
+    if action >= 0 and status in (_TRUE, _FALSE):
         if action == _DISCOVER:
             zone = s.record_zone[agent]
             for k in range(s.fsm_n[agent]):
@@ -99,7 +100,7 @@ def _digest(s, agent):
 
 
 @jit
-def _uniform_host(s, agent):
+def _uniform_host(s: Record, agent: int) -> int:
     """Any host of the table that is not F."""
     n = 0
     for k in range(s.fsm_n[agent]):
@@ -116,7 +117,7 @@ def _uniform_host(s, agent):
 
 
 @jit
-def _weighted_state(s, prm, agent):
+def _weighted_state(s: Record, prm: Record, agent: int) -> int:
     """A state present in the table, by weight; uniform if all weights are zero. The states stand in
     order of first appearance, which the draw depends on."""
     present = np.empty(N_STATES, dtype=np.int64)
@@ -147,12 +148,12 @@ def _weighted_state(s, prm, agent):
 
 
 @jit
-def _is_known_server(s, agent, host):
+def _is_known_server(s: Record, agent: int, host: int) -> bool:
     return HOST_KIND[host] == SERVER and s.fsm_named[agent, host] != 0
 
 
 @jit
-def _pick_in_state(s, agent, state, wanted):
+def _pick_in_state(s: Record, agent: int, state: int, wanted: int) -> int:
     """A uniform host in a state; wanted: 1 known servers only, 0 all others only, -1 any."""
     n = 0
     for k in range(s.fsm_n[agent]):
@@ -174,7 +175,7 @@ def _pick_in_state(s, agent, state, wanted):
 
 
 @jit
-def _weighted_host(s, prm, agent):
+def _weighted_host(s: Record, prm: Record, agent: int) -> int:
     """DiscoveryFSRed: first a state, then a host in it, servers known by name preferred."""
     state = _weighted_state(s, prm, agent)
     n = 0
@@ -193,7 +194,7 @@ def _weighted_host(s, prm, agent):
 
 
 @jit
-def _decide(s, prm, agent):
+def _decide(s: Record, prm: Record, agent: int) -> None:
     """Draws host, action and parameters, and starts the action."""
     host = _weighted_host(s, prm, agent) if prm.weighted_hosts else _uniform_host(s, agent)
     state = s.fsm_state[agent, host]
@@ -202,7 +203,7 @@ def _decide(s, prm, agent):
     while k < N_RED_ACTIONS - 1 and prm.action_cdf[state, k] <= u:
         k += 1
     action = _CHOICE_ORDER[k]
-    zone = np.int64(HOST_ZONE[host])
+    zone = int(np.int64(HOST_ZONE[host]))
     if action == _DISCOVER:
         # The zone to sweep is drawn among those red knows, whatever the chosen host.
         n_zones = 0
@@ -231,7 +232,7 @@ def _decide(s, prm, agent):
 
 
 @jit
-def choose(s, prm):
+def choose(s: Record, prm: Record) -> None:
     """Every active agent digests what it observed, also while busy; free ones decide."""
     s.trans_n = 0
     for agent in range(N_RED):

@@ -15,6 +15,7 @@ from cagexplain.cc4.services import GREEN_ACCESS_PORT
 from cagexplain.sim import hosts, rng, sessions
 from cagexplain.sim.jit import jit
 from cagexplain.sim.state import Event
+from cagexplain.sim.types import Record
 
 _ACCESS, _LOCAL_WORK = int(GreenAction.ACCESS), int(GreenAction.LOCAL_WORK)
 _N_ACTIONS = len(GreenAction)
@@ -26,7 +27,7 @@ _PERCENT = 100
 
 
 @jit
-def update_reach(s):
+def update_reach(s: Record) -> None:
     """Counts the servers within reach of each zone's users in the current phase."""
     for zone in range(N_REAL_ZONES):
         n = 0
@@ -37,7 +38,7 @@ def update_reach(s):
 
 
 @jit
-def choose(s):
+def choose(s: Record) -> None:
     """Every user draws what to do."""
     for k in range(s.n_green):
         host = s.green_host[k]
@@ -48,7 +49,7 @@ def choose(s):
 
 
 @jit
-def act(s, prm):
+def act(s: Record, prm: Record) -> None:
     """Executes the users' actions in host order."""
     for k in range(s.n_green):
         host = s.green_host[k]
@@ -59,7 +60,7 @@ def act(s, prm):
 
 
 @jit
-def _reachable_server(s, zone, k):
+def _reachable_server(s: Record, zone: int, k: int) -> int:
     """The k-th server within reach of a zone, in host order."""
     for other in range(N_REAL_ZONES):
         if GREEN_REACH[s.phase, zone, other]:
@@ -70,7 +71,7 @@ def _reachable_server(s, zone, k):
 
 
 @jit
-def _access_service(s, prm, host):
+def _access_service(s: Record, prm: Record, host: int) -> None:
     """Access to a server. The state of the server's services plays no part; only blocks do, in
     either direction. The penalty falls on the user's zone, the event on the server."""
     zone = HOST_ZONE[host]
@@ -87,7 +88,7 @@ def _access_service(s, prm, host):
 
 
 @jit
-def _local_work(s, prm, host):
+def _local_work(s: Record, prm: Record, host: int) -> None:
     """Work with one of the host's active services, decoys included; it fails if that service is
     unreliable. Only work that succeeds can raise a false alarm or open a phishing mail."""
     n_active = 0
@@ -114,7 +115,7 @@ def _local_work(s, prm, host):
 
 
 @jit
-def _phishing_email(s, host):
+def _phishing_email(s: Record, host: int) -> None:
     """Opens a red session on a host that red does not hold yet. Blocks do not stop it.
 
     The nominal sender is the agent on the last red-held host of the same zone, else one drawn over

@@ -1,12 +1,12 @@
 """Hosts: processes, services, ephemeral ports, files and the events that blue's Monitor sees."""
 
-from cagexplain.cc4.services import (
+import numpy as np
 
+from cagexplain.cc4.services import (
     END_EPHEMERAL_PORT,
     FIRST_EPHEMERAL_PORT,
     MAX_PID_INCREMENT,
     MAX_RELIABILITY,
-
     SERVICE_PORT_BIT,
     Service,
 )
@@ -21,8 +21,7 @@ from cagexplain.sim.state import (
     Error,
     Event,
 )
-
-import numpy as np
+from cagexplain.sim.types import Array, Record
 
 _OTSERVICE = int(Service.OTSERVICE)
 _ONE = np.uint64(1)
@@ -37,7 +36,7 @@ _FALSE_POSITIVE = int(Event.LOCAL_WORK_FALSE_POSITIVE)
 
 
 @jit
-def new_pid(s, host):
+def new_pid(s: Record, host: int) -> int:
     """Largest pid on the host plus 1..9. New pids only grow, so a host's list is sorted."""
     tail = s.proc_tail[host]
     largest = s.base_pid[host] if tail < 0 else s.proc_pid[tail]
@@ -45,7 +44,7 @@ def new_pid(s, host):
 
 
 @jit
-def add_process(s, host, pid, kind, session):
+def add_process(s: Record, host: int, pid: int, kind: int, session: int) -> int:
     """Appends a process to the host's list and returns its node."""
     node = s.proc_free
     if node >= 0:
@@ -70,7 +69,7 @@ def add_process(s, host, pid, kind, session):
 
 
 @jit
-def remove_process(s, host, node):
+def remove_process(s: Record, host: int, node: int) -> None:
     """Takes a process off the host's list."""
     previous = -1
     current = s.proc_head[host]
@@ -89,7 +88,7 @@ def remove_process(s, host, node):
 
 
 @jit
-def find_process(s, host, pid):
+def find_process(s: Record, host: int, pid: int) -> int:
     """Node of a live process made after reset, or -1."""
     node = s.proc_head[host]
     while node >= 0 and s.proc_pid[node] != pid:
@@ -98,7 +97,7 @@ def find_process(s, host, pid):
 
 
 @jit
-def listening_ports(s, host):
+def listening_ports(s: Record, host: int) -> int:
     """Bit set of the ports that any process of the host listens on, orphaned decoys included."""
     bits = 0
     for k in range(s.n_real[host]):
@@ -115,7 +114,7 @@ def listening_ports(s, host):
 
 
 @jit
-def has_decoy(s, host):
+def has_decoy(s: Record, host: int) -> bool:
     """Whether any process of the host is a decoy."""
     node = s.proc_head[host]
     while node >= 0:
@@ -126,7 +125,7 @@ def has_decoy(s, host):
 
 
 @jit
-def first_decoy_on(s, host, port_bit):
+def first_decoy_on(s: Record, host: int, port_bit: int) -> int:
     """Node of the first decoy process that listens on a port, or -1."""
     node = s.proc_head[host]
     while node >= 0:
@@ -141,13 +140,13 @@ def first_decoy_on(s, host, port_bit):
 
 
 @jit
-def runs(s, host, service):
+def runs(s: Record, host: int, service: int) -> bool:
     """Whether a real service of the host is active (only the OT service can be stopped)."""
     return (s.services[host] >> service) & 1 == 1 and s.svc_active[host, service] != 0
 
 
 @jit
-def set_decoy_service(s, host, service, pid):
+def set_decoy_service(s: Record, host: int, service: int, pid: int) -> None:
     """Enters a fresh decoy under its name; an older entry is overwritten and keeps its place."""
     known = False
     for k in range(s.svc_n[host]):
@@ -161,7 +160,7 @@ def set_decoy_service(s, host, service, pid):
 
 
 @jit
-def restore_services(s, host):
+def restore_services(s: Record, host: int) -> None:
     """All original services active and reliable, no decoys."""
     s.svc_n[host] = s.n_real[host]
     for k in range(s.n_real[host]):
@@ -171,7 +170,7 @@ def restore_services(s, host):
 
 
 @jit
-def count_processes(s, host):
+def count_processes(s: Record, host: int) -> int:
     """Number of live processes that no decoy has: services, blue, green; without red's."""
     stopped = (s.services[host] >> _OTSERVICE) & 1 == 1 and s.svc_active[host, _OTSERVICE] == 0
     return s.original_processes[host] - (1 if stopped else 0)
@@ -181,7 +180,7 @@ def count_processes(s, host):
 
 
 @jit
-def ephemeral_port(s, host):
+def ephemeral_port(s: Record, host: int) -> int:
     """A port of the host's ephemeral range, drawn a second time (only) if it was used before."""
     span = END_EPHEMERAL_PORT - FIRST_EPHEMERAL_PORT
     port = rng.below(s.rng, span)
@@ -193,7 +192,7 @@ def ephemeral_port(s, host):
 
 
 @jit
-def forget_ports(s, host):
+def forget_ports(s: Record, host: int) -> None:
     """Restore empties the list of used ephemeral ports."""
     for word in range(PORT_WORDS):
         s.ports_used[host, word] = np.uint64(0)
@@ -203,7 +202,16 @@ def forget_ports(s, host):
 
 
 @jit
-def _log(s, kind, host, other, pid, local_port, remote_port, count):
+def _log(
+    s: Record,
+    kind: int,
+    host: int,
+    other: int,
+    pid: int,
+    local_port: int,
+    remote_port: int,
+    count: int,
+) -> None:
     n = s.event_n
     if n >= EVENTS:
         s.error = _EVENTS_ERROR
@@ -219,29 +227,31 @@ def _log(s, kind, host, other, pid, local_port, remote_port, count):
 
 
 @jit
-def connection_event(s, kind, host, other, local_port, remote_port, count):
+def connection_event(
+    s: Record, kind: int, host: int, other: int, local_port: int, remote_port: int, count: int
+) -> None:
     """Records ``count`` equal network-connection events on a host."""
     s.connection_events[host] += count
     _log(s, kind, host, other, -1, local_port, remote_port, count)
 
 
 @jit
-def false_process_event(s, host, local_port):
+def false_process_event(s: Record, host: int, local_port: int) -> None:
     """Records a process event without pid: a false alarm of green local work."""
     s.process_events[host] += 1
     _log(s, _FALSE_POSITIVE, host, host, -1, local_port, -1, 1)
 
 
 @jit
-def session_event(s, host, source, pid):
+def session_event(s: Record, host: int, source: int, pid: int) -> None:
     """Records the process event of an exploit's new session."""
     s.process_events[host] += 1
     _log(s, _EXPLOIT_SESSION, host, source, pid, -1, -1, 1)
 
 
 @jit
-def remember_suspicious(s, host, pid):
-    """Appends a pid to blue's memory of suspicious processes on the host; nothing ever leaves it."""
+def remember_suspicious(s: Record, host: int, pid: int) -> None:
+    """Appends a pid to blue's memory of suspicious processes of the host, for good."""
     node = s.sus_n
     if node >= SUSPICIOUS:
         s.error = _SUSPICIOUS_ERROR
@@ -258,7 +268,7 @@ def remember_suspicious(s, host, pid):
 
 
 @jit
-def monitor(s, defended):
+def monitor(s: Record, defended: Array) -> None:
     """End-of-turn Monitor of the blue agents: remembers the pids among this step's events.
 
     ``defended`` tells per host whether a blue agent watches it. The events themselves stay for the
@@ -270,7 +280,7 @@ def monitor(s, defended):
 
 
 @jit
-def clear_events(s):
+def clear_events(s: Record) -> None:
     """Forgets the events of the last step."""
     for n in range(s.event_n):
         host = s.event_host[n]

@@ -51,9 +51,10 @@ jit = njit(nogil=True, error_model="numpy")
 
 def entry(function: Callable[..., Any]) -> Any:
     """Compiles a function that Python calls, and keeps it in :data:`CACHE_FOLDER`."""
-    usual = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(CACHE_FOLDER)
+    settings: Any = numba.config
+    usual = settings.CACHE_DIR
+    settings.CACHE_DIR = str(CACHE_FOLDER)
     try:
         return njit(nogil=True, error_model="numpy", cache=True)(function)
     finally:
-        numba.config.CACHE_DIR = usual
+        settings.CACHE_DIR = usual

@@ -17,6 +17,7 @@ from cagexplain.cc4.observations import (
 )
 from cagexplain.cc4.phases import COMMS_POLICY
 from cagexplain.sim.jit import jit
+from cagexplain.sim.types import Array, Record
 
 _OFFSET = np.array(observations.OFFSETS)
 _RANKED = np.array(ALPHABETICAL)
@@ -30,7 +31,7 @@ _ACTION_HOST = np.concatenate(actions.HOST)
 
 
 @jit
-def write_mask(s, mask):
+def write_mask(s: Record, mask: Array) -> None:
     """Valid actions: all but those on hosts that do not exist. Fixed for an episode."""
     for k in range(mask.size):
         host = _ACTION_HOST[k]
@@ -38,7 +39,7 @@ def write_mask(s, mask):
 
 
 @jit
-def write(s, obs):
+def write(s: Record, obs: Array) -> None:
     """The five vectors, side by side."""
     for agent in range(N_BLUE):
         start = _OFFSET[agent]
@@ -54,7 +55,7 @@ def write(s, obs):
 
 
 @jit
-def _write_zone(s, obs, start, zone):
+def _write_zone(s: Record, obs: Array, start: int, zone: int) -> None:
     first = zone * HOSTS_PER_ZONE
     for k in range(N_ZONES):
         other = _RANKED[k]

@@ -21,13 +21,13 @@ from cagexplain.cc4.services import (
     EXPLOIT_WEIGHT,
     PORT,
     PORT_BITS,
-    SERVICE_PORT_BIT,
     Exploit,
     Service,
 )
 from cagexplain.sim import hosts, rng, sessions
 from cagexplain.sim.jit import jit
 from cagexplain.sim.state import NAMED, RED_SESSION, SIGHTED, WITH_SESSION, Event, RecordStatus
+from cagexplain.sim.types import Record
 
 _DISCOVER = int(RedAction.DISCOVER_SYSTEMS)
 _AGGRESSIVE = int(RedAction.AGGRESSIVE_SCAN)
@@ -72,7 +72,7 @@ _LINKED = _info_links()
 
 
 @jit
-def tick(s):
+def tick(s: Record) -> int:
     """Counts running actions down, finds out which are due and which of these are dropped because
     their session does not exist; returns the number of dropped ones.
 
@@ -107,7 +107,7 @@ def tick(s):
 
 
 @jit
-def act(s, prm):
+def act(s: Record, prm: Record) -> None:
     """Executes the due actions in agent order. The source session is looked up again: blue may have
     ended it earlier in this step."""
     for agent in range(N_RED):
@@ -129,7 +129,7 @@ def act(s, prm):
 
 
 @jit
-def _perform(s, prm, agent, action, host, source):
+def _perform(s: Record, prm: Record, agent: int, action: int, host: int, source: int) -> bool:
     if action == _DISCOVER:
         return _discover_systems(s, agent, s.red_done_zone[agent], source)
     if action == _AGGRESSIVE:
@@ -150,14 +150,14 @@ def _perform(s, prm, agent, action, host, source):
 
 
 @jit
-def _blocked(s, source, host):
+def _blocked(s: Record, source: int, host: int) -> bool:
     """Blocks stop scans and exploits in one direction; only the end zones count."""
     zone, source_zone = HOST_ZONE[host], HOST_ZONE[s.ses_host[source]]
     return s.blocks[zone, source_zone] != 0
 
 
 @jit
-def _discover_systems(s, agent, zone, source):
+def _discover_systems(s: Record, agent: int, zone: int, source: int) -> bool:
     """Reveals all user hosts and servers of a zone, from any session, through any block, unseen."""
     if source < 0:
         return False
@@ -169,7 +169,7 @@ def _discover_systems(s, agent, zone, source):
 
 
 @jit
-def _scan(s, agent, host, source, detection):
+def _scan(s: Record, agent: int, host: int, source: int, detection: float) -> bool:
     """Notes the ports a host listens on, in this session only. One draw decides whether all of them
     raise an event; a decoy's port always does."""
     if source < 0 or not s.ses_abstract[source] or _blocked(s, source, host):
@@ -194,7 +194,7 @@ def _scan(s, agent, host, source, detection):
 
 
 @jit
-def _probe(s, prm, decoy):
+def _probe(s: Record, prm: Record, decoy: bool) -> bool:
     """Whether DiscoverDeception flags one process, rightly or wrongly. The second number is drawn
     even where it cannot matter."""
     if rng.uniform(s.rng) <= prm.deception_true_positive and decoy:
@@ -203,7 +203,7 @@ def _probe(s, prm, decoy):
 
 
 @jit
-def _discover_deception(s, prm, agent, host, source):
+def _discover_deception(s: Record, prm: Record, agent: int, host: int, source: int) -> bool:
     """Probes every process of a host. The findings are never used (they are stored under names and
     looked up under addresses); all that lasts is the host's name."""
     if source < 0:
@@ -221,7 +221,7 @@ def _discover_deception(s, prm, agent, host, source):
 
 
 @jit
-def _option(ports, exploit):
+def _option(ports: int, exploit: int) -> bool:
     """Whether the ports found by the scan make an exploit an option."""
     if exploit == _HTTP:
         return ports & _80 != 0
@@ -235,7 +235,7 @@ def _option(ports, exploit):
 
 
 @jit
-def _select_exploit(s, ports):
+def _select_exploit(s: Record, ports: int) -> int:
     """A single option is taken. Of several, the one of the largest weight never is; the others are
     equally likely."""
     n = 0
@@ -258,7 +258,7 @@ def _select_exploit(s, ports):
 
 
 @jit
-def _exploit(s, prm, agent, host, source):
+def _exploit(s: Record, prm: Record, agent: int, host: int, source: int) -> bool:
     """Uses what *this* session found out about the host when it scanned it, however long ago."""
     if source < 0 or not s.ses_abstract[source] or _blocked(s, source, host):
         return False
@@ -277,7 +277,7 @@ def _exploit(s, prm, agent, host, source):
 
 
 @jit
-def _open_session(s, agent, host, source):
+def _open_session(s: Record, agent: int, host: int, source: int) -> int:
     """The new session of a successful exploit: plain, user level. Returns its slot."""
     slot = sessions.create(s, agent, host, hosts.new_pid(s, host), False)
     s.ses_exploited[slot] = True
@@ -288,15 +288,15 @@ def _open_session(s, agent, host, source):
 
 
 @jit
-def _path_event(s, prm, on_host, target, from_host):
+def _path_event(s: Record, prm: Record, on_host: int, target: int, from_host: int) -> None:
     """Each host on the path of a brute force notices it with the detection probability."""
     if 1.0 - prm.exploit_detection < rng.uniform(s.rng):
         hosts.connection_event(s, _PATH, on_host, from_host, target, _SSH_PORT, 1)
 
 
 @jit
-def _brute_force(s, prm, agent, host, source):
-    """SSH: always works, and always shows on the target; mostly on the source and on the way too."""
+def _brute_force(s: Record, prm: Record, agent: int, host: int, source: int) -> bool:
+    """SSH: always works, and shows on the target; mostly on the source and the way too."""
     from_host = s.ses_host[source]
     _path_event(s, prm, from_host, host, from_host)
     if from_host != host:
@@ -307,16 +307,14 @@ def _brute_force(s, prm, agent, host, source):
             k += 1
         _path_event(s, prm, host, host, from_host)
     port = hosts.ephemeral_port(s, host)
-    hosts.connection_event(
-        s, _BRUTE_FORCE, host, from_host, _SSH_PORT, port, BRUTE_FORCE_ATTEMPTS
-    )
+    hosts.connection_event(s, _BRUTE_FORCE, host, from_host, _SSH_PORT, port, BRUTE_FORCE_ATTEMPTS)
     slot = _open_session(s, agent, host, source)
     hosts.session_event(s, host, from_host, s.proc_pid[s.ses_process[slot]])
     return True
 
 
 @jit
-def _sql_injection(s, prm, agent, host, source):
+def _sql_injection(s: Record, prm: Record, agent: int, host: int, source: int) -> bool:
     """Works on every MySQL server that still runs; the new session is detected mostly."""
     if not hosts.runs(s, host, _MYSQLD):
         return False
@@ -329,7 +327,7 @@ def _sql_injection(s, prm, agent, host, source):
 
 
 @jit
-def _file_inclusion(s, agent, host, source, port_bit):
+def _file_inclusion(s: Record, agent: int, host: int, source: int, port_bit: int) -> bool:
     """HTTP or HTTPS: no genuine server is vulnerable, and a decoy raises events. The first web
     server in the process list is tried, so a genuine one shields the decoys behind it."""
     if port_bit == _80 and hosts.runs(s, host, _APACHE2):
@@ -351,7 +349,7 @@ def _file_inclusion(s, agent, host, source, port_bit):
 
 
 @jit
-def _escalate(s, agent, host, source):
+def _escalate(s: Record, agent: int, host: int, source: int) -> bool:
     """Raises one of the agent's sessions on the host to root; root on a zone's first server reveals
     the first servers of linked zones."""
     n = sessions.count_on(s, agent, host)
@@ -379,9 +377,8 @@ def _escalate(s, agent, host, source):
     return True
 
 
-
 @jit
-def _impact(s, agent, host, source):
+def _impact(s: Record, agent: int, host: int, source: int) -> bool:
     """Stops the OT service until Restore. The penalty does not ask whether it succeeded."""
     if source < 0 or sessions.find_root_on(s, agent, host) < 0:
         return False
@@ -393,7 +390,7 @@ def _impact(s, agent, host, source):
 
 
 @jit
-def _degrade(s, agent, host):
+def _degrade(s: Record, agent: int, host: int) -> bool:
     """Takes reliability from every active service, decoys included. The source plays no part."""
     if sessions.find_root_on(s, agent, host) < 0:
         return False
@@ -408,7 +405,7 @@ def _degrade(s, agent, host):
 
 
 @jit
-def _withdraw(s, agent, host, source):
+def _withdraw(s: Record, agent: int, host: int, source: int) -> bool:
     """Ends all sessions of the agent on a host. No official variant ever chooses it."""
     if source < 0 or sessions.count_on(s, agent, host) == 0:
         return False

@@ -1,22 +1,23 @@
-"""Red's part of the reward. Green's part arises where green fails (``green``), the action cost where
-blue submits (``blue``)."""
+"""The reward. Green's part arises where green fails (``green``), the action cost where blue submits
+(``blue``); here red's part and the sum."""
 
 from cagexplain.cc4.agents import N_RED
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.cc4.reward import RIA, TABLE
 from cagexplain.sim.jit import jit
+from cagexplain.sim.types import Record
 
 _IMPACT = int(RedAction.IMPACT)
 
 
 @jit
-def clear(s):
+def clear(s: Record) -> None:
     """Starts a step's account."""
     s.reward_parts[:, :] = 0
 
 
 @jit
-def impacts(s):
+def impacts(s: Record) -> None:
     """Charges every Impact that came due, successful, failed or dropped, if its agent still has a
     session at the end of the step."""
     for agent in range(N_RED):
@@ -26,6 +27,6 @@ def impacts(s):
 
 
 @jit
-def team(s):
+def team(s: Record) -> int:
     """The team reward of the step, which every blue agent gets."""
     return s.reward_parts.sum() + s.action_cost.sum()

@@ -1,4 +1,4 @@
-"""NumPy's PCG64 generator and its draws, compiled; every random number of the engine comes from here.
+"""NumPy's PCG64 generator and its draws, compiled: the only source of chance in the engine.
 
 A generator is a row of six ``uint64``: the two halves of the 128-bit state, those of the increment,
 and the buffered half of the last 64-bit output that a 32-bit draw left over (flag, value). Each
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.sim.jit import jit
+from cagexplain.sim.types import Array
 
 WORDS = 6
 _HI, _LO, _INC_HI, _INC_LO, _HAS_32, _BUFFER_32 = range(WORDS)
@@ -64,7 +65,7 @@ def to_numpy(row: npt.NDArray[np.uint64]) -> np.random.PCG64:
 
 
 @jit
-def _high_product(a, b):
+def _high_product(a: np.uint64, b: np.uint64) -> np.uint64:
     """Upper 64 bits of the 128-bit product of two unsigned 64-bit numbers."""
     a_lo, a_hi = a & _LOW_32, a >> _U32
     b_lo, b_hi = b & _LOW_32, b >> _U32
@@ -75,7 +76,7 @@ def _high_product(a, b):
 
 
 @jit
-def next_64(g):
+def next_64(g: Array) -> np.uint64:
     """Next 64-bit output: multiply-add modulo 2**128, then XSL-RR of the new state."""
     lo = g[_LO]
     hi = g[_HI] * _MULTIPLIER_LO + lo * _MULTIPLIER_HI + _high_product(lo, _MULTIPLIER_LO)
@@ -90,7 +91,7 @@ def next_64(g):
 
 
 @jit
-def next_32(g):
+def next_32(g: Array) -> np.uint64:
     """Next 32-bit output: the low half of a 64-bit one, then its high half."""
     if g[_HAS_32] != _ZERO:
         g[_HAS_32] = _ZERO
@@ -102,13 +103,13 @@ def next_32(g):
 
 
 @jit
-def uniform(g):
+def uniform(g: Array) -> float:
     """``Generator.random()``: float64 in [0, 1)."""
     return np.float64(next_64(g) >> _U11) * _TO_DOUBLE
 
 
 @jit
-def below(g, n):
+def below(g: Array, n: int) -> int:
     """``Generator.integers(n)`` and ``Generator.choice(n)``: 0 <= result < n, by Lemire's method.
 
     A single possible value consumes nothing.
@@ -123,17 +124,18 @@ def below(g, n):
         while low < threshold:
             product = next_32(g) * size
             low = product & _LOW_32
-    return np.int64(product >> _U32)
+    # By way of int64: Numba would turn an index that mixes signed and unsigned into a float.
+    return int(np.int64(product >> _U32))
 
 
 @jit
-def between(g, lowest, highest):
+def between(g: Array, lowest: int, highest: int) -> int:
     """``Generator.integers(lowest, highest + 1)``: both ends included."""
     return lowest + below(g, highest - lowest + 1)
 
 
 @jit
-def skip_shuffle(g, n):
+def skip_shuffle(g: Array, n: int) -> None:
     """Consumes what ``Generator.shuffle`` of a list of n does; nobody needs the order itself."""
     mask = _ONE
     while mask < np.uint64(n - 1):

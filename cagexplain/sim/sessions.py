@@ -1,4 +1,4 @@
-"""Red sessions: creation and loss, hand-over to zone owners, activation, what red learns of them."""
+"""Red sessions: creation, loss, hand-over to zone owners, activation, what red learns."""
 
 from cagexplain.cc4.agents import N_RED, RED_OF_HOST, RED_OF_ZONE
 from cagexplain.cc4.network import HOST_ZONE, N_HOSTS
@@ -15,6 +15,7 @@ from cagexplain.sim.state import (
     Error,
     RecordStatus,
 )
+from cagexplain.sim.types import Record
 
 _SESSIONS_ERROR = int(Error.SESSIONS)
 _PER_AGENT_ERROR = int(Error.SESSIONS_PER_AGENT)
@@ -23,7 +24,7 @@ _IDS_ERROR = int(Error.SESSION_IDS)
 
 
 @jit
-def find(s, agent, ident):
+def find(s: Record, agent: int, ident: int) -> int:
     """Slot of an agent's session by id, or -1."""
     for k in range(s.map_n[agent]):
         slot = s.map_slot[agent, k]
@@ -33,7 +34,7 @@ def find(s, agent, ident):
 
 
 @jit
-def find_root_on(s, agent, host):
+def find_root_on(s: Record, agent: int, host: int) -> int:
     """Slot of a root session of the agent on a host, or -1."""
     for k in range(s.map_n[agent]):
         slot = s.map_slot[agent, k]
@@ -43,7 +44,7 @@ def find_root_on(s, agent, host):
 
 
 @jit
-def count_on(s, agent, host):
+def count_on(s: Record, agent: int, host: int) -> int:
     """Number of sessions of the agent on a host."""
     count = 0
     for k in range(s.map_n[agent]):
@@ -53,7 +54,7 @@ def count_on(s, agent, host):
 
 
 @jit
-def next_id(s, agent):
+def next_id(s: Record, agent: int) -> int:
     """The agent's largest session id plus one; 0 if it has no session."""
     largest = -1
     for k in range(s.map_n[agent]):
@@ -62,7 +63,7 @@ def next_id(s, agent):
 
 
 @jit
-def _enter(s, agent, slot, ident):
+def _enter(s: Record, agent: int, slot: int, ident: int) -> None:
     """Puts a session at the end of the agent's map."""
     n = s.map_n[agent]
     if n >= SESSIONS_PER_AGENT:
@@ -76,7 +77,7 @@ def _enter(s, agent, slot, ident):
 
 
 @jit
-def _leave(s, slot):
+def _leave(s: Record, slot: int) -> None:
     """Takes a session out of its agent's map; the order of the others stays."""
     agent = s.ses_agent[slot]
     n = s.map_n[agent]
@@ -89,7 +90,7 @@ def _leave(s, slot):
 
 
 @jit
-def create(s, agent, host, pid, abstract):
+def create(s: Record, agent: int, host: int, pid: int, abstract: bool) -> int:
     """New user-level session with its process; returns its slot."""
     slot = s.ses_free
     if slot >= 0:
@@ -113,14 +114,14 @@ def create(s, agent, host, pid, abstract):
 
 
 @jit
-def forget_scans(s, slot):
+def forget_scans(s: Record, slot: int) -> None:
     """Port knowledge belongs to one session object; a new one knows nothing."""
     for host in range(N_HOSTS):
         s.ses_ports[slot, host] = 0
 
 
 @jit
-def delete(s, slot):
+def delete(s: Record, slot: int) -> None:
     """Ends a session and its process."""
     host = s.ses_host[slot]
     hosts.remove_process(s, host, s.ses_process[slot])
@@ -133,7 +134,7 @@ def delete(s, slot):
 
 
 @jit
-def delete_all_on(s, host):
+def delete_all_on(s: Record, host: int) -> None:
     """Ends every red session on a host, whoever owns it."""
     for agent in range(N_RED):
         k = 0
@@ -146,7 +147,7 @@ def delete_all_on(s, host):
 
 
 @jit
-def make_root(s, slot):
+def make_root(s: Record, slot: int) -> None:
     """Raises a session and its process to root."""
     s.ses_root[slot] = True
     s.host_roots[s.ses_host[slot]] += 1
@@ -156,7 +157,7 @@ def make_root(s, slot):
 
 
 @jit
-def sight(s, agent, host, flags):
+def sight(s: Record, agent: int, host: int, flags: int) -> None:
     """Adds a host to the agent's observation of this step, in order of first appearance."""
     if s.sight_flags[agent, host] == 0:
         s.sight_host[agent, s.sight_n[agent]] = host
@@ -165,7 +166,7 @@ def sight(s, agent, host, flags):
 
 
 @jit
-def clear_records(s):
+def clear_records(s: Record) -> None:
     """Discards the observations of the last step."""
     for agent in range(N_RED):
         for k in range(s.sight_n[agent]):
@@ -177,7 +178,7 @@ def clear_records(s):
 
 
 @jit
-def _learn_id(s, agent, ident):
+def _learn_id(s: Record, agent: int, ident: int) -> None:
     """Ids are learnt once and never forgotten, not even when the session is gone."""
     if ident >= SESSION_IDS:
         s.error = _IDS_ERROR
@@ -192,7 +193,7 @@ def _learn_id(s, agent, ident):
 
 
 @jit
-def hand_over(s):
+def hand_over(s: Record) -> None:
     """Gives every session outside its agent's zones to the owner of the zone, as a new abstract
     session without port knowledge, and recomputes who is active."""
     n_foreign = 0
@@ -225,7 +226,7 @@ def hand_over(s):
 
 
 @jit
-def check(s):
+def check(s: Record) -> None:
     """End-of-turn RedSessionCheck of every active agent: someone must have id 0, and every session
     is reported."""
     for agent in range(N_RED):
@@ -242,7 +243,7 @@ def check(s):
 
 
 @jit
-def learn(s):
+def learn(s: Record) -> None:
     """Extends what each agent may use as source session (abstract ones) and as zone to sweep."""
     for agent in range(N_RED):
         for k in range(s.forwarded_n[agent]):

@@ -85,7 +85,7 @@ RED_SESSION: Final = N_SERVICES
 
 i1, i2, i4, u8 = np.int8, np.int16, np.int32, np.uint64
 b1 = np.int8
-"""Flags: compiled records hold no arrays of bool, so 0 and 1 in a byte (``.view(bool)`` outside)."""
+"""Flags are bytes of 0 and 1: compiled records cannot hold arrays of bool."""
 
 _FIELDS: Final[list[tuple[Any, ...]]] = [
     # --- clock ---

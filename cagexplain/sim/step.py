@@ -3,12 +3,13 @@
 from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE, N_RED
 from cagexplain.sim import blue, fsm, green, hosts, observe, red, reward, rng, sessions, world
 from cagexplain.sim.jit import entry, jit
+from cagexplain.sim.types import Array, Batch, Record
 
 _DEFENDED = BLUE_OF_HOST >= 0
 
 
 @jit
-def step(s, prm, submitted, messages):
+def step(s: Record, prm: Record, submitted: Array, messages: Array) -> int:
     """Plays one step; returns the team reward."""
     # Phase: decided before anybody chooses.
     while s.phase < 2 and s.step >= prm.phase_end[s.phase]:
@@ -47,7 +48,16 @@ def step(s, prm, submitted, messages):
 
 
 @entry
-def step_batch(states, params, submitted, messages, rewards, obs, first, last):
+def step_batch(
+    states: Batch,
+    params: Batch,
+    submitted: Array,
+    messages: Array,
+    rewards: Array,
+    obs: Array,
+    first: int,
+    last: int,
+) -> None:
     """Steps environments first..last-1 and writes their rewards and observations."""
     for e in range(first, last):
         rewards[e] = step(states[e], params[0], submitted[e], messages[e])
@@ -55,7 +65,16 @@ def step_batch(states, params, submitted, messages, rewards, obs, first, last):
 
 
 @entry
-def reset_batch(states, blank, chosen, n_worlds, obs, mask, first, last):
+def reset_batch(
+    states: Batch,
+    blank: Batch,
+    chosen: Array,
+    n_worlds: int,
+    obs: Array,
+    mask: Array,
+    first: int,
+    last: int,
+) -> None:
     """Makes new worlds in the chosen ones among environments first..last-1, each from its own
     generator; all but the last of ``n_worlds`` worlds are thrown away."""
     for e in range(first, last):

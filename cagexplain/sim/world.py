@@ -31,6 +31,7 @@ from cagexplain.cc4.services import (
 from cagexplain.sim import green, hosts, rng, sessions
 from cagexplain.sim.jit import jit
 from cagexplain.sim.state import NAMED, WITH_SESSION
+from cagexplain.sim.types import Array, Record
 
 _ADDONS = np.array(ADDONS, dtype=np.int64)
 _N_ADDONS = len(ADDONS)
@@ -53,7 +54,7 @@ _N_RED_ZONES = np.array([len(zones) for zones in RED_ZONES])
 
 
 @jit
-def _take(s, free, n_free):
+def _take(s: Record, free: Array, n_free: int) -> int:
     """Draws one of the entries that are still free, kept in ascending order."""
     k = rng.below(s.rng, n_free)
     for value in range(free.size):
@@ -66,7 +67,7 @@ def _take(s, free, n_free):
 
 
 @jit
-def _highest(free):
+def _highest(free: Array) -> int:
     """The highest entry that is still free."""
     value = free.size - 1
     while not free[value]:
@@ -76,7 +77,7 @@ def _highest(free):
 
 
 @jit
-def _service_pid(s, used):
+def _service_pid(s: Record, used: Array) -> int:
     """A pid that no process of this world has had yet."""
     while True:
         pid = rng.below(s.rng, _N_PIDS)
@@ -86,7 +87,7 @@ def _service_pid(s, used):
 
 
 @jit
-def _add_service(s, host, service, pid):
+def _add_service(s: Record, host: int, service: int, pid: int) -> None:
     s.services[host] |= 1 << service
     s.svc_order[host, s.svc_n[host]] = service
     s.svc_n[host] += 1
@@ -97,7 +98,9 @@ def _add_service(s, host, service, pid):
 
 
 @jit
-def _make_host(s, host, address, with_services, operational, used_pids):
+def _make_host(
+    s: Record, host: int, address: int, with_services: bool, operational: bool, used_pids: Array
+) -> None:
     """One host. Pids are drawn for all add-on services, chosen or not."""
     s.exists[host] = True
     s.ip[host] = address
@@ -130,14 +133,14 @@ def _make_host(s, host, address, with_services, operational, used_pids):
 
 
 @jit
-def _make_subnets(s):
+def _make_subnets(s: Record) -> None:
     free_blocks = np.ones(N_CIDR_BLOCKS, dtype=np.bool_)
     for zone in range(N_ZONES):
         s.cidr[zone] = _take(s, free_blocks, N_CIDR_BLOCKS - zone)
 
 
 @jit
-def _make_hosts(s):
+def _make_hosts(s: Record) -> None:
     used_pids = np.zeros(_N_PIDS, dtype=np.bool_)
     for zone in range(N_REAL_ZONES):
         free = np.ones(USABLE_ADDRESSES, dtype=np.bool_)
@@ -161,7 +164,7 @@ def _make_hosts(s):
 
 
 @jit
-def _zone_host(s, zone, k, with_router):
+def _zone_host(s: Record, zone: int, k: int, with_router: bool) -> int:
     """The k-th existing host of a zone in host order."""
     slot = ROUTER_SLOT if with_router else FIRST_USER_SLOT
     while True:
@@ -174,7 +177,7 @@ def _zone_host(s, zone, k, with_router):
 
 
 @jit
-def _place_agents(s):
+def _place_agents(s: Record) -> None:
     """Where blue's parent sessions and red's start knowledge lie."""
     for agent in range(N_BLUE):
         n_zones = _N_BLUE_ZONES[agent]
@@ -199,14 +202,14 @@ def _place_agents(s):
 
 
 @jit
-def _blue_session(s, host):
+def _blue_session(s: Record, host: int) -> None:
     s.base_pid[host] += rng.between(s.rng, 1, MAX_PID_INCREMENT)
     s.blue_pid[host] = s.base_pid[host]
     s.original_processes[host] += 1
 
 
 @jit
-def _start_sessions(s):
+def _start_sessions(s: Record) -> None:
     """Initial sessions: blue (parent first, then by host), green, red agent 0."""
     for agent in range(N_BLUE):
         parent = s.blue_parent[agent]
@@ -229,7 +232,7 @@ def _start_sessions(s):
 
 
 @jit
-def generate(s):
+def generate(s: Record) -> None:
     """Makes a new world from the environment's generator, in a blank state."""
     _make_subnets(s)
     _make_hosts(s)

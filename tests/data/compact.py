@@ -81,9 +81,8 @@ def main(source: Path, target: Path) -> None:
     """Writes the compact files into ``target``."""
     with gzip.open(source / "golden_traces.json.gz", "rt") as file:
         traces = [_trace(trace) for trace in json.load(file)["traces"]]
-    with (target / "golden_traces.json.gz").open("wb") as raw:
-        with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed:
-            packed.write(json.dumps(traces, separators=(",", ":")).encode())
+    text = json.dumps(traces, separators=(",", ":"))
+    (target / "golden_traces.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 
     pd.read_csv(source / "policy_returns.csv").to_parquet(
         target / "policy_returns.parquet", compression="zstd", index=False

@@ -10,7 +10,6 @@ import numpy as np
 
 from cagexplain.cc4 import network, services
 from cagexplain.cc4.actions import KIND, KIND_NAMES
-from cagexplain.cc4.actions import slice_of as action_slice
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST, RED
 from cagexplain.cc4.network import HOST_NAMES, N_ZONES, ZONES
 from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, STATE_NAMES
@@ -137,7 +136,7 @@ def normal(key: str, value: Any) -> Any:
     """A recorded value without what the compact form of the engine does not carry."""
     family = key.split("|")[0]
     if family == "proc":
-        return value[1:2] + [value[2]]
+        return value[1:]
     if family in ("known_subnet", "block", "ports"):
         return sorted(set(value))  # sets; the original keeps some of them as lists
     return value
@@ -148,4 +147,3 @@ def watched(key: str) -> bool:
     if not key.startswith("ev|"):
         return True
     return bool(BLUE_OF_HOST[network.host_index(key.split("|")[1])] >= 0)
-

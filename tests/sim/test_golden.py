@@ -27,9 +27,7 @@ def _world(env: BatchedEnv, trace: dict[str, Any]) -> None:
     hosts = []
     for host in np.flatnonzero(s["exists"]).tolist():
         codes = [int(c) for c in s["svc_order"][host, : s["svc_n"][host]]]
-        rows = [
-            [recorded.services.REAL[c], int(s["svc_pid"][host, c]), True, 100] for c in codes
-        ]
+        rows = [[recorded.services.REAL[c], int(s["svc_pid"][host, c]), True, 100] for c in codes]
         os_name = recorded.services.OS_NAMES[s["os"][host]]
         hosts.append([network.HOST_NAMES[host], recorded.address(s, host), os_name, rows])
     assert hosts == trace["hosts"]
