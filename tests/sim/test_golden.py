@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.cc4 import network, observations, outcome, red_fsm
+from cagexplain.cc4 import actions, network, observations, outcome, red_fsm, services
 from cagexplain.cc4.agents import BLUE, RED
 from cagexplain.cc4.reward import CAUSES
 from cagexplain.envs import BatchedEnv
@@ -27,12 +27,12 @@ def _world(env: BatchedEnv, trace: dict[str, Any]) -> None:
     hosts = []
     for host in np.flatnonzero(s["exists"]).tolist():
         codes = [int(c) for c in s["svc_order"][host, : s["svc_n"][host]]]
-        rows = [[recorded.services.REAL[c], int(s["svc_pid"][host, c]), True, 100] for c in codes]
-        os_name = recorded.services.OS_NAMES[s["os"][host]]
+        rows = [[services.REAL[c], int(s["svc_pid"][host, c]), True, 100] for c in codes]
+        os_name = services.OS_NAMES[s["os"][host]]
         hosts.append([network.HOST_NAMES[host], recorded.address(s, host), os_name, rows])
     assert hosts == trace["hosts"]
     for agent, name in enumerate(BLUE):
-        mask = env.mask[0, recorded.action_slice(agent)]
+        mask = env.mask[0, actions.slice_of(agent)]
         assert "".join(str(int(bit)) for bit in mask) == _digits(trace["mask"][name])
 
 

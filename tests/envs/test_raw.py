@@ -1,0 +1,44 @@
+"""Raw blue observations against 120 steps recorded from CybORG, with random actions and messages."""
+
+import gzip
+import json
+from typing import Any
+
+import numpy as np
+
+from cagexplain.cc4.agents import BLUE
+from cagexplain.envs import BatchedEnv
+from cagexplain.envs.raw import raw_observation
+from tests.sim.recorded import DATA
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def test_recorded_raw_observations() -> None:
+    recorded = json.loads(gzip.decompress((DATA / "raw_observations.json.gz").read_bytes()))
+    env = BatchedEnv(1)
+    env.reset([recorded["seed"]], skip_worlds=1)
+    seen_keys: set[str] = set()
+    for t, step in enumerate(recorded["steps"]):
+        if t > 0:
+            env.step(np.array([step["actions"]]), np.array([step["messages"]]))
+        expected = step["obs"] if t == 0 else step["after"]
+        for number, agent in enumerate(BLUE):
+            ours = _plain(raw_observation(env, 0, number))
+            assert ("action" in ours) == (t > 0 and ours["success"] != "IN_PROGRESS")
+            ours.pop("action", None)
+            for entry in ours.values():
+                if t > 0 and isinstance(entry, dict):
+                    entry.pop("System info", None)  # constant; left out of the record
+            assert ours == expected[agent], f"{agent} after {t} steps"
+            for entry in ours.values():
+                if isinstance(entry, dict):
+                    seen_keys |= set(entry)
+    assert {"Files", "Processes", "Interface", "Sessions"} <= seen_keys
+    assert len(recorded["steps"]) == 121
