@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from cagexplain.cc4 import phases
 from cagexplain.cli import playing
+from cagexplain.common.errors import CagexplainError
 
 if TYPE_CHECKING:
     from cagexplain.policies.evaluation import Evaluation
@@ -38,6 +40,8 @@ def command(policy: str, output: str | None, **options: Any) -> None:
     from cagexplain.policies.registry import load_policy
     from cagexplain.policies.rollout import seed_range
 
+    if output not in (None, "-"):
+        _require_folder(Path(output))  # before the work, not after it
     params = EnvParams(steps=options["steps"], red=options["red"])
     player = load_policy(
         policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
@@ -63,6 +67,13 @@ def command(policy: str, output: str | None, **options: Any) -> None:
     if output is not None:
         write_json(output, result.to_json())
         click.echo(f"Written to {output}")
+
+
+def _require_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise CagexplainError(
+            "there is no such folder", where=path.parent, remedy="Create it, or name another file"
+        )
 
 
 def _heading(result: Evaluation) -> str:

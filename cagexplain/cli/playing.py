@@ -97,14 +97,16 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Observer]:
     Yields:
         The observer that moves the bar.
     """
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         _Speed(""),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         yield _Bar(bar, bar.add_task(what, total=total, completed=done))

@@ -162,9 +162,8 @@ class Recorder(Observer):
             parts=env.reward_parts.sum(axis=2),
             reward_cost=env.action_cost.sum(axis=1),
         )
-        self._blue.put(
-            t, ticks_left=truth.blue_ticks, outcome=truth.blue_outcome, done=truth.blue_done
-        )
+        done = np.where(truth.blue_done >= 0, _effective(env, truth.blue_done), np.int16(-1))
+        self._blue.put(t, ticks_left=truth.blue_ticks, outcome=truth.blue_outcome, done=done)
         self._put_red(truth)
         self._put_transitions(truth)
         self._put_green(truth, env.phase)
@@ -189,8 +188,7 @@ class Recorder(Observer):
     ) -> None:
         chosen = decision.actions
         every = np.arange(self._n)[:, None]
-        # The simulator takes an index that the mask excludes for a Sleep.
-        effective = np.where(env.mask[every, _MASK_OFFSET + chosen], chosen, _SLEEP)
+        effective = _effective(env, chosen)
         target = _HOST[_AGENTS, effective]
         has_target = target >= 0
         busy_with = np.where(env.free, effective, truth.blue_action)
@@ -375,6 +373,12 @@ class Recorder(Observer):
             "agent": agent,
             "bits": _binary(self._masks, np.array(widths)),
         }
+
+
+def _effective(env: BatchedEnv, index: Array) -> Array:
+    """The indices ``[n, 5]`` as the simulator takes them: a Sleep where the mask excludes one."""
+    valid = np.take_along_axis(env.mask, _MASK_OFFSET + index, axis=1)
+    return np.where(valid, index, _SLEEP)
 
 
 def _service_names(bits: int) -> str:

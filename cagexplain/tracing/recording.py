@@ -68,6 +68,7 @@ class Recording:
         if resume:
             self.folder = folder
             self._manifest = self._found(fresh)
+            self._sweep()
         else:
             self.folder = prepare_output_dir(folder)
             self._manifest = fresh
@@ -134,6 +135,12 @@ class Recording:
                     remedy="Resume with the arguments it was begun with, or record to a new folder",
                 )
         return replace(found, parts=[part for part in found.parts if self._intact(part)])
+
+    def _sweep(self) -> None:
+        """Remove what a killed process was writing when it died."""
+        for pattern in (f".{manifests.FILE_NAME}.*.tmp", "*/.part-*.tmp"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
 
     def _intact(self, part: Part) -> bool:
         paths = {name: part.path(self.folder, name) for name in part.files}

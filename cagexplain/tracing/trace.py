@@ -65,10 +65,15 @@ class Trace:
         """A table batch by batch; an episode is never divided.
 
         Categorical columns have all categories of the schema, in its order.
+
+        Raises:
+            KeyError: the schema has no such table or column.
+            CagexplainError: it was not recorded, or a file of it is damaged.
         """
         self._require_recorded(name)
+        wanted = _columns(schema.TABLES[name], columns)
         for part in self.manifest.parts:
-            yield self._read(part, name, columns)
+            yield self._read(part, name, wanted)
 
     def _require_recorded(self, name: str) -> None:
         if name not in schema.TABLES:
@@ -80,9 +85,8 @@ class Trace:
                 remedy="Record it again with observations",
             )
 
-    def _read(self, part: Part, name: str, columns: Sequence[str] | None) -> pd.DataFrame:
+    def _read(self, part: Part, name: str, wanted: Sequence[schema.Column]) -> pd.DataFrame:
         path = part.path(self.path, name)
-        wanted = [c for c in schema.TABLES[name].columns if columns is None or c.name in columns]
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 table = file.read([column.name for column in wanted])
@@ -131,6 +135,12 @@ def latest_trace(runs: str | Path) -> Path:
             remedy="Record one with 'cagexplain trace POLICY', or name its folder",
         )
     return max(found)[1]
+
+
+def _columns(table: schema.Table, names: Sequence[str] | None) -> list[schema.Column]:
+    """Columns by their names, in the order asked for; all without names."""
+    known = {column.name: column for column in table.columns}
+    return [known[name] for name in (known if names is None else names)]
 
 
 def _check(part: Part, name: str, path: Path) -> None:

@@ -68,6 +68,7 @@ class FakeEnv:
     def reset(self, seeds: np.ndarray, skip_worlds: int = 0) -> None:
         self._generators = [np.random.default_rng(int(s)) for s in seeds]
         self.step_count[:] = 0
+        self.phase[:] = 0
         self.done[:] = False
         self.free[:] = True
         self._truth.blue_action[:] = -1
