@@ -1,4 +1,4 @@
-"""Raw blue observations against 120 steps recorded from CybORG, with random actions and messages."""
+"""Raw blue observations against 120 steps recorded from CybORG with random play and messages."""
 
 import gzip
 import json
