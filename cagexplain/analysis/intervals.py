@@ -1,0 +1,108 @@
+"""How far shares counted in episodes may be off.
+
+The steps of an episode depend on each other, so the episode is the unit of sampling: intervals
+rest on a cluster bootstrap, which draws whole episodes with replacement (Davison and Hinkley 1997,
+section 3.8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+CONFIDENCE: Final = 0.95
+RESAMPLES: Final = 2_000
+_CHUNK: Final = 100  # resamples at a time, so that memory does not grow with their number
+
+FloatArray = npt.NDArray[np.float64]
+CountArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How the counts of some groups are split over the categories, with confidence limits.
+
+    Attributes:
+        counts: ``int64[group, category]`` over all episodes.
+        share: ``float64[group, category]``; NaN where a group has no counts.
+        low, high: simultaneous confidence limits; NaN where fewer than two episodes have counts.
+        total: ``int64[group]`` counts.
+        episodes: ``int64[group]`` episodes that have any.
+    """
+
+    counts: npt.NDArray[np.int64]
+    share: FloatArray
+    low: FloatArray
+    high: FloatArray
+    total: npt.NDArray[np.int64]
+    episodes: npt.NDArray[np.int64]
+
+
+def shares(
+    counts: CountArray, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
+) -> Shares:
+    """Estimate the shares of the categories in each group.
+
+    The intervals of one group hold together with the given confidence. Each is a Wilson score
+    interval for the effective sample size, which is the count divided by the design effect that
+    the bootstrap finds (Kish 1965), at least 1; a rare category, whose own design effect the data
+    hardly show, gets no less than its group's mean (Rao and Scott 1984). The critical value is
+    Student's with one degree of freedom less than there are episodes, at a level divided by the
+    number of categories (Bonferroni). So categories that were never seen get an interval too, and
+    few episodes give wide ones.
+
+    Args:
+        counts: ``[episode, group, category]``.
+        confidence: level at which all intervals of one group hold together.
+        resamples: number of bootstrap samples; their generator is fixed.
+    """
+    n_categories = counts.shape[2]
+    summed = counts.sum(axis=0, dtype=np.int64)
+    total = summed.sum(axis=1)
+    episodes = (counts.sum(axis=2) > 0).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = summed / total[:, None]
+        variance = _bootstrap_variance(counts, share, resamples)
+        variance *= (episodes / (episodes - 1))[:, None]
+        binomial = share * (1 - share) / total[:, None]
+        mean_effect = variance.sum(axis=1) / binomial.sum(axis=1)
+        effect = np.fmax(variance / binomial, np.fmax(mean_effect, 1.0)[:, None])
+        # Every decision the same: nothing shows how much they depend on each other, so an
+        # episode counts as one.
+        effect[binomial.sum(axis=1) == 0] = (total / episodes)[binomial.sum(axis=1) == 0, None]
+        size = total[:, None] / effect
+        critical = stdtrit(episodes - 1.0, 1 - (1 - confidence) / (2 * n_categories))[:, None]
+        low, high = _wilson(share, size, critical)
+    unknown = episodes < 2
+    low[unknown] = high[unknown] = np.nan
+    return Shares(summed, share, low, high, total, episodes)
+
+
+def _bootstrap_variance(counts: CountArray, share: FloatArray, resamples: int) -> FloatArray:
+    """Mean squared deviation of the resampled shares; resamples without counts are left out."""
+    n_episodes, n_groups, n_categories = counts.shape
+    flat = counts.reshape(n_episodes, -1).astype(np.float64)
+    rng = np.random.default_rng(0)
+    squares = np.zeros((n_groups, n_categories))
+    used = np.zeros((n_groups, 1))
+    for start in range(0, resamples, _CHUNK):
+        size = min(_CHUNK, resamples - start)
+        weights = rng.multinomial(n_episodes, np.full(n_episodes, 1 / n_episodes), size=size)
+        drawn = (weights.astype(np.float64) @ flat).reshape(size, n_groups, n_categories)
+        in_group = drawn.sum(axis=2, keepdims=True)
+        deviation = np.where(in_group > 0, drawn / in_group - share, 0.0)
+        squares += (deviation**2).sum(axis=0)
+        used += (in_group > 0).sum(axis=0)
+    return squares / used
+
+
+def _wilson(share: FloatArray, size: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Score interval of a proportion (Wilson 1927)."""
+    centre = share + z**2 / (2 * size)
+    half = z * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
+    scale = 1 + z**2 / size
+    return np.clip((centre - half) / scale, 0, 1), np.clip((centre + half) / scale, 0, 1)

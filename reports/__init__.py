@@ -1,0 +1,1 @@
+"""From results of the analysis to pages that people read."""

@@ -1,0 +1,259 @@
+"""Draws the picture of the state machine: with Graphviz where it is installed, else by ourselves.
+
+Both draw the same lines at the same places; Graphviz gets all positions pinned (``neato -n2``). The
+page's style sheet colours the classes of either drawing, for light and dark.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import graphviz
+from markupsafe import Markup
+
+from reports import palette
+from reports.fsm_picture import (
+    FONT_SIZE,
+    HEIGHT,
+    LINE,
+    RING,
+    WIDTH,
+    Edge,
+    Label,
+    Node,
+    Picture,
+    Point,
+)
+from reports.pages import environment
+
+_POINTS_PER_INCH: Final = 72
+_SVG: Final = "http://www.w3.org/2000/svg"
+_XLINK: Final = "http://www.w3.org/1999/xlink"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn picture.
+
+    Attributes:
+        svg: for the page.
+        dot: the same as Graphviz's DOT.
+        engine: what drew the SVG.
+    """
+
+    svg: Markup
+    dot: str
+    engine: str
+
+
+def draw(picture: Picture) -> Drawing:
+    """Draw the picture with Graphviz if it can be run, else with our own drawer."""
+    dot = to_dot(picture)
+    try:
+        version = ".".join(map(str, graphviz.version()))
+        drawn = graphviz.Source(dot).pipe(
+            format="svg", engine="neato", neato_no_op=2, encoding="utf-8", quiet=True
+        )
+        svg = _adapted(drawn, picture)
+    except (graphviz.ExecutableNotFound, graphviz.CalledProcessError, OSError, ValueError):
+        return Drawing(to_svg(picture), dot, "cagexplain's own drawer (Graphviz is not installed)")
+    return Drawing(svg, dot, f"Graphviz {version}")
+
+
+def to_svg(picture: Picture) -> Markup:
+    """Draw the picture without Graphviz."""
+    template = environment().get_template("fsm.svg.j2")
+    return Markup(
+        template.render(
+            picture=picture,
+            width=WIDTH,
+            height=HEIGHT,
+            classes=_classes,
+            node_classes=_node_classes,
+            shaft=_shaft,
+            head=_head,
+            wedges=_wedges,
+            lines=_lines,
+            ring=RING,
+            empty=palette.EMPTY,
+            number=lambda value: f"{value:.1f}",
+        )
+    )
+
+
+def _classes(edge: Edge) -> str:
+    loop, rare = "loop" * edge.loop, "rare" * edge.rare
+    words = ("edge", edge.style, loop, rare, f"from-{edge.source}", f"to-{edge.target}")
+    return " ".join(word for word in words if word)
+
+
+def _node_classes(node: Node) -> str:
+    return f"state at-{node.state} shade{node.shade}"
+
+
+def _head_length(edge: Edge) -> float:
+    return 6.5 + 1.9 * edge.width
+
+
+def _shaft(edge: Edge) -> tuple[Point, Point, Point, Point]:
+    """The curve up to the arrow head."""
+    start, first, second, tip = edge.curve
+    (x, y), (ux, uy) = tip, _direction(second, tip)
+    length = _head_length(edge)
+    return start, first, second, (x - ux * length, y - uy * length)
+
+
+def _head(edge: Edge) -> tuple[Point, Point, Point]:
+    """The corners of the arrow head."""
+    _, _, second, tip = edge.curve
+    x, y = _shaft(edge)[-1]
+    ux, uy = _direction(second, tip)
+    half = 0.35 * _head_length(edge)
+    return (x - uy * half, y + ux * half), tip, (x + uy * half, y - ux * half)
+
+
+def _direction(a: Point, b: Point) -> Point:
+    length = math.hypot(b[0] - a[0], b[1] - a[1])
+    return (b[0] - a[0]) / length, (b[1] - a[1]) / length
+
+
+def _wedges(node: Node) -> Iterator[tuple[str, str, str]]:
+    """Name, colour and SVG path of the slices of a node's donut, clockwise from the top."""
+    (x, y), r = node.at, node.radius
+    angle = -math.pi / 2
+    for name, share in node.slices:
+        # There is no arc from a point to itself: a whole circle stops just short of it.
+        sweep = min(share * 2 * math.pi, 2 * math.pi - 0.004)
+        start = f"{x + r * math.cos(angle):.2f},{y + r * math.sin(angle):.2f}"
+        end = f"{x + r * math.cos(angle + sweep):.2f},{y + r * math.sin(angle + sweep):.2f}"
+        large = int(sweep > math.pi)
+        path = f"M{x:.2f},{y:.2f} L{start} A{r:.2f},{r:.2f} 0 {large} 1 {end} Z"
+        yield name, palette.ACTIONS[name], path
+        angle += sweep
+
+
+def _lines(label: Label) -> Iterator[tuple[Point, str, str]]:
+    """Base line, bold head and rest of the lines of a label."""
+    x, y = label.at
+    first = y - (len(label.lines) - 1) / 2 * LINE + 0.35 * FONT_SIZE
+    for i, (head, rest) in enumerate(label.lines):
+        yield (x, first + i * LINE), head, rest
+
+
+def to_dot(picture: Picture) -> str:
+    """The picture as DOT, with everything pinned: draw it with ``neato -n2``."""
+    lines = [
+        "// Red's state machine in CAGE Challenge 4 as observed; draw with: neato -n2 -Tsvg",
+        "digraph fsm {",
+        '  graph [bgcolor=transparent outputorder=edgesfirst fontname="Helvetica"]',
+        f'  node [fontname="Helvetica" fontsize={FONT_SIZE} fixedsize=true penwidth=0 label=""]',
+        f'  edge [fontname="Helvetica" fontsize={FONT_SIZE} arrowhead=normal]',
+        # Two corners that nobody sees keep the frame the same in all pictures.
+        *(
+            f"  corner{i} [style=invis shape=point width=0.01 {_attribute('pos', _flip(point))}]"
+            for i, point in enumerate(((0.0, 0.0), (WIDTH, HEIGHT)))
+        ),
+        *(f"  {line}" for node in picture.nodes for line in _dot_node(node)),
+        *(f"  {_dot_edge(edge)}" for edge in picture.edges),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _dot_node(node: Node) -> Iterator[str]:
+    colours = [f"{palette.ACTIONS[name]};{share:.4f}" for name, share in node.slices]
+    if len(colours) > 1:  # the last slice takes what rounding leaves
+        fill, style = ":".join([*colours[:-1], colours[-1].split(";")[0]]), "wedged"
+    else:
+        fill, style = (colours[0].split(";")[0] if colours else palette.EMPTY), "filled"
+    common = f"shape=circle {_attribute('pos', _flip(node.at))}"
+    width, hole = (2 * r / _POINTS_PER_INCH for r in (node.radius, node.radius - RING))
+    yield (
+        f"{_quoted(node.state)} [{common} width={width:.3f} "
+        f"style={style} fillcolor={_quoted(fill)} "
+        f"xlabel={_dot_label(node.caption)} {_attribute('xlp', _flip(node.caption.at))} "
+        f"class={_quoted(_node_classes(node))} id={_quoted(f'fsm-{node.state}')} "
+        f"tooltip={_quoted(node.title)}]"
+    )
+    yield (
+        f"{_quoted(f'{node.state} hole')} [{common} width={hole:.3f} style=filled "
+        f"fillcolor={_quoted(palette.SHADES[node.shade])} label={_dot_label(node.text)} "
+        f"class={_quoted(f'hole {_node_classes(node)}')} id={_quoted(f'fsm-{node.state}-hole')} "
+        f"tooltip={_quoted(node.title)} URL={_quoted(f'#state-{node.state}')}]"
+    )
+
+
+def _dot_edge(edge: Edge) -> str:
+    colour = palette.EDGES["rare" if edge.rare else edge.style]
+    style = "dotted" if edge.rare else "dashed" if edge.style == "blue" else "solid"
+    spline = f"e,{_flip(edge.curve[-1])} " + " ".join(map(_flip, _shaft(edge)))
+    return (
+        f"{_quoted(edge.source)} -> {_quoted(edge.target)} [{_attribute('pos', spline)} "
+        f"label={_dot_label(edge.label)} {_attribute('lp', _flip(edge.label.at))} "
+        f'color="{colour}" style={style} penwidth={edge.width:.2f} '
+        f"arrowsize={_head_length(edge) / 10:.3f} class={_quoted(_classes(edge))} "
+        f"tooltip={_quoted(edge.title)}]"
+    )
+
+
+def _dot_label(label: Label) -> str:
+    return _quoted("\n".join(f"{head} {rest}".strip() for head, rest in label.lines))
+
+
+def _flip(point: Point) -> str:
+    """A point in Graphviz's coordinates, whose y points up."""
+    return f"{point[0]:.2f},{HEIGHT - point[1]:.2f}"
+
+
+def _attribute(name: str, value: str) -> str:
+    return f"{name}={_quoted(value)}"
+
+
+def _quoted(text: str) -> str:
+    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        text = text.replace(plain, escaped)
+    return f'"{text}"'
+
+
+def _adapted(drawn: str, picture: Picture) -> Markup:
+    """Graphviz's SVG for use inside the page: without a size of its own, with our titles.
+
+    Raises:
+        ValueError: it is not the drawing that was asked for.
+    """
+    for prefix, uri in (("", _SVG), ("xlink", _XLINK)):
+        ElementTree.register_namespace(prefix, uri)
+    try:
+        root = ElementTree.fromstring(drawn)
+    except ElementTree.ParseError as error:
+        raise ValueError("Graphviz's output is not SVG") from error
+    groups = [g for g in root.iter(f"{{{_SVG}}}g") if g.get("class") != "graph"]
+    titled = 0
+    for group in groups:
+        link, title = group.find(f".//{{{_SVG}}}a"), group.find(f"{{{_SVG}}}title")
+        if link is not None and title is not None:
+            title.text = link.attrib.pop(f"{{{_XLINK}}}title", "")
+            titled += 1
+        if group.get("class", "").startswith("edge"):
+            for text in group.iter(f"{{{_SVG}}}text"):
+                _embolden(text)
+    if titled != 2 * len(picture.nodes) + len(picture.edges):
+        raise ValueError("Graphviz did not draw everything")
+    for size in ("width", "height"):
+        root.attrib.pop(size, None)
+    root.attrib |= {"class": "fsm", "role": "group", "aria-labelledby": "fsm-caption"}
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _embolden(text: ElementTree.Element) -> None:
+    """Set the action's number apart, as our own drawer does."""
+    match = re.fullmatch(r"(\d) (.+)", text.text or "")
+    if match:
+        head = ElementTree.Element(f"{{{_SVG}}}tspan", {"class": "head"})
+        head.text, head.tail, text.text = match[1], f" {match[2]}", ""
+        text.append(head)

@@ -1,0 +1,288 @@
+"""Numbers and findings in words.
+
+Every sentence is made from the numbers alone, and says how sure they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cagexplain.analysis.distributions import Distribution, Share
+from cagexplain.analysis.fsm import EXPECTED_LEVEL, Estimate, FsmAnalysis
+
+NBSP: Final = "\u00a0"
+
+STATES: Final = {
+    "unknown": "No red agent knows the host.",
+    "F": "Finished: a foreign host that red broke into once; the session went to another agent.",
+    "K": "Known: red has an address, nothing more.",
+    "KD": "Known, and its subnet was swept, or red had a session there and lost it.",
+    "S": "Scanned: red knows its services.",
+    "SD": "Scanned, subnet swept.",
+    "U": "User: red believes it has a user session.",
+    "UD": "User session, subnet swept.",
+    "R": "Root: red believes it has a root session.",
+    "RD": "Root session, subnet swept.",
+}
+
+RED_ACTIONS: Final = (
+    "sweep a subnet for hosts",
+    "scan a host’s services, fast and conspicuous",
+    "scan a host’s services, slowly and quietly",
+    "look for decoys among them",
+    "break into a service for a user session",
+    "turn the user session into root",
+    "stop an operational service (penalised)",
+    "degrade services, so that users' work fails",
+    "give a session up",
+)
+
+BLUE_ACTIONS: Final = {
+    "Analyse": "inspect the files of a host",
+    "Monitor": "watch only (CC4 does so by itself)",
+    "Remove": "end suspicious user sessions of a host",
+    "Restore": "reimage a host (costs 1 and interrupts its users)",
+    "Sleep": "do nothing",
+    "AllowTrafficZone": "open traffic between two subnets",
+    "BlockTrafficZone": "block traffic between two subnets",
+    "DeployDecoy": "set up a fake service on a host",
+}
+
+CAUSES: Final = {
+    "LWF": "users’ failed local work (LWF)",
+    "ASF": "users’ failed service accesses (ASF)",
+    "RIA": "red’s Impacts (RIA)",
+    "action_cost": "the cost of blue’s actions",
+}
+
+EDGE_KINDS: Final = {"red": "red", "blue": "lost", "seen": "seen"}
+
+_ENDINGS: Final = {
+    "success": "succeeded",
+    "handed over": "succeeded; the session went to another red agent",
+    "failure": "failed",
+    "dropped": "came to nothing, as red’s session had gone",
+}
+
+
+def number(value: float) -> str:
+    """1234 as 1,234; a true minus sign."""
+    return f"{value:,.0f}".replace("-", "−")
+
+
+def compact(value: int) -> str:
+    """Counts in a few characters: 9,876, 12.3k, 123k, 1.2M."""
+    if value < 10_000:
+        return number(value)
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            digits = 0 if value >= 100 * size else 1
+            return f"{value / size:.{digits}f}{unit}"
+    raise AssertionError(value)
+
+
+def percent(share: float | None, digits: int | None = None) -> str:
+    """0.613 as 61 %; small shares keep a decimal."""
+    if share is None:
+        return "–"
+    value = 100 * share
+    if digits is None:
+        digits = 0 if value == 0 or value >= 9.95 else 1
+    if 0 < value < 0.05 and digits == 1:
+        return f"<0.1{NBSP}%"
+    return f"{value:.{digits}f}{NBSP}%"
+
+
+def interval(share: Share) -> str:
+    """Its confidence interval as "55–67 %", or why there is none."""
+    if share.low is None or share.high is None:
+        return "no interval"
+    low, high = 100 * share.low, 100 * share.high
+    digits = 2 if high - low < 0.095 else 1 if high < 9.95 or high - low < 1.95 else 0
+    return f"{low:.{digits if low else 0}f}–{high:.{digits}f}{NBSP}%"
+
+
+def top_action(mix: Distribution) -> str:
+    """Which action leads in a state, and how surely."""
+    top = mix.top
+    if top is None:
+        return "Blue made no decision here."
+    decisions = f"{number(mix.total)} decision{'s' * (mix.total != 1)}"
+    return (
+        f"Blue’s most frequent action: {top.name}, {percent(top.share)} "
+        f"({interval(top)}) of {decisions}{'' if mix.clear else '; no clear lead'}."
+    )
+
+
+def leader(mix: Distribution) -> str:
+    """The most chosen action in a few words."""
+    if mix.top is None:
+        return "no decisions"
+    tie = "" if mix.clear or mix.top.low is None else "≈ "
+    return f"{tie}{mix.top.name}, n{NBSP}={NBSP}{number(mix.total)}"
+
+
+def edge_title(edge: dict[str, Any]) -> str:
+    """What an edge of the FSM tells."""
+    source, target, count = edge["source"], edge["target"], number(edge["count"])
+    if edge["kind"] == "blue":
+        return f"{source} → {target}: red lost its last session on {count} hosts"
+    if edge["kind"] == "seen":
+        return f"{target}: {count} hosts seen for the first time"
+    share = f" ({percent(edge['rate'])} of {number(edge['attempts'])})" if edge["attempts"] else ""
+    ending = _ENDINGS[edge["ending"]]
+    return f"{source} → {target}: action {edge['action']} {ending} on {count} hosts{share}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence to remember, and the figures behind it."""
+
+    headline: str
+    detail: str
+
+
+def findings(analysis: FsmAnalysis) -> list[Finding]:
+    """What a reader in a hurry should know."""
+    return [
+        _loss(analysis),
+        _footholds(analysis),
+        *_choices(analysis),
+        *_constancy(analysis),
+        *_waste(analysis),
+        _idleness(analysis),
+    ]
+
+
+def _loss(analysis: FsmAnalysis) -> Finding:
+    total, causes = analysis.returns.total, analysis.returns.by_cause
+    worst = min(causes, key=lambda cause: causes[cause].mean)
+    detail = "No penalty at all."
+    if total.mean < 0:
+        detail = (
+            f"The largest part, {percent(causes[worst].mean / total.mean)}, comes from "
+            f"{CAUSES[worst]}."
+        )
+    return Finding(
+        f"The policy’s return is {number(total.mean)} per episode",
+        f"{estimate_interval(total)}. {detail}",
+    )
+
+
+def estimate_interval(estimate: Estimate) -> str:
+    """The confidence interval of a mean, or why there is none."""
+    if estimate.low is None or estimate.high is None:
+        return "No interval: that takes two episodes or more"
+    return f"95{NBSP}% interval {number(estimate.low)} to {number(estimate.high)}"
+
+
+def compromised_time(analysis: FsmAnalysis) -> tuple[float, float]:
+    """Shares of host-time with any red session and with a root session."""
+    clean, user, root = _host_steps(belief.levels for belief in analysis.beliefs)
+    total = max(clean + user + root, 1)
+    return (user + root) / total, root / total
+
+
+def _host_steps(levels: Iterable[Distribution]) -> list[int]:
+    by_level = zip(*([share.count for share in level.shares] for level in levels), strict=True)
+    return [sum(counts) for counts in by_level]
+
+
+def _footholds(analysis: FsmAnalysis) -> Finding:
+    compromised, root = compromised_time(analysis)
+    _, *held = _host_steps(belief.levels for belief in analysis.beliefs)
+    _, *missed = _host_steps(
+        belief.levels
+        for belief in analysis.beliefs
+        if EXPECTED_LEVEL.get(belief.levels.group, 0) == 0
+    )
+    detail = "No host was ever compromised."
+    if sum(held):
+        detail = (
+            f"On {percent(sum(missed) / sum(held))} of that time red’s own state machine does not "
+            "count on the session: mail that users open gives red sessions unawares."
+        )
+    return Finding(
+        f"Red has a session on {percent(compromised)} of host-time, as root on {percent(root)}",
+        detail,
+    )
+
+
+_STAGES: Final = (
+    ("Where red has found a host but is not in", ("K", "KD", "S", "SD")),
+    ("Where red believes it has a user session", ("U", "UD")),
+    ("Where red believes it is root", ("R", "RD")),
+)
+
+
+def _choices(analysis: FsmAnalysis) -> Iterator[Finding]:
+    mixes = {mix.group: mix for mix in analysis.mix.targeted}
+    for stage, states in _STAGES:
+        mix = max((mixes[state] for state in states), key=lambda mix: mix.total)
+        if mix.top is None:
+            yield Finding(
+                f"{stage}, blue never acts on the host",
+                f"No decision with such a target in any episode ({', '.join(states)}).",
+            )
+            continue
+        if mix.top.low is None:
+            choice = f"most often chose {mix.top.name} in the one episode that shows it"
+        else:
+            choice = f"most often chooses {mix.top.name}" if mix.clear else "has no clear favourite"
+        yield Finding(
+            f"{stage}, blue {choice}",
+            f"In state {mix.group}, which has most of these decisions: {mix.top.name} "
+            f"{percent(mix.top.share)} of {number(mix.total)} ({interval(mix.top)})"
+            f"{_runner_up(mix)}.",
+        )
+
+
+def _runner_up(mix: Distribution) -> str:
+    second = sorted(mix.shares, key=lambda share: -share.count)[1]
+    if not second.count:
+        return ""
+    return f", then {second.name} {percent(second.share)} ({interval(second)})"
+
+
+def _constancy(analysis: FsmAnalysis) -> Iterator[Finding]:
+    decided = [mix for mix in analysis.mix.targeted if mix.clear and mix.top is not None]
+    if len(decided) < 2:
+        return
+    leaders = Counter(mix.top.name for mix in decided if mix.top is not None)
+    name, most = leaders.most_common(1)[0]
+    if most == len(decided):
+        yield Finding(
+            "The first choice does not depend on the attacker’s state",
+            f"It is {name} in all {most} states with a clear leader.",
+        )
+    else:
+        parts = [
+            f"{action} in {', '.join(m.group for m in decided if m.top and m.top.name == action)}"
+            for action in leaders
+        ]
+        yield Finding("The first choice depends on the attacker’s state", "; ".join(parts) + ".")
+
+
+def _waste(analysis: FsmAnalysis) -> Iterator[Finding]:
+    restores = next(found for found in analysis.target_truth if found.group == "Restore")
+    clean = restores.shares[0]
+    if clean.share is not None:
+        yield Finding(
+            f"{percent(clean.share)} of all Restores hit a host without any red session",
+            f"{number(clean.count)} of {number(restores.total)} ({interval(clean)}); "
+            "blue cannot see the truth, so some of this is the price of caution.",
+        )
+
+
+def _idleness(analysis: FsmAnalysis) -> Finding:
+    sleep, monitor = (analysis.effort.share_of(name) for name in ("Sleep", "Monitor"))
+    share = (sleep.count + monitor.count) / max(analysis.effort.total, 1)
+    top = analysis.effort.top
+    return Finding(
+        f"Free agents idle (Sleep or Monitor) in {percent(share)} of their decisions",
+        f"{number(analysis.effort.total)} decisions in all"
+        + (f"; most frequent: {top.name}, {percent(top.share)}." if top else "."),
+    )
