@@ -37,15 +37,12 @@ def command(policy: str, output: str | None, **options: Any) -> None:
     from cagexplain.common.files import write_json
     from cagexplain.envs import EnvParams
     from cagexplain.policies.evaluation import evaluate
-    from cagexplain.policies.registry import load_policy
     from cagexplain.policies.rollout import seed_range
 
     if output not in (None, "-"):
         _require_folder(Path(output))  # before the work, not after it
     params = EnvParams(steps=options["steps"], red=options["red"])
-    player = load_policy(
-        policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
-    )
+    player = playing.load(policy, options)
     steps = options["episodes"] * phases.calls(params.steps)
     began = time.perf_counter()
     with playing.progress(f"evaluating {player.name}", steps) as bar:

@@ -20,7 +20,7 @@ from rich.progress import (
 
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
-from cagexplain.policies.base import Decision
+from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 
 if TYPE_CHECKING:
@@ -83,6 +83,22 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def load(policy: str, options: dict[str, Any]) -> Policy:
+    """Make the policy that the user named, as the options ask for."""
+    from cagexplain.policies.registry import load_policy
+
+    player = load_policy(
+        policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
+    )
+    if player.kind == "checkpoint":
+        import torch
+
+        # The networks are too small to gain from Torch's threads, which wait for each other far
+        # longer than they work as soon as the machine has anything else to do.
+        torch.set_num_threads(1)
+    return player
 
 
 @contextlib.contextmanager

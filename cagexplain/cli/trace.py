@@ -36,7 +36,6 @@ def command(
     """
     from cagexplain.common.errors import UsageError
     from cagexplain.envs import EnvParams
-    from cagexplain.policies.registry import load_policy
     from cagexplain.policies.rollout import seed_range
     from cagexplain.tracing.recording import Recording
 
@@ -46,9 +45,7 @@ def command(
             where="--resume",
             remedy="Name its folder with --output",
         )
-    player = load_policy(
-        policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
-    )
+    player = playing.load(policy, options)
     recording = Recording(
         output or _new_folder(player.name),
         player,

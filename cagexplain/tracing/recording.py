@@ -13,16 +13,25 @@ import pyarrow.parquet as pq
 
 from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
-from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes
+from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes, write_text
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import IntArray, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 from cagexplain.tracing import manifest as manifests
+from cagexplain.tracing import schema
 from cagexplain.tracing.manifest import File, Manifest, Part
 from cagexplain.tracing.recorder import Recorder
 
 _MUST_AGREE: Final = ("policy", "options", "seeds", "engine")
 """What makes two recordings the same."""
+
+_README: Final = """# A trace
+
+Recorded by `cagexplain trace`. `manifest.json` tells what was played; each folder is a table in
+Parquet files, one for every batch of episodes. `cagexplain fsm-report` explains it; from Python,
+`cagexplain.tracing.trace.open_trace` reads it.
+
+"""
 
 
 class Recording:
@@ -73,6 +82,7 @@ class Recording:
             self.folder = prepare_output_dir(folder)
             self._manifest = fresh
         self._manifest.write(self.folder)
+        write_text(self.folder / "README.md", _README + schema.markdown())
 
     @property
     def manifest(self) -> Manifest:

@@ -84,10 +84,13 @@ _STEPS: Final = (
         for state in STATES
     ),
     *(
-        _number(f"user_{state}", _I2, "Those of them with a red user session, none of root.")
+        _number(f"user_{state}", _I2, f"Part of hosts_{state}: red has a user session, no root.")
         for state in STATES
     ),
-    *(_number(f"root_{state}", _I2, "Those of them with a red root session.") for state in STATES),
+    *(
+        _number(f"root_{state}", _I2, f"Part of hosts_{state}: red has a root session.")
+        for state in STATES
+    ),
     _number("hosts_user", _I2, "Hosts with a red user session, none of root, at decision time."),
     _number("hosts_root", _I2, "Hosts with a red root session at decision time."),
     _number("red_active", _I1, "Red agents with a session at decision time."),

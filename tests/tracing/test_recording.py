@@ -56,6 +56,10 @@ def test_manifest_tells_what_was_played(recorded: Path) -> None:
             assert (path.stat().st_size, sha256_file(path)) == (file.bytes, file.sha256)
 
 
+def test_a_trace_explains_its_columns(recorded: Path) -> None:
+    assert schema.markdown() in (recorded / "README.md").read_text()
+
+
 def test_the_batch_does_not_matter(begin: Record) -> None:
     recordings = [begin(str(batch), batch=batch) for batch in (2, 5)]
     for recording in recordings:
