@@ -1,0 +1,1 @@
+"""Measurements that the README quotes; each runs by a command."""
