@@ -105,4 +105,7 @@ def _wilson(share: FloatArray, size: FloatArray, z: FloatArray) -> tuple[FloatAr
     centre = share + z**2 / (2 * size)
     half = z * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
     scale = 1 + z**2 / size
-    return np.clip((centre - half) / scale, 0, 1), np.clip((centre + half) / scale, 0, 1)
+    # At the ends the limit is exact, which rounding would hide.
+    low = np.where(share == 0, 0.0, (centre - half) / scale)
+    high = np.where(share == 1, 1.0, (centre + half) / scale)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)

@@ -1,0 +1,94 @@
+"""Traces for tests: written row by row, or recorded from the engine."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cagexplain.envs import EnvParams
+from cagexplain.policies.registry import load_policy
+from cagexplain.tracing import manifest as manifests
+from cagexplain.tracing import schema
+from cagexplain.tracing.manifest import File, Part
+from cagexplain.tracing.recording import Recording
+from cagexplain.tracing.trace import Trace, open_trace
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def record(folder: Path, policy: str, episodes: int, *, steps: int = 120, **options: Any) -> Trace:
+    """Record a policy in the real engine."""
+    recording = Recording(
+        folder,
+        load_policy(policy),
+        np.arange(7, 7 + episodes),
+        EnvParams(steps=steps, red=options.pop("red", "finite_state")),
+        with_observations=False,
+        **options,
+    )
+    recording.run(threads=1)
+    return open_trace(folder)
+
+
+def write_trace(
+    folder: Path,
+    parts: Sequence[Mapping[str, Rows]],
+    *,
+    policy: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Trace:
+    """Write a trace by hand.
+
+    Args:
+        folder: of the trace.
+        parts: per batch of episodes the rows of the tables; what a row leaves out is null, 0,
+            False or the column's first category.
+        policy, options: of the manifest.
+    """
+    written = []
+    first = 0
+    for number, tables in enumerate(parts):
+        n_episodes = len({row["episode"] for row in tables["steps"]})
+        files = {}
+        for name in schema.TABLES:
+            if name in schema.OBSERVATION_TABLES:
+                continue
+            path = folder / name / f"part-{number:06d}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table = _table(schema.TABLES[name], tables.get(name, ()))
+            pq.write_table(table, path)
+            content = path.read_bytes()
+            files[name] = File(table.num_rows, len(content), hashlib.sha256(content).hexdigest())
+        written.append(Part(number, first, n_episodes, files))
+        first += n_episodes
+    manifest = manifests.new(
+        dict(policy or {"name": "handmade", "kind": "scripted"}),
+        {"red": "finite_state", "steps": 500, "observations": False, **(options or {})},
+        list(range(first)),
+    )
+    manifest.parts.extend(written)
+    manifest.write(folder)
+    return open_trace(folder)
+
+
+def _table(table: schema.Table, rows: Rows) -> pa.Table:
+    columns = []
+    for column in table.columns:
+        if column.nullable:
+            default = None
+        elif column.categories:
+            default = column.categories[0]
+        else:
+            default = {"bool": False, "string": "", "binary": b""}.get(str(column.type), 0)
+        values = [row.get(column.name, default) for row in rows]
+        if column.categories:
+            codes = [None if v is None else column.categories.index(v) for v in values]
+            indices = pa.array(codes, column.type.index_type)
+            columns.append(pa.DictionaryArray.from_arrays(indices, list(column.categories)))
+        else:
+            columns.append(pa.array(values, column.type))
+    return pa.Table.from_arrays(columns, schema=table.schema)
