@@ -1,0 +1,80 @@
+"""Recording and evaluating checkpoints."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cagexplain.cc4 import actions
+from cagexplain.common.files import sha256_file
+from cagexplain.envs import EnvParams
+from cagexplain.policies import evaluation, features, networks
+from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
+from cagexplain.policies.evaluation import evaluate
+from cagexplain.policies.registry import load_policy
+from cagexplain.tracing import recording
+from cagexplain.tracing.recording import Recording
+from cagexplain.tracing.trace import open_trace
+from tests.policies.fake_env import FakeEnv
+
+PARAMS = EnvParams(steps=9)
+SEEDS = np.arange(5)
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for module in (evaluation, recording):
+        monkeypatch.setattr(module, "BatchedEnv", FakeEnv)
+    stacks = networks.build(features.sizes("flat"), (8,), actions.SIZES)
+    for stack in stacks:
+        stack.initialise(torch.Generator().manual_seed(1), 2.0)
+    weights = {"actors": networks.agent_networks(stacks)}
+    found = tmp_path / "ckpt.pt"
+    config = {"observation": "flat", "acting": "sampled"}
+    save_checkpoint(found, Checkpoint("ippo", "test", config, weights, {}))
+    return found
+
+
+def test_the_trace_names_the_checkpoint_and_its_probabilities(path: Path, tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "trace", load_policy(str(path)), SEEDS, PARAMS, batch=2)
+    recording.run()
+    trace = open_trace(recording.folder)
+    assert trace.manifest.policy["sha256"] == sha256_file(path)
+    assert trace.manifest.policy["name"] == "ippo"
+    blue = trace.table("blue")
+    started = blue["started"]
+    assert blue["probability"][started].between(0, 1, inclusive="right").all()
+    assert (blue["entropy"][started] >= 0).all()
+    assert blue[["probability", "entropy"]][~started].isna().all(axis=None)
+
+
+def test_a_moved_checkpoint_resumes_its_recording(path: Path, tmp_path: Path) -> None:
+    Recording(tmp_path / "trace", load_policy(str(path)), SEEDS, PARAMS, batch=2)
+    moved = path.rename(tmp_path / "elsewhere.pt")
+    again = load_policy(str(moved))
+    Recording(tmp_path / "trace", again, SEEDS, PARAMS, batch=2, resume=True).run()
+    assert open_trace(tmp_path / "trace").finished
+
+
+def test_with_sleep_masked_a_trained_policy_never_rests(path: Path, tmp_path: Path) -> None:
+    policy = load_policy(str(path), mask_sleep=True)
+    Recording(tmp_path / "trace", policy, SEEDS, PARAMS).run()
+    trace = open_trace(tmp_path / "trace")
+    blue = trace.table("blue")
+    assert not blue["action_type"][blue["started"]].isin(["Sleep", "Monitor"]).any()
+    assert trace.manifest.policy["mask_sleep"] is True
+
+
+def test_evaluation_does_not_depend_on_the_batch(path: Path) -> None:
+    returns = [
+        evaluate(load_policy(str(path)), SEEDS, PARAMS, batch=batch).returns for batch in (1, 2, 5)
+    ]
+    np.testing.assert_array_equal(returns[0], returns[1])
+    np.testing.assert_array_equal(returns[0], returns[2])
+
+
+def test_stochastic_and_deterministic_are_told_apart(path: Path) -> None:
+    for deterministic in (True, False):
+        policy = load_policy(str(path), deterministic=deterministic)
+        assert policy.describe()["deterministic"] is deterministic
