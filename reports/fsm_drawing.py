@@ -153,11 +153,6 @@ def to_dot(picture: Picture) -> str:
         '  graph [bgcolor=transparent outputorder=edgesfirst fontname="Helvetica"]',
         f'  node [fontname="Helvetica" fontsize={FONT_SIZE} fixedsize=true penwidth=0 label=""]',
         f'  edge [fontname="Helvetica" fontsize={FONT_SIZE} arrowhead=normal]',
-        # Two corners that nobody sees keep the frame the same in all pictures.
-        *(
-            f"  corner{i} [style=invis shape=point width=0.01 {_attribute('pos', _flip(point))}]"
-            for i, point in enumerate(((0.0, 0.0), (WIDTH, HEIGHT)))
-        ),
         *(f"  {line}" for node in picture.nodes for line in _dot_node(node)),
         *(f"  {_dot_edge(edge)}" for edge in picture.edges),
         "}",
@@ -183,7 +178,7 @@ def _dot_node(node: Node) -> Iterator[str]:
     yield (
         f"{_quoted(f'{node.state} hole')} [{common} width={hole:.3f} style=filled "
         f"fillcolor={_quoted(palette.SHADES[node.shade])} label={_dot_label(node.text)} "
-        f"class={_quoted(f'hole {_node_classes(node)}')} id={_quoted(f'fsm-{node.state}-hole')} "
+        f"class={_quoted(f'hole {_node_classes(node)}')} id={_quoted(_hole_id(node))} "
         f"tooltip={_quoted(node.title)} URL={_quoted(f'#state-{node.state}')}]"
     )
 
@@ -244,10 +239,30 @@ def _adapted(drawn: str, picture: Picture) -> Markup:
                 _embolden(text)
     if titled != 2 * len(picture.nodes) + len(picture.edges):
         raise ValueError("Graphviz did not draw everything")
+    # Graphviz puts its frame around control points too; ours is the same in all pictures.
+    left, top = _origin(root, picture.nodes[0])
     for size in ("width", "height"):
         root.attrib.pop(size, None)
-    root.attrib |= {"class": "fsm", "role": "group", "aria-labelledby": "fsm-caption"}
+    root.attrib |= {
+        "viewBox": f"{left:.1f} {top:.1f} {WIDTH} {HEIGHT}",
+        **{"class": "fsm", "role": "group", "aria-labelledby": "fsm-caption"},
+    }
     return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _origin(root: ElementTree.Element, node: Node) -> Point:
+    """Where the upper left corner of our canvas lies in Graphviz's drawing, seen from a node."""
+    whole = root.find(f"{{{_SVG}}}g[@class='graph']")
+    hole = root.find(f".//{{{_SVG}}}g[@id='{_hole_id(node)}']//{{{_SVG}}}ellipse")
+    if whole is None or hole is None:
+        raise ValueError("Graphviz did not draw everything")
+    shift = re.search(r"translate\((-?[\d.]+)[ ,](-?[\d.]+)\)", whole.get("transform", ""))
+    dx, dy = (float(shift[1]), float(shift[2])) if shift else (0.0, 0.0)
+    return float(hole.get("cx", 0)) + dx - node.at[0], float(hole.get("cy", 0)) + dy - node.at[1]
+
+
+def _hole_id(node: Node) -> str:
+    return f"fsm-{node.state}-hole"
 
 
 def _embolden(text: ElementTree.Element) -> None:

@@ -305,7 +305,7 @@ def _loop_text(edges: Sequence[dict[str, Any]]) -> str:
         parts.append(f"✓ {words.compact(good)} · {words.percent(good / edges[0]['attempts'])}")
     if bad:
         parts.append(f"✗ {words.compact(bad)}")
-    return "  ".join(parts)
+    return " ".join(parts)
 
 
 def _total(edges: Iterable[dict[str, Any]]) -> int:

@@ -163,7 +163,7 @@ def _brief_facts(facts: RunFacts) -> str:
         *([f"SHA-256 {sha256[:12]}…"] if sha256 else []),
         f"engine {' '.join(map(str, facts.engine.values()))}",
         f"seeds {_seeds(facts)}",
-        "Sleep masked" if facts.options.get("mask_sleep") else "Sleep allowed",
+        "Sleep masked" if facts.sleep_masked else "Sleep allowed",
         f"trace schema {facts.schema_version}",
         f"recorded {facts.created}",
     ]
@@ -171,8 +171,8 @@ def _brief_facts(facts: RunFacts) -> str:
 
 
 def _run_facts(facts: RunFacts) -> Iterator[tuple[str, str]]:
-    policy, options = facts.policy, facts.options
-    yield "Policy", str(policy.get("name", "not named"))
+    policy = facts.policy
+    yield "Policy", facts.name
     yield "Kind", str(policy.get("kind", "not recorded"))
     for name, key in (("Rule", "rule"), ("Variant", "variant"), ("File", "path")):
         if policy.get(key):
@@ -181,9 +181,10 @@ def _run_facts(facts: RunFacts) -> Iterator[tuple[str, str]]:
         yield "SHA-256", str(policy["sha256"])
     if "deterministic" in policy:
         yield "Actions", "the likeliest" if policy["deterministic"] else "sampled"
-    yield "Sleep", "masked (and Monitor)" if options.get("mask_sleep") else "allowed"
+    yield "Sleep", "masked (and Monitor)" if facts.sleep_masked else "allowed"
     yield "Red variant", facts.red
-    yield "Episode length", f"{phases.calls(int(options.get('steps', 0)))} steps"
+    if isinstance(steps := facts.options.get("steps"), int):
+        yield "Episode length", f"{phases.calls(steps)} steps played (CybORG’s steps={steps})"
     yield "Episodes", words.number(len(facts.seeds))
     yield "Seeds", _seeds(facts)
     yield "Engine", " ".join(str(value) for value in facts.engine.values())
@@ -203,12 +204,12 @@ def _return_rows(analysis: FsmAnalysis) -> Iterator[tuple[str, Any, str]]:
 
 def _commands(facts: RunFacts) -> list[str]:
     """Commands that record the same trace and make this page."""
-    policy, options = facts.policy, facts.options
+    policy = facts.policy
     command = [
-        *("cagexplain", "trace", str(policy.get("path") or policy.get("name", "POLICY"))),
+        *("cagexplain", "trace", str(policy.get("path") or facts.name)),
         *("--episodes", str(len(facts.seeds)), "--seed", str(facts.seeds[0])),
-        *("--red", facts.red, "--steps", str(options.get("steps", ""))),
-        *(("--mask-sleep",) if options.get("mask_sleep") else ()),
+        *("--red", facts.red, "--steps", str(facts.options.get("steps", ""))),
+        *(("--mask-sleep",) if facts.sleep_masked else ()),
         *_sampling(policy),
         *("-o", facts.trace),
     ]

@@ -70,9 +70,19 @@ class RunFacts(Result):
     schema_version: int
 
     @property
+    def name(self) -> str:
+        """Name of the policy."""
+        return str(self.policy.get("name", "unnamed"))
+
+    @property
     def red(self) -> str:
         """Name of red's variant."""
-        return str(self.options.get("red", "not named"))
+        return str(self.options.get("red", "unnamed"))
+
+    @property
+    def sleep_masked(self) -> bool:
+        """Whether free agents were not allowed to Sleep."""
+        return bool(self.options.get("mask_sleep", False))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cagexplain.cli.main import main
+
+
+def test_the_newest_trace_is_the_default(
+    trace_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trace_folder.parents[1])
+    assert main(["fsm-report"]) == 0
+    written = Path(capsys.readouterr().out.strip())
+    assert written == Path("runs/one/fsm-report.html")
+    assert written.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_output_json_and_dot(trace_folder: Path, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("r.html", "r.json", "r.dot")]
+    options = ["-o", str(files[0]), "--json", str(files[1]), "--dot", str(files[2])]
+    assert main(["fsm-report", str(trace_folder), *options]) == 0
+    assert "<h1>" in files[0].read_text(encoding="utf-8")
+    numbers = json.loads(files[1].read_text(encoding="utf-8"))
+    assert numbers["facts"]["seeds"] == [7, 8]
+    assert files[2].read_text(encoding="utf-8").splitlines()[1] == "digraph fsm {"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["nowhere"], "no such folder"), ([], "there is no trace"), (["."], "not a trace")],
+)
+def test_a_folder_that_is_no_trace(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["fsm-report", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ") and message in error and error.count("\n") == 1
+
+
+def test_a_damaged_table_leaves_the_old_report_alone(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, report = tmp_path / "trace", tmp_path / "report.html"
+    shutil.copytree(trace_folder, copy)
+    part = next((copy / "blue").iterdir())
+    part.write_bytes(part.read_bytes()[:-20])
+    report.write_text("old")
+    assert main(["fsm-report", str(copy), "-o", str(report)]) == 1
+    error = capsys.readouterr().err
+    assert "part-000000.parquet" in error and "Traceback" not in error
+    assert report.read_text() == "old"
+
+
+def test_an_output_that_cannot_be_written(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fsm-report", str(trace_folder), "-o", str(tmp_path / "no" / "r.html")]) == 1
+    error = capsys.readouterr().err
+    assert "no such file or folder" in error and "Traceback" not in error
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,98 @@
+import dataclasses
+
+import pytest
+
+from cagexplain.analysis.distributions import Distribution, Share
+from cagexplain.analysis.fsm import FsmAnalysis
+from reports import palette, words
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.613, "61 %"), (0, "0 %"), (0.0449, "4.5 %"), (0.0001, "<0.1 %"), (1, "100 %"), (None, "–")],
+)
+def test_percent(share: float | None, text: str) -> None:
+    assert words.percent(share).replace(words.NBSP, " ") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (9_999, "9,999"), (12_345, "12.3k"), (123_456, "123k"), (1_234_567, "1.2M")],
+)
+def test_compact(value: int, text: str) -> None:
+    assert words.compact(value) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.552, 0.668, "55–67 %"),
+        (0.985, 0.989, "98.5–98.9 %"),
+        (0.0, 0.05, "0–5.0 %"),
+        (0.0, 0.0004, "0–0.04 %"),
+        (None, None, "no interval"),
+    ],
+)
+def test_interval(low: float | None, high: float | None, text: str) -> None:
+    assert words.interval(Share("x", 1, 0.5, low, high)).replace(words.NBSP, " ") == text
+
+
+def test_number_has_a_true_minus() -> None:
+    assert words.number(-1234.4) == "−1,234"
+
+
+def mix(state: str, **shares: tuple[int, float, float]) -> Distribution:
+    total = sum(n for n, _, _ in shares.values())
+    return Distribution(
+        state,
+        total,
+        9,
+        tuple(Share(name, n, n / total, low, high) for name, (n, low, high) in shares.items()),
+    )
+
+
+CLEAR = {"Restore": (60, 0.5, 0.7), "Analyse": (40, 0.3, 0.45)}
+TIED = {"Restore": (55, 0.4, 0.7), "Analyse": (45, 0.3, 0.6)}
+
+
+def headlines(analysis: FsmAnalysis, *mixes: Distribution) -> list[str]:
+    by_state = {m.group: m for m in mixes}
+    targeted = tuple(by_state.get(m.group, m) for m in analysis.mix.targeted)
+    changed = dataclasses.replace(
+        analysis, mix=dataclasses.replace(analysis.mix, targeted=targeted)
+    )
+    return [finding.headline for finding in words.findings(changed)]
+
+
+def big(shares: dict[str, tuple[int, float, float]]) -> dict[str, tuple[int, float, float]]:
+    """The same shares of so many decisions that the state speaks for its stage."""
+    return {name: (n * 100_000, low, high) for name, (n, low, high) in shares.items()}
+
+
+def test_a_clear_leader_is_named_and_a_tie_is_not(analysis: FsmAnalysis) -> None:
+    found = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(TIED)))
+    assert "Where red believes it is root, blue most often chooses Restore" in found
+    assert "Where red believes it has a user session, blue has no clear favourite" in found
+
+
+def test_whether_the_first_choice_depends_on_the_state(analysis: FsmAnalysis) -> None:
+    other = {"Analyse": (60, 0.5, 0.7), "Restore": (40, 0.3, 0.45)}
+    changing = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(other)))
+    assert "The first choice depends on the attacker’s state" in changing
+    constant = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(CLEAR)))
+    assert "The first choice does not depend on the attacker’s state" in constant
+
+
+def test_findings_quote_the_analysis(analysis: FsmAnalysis) -> None:
+    text = " ".join(f"{f.headline} {f.detail}" for f in words.findings(analysis))
+    restores = next(t for t in analysis.target_truth if t.group == "Restore")
+    assert words.number(analysis.returns.total.mean) in text
+    assert f"{words.number(restores.shares[0].count)} of {words.number(restores.total)}" in text
+    compromised, root = words.compromised_time(analysis)
+    assert 0 < root < compromised < 1
+    assert words.percent(compromised) in text and words.percent(root) in text
+
+
+@pytest.mark.parametrize(("colour", "text"), [("#FFFFFF", "#000000"), ("#0072B2", "#FFFFFF")])
+def test_contrast(colour: str, text: str) -> None:
+    assert palette.contrast(colour) == text
