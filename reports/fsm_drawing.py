@@ -123,16 +123,17 @@ def _direction(a: Point, b: Point) -> Point:
 
 
 def _wedges(node: Node) -> Iterator[tuple[str, str, str]]:
-    """Name, colour and SVG path of the slices of a node's donut, clockwise from the top."""
+    """Name, colour and SVG path of the slices of a node's donut, as Graphviz lays them: from the
+    right, against the clock."""
     (x, y), r = node.at, node.radius
-    angle = -math.pi / 2
+    angle = 0.0
     for name, share in node.slices:
         # There is no arc from a point to itself: a whole circle stops just short of it.
         sweep = min(share * 2 * math.pi, 2 * math.pi - 0.004)
-        start = f"{x + r * math.cos(angle):.2f},{y + r * math.sin(angle):.2f}"
-        end = f"{x + r * math.cos(angle + sweep):.2f},{y + r * math.sin(angle + sweep):.2f}"
+        start = f"{x + r * math.cos(angle):.2f},{y - r * math.sin(angle):.2f}"
+        end = f"{x + r * math.cos(angle + sweep):.2f},{y - r * math.sin(angle + sweep):.2f}"
         large = int(sweep > math.pi)
-        path = f"M{x:.2f},{y:.2f} L{start} A{r:.2f},{r:.2f} 0 {large} 1 {end} Z"
+        path = f"M{x:.2f},{y:.2f} L{start} A{r:.2f},{r:.2f} 0 {large} 0 {end} Z"
         yield name, palette.ACTIONS[name], path
         angle += sweep
 
@@ -267,7 +268,7 @@ def _hole_id(node: Node) -> str:
 
 def _embolden(text: ElementTree.Element) -> None:
     """Set the action's number apart, as our own drawer does."""
-    match = re.fullmatch(r"(\d) (.+)", text.text or "")
+    match = re.fullmatch(r"(\d:) (.+)", text.text or "")
     if match:
         head = ElementTree.Element(f"{{{_SVG}}}tspan", {"class": "head"})
         head.text, head.tail, text.text = match[1], f" {match[2]}", ""

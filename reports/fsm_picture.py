@@ -148,7 +148,7 @@ def picture(graph: nx.MultiDiGraph, mix: Iterable[Distribution]) -> Picture:
 
 def _node(data: dict[str, Any], mix: Distribution) -> Node:
     state, time = data["state"], data["time"]
-    radius = 28 + 30 * math.sqrt(time)  # absolute, so that reports can be compared
+    radius = 31 + 28 * math.sqrt(time)  # absolute, so that reports can be compared
     x, y = POSITIONS[state]
     top = mix.top
     if top is None:
@@ -198,10 +198,10 @@ def _arc(source: str, target: str, bend: float = 0.0, **label: Any) -> _Route:
 
 _K, _S, _U, _R = _COLUMNS.values()
 _ROUTES: Final[dict[tuple[str, str, int | str], _Route]] = {
-    ("K", "S", 1): _arc("K", "S", 26),
-    ("K", "S", 2): _arc("K", "S", -26, shift=(0, 14)),
-    ("KD", "SD", 1): _arc("KD", "SD", 26),
-    ("KD", "SD", 2): _arc("KD", "SD", -26, shift=(0, 14)),
+    ("K", "S", 1): _arc("K", "S", 26, shift=(0, -16)),
+    ("K", "S", 2): _arc("K", "S", -26, shift=(0, 17)),
+    ("KD", "SD", 1): _arc("KD", "SD", 26, shift=(0, -16)),
+    ("KD", "SD", 2): _arc("KD", "SD", -26, shift=(0, 17)),
     **{(x, f"{x}D", 0): _arc(x, f"{x}D", t=0.22, shift=(58, 0)) for x in _COLUMNS},
     ("S", "F", 4): _arc("S", "F", shift=(-56, -18)),
     ("U", "S", 8): _arc("U", "S", 60),
@@ -245,7 +245,7 @@ def _edge_text(data: dict[str, Any]) -> tuple[str, str]:
     count = words.compact(data["count"])
     if data["kind"] == "red":
         rate = "" if data["rate"] is None else f" · {words.percent(data['rate'])}"
-        return str(data["action"]), f"{count}{rate}"
+        return f"{data['action']}:", f"{count}{rate}"
     return "", f"{words.EDGE_KINDS[data['kind']]} {count}"
 
 
@@ -291,7 +291,7 @@ def _loop_lines(data: Sequence[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
         if edge["count"]:
             by_action[edge["action"]].append(edge)
     ranked = sorted(by_action.items(), key=lambda item: -_total(item[1]))
-    lines = [(str(action), _loop_text(edges)) for action, edges in ranked[:MAX_LOOP_LINES]]
+    lines = [(f"{action}:", _loop_text(edges)) for action, edges in ranked[:MAX_LOOP_LINES]]
     if len(ranked) > MAX_LOOP_LINES:
         lines.append(("", f"+ {len(ranked) - MAX_LOOP_LINES} more in the table"))
     return tuple(lines)

@@ -118,9 +118,10 @@ def _tiles(analysis: FsmAnalysis) -> Iterator[Tile]:
     if top is None:
         yield Tile("never", f"does blue act on hosts in {in_root.group}", "no decision there")
         return
+    named = in_root.clear or top.low is None
     yield Tile(
-        top.name if in_root.clear or top.low is None else "No favourite",
-        f"most often done to hosts in {in_root.group}",
+        top.name if named else "No favourite",
+        f"{'most often done to' if named else 'among actions on'} hosts in {in_root.group}",
         f"{top.name} {words.percent(top.share)} of {words.number(in_root.total)}, "
         f"{words.interval(top)}",
     )

@@ -5,7 +5,6 @@ Every sentence is made from the numbers alone, and says how sure they are.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -91,9 +90,12 @@ def percent(share: float | None, digits: int | None = None) -> str:
     value = 100 * share
     if digits is None:
         digits = 0 if value == 0 or value >= 9.95 else 1
+    text = f"{value:.{digits}f}"
+    if value < 100 and text.startswith("100"):  # nearly all is not all
+        text = f"{value:.1f}" if value < 99.95 else ">99.9"
     if 0 < value < 0.05 and digits == 1:
-        return f"<0.1{NBSP}%"
-    return f"{value:.{digits}f}{NBSP}%"
+        text = "<0.1"
+    return f"{text}{NBSP}%"
 
 
 def interval(share: Share) -> str:
@@ -248,22 +250,16 @@ def _runner_up(mix: Distribution) -> str:
 
 
 def _constancy(analysis: FsmAnalysis) -> Iterator[Finding]:
-    decided = [mix for mix in analysis.mix.targeted if mix.clear and mix.top is not None]
-    if len(decided) < 2:
-        return
-    leaders = Counter(mix.top.name for mix in decided if mix.top is not None)
-    name, most = leaders.most_common(1)[0]
-    if most == len(decided):
-        yield Finding(
-            "The first choice does not depend on the attacker’s state",
-            f"It is {name} in all {most} states with a clear leader.",
-        )
-    else:
-        parts = [
-            f"{action} in {', '.join(m.group for m in decided if m.top and m.top.name == action)}"
-            for action in leaders
-        ]
-        yield Finding("The first choice depends on the attacker’s state", "; ".join(parts) + ".")
+    states_of: dict[str, list[str]] = {}
+    for mix in analysis.mix.targeted:
+        if mix.clear and mix.top is not None:
+            states_of.setdefault(mix.top.name, []).append(mix.group)
+    parts = "; ".join(f"{name} in {', '.join(states)}" for name, states in states_of.items())
+    if len(states_of) > 1:
+        yield Finding("The first choice changes with the attacker’s state", f"{parts}.")
+    elif states_of and len(next(iter(states_of.values()))) > 1:
+        (name,) = states_of
+        yield Finding(f"Wherever one action clearly leads, it is {name}", f"{parts}.")
 
 
 def _waste(analysis: FsmAnalysis) -> Iterator[Finding]:

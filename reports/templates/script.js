@@ -36,7 +36,7 @@
 
   const value = (row, column) => {
     const text = row.cells[column].textContent.trim();
-    const number = parseFloat(text.replace(/[,\u00a0<%]/g, "").replace("\u2212", "-"));
+    const number = parseFloat(text.replace(/[,\u00a0<>%]/g, "").replace("\u2212", "-"));
     return Number.isNaN(number) ? text : number;
   };
   const compare = (a, b) => {

@@ -80,7 +80,7 @@ def test_labels_carry_number_count_and_rate(analysis: FsmAnalysis, pictured: Pic
     )
     assert edge.rate is not None
     drawn = next(e for e in pictured.edges if (e.source, e.target) == ("SD", "UD"))
-    assert drawn.label.lines == (("4", f"{edge.count} · {100 * edge.rate:.0f}\u00a0%"),)
+    assert drawn.label.lines == (("4:", f"{edge.count} · {100 * edge.rate:.0f}\u00a0%"),)
     assert str(edge.attempts).replace(",", "") in drawn.title.replace(",", "")
 
 

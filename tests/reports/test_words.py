@@ -9,7 +9,17 @@ from reports import palette, words
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.613, "61 %"), (0, "0 %"), (0.0449, "4.5 %"), (0.0001, "<0.1 %"), (1, "100 %"), (None, "–")],
+    [
+        (0.613, "61 %"),
+        (0, "0 %"),
+        (0.0449, "4.5 %"),
+        (0.0001, "<0.1 %"),
+        (1, "100 %"),
+        (0.996, "99.6 %"),
+        (0.9999, ">99.9 %"),
+        (0.994, "99 %"),
+        (None, "–"),
+    ],
 )
 def test_percent(share: float | None, text: str) -> None:
     assert words.percent(share).replace(words.NBSP, " ") == text
@@ -78,9 +88,9 @@ def test_a_clear_leader_is_named_and_a_tie_is_not(analysis: FsmAnalysis) -> None
 def test_whether_the_first_choice_depends_on_the_state(analysis: FsmAnalysis) -> None:
     other = {"Analyse": (60, 0.5, 0.7), "Restore": (40, 0.3, 0.45)}
     changing = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(other)))
-    assert "The first choice depends on the attacker’s state" in changing
+    assert "The first choice changes with the attacker’s state" in changing
     constant = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(CLEAR)))
-    assert "The first choice does not depend on the attacker’s state" in constant
+    assert "Wherever one action clearly leads, it is Restore" in constant
 
 
 def test_findings_quote_the_analysis(analysis: FsmAnalysis) -> None:
