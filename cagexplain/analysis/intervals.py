@@ -53,7 +53,9 @@ def shares(
     hardly show, gets no less than its group's mean (Rao and Scott 1984). The critical value is
     Student's with one degree of freedom less than there are episodes, at a level divided by the
     number of categories (Bonferroni). So categories that were never seen get an interval too, and
-    few episodes give wide ones.
+    few episodes give wide ones. Where all counts fall into one category, nothing shows how much
+    they depend on each other: then an episode counts as one, and the limits are the exact ones of
+    Clopper and Pearson (1934).
 
     Args:
         counts: ``[episode, group, category]``.
@@ -71,12 +73,13 @@ def shares(
         binomial = share * (1 - share) / total[:, None]
         mean_effect = variance.sum(axis=1) / binomial.sum(axis=1)
         effect = np.fmax(variance / binomial, np.fmax(mean_effect, 1.0)[:, None])
-        # Every decision the same: nothing shows how much they depend on each other, so an
-        # episode counts as one.
-        effect[binomial.sum(axis=1) == 0] = (total / episodes)[binomial.sum(axis=1) == 0, None]
-        size = total[:, None] / effect
-        critical = stdtrit(episodes - 1.0, 1 - (1 - confidence) / (2 * n_categories))[:, None]
-        low, high = _wilson(share, size, critical)
+        tail = (1 - confidence) / (2 * n_categories)
+        critical = stdtrit(episodes - 1.0, 1 - tail)[:, None]
+        low, high = _wilson(share, total[:, None] / effect, critical)
+        exact = np.power(tail, 1 / episodes)[:, None]
+    constant = (share == 1).any(axis=1)
+    low[constant] = (share * exact)[constant]
+    high[constant] = np.where(share == 1, 1.0, 1 - exact)[constant]
     unknown = episodes < 2
     low[unknown] = high[unknown] = np.nan
     return Shares(summed, share, low, high, total, episodes)

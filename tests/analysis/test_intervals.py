@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import binomtest
 
 from cagexplain.analysis.intervals import shares
 
@@ -95,11 +96,12 @@ def test_what_was_never_seen_is_not_ruled_out() -> None:
     assert 0 < found.high[0, 2] < 0.1
 
 
-def test_always_the_same_counts_every_episode_once() -> None:
-    few = shares(np.tile([100, 0], (5, 1))[:, None, :])
-    many = shares(np.tile([100, 0], (200, 1))[:, None, :])
-    assert few.low[0, 0] < 0.6
-    assert many.low[0, 0] > 0.95
+@pytest.mark.parametrize("episodes", [2, 8, 200])
+def test_always_the_same_counts_every_episode_once(episodes: int) -> None:
+    found = shares(np.tile([100, 0], (episodes, 1))[:, None, :])
+    exact = binomtest(episodes, episodes).proportion_ci(confidence_level=0.975, method="exact")
+    assert found.low[0] == pytest.approx([exact.low, 0])
+    assert found.high[0] == pytest.approx([1, 1 - exact.low])
 
 
 @settings(max_examples=60)
