@@ -22,7 +22,6 @@ from cagexplain.tracing.trace import Trace
 IntArray = npt.NDArray[np.integer[Any]]
 
 TARGETED, SITUATIONAL = range(2)
-VIEWS: Final = ("targeted", "situational")
 ENDINGS: Final = ("success", "handed over", "failure", "dropped")
 """How a red action on a host ends. Handed over: the success of an exploit of a foreign host, whose
 session goes to the red agent of its subnet. Dropped: nothing was executed, as the session to start
