@@ -35,7 +35,7 @@ RED_ACTIONS: Final = (
     "break into a service for a user session",
     "turn the user session into root",
     "stop an operational service (penalised)",
-    "degrade services, so that users' work fails",
+    "degrade services, so that users’ work fails",
     "give a session up",
 )
 
