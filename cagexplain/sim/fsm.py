@@ -8,7 +8,6 @@ from cagexplain.cc4.red_fsm import (
     CHOICE_ORDER,
     KNOWN_SERVER_PREFERENCE,
     N_RED_ACTIONS,
-    N_STATES,
     SUCCESS,
     RedAction,
     State,
@@ -117,34 +116,41 @@ def _uniform_host(s: Record, agent: int) -> int:
 
 
 @jit
-def _weighted_state(s: Record, prm: Record, agent: int) -> int:
-    """A state present in the table, by weight; uniform if all weights are zero. The states stand in
-    order of first appearance, which the draw depends on."""
-    present = np.empty(N_STATES, dtype=np.int64)
-    n = 0
+def _nth_state(s: Record, agent: int, n: int) -> int:
+    """The n-th state among the hosts that are not F, in order of first appearance; -1 if there are
+    fewer. The draw depends on this order."""
+    seen = 1 << _F
     for k in range(s.fsm_n[agent]):
         state = s.fsm_state[agent, s.fsm_order[agent, k]]
-        seen = state == _F
-        for j in range(n):
-            seen = seen or present[j] == state
-        if not seen:
-            present[n] = state
-            n += 1
+        if seen >> state & 1 == 0:
+            if n == 0:
+                return state
+            seen |= 1 << state
+            n -= 1
+    return -1
+
+
+@jit
+def _weighted_state(s: Record, prm: Record, agent: int) -> int:
+    """A state present in the table, by weight; uniform if all weights are zero."""
     total = 0.0
-    for j in range(n):
-        total += prm.state_weight[present[j]]
+    n = 0
+    while _nth_state(s, agent, n) >= 0:
+        total += prm.state_weight[_nth_state(s, agent, n)]
+        n += 1
     if total == 0.0:
-        return present[rng.below(s.rng, n)]
-    cumulative = np.empty(N_STATES)
+        return _nth_state(s, agent, rng.below(s.rng, n))
+    # The cumulative sum is divided by its own last entry, as NumPy does it: it may differ from 1.
+    whole = 0.0
+    for j in range(n):
+        whole += prm.state_weight[_nth_state(s, agent, j)] / total
+    u = rng.uniform(s.rng)
     running = 0.0
     for j in range(n):
-        running += prm.state_weight[present[j]] / total
-        cumulative[j] = running
-    u = rng.uniform(s.rng)
-    j = 0
-    while j < n - 1 and cumulative[j] / running <= u:
-        j += 1
-    return present[j]
+        running += prm.state_weight[_nth_state(s, agent, j)] / total
+        if running / whole > u:
+            return _nth_state(s, agent, j)
+    return -1
 
 
 @jit

@@ -22,7 +22,7 @@ from cagexplain.sim.types import Array, Record
 _OFFSET = np.array(observations.OFFSETS)
 _RANKED = np.array(ALPHABETICAL)
 _SLOTS = np.array(actions.SLOTS)
-_N_ZONES = np.array([len(zones) for zones in BLUE_ZONES])
+_ZONE_COUNT = np.array([len(zones) for zones in BLUE_ZONES])
 _ZONE = np.array([[*zones, *[-1] * (3 - len(zones))] for zones in BLUE_ZONES])
 _POLICY = np.ascontiguousarray(COMMS_POLICY[:, :, list(ALPHABETICAL)])
 """Policy rows in the order in which they are shown."""
@@ -44,9 +44,9 @@ def write(s: Record, obs: Array) -> None:
     for agent in range(N_BLUE):
         start = _OFFSET[agent]
         obs[start] = s.phase
-        for j in range(_N_ZONES[agent]):
+        for j in range(_ZONE_COUNT[agent]):
             _write_zone(s, obs, start + 1 + BLOCK * j, _ZONE[agent, j])
-        k = start + 1 + BLOCK * _N_ZONES[agent]
+        k = start + 1 + BLOCK * _ZONE_COUNT[agent]
         for sender in range(N_BLUE):
             if sender != agent:
                 for bit in range(MESSAGE_BITS):
