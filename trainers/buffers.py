@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,32 +12,12 @@ from torch import Tensor
 
 from cagexplain.cc4 import actions, phases
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.envs import EnvParams
+from cagexplain.envs import BatchedEnv
 from cagexplain.policies import networks
-from cagexplain.policies.features import Features
-from cagexplain.policies.networks import GROUPS, StackedMLP
+from cagexplain.policies.features import GROUPS, Features
+from cagexplain.policies.networks import Stack
 from cagexplain.policies.trained import choose
 from trainers.clock import Clock
-
-
-class VectorEnv(Protocol):
-    """The part of `BatchedEnv` that training uses; see there for the arrays."""
-
-    @property
-    def n_envs(self) -> int: ...
-    @property
-    def params(self) -> EnvParams: ...
-    @property
-    def obs(self) -> npt.NDArray[np.int8]: ...
-    @property
-    def mask(self) -> npt.NDArray[np.bool_]: ...
-    @property
-    def free(self) -> npt.NDArray[np.bool_]: ...
-    @property
-    def reward(self) -> npt.NDArray[np.float32]: ...
-
-    def reset(self, seeds: npt.NDArray[np.int64] | None = None) -> Any: ...
-    def step(self, actions: npt.NDArray[np.int64]) -> Any: ...
 
 
 @dataclass
@@ -66,7 +45,7 @@ class Rollout:
     reward: npt.NDArray[np.float32]
 
     @classmethod
-    def empty(cls, profile: str, env: VectorEnv) -> Rollout:
+    def empty(cls, profile: str, env: BatchedEnv) -> Rollout:
         """Memory for episodes of `env` under an observation profile."""
         steps, n = phases.calls(env.params.steps), env.n_envs
         return cls(
@@ -80,15 +59,16 @@ class Rollout:
 
     def official_returns(self) -> npt.NDArray[np.float64]:
         """Return of each episode as the official evaluation counts it."""
-        counted = self.reward[: -phases.OFFICIAL_UNCOUNTED]
-        return counted.sum(axis=0, dtype=np.float64)
+        counted = self.reward[: -phases.OFFICIAL_UNCOUNTED].astype(np.float64)
+        total: npt.NDArray[np.float64] = counted.sum(axis=0)
+        return total
 
     @torch.no_grad()
     def play(
         self,
-        env: VectorEnv,
+        env: BatchedEnv,
         seeds: npt.NDArray[np.int64],
-        actors: Sequence[StackedMLP],
+        actors: Sequence[Stack],
         profile: str,
         rng: np.random.Generator,
         clock: Clock,
@@ -98,9 +78,7 @@ class Rollout:
             env.reset(seeds)
         features = Features(profile, env.n_envs)
         uniform = rng.random(self.action.shape, dtype=np.float32)
-        self.legal = networks.by_group(
-            networks.additive(torch.from_numpy(env.mask)), actions.SIZES
-        )
+        self.legal = networks.by_group(networks.additive(torch.from_numpy(env.mask)), actions.SIZES)
         for t in range(len(self.reward)):
             with clock("inference"):
                 self.free[t] = env.free

@@ -40,9 +40,7 @@ class Display:
 
     def update(self, steps: int, episode_return: float, rate: float) -> None:
         """Show the state after a round."""
-        self.progress.update(
-            self.task, completed=steps, shown=f"{episode_return:,.0f}", rate=rate
-        )
+        self.progress.update(self.task, completed=steps, shown=f"{episode_return:,.0f}", rate=rate)
 
     def note(self, text: str) -> None:
         """Print a line that stays."""

@@ -22,16 +22,18 @@ _BATCH: Final = 50
 
 @dataclass(frozen=True)
 class Returns:
-    """Official returns of episodes, and their mean and sample standard deviation."""
+    """Official returns of episodes."""
 
     episodes: npt.NDArray[np.float64]
 
     @property
     def mean(self) -> float:
+        """Mean over episodes."""
         return float(self.episodes.mean())
 
     @property
     def std(self) -> float:
+        """Sample standard deviation between episodes; 0 for a single one."""
         return float(self.episodes.std(ddof=1)) if len(self.episodes) > 1 else 0.0
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from torch.utils.tensorboard import SummaryWriter
 
 from cagexplain.common.files import write_text
 
-METRICS = "metrics.jsonl"
+METRICS: Final = "metrics.jsonl"
 
 
 class MetricsLog:
@@ -24,20 +25,19 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path, rounds: int, steps: int) -> None:
-        path = folder / METRICS
+        self.path = folder / METRICS
         # A killed run may have left half a line, which no complete object begins with.
         kept = [row for row in read_metrics(folder) if row["round"] < rounds]
-        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
-        self.file = open(path, "a", encoding="utf-8")
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=steps + 1)  # type: ignore[no-untyped-call]
+        write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=steps + 1)
 
     def write(self, row: dict[str, float]) -> None:
         """Add the metrics of one round; "round" and "steps" say when it was."""
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
         for name, value in row.items():
             if name not in ("round", "steps"):
-                self.board.add_scalar(name, value, int(row["steps"]))  # type: ignore[no-untyped-call]
+                self.board.add_scalar(name, value, int(row["steps"]))
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -48,8 +48,7 @@ class MetricsLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.file.close()
-        self.board.close()  # type: ignore[no-untyped-call]
+        self.board.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

@@ -16,35 +16,51 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies import features, networks
-from cagexplain.policies.networks import GROUPS, Layers, StackedMLP
+from cagexplain.envs import BatchedEnv
+from cagexplain.policies import networks
+from cagexplain.policies.features import GROUPS
+from cagexplain.policies.networks import Stack
 from trainers.advantages import smdp_gae
-from trainers.buffers import Rollout, VectorEnv
+from trainers.buffers import Rollout
 from trainers.clock import Clock
 from trainers.norm import ValueNorm
 from trainers.ppo_config import PPOConfig
 
 
+class _Trainable:
+    """One agent's network and its optimiser; the parameters are views into the group's stack."""
+
+    def __init__(self, stack: Stack, member: int, adam_eps: float) -> None:
+        self.network = stack.network
+        self.layers = [(nn.Parameter(w), nn.Parameter(b)) for w, b in stack.member(member)]
+        self.parameters = [parameter for layer in self.layers for parameter in layer]
+        self.optimiser = torch.optim.Adam(self.parameters, eps=adam_eps, fused=True)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(rows, in) -> (rows, out)."""
+        return self.network(self.layers, x.unsqueeze(0)).squeeze(0)
+
+    def descend(self, loss: Tensor, rate: float, max_norm: float) -> float:
+        """One clipped step; returns the gradient's norm before clipping."""
+        self.optimiser.param_groups[0]["lr"] = rate
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, max_norm)
+        self.optimiser.step()
+        return float(norm)
+
+
 @dataclass
 class _Agent:
-    """One learner: its networks, their optimisers, and the scale of its returns."""
+    """One learner: its place among the agents, its networks, and the scale of its returns."""
 
     index: int
-    actor: Layers
-    critic: Layers
-    actor_optimiser: torch.optim.Adam
-    critic_optimiser: torch.optim.Adam
+    group: int
+    member: int
+    actor: _Trainable
+    critic: _Trainable
     norm: ValueNorm
-
-    @property
-    def group(self) -> int:
-        return next(g for g, members in enumerate(GROUPS) if self.index in members)
-
-    @property
-    def member(self) -> int:
-        return GROUPS[self.group].index(self.index)
 
 
 @dataclass
@@ -75,19 +91,29 @@ class PPO:
 
     def __init__(self, config: PPOConfig, seed: int, threads: int) -> None:
         self.config, self.seed = config, seed
-        widths = features.sizes(config.observation)
-        self.actors = networks.build(widths, config.hidden, actions.SIZES)
-        self.critics = networks.build(widths, config.hidden, [1] * N_BLUE)
+        self.actors = networks.build_actors(vars(config))
+        self.critics = networks.build_critics(vars(config))
         generator = torch.Generator().manual_seed(seed)
         for stacks, gain in ((self.actors, 0.01), (self.critics, 1.0)):
             for stack in stacks:
                 stack.initialise(generator, gain)
-        self.agents = [self._agent(i) for i in range(N_BLUE)]
+        self.agents = [
+            _Agent(
+                index,
+                group,
+                member,
+                _Trainable(self.actors[group], member, config.adam_eps),
+                _Trainable(self.critics[group], member, config.adam_eps),
+                ValueNorm(config.value_norm_decay),
+            )
+            for group, members in enumerate(GROUPS)
+            for member, index in enumerate(members)
+        ]
         self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self.rollout: Rollout | None = None
 
     def round(
-        self, env: VectorEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
+        self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
     ) -> dict[str, float]:
         """Play one episode per environment, learn from them, and report.
 
@@ -133,7 +159,7 @@ class PPO:
         _, members, n, width = inputs.shape
         x = inputs.view(-1, width).index_select(0, (steps * members + member) * n + envs)
         picked = (steps.numpy(), envs.numpy(), agent.index)
-        value = agent.norm.denormalise(networks.forward(agent.critic, x).squeeze(-1))
+        value = agent.norm.denormalise(agent.critic(x).squeeze(-1))
         return _Batch(
             x=x,
             final_x=inputs[-1, member],
@@ -155,7 +181,7 @@ class PPO:
         for agent, batch in zip(self.agents, batches, strict=True):
             i = agent.index
             values[:-1, :, i][free[..., i]] = batch.value.numpy()
-            final = networks.forward(agent.critic, batch.final_x).squeeze(-1)
+            final = agent.critic(batch.final_x).squeeze(-1)
             values[-1, :, i] = agent.norm.denormalise(final).numpy()
         reward = rollout.reward * np.float32(cfg.reward_scale)
         advantages = smdp_gae(reward, free, values, cfg.gamma, cfg.gae_lambda)
@@ -163,7 +189,7 @@ class PPO:
             advantage = torch.from_numpy(advantages[..., agent.index][free[..., agent.index]])
             returns = advantage + batch.value
             if cfg.value_norm:
-                agent.norm.update_and_rescale(returns, *agent.critic[-1])
+                agent.norm.update_and_rescale(returns, *agent.critic.layers[-1])
             batch.target = agent.norm.normalise(returns)
             batch.advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
 
@@ -173,7 +199,7 @@ class PPO:
         """Maximise the clipped surrogate plus the entropy bonus."""
         cfg, steps = self.config, []
         for rows in self._minibatches(len(batch.x), rng):
-            raw = networks.forward(agent.actor, batch.x.index_select(0, rows))
+            raw = agent.actor(batch.x.index_select(0, rows))
             legal = batch.legal.index_select(0, batch.env.index_select(0, rows))
             log_prob, entropy = networks.log_prob_and_entropy(
                 raw, legal, batch.action.index_select(0, rows)
@@ -190,7 +216,7 @@ class PPO:
                 ratio * advantage, ratio.clamp(1 - cfg.clip, 1 + cfg.clip) * advantage
             ).mean()
             loss = -surrogate - cfg.entropy * entropy.mean()
-            norm = self._descend(loss, agent.actor_optimiser, rate)
+            norm = agent.actor.descend(loss, rate, cfg.max_grad_norm)
             legal_actions = (legal == 0).sum(-1)
             relative = float((entropy.detach() / legal_actions.log()).mean())
             steps.append((float(surrogate.detach()), relative, kl, clipped, norm))
@@ -202,15 +228,17 @@ class PPO:
         self, agent: _Agent, batch: _Batch, rate: float, rng: np.random.Generator
     ) -> dict[str, float]:
         """Regress the values on the returns."""
-        steps = []
+        cfg, steps = self.config, []
         for rows in self._minibatches(len(batch.x), rng):
-            value = networks.forward(agent.critic, batch.x.index_select(0, rows)).squeeze(-1)
+            value = agent.critic(batch.x.index_select(0, rows)).squeeze(-1)
             error = 0.5 * (value - batch.target.index_select(0, rows)).square().mean()
-            norm = self._descend(self.config.value * error, agent.critic_optimiser, rate)
+            norm = agent.critic.descend(cfg.value * error, rate, cfg.max_grad_norm)
             steps.append((float(error.detach()), norm))
         error, norm = np.mean(steps, axis=0).tolist()
         residual = batch.target - agent.norm.normalise(batch.value)
-        explained = 1 - float(residual.var(correction=0) / batch.target.var(correction=0).clamp_min(1e-8))
+        explained = 1 - float(
+            residual.var(correction=0) / batch.target.var(correction=0).clamp_min(1e-8)
+        )
         return {
             "value_loss": error,
             "critic_grad_norm": norm,
@@ -225,53 +253,25 @@ class PPO:
             order = torch.from_numpy(rng.permutation(rows))
             yield from order.chunk(min(self.config.minibatches, rows))
 
-    def _descend(self, loss: Tensor, optimiser: torch.optim.Adam, rate: float) -> float:
-        """One clipped step; returns the gradient's norm before clipping."""
-        (parameters,) = optimiser.param_groups
-        parameters["lr"] = rate
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(parameters["params"], self.config.max_grad_norm)
-        optimiser.step()
-        return float(norm)
-
-    def _agent(self, index: int) -> _Agent:
-        def trainable(stacks: list[StackedMLP]) -> tuple[Layers, torch.optim.Adam]:
-            layers: Layers = [
-                (nn.Parameter(weight), nn.Parameter(bias))  # share the stack's memory
-                for weight, bias in networks.agent_networks(stacks)[index]
-            ]
-            parameters = [parameter for layer in layers for parameter in layer]
-            return layers, torch.optim.Adam(parameters, eps=self.config.adam_eps, fused=True)
-
-        actor, actor_optimiser = trainable(self.actors)
-        critic, critic_optimiser = trainable(self.critics)
-        norm = ValueNorm(self.config.value_norm_decay)
-        return _Agent(index, actor, critic, actor_optimiser, critic_optimiser, norm)
-
     def weights(self) -> dict[str, Any]:
         """What acting needs."""
-        return {"actors": networks.agent_networks(self.actors)}
+        return {"actors": networks.stored(self.actors)}
 
     def state(self) -> dict[str, Any]:
         """Everything that learning changes; random numbers follow from seed and round number."""
         return {
-            "actors": networks.agent_networks(self.actors),
-            "critics": networks.agent_networks(self.critics),
-            "actor_optimisers": [agent.actor_optimiser.state_dict() for agent in self.agents],
-            "critic_optimisers": [agent.critic_optimiser.state_dict() for agent in self.agents],
+            "actors": networks.stored(self.actors),
+            "critics": networks.stored(self.critics),
+            "actor_optimisers": [agent.actor.optimiser.state_dict() for agent in self.agents],
+            "critic_optimisers": [agent.critic.optimiser.state_dict() for agent in self.agents],
             "norms": [agent.norm.state() for agent in self.agents],
         }
 
-    @torch.no_grad()
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a stored `state`."""
-        for stacks, saved in ((self.actors, state["actors"]), (self.critics, state["critics"])):
-            for network, layers in zip(networks.agent_networks(stacks), saved, strict=True):
-                for parameters, values in zip(network, layers, strict=True):
-                    for parameter, value in zip(parameters, values, strict=True):
-                        parameter.copy_(value)
+        networks.restore(self.actors, state["actors"])
+        networks.restore(self.critics, state["critics"])
         for agent in self.agents:
-            agent.actor_optimiser.load_state_dict(state["actor_optimisers"][agent.index])
-            agent.critic_optimiser.load_state_dict(state["critic_optimisers"][agent.index])
+            agent.actor.optimiser.load_state_dict(state["actor_optimisers"][agent.index])
+            agent.critic.optimiser.load_state_dict(state["critic_optimisers"][agent.index])
             agent.norm.load(state["norms"][agent.index])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.errors import UsageError
-from trainers.buffers import VectorEnv
+from cagexplain.envs import BatchedEnv
 from trainers.clock import Clock
 from trainers.ppo import PPO
 from trainers.ppo_config import PRESETS
@@ -21,7 +21,7 @@ class Learner(Protocol):
     """What the run loop asks of an algorithm."""
 
     def round(
-        self, env: VectorEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
+        self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
     ) -> dict[str, float]:
         """Play one episode per environment, learn, and report metrics ("return" among them).
 
@@ -60,17 +60,20 @@ ALGORITHMS: Final[dict[str, Algorithm]] = {
 
 def find_algorithm(name: str) -> Algorithm:
     """The entry of an algorithm; UsageError if there is none."""
-    return _find(name, ALGORITHMS, "algorithm")
+    _check_name(name, ALGORITHMS, "algorithm")
+    return ALGORITHMS[name]
 
 
 def find_preset(algorithm: str, name: str) -> Any:
     """The settings of a preset; UsageError if there is none."""
-    return _find(name, find_algorithm(algorithm).presets, "preset")
+    presets = find_algorithm(algorithm).presets
+    _check_name(name, presets, "preset")
+    return presets[name]
 
 
-def _find(name: str, table: Mapping[str, Any], what: str) -> Any:
-    if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(table)}"
+def _check_name(name: str, known: Iterable[str], what: str) -> None:
+    known = list(known)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}"
         raise UsageError(f"there is no {what} {name!r}", remedy=hint)
-    return table[name]

@@ -20,7 +20,11 @@ from cagexplain.common.errors import UsageError
     help="Folder of the run.  [default: runs/ALGORITHM-PRESET-SEED]",
 )
 @click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a setting of the preset."
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the preset.",
 )
 @click.option(
     "--eval-every", type=int, default=100_000, show_default=True, help="Steps between evaluations."

@@ -39,7 +39,7 @@ class Checkpoint:
         algorithm: name in the training registry, such as "ippo".
         variant: the preset that the configuration started from.
         config: all settings of the run, by name.
-        weights: "actors" -> per agent a list of layers, each [weight (in, out), bias (out)].
+        weights: "actors" -> what `networks.stored` gives: per group, per layer [weight, bias].
         summary: facts about the training: steps, seed, returns, engine, wall time.
         layout: observation and action layouts the weights are made for.
         versions: package versions it was trained with.

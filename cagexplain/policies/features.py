@@ -21,6 +21,7 @@ and one last entry, the clock: steps seen in this episode, in 500ths.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -31,7 +32,14 @@ from torch import Tensor
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies.networks import GROUPS
+
+GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
+    tuple(members)
+    for _, members in groupby(
+        range(N_BLUE), key=lambda agent: (observations.SIZES[agent], actions.SIZES[agent])
+    )
+)
+"""Agents of equal observation and action layouts, which can share a batched product."""
 
 PROFILES: Final = ("flat", "memory")
 _HOST_ENTRIES: Final = 7
@@ -50,6 +58,20 @@ def sizes(profile: str) -> tuple[int, ...]:
         observations.SIZES[agent] + _HOST_ENTRIES * len(observations.HOSTS[agent]) + 1
         for agent in range(N_BLUE)
     )
+
+
+def host_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
+    """Which inputs tell about each of an agent's hosts: (hosts, inputs per host)."""
+    own = observations.HOSTS[agent]
+    bits = [
+        [observations.process_bit(agent, int(h)), observations.connection_bit(agent, int(h))]
+        for h in own
+    ]
+    if profile == "flat":
+        return np.array(bits)
+    start = observations.SIZES[agent]
+    memory = start + np.arange(_HOST_ENTRIES * len(own)).reshape(_HOST_ENTRIES, len(own)).T
+    return np.hstack([np.array(bits), memory])
 
 
 class Features:
@@ -97,7 +119,10 @@ class Features:
 
 
 def _members(
-    array: npt.NDArray[Any], group: tuple[int, ...], offsets: tuple[int, ...], widths: tuple[int, ...]
+    array: npt.NDArray[Any],
+    group: tuple[int, ...],
+    offsets: tuple[int, ...],
+    widths: tuple[int, ...],
 ) -> npt.NDArray[Any]:
     """A group's columns of (n, total) as (members, n, width)."""
     start, width = offsets[group[0]], widths[group[0]]

@@ -1,94 +1,227 @@
 """The networks that act and judge, and the masked distribution over actions.
 
-Agents of equal layouts form a group (agents 0 to 3 and agent 4). The networks of a group are
-stored stacked, so that all of its agents act in one batched product; each agent's parameters are
-views into the stack, so that it can be trained by itself.
+Agents of equal layouts form a group (agents 0 to 3 and agent 4). The parameters of a group are
+stored stacked, agent by agent, so that all of its agents act in one batched product; each agent's
+are views into the stack, so that it can be trained by itself. Every agent has weights of its own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby, pairwise
-from typing import Final
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from cagexplain.cc4 import actions, observations
-from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.actions import HOST_KINDS
+from cagexplain.common.errors import UsageError
+from cagexplain.policies import features
+from cagexplain.policies.features import GROUPS
 
-GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
-    tuple(members)
-    for _, members in groupby(
-        range(N_BLUE), key=lambda agent: (observations.SIZES[agent], actions.SIZES[agent])
-    )
-)
-"""Agents of equal observation and action layouts, which can share a batched product."""
-
-Layers = list[tuple[Tensor, Tensor]]
-"""One network: weight (in, out) and bias (out) of each layer."""
+Layers = Sequence[tuple[Tensor, Tensor]]
+"""Weight (members, in, out) and bias (members, ..., out) of each layer."""
 
 
-def forward(layers: Layers, x: Tensor) -> Tensor:
-    """Multilayer perceptron with ReLU between the layers: (rows, in) -> (rows, out)."""
-    for weight, bias in layers[:-1]:
-        x = torch.relu(torch.addmm(bias, x, weight))
-    weight, bias = layers[-1]
-    return torch.addmm(bias, x, weight)
+class Network(Protocol):
+    """What a network computes with given parameters.
+
+    Attributes:
+        shapes: of each layer's weight and bias, for one agent.
+        outputs: number of layers, the last ones, that make the output.
+    """
+
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
+    outputs: int
+
+    def __call__(self, layers: Layers, x: Tensor) -> Tensor:
+        """(members, rows, in) -> (members, rows, out)."""
 
 
-class StackedMLP:
-    """The multilayer perceptrons of a group: one per agent, equal sizes, separate weights.
+class MLP:
+    """A multilayer perceptron with ReLU between the layers.
 
     Args:
-        members: number of agents.
         sizes: width of the input, of each hidden layer, and of the output.
     """
 
-    def __init__(self, members: int, sizes: Sequence[int]) -> None:
-        self.weights = [torch.zeros(members, i, o) for i, o in pairwise(sizes)]
-        self.biases = [torch.zeros(members, o) for o in sizes[1:]]
+    outputs = 1
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            ((i, o), (o,)) for i, o in pairwise(sizes)
+        ]
+
+    def __call__(self, layers: Layers, x: Tensor) -> Tensor:
+        """(members, rows, in) -> (members, rows, out)."""
+        for layer in layers[:-1]:
+            x = torch.relu(_affine(layer, x))
+        return _affine(layers[-1], x)
+
+
+class HostNet:
+    """A network that treats an agent's hosts alike, but for a bias of each host's position.
+
+    One small network is applied to the inputs of every host, beside the rest of the input and a
+    summary over all hosts (deep sets, Zaheer et al. 2017). What is learned about one host then
+    holds for all of them, which a plain perceptron would have to learn 16 or 48 times.
+
+    Args:
+        agent: whose layouts it is made for.
+        profile: of the observation.
+        width: of the hidden layers.
+        actor: whether it computes the logits of all actions, or one value.
+    """
+
+    def __init__(self, agent: int, profile: str, width: int, *, actor: bool) -> None:
+        columns = features.host_columns(profile, agent)
+        self.hosts, inputs = columns.shape
+        self.width, self.actor = width, actor
+        rest = np.setdiff1d(np.arange(features.sizes(profile)[agent]), columns)
+        self.host_columns = torch.from_numpy(columns.ravel())
+        self.rest_columns = torch.from_numpy(rest)
+        kinds = sorted(HOST_KINDS)
+        others = actions.SIZES[agent] - len(kinds) * self.hosts
+        self.order = torch.from_numpy(_action_order(agent))
+        self.shapes = [
+            ((inputs, width), (self.hosts, width)),
+            ((len(rest), width), (width,)),
+            ((2 * width + len(rest), width), (width,)),
+            ((width, width), (width,)),
+            ((width, width), (width,)),
+        ]
+        if actor:
+            self.shapes += [((width, len(kinds)), (len(kinds),)), ((width, others), (others,))]
+        else:
+            self.shapes += [((3 * width, 1), (1,))]
+        self.outputs = 2 if actor else 1
+
+    def __call__(self, layers: Layers, x: Tensor) -> Tensor:
+        """(members, rows, in) -> (members, rows, out)."""
+        from_host, from_rest, summarise, refine, from_summary, *output = layers
+        members, rows, _ = x.shape
+        per_host = (members, rows, self.hosts, self.width)
+        flat = (members, rows * self.hosts, self.width)
+
+        weight, position = from_host
+        of_hosts = x.index_select(-1, self.host_columns).view(*flat[:2], -1)
+        rest = x.index_select(-1, self.rest_columns)
+        host = torch.bmm(of_hosts, weight).view(per_host) + position.unsqueeze(1)
+        host = torch.relu(host + _affine(from_rest, rest).unsqueeze(2))
+        summary = torch.cat([host.mean(2), host.amax(2), rest], -1)
+        summary = torch.relu(_affine(summarise, summary))
+        host = _affine(refine, host.view(flat)).view(per_host)
+        host = torch.relu(host + _affine(from_summary, summary).unsqueeze(2))
+        if not self.actor:
+            return _affine(output[0], torch.cat([host.mean(2), host.amax(2), summary], -1))
+        at_hosts = _affine(output[0], host.view(flat)).view(members, rows, -1)
+        elsewhere = _affine(output[1], summary)
+        return torch.cat([at_hosts, elsewhere], -1).index_select(-1, self.order)
+
+
+def _affine(layer: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
+    weight, bias = layer
+    return torch.baddbmm(bias.unsqueeze(1), x, weight)
+
+
+def _action_order(agent: int) -> npt.NDArray[np.int64]:
+    """Where `HostNet` computes each action: host by host its four kinds, then all others."""
+    position = {int(host): i for i, host in enumerate(observations.HOSTS[agent])}
+    kinds = sorted(HOST_KINDS)
+    others = len(kinds) * len(position)
+    order = []
+    for kind, host in zip(actions.KIND[agent], actions.HOST[agent], strict=True):
+        if host >= 0:
+            order.append(position[int(host)] * len(kinds) + kinds.index(kind))
+        else:
+            order.append(others)
+            others += 1
+    return np.array(order)
+
+
+class Stack:
+    """A network with the parameters of all agents of a group."""
+
+    def __init__(self, network: Network, members: int) -> None:
+        self.network = network
+        self.layers: Layers = [
+            (torch.zeros(members, *weight), torch.zeros(members, *bias))
+            for weight, bias in network.shapes
+        ]
 
     def initialise(self, generator: torch.Generator, output_gain: float) -> None:
         """Orthogonal weights (gain sqrt 2 before a ReLU), biases zero, as PPO is usually started.
 
         An `output_gain` of 0.01 makes a first policy nearly uniform (Andrychowicz et al. 2021).
         """
-        last = len(self.weights) - 1
-        for layer, stack in enumerate(self.weights):
-            gain = output_gain if layer == last else math.sqrt(2)
-            for weight in stack:
+        first_output = len(self.layers) - self.network.outputs
+        for i, (weights, biases) in enumerate(self.layers):
+            for weight in weights:
+                gain = output_gain if i >= first_output else math.sqrt(2)
                 nn.init.orthogonal_(weight, gain, generator=generator)
-            self.biases[layer].zero_()
+            biases.zero_()
 
     def __call__(self, x: Tensor) -> Tensor:
         """(members, rows, in) -> (members, rows, out)."""
-        last = len(self.weights) - 1
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.baddbmm(bias.unsqueeze(1), x, weight)
-            if layer != last:
-                x = x.relu_()
-        return x
+        return self.network(self.layers, x)
 
     def member(self, i: int) -> Layers:
-        """One agent's network; its tensors are views, so training them trains the stack."""
-        return [(w[i], b[i]) for w, b in zip(self.weights, self.biases, strict=True)]
+        """One agent's parameters as a stack of one: views, so training them trains the stack."""
+        return [(weight[i : i + 1], bias[i : i + 1]) for weight, bias in self.layers]
 
 
-def build(
-    input_sizes: Sequence[int], hidden: Sequence[int], output_sizes: Sequence[int]
-) -> list[StackedMLP]:
-    """One stack per group, for inputs and outputs of these widths per agent."""
-    return [
-        StackedMLP(len(group), (input_sizes[group[0]], *hidden, output_sizes[group[0]]))
-        for group in GROUPS
-    ]
+KINDS: Final = ("mlp", "hosts")
 
 
-def agent_networks(stacks: Sequence[StackedMLP]) -> list[Layers]:
-    """The networks of `build` by agent."""
-    return [stack.member(i) for stack in stacks for i in range(len(stack.biases[0]))]
+def build_actors(config: Mapping[str, Any]) -> list[Stack]:
+    """The actors of a configuration ("network", "hidden", "observation"): a stack per group."""
+    return _build(config, actor=True)
+
+
+def build_critics(config: Mapping[str, Any]) -> list[Stack]:
+    """The critics on the agents' own observations: a stack per group, one value per row."""
+    return _build(config, actor=False)
+
+
+def _build(config: Mapping[str, Any], *, actor: bool) -> list[Stack]:
+    profile, hidden = config["observation"], config["hidden"]
+    stacks = []
+    for group in GROUPS:
+        agent = group[0]
+        network: Network
+        if config["network"] == "hosts":
+            if len(hidden) != 1:
+                raise UsageError(
+                    f"the network 'hosts' has one width, not {len(hidden)}",
+                    field="hidden",
+                    remedy="Give a single number, or choose the network 'mlp'",
+                )
+            network = HostNet(agent, profile, hidden[0], actor=actor)
+        else:
+            output = actions.SIZES[agent] if actor else 1
+            network = MLP((features.sizes(profile)[agent], *hidden, output))
+        stacks.append(Stack(network, len(group)))
+    return stacks
+
+
+def stored(stacks: Sequence[Stack]) -> list[list[list[Tensor]]]:
+    """Parameters as plain containers: per group, per layer [weight, bias]."""
+    return [[[weight, bias] for weight, bias in stack.layers] for stack in stacks]
+
+
+@torch.no_grad()
+def restore(stacks: Sequence[Stack], saved: Any) -> None:
+    """Copy what `stored` gave into stacks of the same shapes; ValueError if they differ."""
+    for stack, layers in zip(stacks, saved, strict=True):
+        for ours, theirs in zip(stack.layers, layers, strict=True):
+            for tensor, value in zip(ours, theirs, strict=True):
+                if tensor.shape != value.shape:
+                    raise ValueError(f"shape {tuple(value.shape)}, not {tuple(tensor.shape)}")
+                tensor.copy_(value)
 
 
 def by_group(array: Tensor, sizes: Sequence[int]) -> list[Tensor]:

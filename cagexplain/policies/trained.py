@@ -13,13 +13,13 @@ from torch import Tensor
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
 from cagexplain.policies import features, networks
 from cagexplain.policies.base import BoolArray, Decision, IntArray
 from cagexplain.policies.checkpoint import Checkpoint, load_checkpoint
-from cagexplain.policies.features import Features
-from cagexplain.policies.networks import GROUPS, StackedMLP
+from cagexplain.policies.features import GROUPS, Features
+from cagexplain.policies.networks import Stack
 
 _SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
 _CHUNK: Final = 512
@@ -74,8 +74,8 @@ class TrainedPolicy:
         self.source = source
         acting = checkpoint.config.get("acting", "greedy")
         self.deterministic = acting == "greedy" if deterministic is None else deterministic
-        self.profile = str(checkpoint.config.get("observation", "flat"))
-        self.actors = _stack_actors(checkpoint.weights, self.profile, source)
+        self.actors = _actors(checkpoint, source)
+        self.profile = str(checkpoint.config["observation"])
         self.reset(np.zeros(1, np.int64))
 
     def reset(self, seeds: IntArray) -> None:
@@ -87,9 +87,7 @@ class TrainedPolicy:
         self.step = 0
 
     @torch.inference_mode()
-    def act(
-        self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray
-    ) -> Decision:
+    def act(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Decision:
         """Actions for obs (n, 578), mask (n, 570) and free (n, 5)."""
         self.features.observe(obs, mask, free, self.inputs)
         legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
@@ -136,34 +134,28 @@ def load_trained(path: str | Path, *, deterministic: bool | None = None) -> Trai
     return TrainedPolicy(load_checkpoint(path), source=Path(path), deterministic=deterministic)
 
 
-def _stack_actors(
-    weights: dict[str, Any], profile: str, source: Path | None
-) -> list[StackedMLP]:
-    """The actors of a checkpoint as one stack per group; refuses weights that do not fit."""
-    misfit = CagexplainError(
-        "the weights do not fit the observation and action layouts",
-        where=source,
-        field="weights",
-        remedy="Use a checkpoint that `cagexplain train` wrote",
-    )
-    if profile not in features.PROFILES:
-        raise CagexplainError(
-            f"there is no observation profile {profile!r} here",
-            where=source,
-            field="config",
-            remedy="Update cagexplain, or train the policy again",
-        )
+def _actors(checkpoint: Checkpoint, source: Path | None) -> list[Stack]:
+    """The actors of a checkpoint; refuses a configuration or weights that do not fit."""
+    config = checkpoint.config
+    known = {"observation": features.PROFILES, "network": networks.KINDS}
+    for name, choices in known.items():
+        if config.get(name) not in choices:
+            raise CagexplainError(
+                f"{name} {config.get(name)!r} is not known here",
+                where=source,
+                field="config",
+                remedy="Update cagexplain, or train the policy again",
+            )
     try:
-        hidden = [len(bias) for _, bias in weights["actors"][0][:-1]]
-        stacks = networks.build(features.sizes(profile), hidden, actions.SIZES)
-        for network, layers in zip(
-            networks.agent_networks(stacks), weights["actors"], strict=True
-        ):
-            for parameters, saved in zip(network, layers, strict=True):
-                for parameter, value in zip(parameters, saved, strict=True):
-                    if parameter.shape != value.shape or not bool(value.isfinite().all()):
-                        raise misfit
-                    parameter.copy_(value)
-    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
-        raise misfit from error
+        stacks = networks.build_actors(config)
+        networks.restore(stacks, checkpoint.weights["actors"])
+        if not all(bool(t.isfinite().all()) for s in stacks for layer in s.layers for t in layer):
+            raise ValueError("not finite")
+    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError, UsageError) as error:
+        raise CagexplainError(
+            "the weights do not fit the observation and action layouts",
+            where=source,
+            field="weights",
+            remedy="Use a checkpoint that `cagexplain train` wrote",
+        ) from error
     return stacks

@@ -17,6 +17,20 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
 
 HOSTS = 3  # existing hosts per agent
+_ALARMS = [observations.HOSTS[agent][:HOSTS] for agent in range(N_BLUE)]
+_RIGHT = np.array(
+    [
+        [actions.index(agent, ActionKind.RESTORE, host=int(host)) for host in hosts]
+        for agent, hosts in enumerate(_ALARMS)
+    ]
+)
+_BITS = np.array(
+    [
+        [observations.OFFSETS[agent] + observations.process_bit(agent, int(h)) for h in hosts]
+        for agent, hosts in enumerate(_ALARMS)
+    ]
+)
+_AGENTS = np.arange(N_BLUE)
 
 
 class FakeEnv:
@@ -29,41 +43,40 @@ class FakeEnv:
         self.reward = np.zeros(n_envs, np.float32)
         self.done = np.zeros(n_envs, np.bool_)
         for agent in range(N_BLUE):
-            exists = observations.HOSTS[agent][:HOSTS]
             targets = actions.HOST[agent]
-            legal = np.isin(targets, exists) | (targets < 0)
+            legal = np.isin(targets, _ALARMS[agent]) | (targets < 0)
             self.mask[:, actions.slice_of(agent)] = legal
 
     def reset(self, seeds: np.ndarray, *, skip_worlds: int = 0) -> None:
-        self.rngs = [np.random.default_rng(int(seed)) for seed in seeds]
-        self.alarmed = np.array([rng.integers(HOSTS, size=N_BLUE) for rng in self.rngs])
-        self.running = np.full((self.n_envs, N_BLUE), -1)
+        self.alarms = np.stack(
+            [
+                np.random.default_rng(int(seed)).integers(HOSTS, size=(self.params.steps, N_BLUE))
+                for seed in seeds
+            ]
+        )
+        self.handled = np.zeros((self.n_envs, N_BLUE), np.int64)
+        self.running = np.zeros((self.n_envs, N_BLUE), np.int64)
         self.left = np.zeros((self.n_envs, N_BLUE), np.int64)
         self.calls = 0
         self._show()
 
     def step(self, chosen: np.ndarray, messages: None = None) -> None:
-        self.reward[:] = 0
-        for e in range(self.n_envs):
-            for a in range(N_BLUE):
-                if self.left[e, a] == 0:
-                    self.running[e, a] = chosen[e, a]
-                    self.left[e, a] = actions.DURATION[actions.KIND[a][chosen[e, a]]]
-                host = observations.HOSTS[a][self.alarmed[e, a]]
-                right = actions.index(a, ActionKind.RESTORE, host=int(host))
-                self.reward[e] -= self.running[e, a] != right
-                self.left[e, a] -= 1
-                if self.left[e, a] == 0 and self.running[e, a] == right:
-                    self.alarmed[e, a] = self.rngs[e].integers(HOSTS)
+        self.running = np.where(self.free, chosen, self.running)
+        for a in range(N_BLUE):
+            durations = actions.DURATION[actions.KIND[a][self.running[:, a]]]
+            self.left[:, a] = np.where(self.free[:, a], durations, self.left[:, a])
+        right = self.running == _RIGHT[_AGENTS, self._alarmed()]
+        self.reward[:] = -(~right).sum(axis=1)
+        self.left -= 1
+        self.handled += right & (self.left == 0)
         self.calls += 1
         self._show()
+
+    def _alarmed(self) -> np.ndarray:
+        return self.alarms[np.arange(self.n_envs)[:, None], self.handled, _AGENTS]
 
     def _show(self) -> None:
         self.free[:] = self.left == 0
         self.done[:] = self.calls >= self.params.steps - 1
         self.obs[:] = 0
-        for a in range(N_BLUE):
-            for e in range(self.n_envs):
-                host = int(observations.HOSTS[a][self.alarmed[e, a]])
-                bit = observations.process_bit(a, host)
-                self.obs[e, observations.OFFSETS[a] + bit] = 1
+        np.put_along_axis(self.obs, _BITS[_AGENTS, self._alarmed()], 1, axis=1)

@@ -6,52 +6,136 @@ import torch
 from torch.distributions import Categorical
 
 from cagexplain.cc4 import actions, observations
-from cagexplain.policies import networks
+from cagexplain.cc4.actions import HOST_KINDS, ActionKind
+from cagexplain.common.errors import UsageError
+from cagexplain.policies import features, networks
+
+MLP = {"network": "mlp", "hidden": (32, 16)}
+HOSTS = {"network": "hosts", "hidden": (8,)}
 
 
-def stacks(seed=0, hidden=(32, 16), gain=1.0):
-    built = networks.build(observations.SIZES, hidden, actions.SIZES)
-    generator = torch.Generator().manual_seed(seed)
+def build(kind, profile="flat", gain=1.0, make=networks.build_actors):
+    built = make({**kind, "observation": profile})
+    generator = torch.Generator().manual_seed(0)
     for stack in built:
         stack.initialise(generator, gain)
     return built
 
 
 def test_groups_are_agents_of_equal_layouts():
-    assert networks.GROUPS == ((0, 1, 2, 3), (4,))
+    assert features.GROUPS == ((0, 1, 2, 3), (4,))
 
 
-def test_stacked_product_equals_each_agents_own_network():
-    built = stacks()
-    agents = networks.agent_networks(built)
-    x = torch.randn(7, observations.TOTAL)
-    parts = networks.by_group(x, observations.SIZES)
-    outputs = [stack(part) for stack, part in zip(built, parts, strict=True)]
-    for agent in range(5):
-        own = networks.forward(agents[agent], x[:, observations.slice_of(agent)])
-        group = 0 if agent < 4 else 1
-        torch.testing.assert_close(outputs[group][agent % 4], own)
-        assert own.shape == (7, actions.SIZES[agent])
+@pytest.mark.parametrize("kind", [MLP, HOSTS])
+@pytest.mark.parametrize("profile", features.PROFILES)
+def test_an_agents_own_network_equals_its_place_in_the_stack(kind, profile):
+    sizes = features.sizes(profile)
+    x = torch.randn(7, sum(sizes))
+    for actor in (True, False):
+        make = networks.build_actors if actor else networks.build_critics
+        for stack, group, part in zip(
+            build(kind, profile, make=make),
+            features.GROUPS,
+            networks.by_group(x, sizes),
+            strict=True,
+        ):
+            together = stack(part)
+            for member, agent in enumerate(group):
+                own = stack.network(stack.member(member), part[member : member + 1])
+                torch.testing.assert_close(together[member], own[0])
+                assert own.shape == (1, 7, actions.SIZES[agent] if actor else 1)
 
 
-def test_training_an_agent_trains_its_place_in_the_stack_only():
-    built = stacks()
-    before = [w.clone() for w in built[0].weights]
-    layers = [(torch.nn.Parameter(w), torch.nn.Parameter(b)) for w, b in built[0].member(2)]
+def test_perceptron_equals_torchs():
+    stack = build(MLP)[1]
+    (layers,) = [stack.member(0)]
+    modules = []
+    for weight, bias in layers:
+        linear = torch.nn.Linear(*weight.shape[1:])
+        linear.weight.data, linear.bias.data = weight[0].T, bias[0]
+        modules += [linear, torch.nn.ReLU()]
+    x = torch.randn(5, 210)
+    expected = torch.nn.Sequential(*modules[:-1])(x)
+    torch.testing.assert_close(stack(x.unsqueeze(0))[0], expected)
+
+
+@pytest.mark.parametrize("kind", [MLP, HOSTS])
+def test_training_an_agent_trains_its_place_in_the_stack_only(kind):
+    stack = build(kind)[0]
+    before = [w.clone() for w, _ in stack.layers]
+    layers = [(torch.nn.Parameter(w), torch.nn.Parameter(b)) for w, b in stack.member(2)]
     optimiser = torch.optim.Adam([p for layer in layers for p in layer], fused=True)
-    networks.forward(layers, torch.randn(5, 92)).square().sum().backward()
+    stack.network(layers, torch.rand(1, 5, 92)).square().sum().backward()
     optimiser.step()
-    for old, new in zip(before, built[0].weights, strict=True):
+    for old, (new, _) in zip(before, stack.layers, strict=True):
         assert (old[2] != new[2]).any()
         assert (old[[0, 1, 3]] == new[[0, 1, 3]]).all()
 
 
-def test_initial_policy_is_nearly_uniform_and_weights_are_orthogonal():
-    built = stacks(gain=0.01)
-    weight = built[0].weights[1][0]  # (32, 16)
+@pytest.mark.parametrize("profile", features.PROFILES)
+@pytest.mark.parametrize("agent", [0, 4])
+def test_hosts_are_treated_alike(profile, agent):
+    """Swapping the inputs of two hosts swaps the logits of their actions and nothing else."""
+    stack = build(HOSTS, profile)[agent // 4]
+    columns = features.host_columns(profile, agent)
+    hosts = observations.HOSTS[agent]
+    x = torch.rand(1, 3, features.sizes(profile)[agent])
+    i, j = 2, len(hosts) - 1
+    swapped = x.clone()
+    swapped[..., columns[i]], swapped[..., columns[j]] = x[..., columns[j]], x[..., columns[i]]
+    member = stack.member(0)
+    logits, after = stack.network(member, x)[0], stack.network(member, swapped)[0]
+    place = {int(hosts[i]): int(hosts[j]), int(hosts[j]): int(hosts[i])}
+    expected = logits.clone()
+    for kind in HOST_KINDS:
+        for one, other in place.items():
+            to = actions.index(agent, kind, host=other)
+            expected[:, to] = logits[:, actions.index(agent, kind, host=one)]
+    assert (expected != logits).any()
+    torch.testing.assert_close(after, expected)
+    critic = build(HOSTS, profile, make=networks.build_critics)[agent // 4]
+    values = [critic.network(critic.member(0), v) for v in (x, swapped)]
+    torch.testing.assert_close(*values)
+
+
+def test_a_host_reaches_its_own_actions_most():
+    """Logits of a host's actions depend on its inputs directly, not only through the summary."""
+    stack = build(HOSTS)[0]
+    x = torch.rand(1, 200, 92, requires_grad=True)
+    host = int(observations.HOSTS[1][5])
+    action = actions.index(1, ActionKind.RESTORE, host=host)
+    stack.network(stack.member(1), x)[0, :, action].sum().backward()
+    bits = [observations.process_bit(1, int(h)) for h in observations.HOSTS[1]]
+    gradient = x.grad[0, :, bits].abs().mean(0)
+    assert gradient.argmax() == 5
+
+
+@pytest.mark.parametrize("kind", [MLP, HOSTS])
+def test_first_policy_is_nearly_uniform(kind):
+    probability = torch.softmax(build(kind, gain=0.01)[1](torch.ones(1, 3, 210)), -1)
+    assert (probability * 242 - 1).abs().max() < 0.1
+
+
+def test_weights_are_orthogonal_at_first():
+    weight = build(MLP)[0].layers[1][0][0]  # (32, 16)
     torch.testing.assert_close(weight.T @ weight, 2 * torch.eye(16), atol=1e-5, rtol=0)
-    probability = torch.softmax(built[1](torch.ones(1, 3, 210)), -1)
-    assert (probability * 242 - 1).abs().max() < 0.05
+
+
+def test_stored_parameters_come_back():
+    one, other = build(HOSTS), build(HOSTS, gain=3.0)
+    networks.restore(other, networks.stored(one))
+    x = torch.rand(4, 5, 92)
+    assert torch.equal(one[0](x), other[0](x))
+    with pytest.raises(ValueError, match="shape"):
+        networks.restore(
+            networks.build_actors({**MLP, "observation": "flat"}),
+            networks.stored(build({"network": "mlp", "hidden": (32, 17)})),
+        )
+
+
+def test_host_network_has_one_width():
+    with pytest.raises(UsageError, match="one width"):
+        networks.build_actors({"network": "hosts", "hidden": (8, 8), "observation": "flat"})
 
 
 @pytest.fixture
