@@ -7,7 +7,6 @@ are wall-clock time of one round; the rest of a run (evaluation, files) is not c
 """
 
 import os
-import platform
 from statistics import median
 from typing import Final
 
@@ -37,7 +36,7 @@ def measure(algorithm: str, preset: str, threads: int, rounds: int) -> tuple[int
         clock = Clock()
         seeds = training_seeds(0, number, env.n_envs)
         learner.round(env, seeds, number, rounds + 1, clock)
-        laps.append(clock.lap())
+        laps.append(clock.seconds)
     steps = env.n_envs * (env.params.steps - 1)
     return steps, {part: median(lap[part] for lap in laps[1:]) for part in PARTS}
 
@@ -48,24 +47,19 @@ def main(rounds: int) -> None:
     """Measure all presets of all algorithms."""
     torch.set_num_threads(1)
     cores = len(os.sched_getaffinity(0))
-    table = Table(title=f"Training speed ({platform.processor() or platform.machine()})")
-    for heading in ("algorithm", "preset", "threads", "steps/s", *(f"{p} %" for p in PARTS)):
-        table.add_column(heading, justify="right")
-    for heading in (f"{part} µs/step" for part in PARTS):
+    table = Table(title="Training speed: µs per environment step and share of the time")
+    for heading in ("preset", "threads", "steps/s", *PARTS):
         table.add_column(heading, justify="right")
     for name, algorithm in ALGORITHMS.items():
         for preset in algorithm.presets:
             for threads in sorted({1, cores}):
                 steps, seconds = measure(name, preset, threads, rounds)
                 total = sum(seconds.values())
-                table.add_row(
-                    name,
-                    preset,
-                    str(threads),
-                    f"{steps / total:,.0f}",
-                    *(f"{100 * seconds[part] / total:.0f}" for part in PARTS),
-                    *(f"{1e6 * seconds[part] / steps:.0f}" for part in PARTS),
+                parts = (
+                    f"{1e6 * seconds[part] / steps:.0f} ({seconds[part] / total:.0%})"
+                    for part in PARTS
                 )
+                table.add_row(f"{name} {preset}", str(threads), f"{steps / total:,.0f}", *parts)
     Console().print(table)
 
 

@@ -12,7 +12,7 @@ class Clock:
     """Adds up wall-clock seconds by phase of the work.
 
     Attributes:
-        seconds: by phase, since the last `lap`.
+        seconds: by phase.
     """
 
     def __init__(self) -> None:
@@ -26,8 +26,3 @@ class Clock:
             yield
         finally:
             self.seconds[phase] += time.perf_counter() - start
-
-    def lap(self) -> dict[str, float]:
-        """The seconds so far; counting starts again from zero."""
-        seconds, self.seconds = dict(self.seconds), defaultdict(float)
-        return seconds

@@ -28,6 +28,7 @@ from typing import Any, Final
 import torch
 
 import cagexplain
+from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import prepare_output_dir, write_json
 from cagexplain.envs import BatchedEnv, EnvParams
@@ -108,47 +109,56 @@ class Run:
             KeyboardInterrupt: the run was interrupted; its state has been saved.
         """
         env = self.make_env(self.settings.envs, self.threads)
-        per_round = env.n_envs * (env.params.steps - 1)
+        per_round = env.n_envs * phases.calls(env.params.steps)
         rounds = max(1, self.config.steps // per_round)
-        progress, clock = self.progress, Clock()
-        if progress.rounds == 0:
-            self._save_resume()  # from now on the folder can be resumed
+        progress = self.progress
         with (
-            _Interrupt() as interrupt,
             MetricsLog(self.folder, progress.rounds, progress.steps) as log,
             Display(rounds * per_round, progress.steps) as display,
         ):
-            while progress.rounds < rounds:
-                start, number = time.perf_counter(), progress.rounds
-                seeds = training_seeds(self.config.seed, number, env.n_envs)
-                metrics = self.learner.round(env, seeds, number, rounds, clock)
-                progress.rounds += 1
-                progress.steps += per_round
-                rate = per_round / (time.perf_counter() - start)
-                row = {"round": float(number), "steps": float(progress.steps), **metrics}
-                passed = progress.steps // self.config.eval_every
-                due = passed > (progress.steps - per_round) // self.config.eval_every
-                if due or progress.rounds == rounds:
-                    with clock("evaluation"):
-                        result = self._evaluate(self._checkpoint(), VALIDATION_SEED)
-                    row["evaluation"] = result.mean
-                    display.note(
-                        f"{progress.steps:>10,} steps: {result.mean:8.1f} ± {result.std:.1f} "
-                        f"over {len(result.episodes)} held-out episodes"
-                    )
-                progress.seconds += time.perf_counter() - start
-                row["steps_per_second"] = rate
-                row |= {f"seconds/{phase}": s for phase, s in clock.lap().items()}
-                log.write(row)
-                display.update(progress.steps, metrics["return"], rate)
-                if "evaluation" in row:
-                    self._keep(row["evaluation"])
-                if interrupt.asked:
-                    self._save(LAST)
-                    self._save_resume()
-                    display.note(f"Saved. Continue with --resume --out {self.folder}")
-                    raise KeyboardInterrupt
+            with _Interrupt() as interrupt:
+                while progress.rounds < rounds:
+                    row = self._round(env, rounds, per_round, display)
+                    log.write(row)
+                    display.update(progress.steps, row["return"], row["steps_per_second"])
+                    if "evaluation" in row:
+                        self._keep(row["evaluation"])
+                    if interrupt.asked:
+                        self._save(LAST)
+                        self._save_resume()
+                        display.note(f"Saved. Continue with --resume --out {self.folder}")
+                        raise KeyboardInterrupt
             return self._judge(display)
+
+    def _round(
+        self, env: BatchedEnv, rounds: int, per_round: int, display: Display
+    ) -> dict[str, float]:
+        """Play and learn, evaluate when it is time; returns the metrics."""
+        progress, clock, start = self.progress, Clock(), time.perf_counter()
+        seeds = training_seeds(self.config.seed, progress.rounds, env.n_envs)
+        metrics = self.learner.round(env, seeds, progress.rounds, rounds, clock)
+        rate = per_round / (time.perf_counter() - start)
+        before = progress.steps // self.config.eval_every
+        progress.steps += per_round
+        row = {
+            "round": float(progress.rounds),
+            "steps": float(progress.steps),
+            "steps_per_second": rate,
+            **metrics,
+        }
+        progress.rounds += 1
+        if progress.steps // self.config.eval_every > before or progress.rounds == rounds:
+            with clock("evaluation"):
+                result = self._evaluate(
+                    self._checkpoint(), VALIDATION_SEED, self.config.eval_episodes
+                )
+            row["evaluation"] = result.mean
+            display.note(
+                f"{progress.steps:>10,} steps: {result.mean:8.1f} ± {result.std:.1f} "
+                f"over {len(result.episodes)} held-out episodes"
+            )
+        progress.seconds += time.perf_counter() - start
+        return row | {f"seconds/{phase}": s for phase, s in clock.seconds.items()}
 
     def _keep(self, mean: float) -> None:
         """Save what an evaluation of the present weights asks for."""
@@ -163,7 +173,7 @@ class Run:
     def _judge(self, display: Display) -> Checkpoint:
         """Play the best weights on episodes that had no part in choosing them."""
         best = load_checkpoint(self.folder / BEST)
-        result = self._evaluate(best, EVALUATION_SEED)
+        result = self._evaluate(best, EVALUATION_SEED, self.config.final_episodes)
         best.summary["final_return"] = result.mean
         best.summary["final_std"] = result.std
         best.summary["final_episodes"] = len(result.episodes)
@@ -176,12 +186,11 @@ class Run:
         )
         return best
 
-    def _evaluate(self, checkpoint: Checkpoint, first_seed: int) -> Returns:
-        final = first_seed == EVALUATION_SEED
+    def _evaluate(self, checkpoint: Checkpoint, first_seed: int, episodes: int) -> Returns:
         return evaluate(
             TrainedPolicy(checkpoint),
             first_seed,
-            self.config.final_episodes if final else self.config.eval_episodes,
+            episodes,
             lambda n: self.make_env(n, self.threads),
         )
 
@@ -231,7 +240,9 @@ def start(
     check(settings)
     path = prepare_output_dir(folder)
     write_json(path / "config.json", {**asdict(config), **asdict(settings)})
-    return Run(config, settings, path, threads=threads, make_env=make_env)
+    run = Run(config, settings, path, threads=threads, make_env=make_env)
+    run._save_resume()  # from now on the folder can be resumed
+    return run
 
 
 def resume(
@@ -239,6 +250,12 @@ def resume(
 ) -> Run:
     """The run of a folder, as it was when its `resume.pt` was written; CagexplainError if none."""
     path = Path(folder)
+    if not (path / RESUME).is_file():
+        raise CagexplainError(
+            f"there is no run to resume here (no {RESUME})",
+            where=path,
+            remedy="Give the folder of a run, or start one without --resume",
+        )
     content = read_plain(path / RESUME, "resume file")
     try:
         config = from_plain(RunConfig, content["run"])

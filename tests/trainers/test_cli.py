@@ -86,7 +86,7 @@ def test_resume_refuses_other_settings(finished, capsys):
 
 def test_resume_without_a_run(tmp_path, capsys):
     assert train("--resume", "--out", tmp_path) == 1
-    assert "no such resume file" in capsys.readouterr().err
+    assert "no run to resume" in capsys.readouterr().err
 
 
 def test_ctrl_c_saves_and_exits_with_130(tmp_path):

@@ -139,7 +139,7 @@ def test_killed_run_resumes_to_the_same_weights(finished, tmp_path):
 
 def test_run_resumes_from_before_its_first_evaluation(finished, tmp_path):
     folder = tmp_path / "early"
-    loop.start(CONFIG, SETTINGS, folder, threads=1, make_env=fake)._save_resume()
+    loop.start(CONFIG, SETTINGS, folder, threads=1, make_env=fake)
     loop.resume(folder, make_env=fake).train()
     assert_same_run(finished, folder)
 
@@ -202,7 +202,7 @@ def test_folder_in_use_is_refused(finished):
 
 
 def test_nothing_to_resume(tmp_path):
-    with pytest.raises(CagexplainError, match="no such resume file"):
+    with pytest.raises(CagexplainError, match="no run to resume"):
         loop.resume(tmp_path, make_env=fake)
 
 
