@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 
 preset=${PRESET:-tuned}
-steps=${STEPS:-500000}
+steps=${STEPS:-300000}
 seed=${SEED:-1}
 episodes=${EPISODES:-100}
 
@@ -21,7 +21,7 @@ heading() { printf '\n== %s\n' "$*"; }
 heading "Training IPPO ($preset, $steps steps) into $run/train"
 cagexplain train ippo --preset "$preset" --steps "$steps" --seed "$seed" --out "$run/train"
 
-for policy in "$run/train/ckpt.pt" sleep random restore_cycle; do
+for policy in "$run/train/ckpt.pt" sleep random restore_cycle punch; do
     heading "Evaluating $policy over $episodes episodes"
     cagexplain evaluate "$policy" --episodes "$episodes"
 done

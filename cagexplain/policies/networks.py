@@ -87,8 +87,8 @@ class HostNet:
         kinds = sorted(HOST_KINDS)
         others = actions.SIZES[agent] - len(kinds) * self.hosts
         self.order = torch.from_numpy(_action_order(agent))
-        self.shapes = [
-            ((inputs, width), (self.hosts, width)),
+        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            ((int(inputs), width), (self.hosts, width)),
             ((len(rest), width), (width,)),
             ((2 * width + len(rest), width), (width,)),
             ((width, width), (width,)),
