@@ -159,9 +159,10 @@ def test_a_full_disk_loses_nothing_finished(
 
 
 KILLS_ITSELF = """
-import os, sys
+import os, signal, sys
 from cagexplain.cli.main import main
 from cagexplain.tracing import recording
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 written = 0
 def write(path, content):
     global written

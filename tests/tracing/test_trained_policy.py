@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cagexplain.cc4 import actions
 from cagexplain.common.files import sha256_file
 from cagexplain.envs import EnvParams
-from cagexplain.policies import evaluation, features, networks
+from cagexplain.policies import evaluation, networks
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
@@ -26,12 +25,12 @@ SEEDS = np.arange(5)
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (evaluation, recording):
         monkeypatch.setattr(module, "BatchedEnv", FakeEnv)
-    stacks = networks.build(features.sizes("flat"), (8,), actions.SIZES)
+    config = {"observation": "flat", "network": "mlp", "hidden": (8,), "acting": "sampled"}
+    stacks = networks.build_actors(config)
     for stack in stacks:
         stack.initialise(torch.Generator().manual_seed(1), 2.0)
-    weights = {"actors": networks.agent_networks(stacks)}
+    weights = {"actors": networks.stored(stacks)}
     found = tmp_path / "ckpt.pt"
-    config = {"observation": "flat", "acting": "sampled"}
     save_checkpoint(found, Checkpoint("ippo", "test", config, weights, {}))
     return found
 
