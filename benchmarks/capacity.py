@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.envs import BatchedEnv, Env, EnvParams
 from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
@@ -34,13 +34,14 @@ CAPACITIES: Final = {
 
 
 class _Peaks(Observer):
-    def __init__(self) -> None:
+    def __init__(self, env: BatchedEnv) -> None:
         self.peak = dict.fromkeys(CAPACITIES, 0)
+        self.env = env
 
-    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def after_step(self, env: Env, decision: Decision) -> None:
         """Notes the largest use so far."""
         for name, (field, _) in CAPACITIES.items():
-            self.peak[name] = max(self.peak[name], int(env.state[field].max()))
+            self.peak[name] = max(self.peak[name], int(self.env.state[field].max()))
 
 
 def main() -> None:
@@ -49,8 +50,8 @@ def main() -> None:
     table.add_row("capacity", "", *(str(size) for _, size in CAPACITIES.values()))
     for steps in LENGTHS:
         for policy in POLICIES:
-            peaks = _Peaks()
             env = BatchedEnv(EPISODES, params=EnvParams(steps=steps))
+            peaks = _Peaks(env)
             play(load_policy(policy), env, np.arange(EPISODES), [peaks])
             table.add_row(policy, str(steps), *(str(value) for value in peaks.peak.values()))
     Console(width=140).print(table)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import phases
-from cagexplain.envs import BatchedEnv
+from cagexplain.envs import Env
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import EVALUATION_SEED, Observer, batches, play
 
@@ -40,11 +40,11 @@ class Returns:
 class _Score(Observer):
     """Adds up the counted rewards of a batch."""
 
-    def begin(self, env: BatchedEnv, seeds: npt.NDArray[np.int64]) -> None:
+    def begin(self, env: Env, seeds: npt.NDArray[np.int64]) -> None:
         self.total = np.zeros(len(seeds))
         self.left = phases.calls(env.params.steps) - phases.OFFICIAL_UNCOUNTED
 
-    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def after_step(self, env: Env, decision: Decision) -> None:
         if self.left > 0:
             self.total += env.reward
             self.left -= 1
@@ -57,10 +57,10 @@ def training_seeds(seed: int, number: int, episodes: int) -> npt.NDArray[np.int6
 
 
 def evaluate(
-    policy: Policy, first_seed: int, episodes: int, make_env: Callable[[int], BatchedEnv]
+    policy: Policy, first_seed: int, episodes: int, make_env: Callable[[int], Env]
 ) -> Returns:
     """Play `episodes` episodes with consecutive seeds."""
-    env: BatchedEnv | None = None
+    env: Env | None = None
     totals = []
     for seeds in batches(np.arange(first_seed, first_seed + episodes), _BATCH):
         if env is None or env.n_envs != len(seeds):

@@ -51,7 +51,7 @@ def command(policy: str, output: str | None, **options: Any) -> None:
             seed_range(options["seed"], options["episodes"]),
             params,
             batch=options["batch"],
-            threads=options["threads"],
+            engine=playing.engine(options),
             observers=[bar],
         )
     seconds = time.perf_counter() - began

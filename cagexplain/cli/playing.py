@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -24,7 +25,7 @@ from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 
 if TYPE_CHECKING:
-    from cagexplain.envs import BatchedEnv
+    from cagexplain.envs import Engine, Env
 
 _OPTIONS: Final = (
     click.option(
@@ -73,7 +74,21 @@ _OPTIONS: Final = (
         help="Episodes played side by side; memory grows with it.",
     ),
     click.option(
-        "--threads", type=click.IntRange(min=1), help="Of the engine.  [default: all cores]"
+        "--engine",
+        type=click.Choice(["native", "cyborg"]),
+        default="native",
+        show_default=True,
+        help="Simulator: ours, or the CybORG that you have installed.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Threads of our simulator or processes of CybORG.  [default: all cores]",
+    ),
+    click.option(
+        "--cyborg-path",
+        type=click.Path(path_type=Path),
+        help="Folder that holds the CybORG package, if it is not installed.",
     ),
 )
 
@@ -83,6 +98,13 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def engine(options: dict[str, Any]) -> Engine:
+    """The simulator that the user asked for."""
+    from cagexplain.envs import Engine
+
+    return Engine(options["engine"], options["workers"], options["cyborg_path"])
 
 
 def load(policy: str, options: dict[str, Any]) -> Policy:
@@ -140,5 +162,5 @@ class _Bar(Observer):
         self._bar = bar
         self._task = task
 
-    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def after_step(self, env: Env, decision: Decision) -> None:
         self._bar.advance(self._task, env.n_envs)

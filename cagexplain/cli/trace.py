@@ -51,6 +51,7 @@ def command(
         player,
         seed_range(options["seed"], options["episodes"]),
         EnvParams(steps=options["steps"], red=options["red"]),
+        engine=playing.engine(options),
         batch=options["batch"],
         with_observations=not no_observations,
         options={"mask_sleep": options["mask_sleep"]},
@@ -60,7 +61,7 @@ def command(
         with playing.progress(
             f"recording {player.name}", recording.steps_planned, recording.steps_finished
         ) as bar:
-            recording.run([bar], threads=options["threads"])
+            recording.run([bar])
     except KeyboardInterrupt:
         found = recording.manifest
         click.echo(

@@ -16,6 +16,7 @@ from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.envs import full_state
 from cagexplain.envs.truth import GroundTruth, of_state
 from cagexplain.sim import jit, rng
 from cagexplain.sim.params import EnvParams
@@ -218,6 +219,10 @@ class BatchedEnv:
     def truth(self) -> GroundTruth:
         """What really is and happened, for recorders and tests."""
         return of_state(self.state)
+
+    def full_state(self, env: int) -> dict[str, Any]:
+        """One environment's complete state as named entries (see ``envs.full_state``)."""
+        return full_state.of_record(self.state[env])
 
     def save(self) -> Snapshot:
         """A copy of all environments, generators included."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import agents, network, phases, reward
-from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Decision, FloatArray, IntArray, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 
@@ -34,7 +34,7 @@ class Scorer(Observer):
         costs: ``int64[n, phase, blue agent]`` of submitted actions.
     """
 
-    def begin(self, env: BatchedEnv, seeds: Int64Array) -> None:
+    def begin(self, env: Env, seeds: Int64Array) -> None:
         """Start from zero."""
         n = len(seeds)
         self.penalties = np.zeros(
@@ -43,7 +43,7 @@ class Scorer(Observer):
         self.costs = np.zeros((n, phases.N_PHASES, agents.N_BLUE), dtype=np.int64)
         self._to_count = phases.calls(env.params.steps) - phases.OFFICIAL_UNCOUNTED
 
-    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def after_step(self, env: Env, decision: Decision) -> None:
         """Add the step's rewards, unless it is the one that does not count."""
         if self._to_count > 0:
             every = np.arange(len(env.phase))
@@ -158,7 +158,7 @@ def evaluate(
     params: EnvParams | None = None,
     *,
     batch: int = DEFAULT_BATCH,
-    threads: int | None = None,
+    engine: Engine | None = None,
     skip_worlds: int = 0,
     observers: Sequence[Observer] = (),
 ) -> Evaluation:
@@ -169,23 +169,23 @@ def evaluate(
         seeds: ``int[n]`` of the episodes.
         params: of the environment; CC4's own by default.
         batch: episodes played side by side; without effect on the results.
-        threads: of the engine; all cores by default.
+        engine: the simulator; ours by default.
         skip_worlds: see `play`.
         observers: further observers of the play, such as a progress bar.
     """
-    params = params or EnvParams()
+    params, engine = params or EnvParams(), engine or Engine()
     penalties, costs = [], []
-    env: BatchedEnv | None = None
+    env: Env | None = None
     for part in batches(seeds, batch):
         if env is None or env.n_envs != len(part):
-            env = BatchedEnv(len(part), params=params, threads=threads)
+            env = engine.make(len(part), params)
         scorer = Scorer()
         play(policy, env, part, [scorer, *observers], skip_worlds=skip_worlds)
         penalties.append(scorer.penalties)
         costs.append(scorer.costs)
     return Evaluation(
         policy=policy.describe(),
-        options={**params.as_dict(), "skip_worlds": skip_worlds},
+        options={**params.as_dict(), "skip_worlds": skip_worlds, "engine": engine.describe()},
         seeds=np.asarray(seeds, dtype=np.int64),
         penalties=np.concatenate(penalties),
         costs=np.concatenate(costs),

@@ -15,7 +15,7 @@ from cagexplain.cc4 import phases
 from cagexplain.policies.base import Decision, IntArray, Policy
 
 if TYPE_CHECKING:
-    from cagexplain.envs import BatchedEnv
+    from cagexplain.envs import Env
 
 DEFAULT_BATCH: Final = 64
 """Environments played side by side: enough to hide the cost of Python per step, few enough for the
@@ -29,19 +29,19 @@ on worlds that it has not seen."""
 class Observer:
     """Watches the play of a batch of episodes; does nothing by itself."""
 
-    def begin(self, env: BatchedEnv, seeds: npt.NDArray[np.int64]) -> None:
+    def begin(self, env: Env, seeds: npt.NDArray[np.int64]) -> None:
         """The environments were reset to the beginning of these episodes."""
 
-    def before_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def before_step(self, env: Env, decision: Decision) -> None:
         """The policy has decided; the environments still show what it decided on."""
 
-    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def after_step(self, env: Env, decision: Decision) -> None:
         """The environments show the result."""
 
 
 def play(
     policy: Policy,
-    env: BatchedEnv,
+    env: Env,
     seeds: IntArray,
     observers: Sequence[Observer] = (),
     *,

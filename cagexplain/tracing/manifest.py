@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cagexplain import __version__
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_json
 from cagexplain.tracing import schema
@@ -106,11 +105,13 @@ class Manifest:
         write_json(folder / FILE_NAME, {**head, **progress, **asdict(self)})
 
 
-def new(policy: dict[str, Any], options: dict[str, Any], seeds: list[int]) -> Manifest:
+def new(
+    engine: dict[str, str], policy: dict[str, Any], options: dict[str, Any], seeds: list[int]
+) -> Manifest:
     """The manifest of a recording that begins now."""
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return Manifest(
-        engine={"name": "cagexplain.sim", "version": __version__},
+        engine=engine,
         policy=policy,
         options=options,
         seeds=seeds,

@@ -19,7 +19,7 @@ from cagexplain.tracing import schema
 from cagexplain.tracing.attribution import host_states, zone_states
 
 if TYPE_CHECKING:
-    from cagexplain.envs import BatchedEnv, GroundTruth
+    from cagexplain.envs import Env, GroundTruth
 
 Array = npt.NDArray[Any]
 Rows = dict[str, Array]
@@ -119,7 +119,7 @@ class Recorder(Observer):
         self._first_episode = first_episode
         self._with_observations = with_observations
 
-    def begin(self, env: BatchedEnv, seeds: npt.NDArray[np.int64]) -> None:
+    def begin(self, env: Env, seeds: npt.NDArray[np.int64]) -> None:
         """Keep the worlds of the batch."""
         truth = env.truth()
         self._n = len(seeds)
@@ -138,7 +138,7 @@ class Recorder(Observer):
         self._steps, self._blue, self._seen = (_Dense(self._calls) for _ in range(3))
         self._red, self._transitions, self._green = (_Sparse() for _ in range(3))
 
-    def before_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def before_step(self, env: Env, decision: Decision) -> None:
         """Keep what the decisions are made on, and the decisions."""
         truth = env.truth()
         states = host_states(truth.fsm_state)
@@ -151,7 +151,7 @@ class Recorder(Observer):
                 bits=np.hstack([np.packbits(env.obs[:, part], axis=1) for part in _BIT_SLICES]),
             )
 
-    def after_step(self, env: BatchedEnv, decision: Decision) -> None:
+    def after_step(self, env: Env, decision: Decision) -> None:
         """Keep what the step did."""
         truth = env.truth()
         t = self._t
@@ -184,7 +184,7 @@ class Recorder(Observer):
         )
 
     def _put_decision(
-        self, env: BatchedEnv, truth: GroundTruth, states: Array, decision: Decision
+        self, env: Env, truth: GroundTruth, states: Array, decision: Decision
     ) -> None:
         chosen = decision.actions
         every = np.arange(self._n)[:, None]
@@ -375,7 +375,7 @@ class Recorder(Observer):
         }
 
 
-def _effective(env: BatchedEnv, index: Array) -> Array:
+def _effective(env: Env, index: Array) -> Array:
     """The indices ``[n, 5]`` as the simulator takes them: a Sleep where the mask excludes one."""
     valid = np.take_along_axis(env.mask, _MASK_OFFSET + index, axis=1)
     return np.where(valid, index, _SLEEP)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes, write_text
-from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import IntArray, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 from cagexplain.tracing import manifest as manifests
@@ -42,6 +42,7 @@ class Recording:
         policy: what to play.
         seeds: ``int[n]`` of the episodes.
         params: of the environment; CC4's own by default.
+        engine: the simulator; ours by default.
         batch: episodes played side by side and written together. Memory grows with it.
         with_observations: whether to keep what the agents saw.
         options: further facts about how the policy was loaded, for the manifest.
@@ -58,12 +59,14 @@ class Recording:
         seeds: IntArray,
         params: EnvParams | None = None,
         *,
+        engine: Engine | None = None,
         batch: int = DEFAULT_BATCH,
         with_observations: bool = True,
         options: dict[str, Any] | None = None,
         resume: bool = False,
     ) -> None:
         self.params = params or EnvParams()
+        self._engine = engine or Engine()
         self._policy = policy
         self._batches = batches(seeds, batch)
         self._with_observations = with_observations
@@ -73,7 +76,9 @@ class Recording:
             "observations": with_observations,
             **(options or {}),
         }
-        fresh = manifests.new(policy.describe(), played, [int(seed) for seed in seeds])
+        fresh = manifests.new(
+            self._engine.describe(), policy.describe(), played, [int(seed) for seed in seeds]
+        )
         if resume:
             self.folder = folder
             self._manifest = self._found(fresh)
@@ -99,20 +104,19 @@ class Recording:
         """Environment steps of the episodes on disk."""
         return self._manifest.finished_episodes * phases.calls(self.params.steps)
 
-    def run(self, observers: Sequence[Observer] = (), *, threads: int | None = None) -> None:
+    def run(self, observers: Sequence[Observer] = ()) -> None:
         """Play and write what is not on disk yet.
 
         Args:
             observers: further observers of the play, such as a progress bar.
-            threads: of the engine; all cores by default.
         """
         finished = {part.number for part in self._manifest.parts}
         first_episode = 0
-        env: BatchedEnv | None = None
+        env: Env | None = None
         for number, seeds in enumerate(self._batches):
             if number not in finished:
                 if env is None or env.n_envs != len(seeds):
-                    env = BatchedEnv(len(seeds), params=self.params, threads=threads)
+                    env = self._engine.make(len(seeds), self.params)
                 recorder = Recorder(first_episode, with_observations=self._with_observations)
                 play(self._policy, env, seeds, [recorder, *observers])
                 self._write(Part(number, first_episode, len(seeds), {}), recorder.tables())

@@ -126,7 +126,7 @@ def test_returns_equal_those_of_evaluate(trace: Trace) -> None:
     from cagexplain.envs import EnvParams
 
     seeds = np.array(trace.manifest.seeds)
-    played = evaluate(load_policy("random"), seeds, EnvParams(steps=120), threads=1)
+    played = evaluate(load_policy("random"), seeds, EnvParams(steps=120))
     counts = count(trace)
     np.testing.assert_allclose(counts.returns, played.returns)
     np.testing.assert_allclose(counts.returns_by_phase, played.by_phase)

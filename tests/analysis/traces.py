@@ -30,7 +30,7 @@ def record(folder: Path, policy: str, episodes: int, *, steps: int = 120, **opti
         with_observations=False,
         **options,
     )
-    recording.run(threads=1)
+    recording.run()
     return open_trace(folder)
 
 
@@ -66,6 +66,7 @@ def write_trace(
         written.append(Part(number, first, n_episodes, files))
         first += n_episodes
     manifest = manifests.new(
+        {"name": "handmade", "version": "0"},
         dict(policy or {"name": "handmade", "kind": "scripted"}),
         {"red": "finite_state", "steps": 500, "observations": False, **(options or {})},
         list(range(first)),

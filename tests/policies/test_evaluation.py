@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cagexplain.cc4 import network
-from cagexplain.envs import EnvParams
+from cagexplain.envs import EnvParams, engines
 from cagexplain.policies import evaluation
 from cagexplain.policies.base import Decision
 from cagexplain.policies.evaluation import Evaluation, estimate, evaluate
@@ -38,7 +38,7 @@ class Ledger(Observer):
 
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "BatchedEnv", FakeEnv)
+    monkeypatch.setattr(engines, "BatchedEnv", FakeEnv)
 
 
 def test_returns_are_the_sums_of_all_rewards_but_the_last(fake_engine: None) -> None:

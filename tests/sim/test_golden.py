@@ -14,7 +14,7 @@ import pytest
 from cagexplain.cc4 import actions, network, observations, outcome, red_fsm, services
 from cagexplain.cc4.agents import BLUE, RED
 from cagexplain.cc4.reward import CAUSES
-from cagexplain.envs import BatchedEnv
+from cagexplain.envs import BatchedEnv, full_state
 from cagexplain.sim import rng
 from tests.sim import recorded
 
@@ -23,13 +23,13 @@ TRACES = recorded.traces()
 
 def _world(env: BatchedEnv, trace: dict[str, Any]) -> None:
     s = env.state[0]
-    assert [[network.ZONES[z], recorded.cidr(s, z)] for z in range(9)] == trace["subnets"]
+    assert [[network.ZONES[z], full_state.cidr(s, z)] for z in range(9)] == trace["subnets"]
     hosts = []
     for host in np.flatnonzero(s["exists"]).tolist():
         codes = [int(c) for c in s["svc_order"][host, : s["svc_n"][host]]]
         rows = [[services.REAL[c], int(s["svc_pid"][host, c]), True, 100] for c in codes]
         os_name = services.OS_NAMES[s["os"][host]]
-        hosts.append([network.HOST_NAMES[host], recorded.address(s, host), os_name, rows])
+        hosts.append([network.HOST_NAMES[host], full_state.address(s, host), os_name, rows])
     assert hosts == trace["hosts"]
     for agent, name in enumerate(BLUE):
         mask = env.mask[0, actions.slice_of(agent)]
@@ -42,11 +42,11 @@ def _digits(mask: Any) -> str:
 
 def _parameters(s: Any, host: int, zone: int, action: str, ident: int) -> list[str]:
     if action == "DiscoverRemoteSystems":
-        target = f"subnet={recorded.cidr(s, zone)}"
+        target = f"subnet={full_state.cidr(s, zone)}"
     elif action in ("PrivilegeEscalate", "Impact", "DegradeServices"):
         target = f"hostname={network.HOST_NAMES[host]}"
     else:
-        target = f"ip_address={recorded.address(s, host)}"
+        target = f"ip_address={full_state.address(s, host)}"
     return [target, f"session={ident}"]
 
 
@@ -106,7 +106,7 @@ def test_recorded_episode(trace: dict[str, Any]) -> None:
             _red(env, step, idents)
             _rewards(env, step)
         expected = {key: value for key, value in state.items() if recorded.watched(key)}
-        assert recorded.flat_state(env.state[0]) == expected, f"after {t} steps"
+        assert env.full_state(0) == expected, f"after {t} steps"
         assert (env.obs[0] == obs).all(), f"observations after {t} steps"
         assert env.done[0] == (t == 499)
 

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.envs import EnvParams
+from cagexplain.envs import EnvParams, engines
 from cagexplain.policies.registry import load_policy
-from cagexplain.tracing import recording
 from cagexplain.tracing.recording import Recording
 from tests.policies.fake_env import FakeEnv
 
@@ -19,7 +18,7 @@ Record = Callable[..., Recording]
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Record from the stand-in, which is quick and fills every column."""
-    monkeypatch.setattr(recording, "BatchedEnv", FakeEnv)
+    monkeypatch.setattr(engines, "BatchedEnv", FakeEnv)
 
 
 @pytest.fixture

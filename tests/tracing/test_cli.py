@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 
 from cagexplain.cli.main import main
-from cagexplain.policies import evaluation
+from cagexplain.envs import engines
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import builtin_policies, load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
-from cagexplain.tracing import recording
 from cagexplain.tracing.trace import latest_trace, open_trace
 from tests.policies.fake_env import FakeEnv
 
@@ -20,8 +19,7 @@ SHORT = ["--steps", "7", "--episodes", "3"]
 def somewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Run in an empty folder, on the stand-in for the engine."""
     monkeypatch.chdir(tmp_path)
-    for module in (evaluation, recording):
-        monkeypatch.setattr(module, "BatchedEnv", FakeEnv)
+    monkeypatch.setattr(engines, "BatchedEnv", FakeEnv)
 
 
 def test_policies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

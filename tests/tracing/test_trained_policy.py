@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from cagexplain.common.files import sha256_file
-from cagexplain.envs import EnvParams
-from cagexplain.policies import evaluation, networks
+from cagexplain.envs import EnvParams, engines
+from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
-from cagexplain.tracing import recording
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import open_trace
 from tests.policies.fake_env import FakeEnv
@@ -23,8 +22,7 @@ SEEDS = np.arange(5)
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (evaluation, recording):
-        monkeypatch.setattr(module, "BatchedEnv", FakeEnv)
+    monkeypatch.setattr(engines, "BatchedEnv", FakeEnv)
     config = {"observation": "flat", "network": "mlp", "hidden": (8,), "acting": "sampled"}
     stacks = networks.build_actors(config)
     for stack in stacks:

@@ -39,7 +39,7 @@ def test_run_on_the_real_simulator(finished):
 def test_final_return_is_what_evaluate_finds(finished):
     """The judgement at the end of a run is the one that `cagexplain evaluate` repeats."""
     policy = load_policy(str(finished / "ckpt.pt"))
-    result = evaluate(policy, range(EVALUATION_SEED, EVALUATION_SEED + 3), threads=1)
+    result = evaluate(policy, range(EVALUATION_SEED, EVALUATION_SEED + 3))
     assert policy.describe()["summary"]["final_return"] == pytest.approx(result.returns.mean())
 
 
