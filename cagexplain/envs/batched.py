@@ -16,7 +16,7 @@ from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.envs import full_state
+from cagexplain.envs import full_state, raw
 from cagexplain.envs.truth import GroundTruth, of_state
 from cagexplain.sim import jit, rng
 from cagexplain.sim.params import EnvParams
@@ -223,6 +223,14 @@ class BatchedEnv:
     def full_state(self, env: int) -> dict[str, Any]:
         """One environment's complete state as named entries (see ``envs.full_state``)."""
         return full_state.of_record(self.state[env])
+
+    def raw_observation(self, env: int, agent: int) -> dict[str, Any]:
+        """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
+        return raw.of_record(self.state[env], agent)
+
+    def generator_state(self, env: int) -> dict[str, Any]:
+        """State of an environment's generator, as NumPy's PCG64 gives it."""
+        return dict(rng.to_numpy(self.state[env]["rng"]).state)
 
     def save(self) -> Snapshot:
         """A copy of all environments, generators included."""

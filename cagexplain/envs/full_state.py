@@ -1,11 +1,29 @@
 """The complete state of one environment as a flat dictionary of named entries.
 
 The same words for both simulators, so that two states can be compared entry by entry and a
-difference can be read. ``FAMILIES`` tells what the entries are; a key is the family and its
-parameters, joined by ``|``.
+difference can be read. A key is the entry's family and its parameters, joined by ``|``:
+
+| family | value |
+|---|---|
+| ``sess`` red agent, id | host, user, pid, whether the session is abstract |
+| ``known_sess`` red agent | ids that it may use as source, in the order in which it learnt them |
+| ``known_subnet`` red agent | blocks that it may sweep |
+| ``ports`` red agent, session id, address | ports that scans of this session found |
+| ``fsm`` red agent, address | state in its table, host name if it knows it |
+| ``active`` red agent | whether it acts |
+| ``inprog`` red or blue agent | action in progress, steps left |
+| ``svc`` host, service | active, reliability in %, pid; decoys in lower case |
+| ``proc`` host, pid | user, ports it listens on |
+| ``files`` host | number of files |
+| ``eph`` host | ephemeral ports taken since the last Restore |
+| ``ev`` host | new and seen connection events, new and seen process events, where blue watches |
+| ``sus`` blue agent, host | pids that its Monitor remembers |
+| ``block`` subnet | subnets whose traffic to it is blocked |
+
+What is not an entry, and why, stands in :data:`LEFT_OUT`.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +33,18 @@ from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST, RED
 from cagexplain.cc4.network import HOST_NAMES, N_ZONES, ZONES
 from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, STATE_NAMES
 from cagexplain.sim.state import RED_SESSION
+
+LEFT_OUT: Final = {
+    "names and kinds of processes": "follow from the service or session that the process serves",
+    "addresses and host names that red may use": "follow from its table, which is compared",
+    "decoy pids that red believes in": "stored under a key that is never looked up: no effect",
+    "sessions of blue and green": "made with the world, never changed",
+    "events where no blue agent watches": "pile up for ever without effect; the number of new "
+    "ones in each step is compared",
+    "density and properties of files": "constant; the files that Analyse reports are compared",
+    "bandwidth, routes": "CC4's limits are never reached",
+}
+"""State of CybORG that is not compared, and the reason."""
 
 _PORTS = {bit: port for port, bit in services.PORT_BITS.items()}
 
@@ -31,6 +61,14 @@ def cidr(s: Any, zone: int) -> str:
 
 def _ports(bits: int) -> list[int]:
     return sorted(port for bit, port in _PORTS.items() if bits & bit)
+
+
+def _ephemeral(s: Any, host: int) -> list[int]:
+    words = s["ports_used"][host]
+    if not words.any():
+        return []
+    bits = np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little")
+    return [services.FIRST_EPHEMERAL_PORT + int(port) for port in np.flatnonzero(bits)]
 
 
 def _processes(s: Any, host: int) -> dict[str, Any]:
@@ -109,6 +147,9 @@ def of_record(s: Any) -> dict[str, Any]:
                 int(s["svc_reliability"][host, code]),
                 int(s["svc_pid"][host, code]),
             ]
+        taken = _ephemeral(s, host)
+        if taken:
+            flat[f"eph|{name}"] = taken
         files = int(s["file_count"][host].sum())
         if files:
             flat[f"files|{name}"] = files

@@ -43,5 +43,11 @@ class Env(Protocol):
     def full_state(self, env: int) -> dict[str, Any]:
         """One environment's complete state as named entries (see ``envs.full_state``)."""
 
+    def raw_observation(self, env: int, agent: int) -> dict[str, Any]:
+        """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
+
+    def generator_state(self, env: int) -> dict[str, Any]:
+        """State of an environment's generator, as NumPy's PCG64 gives it."""
+
     def close(self) -> None:
         """Give back threads or processes."""

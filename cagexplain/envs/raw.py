@@ -15,7 +15,6 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE, BLUE_ZONES_DECLARED, N_BLUE
 from cagexplain.cc4.network import HOST_NAMES, HOST_ZONE, HOSTS_PER_ZONE
 from cagexplain.cc4.outcome import Outcome
-from cagexplain.envs.batched import BatchedEnv
 from cagexplain.sim.state import Event
 
 _OS_VERSION = {"UBUNTU": "UNKNOWN", "KALI": "K2019_4"}
@@ -23,15 +22,14 @@ _VULNERABLE_LOOKS = ("apache2", "tomcat", "vsftpd")
 """Decoys whose process carries the property ``rfi``."""
 
 
-def raw_observation(env: BatchedEnv, index: int, agent: int) -> dict[str, Any]:
-    """Raw observation of a blue agent (0..4) in environment ``index`` after the last step or reset.
+def of_record(s: Any, agent: int) -> dict[str, Any]:
+    """Raw observation of a blue agent (0..4) after the last step or reset.
 
     ``success`` is UNKNOWN for Sleep and after a reset, IN_PROGRESS while an action runs (``action``
     is then missing), otherwise TRUE or FALSE. ``message`` holds the four received messages. Every
     other key is a host about which there is something: at first all hosts of the agent's zones with
     its session, later the result of its own action and the events of the step.
     """
-    s = env.state[index]
     if s["step"] == 0:
         return _initial(s, agent)
     observation = _own_action(s, agent)

@@ -8,7 +8,6 @@ import numpy as np
 
 from cagexplain.cc4.agents import BLUE
 from cagexplain.envs import BatchedEnv
-from cagexplain.envs.raw import raw_observation
 from tests.sim.recorded import DATA
 
 
@@ -30,7 +29,7 @@ def test_recorded_raw_observations() -> None:
             env.step(np.array([step["actions"]]), np.array([step["messages"]]))
         expected = step["obs"] if t == 0 else step["after"]
         for number, agent in enumerate(BLUE):
-            ours = _plain(raw_observation(env, 0, number))
+            ours = _plain(env.raw_observation(0, number))
             assert ("action" in ours) == (t > 0 and ours["success"] != "IN_PROGRESS")
             ours.pop("action", None)
             for entry in ours.values():
