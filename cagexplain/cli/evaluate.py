@@ -34,7 +34,6 @@ def command(policy: str, output: str | None, **options: Any) -> None:
     POLICY is the path of a checkpoint or the name of a built-in policy (see `cagexplain
     policies`). The return of an episode is the official one: the sum of all rewards but the last.
     """
-    from cagexplain.common.files import write_json
     from cagexplain.envs import EnvParams
     from cagexplain.policies.evaluation import evaluate
     from cagexplain.policies.rollout import seed_range
@@ -45,19 +44,31 @@ def command(policy: str, output: str | None, **options: Any) -> None:
     player = playing.load(policy, options)
     steps = options["episodes"] * phases.calls(params.steps)
     began = time.perf_counter()
-    with playing.progress(f"evaluating {player.name}", steps) as bar:
-        result = evaluate(
-            player,
-            seed_range(options["seed"], options["episodes"]),
-            params,
-            batch=options["batch"],
-            engine=playing.engine(options),
-            observers=[bar],
-        )
-    seconds = time.perf_counter() - began
+    finished: list[Evaluation] = []
+    try:
+        with playing.progress(f"evaluating {player.name}", steps) as bar:
+            evaluate(
+                player,
+                seed_range(options["seed"], options["episodes"]),
+                params,
+                batch=options["batch"],
+                engine=playing.engine(options),
+                observers=[bar],
+                after_batch=finished.append,
+            )
+    finally:
+        # Also when the simulator fails half-way: what was finished counts.
+        if finished:
+            _show(finished[-1], time.perf_counter() - began, output)
+
+
+def _show(result: Evaluation, seconds: float, output: str | None) -> None:
+    from cagexplain.common.files import write_json
+
     if output == "-":
         click.echo(json.dumps(result.to_json(), indent=2))
         return
+    steps = len(result.seeds) * phases.calls(result.options["steps"])
     click.echo(_heading(result))
     Console().print(_table(result))
     click.echo(f"{steps:,} steps in {seconds:.1f} s, {steps / seconds:,.0f} per second")

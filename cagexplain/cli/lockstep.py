@@ -14,6 +14,7 @@ import click
 
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cli import playing
 from cagexplain.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,11 +64,7 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     help="Whether a trained policy takes its likeliest actions or samples them.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
-@click.option(
-    "--cyborg-path",
-    type=click.Path(path_type=Path),
-    help="Folder that holds the CybORG package, if it is not installed.",
-)
+@click.option("--cyborg-path", **playing.CYBORG_PATH)
 @click.option(
     "--record",
     type=click.Path(file_okay=False, path_type=Path),

@@ -27,6 +27,14 @@ from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 if TYPE_CHECKING:
     from cagexplain.envs import Engine, Env
 
+CYBORG_PATH: Final[dict[str, Any]] = {
+    "type": click.Path(path_type=Path),
+    "envvar": "CAGEXPLAIN_CYBORG_PATH",
+    "show_envvar": True,
+    "help": "Folder that holds the CybORG package, if it is not installed.",
+}
+"""Of the option ``--cyborg-path``, wherever it occurs."""
+
 _OPTIONS: Final = (
     click.option(
         "--episodes",
@@ -85,11 +93,7 @@ _OPTIONS: Final = (
         type=click.IntRange(min=1),
         help="Threads of our simulator or processes of CybORG.  [default: all cores]",
     ),
-    click.option(
-        "--cyborg-path",
-        type=click.Path(path_type=Path),
-        help="Folder that holds the CybORG package, if it is not installed.",
-    ),
+    click.option("--cyborg-path", **CYBORG_PATH),
 )
 
 

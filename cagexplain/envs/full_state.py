@@ -63,8 +63,7 @@ def _ports(bits: int) -> list[int]:
     return sorted(port for bit, port in _PORTS.items() if bits & bit)
 
 
-def _ephemeral(s: Any, host: int) -> list[int]:
-    words = s["ports_used"][host]
+def _ephemeral(words: Any) -> list[int]:
     if not words.any():
         return []
     bits = np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little")
@@ -75,44 +74,58 @@ def _processes(s: Any, host: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     name = HOST_NAMES[host]
     for k in range(s["n_real"][host]):
-        code = int(s["svc_order"][host, k])
-        if s["svc_active"][host, code]:
-            pid = int(s["svc_pid"][host, code])
+        code = s["svc_order"][host][k]
+        if s["svc_active"][host][code]:
+            pid = s["svc_pid"][host][code]
             found[f"proc|{name}|{pid}"] = ["user", [int(services.PORT[code])]]
-    for pid in (int(s["blue_pid"][host]), int(s["green_pid"][host])):
+    for pid in (s["blue_pid"][host], s["green_pid"][host]):
         if pid:
             found[f"proc|{name}|{pid}"] = ["ubuntu", []]
-    node = int(s["proc_head"][host])
+    node = s["proc_head"][host]
     while node >= 0:
-        kind, pid = int(s["proc_kind"][node]), int(s["proc_pid"][node])
+        kind, pid = s["proc_kind"][node], s["proc_pid"][node]
         if kind == RED_SESSION:
-            user = _user(s, int(s["proc_session"][node]))
+            user = _user(s, s["proc_session"][node])
             found[f"proc|{name}|{pid}"] = [user, []]
         else:
             found[f"proc|{name}|{pid}"] = ["ubuntu", [int(services.PORT[kind])]]
-        node = int(s["proc_next"][node])
+        node = s["proc_next"][node]
     return found
 
 
 def _user(s: Any, slot: int) -> str:
     if s["ses_root"][slot]:
         return "root"
-    starts = int(s["ses_agent"][slot]) == 0 and int(s["ses_host"][slot]) == int(s["red_start"][0])
-    return "ubuntu" if starts and int(s["ses_id"][slot]) == 0 else "user"
+    starts = s["ses_agent"][slot] == 0 and s["ses_host"][slot] == s["red_start"][0]
+    return "ubuntu" if starts and s["ses_id"][slot] == 0 else "user"
 
 
-def of_record(s: Any) -> dict[str, Any]:
+class _Lists(dict[str, Any]):
+    """A record's fields as plain lists, made when asked for: reading an array element by element
+    is many times slower."""
+
+    def __init__(self, record: Any) -> None:
+        super().__init__()
+        self.record = record
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self.record[name].tolist()
+        return self[name]
+
+
+def of_record(record: Any) -> dict[str, Any]:
     """The state of one of the engine's environments, given its record."""
+    s = _Lists(record)
     flat: dict[str, Any] = {}
     for r, agent in enumerate(RED):
         flat[f"active|{agent}"] = bool(s["red_active"][r])
-        flat[f"known_sess|{agent}"] = [int(i) for i in s["known_ids"][r, : s["known_n"][r]]]
+        flat[f"known_sess|{agent}"] = s["known_ids"][r][: s["known_n"][r]]
         flat[f"known_subnet|{agent}"] = sorted(
-            cidr(s, zone) for zone in range(N_ZONES) if s["known_zone"][r, zone]
+            cidr(s, zone) for zone in range(N_ZONES) if s["known_zone"][r][zone]
         )
         for k in range(s["map_n"][r]):
-            slot = int(s["map_slot"][r, k])
-            ident, host = int(s["ses_id"][slot]), int(s["ses_host"][slot])
+            slot = s["map_slot"][r][k]
+            ident, host = s["ses_id"][slot], s["ses_host"][slot]
             pid = int(s["proc_pid"][s["ses_process"][slot]])
             flat[f"sess|{agent}|{ident}"] = [
                 HOST_NAMES[host],
@@ -120,19 +133,19 @@ def of_record(s: Any) -> dict[str, Any]:
                 pid,
                 bool(s["ses_abstract"][slot]),
             ]
-            for target in np.flatnonzero(s["ses_ports"][slot]):
-                key = f"ports|{agent}|{ident}|{address(s, int(target))}"
-                flat[key] = _ports(int(s["ses_ports"][slot, target]))
+            scanned = record["ses_ports"][slot]
+            for target in np.flatnonzero(scanned).tolist():
+                flat[f"ports|{agent}|{ident}|{address(s, target)}"] = _ports(int(scanned[target]))
         for k in range(s["fsm_n"][r]):
-            host = int(s["fsm_order"][r, k])
-            name = HOST_NAMES[host] if s["fsm_named"][r, host] else None
-            flat[f"fsm|{agent}|{address(s, host)}"] = [STATE_NAMES[s["fsm_state"][r, host]], name]
+            host = s["fsm_order"][r][k]
+            name = HOST_NAMES[host] if s["fsm_named"][r][host] else None
+            flat[f"fsm|{agent}|{address(s, host)}"] = [STATE_NAMES[s["fsm_state"][r][host]], name]
         if s["red_action"][r] >= 0:
-            flat[f"inprog|{agent}"] = [RED_ACTION_NAMES[s["red_action"][r]], int(s["red_left"][r])]
+            flat[f"inprog|{agent}"] = [RED_ACTION_NAMES[s["red_action"][r]], s["red_left"][r]]
     for b, agent in enumerate(BLUE):
         if s["blue_action"][b] >= 0:
             kind = KIND_NAMES[KIND[b][s["blue_action"][b]]]
-            flat[f"inprog|{agent}"] = [kind, int(s["blue_left"][b])]
+            flat[f"inprog|{agent}"] = [kind, s["blue_left"][b]]
     for zone in range(N_ZONES):
         blocked = sorted(ZONES[other] for other in np.flatnonzero(s["blocks"][zone]))
         if blocked:
@@ -141,25 +154,25 @@ def of_record(s: Any) -> dict[str, Any]:
         name = HOST_NAMES[host]
         flat.update(_processes(s, host))
         for k in range(s["svc_n"][host]):
-            code = int(s["svc_order"][host, k])
+            code = s["svc_order"][host][k]
             flat[f"svc|{name}|{services.SERVICE_NAMES[code]}"] = [
-                bool(s["svc_active"][host, code]),
-                int(s["svc_reliability"][host, code]),
-                int(s["svc_pid"][host, code]),
+                bool(s["svc_active"][host][code]),
+                s["svc_reliability"][host][code],
+                s["svc_pid"][host][code],
             ]
-        taken = _ephemeral(s, host)
+        taken = _ephemeral(record["ports_used"][host])
         if taken:
             flat[f"eph|{name}"] = taken
-        files = int(s["file_count"][host].sum())
+        files = sum(s["file_count"][host])
         if files:
             flat[f"files|{name}"] = files
-        events = [int(s["connection_events"][host]), int(s["process_events"][host])]
+        events = [s["connection_events"][host], s["process_events"][host]]
         if any(events) and BLUE_OF_HOST[host] >= 0:
             flat[f"ev|{name}"] = [0, events[0], 0, events[1]]
-        node, pids = int(s["sus_head"][host]), []
+        node, pids = s["sus_head"][host], []
         while node >= 0:
-            pids.append(int(s["sus_pid"][node]))
-            node = int(s["sus_next"][node])
+            pids.append(s["sus_pid"][node])
+            node = s["sus_next"][node]
         if pids:
             flat[f"sus|{BLUE[BLUE_OF_HOST[host]]}|{name}"] = pids
     return flat

@@ -6,7 +6,7 @@ the last, whose reward the official loop never adds (498 of 499 for the default 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -161,6 +161,7 @@ def evaluate(
     engine: Engine | None = None,
     skip_worlds: int = 0,
     observers: Sequence[Observer] = (),
+    after_batch: Callable[[Evaluation], None] = lambda _: None,
 ) -> Evaluation:
     """Play an episode per seed and add up its rewards.
 
@@ -172,24 +173,33 @@ def evaluate(
         engine: the simulator; ours by default.
         skip_worlds: see `play`.
         observers: further observers of the play, such as a progress bar.
+        after_batch: is given the result so far, so that it survives a simulator that fails.
     """
     params, engine = params or EnvParams(), engine or Engine()
+    seeds = np.asarray(seeds, dtype=np.int64)
+    options = {**params.as_dict(), "skip_worlds": skip_worlds, "engine": engine.describe()}
     penalties, costs = [], []
     env: Env | None = None
     for part in batches(seeds, batch):
         if env is None or env.n_envs != len(part):
+            if env is not None:
+                env.close()
             env = engine.make(len(part), params)
         scorer = Scorer()
         play(policy, env, part, [scorer, *observers], skip_worlds=skip_worlds)
         penalties.append(scorer.penalties)
         costs.append(scorer.costs)
-    return Evaluation(
-        policy=policy.describe(),
-        options={**params.as_dict(), "skip_worlds": skip_worlds, "engine": engine.describe()},
-        seeds=np.asarray(seeds, dtype=np.int64),
-        penalties=np.concatenate(penalties),
-        costs=np.concatenate(costs),
-    )
+        result = Evaluation(
+            policy=policy.describe(),
+            options=options,
+            seeds=np.asarray(seeds[: sum(map(len, costs))], dtype=np.int64),
+            penalties=np.concatenate(penalties),
+            costs=np.concatenate(costs),
+        )
+        after_batch(result)
+    if env is not None:
+        env.close()
+    return result
 
 
 def estimate(

@@ -116,11 +116,15 @@ class Recording:
         for number, seeds in enumerate(self._batches):
             if number not in finished:
                 if env is None or env.n_envs != len(seeds):
+                    if env is not None:
+                        env.close()
                     env = self._engine.make(len(seeds), self.params)
                 recorder = Recorder(first_episode, with_observations=self._with_observations)
                 play(self._policy, env, seeds, [recorder, *observers])
                 self._write(Part(number, first_episode, len(seeds), {}), recorder.tables())
             first_episode += len(seeds)
+        if env is not None:
+            env.close()
 
     def _write(self, part: Part, tables: dict[str, pa.Table]) -> None:
         files = {}

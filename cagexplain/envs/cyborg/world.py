@@ -181,6 +181,7 @@ class World:
                 if service < len(REAL):
                     self._fixed["services"][slot] |= 1 << service
         _stand_before(controller, "get_true_state", _Deferred)
+        _stand_before(controller, "_filter_obs", _filtered)
         _stand_before(controller, "replace_action_if_invalid", self._on_choice)
         _stand_before(controller, "sort_action_order", self._on_sort)
         _stand_before(controller, "execute_action", self._on_execution)
@@ -514,6 +515,17 @@ class _Deferred(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._made())
+
+
+def _filtered(original: Callable[..., Any], observation: Any, *arguments: Any) -> Any:
+    """CybORG's filter of addresses, where there are any: it spends a fifth of its time filtering
+    observations that name no host."""
+    if not isinstance(observation, _Deferred) and not any(
+        isinstance(entry, dict) or hasattr(entry, "filter_addresses")
+        for entry in observation.data.values()
+    ):
+        return observation
+    return original(observation, *arguments)
 
 
 def _stand_before(target: Any, method: str, hook: Callable[..., Any]) -> None:
