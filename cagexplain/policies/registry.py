@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Final
 
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.policies.base import Policy
 from cagexplain.policies.scripted import BUILTIN
 from cagexplain.policies.wrappers import MaskSleep
 
+SHIPPED: Final = {"ippo_tuned": "trained: IPPO, preset tuned, 2,000,000 steps, seed 0"}
+"""Checkpoints that come with the package, each with one line about its making."""
+
+_DATA: Final = Path(__file__).parent.parent / "data"
+
 
 def builtin_policies() -> dict[str, str]:
-    """Names of the built-in policies, each with one line about its rule."""
-    return {name: entry.summary for name, entry in BUILTIN.items()}
+    """Names of the built-in policies, each with one line about its rule or making."""
+    return {name: entry.summary for name, entry in BUILTIN.items()} | SHIPPED
 
 
 def load_policy(
@@ -42,7 +48,8 @@ def load_policy(
             )
         policy = scripted
     else:
-        policy = _load_checkpoint(spec, deterministic=deterministic)
+        path = str(_DATA / f"{spec}.pt") if spec in SHIPPED else spec
+        policy = _load_checkpoint(path, deterministic=deterministic)
     return MaskSleep(policy) if mask_sleep else policy
 
 
@@ -55,7 +62,7 @@ def _load_checkpoint(spec: str, *, deterministic: bool | None) -> Policy:
             remedy=f"Give the checkpoint in it, such as {path / 'ckpt.pt'}",
         )
     if not path.exists() and path.suffix == "" and len(path.parts) == 1:
-        close = difflib.get_close_matches(spec, BUILTIN, n=1)
+        close = difflib.get_close_matches(spec, builtin_policies(), n=1)
         hint = f"Did you mean '{close[0]}'? " if close else ""
         raise UsageError(
             f"'{spec}' is neither a built-in policy nor a checkpoint file",

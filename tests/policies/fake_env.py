@@ -65,6 +65,9 @@ class FakeEnv:
     def truth(self) -> SimpleNamespace:
         return self._truth
 
+    def close(self) -> None:
+        pass
+
     def reset(self, seeds: np.ndarray, skip_worlds: int = 0) -> None:
         self._generators = [np.random.default_rng(int(s)) for s in seeds]
         self.step_count[:] = 0

@@ -10,8 +10,9 @@ from cagexplain.envs import EnvParams, engines
 from cagexplain.policies import evaluation
 from cagexplain.policies.base import Decision
 from cagexplain.policies.evaluation import Evaluation, estimate, evaluate
-from cagexplain.policies.registry import builtin_policies, load_policy
+from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, batches, seed_range
+from cagexplain.policies.scripted import BUILTIN
 from tests.policies.fake_env import FakeEnv
 
 DATA = Path(__file__).parent.parent / "data"
@@ -132,7 +133,7 @@ def test_wider_confidence_gives_wider_intervals() -> None:
     assert wide.low < narrow.low < narrow.mean < narrow.high < wide.high
 
 
-@pytest.mark.parametrize("name", sorted(set(builtin_policies()) - {"punch"}))
+@pytest.mark.parametrize("name", sorted(set(BUILTIN) - {"punch"}))
 def test_scripted_policies_earn_what_they_earn_in_cyborg(name: str) -> None:
     """Every episode of the reference data, by phase, cause and subnet, to the point."""
     recorded = pd.read_parquet(DATA / "policy_returns.parquet", filters=[("policy", "==", name)])

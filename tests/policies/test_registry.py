@@ -7,18 +7,29 @@ import pytest
 
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.policies.registry import builtin_policies, load_policy
+from cagexplain.policies.registry import SHIPPED, builtin_policies, load_policy
 from tests.policies.fake_env import FakeEnv
 
 RESTING = {agent: {actions.SLEEP_INDEX[agent], actions.MONITOR_INDEX[agent]} for agent in range(5)}
 
 
-@pytest.mark.parametrize("name", builtin_policies())
+@pytest.mark.parametrize("name", sorted(set(builtin_policies()) - set(SHIPPED)))
 def test_builtin_policies_describe_themselves(name: str) -> None:
     policy = load_policy(name)
     facts = json.loads(json.dumps(policy.describe()))
     assert (policy.name, policy.kind) == (name, "scripted")
     assert facts == {"kind": "scripted", "name": name, "rule": builtin_policies()[name]}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_checkpoints_load_by_name(name: str) -> None:
+    policy = load_policy(name, deterministic=True)
+    policy.reset(np.arange(2))
+    env = FakeEnv(2, params=SimpleNamespace(steps=3))
+    env.reset(np.arange(2))
+    assert policy.kind == "checkpoint"
+    assert policy.act(env.obs, env.mask, env.free).actions.shape == (2, 5)
+    assert name in builtin_policies()
 
 
 def test_a_misspelt_name_is_recognised() -> None:

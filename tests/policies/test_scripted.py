@@ -9,7 +9,8 @@ import pytest
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind as Kind
 from cagexplain.cc4.agents import BLUE_ZONES
-from cagexplain.policies.registry import builtin_policies, load_policy
+from cagexplain.policies.registry import load_policy
+from cagexplain.policies.scripted import BUILTIN
 from tests.policies.fake_env import FakeEnv
 
 Rule = Iterator[int]
@@ -154,7 +155,7 @@ def roll(name: str, seeds: list[int], steps: int) -> Iterator[tuple[FakeEnv, np.
 
 
 def test_every_policy_but_random_has_a_reference_rule() -> None:
-    assert set(RULES) | {"random"} == set(builtin_policies())
+    assert set(RULES) | {"random"} == set(BUILTIN)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -187,7 +188,7 @@ def test_random_draws_the_recorded_stream() -> None:
                 assert chosen[e, agent] == generator.choice(choices)
 
 
-@pytest.mark.parametrize("name", builtin_policies())
+@pytest.mark.parametrize("name", BUILTIN)
 def test_actions_are_valid_and_independent_of_the_batch(name: str) -> None:
     seeds = [11, 12, 13]
     together = []
@@ -200,7 +201,7 @@ def test_actions_are_valid_and_independent_of_the_batch(name: str) -> None:
     np.testing.assert_array_equal(np.stack(together)[:, 2:], np.stack(alone))
 
 
-@pytest.mark.parametrize("name", builtin_policies())
+@pytest.mark.parametrize("name", BUILTIN)
 def test_reset_forgets_the_last_episode(name: str) -> None:
     env = FakeEnv(2, params=SimpleNamespace(steps=30))
     policy = load_policy(name)
