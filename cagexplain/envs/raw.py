@@ -128,16 +128,17 @@ def _own_result(s: Any, agent: int, observation: dict[str, Any]) -> None:
         return
     kind, host = _target(s, agent)
     if kind is ActionKind.ANALYSE:
+        oldest = int(s["blue_files_first"][agent])
         files = [
             {
-                "File Name": name,
+                "File Name": services.FILE_NAMES[file],
                 "Known File": "UNKNOWN",
                 "Path": "/tmp/",
                 "Known Path": "TEMP",
                 "Density": services.MALICIOUS_DENSITY,
             }
-            for name, count in zip(services.FILE_NAMES, s["blue_files"][agent], strict=True)
-            if count
+            for file in (oldest, 1 - oldest)
+            if s["blue_files"][agent][file]
         ]
         if files:
             observation[HOST_NAMES[host]] = {"Files": files}

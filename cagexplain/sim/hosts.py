@@ -198,6 +198,17 @@ def forget_ports(s: Record, host: int) -> None:
         s.ports_used[host, word] = np.uint64(0)
 
 
+# --- files ---------------------------------------------------------------------------------------
+
+
+@jit
+def leave_file(s: Record, host: int, file: int) -> None:
+    """Red leaves a file. Analyse lists the older kind first."""
+    if s.file_count[host, 0] + s.file_count[host, 1] == 0:
+        s.file_first[host] = file
+    s.file_count[host, file] += 1
+
+
 # --- events ------------------------------------------------------------------------------------
 
 

@@ -281,7 +281,7 @@ def _open_session(s: Record, agent: int, host: int, source: int) -> int:
     """The new session of a successful exploit: plain, user level. Returns its slot."""
     slot = sessions.create(s, agent, host, hosts.new_pid(s, host), False)
     s.ses_exploited[slot] = True
-    s.file_count[host, _CMD_FILE] += 1
+    hosts.leave_file(s, host, _CMD_FILE)
     sessions.sight(s, agent, host, NAMED | WITH_SESSION)
     sessions.sight(s, agent, s.ses_host[source], SIGHTED)
     return slot
@@ -366,7 +366,7 @@ def _escalate(s: Record, agent: int, host: int, source: int) -> bool:
                     sessions.make_root(s, slot)
                     break
                 pick -= 1
-        s.file_count[host, _ESCALATE_FILE] += 1
+        hosts.leave_file(s, host, _ESCALATE_FILE)
     if source >= 0:
         sessions.sight(s, agent, host, NAMED)
         zone = HOST_ZONE[host]
