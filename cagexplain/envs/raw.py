@@ -128,7 +128,7 @@ def _own_result(s: Any, agent: int, observation: dict[str, Any]) -> None:
         return
     kind, host = _target(s, agent)
     if kind is ActionKind.ANALYSE:
-        oldest = int(s["blue_files_first"][agent])
+        newest = int(s["blue_files_newest"][agent])
         files = [
             {
                 "File Name": services.FILE_NAMES[file],
@@ -137,7 +137,7 @@ def _own_result(s: Any, agent: int, observation: dict[str, Any]) -> None:
                 "Known Path": "TEMP",
                 "Density": services.MALICIOUS_DENSITY,
             }
-            for file in (oldest, 1 - oldest)
+            for file in (1 - newest, newest)
             if s["blue_files"][agent][file]
         ]
         if files:

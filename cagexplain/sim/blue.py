@@ -106,7 +106,7 @@ def act(s: Record) -> None:
         if kind == _ANALYSE:
             s.blue_files[agent, 0] = s.file_count[host, 0]
             s.blue_files[agent, 1] = s.file_count[host, 1]
-            s.blue_files_first[agent] = s.file_first[host]
+            s.blue_files_newest[agent] = s.file_newest[host]
         elif kind == _REMOVE:
             _remove(s, host)
         elif kind == _RESTORE:

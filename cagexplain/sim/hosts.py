@@ -203,10 +203,9 @@ def forget_ports(s: Record, host: int) -> None:
 
 @jit
 def leave_file(s: Record, host: int, file: int) -> None:
-    """Red leaves a file. Analyse lists the older kind first."""
-    if s.file_count[host, 0] + s.file_count[host, 1] == 0:
-        s.file_first[host] = file
+    """Red leaves a file. Analyse lists the kind last that was left last."""
     s.file_count[host, file] += 1
+    s.file_newest[host] = file
 
 
 # --- events ------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ _FIELDS: Final[list[tuple[Any, ...]]] = [
     # --- other memory of hosts ---
     ("ports_used", u8, (N_HOSTS, PORT_WORDS)),  # ephemeral ports since the last Restore
     ("file_count", i2, (N_HOSTS, 2)),  # cmd.sh, escalate.sh
-    ("file_first", i1, (N_HOSTS,)),  # which of them is older
+    ("file_newest", i1, (N_HOSTS,)),  # kind of the file left last
     ("blocks", b1, (N_ZONES, N_ZONES)),  # [destination, source]
     # --- blue's memory of suspicious pids, a linked list per host ---
     ("sus_head", i2, (N_HOSTS,)),
@@ -200,7 +200,7 @@ _FIELDS: Final[list[tuple[Any, ...]]] = [
     ("blue_done", i2, (N_BLUE,)),
     ("blue_outcome", i1, (N_BLUE,)),
     ("blue_files", i2, (N_BLUE, 2)),  # found by a finished Analyse
-    ("blue_files_first", i1, (N_BLUE,)),
+    ("blue_files_newest", i1, (N_BLUE,)),
     ("blue_decoy", i1, (N_BLUE,)),  # service code deployed by a finished DeployDecoy
     ("blue_decoy_pid", i4, (N_BLUE,)),
     ("messages", b1, (N_BLUE, 8)),
