@@ -42,6 +42,7 @@ def command(policy: str, output: str | None, **options: Any) -> None:
         _require_folder(Path(output))  # before the work, not after it
     params = EnvParams(steps=options["steps"], red=options["red"])
     player = playing.load(policy, options)
+    engine = playing.engine(options)
     steps = options["episodes"] * phases.calls(params.steps)
     began = time.perf_counter()
     finished: list[Evaluation] = []
@@ -51,8 +52,8 @@ def command(policy: str, output: str | None, **options: Any) -> None:
                 player,
                 seed_range(options["seed"], options["episodes"]),
                 params,
-                batch=options["batch"],
-                engine=playing.engine(options),
+                batch=playing.batch(options, engine),
+                engine=engine,
                 observers=[bar],
                 after_batch=finished.append,
             )

@@ -22,7 +22,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "policies": ("cagexplain.cli.policies", "command", "List the built-in policies."),
     "train": ("cagexplain.cli.train", "command", "Train blue agents and save checkpoints."),
     "evaluate": ("cagexplain.cli.evaluate", "command", "Play a policy and report its return."),
+    "parity": ("cagexplain.cli.parity", "command", "Judge whether two simulators are alike."),
     "trace": ("cagexplain.cli.trace", "command", "Record everything that a policy does."),
+    "lockstep": (
+        "cagexplain.cli.lockstep",
+        "command",
+        "Prove step by step that our simulator equals CybORG.",
+    ),
     "fsm-report": (
         "cagexplain.cli.fsm_report",
         "command",

@@ -77,16 +77,8 @@ _OPTIONS: Final = (
     click.option(
         "--batch",
         type=click.IntRange(min=1),
-        default=DEFAULT_BATCH,
-        show_default=True,
-        help="Episodes played side by side; memory grows with it.",
-    ),
-    click.option(
-        "--engine",
-        type=click.Choice(["native", "cyborg"]),
-        default="native",
-        show_default=True,
-        help="Simulator: ours, or the CybORG that you have installed.",
+        help="Episodes played side by side; memory grows with it.  "
+        f"[default: {DEFAULT_BATCH}, with CybORG one per worker]",
     ),
     click.option(
         "--workers",
@@ -97,18 +89,40 @@ _OPTIONS: Final = (
 )
 
 
-def options(command: Callable[..., Any]) -> Callable[..., Any]:
+ENGINE: Final = click.Choice(["native", "cyborg"])
+_ENGINE_OPTION: Final = click.option(
+    "--engine",
+    type=ENGINE,
+    default="native",
+    show_default=True,
+    help="Simulator: ours, or the CybORG that you have installed.",
+)
+
+
+def episode_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which episodes are played, and how."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def engine(options: dict[str, Any]) -> Engine:
-    """The simulator that the user asked for."""
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those options, and on which simulator."""
+    return _ENGINE_OPTION(episode_options(command))
+
+
+def engine(options: dict[str, Any], name: str = "engine") -> Engine:
+    """The simulator that the user asked for with the option ``name``."""
     from cagexplain.envs import Engine
 
-    return Engine(options["engine"], options["workers"], options["cyborg_path"])
+    return Engine(options[name], options["workers"], options["cyborg_path"])
+
+
+def batch(options: dict[str, Any], engine: Engine) -> int:
+    """Episodes to play side by side. CybORG plays few, so that finished ones are soon kept."""
+    if options["batch"] is not None:
+        return int(options["batch"])
+    return DEFAULT_BATCH if engine.name == "native" else engine.processes
 
 
 def load(policy: str, options: dict[str, Any]) -> Policy:

@@ -46,13 +46,14 @@ def command(
             remedy="Name its folder with --output",
         )
     player = playing.load(policy, options)
+    engine = playing.engine(options)
     recording = Recording(
         output or _new_folder(player.name),
         player,
         seed_range(options["seed"], options["episodes"]),
         EnvParams(steps=options["steps"], red=options["red"]),
-        engine=playing.engine(options),
-        batch=options["batch"],
+        engine=engine,
+        batch=playing.batch(options, engine),
         with_observations=not no_observations,
         options={"mask_sleep": options["mask_sleep"]},
         resume=resume,

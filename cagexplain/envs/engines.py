@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,11 @@ class Engine:
     workers: int | None = None
     cyborg_path: Path | None = None
 
+    @property
+    def processes(self) -> int:
+        """How many workers there are if all of them have something to do."""
+        return self.workers or len(os.sched_getaffinity(0))
+
     def make(self, n_envs: int, params: EnvParams | None = None) -> Env:
         """A batch of environments.
 
@@ -35,14 +41,14 @@ class Engine:
             return BatchedEnv(n_envs, params=params, threads=self.workers)
         from cagexplain.envs.cyborg import CybORGEnv
 
-        return CybORGEnv(n_envs, params=params, workers=self.workers, path=self.cyborg_path)
+        return CybORGEnv(n_envs, params=params, workers=self.processes, path=self.cyborg_path)
 
     def describe(self) -> dict[str, str]:
-        """Name and version of the simulator, for manifests."""
+        """Name and version of the simulator, for manifests; of CybORG its sources' digest too."""
         if self.name == "native":
             from cagexplain import __version__
 
             return {"name": "cagexplain.sim", "version": __version__}
-        from cagexplain.envs.cyborg import version
+        from cagexplain.envs.cyborg import describe
 
-        return {"name": "CybORG", "version": version(self.cyborg_path)}
+        return describe(self.cyborg_path)

@@ -94,6 +94,10 @@ class _Player:
 
             self._policy = load_policy(job.policy, deterministic=job.deterministic)
             self._policy.reset(np.array([job.seed]))
+            if self._policy.kind == "checkpoint":
+                import torch
+
+                torch.set_num_threads(1)  # one process per core: threads would only wait
 
     def act(self, env: Env) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8] | None]:
         if self._probe is not None:

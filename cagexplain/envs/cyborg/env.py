@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from multiprocessing.connection import Connection
@@ -34,8 +33,8 @@ class CybORGEnv:
     """``n_envs`` CybORG environments with the arrays of
     :class:`~cagexplain.envs.batched.BatchedEnv`, bit for bit.
 
-    Each of ``workers`` processes (default: one per core, at most one per environment) plays its
-    share; with one worker everything happens in this process.
+    Each of ``workers`` processes (at most one per environment) plays its share; a single one is
+    this process.
 
     Raises:
         CagexplainError: CybORG cannot be used, or failed; then the seed and step are named.
@@ -47,7 +46,7 @@ class CybORGEnv:
         n_envs: int,
         *,
         params: EnvParams | None = None,
-        workers: int | None = None,
+        workers: int = 1,
         path: Path | None = None,
     ) -> None:
         self.params = params or EnvParams()
@@ -61,7 +60,7 @@ class CybORGEnv:
                 )
         load(path)  # an unusable CybORG is reported here, not by a worker
         self.n_envs = n_envs
-        n_workers = min(workers or len(os.sched_getaffinity(0)), n_envs)
+        n_workers = min(workers, n_envs)
         shares = np.array_split(np.arange(n_envs), n_workers)
         make = _Local if n_workers == 1 else _Remote
         self._workers = [make(len(share), self.params, path) for share in shares]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -37,6 +38,8 @@ class Api:
     """What the adapter uses of CybORG: classes, by their names there."""
 
     version: str
+    sources: str
+    """SHA-256 (beginning) of all its Python files."""
     CybORG: Any
     EnterpriseScenarioGenerator: Any
     SleepAgent: Any
@@ -88,7 +91,16 @@ def load(path: Path | None = None) -> Api:
         raise _missing(error, path) from error
     except (ImportError, AttributeError) as error:
         raise _other_challenge(error) from error
-    return Api(version=str(getattr(package, "CYBORG_VERSION", "unknown")), **found)
+    version = str(getattr(package, "CYBORG_VERSION", "unknown"))
+    return Api(version=version, sources=_digest(Path(str(package.__file__)).parent), **found)
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for source in sorted(folder.rglob("*.py")):
+        digest.update(source.relative_to(folder).as_posix().encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _missing(error: ModuleNotFoundError, path: Path | None) -> CagexplainError:

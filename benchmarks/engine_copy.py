@@ -1,0 +1,215 @@
+"""Copies of the sources in which the engine may be changed, and its replay of recordings there.
+
+A copy is run by processes of its own with a compiler cache of its own, so that changed rules never
+meet the sources or the cache that everything else uses.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from cagexplain.common.errors import UsageError
+from cagexplain.fidelity.lockstep import replay
+from cagexplain.fidelity.recording import SUFFIX, read_recording
+from cagexplain.sim.params import EnvParams
+
+ROOT: Final = Path(__file__).parent.parent
+PACKAGE: Final = ROOT / "cagexplain"
+_COPIED: Final = ("cagexplain", "benchmarks")
+_OPTIMIZATION: Final = "1"
+"""Numba's level: compiling takes longer than replaying. Results do not depend on it (there is no
+fast-math); at level 0 LLVM fails on records as large as ours."""
+
+_KEEPING: Final = """
+
+_KEYS = {keys}
+_compiled = jit
+
+
+def jit(function):
+    settings = numba.config
+    settings.CACHE_DIR = os.path.join(os.environ["NUMBA_CACHE_DIR"], _KEYS[function.__module__])
+    dispatcher = _compiled(function)
+    dispatcher.enable_caching()
+    return dispatcher
+
+
+entry = jit
+"""
+"""Put at the end of a copy's ``jit.py``: keeps every compiled function in a folder named after a
+hash of all sources that its module depends on."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How a recording compared with what the engine of the copy did.
+
+    Attributes:
+        recording: file name.
+        step: of the first difference; None: there is none.
+        differs: entry that differs, or the error that ended the replay.
+    """
+
+    recording: str
+    step: int | None = None
+    differs: str | None = None
+
+
+class Died(Exception):
+    """The process of a copy ended badly, or was too slow; tells how."""
+
+
+class EngineCopy:
+    """A copy of the sources.
+
+    Attributes:
+        package: the copied package ``cagexplain``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.package = folder / PACKAGE.name
+
+    @contextmanager
+    def changed(self, file: str, source: str) -> Iterator[None]:
+        """Replace a file of the package for a while; only what depends on it is compiled again."""
+        with _written(self.package / file, source):
+            jit = self.package / "sim" / "jit.py"
+            keeping = _KEEPING.replace("{keys}", repr(self.keys()))
+            with _written(jit, jit.read_text() + keeping):
+                yield
+
+    def keys(self) -> dict[str, str]:
+        """Per module of the engine, a hash of all sources that it depends on."""
+        modules = {f"cagexplain.sim.{path.stem}" for path in self.package.glob("sim/*.py")}
+        return {module: self._key(module) for module in sorted(modules)}
+
+    def _key(self, module: str) -> str:
+        pending, digest = [module], hashlib.sha256()
+        seen = set(pending)
+        while pending:
+            source = self._path(pending.pop()).read_bytes()
+            digest.update(source)
+            imported = {name for name in _imports(source) if self._path(name).exists()}
+            pending += sorted(imported - seen)
+            seen |= imported
+        return digest.hexdigest()[:16]
+
+    def _path(self, module: str) -> Path:
+        path = self._folder.joinpath(*module.split("."))
+        return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+    def run(
+        self, task: str, arguments: Sequence[str], *, seconds: float | None = None
+    ) -> Iterator[Any]:
+        """Call a function of the copy, ``module:name``, with a list of texts; yields what it
+        prints as lines of JSON.
+
+        Raises:
+            Died: it failed, or took longer than that.
+        """
+        module, name = task.split(":")
+        code = f"import sys; from {module} import {name}; {name}(sys.argv[1:])"
+        # A folder that Python looks into first: there, both packages are the copied ones.
+        limit = [] if seconds is None else ["timeout", str(seconds)]
+        environment = {
+            **os.environ,
+            "NUMBA_CACHE_DIR": str(self._folder / "cache"),
+            "NUMBA_OPT": _OPTIMIZATION,
+            "PYTHONDONTWRITEBYTECODE": "1",  # Python takes sources of one second for the same
+        }
+        with (
+            (self._folder / "stderr").open("w+") as errors,
+            subprocess.Popen(
+                [*limit, sys.executable, "-c", code, *arguments],
+                cwd=self._folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as process,
+        ):
+            assert process.stdout is not None
+            yield from map(json.loads, process.stdout)
+            if process.wait() != 0:
+                errors.seek(0)
+                last = (errors.read().strip().splitlines() or ["no message"])[-1]
+                raise Died(f"exit status {process.returncode}: {last}")
+
+
+@contextmanager
+def _written(path: Path, text: str) -> Iterator[None]:
+    """Replace a file for a while. Its time comes back too: Numba asks for it."""
+    content, time = path.read_text(), path.stat().st_mtime_ns
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_text(content)
+        os.utime(path, ns=(time, time))
+
+
+@contextmanager
+def engine_copy() -> Iterator[EngineCopy]:
+    """A fresh copy in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="engine-copy-") as folder:
+        for name in _COPIED:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, Path(folder) / name, ignore=ignored)
+        yield EngineCopy(Path(folder))
+
+
+@functools.cache
+def _imports(source: bytes) -> frozenset[str]:
+    """Names of what a source imports from the package; some are modules, some are not."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def recordings(places: Iterable[str]) -> list[Path]:
+    """Recordings among files and folders, by name.
+
+    Raises:
+        UsageError: there are none.
+    """
+    found: set[Path] = set()
+    for place in map(Path, places):
+        found.update(place.glob(f"*{SUFFIX}") if place.is_dir() else [place])
+    if not found:
+        raise UsageError(
+            f"there is no *{SUFFIX}",
+            field="recordings",
+            remedy="make some with 'cagexplain lockstep --record FOLDER'",
+        )
+    return sorted((path.resolve() for path in found), key=lambda path: path.name)
+
+
+def replay_file(path: Path) -> Replayed:
+    """Replay a recording with the rates and durations that this engine's sources have.
+
+    A recording brings CybORG's along; taking those would hide a change of ours.
+    """
+    try:
+        recording = read_recording(path)
+        params = EnvParams(steps=recording.params.steps, red=recording.params.red)
+        difference = replay(replace(recording, params=params))
+    except Exception as error:  # whatever a changed engine comes up with is a finding
+        return Replayed(path.name, 0, f"{type(error).__name__}: {error}")
+    if difference is None:
+        return Replayed(path.name)
+    return Replayed(path.name, difference.step, difference.fields[0])
