@@ -33,12 +33,16 @@ def _ports(bits: int) -> list[int]:
     return sorted(port for bit, port in _PORTS.items() if bits & bit)
 
 
+def _active(s: Any, host: int, code: int) -> bool:
+    return code != services.Service.OTSERVICE or not s["ot_stopped"][host]
+
+
 def _processes(s: Any, host: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     name = HOST_NAMES[host]
     for k in range(s["n_real"][host]):
         code = int(s["svc_order"][host, k])
-        if s["svc_active"][host, code]:
+        if _active(s, host, code):
             pid = int(s["svc_pid"][host, code])
             found[f"proc|{name}|{pid}"] = ["user", [int(services.PORT[code])]]
     for pid in (int(s["blue_pid"][host]), int(s["green_pid"][host])):
@@ -68,7 +72,7 @@ def of_record(s: Any) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for r, agent in enumerate(RED):
         flat[f"active|{agent}"] = bool(s["red_active"][r])
-        flat[f"known_sess|{agent}"] = [int(i) for i in s["known_ids"][r, : s["known_n"][r]]]
+        flat[f"known_sess|{agent}"] = [int(i) for i in s["known_ids"][: s["known_n"][r], r]]
         flat[f"known_subnet|{agent}"] = sorted(
             cidr(s, zone) for zone in range(N_ZONES) if s["known_zone"][r, zone]
         )
@@ -105,7 +109,7 @@ def of_record(s: Any) -> dict[str, Any]:
         for k in range(s["svc_n"][host]):
             code = int(s["svc_order"][host, k])
             flat[f"svc|{name}|{services.SERVICE_NAMES[code]}"] = [
-                bool(s["svc_active"][host, code]),
+                _active(s, host, code),
                 int(s["svc_reliability"][host, code]),
                 int(s["svc_pid"][host, code]),
             ]

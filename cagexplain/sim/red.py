@@ -119,7 +119,7 @@ def act(s: Record, prm: Record) -> None:
         first_event = s.event_n
         success = _perform(s, prm, agent, action, host, source)
         for n in range(first_event, s.event_n):
-            if BLUE_OF_HOST[s.event_host[n]] >= 0:
+            if BLUE_OF_HOST[s.events[n].host] >= 0:
                 s.red_detected[agent] = True
         s.red_outcome[agent] = _SUCCESS if success else _FAILURE
         s.record_status[agent] = _TRUE if success else _FALSE
@@ -178,7 +178,7 @@ def _scan(s: Record, agent: int, host: int, source: int, detection: float) -> bo
     from_host = s.ses_host[source]
     for k in range(s.n_real[host]):
         service = s.svc_order[host, k]
-        if detected and s.svc_active[host, service] != 0:
+        if detected and hosts.is_active(s, host, service):
             port = hosts.ephemeral_port(s, host)
             hosts.connection_event(s, _SCAN, host, from_host, PORT[service], port, 1)
     node = s.proc_head[host]
@@ -384,7 +384,7 @@ def _impact(s: Record, agent: int, host: int, source: int) -> bool:
         return False
     if not hosts.runs(s, host, _OTSERVICE):
         return False
-    s.svc_active[host, _OTSERVICE] = False
+    s.ot_stopped[host] = True
     sessions.sight(s, agent, host, NAMED)
     return True
 
@@ -396,7 +396,7 @@ def _degrade(s: Record, agent: int, host: int) -> bool:
         return False
     for k in range(s.svc_n[host]):
         service = s.svc_order[host, k]
-        if s.svc_active[host, service]:
+        if hosts.is_active(s, host, service):
             s.svc_reliability[host, service] = max(
                 0, s.svc_reliability[host, service] - DEGRADE_STEP
             )

@@ -183,9 +183,9 @@ def _learn_id(s: Record, agent: int, ident: int) -> None:
     if ident >= SESSION_IDS:
         s.error = _IDS_ERROR
         return
-    if not s.known_has[agent, ident]:
-        s.known_has[agent, ident] = True
-        s.known_ids[agent, s.known_n[agent]] = ident
+    if not s.known_has[ident, agent]:
+        s.known_has[ident, agent] = True
+        s.known_ids[s.known_n[agent], agent] = ident
         s.known_n[agent] += 1
 
 
