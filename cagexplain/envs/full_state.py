@@ -61,10 +61,12 @@ def _processes(s: Any, host: int) -> dict[str, Any]:
 
 
 def _user(s: Any, slot: int) -> str:
-    if s["ses_root"][slot]:
+    if s["ses"]["root"][slot]:
         return "root"
-    starts = int(s["ses_agent"][slot]) == 0 and int(s["ses_host"][slot]) == int(s["red_start"][0])
-    return "ubuntu" if starts and int(s["ses_id"][slot]) == 0 else "user"
+    starts = int(s["ses"]["agent"][slot]) == 0 and int(s["ses"]["host"][slot]) == int(
+        s["red_start"][0]
+    )
+    return "ubuntu" if starts and int(s["ses"]["id"][slot]) == 0 else "user"
 
 
 def of_record(s: Any) -> dict[str, Any]:
@@ -77,14 +79,14 @@ def of_record(s: Any) -> dict[str, Any]:
             cidr(s, zone) for zone in range(N_ZONES) if s["known_zone"][r, zone]
         )
         for k in range(s["map_n"][r]):
-            slot = int(s["map_slot"][r, k])
-            ident, host = int(s["ses_id"][slot]), int(s["ses_host"][slot])
-            pid = int(s["proc_pid"][s["ses_process"][slot]])
+            slot = int(s["map_slot"][k, r])
+            ident, host = int(s["ses"]["id"][slot]), int(s["ses"]["host"][slot])
+            pid = int(s["proc_pid"][s["ses"]["process"][slot]])
             flat[f"sess|{agent}|{ident}"] = [
                 HOST_NAMES[host],
                 _user(s, slot),
                 pid,
-                bool(s["ses_abstract"][slot]),
+                bool(s["ses"]["abstract"][slot]),
             ]
             for target in np.flatnonzero(s["ses_ports"][slot]):
                 key = f"ports|{agent}|{ident}|{address(s, int(target))}"

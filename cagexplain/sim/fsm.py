@@ -252,7 +252,7 @@ def _decide(s: Record, prm: Record, agent: int) -> None:
     s.red_started[agent] = action
     s.red_start_host[agent] = host
     s.red_start_zone[agent] = zone
-    s.red_start_source[agent] = s.ses_host[source] if source >= 0 else -1
+    s.red_start_source[agent] = s.ses[source].host if source >= 0 else -1
 
 
 @jit

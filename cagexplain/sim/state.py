@@ -104,6 +104,20 @@ _TRANSITION: Final = np.dtype(
     [("host", i2), ("agent", i1), ("before", i1), ("after", i1), ("cause", i1)], align=True
 )
 
+_SESSION: Final = np.dtype(
+    [
+        ("host", i2),
+        ("id", i2),
+        ("process", i2),
+        ("next_free", i2),
+        ("agent", i1),
+        ("root", b1),
+        ("abstract", b1),
+        ("exploited", b1),  # made by an exploit in this step
+    ],
+    align=True,
+)
+
 _BUSY_FIELDS: Final[list[tuple[Any, ...]]] = [
     # --- clock ---
     ("rng", u8, (rng.WORDS,)),
@@ -184,22 +198,15 @@ _BUSY_FIELDS: Final[list[tuple[Any, ...]]] = [
     ("host_roots", i2, (N_HOSTS,)),
     ("host_agent", i1, (N_HOSTS,)),  # owner of the newest session on the host
 ]
-"""What nearly every step reads or writes, side by side: it is fetched into the cache ahead."""
+"""What nearly every step reads or writes, side by side."""
 
 _OTHER_FIELDS: Final[list[tuple[Any, ...]]] = [
     # --- red sessions: a pool, and per agent the slots in the order of CybORG's map ---
-    ("map_slot", i2, (N_RED, SESSIONS_PER_AGENT)),
-    ("ses_host", i2, (SESSIONS,)),
-    ("ses_id", i2, (SESSIONS,)),
-    ("ses_agent", i1, (SESSIONS,)),
-    ("ses_root", b1, (SESSIONS,)),
-    ("ses_abstract", b1, (SESSIONS,)),
-    ("ses_exploited", b1, (SESSIONS,)),  # made by an exploit in this step
-    ("ses_process", i2, (SESSIONS,)),
-    ("ses_next_free", i2, (SESSIONS,)),
+    ("map_slot", i2, (SESSIONS_PER_AGENT, N_RED)),
+    ("ses", _SESSION, (SESSIONS,)),
     ("ses_free", i2),
     ("ses_top", i2),
-    # --- ids that red agents learnt; by id first, for only small ones are in use ---
+    # --- ids that red agents learnt ---
     ("known_ids", i2, (SESSION_IDS, N_RED)),
     ("known_has", b1, (SESSION_IDS, N_RED)),
     # --- world, fixed in an episode ---
@@ -244,8 +251,28 @@ _OTHER_FIELDS: Final[list[tuple[Any, ...]]] = [
 
 STATE: Final = np.dtype(_BUSY_FIELDS + _OTHER_FIELDS, align=True)
 
-BUSY_BYTES: Final = STATE.fields[_OTHER_FIELDS[0][0]][1]  # type: ignore[index]
-"""Size of the part of a record that nearly every step touches."""
+_OFTEN_USED_ENTRIES: Final = {
+    "map_slot": 16,
+    "ses": 64,
+    "known_ids": 32,
+    "known_has": 32,
+    "events": 8,
+    "transitions": 16,
+}
+"""Of these long arrays, the first entries are what an ordinary step uses."""
+
+
+def _often_used_lines(line: int = 64) -> np.ndarray[Any, np.dtype[np.int64]]:
+    layout: Any = STATE.fields
+    spans = [(0, layout[_OTHER_FIELDS[0][0]][1])]
+    for name, entries in _OFTEN_USED_ENTRIES.items():
+        dtype, start = layout[name][:2]
+        spans.append((start, start + entries * dtype.itemsize // dtype.shape[0]))
+    return np.concatenate([np.arange(start, stop, line) for start, stop in spans])
+
+
+OFTEN_USED: Final = _often_used_lines()
+"""A byte of each cache line of a record that nearly every step needs."""
 
 
 _NONE_FIELDS: Final = (
