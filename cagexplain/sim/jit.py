@@ -50,7 +50,19 @@ def is_compiled() -> bool:
     return any(CACHE_FOLDER.glob("**/*.nbi"))
 
 
-jit = njit(nogil=True, error_model="numpy")
+def _plain(given: Any) -> Any:
+    """An integer of any width, or a constant, is an int64."""
+    kind = types.unliteral(given)
+    return types.int64 if kind in types.signed_domain else kind
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Compiles a rule. Numba would compile it anew for each width of its integers and for each
+    constant that it is called with; calls from compiled code are widened to int64 instead."""
+    rule: Any = njit(nogil=True, error_model="numpy")(function)
+    usual = rule.get_call_template
+    rule.get_call_template = lambda args, kws: usual(tuple(map(_plain, args)), kws)
+    return rule
 
 
 def entry(function: Callable[..., Any]) -> Any:
@@ -64,8 +76,7 @@ def entry(function: Callable[..., Any]) -> Any:
         settings.CACHE_DIR = usual
 
 
-@intrinsic
-def _touch(context: Any, batch: Any, byte: Any) -> Any:
+def _prefetch(_context: Any, batch: Any, byte: Any) -> Any:
     """Asks the processor to bring a byte of a batch into the cache, without waiting for it."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -78,6 +89,9 @@ def _touch(context: Any, batch: Any, byte: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(batch, types.intp), emit
+
+
+_touch: Any = intrinsic(_prefetch)
 
 
 @jit
