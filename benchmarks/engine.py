@@ -1,9 +1,10 @@
-"""Speed of the engine.
+"""Speed of the engine, where the time goes, and what bounds it.
 
-    python -m benchmarks.engine
+    python -m benchmarks.engine [--cyborg-path FOLDER]
 
-Random valid actions of all five agents, observations and masks written. One environment step is one
-step of one environment, in which every agent acts once. Every figure is the median of several runs.
+Random valid actions of all five agents, observations written. One environment step is one step of
+one environment, in which every agent acts once. All batches start from the middle of episodes.
+Every rate is the best of several runs: other work on the machine only ever makes one slower.
 """
 
 import os
@@ -12,25 +13,40 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+import click
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import phases
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
-from cagexplain.sim.state import STATE
+from cagexplain.envs.batched import Snapshot
+from cagexplain.envs.engines import Engine
+from cagexplain.envs.protocol import Env
+from cagexplain.sim.state import OFTEN_USED, STATE
 
 CYBORG_STEPS_PER_SECOND: Final = 15.0
 """Measured for CybORG 4.0 on one idle core of such a machine."""
-BATCHES: Final = (1, 4, 16, 64, 256)
-ENV_STEPS: Final = 60_000
+CYBORG_STEPS: Final = 60
+BATCHES: Final = (1, 4, 16, 64, 256, 1024, 4096)
+CACHED: Final = 16
+"""A batch whose working set stays in a core's own cache."""
 RUNS: Final = 5
-POOL: Final = 64
+ENV_STEPS: Final = 20_000
+"""Environment steps of a run, as far as the episodes last."""
+POOL: Final = 32
 """Different joint actions prepared in advance, so that drawing them is not timed."""
+MIDDLE: Final = 200
+REMAINING: Final = 240
 
 _START_UP: Final = """
 import time
@@ -45,7 +61,8 @@ print(time.perf_counter() - start)
 """
 
 
-def _random_actions(env: BatchedEnv, generator: np.random.Generator) -> np.ndarray:
+def _random_actions(env: Env) -> npt.NDArray[np.int64]:
+    generator = np.random.default_rng(0)
     chosen = np.zeros((POOL, env.n_envs, N_BLUE), dtype=np.int64)
     for agent in range(N_BLUE):
         valid = env.mask[:, actions.slice_of(agent)]
@@ -54,23 +71,80 @@ def _random_actions(env: BatchedEnv, generator: np.random.Generator) -> np.ndarr
     return chosen
 
 
-def steps_per_second(n_envs: int, threads: int) -> float:
-    """Environment steps per second over whole episodes, resets included."""
-    env = BatchedEnv(n_envs, threads=threads)
+def middle_of_episodes(n_envs: int = 64) -> Snapshot:
+    """Different episodes, played for a while."""
+    env = BatchedEnv(n_envs)
     env.reset(np.arange(n_envs))
-    pool = _random_actions(env, np.random.default_rng(0))
-    env.step(pool[0])
-    steps = max(ENV_STEPS // n_envs, 100)
+    pool = _random_actions(env)
+    for k in range(MIDDLE):
+        env.step(pool[k % POOL])
+    env.close()
+    return env.save()
+
+
+def _placed(n_envs: int, threads: int, start: Snapshot) -> BatchedEnv:
+    env = BatchedEnv(n_envs, threads=threads)
+    env.restore(start, np.arange(n_envs) % len(start.states))
+    return env
+
+
+def steps_per_second(n_envs: int, threads: int, start: Snapshot) -> float:
+    """Environment steps per second, from the middle of episodes on."""
+    env = _placed(n_envs, threads, start)
+    pool = _random_actions(env)
+    steps = min(max(ENV_STEPS // n_envs, 10), REMAINING)
     rates = []
-    for _ in range(RUNS):
+    for _ in range(RUNS if steps > 10 else 2):
+        env.restore(start, np.arange(n_envs) % len(start.states))
+        env.step(pool[0])
         started = time.perf_counter()
         for k in range(steps):
-            if env.done.all():
-                env.reset()
             env.step(pool[k % POOL])
         rates.append(steps * n_envs / (time.perf_counter() - started))
     env.close()
-    return statistics.median(rates)
+    return max(rates)
+
+
+def microseconds_of_a_reset(n_envs: int = 64) -> float:
+    """A new world, per environment."""
+    env = BatchedEnv(n_envs, threads=1)
+    env.reset(np.arange(n_envs))
+    return 1e6 / n_envs * min(_seconds(env.reset) for _ in range(RUNS))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def cyborg_steps_per_second(folder: Path) -> float:
+    """The real simulator's rate on this machine, now, with one environment in one process."""
+    env = Engine("cyborg", workers=1, cyborg_path=folder).make(1)
+    env.reset(np.arange(1))
+    pool = _random_actions(env)
+    env.step(pool[0])
+    started = time.perf_counter()
+    for k in range(CYBORG_STEPS):
+        env.step(pool[k % POOL])
+    rate = CYBORG_STEPS / (time.perf_counter() - started)
+    env.close()
+    return rate
+
+
+def scaling_of_cores(cores: int) -> float:
+    """How much faster all cores draw random numbers than one: what threads can gain at most."""
+    work = phases.nanoseconds_of_an_output
+
+    def together() -> None:
+        workers = [threading.Thread(target=work) for _ in range(cores)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+    work()
+    return max(cores * _seconds(work) / _seconds(together) for _ in range(3))
 
 
 def start_up(cache: str) -> float:
@@ -86,12 +160,15 @@ def start_up(cache: str) -> float:
     return float(done.stdout)
 
 
-def main() -> None:
-    """Prints the tables."""
-    console = Console()
-    cores = len(os.sched_getaffinity(0))
+def print_machine(console: Console, cores: int) -> None:
+    """Sizes, start-up times, what threads can gain."""
     console.print(
-        f"{platform.machine()}, {cores} cores; {STATE.itemsize / 1024:.0f} KiB per environment"
+        f"{platform.machine()}, {cores} cores, on which pure computation gains a factor of "
+        f"{scaling_of_cores(cores):.2f} over one"
+    )
+    console.print(
+        f"{STATE.itemsize / 1024:.0f} KiB per environment, of which an ordinary step uses about "
+        f"{OFTEN_USED.size * 64 / 1024:.0f}; a reset takes {microseconds_of_a_reset():.0f} µs"
     )
     with tempfile.TemporaryDirectory() as cache:
         cold = start_up(cache)
@@ -100,20 +177,74 @@ def main() -> None:
         f"first step after start: {cold:.1f} s on a cold cache, {warm:.1f} s on a warm one"
     )
 
-    table = Table("threads", "batch", "steps/s", "µs per step", "× CybORG on one core")
+
+def print_phases(console: Console, start: Snapshot) -> None:
+    """Where a step's time goes, with everything in the cache and with nothing in it."""
+    profiles = []
+    for n_envs, steps in ((CACHED, REMAINING), (BATCHES[-2], 12)):
+        env = _placed(n_envs, 1, start)
+        pool = _random_actions(env)
+        profiles.append(phases.profile(env, pool[np.arange(steps) % POOL]))
+    cached, distant = profiles
+    table = Table("phase", f"µs, batch {CACHED}", "share", f"µs, batch {BATCHES[-2]}")
+    for name, near, far in zip(
+        phases.PHASES, cached.microseconds, distant.microseconds, strict=True
+    ):
+        share = near / cached.microseconds.sum()
+        table.add_row(name, f"{near:.2f}", f"{share:.0%}", f"{far:.2f}")
+    near, far = cached.microseconds.sum(), distant.microseconds.sum()
+    table.add_row("all", f"{near:.2f}", "", f"{far:.2f}")
+    console.print(table)
+
+    output = phases.nanoseconds_of_an_output()
+    floor = cached.outputs * output / 1000
+    console.print(
+        f"A step draws {cached.outputs:.0f} 64-bit random numbers of {output:.1f} ns, each from "
+        f"the one before: {floor:.2f} µs, {floor / near:.0%} of the step, that cannot be avoided. "
+        f"The rest of batch {CACHED}, {near - floor:.2f} µs, is computation; what batch "
+        f"{BATCHES[-2]} takes more, {far - near:.2f} µs, is waiting for memory."
+    )
+
+
+def print_throughput(
+    console: Console, cores: int, start: Snapshot, cyborg: float, origin: str
+) -> None:
+    """Steps per second by threads and batch."""
+    table = Table("threads", "batch", "steps/s", "µs per step", f"× CybORG's {cyborg:.1f} steps/s")
     for threads in sorted({1, cores}):
         for n_envs in BATCHES:
             if threads > 1 and n_envs < 16:
                 continue
-            rate = steps_per_second(n_envs, threads)
+            rate = steps_per_second(n_envs, threads, start)
             table.add_row(
                 str(threads),
                 str(n_envs),
                 f"{rate:,.0f}",
                 f"{1e6 / rate:.1f}",
-                f"{rate / CYBORG_STEPS_PER_SECOND:,.0f}",
+                f"{rate / cyborg:,.0f}",
             )
     console.print(table)
+    console.print(f"CybORG's rate on one core: {origin}")
+
+
+@click.command()
+@click.option(
+    "--cyborg-path",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder that holds the CybORG package: measures it in the same run.",
+)
+def main(cyborg_path: Path | None) -> None:
+    """Prints the tables."""
+    console = Console()
+    cores = len(os.sched_getaffinity(0))
+    start = middle_of_episodes()
+    print_machine(console, cores)
+    print_phases(console, start)
+    if cyborg_path is None:
+        cyborg, origin = CYBORG_STEPS_PER_SECOND, "measured earlier, on an idle machine like this"
+    else:
+        cyborg, origin = cyborg_steps_per_second(cyborg_path), "measured in this run"
+    print_throughput(console, cores, start, cyborg, origin)
 
 
 if __name__ == "__main__":

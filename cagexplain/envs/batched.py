@@ -21,12 +21,10 @@ from cagexplain.envs.truth import GroundTruth, of_state
 from cagexplain.sim import jit, rng
 from cagexplain.sim.params import EnvParams
 from cagexplain.sim.state import STATE, Error, blank
-from cagexplain.sim.step import reset_batch, step_batch
+from cagexplain.sim.step import Refusal, check_batch, reset_batch, step_batch
 
 MIN_ENVS_PER_THREAD: Final = 4
 """Below this, handing work to a thread costs more than it saves."""
-
-_SIZES = np.array(action_layout.SIZES)
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,8 @@ class BatchedEnv:
         self.n_envs = n_envs
         cores = threads or len(os.sched_getaffinity(0))
         self.threads = max(1, min(cores, n_envs // MIN_ENVS_PER_THREAD))
-        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        # The calling thread plays the first slice itself.
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
         bounds = np.linspace(0, n_envs, self.threads + 1).astype(int).tolist()
         self._slices = list(itertools.pairwise(bounds))
         self._compiled_params = self.params.compiled()
@@ -89,6 +88,7 @@ class BatchedEnv:
         self.phase: npt.NDArray[np.int8] = self.state["phase"]
         self.step_count: npt.NDArray[np.int32] = self.state["step"]
         self.done: npt.NDArray[np.bool_] = self.state["done"].view(np.bool_)
+        self._outgrown = np.zeros(n_envs, dtype=np.int8)
         self._ready = False
 
     @property
@@ -136,18 +136,7 @@ class BatchedEnv:
             )
         self._ready = True
         flags = np.ascontiguousarray(chosen, dtype=np.bool_)
-        self._run(
-            lambda first, last: reset_batch(
-                self.state,
-                self._blank,
-                flags,
-                1 + skip_worlds,
-                self.obs,
-                self.mask,
-                first,
-                last,
-            )
-        )
+        self._run(reset_batch, self.state, self._blank, flags, 1 + skip_worlds, self.obs, self.mask)
         self.reward[flags] = 0.0
 
     def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
@@ -159,55 +148,59 @@ class BatchedEnv:
             CagexplainError: an environment outgrew a capacity of the engine.
         """
         submitted = np.asarray(actions)
-        if submitted.shape != self._submitted.shape or not np.issubdtype(
-            submitted.dtype, np.integer
-        ):
+        if submitted.shape != self._submitted.shape or submitted.dtype.kind not in "iu":
             raise UsageError(
                 f"actions are {submitted.dtype} of shape {submitted.shape}",
                 field="actions",
                 remedy=f"give integers of shape {self._submitted.shape}",
             )
-        if (submitted < 0).any() or (submitted >= _SIZES).any():
+        if not self._ready:
+            raise UsageError(
+                "the environment was not reset", field="step", remedy="call reset(seeds) first"
+            )
+        self._submitted[:] = submitted
+        problem = check_batch(self.state, self._compiled_params, self._submitted)
+        if problem:
+            self._refuse(Refusal(problem))
+        if messages is None:
+            self._messages.fill(0)
+        else:
+            np.not_equal(messages, 0, out=self._messages.view(np.bool_))
+        self._run(
+            step_batch,
+            self.state,
+            self._compiled_params,
+            self._submitted,
+            self._messages,
+            self.reward,
+            self.obs,
+            self._outgrown,
+        )
+        if self._outgrown.any():
+            self._raise_capacity()
+
+    def _run(self, work: Callable[..., None], *arrays: Any) -> None:
+        """Runs compiled work over the batch, one slice per thread."""
+        if self._pool is None:
+            work(*arrays, 0, self.n_envs)
+            return
+        others = [self._pool.submit(work, *arrays, *bounds) for bounds in self._slices[1:]]
+        work(*arrays, *self._slices[0])
+        for other in others:
+            other.result()
+
+    def _refuse(self, reason: Refusal) -> None:
+        if reason is Refusal.ACTION:
             raise UsageError(
                 "an index is outside its agent's action layout",
                 field="actions",
                 remedy=f"give indices below {action_layout.SIZES}",
             )
-        if not self._ready:
-            raise UsageError(
-                "the environment was not reset", field="step", remedy="call reset(seeds) first"
-            )
-        if (self.step_count >= self.params.steps).any():
-            raise UsageError(
-                "an episode is over", field="step", remedy="reset it before the next step"
-            )
-        self._submitted[:] = submitted
-        self._messages[:] = 0 if messages is None else np.not_equal(messages, 0)
-        self._run(
-            lambda first, last: step_batch(
-                self.state,
-                self._compiled_params,
-                self._submitted,
-                self._messages,
-                self.reward,
-                self.obs,
-                first,
-                last,
-            )
-        )
-        if self.state["error"].any():
-            self._raise_capacity()
-
-    def _run(self, work: Callable[[int, int], None]) -> None:
-        """Runs compiled work over the batch, one slice per thread."""
-        if self._pool is None:
-            work(0, self.n_envs)
-        else:
-            list(self._pool.map(lambda bounds: work(*bounds), self._slices))
+        raise UsageError("an episode is over", field="step", remedy="reset it before the next step")
 
     def _raise_capacity(self) -> None:
-        env = int(np.flatnonzero(self.state["error"])[0])
-        name = Error(int(self.state["error"][env])).name.lower().replace("_", " ")
+        env = int(np.flatnonzero(self._outgrown)[0])
+        name = Error(int(self._outgrown[env])).name.lower().replace("_", " ")
         raise CagexplainError(
             f"environment {env} outgrew the engine's room for {name} in step "
             f"{int(self.step_count[env])}",

@@ -70,12 +70,16 @@ def _ephemeral(words: Any) -> list[int]:
     return [services.FIRST_EPHEMERAL_PORT + int(port) for port in np.flatnonzero(bits)]
 
 
+def _active(s: Any, host: int, code: int) -> bool:
+    return code != services.Service.OTSERVICE or not s["ot_stopped"][host]
+
+
 def _processes(s: Any, host: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     name = HOST_NAMES[host]
     for k in range(s["n_real"][host]):
         code = s["svc_order"][host][k]
-        if s["svc_active"][host][code]:
+        if _active(s, host, code):
             pid = s["svc_pid"][host][code]
             found[f"proc|{name}|{pid}"] = ["user", [int(services.PORT[code])]]
     for pid in (s["blue_pid"][host], s["green_pid"][host]):
@@ -94,10 +98,11 @@ def _processes(s: Any, host: int) -> dict[str, Any]:
 
 
 def _user(s: Any, slot: int) -> str:
-    if s["ses_root"][slot]:
+    if s["ses"]["root"][slot]:
         return "root"
-    starts = s["ses_agent"][slot] == 0 and s["ses_host"][slot] == s["red_start"][0]
-    return "ubuntu" if starts and s["ses_id"][slot] == 0 else "user"
+    session = {name: s["ses"][name][slot] for name in ("agent", "host", "id")}
+    starts = session == {"agent": 0, "host": s["red_start"][0], "id": 0}
+    return "ubuntu" if starts else "user"
 
 
 class _Lists(dict[str, Any]):
@@ -109,7 +114,8 @@ class _Lists(dict[str, Any]):
         self.record = record
 
     def __missing__(self, name: str) -> Any:
-        self[name] = self.record[name].tolist()
+        column = self.record[name]
+        self[name] = column.tolist() if column.dtype.names is None else _Lists(column)
         return self[name]
 
 
@@ -119,19 +125,19 @@ def of_record(record: Any) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for r, agent in enumerate(RED):
         flat[f"active|{agent}"] = bool(s["red_active"][r])
-        flat[f"known_sess|{agent}"] = s["known_ids"][r][: s["known_n"][r]]
+        flat[f"known_sess|{agent}"] = [row[r] for row in s["known_ids"][: s["known_n"][r]]]
         flat[f"known_subnet|{agent}"] = sorted(
             cidr(s, zone) for zone in range(N_ZONES) if s["known_zone"][r][zone]
         )
         for k in range(s["map_n"][r]):
-            slot = s["map_slot"][r][k]
-            ident, host = s["ses_id"][slot], s["ses_host"][slot]
-            pid = int(s["proc_pid"][s["ses_process"][slot]])
+            slot = s["map_slot"][k][r]
+            ident, host = s["ses"]["id"][slot], s["ses"]["host"][slot]
+            pid = s["proc_pid"][s["ses"]["process"][slot]]
             flat[f"sess|{agent}|{ident}"] = [
                 HOST_NAMES[host],
                 _user(s, slot),
                 pid,
-                bool(s["ses_abstract"][slot]),
+                bool(s["ses"]["abstract"][slot]),
             ]
             scanned = record["ses_ports"][slot]
             for target in np.flatnonzero(scanned).tolist():
@@ -156,7 +162,7 @@ def of_record(record: Any) -> dict[str, Any]:
         for k in range(s["svc_n"][host]):
             code = s["svc_order"][host][k]
             flat[f"svc|{name}|{services.SERVICE_NAMES[code]}"] = [
-                bool(s["svc_active"][host][code]),
+                _active(s, host, code),
                 s["svc_reliability"][host][code],
                 s["svc_pid"][host][code],
             ]

@@ -155,11 +155,11 @@ def _own_result(s: Any, agent: int, observation: dict[str, Any]) -> None:
         observation[HOST_NAMES[host]] = {"Processes": [process]}
 
 
-def _connection(s: Any, n: int) -> dict[str, Any]:
+def _connection(s: Any, event: Any) -> dict[str, Any]:
     """Connection details of one event, as the event that caused it recorded them."""
-    kind = Event(int(s["event_kind"][n]))
-    here, other = (_address(s, int(s[key][n])) for key in ("event_host", "event_other"))
-    local_port, remote_port = int(s["event_local_port"][n]), int(s["event_remote_port"][n])
+    kind = Event(int(event["kind"]))
+    here, other = (_address(s, int(event[key])) for key in ("host", "other"))
+    local_port, remote_port = int(event["local_port"]), int(event["remote_port"])
     if kind is Event.LOCAL_WORK_FALSE_POSITIVE:
         return {"local_address": here, "local_port": local_port}
     if kind is Event.ACCESS_FALSE_POSITIVE:
@@ -177,25 +177,22 @@ def _connection(s: Any, n: int) -> dict[str, Any]:
 def _events(s: Any, agent: int, observation: dict[str, Any]) -> None:
     """What the Monitor at the end of the step saw: connections first, then processes."""
     watched = set(_hosts_of(s, agent))
-    order = sorted(
-        (int(s["event_host"][n]), _is_process_event(s, n), n)
-        for n in range(int(s["event_n"]))
-        if int(s["event_host"][n]) in watched
-    )
-    for host, _, n in order:
+    events = [event for event in s["events"][: s["event_n"]] if int(event["host"]) in watched]
+    for event in sorted(events, key=lambda event: (event["host"], _is_process_event(event))):
+        host = int(event["host"])
         entry = observation.setdefault(HOST_NAMES[host], {})
         entry.setdefault("System info", _system(s, host))
         processes = entry.setdefault("Processes", [])
-        if s["event_kind"][n] == Event.EXPLOIT_SESSION:
-            processes.append({"PID": int(s["event_pid"][n])})
+        if event["kind"] == Event.EXPLOIT_SESSION:
+            processes.append({"PID": int(event["pid"])})
             continue
-        connection = _connection(s, n)
-        processes += [{"Connections": [dict(connection)]} for _ in range(s["event_count"][n])]
+        connection = _connection(s, event)
+        processes += [{"Connections": [dict(connection)]} for _ in range(event["count"])]
         interface = {"ip_address": connection["local_address"]}
         interfaces = entry.setdefault("Interface", [])
         if interface not in interfaces:
             interfaces.append(interface)
 
 
-def _is_process_event(s: Any, n: int) -> bool:
-    return s["event_kind"][n] in (Event.EXPLOIT_SESSION, Event.LOCAL_WORK_FALSE_POSITIVE)
+def _is_process_event(event: Any) -> bool:
+    return event["kind"] in (Event.EXPLOIT_SESSION, Event.LOCAL_WORK_FALSE_POSITIVE)

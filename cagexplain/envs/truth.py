@@ -95,6 +95,13 @@ _RENAMED = {
     "red_target": "red_host",
     "red_target_zone": "red_zone",
 }
+_TRANSITION = {
+    "trans_agent": "agent",
+    "trans_host": "host",
+    "trans_from": "before",
+    "trans_to": "after",
+    "trans_cause": "cause",
+}
 _FLAGS = {"host_exists", "red_active", "blue_started", "red_detected"}
 
 
@@ -109,6 +116,8 @@ def of_state(state: np.ndarray[Any, np.dtype[np.void]]) -> GroundTruth:
             )
         elif name == "red_busy":
             values[name] = state["red_action"] >= 0
+        elif name in _TRANSITION:
+            values[name] = state["transitions"][_TRANSITION[name]]
         else:
             column = state[_RENAMED.get(name, name)]
             values[name] = column.view(np.bool_) if name in _FLAGS else column

@@ -131,7 +131,7 @@ def _remove(s: Record, host: int) -> None:
             continue
         kind = s.proc_kind[node]
         if kind == RED_SESSION:
-            if not s.ses_root[s.proc_session[node]]:
+            if not s.ses[s.proc_session[node]].root:
                 sessions.delete(s, s.proc_session[node])
         else:
             serves = s.svc_pid[host, kind] == s.proc_pid[node]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cagexplain.cc4.agents import N_RED, RED_OF_HOST
-from cagexplain.cc4.network import HOST_KIND, HOST_ZONE, N_REAL_ZONES, SERVER
+from cagexplain.cc4.network import HOST_KIND, HOST_ZONE, N_HOSTS, N_REAL_ZONES, SERVER
 from cagexplain.cc4.red_fsm import (
     CHOICE_ORDER,
     KNOWN_SERVER_PREFERENCE,
@@ -43,13 +43,17 @@ def _move(s: Record, agent: int, host: int, to: int, cause: int) -> None:
     if n >= TRANSITIONS:
         s.error = _TRANSITIONS_ERROR
         return
-    s.trans_agent[n] = agent
-    s.trans_host[n] = host
-    s.trans_from[n] = s.fsm_state[agent, host]
-    s.trans_to[n] = to
-    s.trans_cause[n] = cause
+    before = s.fsm_state[agent, host]
+    transition = s.transitions[n]
+    transition.agent = agent
+    transition.host = host
+    transition.before = before
+    transition.after = to
+    transition.cause = cause
     s.trans_n = n + 1
     s.fsm_state[agent, host] = to
+    if to == _F and before != _F:
+        s.fsm_finished[agent] += 1
 
 
 @jit
@@ -65,6 +69,23 @@ def _evaluate(s: Record, agent: int, host: int, action: int, success: bool) -> N
         to = _F
         cause = REASSIGNED
     _move(s, agent, host, to, cause)
+
+
+@jit
+def _is_lost(s: Record, agent: int, host: int) -> bool:
+    """Whether the agent believes to hold a host on which it sees no session any more."""
+    believes = s.fsm_state[agent, host] >= _U
+    return believes & (s.sight_flags[agent, host] & WITH_SESSION == 0)
+
+
+@jit
+def _any_lost(s: Record, agent: int) -> bool:
+    """Spares most steps the walk over the table: without branches, all hosts are compared at once
+    by vector instructions."""
+    lost = False
+    for host in range(N_HOSTS):
+        lost |= _is_lost(s, agent, host)
+    return lost
 
 
 @jit
@@ -91,21 +112,18 @@ def _digest(s: Record, agent: int) -> None:
         if s.sight_flags[agent, host] & NAMED:
             s.fsm_named[agent, host] = True
 
-    for k in range(s.fsm_n[agent]):
-        host = s.fsm_order[agent, k]
-        if s.fsm_state[agent, host] >= _U and s.sight_flags[agent, host] & WITH_SESSION == 0:
-            _move(s, agent, host, _KD, SESSION_LOST)
+    if _any_lost(s, agent):
+        for k in range(s.fsm_n[agent]):
+            host = s.fsm_order[agent, k]
+            if _is_lost(s, agent, host):
+                _move(s, agent, host, _KD, SESSION_LOST)
     s.fsm_called[agent] = True
 
 
 @jit
 def _uniform_host(s: Record, agent: int) -> int:
     """Any host of the table that is not F."""
-    n = 0
-    for k in range(s.fsm_n[agent]):
-        if s.fsm_state[agent, s.fsm_order[agent, k]] != _F:
-            n += 1
-    pick = rng.below(s.rng, n)
+    pick = rng.below(s.rng, s.fsm_n[agent] - s.fsm_finished[agent])
     for k in range(s.fsm_n[agent]):
         host = s.fsm_order[agent, k]
         if s.fsm_state[agent, host] != _F:
@@ -224,7 +242,7 @@ def _decide(s: Record, prm: Record, agent: int) -> None:
                     zone = other
                 pick -= 1
     # The source session is drawn blindly: ids of sessions long gone are among them.
-    ident = s.known_ids[agent, rng.below(s.rng, s.known_n[agent])]
+    ident = s.known_ids[rng.below(s.rng, s.known_n[agent]), agent]
     source = sessions.find(s, agent, ident)
     s.red_action[agent] = action
     s.red_left[agent] = prm.red_duration[action]
@@ -234,7 +252,7 @@ def _decide(s: Record, prm: Record, agent: int) -> None:
     s.red_started[agent] = action
     s.red_start_host[agent] = host
     s.red_start_zone[agent] = zone
-    s.red_start_source[agent] = s.ses_host[source] if source >= 0 else -1
+    s.red_start_source[agent] = s.ses[source].host if source >= 0 else -1
 
 
 @jit

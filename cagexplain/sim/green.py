@@ -28,24 +28,26 @@ _PERCENT = 100
 
 @jit
 def update_reach(s: Record) -> None:
-    """Counts the servers within reach of each zone's users in the current phase."""
+    """Lists the servers within reach of each zone's users in the current phase, in host order."""
     for zone in range(N_REAL_ZONES):
         n = 0
         for other in range(N_REAL_ZONES):
             if GREEN_REACH[s.phase, zone, other]:
-                n += s.n_servers[other]
+                first = other * HOSTS_PER_ZONE + FIRST_SERVER_SLOT
+                for server in range(first, first + s.n_servers[other]):
+                    s.reach_server[zone, n] = server
+                    n += 1
         s.reach_n[zone] = n
 
 
 @jit
 def choose(s: Record) -> None:
     """Every user draws what to do."""
+    s.green_failure[:] = 0
+    s.green_target[:] = -1
+    s.phished[:] = False
     for k in range(s.n_green):
-        host = s.green_host[k]
-        s.green_action[host] = rng.below(s.rng, _N_ACTIONS)
-        s.green_failure[host] = 0
-        s.green_target[host] = -1
-        s.phished[host] = False
+        s.green_action[s.green_host[k]] = rng.below(s.rng, _N_ACTIONS)
 
 
 @jit
@@ -60,22 +62,11 @@ def act(s: Record, prm: Record) -> None:
 
 
 @jit
-def _reachable_server(s: Record, zone: int, k: int) -> int:
-    """The k-th server within reach of a zone, in host order."""
-    for other in range(N_REAL_ZONES):
-        if GREEN_REACH[s.phase, zone, other]:
-            if k < s.n_servers[other]:
-                return other * HOSTS_PER_ZONE + FIRST_SERVER_SLOT + k
-            k -= s.n_servers[other]
-    return -1
-
-
-@jit
 def _access_service(s: Record, prm: Record, host: int) -> None:
     """Access to a server. The state of the server's services plays no part; only blocks do, in
     either direction. The penalty falls on the user's zone, the event on the server."""
     zone = HOST_ZONE[host]
-    server = _reachable_server(s, zone, rng.below(s.rng, s.reach_n[zone]))
+    server = s.reach_server[zone, rng.below(s.rng, s.reach_n[zone])]
     s.green_target[host] = server
     port = hosts.ephemeral_port(s, server)
     other = HOST_ZONE[server]
@@ -91,18 +82,8 @@ def _access_service(s: Record, prm: Record, host: int) -> None:
 def _local_work(s: Record, prm: Record, host: int) -> None:
     """Work with one of the host's active services, decoys included; it fails if that service is
     unreliable. Only work that succeeds can raise a false alarm or open a phishing mail."""
-    n_active = 0
-    for k in range(s.svc_n[host]):
-        if s.svc_active[host, s.svc_order[host, k]]:
-            n_active += 1
-    pick = rng.below(s.rng, n_active)
-    service = -1
-    for k in range(s.svc_n[host]):
-        service = s.svc_order[host, k]
-        if s.svc_active[host, service]:
-            if pick == 0:
-                break
-            pick -= 1
+    n_active = s.svc_n[host] - s.ot_stopped[host]
+    service = hosts.active_service(s, host, rng.below(s.rng, n_active))
     if rng.below(s.rng, _PERCENT) >= s.svc_reliability[host, service]:
         zone = HOST_ZONE[host]
         s.green_failure[host] = _DEGRADED

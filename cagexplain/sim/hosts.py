@@ -24,6 +24,8 @@ from cagexplain.sim.state import (
 from cagexplain.sim.types import Array, Record
 
 _OTSERVICE = int(Service.OTSERVICE)
+_OT_PLACE = 1
+"""Hosts that have the OT service list it second, after sshd."""
 _ONE = np.uint64(1)
 _PROCESSES_ERROR = int(Error.PROCESSES)
 _SUSPICIOUS_ERROR = int(Error.SUSPICIOUS)
@@ -102,7 +104,7 @@ def listening_ports(s: Record, host: int) -> int:
     bits = 0
     for k in range(s.n_real[host]):
         service = s.svc_order[host, k]
-        if s.svc_active[host, service]:
+        if is_active(s, host, service):
             bits |= SERVICE_PORT_BIT[service]
     node = s.proc_head[host]
     while node >= 0:
@@ -140,9 +142,23 @@ def first_decoy_on(s: Record, host: int, port_bit: int) -> int:
 
 
 @jit
+def is_active(s: Record, host: int, service: int) -> bool:
+    """Whether a service that the host has is active: only the OT service can be stopped."""
+    return service != _OTSERVICE or not s.ot_stopped[host]
+
+
+@jit
 def runs(s: Record, host: int, service: int) -> bool:
-    """Whether a real service of the host is active (only the OT service can be stopped)."""
-    return (s.services[host] >> service) & 1 == 1 and s.svc_active[host, service] != 0
+    """Whether the host has a real service and it is active."""
+    return (s.services[host] >> service) & 1 == 1 and is_active(s, host, service)
+
+
+@jit
+def active_service(s: Record, host: int, k: int) -> int:
+    """The k-th active service of the host in order of creation."""
+    if s.ot_stopped[host] and k >= _OT_PLACE:
+        k += 1
+    return s.svc_order[host, k]
 
 
 @jit
@@ -154,7 +170,6 @@ def set_decoy_service(s: Record, host: int, service: int, pid: int) -> None:
     if not known:
         s.svc_order[host, s.svc_n[host]] = service
         s.svc_n[host] += 1
-    s.svc_active[host, service] = True
     s.svc_reliability[host, service] = MAX_RELIABILITY
     s.svc_pid[host, service] = pid
 
@@ -163,17 +178,15 @@ def set_decoy_service(s: Record, host: int, service: int, pid: int) -> None:
 def restore_services(s: Record, host: int) -> None:
     """All original services active and reliable, no decoys."""
     s.svc_n[host] = s.n_real[host]
+    s.ot_stopped[host] = False
     for k in range(s.n_real[host]):
-        service = s.svc_order[host, k]
-        s.svc_active[host, service] = True
-        s.svc_reliability[host, service] = MAX_RELIABILITY
+        s.svc_reliability[host, s.svc_order[host, k]] = MAX_RELIABILITY
 
 
 @jit
 def count_processes(s: Record, host: int) -> int:
     """Number of live processes that no decoy has: services, blue, green; without red's."""
-    stopped = (s.services[host] >> _OTSERVICE) & 1 == 1 and s.svc_active[host, _OTSERVICE] == 0
-    return s.original_processes[host] - (1 if stopped else 0)
+    return s.original_processes[host] - s.ot_stopped[host]
 
 
 # --- ephemeral ports ---------------------------------------------------------------------------
@@ -226,13 +239,14 @@ def _log(
     if n >= EVENTS:
         s.error = _EVENTS_ERROR
         return
-    s.event_kind[n] = kind
-    s.event_host[n] = host
-    s.event_other[n] = other
-    s.event_pid[n] = pid
-    s.event_local_port[n] = local_port
-    s.event_remote_port[n] = remote_port
-    s.event_count[n] = count
+    event = s.events[n]
+    event.kind = kind
+    event.host = host
+    event.other = other
+    event.pid = pid
+    event.local_port = local_port
+    event.remote_port = remote_port
+    event.count = count
     s.event_n = n + 1
 
 
@@ -285,15 +299,16 @@ def monitor(s: Record, defended: Array) -> None:
     observation of this step and are cleared when the next step begins.
     """
     for n in range(s.event_n):
-        if s.event_pid[n] >= 0 and defended[s.event_host[n]]:
-            remember_suspicious(s, s.event_host[n], s.event_pid[n])
+        event = s.events[n]
+        if event.pid >= 0 and defended[event.host]:
+            remember_suspicious(s, event.host, event.pid)
 
 
 @jit
 def clear_events(s: Record) -> None:
     """Forgets the events of the last step."""
     for n in range(s.event_n):
-        host = s.event_host[n]
+        host = s.events[n].host
         s.process_events[host] = 0
         s.connection_events[host] = 0
     s.event_n = 0

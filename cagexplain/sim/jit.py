@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numba
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from cagexplain.sim.types import Array, Batch
 
 _PACKAGE: Final = Path(__file__).parent.parent
 
@@ -46,7 +50,19 @@ def is_compiled() -> bool:
     return any(CACHE_FOLDER.glob("**/*.nbi"))
 
 
-jit = njit(nogil=True, error_model="numpy")
+def _plain(given: Any) -> Any:
+    """An integer of any width, or a constant, is an int64."""
+    kind = types.unliteral(given)
+    return types.int64 if kind in types.signed_domain else kind
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Compiles a rule. Numba would compile it anew for each width of its integers and for each
+    constant that it is called with; calls from compiled code are widened to int64 instead."""
+    rule: Any = njit(nogil=True, error_model="numpy")(function)
+    usual = rule.get_call_template
+    rule.get_call_template = lambda args, kws: usual(tuple(map(_plain, args)), kws)
+    return rule
 
 
 def entry(function: Callable[..., Any]) -> Any:
@@ -58,3 +74,30 @@ def entry(function: Callable[..., Any]) -> Any:
         return njit(nogil=True, error_model="numpy", cache=True)(function)
     finally:
         settings.CACHE_DIR = usual
+
+
+def _prefetch(_context: Any, batch: Any, byte: Any) -> Any:
+    """Asks the processor to bring a byte of a batch into the cache, without waiting for it."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.gep(builder.bitcast(data, pointer), [arguments[1]])
+        kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        builder.call(prefetch, [address, flag(0), flag(2), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(batch, types.intp), emit
+
+
+_touch: Any = intrinsic(_prefetch)
+
+
+@jit
+def fetch_ahead(states: Batch, e: int, bytes_wanted: Array) -> None:
+    """Brings some bytes of an environment's record, with the cache lines they lie in, closer while
+    others are being stepped: with many environments, half a step is waiting for memory."""
+    if e < states.size:
+        for byte in bytes_wanted:
+            _touch(states, e * states.itemsize + byte)

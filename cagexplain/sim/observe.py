@@ -4,12 +4,19 @@ import numpy as np
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
-from cagexplain.cc4.network import ALPHABETICAL, HOSTS_PER_ZONE, N_ZONES
+from cagexplain.cc4.network import (
+    ALPHABETICAL,
+    FIRST_SERVER_SLOT,
+    FIRST_USER_SLOT,
+    HOSTS_PER_ZONE,
+    MAX_SERVERS,
+    MAX_USERS,
+    N_ZONES,
+)
 from cagexplain.cc4.observations import (
     BLOCK,
     BLOCKED,
     CONNECTION,
-    HOSTS_PER_BLOCK,
     MESSAGE_BITS,
     ONE_HOT,
     POLICY,
@@ -21,7 +28,6 @@ from cagexplain.sim.types import Array, Record
 
 _OFFSET = np.array(observations.OFFSETS)
 _RANKED = np.array(ALPHABETICAL)
-_SLOTS = np.array(actions.SLOTS)
 _ZONE_COUNT = np.array([len(zones) for zones in BLUE_ZONES])
 _ZONE = np.array([[*zones, *[-1] * (3 - len(zones))] for zones in BLUE_ZONES])
 _POLICY = np.ascontiguousarray(COMMS_POLICY[:, :, list(ALPHABETICAL)])
@@ -62,7 +68,12 @@ def _write_zone(s: Record, obs: Array, start: int, zone: int) -> None:
         obs[start + ONE_HOT + k] = other == zone
         obs[start + BLOCKED + k] = s.blocks[zone, other]
         obs[start + POLICY + k] = _POLICY[s.phase, zone, k]
-    for k in range(HOSTS_PER_BLOCK):
-        host = first + _SLOTS[k]
+    # Servers come first, then users; each loop runs over neighbours and is vectorised.
+    for k in range(MAX_SERVERS):
+        host = first + FIRST_SERVER_SLOT + k
         obs[start + PROCESS + k] = s.process_events[host] > 0
         obs[start + CONNECTION + k] = s.connection_events[host] > 0
+    for k in range(MAX_USERS):
+        host = first + FIRST_USER_SLOT + k
+        obs[start + PROCESS + MAX_SERVERS + k] = s.process_events[host] > 0
+        obs[start + CONNECTION + MAX_SERVERS + k] = s.connection_events[host] > 0

@@ -102,7 +102,7 @@ def tick(s: Record) -> int:
             s.red_outcome[agent] = _DROPPED
             n_dropped += 1
         else:
-            s.red_done_source[agent] = s.ses_host[source]
+            s.red_done_source[agent] = s.ses[source].host
     return n_dropped
 
 
@@ -119,7 +119,7 @@ def act(s: Record, prm: Record) -> None:
         first_event = s.event_n
         success = _perform(s, prm, agent, action, host, source)
         for n in range(first_event, s.event_n):
-            if BLUE_OF_HOST[s.event_host[n]] >= 0:
+            if BLUE_OF_HOST[s.events[n].host] >= 0:
                 s.red_detected[agent] = True
         s.red_outcome[agent] = _SUCCESS if success else _FAILURE
         s.record_status[agent] = _TRUE if success else _FALSE
@@ -152,7 +152,7 @@ def _perform(s: Record, prm: Record, agent: int, action: int, host: int, source:
 @jit
 def _blocked(s: Record, source: int, host: int) -> bool:
     """Blocks stop scans and exploits in one direction; only the end zones count."""
-    zone, source_zone = HOST_ZONE[host], HOST_ZONE[s.ses_host[source]]
+    zone, source_zone = HOST_ZONE[host], HOST_ZONE[s.ses[source].host]
     return s.blocks[zone, source_zone] != 0
 
 
@@ -172,13 +172,13 @@ def _discover_systems(s: Record, agent: int, zone: int, source: int) -> bool:
 def _scan(s: Record, agent: int, host: int, source: int, detection: float) -> bool:
     """Notes the ports a host listens on, in this session only. One draw decides whether all of them
     raise an event; a decoy's port always does."""
-    if source < 0 or not s.ses_abstract[source] or _blocked(s, source, host):
+    if source < 0 or not s.ses[source].abstract or _blocked(s, source, host):
         return False
     detected = rng.uniform(s.rng) <= detection
-    from_host = s.ses_host[source]
+    from_host = s.ses[source].host
     for k in range(s.n_real[host]):
         service = s.svc_order[host, k]
-        if detected and s.svc_active[host, service] != 0:
+        if detected and hosts.is_active(s, host, service):
             port = hosts.ephemeral_port(s, host)
             hosts.connection_event(s, _SCAN, host, from_host, PORT[service], port, 1)
     node = s.proc_head[host]
@@ -260,7 +260,7 @@ def _select_exploit(s: Record, ports: int) -> int:
 @jit
 def _exploit(s: Record, prm: Record, agent: int, host: int, source: int) -> bool:
     """Uses what *this* session found out about the host when it scanned it, however long ago."""
-    if source < 0 or not s.ses_abstract[source] or _blocked(s, source, host):
+    if source < 0 or not s.ses[source].abstract or _blocked(s, source, host):
         return False
     ports = s.ses_ports[source, host]
     if ports == 0:
@@ -280,10 +280,10 @@ def _exploit(s: Record, prm: Record, agent: int, host: int, source: int) -> bool
 def _open_session(s: Record, agent: int, host: int, source: int) -> int:
     """The new session of a successful exploit: plain, user level. Returns its slot."""
     slot = sessions.create(s, agent, host, hosts.new_pid(s, host), False)
-    s.ses_exploited[slot] = True
+    s.ses[slot].exploited = True
     hosts.leave_file(s, host, _CMD_FILE)
     sessions.sight(s, agent, host, NAMED | WITH_SESSION)
-    sessions.sight(s, agent, s.ses_host[source], SIGHTED)
+    sessions.sight(s, agent, s.ses[source].host, SIGHTED)
     return slot
 
 
@@ -297,7 +297,7 @@ def _path_event(s: Record, prm: Record, on_host: int, target: int, from_host: in
 @jit
 def _brute_force(s: Record, prm: Record, agent: int, host: int, source: int) -> bool:
     """SSH: always works, and shows on the target; mostly on the source and the way too."""
-    from_host = s.ses_host[source]
+    from_host = s.ses[source].host
     _path_event(s, prm, from_host, host, from_host)
     if from_host != host:
         from_zone, zone = HOST_ZONE[from_host], HOST_ZONE[host]
@@ -309,7 +309,7 @@ def _brute_force(s: Record, prm: Record, agent: int, host: int, source: int) -> 
     port = hosts.ephemeral_port(s, host)
     hosts.connection_event(s, _BRUTE_FORCE, host, from_host, _SSH_PORT, port, BRUTE_FORCE_ATTEMPTS)
     slot = _open_session(s, agent, host, source)
-    hosts.session_event(s, host, from_host, s.proc_pid[s.ses_process[slot]])
+    hosts.session_event(s, host, from_host, s.proc_pid[s.ses[slot].process])
     return True
 
 
@@ -322,7 +322,7 @@ def _sql_injection(s: Record, prm: Record, agent: int, host: int, source: int) -
     hosts.ephemeral_port(s, host)
     slot = _open_session(s, agent, host, source)
     if rng.uniform(s.rng) > 1.0 - prm.exploit_detection:
-        hosts.session_event(s, host, s.ses_host[source], s.proc_pid[s.ses_process[slot]])
+        hosts.session_event(s, host, s.ses[source].host, s.proc_pid[s.ses[slot].process])
     return True
 
 
@@ -336,7 +336,7 @@ def _file_inclusion(s: Record, agent: int, host: int, source: int, port_bit: int
     node = hosts.first_decoy_on(s, host, port_bit)
     if node < 0:
         return False
-    from_host = s.ses_host[source]
+    from_host = s.ses[source].host
     port = PORT[s.proc_kind[node]]
     probe_port = hosts.ephemeral_port(s, host)
     hosts.connection_event(s, _PROBED, host, from_host, port, probe_port, 1)
@@ -357,11 +357,11 @@ def _escalate(s: Record, agent: int, host: int, source: int) -> bool:
         return False
     if sessions.find_root_on(s, agent, host) < 0:
         pick = rng.below(s.rng, n)
-        if source < 0 or not s.ses_abstract[source]:
+        if source < 0 or not s.ses[source].abstract:
             return False
         for k in range(s.map_n[agent]):
-            slot = s.map_slot[agent, k]
-            if s.ses_host[slot] == host:
+            slot = s.map_slot[k, agent]
+            if s.ses[slot].host == host:
                 if pick == 0:
                     sessions.make_root(s, slot)
                     break
@@ -384,7 +384,7 @@ def _impact(s: Record, agent: int, host: int, source: int) -> bool:
         return False
     if not hosts.runs(s, host, _OTSERVICE):
         return False
-    s.svc_active[host, _OTSERVICE] = False
+    s.ot_stopped[host] = True
     sessions.sight(s, agent, host, NAMED)
     return True
 
@@ -396,7 +396,7 @@ def _degrade(s: Record, agent: int, host: int) -> bool:
         return False
     for k in range(s.svc_n[host]):
         service = s.svc_order[host, k]
-        if s.svc_active[host, service]:
+        if hosts.is_active(s, host, service):
             s.svc_reliability[host, service] = max(
                 0, s.svc_reliability[host, service] - DEGRADE_STEP
             )
@@ -411,8 +411,8 @@ def _withdraw(s: Record, agent: int, host: int, source: int) -> bool:
         return False
     k = 0
     while k < s.map_n[agent]:
-        slot = s.map_slot[agent, k]
-        if s.ses_host[slot] == host:
+        slot = s.map_slot[k, agent]
+        if s.ses[slot].host == host:
             sessions.delete(s, slot)
         else:
             k += 1

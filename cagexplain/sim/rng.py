@@ -137,12 +137,12 @@ def between(g: Array, lowest: int, highest: int) -> int:
 @jit
 def skip_shuffle(g: Array, n: int) -> None:
     """Consumes what ``Generator.shuffle`` of a list of n does; nobody needs the order itself."""
+    left = np.uint64(n - 1)
     mask = _ONE
-    while mask < np.uint64(n - 1):
+    while mask < left:
         mask = (mask << _ONE) | _ONE
-    for i in range(n - 1, 0, -1):
-        limit = np.uint64(i)
-        while (mask >> _ONE) >= limit:
-            mask = mask >> _ONE
-        while (next_32(g) & mask) > limit:
-            pass
+    # A number beyond what is left is drawn again. Whether it is cannot be predicted, so that
+    # counting is faster than branching.
+    while left > _ZERO:
+        left -= np.uint64((next_32(g) & mask) <= left)
+        mask >>= np.uint64((mask >> _ONE) >= left)

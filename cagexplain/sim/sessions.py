@@ -27,8 +27,8 @@ _IDS_ERROR = int(Error.SESSION_IDS)
 def find(s: Record, agent: int, ident: int) -> int:
     """Slot of an agent's session by id, or -1."""
     for k in range(s.map_n[agent]):
-        slot = s.map_slot[agent, k]
-        if s.ses_id[slot] == ident:
+        slot = s.map_slot[k, agent]
+        if s.ses[slot].id == ident:
             return slot
     return -1
 
@@ -37,8 +37,8 @@ def find(s: Record, agent: int, ident: int) -> int:
 def find_root_on(s: Record, agent: int, host: int) -> int:
     """Slot of a root session of the agent on a host, or -1."""
     for k in range(s.map_n[agent]):
-        slot = s.map_slot[agent, k]
-        if s.ses_host[slot] == host and s.ses_root[slot]:
+        slot = s.map_slot[k, agent]
+        if s.ses[slot].host == host and s.ses[slot].root:
             return slot
     return -1
 
@@ -48,7 +48,7 @@ def count_on(s: Record, agent: int, host: int) -> int:
     """Number of sessions of the agent on a host."""
     count = 0
     for k in range(s.map_n[agent]):
-        if s.ses_host[s.map_slot[agent, k]] == host:
+        if s.ses[s.map_slot[k, agent]].host == host:
             count += 1
     return count
 
@@ -58,7 +58,7 @@ def next_id(s: Record, agent: int) -> int:
     """The agent's largest session id plus one; 0 if it has no session."""
     largest = -1
     for k in range(s.map_n[agent]):
-        largest = max(largest, s.ses_id[s.map_slot[agent, k]])
+        largest = max(largest, s.ses[s.map_slot[k, agent]].id)
     return largest + 1
 
 
@@ -69,23 +69,23 @@ def _enter(s: Record, agent: int, slot: int, ident: int) -> None:
     if n >= SESSIONS_PER_AGENT:
         s.error = _PER_AGENT_ERROR
         return
-    s.map_slot[agent, n] = slot
+    s.map_slot[n, agent] = slot
     s.map_n[agent] = n + 1
-    s.ses_agent[slot] = agent
-    s.ses_id[slot] = ident
-    s.host_agent[s.ses_host[slot]] = agent
+    s.ses[slot].agent = agent
+    s.ses[slot].id = ident
+    s.host_agent[s.ses[slot].host] = agent
 
 
 @jit
 def _leave(s: Record, slot: int) -> None:
     """Takes a session out of its agent's map; the order of the others stays."""
-    agent = s.ses_agent[slot]
+    agent = s.ses[slot].agent
     n = s.map_n[agent]
     k = 0
-    while s.map_slot[agent, k] != slot:
+    while s.map_slot[k, agent] != slot:
         k += 1
     for j in range(k, n - 1):
-        s.map_slot[agent, j] = s.map_slot[agent, j + 1]
+        s.map_slot[j, agent] = s.map_slot[j + 1, agent]
     s.map_n[agent] = n - 1
 
 
@@ -94,7 +94,7 @@ def create(s: Record, agent: int, host: int, pid: int, abstract: bool) -> int:
     """New user-level session with its process; returns its slot."""
     slot = s.ses_free
     if slot >= 0:
-        s.ses_free = s.ses_next_free[slot]
+        s.ses_free = s.ses[slot].next_free
     elif s.ses_top < SESSIONS:
         slot = s.ses_top
         s.ses_top += 1
@@ -102,11 +102,11 @@ def create(s: Record, agent: int, host: int, pid: int, abstract: bool) -> int:
         s.error = _SESSIONS_ERROR
         return 0
     ident = next_id(s, agent)
-    s.ses_host[slot] = host
-    s.ses_root[slot] = False
-    s.ses_abstract[slot] = abstract
-    s.ses_exploited[slot] = False
-    s.ses_process[slot] = hosts.add_process(s, host, pid, RED_SESSION, slot)
+    s.ses[slot].host = host
+    s.ses[slot].root = False
+    s.ses[slot].abstract = abstract
+    s.ses[slot].exploited = False
+    s.ses[slot].process = hosts.add_process(s, host, pid, RED_SESSION, slot)
     forget_scans(s, slot)
     _enter(s, agent, slot, ident)
     s.host_sessions[host] += 1
@@ -123,13 +123,13 @@ def forget_scans(s: Record, slot: int) -> None:
 @jit
 def delete(s: Record, slot: int) -> None:
     """Ends a session and its process."""
-    host = s.ses_host[slot]
-    hosts.remove_process(s, host, s.ses_process[slot])
+    host = s.ses[slot].host
+    hosts.remove_process(s, host, s.ses[slot].process)
     _leave(s, slot)
     s.host_sessions[host] -= 1
-    if s.ses_root[slot]:
+    if s.ses[slot].root:
         s.host_roots[host] -= 1
-    s.ses_next_free[slot] = s.ses_free
+    s.ses[slot].next_free = s.ses_free
     s.ses_free = slot
 
 
@@ -139,8 +139,8 @@ def delete_all_on(s: Record, host: int) -> None:
     for agent in range(N_RED):
         k = 0
         while k < s.map_n[agent] and s.host_sessions[host] > 0:
-            slot = s.map_slot[agent, k]
-            if s.ses_host[slot] == host:
+            slot = s.map_slot[k, agent]
+            if s.ses[slot].host == host:
                 delete(s, slot)
             else:
                 k += 1
@@ -149,8 +149,8 @@ def delete_all_on(s: Record, host: int) -> None:
 @jit
 def make_root(s: Record, slot: int) -> None:
     """Raises a session and its process to root."""
-    s.ses_root[slot] = True
-    s.host_roots[s.ses_host[slot]] += 1
+    s.ses[slot].root = True
+    s.host_roots[s.ses[slot].host] += 1
 
 
 # --- what red observes ---------------------------------------------------------------------------
@@ -183,9 +183,9 @@ def _learn_id(s: Record, agent: int, ident: int) -> None:
     if ident >= SESSION_IDS:
         s.error = _IDS_ERROR
         return
-    if not s.known_has[agent, ident]:
-        s.known_has[agent, ident] = True
-        s.known_ids[agent, s.known_n[agent]] = ident
+    if not s.known_has[ident, agent]:
+        s.known_has[ident, agent] = True
+        s.known_ids[s.known_n[agent], agent] = ident
         s.known_n[agent] += 1
 
 
@@ -199,14 +199,14 @@ def hand_over(s: Record) -> None:
     n_foreign = 0
     for agent in range(N_RED):
         for k in range(s.map_n[agent]):
-            if RED_OF_HOST[s.ses_host[s.map_slot[agent, k]]] != agent:
+            if RED_OF_HOST[s.ses[s.map_slot[k, agent]].host] != agent:
                 n_foreign += 1
     for agent in range(N_RED):
         k = 0
         # A session that was handed over sits in its owner's zone, so it is not seen again.
         while n_foreign > 0 and k < s.map_n[agent]:
-            slot = s.map_slot[agent, k]
-            host = s.ses_host[slot]
+            slot = s.map_slot[k, agent]
+            host = s.ses[slot].host
             owner = RED_OF_ZONE[HOST_ZONE[host]]
             if owner == agent:
                 k += 1
@@ -214,10 +214,10 @@ def hand_over(s: Record) -> None:
             ident = next_id(s, owner)
             _leave(s, slot)
             _enter(s, owner, slot, ident)
-            s.ses_abstract[slot] = True
+            s.ses[slot].abstract = True
             forget_scans(s, slot)
             n_foreign -= 1
-            if s.ses_exploited[slot]:
+            if s.ses[slot].exploited:
                 s.forwarded_id[owner, s.forwarded_n[owner]] = ident
                 s.forwarded_n[owner] += 1
                 sight(s, owner, host, NAMED | WITH_SESSION)
@@ -233,13 +233,13 @@ def check(s: Record) -> None:
         if not s.red_active[agent]:
             continue
         if find(s, agent, 0) < 0:
-            slot = s.map_slot[agent, rng.below(s.rng, s.map_n[agent])]
+            slot = s.map_slot[rng.below(s.rng, s.map_n[agent]), agent]
             _leave(s, slot)
             _enter(s, agent, slot, 0)
         for k in range(s.map_n[agent]):
-            slot = s.map_slot[agent, k]
-            s.ses_exploited[slot] = False
-            sight(s, agent, s.ses_host[slot], NAMED | WITH_SESSION)
+            slot = s.map_slot[k, agent]
+            s.ses[slot].exploited = False
+            sight(s, agent, s.ses[slot].host, NAMED | WITH_SESSION)
 
 
 @jit
@@ -249,7 +249,7 @@ def learn(s: Record) -> None:
         for k in range(s.forwarded_n[agent]):
             _learn_id(s, agent, s.forwarded_id[agent, k])
         for k in range(s.map_n[agent]):
-            slot = s.map_slot[agent, k]
-            if s.ses_abstract[slot]:
-                _learn_id(s, agent, s.ses_id[slot])
-            s.known_zone[agent, HOST_ZONE[s.ses_host[slot]]] = True
+            slot = s.map_slot[k, agent]
+            if s.ses[slot].abstract:
+                _learn_id(s, agent, s.ses[slot].id)
+            s.known_zone[agent, HOST_ZONE[s.ses[slot].host]] = True

@@ -1,10 +1,27 @@
 """One step of CC4 on a single screen, and the entry points that run it over a batch."""
 
+from enum import IntEnum
+
+import numpy as np
+
+from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE, N_RED
 from cagexplain.sim import blue, fsm, green, hosts, observe, red, reward, rng, sessions, world
-from cagexplain.sim.jit import entry, jit
+from cagexplain.sim.jit import entry, fetch_ahead, jit
+from cagexplain.sim.state import OFTEN_USED
 from cagexplain.sim.types import Array, Batch, Record
 
+
+class Refusal(IntEnum):
+    """Why a step cannot be played."""
+
+    NONE = 0
+    ACTION = 1
+    OVER = 2
+
+
+_NOTHING, _ACTION, _OVER = int(Refusal.NONE), int(Refusal.ACTION), int(Refusal.OVER)
+_SIZES = np.array(actions.SIZES)
 _DEFENDED = BLUE_OF_HOST >= 0
 
 
@@ -48,6 +65,18 @@ def step(s: Record, prm: Record, submitted: Array, messages: Array) -> int:
 
 
 @entry
+def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
+    """The :class:`Refusal` of a step of all environments, before any of them is changed."""
+    for e in range(states.size):
+        for agent in range(N_BLUE):
+            if not 0 <= submitted[e, agent] < _SIZES[agent]:
+                return _ACTION
+        if states[e].step >= params[0].steps:
+            return _OVER
+    return _NOTHING
+
+
+@entry
 def step_batch(
     states: Batch,
     params: Batch,
@@ -55,13 +84,17 @@ def step_batch(
     messages: Array,
     rewards: Array,
     obs: Array,
+    outgrown: Array,
     first: int,
     last: int,
 ) -> None:
-    """Steps environments first..last-1 and writes their rewards and observations."""
+    """Steps environments first..last-1 and writes their rewards, their observations and the
+    capacities they outgrew."""
     for e in range(first, last):
+        fetch_ahead(states, e + 1, OFTEN_USED)
         rewards[e] = step(states[e], params[0], submitted[e], messages[e])
         observe.write(states[e], obs[e])
+        outgrown[e] = states[e].error
 
 
 @entry

@@ -91,7 +91,6 @@ def _add_service(s: Record, host: int, service: int, pid: int) -> None:
     s.services[host] |= 1 << service
     s.svc_order[host, s.svc_n[host]] = service
     s.svc_n[host] += 1
-    s.svc_active[host, service] = True
     s.svc_reliability[host, service] = MAX_RELIABILITY
     s.svc_pid[host, service] = pid
     s.base_pid[host] = max(s.base_pid[host], pid)

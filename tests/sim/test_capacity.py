@@ -1,6 +1,6 @@
 """Why the engine's fixed capacities are out of reach."""
 
-from cagexplain.cc4 import agents, network
+from cagexplain.cc4 import agents, network, services
 from cagexplain.sim import state
 
 
@@ -23,6 +23,13 @@ def test_decoys_fit() -> None:
     """Five agents that do nothing but deploy decoys for a standard episode, and all sessions."""
     decoys = agents.N_BLUE * 500 // 2
     assert decoys + state.SESSIONS < state.PROCESSES
+
+
+def test_events_of_a_step_fit() -> None:
+    """All red agents scan the host on which its only defender deployed decoys for an episode."""
+    decoys = 500 // 2
+    scanned = agents.N_RED * (decoys + services.N_REAL + network.N_ZONES)
+    assert scanned + network.N_REAL_ZONES * network.MAX_USERS < state.EVENTS
 
 
 def test_suspicious_pids_fit() -> None:

@@ -46,7 +46,6 @@ class _Metrics(Observer):
         parts = env.reward_parts.sum(axis=2)
         present = np.arange(s["svc_order"].shape[2]) < s["svc_n"][:, :, None]
         order = s["svc_order"].astype(np.int64)
-        active = np.take_along_axis(s["svc_active"], order, axis=2)
         reliability = np.take_along_axis(s["svc_reliability"], order, axis=2).astype(int)
         deficit = np.where(present, 100 - reliability, 0)
         bits = {name: env.obs[:, index].sum(axis=1) for name, index in _BITS.items()}
@@ -70,7 +69,7 @@ class _Metrics(Observer):
             "red_active": truth.red_active.sum(axis=1),
             "svc_degraded": (deficit > 0).sum(axis=(1, 2)),
             "svc_deficit": deficit.sum(axis=(1, 2)),
-            "svc_stopped": (present & (active == 0)).sum(axis=(1, 2)),
+            "svc_stopped": s["ot_stopped"].sum(axis=1),
             "decoys": [_decoys(record) for record in s],
             "files": s["file_count"].sum(axis=(1, 2)),
             "blocks": s["blocks"].sum(axis=(1, 2)),

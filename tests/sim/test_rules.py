@@ -44,13 +44,13 @@ def _sessions(s: Any) -> list[dict[str, int]]:
         {
             "agent": agent,
             "slot": slot,
-            "host": int(s["ses_host"][slot]),
-            "id": int(s["ses_id"][slot]),
-            "root": int(s["ses_root"][slot]),
-            "abstract": int(s["ses_abstract"][slot]),
+            "host": int(s["ses"]["host"][slot]),
+            "id": int(s["ses"]["id"][slot]),
+            "root": int(s["ses"]["root"][slot]),
+            "abstract": int(s["ses"]["abstract"][slot]),
         }
         for agent in range(6)
-        for slot in s["map_slot"][agent, : s["map_n"][agent]].tolist()
+        for slot in s["map_slot"][: s["map_n"][agent], agent].tolist()
     ]
 
 
@@ -129,12 +129,12 @@ def test_a_failed_impact_is_charged(env: BatchedEnv) -> None:
 def test_impact_stops_the_ot_service_until_restore(env: BatchedEnv) -> None:
     session = _session(env.state[0], root=1, host=lambda h: network.HOST_ZONE[h] in (1, 3))
     host, agent = session["host"], session["agent"]
-    env.state["svc_active"][0, host, Service.OTSERVICE] = 1
+    env.state["ot_stopped"][0, host] = 0
     assert _play_red(env, agent, RedAction.IMPACT, host, session["id"]) is Outcome.SUCCESS
-    assert not env.state["svc_active"][0, host, Service.OTSERVICE]
+    assert env.state["ot_stopped"][0, host]
     assert _play_red(env, agent, RedAction.IMPACT, host, session["id"]) is Outcome.FAILURE
     _blue(env, ActionKind.RESTORE, host)
-    assert env.state["svc_active"][0, host, Service.OTSERVICE]
+    assert not env.state["ot_stopped"][0, host]
     assert env.truth().host_level[0, host] == 0
 
 
@@ -196,8 +196,8 @@ def test_remove_ends_remembered_user_sessions_only(env: BatchedEnv) -> None:
         session = _session(s[0], host=_defended)
         host, slot = session["host"], session["slot"]
         s["host_roots"][0, host] += root - session["root"]
-        s["ses_root"][0, slot] = root
-        pid = int(s["proc_pid"][0, s["ses_process"][0, slot]])
+        s["ses"]["root"][0, slot] = root
+        pid = int(s["proc_pid"][0, s["ses"]["process"][0, slot]])
         node = int(s["sus_n"][0])
         s["sus_n"][0] += 1
         s["sus_pid"][0, node], s["sus_next"][0, node] = pid, s["sus_head"][0, host]
@@ -207,7 +207,7 @@ def test_remove_ends_remembered_user_sessions_only(env: BatchedEnv) -> None:
         s["red_left"][0] = 99  # red does nothing meanwhile
         s["red_action"][0] = RedAction.DISCOVER_SYSTEMS
         _blue(env, ActionKind.REMOVE, host)
-        pids = [int(s["proc_pid"][0, s["ses_process"][0, x["slot"]]]) for x in _sessions(s[0])]
+        pids = [int(s["proc_pid"][0, s["ses"]["process"][0, x["slot"]]]) for x in _sessions(s[0])]
         assert (pid in pids) == survives
 
 
