@@ -27,16 +27,18 @@ from rich.table import Table
 
 from benchmarks import phases
 from cagexplain.cc4 import actions
-from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.envs import BatchedEnv
 from cagexplain.envs.batched import Snapshot
+from cagexplain.envs.cyborg.locate import load
 from cagexplain.envs.engines import Engine
 from cagexplain.envs.protocol import Env
 from cagexplain.sim.state import OFTEN_USED, STATE
 
 CYBORG_STEPS_PER_SECOND: Final = 15.0
 """Measured for CybORG 4.0 on one idle core of such a machine."""
-CYBORG_STEPS: Final = 60
+CYBORG_STEPS: Final = 200
 BATCHES: Final = (1, 4, 16, 64, 256, 1024, 4096)
 CACHED: Final = 16
 """A batch whose working set stays in a core's own cache."""
@@ -118,18 +120,31 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def cyborg_steps_per_second(folder: Path) -> float:
-    """The real simulator's rate on this machine, now, with one environment in one process."""
+def cyborg_rates(folder: Path) -> tuple[float, float]:
+    """Steps per second of the real simulator on this machine, now, in one process: by itself, and
+    behind our adapter, which leaves out work that nobody reads."""
+    api = load(folder)
+    scenario = api.EnterpriseScenarioGenerator(
+        blue_agent_class=api.SleepAgent,
+        green_agent_class=api.EnterpriseGreenAgent,
+        red_agent_class=api.FiniteStateRedAgent,
+        steps=DEFAULT_STEPS,
+    )
+    wrapper = api.BlueFlatWrapper(api.CybORG(scenario, seed=0))
+    wrapper.reset()
     env = Engine("cyborg", workers=1, cyborg_path=folder).make(1)
     env.reset(np.arange(1))
-    pool = _random_actions(env)
-    env.step(pool[0])
-    started = time.perf_counter()
-    for k in range(CYBORG_STEPS):
-        env.step(pool[k % POOL])
-    rate = CYBORG_STEPS / (time.perf_counter() - started)
-    env.close()
-    return rate
+    pool = _random_actions(env)[:, 0]
+
+    def alone() -> None:
+        for k in range(CYBORG_STEPS):
+            wrapper.step({agent: int(pool[k % POOL, b]) for b, agent in enumerate(BLUE)})
+
+    def adapted() -> None:
+        for k in range(CYBORG_STEPS):
+            env.step(pool[k % POOL][None])
+
+    return CYBORG_STEPS / _seconds(alone), CYBORG_STEPS / _seconds(adapted)
 
 
 def scaling_of_cores(cores: int) -> float:
@@ -243,7 +258,8 @@ def main(cyborg_path: Path | None) -> None:
     if cyborg_path is None:
         cyborg, origin = CYBORG_STEPS_PER_SECOND, "measured earlier, on an idle machine like this"
     else:
-        cyborg, origin = cyborg_steps_per_second(cyborg_path), "measured in this run"
+        cyborg, adapted = cyborg_rates(cyborg_path)
+        origin = f"measured in this run; {adapted:.1f} behind our adapter"
     print_throughput(console, cores, start, cyborg, origin)
 
 

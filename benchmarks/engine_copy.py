@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,15 @@ class Replayed:
 
 
 class Died(Exception):
-    """The process of a copy ended badly, or was too slow; tells how."""
+    """The process of a copy ended badly, or was too slow; tells how.
+
+    Attributes:
+        killed: by someone from outside.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"exit status {status}: {message}")
+        self.killed = -status in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
 
 
 class EngineCopy:
@@ -145,7 +154,7 @@ class EngineCopy:
             if process.wait() != 0:
                 errors.seek(0)
                 last = (errors.read().strip().splitlines() or ["no message"])[-1]
-                raise Died(f"exit status {process.returncode}: {last}")
+                raise Died(process.returncode, last)
 
 
 @contextmanager

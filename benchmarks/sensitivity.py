@@ -217,7 +217,7 @@ MUTATIONS: Final = (
         "remove_root",
         "Remove spares root sessions",
         _BLUE,
-        "if not s.ses_root[s.proc_session[node]]:",
+        "if not s.ses[s.proc_session[node]].root:",
         "if True:",
     ),
     Mutation(
@@ -289,9 +289,9 @@ MUTATIONS: Final = (
         "PrivilegeEscalate draws its session before it asks for the source",
         _RED,
         "        pick = rng.below(s.rng, n)\n"
-        "        if source < 0 or not s.ses_abstract[source]:\n"
+        "        if source < 0 or not s.ses[source].abstract:\n"
         "            return False\n",
-        "        if source < 0 or not s.ses_abstract[source]:\n"
+        "        if source < 0 or not s.ses[source].abstract:\n"
         "            return False\n"
         "        pick = rng.below(s.rng, n)\n",
     ),
@@ -340,6 +340,13 @@ MUTATIONS: Final = (
         "    while used[port >> 6] >> np.uint64(port & 63) & _ONE:",
     ),
     Mutation(
+        "file_order",
+        "Analyse lists the kind of file last that was left last",
+        _HOSTS,
+        "    s.file_newest[host] = file\n",
+        "    s.file_newest[host] = 1\n",
+    ),
+    Mutation(
         "monitor",
         "the pid of an exploit's session is in its event",
         _HOSTS,
@@ -350,8 +357,8 @@ MUTATIONS: Final = (
         "session_zero",
         "the session that becomes number 0 is drawn",
         _SESSIONS,
-        "slot = s.map_slot[agent, rng.below(s.rng, s.map_n[agent])]",
-        "slot = s.map_slot[agent, 0]",
+        "slot = s.map_slot[rng.below(s.rng, s.map_n[agent]), agent]",
+        "slot = s.map_slot[0, agent]",
     ),
     # --- world ---
     Mutation(
@@ -407,7 +414,7 @@ def chosen(paths: Sequence[Path], n: int) -> list[Path]:
     for path in paths:
         policy, red, _steps, _seed = path.name.removesuffix(SUFFIX).rsplit("-", 3)
         waiting.setdefault(policy, {})[path] = red
-    order = sorted(waiting, key=lambda name: DIVERSE.index(name) if name in DIVERSE else n + 99)
+    order = sorted(waiting, key=lambda name: (*DIVERSE, name).index(name))
     reds: list[str] = []
     taken: list[Path] = []
     for policy in order * n:
@@ -441,6 +448,8 @@ def judge(copy: EngineCopy, mutation: Mutation, paths: Sequence[Path]) -> Verdic
             for line in copy.run(task, [str(path) for path in paths], seconds=_SECONDS):
                 replays.append(Replayed(**line))
         except Died as death:
+            if death.killed:
+                raise
             replays.append(Replayed(paths[len(replays)].name, 0, str(death)))
     last = replays[-1]
     caught = last.step is not None

@@ -116,17 +116,6 @@ def listening_ports(s: Record, host: int) -> int:
 
 
 @jit
-def has_decoy(s: Record, host: int) -> bool:
-    """Whether any process of the host is a decoy."""
-    node = s.proc_head[host]
-    while node >= 0:
-        if s.proc_kind[node] != RED_SESSION:
-            return True
-        node = s.proc_next[node]
-    return False
-
-
-@jit
 def first_decoy_on(s: Record, host: int, port_bit: int) -> int:
     """Node of the first decoy process that listens on a port, or -1."""
     node = s.proc_head[host]

@@ -64,6 +64,18 @@ def test_places_are_the_outcomes_of_compiled_functions() -> None:
     assert {p.function for p in places} == {"rule"}
 
 
+def test_imports_come_where_they_may() -> None:
+    assert instrumented('"""Nothing."""', "made_up.py", []).startswith('"""Nothing."""\nfrom cage')
+    future = "from __future__ import annotations\n"
+    assert instrumented(future + "import os", "made_up.py", []).startswith(future + "from cage")
+
+
+def test_decorators_may_have_arguments() -> None:
+    places: list[Place] = []
+    instrumented("@jit(inline='always')\ndef rule(n):\n    return n", "made_up.py", places)
+    assert places == [Place("made_up.py", "rule", "", "entered")]
+
+
 def test_places_of_one_name_are_numbered() -> None:
     places: list[Place] = []
     instrumented(SOURCE, "made_up.py", places)

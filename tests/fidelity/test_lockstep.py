@@ -92,9 +92,7 @@ def test_an_altered_recording_is_found_out() -> None:
     assert (difference.step, difference.fields) == (5, ("digest of everything",))
 
 
-def test_replay_from_the_command_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_replay_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     smallest = min(RECORDINGS, key=lambda path: path.stat().st_size)
     assert main(["lockstep", "--replay", str(smallest)]) == 0
     assert "1 of 1 recorded episodes equal" in capsys.readouterr().out
