@@ -190,8 +190,9 @@ def _events(s: Any, agent: int, observation: dict[str, Any]) -> None:
         processes += [{"Connections": [dict(connection)]} for _ in range(event["count"])]
         interface = {"ip_address": connection["local_address"]}
         interfaces = entry.setdefault("Interface", [])
-        if interface not in interfaces:
-            interfaces.append(interface)
+        if interface in interfaces:  # mentioned again, it moves to the end
+            interfaces.remove(interface)
+        interfaces.append(interface)
 
 
 def _is_process_event(event: Any) -> bool:
