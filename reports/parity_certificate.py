@@ -129,8 +129,8 @@ def parity_certificate(parity: Parity, *, command: str, created: str) -> str:
             sign=SIGNS[parity.verdict],
             fewest=min(len(parity.a.seeds), len(parity.b.seeds)),
             few=FEW,
-            name_a=_engine(parity.a),
-            name_b=_engine(parity.b),
+            name_a=parity.a.origin.simulator,
+            name_b=parity.b.origin.simulator,
             headline=_headline(parity),
             claim=_claim(parity),
             tiles=list(_tiles(parity, views)),
@@ -160,7 +160,7 @@ def parity_certificate(parity: Parity, *, command: str, created: str) -> str:
 
 def _headline(parity: Parity) -> str:
     policy = parity.a.origin.policy["name"]
-    a, b = _engine(parity.a), _engine(parity.b)
+    a, b = parity.a.origin.simulator, parity.b.origin.simulator
     return {
         Verdict.EQUIVALENT: f"{policy} meets the same world on {a} and {b}",
         Verdict.DIFFERENT: f"{policy} does not meet the same world on {a} and {b}",
@@ -340,10 +340,6 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _engine(sample: Sample) -> str:
-    return " ".join(sample.origin.engine.values())
-
-
 def _floors() -> str:
     return ", ".join(
         f"{100 * floor:g} points of percentage" if unit == Unit.SHARE else f"{floor:g} {unit.value}"
@@ -354,7 +350,7 @@ def _floors() -> str:
 def _facts(sample: Sample) -> list[tuple[str, str]]:
     """What the samples may differ in in any case."""
     return [
-        ("Simulator", _engine(sample)),
+        ("Simulator", ", ".join(sample.origin.engine.values())),
         ("Episodes", words.number(len(sample.seeds))),
         ("Seeds", _seeds(sample.seeds.tolist())),
         ("Measured by", ", ".join(f"{k} {v}" for k, v in sample.origin.measured_by.items())),

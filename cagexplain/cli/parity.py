@@ -224,8 +224,9 @@ def _show(result: Parity, folder: Path) -> None:
         if row.verdict == verdict
     ]
     design = "in pairs" if result.settings.paired else "independently"
+    a, b = result.a.origin, result.b.origin
     click.echo(
-        f"{result.a.origin.policy['name']} on {_engine(result.a)} and {_engine(result.b)}, "
+        f"{a.policy['name']} on {a.simulator} and {b.simulator}, "
         f"{len(result.a.seeds):,} and {len(result.b.seeds):,} episodes, compared {design}"
     )
     console = Console()
@@ -247,10 +248,6 @@ def _show(result: Parity, folder: Path) -> None:
         )
     for name in ("parity.html", "parity.json"):
         click.echo(folder / name)
-
-
-def _engine(sample: Sample) -> str:
-    return " ".join(sample.origin.engine.values())
 
 
 def _table(rows: list[Row]) -> Table:

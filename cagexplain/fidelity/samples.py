@@ -53,6 +53,11 @@ class Origin:
     engine: dict[str, str]
     measured_by: dict[str, str]
 
+    @property
+    def simulator(self) -> str:
+        """Name and version, for headings."""
+        return f"{self.engine['name']} {self.engine['version']}"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -239,6 +244,7 @@ def read(path: Path) -> Sample:
         header = json.loads((table.schema.metadata or {})[_KEY])
         version = header.pop("schema")
         origin = Origin(**header)
+        origin.simulator  # noqa: B018 - complains if the header lacks it
     except (KeyError, ValueError, TypeError) as error:
         raise CagexplainError("holds no sample", where=path, remedy=again) from error
     if version != SCHEMA_VERSION:
