@@ -409,24 +409,24 @@ class Verdict:
 
 def chosen(paths: Sequence[Path], n: int) -> list[Path]:
     """A few different recordings, the same for every mutation: policies in turn, the odd ones
-    first, and of each the red variant that is still rare, the official one first."""
-    waiting: dict[str, dict[Path, str]] = {}
+    first, and of each the longest, with the red variant that is still rare, the official first."""
+    waiting: dict[str, dict[Path, tuple[int, str]]] = {}
     for path in paths:
-        policy, red, _steps, _seed = path.name.removesuffix(SUFFIX).rsplit("-", 3)
-        waiting.setdefault(policy, {})[path] = red
+        policy, red, steps, _seed = path.name.removesuffix(SUFFIX).rsplit("-", 3)
+        waiting.setdefault(policy, {})[path] = int(steps), red
     order = sorted(waiting, key=lambda name: (*DIVERSE, name).index(name))
     reds: list[str] = []
     taken: list[Path] = []
     for policy in order * n:
         if len(taken) < n and waiting[policy]:
-            path = min(waiting[policy], key=lambda path: _rarity(waiting[policy][path], reds))
-            reds.append(waiting[policy].pop(path))
+            path = min(waiting[policy], key=lambda path: _rank(*waiting[policy][path], reds))
+            reds.append(waiting[policy].pop(path)[1])
             taken.append(path)
     return taken
 
 
-def _rarity(red: str, taken: Sequence[str]) -> tuple[int, bool]:
-    return taken.count(red), red != EnvParams().red
+def _rank(steps: int, red: str, taken: Sequence[str]) -> tuple[int, int, bool]:
+    return -steps, taken.count(red), red != EnvParams().red
 
 
 def replay_until_different(paths: Sequence[str]) -> None:
