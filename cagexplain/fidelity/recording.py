@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -110,6 +109,11 @@ def read_recording(path: Path) -> Recording:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # NumPy and zipfile complain in many ways, all about the same
+        raise _damaged(path, "cannot be read as a NumPy archive") from error
+    try:
         facts = json.loads(arrays["facts"].tobytes())
         found = facts["format"]
         if found != FORMAT:
@@ -133,9 +137,7 @@ def read_recording(path: Path) -> Recording:
             rewards=arrays["rewards"],
             digests=[digests[i : i + _DIGEST] for i in range(0, len(digests), _DIGEST)],
         )
-    except FileNotFoundError:
-        raise
-    except (KeyError, ValueError, TypeError, OSError, UsageError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, UsageError) as error:
         raise _damaged(path, str(error)) from error
     _check(path, recording)
     return recording
