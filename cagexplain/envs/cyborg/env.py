@@ -160,9 +160,10 @@ class CybORGEnv:
             self.close()
             env = first + max(failure.env, 0)
             step = int(self.step_count[env]) if what == "step" else 0
-            seeds = self._seeds[env] if failure.env >= 0 else self._seeds[share]
+            seeds = self._seeds[share] if failure.env < 0 else [self._seeds[env]]
+            named = ", ".join(map(str, seeds))
             raise CagexplainError(
-                f"failed in step {step} with seed {seeds}: {failure}",
+                f"failed in step {step} with seed {named}: {failure}",
                 where="CybORG",
                 remedy="what was finished before is kept; look into CybORG, or leave the seed out",
             ) from failure
