@@ -125,11 +125,11 @@ def test_killed_run_resumes_to_the_same_weights(finished, tmp_path):
     """kill -9 in the middle, then --resume: bit for bit what the undisturbed run gave."""
     folder = tmp_path / "killed"
     process = _spawn(folder)
-    while not (folder / loop.LAST).exists():
+    resume = folder / loop.RESUME
+    while not (resume.exists() and read_plain(resume, "resume file")["progress"]["rounds"] > 0):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    time.sleep(0.05)  # somewhere in a later round
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)  # somewhere in a later round
     process.wait()
     saved = read_plain(folder / loop.RESUME, "resume file")["progress"]["rounds"]
     assert 0 < saved < 12
