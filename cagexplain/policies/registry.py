@@ -48,12 +48,15 @@ def load_policy(
             )
         policy = scripted
     else:
-        path = str(_DATA / f"{spec}.pt") if spec in SHIPPED else spec
-        policy = _load_checkpoint(path, deterministic=deterministic)
+        policy = _load_checkpoint(spec, deterministic=deterministic)
     return MaskSleep(policy) if mask_sleep else policy
 
 
 def _load_checkpoint(spec: str, *, deterministic: bool | None) -> Policy:
+    from cagexplain.policies.trained import load_trained  # needs Torch, which is slow to load
+
+    if spec in SHIPPED:
+        return load_trained(_DATA / f"{spec}.pt", known_as=spec, deterministic=deterministic)
     path = Path(spec)
     if path.is_dir():
         raise CagexplainError(
@@ -68,6 +71,4 @@ def _load_checkpoint(spec: str, *, deterministic: bool | None) -> Policy:
             f"'{spec}' is neither a built-in policy nor a checkpoint file",
             remedy=f"{hint}Run 'cagexplain policies' for the names, or give the path of a ckpt.pt",
         )
-    from cagexplain.policies.trained import load_trained  # needs Torch, which is slow to load
-
     return load_trained(path, deterministic=deterministic)

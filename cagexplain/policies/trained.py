@@ -53,6 +53,7 @@ class TrainedPolicy:
     Args:
         checkpoint: what to play.
         source: path the checkpoint was read from, for manifests.
+        known_as: what manifests call it instead, if it comes with the package.
         deterministic: play the most probable action instead of drawing one; None plays the way
             that the training evaluated (the `acting` setting of the run).
 
@@ -67,11 +68,13 @@ class TrainedPolicy:
         checkpoint: Checkpoint,
         *,
         source: Path | None = None,
+        known_as: str | None = None,
         deterministic: bool | None = None,
     ) -> None:
         self.name = checkpoint.algorithm
         self.checkpoint = checkpoint
         self.source = source
+        self.known_as = known_as
         acting = checkpoint.config.get("acting", "greedy")
         self.deterministic = acting == "greedy" if deterministic is None else deterministic
         self.actors = _actors(checkpoint, source)
@@ -115,7 +118,7 @@ class TrainedPolicy:
             "versions": self.checkpoint.versions,
         }
         if self.source is not None:
-            facts |= {"path": str(self.source), "sha256": sha256_file(self.source)}
+            facts |= {"path": self.known_as or str(self.source), "sha256": sha256_file(self.source)}
         return facts
 
     def _uniform(self) -> npt.NDArray[np.float32]:
@@ -129,9 +132,13 @@ class TrainedPolicy:
         return self.uniform[:, at]
 
 
-def load_trained(path: str | Path, *, deterministic: bool | None = None) -> TrainedPolicy:
+def load_trained(
+    path: str | Path, *, known_as: str | None = None, deterministic: bool | None = None
+) -> TrainedPolicy:
     """Read a checkpoint to act from; raises CagexplainError as `load_checkpoint` does."""
-    return TrainedPolicy(load_checkpoint(path), source=Path(path), deterministic=deterministic)
+    return TrainedPolicy(
+        load_checkpoint(path), source=Path(path), known_as=known_as, deterministic=deterministic
+    )
 
 
 def _actors(checkpoint: Checkpoint, source: Path | None) -> list[Stack]:

@@ -28,6 +28,7 @@ def test_shipped_checkpoints_load_by_name(name: str) -> None:
     env = FakeEnv(2, params=SimpleNamespace(steps=3))
     env.reset(np.arange(2))
     assert policy.kind == "checkpoint"
+    assert policy.describe()["path"] == name  # not where the package happens to lie
     assert policy.act(env.obs, env.mask, env.free).actions.shape == (2, 5)
     assert name in builtin_policies()
 
