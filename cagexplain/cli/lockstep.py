@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cagexplain.cc4 import observations
+from cagexplain.cc4.agents import BLUE
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.cli import playing
@@ -173,15 +175,32 @@ def _replay(path: Path) -> int:
 def _lines(difference: Difference) -> str:
     width = 300
     more = len(difference.fields) - 1
+    ours, theirs = _where(difference)
     lines = [
         f"first difference after {difference.step} steps"
         + (f", in {difference.fields[0]}" if not more else f", in {more + 1} entries:"),
         *(f"  {name}" for name in difference.fields[:20] if more),
-        f"  {difference.fields[0]}, ours:   {str(difference.ours)[:width]}",
-        f"  {difference.fields[0]}, CybORG: {str(difference.theirs)[:width]}",
+        f"  {difference.fields[0]}, ours:   {str(ours)[:width]}",
+        f"  {difference.fields[0]}, CybORG: {str(theirs)[:width]}",
         *(f"  {line}" for line in difference.draws),
     ]
     return "\n".join(lines)
+
+
+def _where(difference: Difference) -> tuple[Any, Any]:
+    """The values; of long lists what differs, by index (and agent, in observations)."""
+    ours, theirs = difference.ours, difference.theirs
+    if not (isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs) > 9):
+        return ours, theirs
+    places = [k for k, (mine, its) in enumerate(zip(ours, theirs, strict=True)) if mine != its]
+    named = {k: _agent(k) if difference.fields[0] == "obs" else str(k) for k in places}
+    return {named[k]: ours[k] for k in places}, {named[k]: theirs[k] for k in places}
+
+
+def _agent(k: int) -> str:
+    """Agent and entry of its vector, given the place in the vectors side by side."""
+    agent = max(a for a, offset in enumerate(observations.OFFSETS) if offset <= k)
+    return f"{BLUE[agent]}[{k - observations.OFFSETS[agent]}]"
 
 
 def _tell(outcome: Outcome) -> str:

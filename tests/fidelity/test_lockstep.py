@@ -100,6 +100,19 @@ def test_replay_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "holds no recordings" in capsys.readouterr().err
 
 
+def test_a_difference_names_the_agent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    smallest = min(RECORDINGS, key=lambda path: path.stat().st_size)
+    with np.load(smallest) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    arrays["obs"][3, 92 + 30] ^= 1
+    path = tmp_path / f"a{SUFFIX}"
+    np.savez(path, **arrays)
+    assert main(["lockstep", "--replay", str(path)]) == 3
+    told = capsys.readouterr().out
+    assert "first difference after 3 steps, in obs" in told
+    assert "ours:   {'blue_agent_1[30]': " in told
+
+
 @pytest.mark.parametrize("seeds", ["", "x", "5-3", "1,,2", "-4", "0-99999999"])
 def test_bad_seeds(seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lockstep", f"--seeds={seeds}"]) == 2
