@@ -13,7 +13,6 @@ from rich.table import Table
 
 from cagexplain.cc4 import phases
 from cagexplain.cli import playing
-from cagexplain.common.errors import CagexplainError
 
 if TYPE_CHECKING:
     from cagexplain.policies.evaluation import Evaluation
@@ -39,7 +38,7 @@ def command(policy: str, output: str | None, **options: Any) -> None:
     from cagexplain.policies.rollout import seed_range
 
     if output not in (None, "-"):
-        _require_folder(Path(output))  # before the work, not after it
+        playing.require_folder(Path(output))
     params = EnvParams(steps=options["steps"], red=options["red"])
     player = playing.load(policy, options)
     engine = playing.engine(options)
@@ -76,13 +75,6 @@ def _show(result: Evaluation, seconds: float, output: str | None) -> None:
     if output is not None:
         write_json(output, result.to_json())
         click.echo(f"Written to {output}")
-
-
-def _require_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise CagexplainError(
-            "there is no such folder", where=path.parent, remedy="Create it, or name another file"
-        )
 
 
 def _heading(result: Evaluation) -> str:

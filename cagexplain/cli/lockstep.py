@@ -118,6 +118,8 @@ def command(
             from cagexplain.policies.registry import load_policy
 
             load_policy(policy)  # complains before anything is played
+    if output is not None:
+        playing.require_folder(output)
     if record is not None:
         record.mkdir(parents=True, exist_ok=True)
     jobs = [

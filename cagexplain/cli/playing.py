@@ -21,6 +21,7 @@ from rich.progress import (
 
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 
@@ -139,6 +140,14 @@ def load(policy: str, options: dict[str, Any]) -> Policy:
         # longer than they work as soon as the machine has anything else to do.
         torch.set_num_threads(1)
     return player
+
+
+def require_folder(file: Path) -> None:
+    """Refuse a file to write that has no folder: before the work, not after it."""
+    if not file.parent.is_dir():
+        raise CagexplainError(
+            "there is no such folder", where=file.parent, remedy="Create it, or name another file"
+        )
 
 
 @contextlib.contextmanager

@@ -160,12 +160,19 @@ def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(n_workers, mp_context=context) as pool:
         running = {pool.submit(compare, job): job for job in jobs}
+        waiting = dict(running)
         try:
             for done in as_completed(running):
                 yield done.result()
+                del waiting[done]
         except BrokenProcessPool as error:
+            # Jobs are begun in their order, so the first ones that wait were being played.
+            played = list(waiting.values())[:n_workers]
+            named = " or ".join(
+                f"{job.policy}, {job.params.red}, seed {job.seed}" for job in played
+            )
             raise CagexplainError(
-                "a process that compared an episode died",
+                f"a process died while it compared {named}",
                 where="lockstep",
                 remedy="look for the reason (memory?) and rerun the seeds that are missing",
             ) from error

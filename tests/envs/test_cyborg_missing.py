@@ -39,9 +39,13 @@ def _package(folder: Path, files: dict[str, str]) -> Path:
 
 
 def _evaluate(path: Path | None, *more: str) -> subprocess.CompletedProcess[str]:
+    return _call(path, "evaluate", "sleep", "--engine", "cyborg", "--episodes", "2", *more)
+
+
+def _call(path: Path | None, *command: str) -> subprocess.CompletedProcess[str]:
     chosen = [] if path is None else ["--cyborg-path", str(path)]
     environment = {k: v for k, v in os.environ.items() if k != "CAGEXPLAIN_CYBORG_PATH"}
-    arguments = ["evaluate", "sleep", "--engine", "cyborg", "--episodes", "2", *chosen, *more]
+    arguments = [*command, *chosen]
     return subprocess.run(
         [sys.executable, "-c", _RUN, *arguments], capture_output=True, text=True, env=environment
     )
@@ -90,3 +94,10 @@ def test_a_process_that_dies(tmp_path: Path) -> None:
     """The placeholders let the import pass; then each worker ends with code 9."""
     found = _evaluate(_package(tmp_path, _WHOLE), "--workers", "2", "--seed", "41")
     _complains(found, "41", "ended with code 9")
+
+
+def test_a_process_that_dies_in_lockstep(tmp_path: Path) -> None:
+    package = _package(tmp_path, _WHOLE)
+    found = _call(package, "lockstep", "--policy", "sleep", "--seeds", "41-43", "--workers", "2")
+    _complains(found, "sleep, finite_state, seed 41 or sleep, finite_state, seed 42")
+    assert "3 of 3 episodes were not finished" in found.stdout
