@@ -24,10 +24,11 @@ def smdp_gae(
 
     `lam` counts decisions. With every agent free in every step this is ordinary GAE. The end of
     the rollout is a time limit, not a terminal state: the last decision of an agent is
-    bootstrapped with the value of the final observation (Pardo et al. 2018).
+    bootstrapped with the value of the final observation (Pardo et al. 2018), unless the caller
+    sets that value to zero.
 
     Args:
-        reward: (steps, envs), of each step.
+        reward: (steps, envs, agents), of each step.
         free: (steps, envs, agents), whether the agent decided in that step.
         values: (steps + 1, envs, agents), of the observation before each step and of the last
             one; read where `free` is true, and at the end.
@@ -44,7 +45,7 @@ def smdp_gae(
     gain = np.zeros_like(next_value)  # discounted reward up to the next decision
     discount = np.ones_like(next_value)  # of the next decision
     for t in range(steps - 1, -1, -1):
-        gain = reward[t, :, None] + gamma * gain
+        gain = reward[t] + gamma * gain
         discount = gamma * discount
         delta = gain + discount * next_value - values[t]
         estimate = delta + discount * lam * next_advantage

@@ -1,12 +1,17 @@
-"""Independent proximal policy optimisation (IPPO; de Witt et al. 2020, Schulman et al. 2017).
+"""Proximal policy optimisation (Schulman et al. 2017) for teams: IPPO, MAPPO and their variants.
 
-Every agent has its own actor and critic, sees its own observation only, and learns from the team
-reward. Read `PPO.round` first: one round of play and learning.
+Every agent has an actor of its own, which sees the agent's own inputs and nothing else. The
+critics see the agent's own inputs (IPPO, de Witt et al. 2020) or those of all agents (MAPPO, Yu et
+al. 2022), with or without repetitions (C_MAPPO). Actors and critics may remember the episode by a
+recurrent layer. Nothing else differs, so there is one class. Read `PPO.round` first: one round of
+play and learning.
+
+A busy agent decides nothing, so only its decisions are samples (see `trainers.advantages`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,103 +19,114 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
-from cagexplain.policies import networks
+from cagexplain.policies import features, networks
 from cagexplain.policies.features import GROUPS
 from cagexplain.policies.networks import Stack
 from trainers.advantages import smdp_gae
 from trainers.buffers import Rollout
 from trainers.clock import Clock
 from trainers.norm import ValueNorm
+from trainers.player import Player
 from trainers.ppo_config import PPOConfig
-
-
-class _Trainable:
-    """One agent's network and its optimiser; the parameters are views into the group's stack."""
-
-    def __init__(self, stack: Stack, member: int, adam_eps: float) -> None:
-        self.network = stack.network
-        self.layers = [(nn.Parameter(w), nn.Parameter(b)) for w, b in stack.member(member)]
-        self.parameters = [parameter for layer in self.layers for parameter in layer]
-        self.optimiser = torch.optim.Adam(self.parameters, eps=adam_eps, fused=True)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(rows, in) -> (rows, out)."""
-        return self.network(self.layers, x.unsqueeze(0)).squeeze(0)
-
-    def descend(self, loss: Tensor, rate: float, max_norm: float) -> float:
-        """One clipped step; returns the gradient's norm before clipping."""
-        self.optimiser.param_groups[0]["lr"] = rate
-        self.optimiser.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, max_norm)
-        self.optimiser.step()
-        return float(norm)
+from trainers.trainable import Trainable, epochs, parts
 
 
 @dataclass
-class _Agent:
-    """One learner: its place among the agents, its networks, and the scale of its returns."""
+class _Actor:
+    """An agent's policy: its place among the agents and its network."""
 
-    index: int
+    agent: int
     group: int
     member: int
-    actor: _Trainable
-    critic: _Trainable
-    norm: ValueNorm
+    net: Trainable
+
+
+@dataclass
+class _Critic:
+    """A value network, the agents that it values, and the scale of each one's returns."""
+
+    agents: list[int]
+    net: Trainable
+    norms: list[ValueNorm]
+
+    def normalise(self, values: Tensor) -> Tensor:
+        """Discounted rewards (its agents, ...) in its own units."""
+        return torch.stack([n.normalise(v) for n, v in zip(self.norms, values, strict=True)])
+
+    def denormalise(self, outputs: Tensor) -> Tensor:
+        """Its outputs (its agents, ...) as discounted rewards."""
+        return torch.stack([n.denormalise(v) for n, v in zip(self.norms, outputs, strict=True)])
 
 
 @dataclass
 class _Batch:
-    """The decisions of one agent in a rollout, one per row; `env` finds the row's action mask."""
+    """A round on grids of (agents, T, envs); `free` tells where there is a decision."""
 
-    x: Tensor
-    final_x: Tensor  # (envs, width), the observations that the episodes were cut off at
-    legal: Tensor  # (envs, actions)
-    env: Tensor
+    inputs: list[Tensor]  # of each actor, (T + 1, envs, width)
+    seen: list[Tensor]  # by each critic, (T + 1, envs, width)
+    legal: list[Tensor]  # for each actor, (envs, actions)
+    free: Tensor
     action: Tensor
     log_prob: Tensor
     value: Tensor
     advantage: Tensor
-    target: Tensor
+    returns: Tensor
 
 
 class PPO:
-    """The IPPO learner.
+    """The learner of the PPO family.
 
     Args:
-        config: settings.
+        settings: of the run.
         seed: of the run.
-        threads: workers that learn side by side. Ten networks (five agents' actors and critics)
-            learn independently once the advantages are known, so threads change the time a
-            round takes and nothing else.
+        threads: workers that learn side by side. The networks learn independently once the
+            advantages are known, so threads change the time a round takes and nothing else.
+        device: of the networks, "cpu" or "cuda".
     """
 
-    def __init__(self, config: PPOConfig, seed: int, threads: int) -> None:
-        self.config, self.seed = config, seed
-        self.actors = networks.build_actors(vars(config))
-        self.critics = networks.build_critics(vars(config))
+    def __init__(self, settings: PPOConfig, seed: int, threads: int, device: str = "cpu") -> None:
+        self.config, self.seed, self.device = settings, seed, device
+        self.player = Player(settings, seed)
+        with torch.device(device):
+            self.actor_stacks = networks.build_actors(vars(settings))
+            self.critic_stacks = self._critic_stacks()
         generator = torch.Generator().manual_seed(seed)
-        for stacks, gain in ((self.actors, 0.01), (self.critics, 1.0)):
+        for stacks, gain in ((self.actor_stacks, 0.01), (self.critic_stacks, 1.0)):
             for stack in stacks:
                 stack.initialise(generator, gain)
-        self.agents = [
-            _Agent(
-                index,
-                group,
-                member,
-                _Trainable(self.actors[group], member, config.adam_eps),
-                _Trainable(self.critics[group], member, config.adam_eps),
-                ValueNorm(config.value_norm_decay),
-            )
-            for group, members in enumerate(GROUPS)
-            for member, index in enumerate(members)
+        places = [(g, m, agent) for g, group in enumerate(GROUPS) for m, agent in enumerate(group)]
+        eps = settings.adam_eps
+        self.actors = [
+            _Actor(agent, g, m, Trainable(self.actor_stacks[g], m, eps)) for g, m, agent in places
+        ]
+        valued = (
+            [([agent], Trainable(self.critic_stacks[g], m, eps)) for g, m, agent in places]
+            if settings.critic == "own"
+            else [([*range(N_BLUE)], Trainable(self.critic_stacks[0], 0, eps))]
+        )
+        self.critics = [
+            _Critic(agents, net, [ValueNorm(settings.value_norm_decay) for _ in agents])
+            for agents, net in valued
         ]
         self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-        self.rollout: Rollout | None = None
+
+    def _critic_stacks(self) -> list[Stack]:
+        """One critic per agent on its own inputs, or one on all inputs with a value per agent."""
+        cfg = self.config
+        if cfg.critic == "own":
+            return networks.build_critics(vars(cfg))
+        self.columns = (
+            torch.arange(sum(features.sizes(cfg.observation)))
+            if cfg.critic == "central"
+            else torch.tensor(features.compact_columns(cfg.observation))
+        )
+        sizes = (len(self.columns), *cfg.critic_hidden, N_BLUE)
+        return [Stack(networks.perceptron(sizes, vars(cfg)), 1)]
 
     def round(
         self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
@@ -118,160 +134,182 @@ class PPO:
         """Play one episode per environment, learn from them, and report.
 
         Args:
-            env: `config.envs` environments.
+            env: `settings.envs` environments.
             seeds: (envs,) of the episodes.
             number: of this round, from 0; decides, with the seed, all random numbers of the round.
             of: number of rounds of the whole run, for the annealing.
         """
-        cfg = self.config
-        if self.rollout is None:
-            self.rollout = Rollout.empty(cfg.observation, env)
-        rollout = self.rollout
-        rng = np.random.default_rng([self.seed, number])
-        rollout.play(env, seeds, self.actors, cfg.observation, rng, clock)
+        cfg, rng = self.config, np.random.default_rng([self.seed, number])
+        rollout = self.player.play(
+            env, seeds, self.actor_stacks, networks.sample, rng, clock, log_prob=True
+        )
+        novelty = self.player.seek_novelty(rollout, number, rng, clock)
         with clock("update"):
-            batches = list(self.pool.map(lambda agent: self._gather(rollout, agent), self.agents))
-            self._assign_credit(rollout, batches)
+            batch = self._gather(rollout)
+            self._normalise(batch)
             rate = cfg.learning_rate * (1 - number / of if cfg.anneal else 1)
-            work: list[tuple[Callable[..., dict[str, float]], _Agent]] = [
-                (learn, agent)
-                for agent in reversed(self.agents)  # agent 4's networks are the largest
-                for learn in (self._improve_policy, self._fit_values)
-            ]
-            streams = rng.spawn(len(work))
+            work: list[tuple[Callable[..., dict[str, float]], Any]] = [
+                *((self._improve_policy, actor) for actor in reversed(self.actors)),
+                *((self._fit_values, critic) for critic in reversed(self.critics)),
+            ]  # agent 4's networks are the largest, so they come first
             jobs = [
-                self.pool.submit(learn, agent, batches[agent.index], rate, stream)
-                for (learn, agent), stream in zip(work, streams, strict=True)
+                self.pool.submit(learn, who, batch, rate, stream)
+                for (learn, who), stream in zip(work, rng.spawn(len(work)), strict=True)
             ]
             reports = [job.result() for job in jobs]
-        metrics = {"decisions": float(rollout.free.mean()), "learning_rate": rate}
+        metrics = {"decisions": float(batch.free.float().mean()), "learning_rate": rate} | novelty
         for name in dict.fromkeys(key for report in reports for key in report):
             metrics[name] = float(np.mean([r[name] for r in reports if name in r]))
         metrics["return"] = float(rollout.official_returns().mean())
         return metrics
 
     @torch.no_grad()
-    def _gather(self, rollout: Rollout, agent: _Agent) -> _Batch:
-        """Pick an agent's decisions out of the rollout and value them."""
-        group, member = agent.group, agent.member
-        steps, envs = (torch.from_numpy(i) for i in np.nonzero(rollout.free[..., agent.index]))
-        inputs = rollout.features[group]
-        _, members, n, width = inputs.shape
-        x = inputs.view(-1, width).index_select(0, (steps * members + member) * n + envs)
-        picked = (steps.numpy(), envs.numpy(), agent.index)
-        value = agent.norm.denormalise(agent.critic(x).squeeze(-1))
-        return _Batch(
-            x=x,
-            final_x=inputs[-1, member],
-            legal=rollout.legal[group][member],
-            env=envs,
-            action=torch.from_numpy(rollout.action[picked]),
-            log_prob=torch.from_numpy(rollout.log_prob[picked]),
-            value=value,
-            advantage=torch.empty(0),
-            target=torch.empty(0),
+    def _gather(self, rollout: Rollout) -> _Batch:
+        """Bring a rollout into the learner's shape, and value it."""
+        cfg, device = self.config, self.device
+        inputs = [rollout.features[a.group][:, a.member].to(device) for a in self.actors]
+        if cfg.critic == "own":
+            seen = inputs
+        else:
+            joint = rollout.joint_features().to(device)
+            compact = cfg.critic == "compact"
+            seen = [joint.index_select(-1, self.columns) if compact else joint]
+        free, action, log_prob = (
+            torch.from_numpy(np.ascontiguousarray(grid.transpose(2, 0, 1))).to(device)
+            for grid in (rollout.free, rollout.action, rollout.log_prob)
         )
+        value = torch.zeros(free.shape, device=device)
+        free[:, -1] = True  # for the value of the final observation
+        for critic, x in zip(self.critics, seen, strict=True):
+            (part,) = parts(free[critic.agents].any(0), 1, None, critic.net.recurrent)
+            outputs = torch.zeros(len(critic.agents), *free.shape[1:], device=device)
+            outputs.flatten(1)[:, part.rows] = critic.net(x, part).T
+            value[critic.agents] = critic.denormalise(outputs)
+        if cfg.time_limit == "terminal":
+            value[:, -1] = 0
+        legal = [rollout.legal[a.group][a.member].to(device) for a in self.actors]
+        advantage = smdp_gae(
+            rollout.reward * np.float32(cfg.reward_scale),
+            rollout.free[:-1],
+            value.permute(1, 2, 0).cpu().numpy(),
+            cfg.gamma,
+            cfg.gae_lambda,
+        )
+        grid = torch.from_numpy(np.ascontiguousarray(advantage.transpose(2, 0, 1))).to(device)
+        value, free = value[:, :-1], free[:, :-1]
+        return _Batch(inputs, seen, legal, free, action, log_prob, value, grid, grid + value)
 
-    @torch.no_grad()
-    def _assign_credit(self, rollout: Rollout, batches: list[_Batch]) -> None:
-        """Advantages and value targets of all decisions; moves the critics' scales along."""
-        cfg, free = self.config, rollout.free
-        steps, envs, _ = free.shape
-        values = np.zeros((steps + 1, envs, N_BLUE), np.float32)
-        for agent, batch in zip(self.agents, batches, strict=True):
-            i = agent.index
-            values[:-1, :, i][free[..., i]] = batch.value.numpy()
-            final = agent.critic(batch.final_x).squeeze(-1)
-            values[-1, :, i] = agent.norm.denormalise(final).numpy()
-        reward = rollout.reward * np.float32(cfg.reward_scale)
-        advantages = smdp_gae(reward, free, values, cfg.gamma, cfg.gae_lambda)
-        for agent, batch in zip(self.agents, batches, strict=True):
-            advantage = torch.from_numpy(advantages[..., agent.index][free[..., agent.index]])
-            returns = advantage + batch.value
-            if cfg.value_norm:
-                agent.norm.update_and_rescale(returns, *agent.critic.layers[-1])
-            batch.target = agent.norm.normalise(returns)
-            batch.advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+    def _normalise(self, batch: _Batch) -> None:
+        """Move the critics' scales along with the returns; bring advantages to a common scale."""
+        if self.config.value_norm:
+            for critic in self.critics:
+                weight, bias = critic.net.layers[-1]
+                for k, agent in enumerate(critic.agents):
+                    returns = batch.returns[agent][batch.free[agent]]
+                    critic.norms[k].update_and_rescale(returns, weight[..., k], bias[..., k])
+        if self.config.advantages == "team":
+            batch.advantage = _standardise(batch.advantage, batch.advantage[batch.free])
+        elif self.config.advantages == "agent":
+            pairs = zip(batch.advantage, batch.free, strict=True)
+            batch.advantage = torch.stack([_standardise(own, own[free]) for own, free in pairs])
 
     def _improve_policy(
-        self, agent: _Agent, batch: _Batch, rate: float, rng: np.random.Generator
+        self, actor: _Actor, batch: _Batch, rate: float, rng: np.random.Generator
     ) -> dict[str, float]:
         """Maximise the clipped surrogate plus the entropy bonus."""
-        cfg, steps = self.config, []
-        for rows in self._minibatches(len(batch.x), rng):
-            raw = agent.actor(batch.x.index_select(0, rows))
-            legal = batch.legal.index_select(0, batch.env.index_select(0, rows))
+        cfg, agent, net, steps = self.config, actor.agent, actor.net, []
+        inputs, masks = batch.inputs[agent][:-1], batch.legal[agent]
+        for part in epochs(batch.free[agent], cfg.minibatches, cfg.epochs, rng, net.recurrent):
+            legal = masks.index_select(0, part.rows % len(masks))
             log_prob, entropy = networks.log_prob_and_entropy(
-                raw, legal, batch.action.index_select(0, rows)
+                net(inputs, part), legal, part.of(batch.action[agent])
             )
-            log_ratio = log_prob - batch.log_prob.index_select(0, rows)
+            log_ratio = log_prob - part.of(batch.log_prob[agent])
             ratio = log_ratio.exp()
             with torch.no_grad():  # the low-variance estimator of KL(old, new), Schulman 2020
                 kl = float((ratio - 1 - log_ratio).mean())
                 clipped = float(((ratio - 1).abs() > cfg.clip).float().mean())
             if cfg.target_kl is not None and kl > cfg.target_kl:
                 break
-            advantage = batch.advantage.index_select(0, rows)
-            surrogate = torch.minimum(
-                ratio * advantage, ratio.clamp(1 - cfg.clip, 1 + cfg.clip) * advantage
-            ).mean()
+            advantage = part.of(batch.advantage[agent])
+            if cfg.advantages == "minibatch":
+                advantage = _standardise(advantage, advantage)
+            near = ratio.clamp(1 - cfg.clip, 1 + cfg.clip)
+            surrogate = torch.minimum(ratio * advantage, near * advantage).mean()
             loss = -surrogate - cfg.entropy * entropy.mean()
-            norm = agent.actor.descend(loss, rate, cfg.max_grad_norm)
-            legal_actions = (legal == 0).sum(-1)
-            relative = float((entropy.detach() / legal_actions.log()).mean())
+            norm = net.descend(loss, rate, cfg.max_grad_norm)
+            # As a share of what the legal actions allow: nothing where there is no choice.
+            most = (legal == 0).sum(-1).log().sum().clamp_min(1e-8)
+            relative = float(entropy.detach().sum() / most)
             steps.append((float(surrogate.detach()), relative, kl, clipped, norm))
         names = ("surrogate", "entropy", "kl", "clipped", "actor_grad_norm")
         means = np.mean(steps, axis=0) if steps else np.zeros(len(names))
         return dict(zip(names, means.tolist(), strict=True)) | {"policy_steps": float(len(steps))}
 
     def _fit_values(
-        self, agent: _Agent, batch: _Batch, rate: float, rng: np.random.Generator
+        self, critic: _Critic, batch: _Batch, rate: float, rng: np.random.Generator
     ) -> dict[str, float]:
         """Regress the values on the returns."""
-        cfg, steps = self.config, []
-        for rows in self._minibatches(len(batch.x), rng):
-            value = agent.critic(batch.x.index_select(0, rows)).squeeze(-1)
-            error = 0.5 * (value - batch.target.index_select(0, rows)).square().mean()
-            norm = agent.critic.descend(cfg.value * error, rate, cfg.max_grad_norm)
-            steps.append((float(error.detach()), norm))
-        error, norm = np.mean(steps, axis=0).tolist()
-        residual = batch.target - agent.norm.normalise(batch.value)
-        explained = 1 - float(
-            residual.var(correction=0) / batch.target.var(correction=0).clamp_min(1e-8)
-        )
+        cfg, net, steps = self.config, critic.net, []
+        inputs = batch.seen[self.critics.index(critic)][:-1]
+        free = batch.free[critic.agents]
+        before = critic.normalise(batch.value[critic.agents])
+        target = critic.normalise(batch.returns[critic.agents])
+        for part in epochs(free.any(0), cfg.minibatches, cfg.epochs, rng, net.recurrent):
+            value, goal, decided = net(inputs, part).T, part.of(target), part.of(free)
+            error = self._value_error(value, goal)
+            if cfg.value_clip is not None:  # pessimistic, as in the policy's surrogate
+                old = part.of(before)
+                near = old + (value - old).clamp(-cfg.value_clip, cfg.value_clip)
+                error = torch.maximum(error, self._value_error(near, goal))
+            loss = (error * decided).sum() / decided.sum()
+            norm = net.descend(cfg.value * loss, rate, cfg.max_grad_norm)
+            steps.append((float(loss.detach()), norm))
+        loss_mean, norm_mean = np.mean(steps, axis=0).tolist()
+        spread = target[free].var(correction=0).clamp_min(1e-8)
         return {
-            "value_loss": error,
-            "critic_grad_norm": norm,
-            "explained_variance": explained,
-            "value_mean": agent.norm.mean,
-            "value_std": agent.norm.std,
+            "value_loss": loss_mean,
+            "critic_grad_norm": norm_mean,
+            "explained_variance": 1 - float((target - before)[free].var(correction=0) / spread),
+            "value_mean": float(np.mean([norm.mean for norm in critic.norms])),
+            "value_std": float(np.mean([norm.std for norm in critic.norms])),
         }
 
-    def _minibatches(self, rows: int, rng: np.random.Generator) -> Iterator[Tensor]:
-        """Row numbers of every minibatch of every epoch, each epoch shuffled anew."""
-        for _ in range(self.config.epochs):
-            order = torch.from_numpy(rng.permutation(rows))
-            yield from order.chunk(min(self.config.minibatches, rows))
+    def _value_error(self, value: Tensor, goal: Tensor) -> Tensor:
+        delta = self.config.value_huber
+        if delta is None:
+            return 0.5 * (value - goal).square()
+        return F.huber_loss(value, goal, reduction="none", delta=delta)
 
     def weights(self) -> dict[str, Any]:
         """What acting needs."""
-        return {"actors": networks.stored(self.actors)}
+        return {"actors": networks.stored(self.actor_stacks), "outputs": "logits"}
 
     def state(self) -> dict[str, Any]:
         """Everything that learning changes; random numbers follow from seed and round number."""
         return {
-            "actors": networks.stored(self.actors),
-            "critics": networks.stored(self.critics),
-            "actor_optimisers": [agent.actor.optimiser.state_dict() for agent in self.agents],
-            "critic_optimisers": [agent.critic.optimiser.state_dict() for agent in self.agents],
-            "norms": [agent.norm.state() for agent in self.agents],
+            "actors": networks.stored(self.actor_stacks),
+            "critics": networks.stored(self.critic_stacks),
+            "actor_optimisers": [actor.net.optimiser.state_dict() for actor in self.actors],
+            "critic_optimisers": [critic.net.optimiser.state_dict() for critic in self.critics],
+            "norms": [[norm.state() for norm in critic.norms] for critic in self.critics],
+            "player": self.player.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a stored `state`."""
-        networks.restore(self.actors, state["actors"])
-        networks.restore(self.critics, state["critics"])
-        for agent in self.agents:
-            agent.actor.optimiser.load_state_dict(state["actor_optimisers"][agent.index])
-            agent.critic.optimiser.load_state_dict(state["critic_optimisers"][agent.index])
-            agent.norm.load(state["norms"][agent.index])
+        networks.restore(self.actor_stacks, state["actors"])
+        networks.restore(self.critic_stacks, state["critics"])
+        for actor, stored in zip(self.actors, state["actor_optimisers"], strict=True):
+            actor.net.optimiser.load_state_dict(stored)
+        for critic, stored in zip(self.critics, state["critic_optimisers"], strict=True):
+            critic.net.optimiser.load_state_dict(stored)
+        for critic, norms in zip(self.critics, state["norms"], strict=True):
+            for norm, stored in zip(critic.norms, norms, strict=True):
+                norm.load(stored)
+        self.player.load(state["player"])
+
+
+def _standardise(values: Tensor, sample: Tensor) -> Tensor:
+    """`values` in units of the sample's spread, from its mean."""
+    return (values - sample.mean()) / (sample.std(correction=0) + 1e-8)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv
+from trainers import ppo_config
 from trainers.clock import Clock
 from trainers.ppo import PPO
-from trainers.ppo_config import PRESETS
 
 
 class Learner(Protocol):
@@ -46,15 +46,17 @@ class Algorithm:
     Attributes:
         presets: name -> settings, a dataclass with `envs`, `observation` and `acting` among
             its fields.
-        make: (settings, seed, threads) -> learner.
+        make: (settings, seed, threads, device) -> learner.
+        check: refuses settings that make no sense together; UsageError gives the reason.
     """
 
     presets: Mapping[str, Any]
-    make: Callable[[Any, int, int], Learner]
+    make: Callable[[Any, int, int, str], Learner]
+    check: Callable[[Any], None]
 
 
 ALGORITHMS: Final[dict[str, Algorithm]] = {
-    "ippo": Algorithm(presets=PRESETS, make=PPO),
+    name: Algorithm(ppo_config.presets(name), PPO, ppo_config.check) for name in ppo_config.MEMBERS
 }
 
 
@@ -69,6 +71,11 @@ def find_preset(algorithm: str, name: str) -> Any:
     presets = find_algorithm(algorithm).presets
     _check_name(name, presets, "preset")
     return presets[name]
+
+
+def check_combination(algorithm: str, settings: Any) -> None:
+    """Refuse settings that make no sense together; UsageError gives the reason."""
+    find_algorithm(algorithm).check(settings)
 
 
 def _check_name(name: str, known: Iterable[str], what: str) -> None:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import HOST_KINDS
-from cagexplain.common.errors import UsageError
 from cagexplain.policies import features
 from cagexplain.policies.features import GROUPS
 
@@ -32,14 +31,17 @@ class Network(Protocol):
 
     Attributes:
         shapes: of each layer's weight and bias, for one agent.
-        outputs: number of layers, the last ones, that make the output.
+        gains: of each layer's orthogonal initialisation; None for layers that make the output.
     """
 
     shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
-    outputs: int
+    gains: list[float | None]
 
     def __call__(self, layers: Layers, x: Tensor) -> Tensor:
         """(members, rows, in) -> (members, rows, out)."""
+
+
+_RELU_GAIN: Final = math.sqrt(2)
 
 
 class MLP:
@@ -49,18 +51,79 @@ class MLP:
         sizes: width of the input, of each hidden layer, and of the output.
     """
 
-    outputs = 1
-
     def __init__(self, sizes: Sequence[int]) -> None:
         self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
             ((i, o), (o,)) for i, o in pairwise(sizes)
         ]
+        self.gains: list[float | None] = [*[_RELU_GAIN] * (len(sizes) - 2), None]
 
     def __call__(self, layers: Layers, x: Tensor) -> Tensor:
         """(members, rows, in) -> (members, rows, out)."""
         for layer in layers[:-1]:
             x = torch.relu(_affine(layer, x))
         return _affine(layers[-1], x)
+
+
+class Recurrent:
+    """A perceptron whose last hidden layer is followed by an LSTM or GRU, then the output.
+
+    The recurrent layer's parameters are kept as PyTorch's own (weights (gates * size, in), gates in
+    its order), so that whole sequences run in its compiled loop.
+
+    Args:
+        sizes: width of the input, of each hidden layer, and of the output.
+        core: "lstm" (Hochreiter and Schmidhuber 1997) or "gru" (Cho et al. 2014).
+        size: units of the recurrent layer.
+    """
+
+    def __init__(self, sizes: Sequence[int], core: str, size: int) -> None:
+        self.core, self.size = core, size
+        self.states = 2 if core == "lstm" else 1
+        rows = size * (4 if core == "lstm" else 3)
+        *trunk, out = sizes
+        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            *(((i, o), (o,)) for i, o in pairwise(trunk)),
+            ((rows, trunk[-1]), (rows,)),
+            ((rows, size), (rows,)),
+            ((size, out), (out,)),
+        ]
+        self.gains: list[float | None] = [*[_RELU_GAIN] * (len(trunk) - 1), 1.0, 1.0, None]
+
+    def __call__(self, layers: Layers, x: Tensor) -> Tensor:
+        """Whole episodes of one agent, from a zero state: (steps, rows, in) -> (..., out)."""
+        *trunk, (w_in, b_in), (w_state, b_state), head = layers
+        steps, rows, _ = x.shape
+        x = x.reshape(1, steps * rows, -1)
+        for layer in trunk:
+            x = torch.relu(_affine(layer, x))
+        x = x.view(steps, rows, -1)
+        weights = [w_in[0], w_state[0], b_in[0], b_state[0]]
+        zero = x.new_zeros(1, rows, self.size)
+        if self.core == "lstm":
+            x = torch.lstm(x, (zero, zero), weights, True, 1, 0.0, True, False, False)[0]
+        else:
+            x = torch.gru(x, zero, weights, True, 1, 0.0, True, False, False)[0]
+        return _affine(head, x.reshape(1, steps * rows, -1)).view(steps, rows, -1)
+
+    def step(self, layers: Layers, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of all agents: (members, rows, in) and a state -> (members, rows, out), state.
+
+        The state is (states, members, rows, size), zero at the start of an episode.
+        """
+        *trunk, into, recurrent, head = layers
+        for layer in trunk:
+            x = torch.relu(_affine(layer, x))
+        a, b = _affine_transposed(into, x), _affine_transposed(recurrent, state[0])
+        if self.core == "lstm":
+            i, f, g, o = (a + b).chunk(4, -1)
+            c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+            return _affine(head, h), torch.stack([h, c])
+        (ar, az, an), (br, bz, bn) = a.chunk(3, -1), b.chunk(3, -1)
+        z = torch.sigmoid(az + bz)
+        new = torch.tanh(an + torch.sigmoid(ar + br) * bn)
+        h = new + z * (state[0] - new)
+        return _affine(head, h), h.unsqueeze(0)
 
 
 class HostNet:
@@ -82,11 +145,11 @@ class HostNet:
         self.hosts, inputs = columns.shape
         self.width, self.actor = width, actor
         rest = np.setdiff1d(np.arange(features.sizes(profile)[agent]), columns)
-        self.host_columns = torch.from_numpy(columns.ravel())
-        self.rest_columns = torch.from_numpy(rest)
+        self.host_columns = torch.tensor(columns.ravel())
+        self.rest_columns = torch.tensor(rest)
         kinds = sorted(HOST_KINDS)
         others = actions.SIZES[agent] - len(kinds) * self.hosts
-        self.order = torch.from_numpy(_action_order(agent))
+        self.order = torch.tensor(_action_order(agent))
         self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
             ((int(inputs), width), (self.hosts, width)),
             ((len(rest), width), (width,)),
@@ -98,7 +161,8 @@ class HostNet:
             self.shapes += [((width, len(kinds)), (len(kinds),)), ((width, others), (others,))]
         else:
             self.shapes += [((3 * width, 1), (1,))]
-        self.outputs = 2 if actor else 1
+        hidden: list[float | None] = [_RELU_GAIN] * 5
+        self.gains = [*hidden, None, None] if actor else [*hidden, None]
 
     def __call__(self, layers: Layers, x: Tensor) -> Tensor:
         """(members, rows, in) -> (members, rows, out)."""
@@ -128,6 +192,11 @@ def _affine(layer: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(1), x, weight)
 
 
+def _affine_transposed(layer: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
+    weight, bias = layer
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+
+
 def _action_order(agent: int) -> npt.NDArray[np.int64]:
     """Where `HostNet` computes each action: host by host its four kinds, then all others."""
     position = {int(host): i for i, host in enumerate(observations.HOSTS[agent])}
@@ -148,6 +217,7 @@ class Stack:
 
     def __init__(self, network: Network, members: int) -> None:
         self.network = network
+        self.members = members
         self.layers: Layers = [
             (torch.zeros(members, *weight), torch.zeros(members, *bias))
             for weight, bias in network.shapes
@@ -158,15 +228,17 @@ class Stack:
 
         An `output_gain` of 0.01 makes a first policy nearly uniform (Andrychowicz et al. 2021).
         """
-        first_output = len(self.layers) - self.network.outputs
-        for i, (weights, biases) in enumerate(self.layers):
+        for (weights, biases), gain in zip(self.layers, self.network.gains, strict=True):
             for weight in weights:
-                gain = output_gain if i >= first_output else math.sqrt(2)
-                nn.init.orthogonal_(weight, gain, generator=generator)
+                drawn = torch.empty(weight.shape, device="cpu")
+                nn.init.orthogonal_(
+                    drawn, output_gain if gain is None else gain, generator=generator
+                )
+                weight.copy_(drawn)
             biases.zero_()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(members, rows, in) -> (members, rows, out)."""
+        """(members, rows, in) -> (members, rows, out), of networks without a recurrent layer."""
         return self.network(self.layers, x)
 
     def member(self, i: int) -> Layers:
@@ -174,38 +246,69 @@ class Stack:
         return [(weight[i : i + 1], bias[i : i + 1]) for weight, bias in self.layers]
 
 
+class Acting:
+    """Networks at play: one step at a time, with what recurrent layers remember of the episode.
+
+    Args:
+        stacks: of all groups.
+        n: environments, at the start of their episodes.
+    """
+
+    def __init__(self, stacks: Sequence[Stack], n: int) -> None:
+        self.stacks = stacks
+        self.device = stacks[0].layers[0][0].device
+        self.states: list[Tensor | None] = [
+            torch.zeros(s.network.states, s.members, n, s.network.size, device=self.device)
+            if isinstance(s.network, Recurrent)
+            else None
+            for s in stacks
+        ]
+
+    def outputs(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Inputs of a step, per group (members, n, width) -> outputs (members, n, actions)."""
+        outputs = []
+        for g, (stack, x) in enumerate(zip(self.stacks, inputs, strict=True)):
+            state, network = self.states[g], stack.network
+            if isinstance(network, Recurrent) and state is not None:
+                y, self.states[g] = network.step(stack.layers, x.to(self.device), state)
+            else:
+                y = stack(x.to(self.device))
+            outputs.append(y.cpu())
+        return outputs
+
+
 KINDS: Final = ("mlp", "hosts")
+CORES: Final = ("none", "lstm", "gru")
 
 
 def build_actors(config: Mapping[str, Any]) -> list[Stack]:
-    """The actors of a configuration ("network", "hidden", "observation"): a stack per group."""
-    return _build(config, actor=True)
+    """The agents' networks with one output per action: a stack per group.
+
+    Args:
+        config: "network", "hidden", "observation", and, for recurrent ones, "core", "core_size".
+    """
+    return [
+        Stack(_network(config, group[0], actions.SIZES[group[0]], actor=True), len(group))
+        for group in GROUPS
+    ]
 
 
 def build_critics(config: Mapping[str, Any]) -> list[Stack]:
     """The critics on the agents' own observations: a stack per group, one value per row."""
-    return _build(config, actor=False)
+    return [Stack(_network(config, group[0], 1, actor=False), len(group)) for group in GROUPS]
 
 
-def _build(config: Mapping[str, Any], *, actor: bool) -> list[Stack]:
+def _network(config: Mapping[str, Any], agent: int, out: int, *, actor: bool) -> Network:
     profile, hidden = config["observation"], config["hidden"]
-    stacks = []
-    for group in GROUPS:
-        agent = group[0]
-        network: Network
-        if config["network"] == "hosts":
-            if len(hidden) != 1:
-                raise UsageError(
-                    f"the network 'hosts' has one width, not {len(hidden)}",
-                    field="hidden",
-                    remedy="Give a single number, or choose the network 'mlp'",
-                )
-            network = HostNet(agent, profile, hidden[0], actor=actor)
-        else:
-            output = actions.SIZES[agent] if actor else 1
-            network = MLP((features.sizes(profile)[agent], *hidden, output))
-        stacks.append(Stack(network, len(group)))
-    return stacks
+    if config["network"] == "hosts":
+        return HostNet(agent, profile, hidden[0], actor=actor)
+    return perceptron((features.sizes(profile)[agent], *hidden, out), config)
+
+
+def perceptron(sizes: Sequence[int], config: Mapping[str, Any]) -> Network:
+    """A perceptron, with the recurrent layer that the configuration asks for ("core")."""
+    core = config.get("core", "none")
+    return MLP(sizes) if core == "none" else Recurrent(sizes, core, config["core_size"])
 
 
 def stored(stacks: Sequence[Stack]) -> list[list[list[Tensor]]]:

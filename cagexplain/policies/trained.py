@@ -15,11 +15,11 @@ from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
-from cagexplain.policies import features, networks
+from cagexplain.policies import features, messages, networks
 from cagexplain.policies.base import BoolArray, Decision, IntArray
 from cagexplain.policies.checkpoint import Checkpoint, load_checkpoint
 from cagexplain.policies.features import GROUPS, Features
-from cagexplain.policies.networks import Stack
+from cagexplain.policies.networks import Acting, Stack
 
 _SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
 _CHUNK: Final = 512
@@ -77,14 +77,25 @@ class TrainedPolicy:
         self.known_as = known_as
         acting = checkpoint.config.get("acting", "greedy")
         self.deterministic = acting == "greedy" if deterministic is None else deterministic
+        self.values = checkpoint.weights.get("outputs") == "values"
+        if self.values and not self.deterministic:
+            raise UsageError(
+                f"the networks of {checkpoint.algorithm} value actions: there are no probabilities "
+                "to draw from",
+                where=source,
+                remedy="Let it play its best actions (--greedy)",
+            )
         self.actors = _actors(checkpoint, source)
         self.profile = str(checkpoint.config["observation"])
+        self.messages = str(checkpoint.config.get("messages", "none"))
         self.reset(np.zeros(1, np.int64))
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes, one per seed."""
         self.features = Features(self.profile, len(seeds))
         self.inputs = self.features.empty()
+        self.acting = Acting(self.actors, len(seeds))
+        self.running = np.tile(_SLEEP, (len(seeds), 1))
         self.generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
         self.uniform = np.empty((len(seeds), 0, N_BLUE), np.float32)
         self.step = 0
@@ -94,17 +105,24 @@ class TrainedPolicy:
         """Actions for obs (n, 578), mask (n, 570) and free (n, 5)."""
         self.features.observe(obs, mask, free, self.inputs)
         legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
-        raw = [actor(x) for actor, x in zip(self.actors, self.inputs, strict=True)]
+        raw = self.acting.outputs(self.inputs)
         logits = [r + a for r, a in zip(raw, legal, strict=True)]
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
         self.features.acted(chosen, free)
         probability, entropy = np.ones(free.shape, np.float32), np.zeros(free.shape, np.float32)
-        for group, r, a in zip(GROUPS, raw, legal, strict=True):
-            picked = torch.from_numpy(np.ascontiguousarray(chosen[:, group].T))
-            log_prob, h = networks.log_prob_and_entropy(r, a, picked)
-            probability[:, group] = log_prob.exp().T.numpy()
-            entropy[:, group] = h.T.numpy()
-        return Decision(actions=chosen, probability=probability, entropy=entropy)
+        if not self.values:
+            for group, r, a in zip(GROUPS, raw, legal, strict=True):
+                picked = torch.from_numpy(np.ascontiguousarray(chosen[:, group].T))
+                log_prob, h = networks.log_prob_and_entropy(r, a, picked)
+                probability[:, group] = log_prob.exp().T.numpy()
+                entropy[:, group] = h.T.numpy()
+        self.running = np.where(free, chosen, self.running)
+        return Decision(
+            actions=chosen,
+            messages=messages.encode(self.messages, obs, self.running),
+            probability=probability,
+            entropy=entropy,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Facts for manifests, JSON-able."""
@@ -144,9 +162,14 @@ def load_trained(
 def _actors(checkpoint: Checkpoint, source: Path | None) -> list[Stack]:
     """The actors of a checkpoint; refuses a configuration or weights that do not fit."""
     config = checkpoint.config
-    known = {"observation": features.PROFILES, "network": networks.KINDS}
-    for name, choices in known.items():
-        if config.get(name) not in choices:
+    known = {
+        "observation": (features.PROFILES, None),
+        "network": (networks.KINDS, None),
+        "core": (networks.CORES, "none"),  # not in the first checkpoints
+        "messages": (messages.KINDS, "none"),
+    }
+    for name, (choices, default) in known.items():
+        if config.get(name, default) not in choices:
             raise CagexplainError(
                 f"{name} {config.get(name)!r} is not known here",
                 where=source,

@@ -1,0 +1,132 @@
+"""Playing a round of episodes, the same for all algorithms: messages, rewards, what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cagexplain.cc4 import actions, phases
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.envs import BatchedEnv
+from cagexplain.policies import messages, networks
+from cagexplain.policies.features import GROUPS, Features
+from cagexplain.policies.networks import Acting, Stack
+from trainers import rewards
+from trainers.buffers import Rollout
+from trainers.clock import Clock
+from trainers.settings import Settings
+
+Explore = Callable[[Tensor, Tensor], Tensor]
+"""Chooses actions (members, n) from the masked outputs (members, n, actions) of a group, with
+uniform random numbers (members, n)."""
+
+_SLEEP = np.array(actions.SLEEP_INDEX, np.int64)
+
+
+class Player:
+    """Plays rounds under the settings that say what agents see, tell each other and earn.
+
+    Args:
+        settings: of the run.
+        seed: of the run.
+    """
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        self.settings = settings
+        self.ngu: Any = None
+        self.rollout: Rollout | None = None
+
+    @torch.inference_mode()
+    def play(
+        self,
+        env: BatchedEnv,
+        seeds: npt.NDArray[np.int64],
+        stacks: list[Stack],
+        explore: Explore,
+        rng: np.random.Generator,
+        clock: Clock,
+        *,
+        log_prob: bool = False,
+    ) -> Rollout:
+        """Play one episode per environment; the memory is used again by the next call.
+
+        Busy agents submit Sleep: what they submit is ignored, but a Restore would be charged (CC4
+        interface, 5.3). What counts as their action is the one in progress.
+
+        Args:
+            env: environments, as many as the settings say.
+            seeds: (envs,) of the episodes.
+            stacks: the agents' networks.
+            explore: how actions are chosen from the networks' outputs.
+            rng: for the choices.
+            clock: gets the time of simulation and inference.
+            log_prob: record log-probabilities under softmax(outputs).
+        """
+        cfg, calls = self.settings, phases.calls(env.params.steps)
+        if self.rollout is None:
+            self.rollout = Rollout.empty(cfg.observation, calls, env.n_envs)
+        rollout = self.rollout
+        with clock("simulation"):
+            env.reset(seeds)
+        features, acting = Features(cfg.observation, env.n_envs), Acting(stacks, env.n_envs)
+        uniform = rng.random((calls, N_BLUE, env.n_envs), dtype=np.float32)
+        legal = networks.additive(torch.from_numpy(env.mask))
+        rollout.legal = networks.by_group(legal, actions.SIZES)
+        running = np.tile(_SLEEP, (env.n_envs, 1))
+        for t in range(calls):
+            with clock("inference"):
+                free = rollout.free[t]
+                free[:] = env.free
+                inputs = [f[t] for f in rollout.features]
+                features.observe(env.obs, env.mask, free, inputs)
+                for group, raw, mask in zip(
+                    GROUPS, acting.outputs(inputs), rollout.legal, strict=True
+                ):
+                    members = slice(group[0], group[-1] + 1)
+                    outputs = raw + mask
+                    chosen = explore(outputs, torch.from_numpy(uniform[t, members]))
+                    np.copyto(running[:, members], chosen.T.numpy(), where=free[:, members])
+                    if log_prob:
+                        rollout.log_prob[t][:, members] = networks.log_prob(outputs, chosen).T
+                rollout.action[t] = running
+                submitted = np.where(free, running, _SLEEP)
+                features.acted(submitted, free)
+                told = messages.encode(cfg.messages, env.obs, running)
+            with clock("simulation"):
+                env.step(submitted, told)
+            rollout.team[t] = env.reward
+            rewards.per_agent(
+                cfg.reward, env.reward, env.reward_parts, env.action_cost, rollout.reward[t]
+            )
+        rollout.free[-1] = env.free
+        features.observe(env.obs, env.mask, env.free, [f[-1] for f in rollout.features])
+        return rollout
+
+    def seek_novelty(
+        self, rollout: Rollout, number: int, rng: np.random.Generator, clock: Clock
+    ) -> dict[str, float]:
+        """Add the intrinsic reward to the agents' rewards, and learn what is novel from now on."""
+        if self.ngu is None:
+            return {}
+        cfg = self.settings
+        with clock("intrinsic"):
+            bonus = self.ngu.rewards(rollout.features, rollout.action)
+            rollout.reward += cfg.ngu_weight / cfg.reward_scale * bonus
+            rate = cfg.ngu_rate * cfg.ngu_decay**number
+            return self.ngu.learn(rollout.features, rollout.action, rng, rate) | {
+                "intrinsic_reward": float(bonus.mean())
+            }
+
+    def state(self) -> dict[str, Any]:
+        """What must be stored to continue."""
+        return {} if self.ngu is None else {"ngu": self.ngu.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a stored `state`."""
+        if self.ngu is not None:
+            self.ngu.load(state["ngu"])

@@ -1,0 +1,99 @@
+"""Networks that learn: parameters, optimiser, and passes over episodes or single decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cagexplain.policies.networks import Recurrent, Stack
+
+
+@dataclass
+class Part:
+    """A minibatch: decisions of whole episodes, or picked ones.
+
+    Attributes:
+        rows: (rows,) of the decisions, counted through (steps, envs).
+        envs: the episodes they fill, for recurrent networks; None for others.
+        positions: (rows,) of the decisions, counted through (steps, these envs).
+    """
+
+    rows: Tensor
+    envs: Tensor | None = None
+    positions: Tensor | None = None
+
+    def of(self, grid: Tensor) -> Tensor:
+        """Its entries (..., rows) of a grid (..., steps, envs)."""
+        return grid.flatten(-2).index_select(-1, self.rows)
+
+
+def parts(
+    decided: Tensor, count: int, rng: np.random.Generator | None, recurrent: bool
+) -> list[Part]:
+    """Cut decisions (steps, envs) into `count` minibatches at random, or in order without `rng`.
+
+    Recurrent networks learn from whole episodes, so those are what is dealt out; steps are never
+    reordered within an episode.
+    """
+    if not recurrent:
+        rows = decided.flatten().nonzero().squeeze(-1)
+        if rng is not None:
+            rows = rows.index_select(
+                0, torch.from_numpy(rng.permutation(len(rows))).to(rows.device)
+            )
+        return [Part(chunk) for chunk in rows.chunk(min(count, len(rows)))]
+    n = decided.shape[1]
+    order = np.arange(n) if rng is None else rng.permutation(n)
+    found = []
+    for chosen in np.array_split(order, min(count, n)):
+        envs = torch.from_numpy(chosen).to(decided.device)
+        steps, column = decided.index_select(1, envs).nonzero(as_tuple=True)
+        rows = steps * n + envs.index_select(0, column)
+        found.append(Part(rows, envs, steps * len(envs) + column))
+    return found
+
+
+class Trainable:
+    """One network of a stack and its optimiser; the parameters are views into the stack.
+
+    Args:
+        stack: the parameters are part of.
+        member: which of its agents.
+        adam_eps: Adam's epsilon.
+    """
+
+    def __init__(self, stack: Stack, member: int, adam_eps: float) -> None:
+        self.network = stack.network
+        self.recurrent = isinstance(stack.network, Recurrent)
+        self.layers = [(nn.Parameter(w), nn.Parameter(b)) for w, b in stack.member(member)]
+        self.parameters = [parameter for layer in self.layers for parameter in layer]
+        self.optimiser = torch.optim.Adam(self.parameters, eps=adam_eps, fused=True)
+
+    def __call__(self, inputs: Tensor, part: Part) -> Tensor:
+        """Outputs (rows, out) for the decisions of a part, from inputs (steps, envs, width)."""
+        if part.envs is None or part.positions is None:
+            x = inputs.flatten(0, 1).index_select(0, part.rows)
+            return self.network(self.layers, x.unsqueeze(0)).squeeze(0)
+        episodes = self.network(self.layers, inputs.index_select(1, part.envs))
+        return episodes.flatten(0, 1).index_select(0, part.positions)
+
+    def descend(self, loss: Tensor, rate: float, max_norm: float) -> float:
+        """One clipped step; returns the gradient's norm before clipping."""
+        self.optimiser.param_groups[0]["lr"] = rate
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, max_norm)
+        self.optimiser.step()
+        return float(norm)
+
+
+def epochs(
+    decided: Tensor, count: int, number: int, rng: np.random.Generator, recurrent: bool
+) -> Iterator[Part]:
+    """The minibatches of `number` epochs, each epoch dealt out anew."""
+    for _ in range(number):
+        yield from parts(decided, count, rng, recurrent)
