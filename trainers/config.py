@@ -1,14 +1,22 @@
-"""Settings as typed, documented, checked data, and the settings of a whole run."""
+"""Settings as typed, documented, checked data, and where their values come from.
+
+A run has two parts of settings, `RunConfig` and those of its algorithm, which users see as one flat
+list. They begin as a preset and are changed, in this order, by a YAML file, options and `--set`.
+Each change is an `Assignment`, which knows its place for the case that it is refused.
+"""
 
 from __future__ import annotations
 
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
+from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.common import yaml_lines
 from cagexplain.common.errors import UsageError
 
 Settings = TypeVar("Settings")
@@ -17,85 +25,198 @@ Settings = TypeVar("Settings")
 def setting(
     help: str,
     *,
+    default: Any = MISSING,
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
     """A dataclass field with its meaning and the range it must lie in (ends included)."""
-    return field(metadata={"help": help, "low": low, "high": high, "choices": choices})
+    metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """What is common to the runs of all algorithms."""
 
-    algorithm: str
-    preset: str
-    steps: int = setting("environment steps to train for", low=1, high=1e12)
-    seed: int = setting("seed of everything random in the run", low=0, high=2**31 - 1)
-    eval_every: int = setting("environment steps between evaluations", low=1, high=1e12)
-    eval_episodes: int = setting("held-out episodes per evaluation", low=1, high=10_000)
+    algorithm: str = setting("what learns")
+    preset: str = setting("the named settings that the rest began as")
+    steps: int = setting("environment steps to train for", default=2_000_000, low=1, high=1e12)
+    seed: int = setting("seed of everything random in the run", default=0, low=0, high=2**31 - 1)
+    eval_every: int = setting(
+        "environment steps between evaluations", default=100_000, low=1, high=1e12
+    )
+    eval_episodes: int = setting("held-out episodes per evaluation", default=50, low=1, high=10_000)
     final_episodes: int = setting(
-        "other held-out episodes that judge the best weights at the end", low=1, high=100_000
+        "other held-out episodes that judge the best weights at the end",
+        default=100,
+        low=1,
+        high=100_000,
+    )
+    red: str = setting(
+        "variant of the attacker, in training and evaluation",
+        default="finite_state",
+        choices=tuple(VARIANTS),
     )
 
 
-def check(settings: Any) -> None:
+@dataclass(frozen=True)
+class Assignment:
+    """A value that somebody gives a setting.
+
+    Attributes:
+        name: of the setting.
+        value: as YAML gives it, or its text.
+        where: "--set", or a file and line; None where the name alone says it.
+    """
+
+    name: str
+    value: Any
+    where: str | None = None
+
+
+def from_text(text: str) -> Assignment:
+    """Read `key=value`; UsageError if it has another form."""
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise UsageError(
+            f"{text!r} is not of the form key=value",
+            where="--set",
+            remedy="Write for example --set learning_rate=1e-3",
+        )
+    return Assignment(name, value, "--set")
+
+
+def from_file(path: str | Path) -> list[Assignment]:
+    """Read a YAML file of lines `setting: value` (or the `config.json` of a run).
+
+    Raises:
+        UsageError: it is no such file; with the line.
+        OSError: it cannot be read.
+    """
+    return [
+        Assignment(name, node.plain(), node.place)
+        for name, node in yaml_lines.load(path).mapping().items()
+    ]
+
+
+def override(parts: Sequence[Any], assignments: Iterable[Assignment]) -> tuple[Any, ...]:
+    """Change settings.
+
+    Args:
+        parts: settings dataclasses with different fields.
+        assignments: to any of these fields; later ones win.
+
+    Returns:
+        The changed parts.
+
+    Raises:
+        UsageError: an unknown name (with the nearest known one), a value of the wrong type or
+            outside its range; with the place of the assignment.
+    """
+    kinds = {name: kind for part in parts for name, kind in _kinds(part).items()}
+    values: dict[str, Any] = {}
+    places: dict[str, str | None] = {}
+    for given in assignments:
+        if given.name not in kinds:
+            near = difflib.get_close_matches(given.name, kinds, n=1)
+            raise UsageError(
+                "there is no such setting",
+                where=given.where,
+                field=given.name,
+                remedy=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(kinds)}",
+            )
+        values[given.name] = _read(given, kinds[given.name])
+        places[given.name] = given.where
+    changed = tuple(
+        replace(part, **{name: values[name] for name in _kinds(part) if name in values})
+        for part in parts
+    )
+    for part in changed:
+        check(part, places)
+    return changed
+
+
+def check(settings: Any, places: Mapping[str, str | None] | None = None) -> None:
     """Refuse values outside the declared ranges.
+
+    Args:
+        settings: a dataclass with fields made by `setting`.
+        places: where values come from, by name, for the message.
 
     Raises:
         UsageError: names the setting, the value and the range.
     """
     for entry in fields(settings):
-        low, high = entry.metadata.get("low"), entry.metadata.get("high")
-        choices = entry.metadata.get("choices")
+        low, high, choices = (entry.metadata.get(key) for key in ("low", "high", "choices"))
         value = getattr(settings, entry.name)
-        if choices is not None and value not in choices:
-            raise UsageError(
-                f"{value!r} is not one of its values",
-                field=entry.name,
-                remedy=f"Choose one of {', '.join(choices)}",
-            )
-        for number in value if isinstance(value, tuple) else (value,):
-            if number is None or isinstance(number, str | bool):
+        for item in value if isinstance(value, tuple) else (value,):
+            if choices is not None:
+                good = item in choices
+            elif item is None or isinstance(item, str | bool):
                 continue
-            if not ((low is None or number >= low) and (high is None or number <= high)):
+            else:
+                good = (low is None or item >= low) and (high is None or item <= high)
+            if not good:
+                can_be = allowed(entry.metadata, _kinds(settings)[entry.name])
                 raise UsageError(
-                    f"{number} is out of range",
+                    f"{item} is out of range" if choices is None else f"{item!r} is unknown",
+                    where=(places or {}).get(entry.name),
                     field=entry.name,
-                    remedy=f"Give a value from {low:g} to {high:g}",
+                    remedy=f"Give a value {can_be}" if choices is None else f"Choose {can_be}",
                 )
 
 
-def override(settings: Settings, assignments: Iterable[str]) -> Settings:
-    """Apply `key=value` texts to a settings dataclass.
+def allowed(metadata: Mapping[str, Any], kind: Any) -> str:
+    """What a setting of a declared type can be, in words; empty if it can be anything."""
+    low, high, choices = (metadata.get(key) for key in ("low", "high", "choices"))
+    if kind is bool:
+        choices = ("true", "false")
+    if choices is not None:
+        return ", ".join(choices)
+    ends = [f"{word} {end:.10g}" for word, end in (("from", low), ("to", high)) if end is not None]
+    return " ".join(ends) + (" or none" if type(None) in typing.get_args(kind) else "")
+
+
+def table(parts: Sequence[Any]) -> list[tuple[str, str, str, str]]:
+    """Name, value, range and meaning of all settings, in words."""
+    return [
+        (
+            entry.name,
+            _words(getattr(part, entry.name)),
+            allowed(entry.metadata, _kinds(part)[entry.name]),
+            entry.metadata["help"],
+        )
+        for part in parts
+        for entry in fields(part)
+    ]
+
+
+def refuse_changes(stored: Sequence[Any], given: Sequence[Any], where: str | Path) -> None:
+    """Refuse to continue a run with other settings.
+
+    Args:
+        stored: settings of the run.
+        given: what they are to be, dataclasses of the same kinds.
+        where: folder of the run.
 
     Raises:
-        UsageError: an unknown key (with the nearest known one), a value of the wrong type or
-            outside its range.
+        UsageError: with a table of the differences.
     """
-    kinds = typing.get_type_hints(type(settings))
-    changes: dict[str, Any] = {}
-    for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        if not separator:
-            raise UsageError(
-                f"{assignment!r} is not of the form key=value",
-                where="--set",
-                remedy="Write for example --set learning_rate=1e-3",
-            )
-        if key not in kinds:
-            near = difflib.get_close_matches(key, kinds, n=1)
-            raise UsageError(
-                "there is no such setting",
-                where="--set",
-                field=key,
-                remedy=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(kinds)}",
-            )
-        changes[key] = _parse(key, text, kinds[key])
-    changed = replace(settings, **changes)  # type: ignore[type-var]
-    check(changed)
-    return changed
+    rows = [("setting", "stored", "given")]
+    for old, new in zip(stored, given, strict=True):
+        for name in _kinds(old):
+            if (before := getattr(old, name)) != (after := getattr(new, name)):
+                rows.append((name, _words(before), _words(after)))
+    if len(rows) == 1:
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = "\n".join(("  " + "  ".join(map(str.ljust, row, widths))).rstrip() for row in rows)
+    raise UsageError(
+        f"the run has other settings:\n{lines}\nA resumed run keeps its settings",
+        where=where,
+        remedy="Leave out what differs, or start a new run in another folder",
+    )
 
 
 def from_plain(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
@@ -104,8 +225,20 @@ def from_plain(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     return kind(**plain)
 
 
-def _parse(key: str, text: str, kind: Any) -> Any:
+def _words(value: Any) -> str:
+    """The text of a value, as `--set` takes it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(_words, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _kinds(settings: Any) -> dict[str, Any]:
+    return typing.get_type_hints(type(settings))
+
+
+def _read(given: Assignment, kind: Any) -> Any:
     """Read one value of a declared type: int, float, bool, str, tuple of int, or None."""
+    text = _words(given.value)
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() == "none":
         return None
@@ -123,5 +256,5 @@ def _parse(key: str, text: str, kind: Any) -> Any:
             kind, "whole numbers separated by commas"
         )
         raise UsageError(
-            f"{text!r} is not {name}", where="--set", field=key, remedy=f"Give {name}"
+            f"{text!r} is not {name}", where=given.where, field=given.name, remedy=f"Give {name}"
         ) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,6 +16,8 @@ from rich.progress import (
 
 class Display:
     """Shows return, steps per second and time left; on a terminal as a bar, else as lines.
+
+    Close it at the end.
 
     Args:
         total: environment steps of the whole run.
@@ -37,6 +37,7 @@ class Display:
             console=console,
         )
         self.task = self.progress.add_task("", total=total, completed=done, shown="-", rate=0.0)
+        self.progress.start()
 
     def update(self, steps: int, episode_return: float, rate: float) -> None:
         """Show the state after a round."""
@@ -46,14 +47,6 @@ class Display:
         """Print a line that stays."""
         self.progress.console.print(text, highlight=False)
 
-    def __enter__(self) -> Display:
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the bar as it is."""
         self.progress.stop()

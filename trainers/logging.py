@@ -1,21 +1,29 @@
-"""Metrics of a run: one JSON object per round in `metrics.jsonl`, and TensorBoard scalars."""
+"""Metrics of a run: a table of one row per round in `metrics.parquet`, and TensorBoard scalars."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from torch.utils.tensorboard import SummaryWriter
 
-from cagexplain.common.files import write_text
+from cagexplain.common.errors import CagexplainError
+from cagexplain.common.files import atomic_write
 
-METRICS: Final = "metrics.jsonl"
+METRICS: Final = "metrics.parquet"
+_COUNTS: Final = ("round", "steps")
+
+Row = dict[str, float]
+"""Metrics of a round by name; "round" (from 0) and "steps" (made by its end) say when it was."""
 
 
 class MetricsLog:
-    """Writes metrics as they come.
+    """Collects metrics as they come; close it at the end.
+
+    TensorBoard shows a row at once, the table has it after `save`: the file is written whole, so
+    that it always agrees with a `resume.pt` that is written after it.
 
     Args:
         folder: of the run.
@@ -26,38 +34,47 @@ class MetricsLog:
 
     def __init__(self, folder: Path, rounds: int, steps: int) -> None:
         self.path = folder / METRICS
-        # A killed run may have left half a line, which no complete object begins with.
-        kept = [row for row in read_metrics(folder) if row["round"] < rounds]
-        write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        self.rows = [row for row in read_metrics(folder) if row["round"] < rounds]
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=steps + 1)
 
-    def write(self, row: dict[str, float]) -> None:
-        """Add the metrics of one round; "round" and "steps" say when it was."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+    def add(self, row: Row) -> None:
+        """Take the metrics of a round."""
+        self.rows.append(row)
         for name, value in row.items():
-            if name not in ("round", "steps"):
+            if name not in _COUNTS:
                 self.board.add_scalar(name, value, int(row["steps"]))
 
-    def __enter__(self) -> MetricsLog:
-        return self
+    def save(self) -> None:
+        """Write all rows; a metric that a round does not have is null there."""
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        columns = {
+            name: pa.array(
+                [row.get(name) for row in self.rows],
+                pa.int64() if name in _COUNTS else pa.float64(),
+            )
+            for name in names
+        }
+        with atomic_write(self.path) as file:
+            pq.write_table(pa.table(columns), file)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the TensorBoard file."""
         self.board.close()
 
 
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The complete rows of a run's metrics; none if there is no such file."""
+def read_metrics(folder: Path) -> list[Row]:
+    """The saved rows of a run, without what they do not have; none if there is no such file.
+
+    Raises:
+        CagexplainError: the file is damaged.
+    """
     path = folder / METRICS
     if not path.exists():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            rows.append(json.loads(line))
-    return rows
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise CagexplainError(
+            "the metrics are damaged", where=path, remedy="Remove the file to go on without them"
+        ) from error
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]

@@ -2,34 +2,37 @@
 
 A run's folder holds::
 
-    ckpt.pt        the weights that did best in evaluation: the policy to use
-    last.pt        the weights of the last evaluation (or of the moment of an interruption)
-    resume.pt      everything needed to continue
-    config.json    the run's settings
-    metrics.jsonl  one line per round
-    tensorboard/   the same as scalars
+    config.json      the run's settings
+    ckpt.pt          the weights that did best in evaluation: the policy to use
+    last.pt          the weights of the last evaluation (or of the moment of an interruption)
+    resume.pt        everything needed to continue
+    metrics.parquet  one row per round (`trainers.logging`), up to the state in resume.pt
+    tensorboard/     the same as scalars
+    result.json      how the run ended (`trainers.result`); where it is, the run is finished
 
 A run is a function of its settings and seed: every random number follows from the seed and the
 number of the round it is drawn in. So `resume.pt` needs no generator states, and a run that was
-killed and resumed ends with the same weights, bit for bit, on the same machine.
+killed and resumed ends with the same weights, bit for bit, on the same machine. Threads and device
+are no part of the settings.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Final
 
 import torch
 
 import cagexplain
 from cagexplain.cc4 import phases
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, write_json
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.checkpoint import (
@@ -45,20 +48,26 @@ from trainers.clock import Clock
 from trainers.config import RunConfig, check, from_plain
 from trainers.display import Display
 from trainers.evaluation import VALIDATION_SEED, Returns, evaluate, training_seeds
-from trainers.logging import MetricsLog
-from trainers.registry import Learner, find_algorithm, find_preset
+from trainers.health import Diverged, check_finite
+from trainers.logging import METRICS as METRICS
+from trainers.logging import MetricsLog, Row
+from trainers.registry import Learner, check_combination, find_algorithm, find_preset
+from trainers.result import RESULT as RESULT
+from trainers.result import Result, read_result, write_result
 
+CONFIG: Final = "config.json"
 BEST: Final = "ckpt.pt"
 LAST: Final = "last.pt"
 RESUME: Final = "resume.pt"
+DEVICES: Final = ("cpu", "cuda")
 
-EnvFactory = Callable[[int, int], BatchedEnv]
-"""(number of environments, threads) -> environments."""
+EnvFactory = Callable[[int, int, str], BatchedEnv]
+"""(number of environments, threads, variant of red) -> environments."""
 
 
-def default_env(n_envs: int, threads: int) -> BatchedEnv:
-    """CC4 as officially evaluated."""
-    return BatchedEnv(n_envs, params=EnvParams(), threads=threads)
+def default_env(n_envs: int, threads: int, red: str = "finite_state") -> BatchedEnv:
+    """CC4 as officially evaluated, but for the attacker."""
+    return BatchedEnv(n_envs, params=EnvParams(red=red), threads=threads)
 
 
 @dataclass
@@ -67,7 +76,7 @@ class Progress:
 
     Attributes:
         rounds, steps: finished rounds, and the environment steps made in them.
-        seconds: spent, over all parts of a resumed run.
+        seconds: spent in them, evaluation included, over all parts of a resumed run.
         best: best mean return in evaluation; None before the first evaluation.
         best_steps: when that was.
         evaluations: [steps, mean return] of each.
@@ -91,61 +100,61 @@ class Run:
         folder: Path,
         *,
         threads: int | None = None,
+        device: str = "cpu",
         make_env: EnvFactory = default_env,
     ) -> None:
-        torch.set_num_threads(1)  # parallel work is split by hand, see PPO.pool
+        _check_device(device)
+        torch.set_num_threads(1)  # parallel work is split by hand, see the learners
         self.config, self.settings, self.folder = config, settings, folder
         self.threads = threads or len(os.sched_getaffinity(0))
         self.make_env = make_env
         self.learner: Learner = find_algorithm(config.algorithm).make(
-            settings, config.seed, self.threads
+            settings, config.seed, self.threads, device
         )
         self.progress = Progress()
 
-    def train(self) -> Checkpoint:
-        """Train to the end; returns the best checkpoint, judged on fresh episodes.
+    def train(self) -> Result:
+        """Train to the end and judge the best weights; a finished run only tells its result.
 
         Raises:
             KeyboardInterrupt: the run was interrupted; its state has been saved.
+            CagexplainError: learning diverged; what was saved before is untouched.
         """
-        env = self.make_env(self.settings.envs, self.threads)
+        env = self._env(self.settings.envs)
         per_round = env.n_envs * phases.calls(env.params.steps)
         rounds = max(1, self.config.steps // per_round)
         progress = self.progress
-        with (
-            MetricsLog(self.folder, progress.rounds, progress.steps) as log,
-            Display(rounds * per_round, progress.steps) as display,
-        ):
-            with _Interrupt() as interrupt:
+        with contextlib.closing(Display(rounds * per_round, progress.steps)) as display:
+            result = read_result(self.folder)
+            if result is not None:
+                display.note(f"This run is finished: {self._verdict(result)}")
+                return result
+            with (
+                contextlib.closing(MetricsLog(self.folder, progress.rounds, progress.steps)) as log,
+                _interrupts() as interrupts,
+            ):
                 while progress.rounds < rounds:
                     row = self._round(env, rounds, per_round, display)
-                    log.write(row)
+                    log.add(row)
                     display.update(progress.steps, row["return"], row["steps_per_second"])
-                    if "evaluation" in row:
-                        self._keep(row["evaluation"])
-                    if interrupt.asked:
-                        self._save(LAST)
-                        self._save_resume()
+                    if "evaluation" in row or interrupts:
+                        self._save(log)
+                    if interrupts:
                         display.note(f"Saved. Continue with --resume --out {self.folder}")
                         raise KeyboardInterrupt
-            return self._judge(display)
+            result = self._judge()
+            display.note(self._verdict(result))
+            return result
 
-    def _round(
-        self, env: BatchedEnv, rounds: int, per_round: int, display: Display
-    ) -> dict[str, float]:
+    def _round(self, env: BatchedEnv, rounds: int, per_round: int, display: Display) -> Row:
         """Play and learn, evaluate when it is time; returns the metrics."""
         progress, clock, start = self.progress, Clock(), time.perf_counter()
-        seeds = training_seeds(self.config.seed, progress.rounds, env.n_envs)
-        metrics = self.learner.round(env, seeds, progress.rounds, rounds, clock)
+        metrics = self._learn(env, rounds, clock)
         rate = per_round / (time.perf_counter() - start)
         before = progress.steps // self.config.eval_every
+        row: Row = {"round": progress.rounds, "steps": progress.steps + per_round}
+        row |= {"steps_per_second": rate, **metrics}
         progress.steps += per_round
-        row = {
-            "round": float(progress.rounds),
-            "steps": float(progress.steps),
-            "steps_per_second": rate,
-            **metrics,
-        }
         progress.rounds += 1
         if progress.steps // self.config.eval_every > before or progress.rounds == rounds:
             with clock("evaluation"):
@@ -158,41 +167,78 @@ class Run:
                 f"over {len(result.episodes)} held-out episodes"
             )
         progress.seconds += time.perf_counter() - start
+        if "evaluation" in row:
+            self._rank(row["evaluation"])
         return row | {f"seconds/{phase}": s for phase, s in clock.seconds.items()}
 
-    def _keep(self, mean: float) -> None:
-        """Save what an evaluation of the present weights asks for."""
+    def _learn(self, env: BatchedEnv, rounds: int, clock: Clock) -> dict[str, float]:
+        """The learner's round, refused if it has led nowhere."""
         progress = self.progress
-        progress.evaluations.append([float(progress.steps), mean])
+        seeds = training_seeds(self.config.seed, progress.rounds, env.n_envs)
+        try:
+            metrics = self.learner.round(env, seeds, progress.rounds, rounds, clock)
+            for name, value in metrics.items():
+                check_finite(name, value)
+            check_finite("weights", self.learner.weights())
+        except Diverged as error:
+            kept = " and ".join(n for n in (BEST, RESUME) if (self.folder / n).exists())
+            raise CagexplainError(
+                f"learning diverged in round {progress.rounds}, begun after {progress.steps:,} "
+                f"steps: {error}. Nothing of it was saved: {kept} hold the last good state",
+                where=self.folder,
+                remedy="Start a new run with a lower learning_rate or reward_scale; this one, "
+                "resumed, would come to the same",
+            ) from error
+        return metrics
+
+    def _rank(self, mean: float) -> None:
+        """Take note of an evaluation of the present weights; keep them if they are the best."""
+        progress = self.progress
+        progress.evaluations.append([progress.steps, mean])
         if progress.best is None or mean > progress.best:
             progress.best, progress.best_steps = mean, progress.steps
-            self._save(BEST)
-        self._save(LAST)
-        self._save_resume()
+            save_checkpoint(self.folder / BEST, self._checkpoint())
 
-    def _judge(self, display: Display) -> Checkpoint:
+    def _judge(self) -> Result:
         """Play the best weights on episodes that had no part in choosing them."""
-        best = load_checkpoint(self.folder / BEST)
-        result = self._evaluate(best, EVALUATION_SEED, self.config.final_episodes)
-        best.summary["final_return"] = result.mean
-        best.summary["final_std"] = result.std
-        best.summary["final_episodes"] = len(result.episodes)
-        best.summary["seconds"] = self.progress.seconds
-        save_checkpoint(self.folder / BEST, best)
-        display.note(
-            f"Best weights (after {best.summary['steps']:,} steps): {result.mean:.1f} ± "
-            f"{result.std:.1f} over {len(result.episodes)} other held-out episodes, "
-            f"{self.progress.seconds:.0f} s of training: {self.folder / BEST}"
+        best, progress = load_checkpoint(self.folder / BEST), self.progress
+        returns = self._evaluate(best, EVALUATION_SEED, self.config.final_episodes)
+        result = Result(
+            algorithm=self.config.algorithm,
+            preset=self.config.preset,
+            seed=self.config.seed,
+            steps=progress.steps,
+            seconds=progress.seconds,
+            steps_per_second=progress.steps / progress.seconds,
+            best_steps=progress.best_steps,
+            evaluations=progress.evaluations,
+            final_mean=returns.mean,
+            final_std=returns.std,
+            final_returns=returns.episodes.tolist(),
         )
-        return best
+        best.summary |= {
+            "final_return": result.final_mean,
+            "final_std": result.final_std,
+            "final_episodes": len(result.final_returns),
+            "seconds": result.seconds,
+        }
+        save_checkpoint(self.folder / BEST, best)
+        write_result(self.folder, result)
+        return result
+
+    def _verdict(self, result: Result) -> str:
+        return (
+            f"best weights (after {result.best_steps:,} steps): {result.final_mean:.1f} ± "
+            f"{result.final_std:.1f} over {len(result.final_returns)} other held-out episodes, "
+            f"{result.seconds:.0f} s of training: {self.folder / BEST}"
+        )
+
+    def _env(self, n_envs: int) -> BatchedEnv:
+        return self.make_env(n_envs, self.threads, self.config.red)
 
     def _evaluate(self, checkpoint: Checkpoint, first_seed: int, episodes: int) -> Returns:
-        return evaluate(
-            TrainedPolicy(checkpoint),
-            first_seed,
-            episodes,
-            lambda n: self.make_env(n, self.threads),
-        )
+        """Play a checkpoint, on the CPU."""
+        return evaluate(TrainedPolicy(checkpoint), first_seed, episodes, self._env)
 
     def _checkpoint(self) -> Checkpoint:
         progress = self.progress
@@ -211,8 +257,11 @@ class Run:
             },
         )
 
-    def _save(self, name: str) -> None:
-        save_checkpoint(self.folder / name, self._checkpoint())
+    def _save(self, log: MetricsLog) -> None:
+        """Save the present state; the file that a resumed run goes by comes last."""
+        save_checkpoint(self.folder / LAST, self._checkpoint())
+        log.save()
+        self._save_resume()
 
     def _save_resume(self) -> None:
         write_plain(
@@ -233,22 +282,54 @@ def start(
     folder: str | Path,
     *,
     threads: int | None = None,
+    device: str = "cpu",
     make_env: EnvFactory = default_env,
 ) -> Run:
-    """A new run in a new or empty folder; CagexplainError if it holds anything."""
+    """A new run in a new or empty folder.
+
+    Args:
+        config, settings: of the run.
+        folder: created if it does not exist.
+        threads: processor cores to use; None takes all. They do not change the result.
+        device: one of DEVICES, for learning; evaluation is always on the CPU.
+        make_env: the environments.
+
+    Raises:
+        UsageError: settings out of range or that do not go together; no such device.
+        CagexplainError: the folder holds something.
+    """
     check(config)
     check(settings)
-    path = prepare_output_dir(folder)
-    write_json(path / "config.json", {**asdict(config), **asdict(settings)})
-    run = Run(config, settings, path, threads=threads, make_env=make_env)
+    check_combination(config.algorithm, settings)
+    if (Path(folder) / RESUME).exists():
+        raise CagexplainError(
+            "there is a run in this folder already",
+            where=folder,
+            remedy="Continue it with --resume, or give a new folder",
+        )
+    run = Run(config, settings, Path(folder), threads=threads, device=device, make_env=make_env)
+    prepare_output_dir(folder)  # last, so that what is refused leaves nothing behind
+    write_json(run.folder / CONFIG, {**asdict(config), **asdict(settings)})
     run._save_resume()  # from now on the folder can be resumed
     return run
 
 
 def resume(
-    folder: str | Path, *, threads: int | None = None, make_env: EnvFactory = default_env
+    folder: str | Path,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    make_env: EnvFactory = default_env,
 ) -> Run:
-    """The run of a folder, as it was when its `resume.pt` was written; CagexplainError if none."""
+    """The run of a folder, as it was when its `resume.pt` was written.
+
+    Args:
+        folder, threads, device, make_env: see `start`.
+
+    Raises:
+        UsageError: no such device.
+        CagexplainError: there is no run, or it cannot be continued by this version.
+    """
     path = Path(folder)
     if not (path / RESUME).is_file():
         raise CagexplainError(
@@ -261,7 +342,7 @@ def resume(
         config = from_plain(RunConfig, content["run"])
         kind = type(find_preset(config.algorithm, config.preset))
         settings = from_plain(kind, content["settings"])
-        run = Run(config, settings, path, threads=threads, make_env=make_env)
+        run = Run(config, settings, path, threads=threads, device=device, make_env=make_env)
         run.learner.load(content["learner"])
         run.progress = Progress(**content["progress"])
     except (TypeError, ValueError, LookupError, RuntimeError) as error:
@@ -273,29 +354,35 @@ def resume(
     return run
 
 
-class _Interrupt:
-    """Turns the first Ctrl-C (or SIGTERM) into a request, which is met after the present round.
+def _check_device(device: str) -> None:
+    if device not in DEVICES:
+        raise UsageError(
+            f"{device!r} is unknown", field="device", remedy=f"Give {' or '.join(DEVICES)}"
+        )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "PyTorch finds no CUDA device",
+            field="device",
+            remedy="Use --device cpu, or install a PyTorch build that fits this machine's GPU",
+        )
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Turns the first Ctrl-C (or SIGTERM) into an entry of a list, to be met after the round.
 
     A second one takes effect at once; files are written whole, so nothing is damaged then either.
     """
+    asked: list[int] = []
 
-    def __init__(self) -> None:
-        self.asked = False
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked:
             raise KeyboardInterrupt
-        self.asked = True
+        asked.append(number)
 
-    def __enter__(self) -> _Interrupt:
-        self.before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self.before.items():
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,97 +2,136 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, Final
 
 import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from cagexplain.common.errors import UsageError
+from trainers import config
+from trainers.config import Assignment, RunConfig
+
+_OPTIONS: Final = {
+    "messages": "What agents tell each other: none, action, 2bit, 8bit.",
+    "reward": "What each agent learns from: the team's reward (global), what happens in its own "
+    "zones (individual), or both (hybrid).",
+    "intrinsic": "Bonus for novelty: none, ngu (Never Give Up).",
+} | {
+    entry.name: f"{entry.metadata['help'].capitalize()}.  [default: {entry.default}]"
+    for entry in fields(RunConfig)
+    if entry.name not in ("algorithm", "preset")
+}
+"""Settings that have an option of their own, and its help."""
+
+
+def _setting_options(command: Any) -> Any:
+    for name, text in reversed(_OPTIONS.items()):
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(flag, name, metavar="VALUE", help=text)(command)
+    return command
 
 
 @click.command(name="train", short_help="Train blue agents and save checkpoints.")
 @click.argument("algorithm")
-@click.option("--preset", default="tuned", show_default=True, help="Named settings: tuned, paper.")
-@click.option("--steps", type=int, default=2_000_000, show_default=True, help="Environment steps.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the run.")
+@click.option("--preset", help="Settings to begin with: tuned, paper.  [default: tuned]")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the run.  [default: runs/ALGORITHM-PRESET-SEED]",
+    "--config",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="YAML file of lines `setting: value`, or the config.json of a run.",
 )
+@_setting_options
 @click.option(
     "--set",
-    "assignments",
+    "texts",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a setting of the preset.",
+    help="Change any setting; may be given several times.",
 )
 @click.option(
-    "--eval-every", type=int, default=100_000, show_default=True, help="Steps between evaluations."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the run.  [default: runs/ALGORITHM-PRESET-SEED]",
 )
-@click.option(
-    "--eval-episodes", type=int, default=50, show_default=True, help="Episodes per evaluation."
-)
-@click.option(
-    "--final-episodes",
-    type=int,
-    default=100,
-    show_default=True,
-    help="Other episodes that judge the best weights at the end.",
-)
+@click.option("--resume", "resumed", is_flag=True, help="Continue the run in the folder.")
 @click.option("--threads", type=click.IntRange(1), help="Processor cores to use.  [default: all]")
 @click.option(
-    "--resume", "resumed", is_flag=True, help="Continue the run in --out, with its own settings."
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="What learning computes on. The simulation is always on the CPU.",
 )
-@click.pass_context
+@click.option("--show", is_flag=True, help="List all settings with their values, and end.")
 def command(
-    ctx: click.Context,
     algorithm: str,
-    preset: str,
-    steps: int,
-    seed: int,
+    preset: str | None,
+    file: Path | None,
+    texts: tuple[str, ...],
     out: Path | None,
-    assignments: tuple[str, ...],
-    eval_every: int,
-    eval_episodes: int,
-    final_episodes: int,
-    threads: int | None,
     resumed: bool,
+    threads: int | None,
+    device: str,
+    show: bool,
+    **options: str | None,
 ) -> None:
     """Train ALGORITHM (such as ippo) and save checkpoints.
 
+    Settings begin as the preset's and are changed by --config, then by the options below, then by
+    --set. `cagexplain train ALGORITHM --show` lists them.
+
     The folder gets ckpt.pt (the best weights, to be evaluated, traced and explained), last.pt,
-    resume.pt, metrics.jsonl and TensorBoard scalars. Ctrl-C saves before it ends the run.
+    resume.pt, metrics.parquet, TensorBoard scalars and at the end result.json. Ctrl-C saves before
+    it ends the run.
     """
-    from trainers import config, loop, registry  # needs Torch, which is slow to load
+    from trainers import loop, registry  # needs Torch, which is slow to load
 
-    folder = out or Path("runs") / f"{algorithm}-{preset}-{seed}"
-    settings = config.override(registry.find_preset(algorithm, preset), assignments)
+    given = config.from_file(file) if file else []
+    chosen = options | {"preset": preset}
+    given += [Assignment(name, value) for name, value in chosen.items() if value is not None]
+    given += [config.from_text(text) for text in texts]
+    _refuse_other(algorithm, given)
+    named = RunConfig(algorithm, _last(given, "preset", "tuned"))
+    run, settings = config.override((named, registry.find_preset(algorithm, named.preset)), given)
+    if show:
+        _show(run, settings)
+        return
+    folder = out or Path("runs") / f"{algorithm}-{run.preset}-{run.seed}"
     if resumed:
-        _refuse_changes(ctx)
-        run = loop.resume(folder, threads=threads)
-        if run.config.algorithm != algorithm:
-            raise UsageError(
-                f"this is a run of {run.config.algorithm}",
-                where=folder,
-                remedy=f"Give {run.config.algorithm}, or another folder",
-            )
+        training = loop.resume(folder, threads=threads, device=device)
+        stored = (training.config, training.settings)
+        asked = (*given, Assignment("algorithm", algorithm))
+        config.refuse_changes(stored, config.override(stored, asked), folder)
     else:
-        chosen = config.RunConfig(
-            algorithm, preset, steps, seed, eval_every, eval_episodes, final_episodes
-        )
-        run = loop.start(chosen, settings, folder, threads=threads)
-    run.train()
+        training = loop.start(run, settings, folder, threads=threads, device=device)
+    training.train()
 
 
-def _refuse_changes(ctx: click.Context) -> None:
-    """A resumed run keeps its settings: what is given beside --resume would be ignored."""
-    kept = {"algorithm", "out", "threads", "resumed"}
-    for name in sorted(set(ctx.params) - kept):
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and not (
-            name in ("preset", "seed") and ctx.params["out"] is None  # they name the folder
-        ):
-            option = "set" if name == "assignments" else name.replace("_", "-")
+def _last(given: list[Assignment], name: str, otherwise: str) -> str:
+    """The value that a setting is given last."""
+    return next((str(each.value) for each in reversed(given) if each.name == name), otherwise)
+
+
+def _refuse_other(algorithm: str, given: list[Assignment]) -> None:
+    """Settings of another algorithm would be half understood."""
+    for each in given:
+        if each.name == "algorithm" and each.value != algorithm:
             raise UsageError(
-                f"--{option} cannot be changed when a run is resumed",
-                remedy="Leave it out, or start a new run in another folder",
+                f"these are settings of {each.value}, not of {algorithm}",
+                where=each.where,
+                field="algorithm",
+                remedy=f"Call `cagexplain train {each.value}`, or remove the line",
             )
+
+
+def _show(*parts: Any) -> None:
+    shown = Table(box=box.SIMPLE)
+    for heading in ("setting", "value", "range", "meaning"):
+        shown.add_column(heading, no_wrap=heading == "setting")
+    for row in config.table(parts):
+        shown.add_row(*row)
+    Console().print(shown, highlight=False)

@@ -58,11 +58,14 @@ class Node:
                 return [node.plain() for node in self.value]
         return self.value
 
+    @property
+    def place(self) -> str:
+        """The file and line in words."""
+        return f"{self.file}, line {self.line}"
+
     def error(self, problem: str, field: str | None = None, *, remedy: str) -> UsageError:
-        """The error to raise about this value: it begins with the file and the line."""
-        return UsageError(
-            problem, where=f"{self.file}, line {self.line}", field=field, remedy=remedy
-        )
+        """The error to raise about this value: it begins with its place."""
+        return UsageError(problem, where=self.place, field=field, remedy=remedy)
 
     def _expect(self, kind: type[Any], form: str) -> Any:
         if self.value is None:

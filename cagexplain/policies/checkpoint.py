@@ -39,7 +39,8 @@ class Checkpoint:
         algorithm: name in the training registry, such as "ippo".
         variant: the preset that the configuration started from.
         config: all settings of the run, by name.
-        weights: "actors" -> what `networks.stored` gives: per group, per layer [weight, bias].
+        weights: "actors" -> what `networks.stored` gives: per group, per layer [weight, bias];
+            "outputs" -> what they compute, "logits" (if missing) or "values" of actions.
         summary: facts about the training: steps, seed, returns, engine, wall time.
         layout: observation and action layouts the weights are made for.
         versions: package versions it was trained with.
@@ -168,9 +169,13 @@ def _not_ours(path: Path, kind: str) -> CagexplainError:
 
 
 def _detached(value: Any) -> Any:
-    """A copy with contiguous tensors that own just their data (a view would save its base)."""
+    """The same with contiguous tensors on the CPU that own just their data.
+
+    A view would save its base. What is in order already is not copied: it may be large.
+    """
     if isinstance(value, Tensor):
-        return value.detach().clone().contiguous()
+        plain = value.detach().cpu().contiguous()
+        return plain if plain.untyped_storage().nbytes() == plain.nbytes else plain.clone()
     if isinstance(value, dict):
         return {key: _detached(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -61,6 +61,16 @@ def test_a_view_is_saved_without_its_base(tmp_path):
     assert (tmp_path / "small.pt").stat().st_size < 10_000
 
 
+def test_a_large_tensor_is_written_without_a_copy(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(torch, "save", lambda content, file: written.append(content))
+    whole, turned = torch.arange(6.0).view(2, 3), torch.arange(6.0).view(2, 3).T
+    write_plain(tmp_path / "x.pt", "test", {"whole": whole, "turned": [turned]})
+    assert written[0]["whole"].data_ptr() == whole.data_ptr()
+    assert torch.equal(written[0]["turned"][0], turned)
+    assert written[0]["turned"][0].is_contiguous()
+
+
 class Payload:
     """Pickles as a call that creates a file."""
 

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -20,22 +22,24 @@ from trainers import loop
 from trainers.config import RunConfig
 from trainers.evaluation import VALIDATION_SEED, evaluate, training_seeds
 from trainers.logging import MetricsLog, read_metrics
-from trainers.ppo_config import TUNED
+from trainers.registry import find_preset
+from trainers.result import read_result
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = replace(TUNED, envs=4, hidden=(16,), epochs=2, minibatches=2)
+SETTINGS = replace(find_preset("ippo", "tuned"), envs=4, hidden=(16,), epochs=2, minibatches=2)
 PER_ROUND = 4 * 40
 CONFIG = RunConfig("ippo", "tuned", 12 * PER_ROUND, 3, 3 * PER_ROUND, 4, 6)
 
 
-def fake(n_envs, threads):
+def fake(n_envs, threads, red):
     return FakeEnv(n_envs)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "whole"
-    loop.start(CONFIG, SETTINGS, folder, threads=1, make_env=fake).train()
+    result = loop.start(CONFIG, SETTINGS, folder, threads=1, make_env=fake).train()
+    assert result == read_result(folder)
     return folder
 
 
@@ -46,13 +50,22 @@ def tensors(value):
     return [tensor for item in items for tensor in tensors(item)]
 
 
+def numbers(value):
+    """Everything but the tensors."""
+    if isinstance(value, dict):
+        return {key: numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [numbers(item) for item in value]
+    return None if isinstance(value, torch.Tensor) else value
+
+
 def assert_same_run(a, b):
     """Weights, optimisers and normalisers bit for bit, and the same history."""
     x, y = (read_plain(folder / loop.RESUME, "resume file") for folder in (a, b))
     assert len(tensors(x["learner"])) > 100
     for one, other in zip(tensors(x["learner"]), tensors(y["learner"]), strict=True):
         assert torch.equal(one, other)
-    assert x["learner"]["norms"] == y["learner"]["norms"]
+    assert numbers(x["learner"]) == numbers(y["learner"])
     assert x["progress"]["evaluations"] == y["progress"]["evaluations"]
     histories = []
     for folder in (a, b):
@@ -68,8 +81,8 @@ def assert_same_run(a, b):
 
 def test_a_run_leaves_what_it_promises(finished):
     names = {path.name for path in finished.iterdir()}
-    expected = {"ckpt.pt", "last.pt", "resume.pt", "config.json", "metrics.jsonl", "tensorboard"}
-    assert names == expected
+    expected = {"ckpt.pt", "last.pt", "resume.pt", "config.json", "tensorboard"}
+    assert names == expected | {"metrics.parquet", "result.json"}
     assert len(read_metrics(finished)) == 12
     assert list((finished / "tensorboard").iterdir())
     config = json.loads((finished / "config.json").read_text())
@@ -98,6 +111,15 @@ def test_best_checkpoint_is_the_best_evaluation_and_is_judged_on_others(finished
     again = evaluate(policy, EVALUATION_SEED, 6, FakeEnv)
     assert checkpoint.summary["final_return"] == again.mean
     assert checkpoint.summary["final_episodes"] == 6
+    result = json.loads((finished / "result.json").read_text())
+    assert result["final_returns"] == again.episodes.tolist()
+    assert (result["final_mean"], result["final_std"]) == (again.mean, again.std)
+    assert result["evaluations"] == [[row["steps"], row["evaluation"]] for row in rows]
+    assert result["best_steps"] == best["steps"]
+    assert {"algorithm": "ippo", "preset": "tuned", "seed": 3, "steps": 12 * PER_ROUND}.items() <= (
+        result.items()
+    )
+    assert result["steps_per_second"] == pytest.approx(result["steps"] / result["seconds"])
 
 
 def test_seeds_of_training_and_evaluation_are_disjoint():
@@ -148,7 +170,7 @@ def test_run_resumes_from_before_its_first_evaluation(finished, tmp_path):
 def test_interrupted_run_saves_first_and_resumes(finished, tmp_path, number):
     folder = tmp_path / "stopped"
     process = _spawn(folder, slow=True)
-    while not read_metrics(folder):
+    while not read_metrics(folder):  # written with the first evaluation
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(number)
@@ -156,7 +178,8 @@ def test_interrupted_run_saves_first_and_resumes(finished, tmp_path, number):
     assert process.returncode == 130, errors
     assert "Saved. Continue with --resume" in output
     rounds = read_plain(folder / loop.RESUME, "resume file")["progress"]["rounds"]
-    assert rounds == len(read_metrics(folder)) < 12
+    assert 0 < rounds == len(read_metrics(folder)) < 12
+    assert not (folder / "result.json").exists()
     load_trained(folder / loop.LAST)
     loop.resume(folder, make_env=fake).train()
     assert_same_run(finished, folder)
@@ -172,7 +195,7 @@ def _spawn(folder, slow=False):
         "    def reset(self, *args, **options):\n"
         f"        {pause}\n"
         "        super().reset(*args, **options)\n"
-        "slow = lambda n, threads: Slow(n)\n"
+        "slow = lambda n, threads, red: Slow(n)\n"
         "run = loop.start(CONFIG, SETTINGS, sys.argv[1], threads=1, make_env=slow)\n"
         "try:\n"
         "    run.train()\n"
@@ -189,16 +212,46 @@ def _spawn(folder, slow=False):
     )
 
 
-def test_resuming_a_finished_run_only_judges_again(finished, tmp_path):
-    before = load_checkpoint(finished / loop.BEST).summary["final_return"]
-    run = loop.resume(finished, make_env=fake)
-    assert run.train().summary["final_return"] == before
-    assert len(read_metrics(finished)) == 12
+def test_a_finished_run_only_tells_its_result(finished, tmp_path, capsys):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    (folder / loop.BEST).unlink()  # nothing is judged again
+
+    def no_play(n_envs, threads, red):
+        env = FakeEnv(n_envs)
+        env.reset = None
+        return env
+
+    result = loop.resume(folder, make_env=no_play).train()
+    assert result == read_result(finished)
+    assert "This run is finished" in capsys.readouterr().out
+    del before[loop.BEST]
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_folder_in_use_is_refused(finished):
-    with pytest.raises(CagexplainError, match="not empty"):
-        loop.start(CONFIG, SETTINGS, finished, make_env=fake)
+def test_a_run_killed_before_its_result_is_only_judged_again(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    (folder / "result.json").unlink()
+    result = loop.resume(folder, make_env=fake).train()
+    assert result == read_result(finished)
+    assert len(read_metrics(folder)) == 12
+
+
+@pytest.mark.parametrize("red", ["finite_state", "aggressive"])
+def test_training_and_evaluation_meet_the_chosen_attacker(tmp_path, red):
+    met = set()
+
+    def make(n_envs, threads, variant):
+        met.add(variant)
+        return FakeEnv(n_envs)
+
+    config = replace(CONFIG, steps=1, red=red)
+    loop.start(config, SETTINGS, tmp_path / "run", make_env=make).train()
+    assert met == {red}
+    assert load_checkpoint(tmp_path / "run" / loop.BEST).config["red"] == red
+    assert loop.default_env(1, 1, red).params.red == red
 
 
 def test_nothing_to_resume(tmp_path):
@@ -221,13 +274,24 @@ def test_damaged_resume_file(finished, tmp_path):
         loop.resume(tmp_path, make_env=fake)
 
 
-def test_metrics_after_the_resumed_round_and_half_lines_are_dropped(tmp_path):
-    with MetricsLog(tmp_path, 0, 0) as log:
-        for k in range(4):
-            log.write({"round": k, "steps": 10 * k, "return": -k})
-    with open(tmp_path / "metrics.jsonl", "a") as file:
-        file.write('{"round": 4, "ste')
-    assert len(read_metrics(tmp_path)) == 4
-    with MetricsLog(tmp_path, 2, 20) as log:
-        log.write({"round": 2, "steps": 20, "return": 7})
+def test_metrics_are_a_table_of_the_finished_rounds(tmp_path):
+    log = MetricsLog(tmp_path, 0, 0)
+    for k in range(4):
+        log.add({"round": k, "steps": 10 * k, "return": -k} | ({"extra": 0.5} if k == 1 else {}))
+    assert read_metrics(tmp_path) == []  # until it is saved
+    log.save()
+    log.add({"round": 4, "steps": 40, "return": -4.0})
+    log.close()
+
+    table = pq.read_table(tmp_path / "metrics.parquet")
+    types = {field.name: str(field.type) for field in table.schema}
+    assert types == {"round": "int64", "steps": "int64", "return": "double", "extra": "double"}
+    assert table["extra"].to_pylist() == [None, 0.5, None, None]
+    assert [row["return"] for row in read_metrics(tmp_path)] == [0, -1, -2, -3]
+    assert ["extra" in row for row in read_metrics(tmp_path)] == [False, True, False, False]
+
+    log = MetricsLog(tmp_path, 2, 20)  # resumed
+    log.add({"round": 2, "steps": 20, "return": 7})
+    log.save()
+    log.close()
     assert [row["return"] for row in read_metrics(tmp_path)] == [0, -1, 7]

@@ -1,0 +1,59 @@
+"""How a run ended, as a file that is written last: where it is, the run is finished."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from cagexplain.common.errors import CagexplainError
+from cagexplain.common.files import write_json
+
+RESULT: Final = "result.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended; the content of the file.
+
+    Attributes:
+        algorithm, preset, seed: of the run.
+        steps, seconds, steps_per_second: made in training, evaluation included.
+        best_steps: when the weights of `ckpt.pt` were reached.
+        evaluations: [steps, mean return] of each evaluation on the way.
+        final_mean, final_std: of the returns of these weights in `final_returns`, episodes that had
+            no part in choosing them.
+    """
+
+    algorithm: str
+    preset: str
+    seed: int
+    steps: int
+    seconds: float
+    steps_per_second: float
+    best_steps: int
+    evaluations: list[list[float]]
+    final_mean: float
+    final_std: float
+    final_returns: list[float]
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Say that the run of a folder is finished."""
+    write_json(folder / RESULT, asdict(result))
+
+
+def read_result(folder: Path) -> Result | None:
+    """The result of a finished run; None of another. CagexplainError if the file is damaged."""
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    try:
+        return Result(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CagexplainError(
+            f"the result is damaged ({error})",
+            where=path,
+            remedy="Remove the file and continue the run, which judges it again",
+        ) from error
