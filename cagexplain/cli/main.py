@@ -21,6 +21,8 @@ from cagexplain.common.errors import CagexplainError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "policies": ("cagexplain.cli.policies", "command", "List the built-in policies."),
     "train": ("cagexplain.cli.train", "command", "Train blue agents and save checkpoints."),
+    "study": ("cagexplain.cli.study", "command", "Train a whole study, and report what it shows."),
+    "search": ("cagexplain.cli.search", "command", "Search for the best settings."),
     "evaluate": ("cagexplain.cli.evaluate", "command", "Play a policy and report its return."),
     "parity": ("cagexplain.cli.parity", "command", "Judge whether two simulators are alike."),
     "trace": ("cagexplain.cli.trace", "command", "Record everything that a policy does."),

@@ -1,0 +1,74 @@
+"""`cagexplain study`: train a whole study, and report what it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group("study", short_help="Train a whole study, and report what it shows.")
+def command() -> None:
+    """Train many methods with many seeds from one file, and report what they show."""
+
+
+@command.command("run")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the study.  [default: runs/NAME-OF-FILE]",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Runs at once.  [default: one per processor core]"
+)
+@click.option(
+    "--ray",
+    metavar="auto|ADDRESS",
+    help="Train on a Ray cluster instead of this machine alone.",
+)
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="Limit to a method or a figure; may be repeated."
+)
+def run(
+    file: Path, out: Path | None, workers: int | None, ray: str | None, only: tuple[str, ...]
+) -> None:
+    """Train the runs that FILE declares.
+
+    Finished runs are skipped and begun ones continued, so the same command goes on after an
+    interruption. Ctrl-C lets all runs save first.
+    """
+    from trainers.studies.definition import read_study
+    from trainers.studies.run import Place, run_study
+
+    folder = out or Path("runs") / file.stem
+    run_study(read_study(file), folder, Place(workers, ray), only=only)
+    click.echo(f"Now: cagexplain study report {folder}")
+
+
+@command.command("report")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="HTML file to write; what else is written lies beside it.  [default: FOLDER/report.html]",
+)
+def report(folder: Path, out: Path | None) -> None:
+    """Show what the finished runs in FOLDER say about the study's findings.
+
+    Beside the page there are results.md and results.json with the same numbers, and the learning
+    curves of each figure as SVG.
+    """
+    from cagexplain.analysis.learning import analyse_study
+    from cagexplain.common.files import write_json, write_text
+    from reports.study_report import study_report
+
+    result = analyse_study(folder)
+    page = study_report(result)
+    target = out or folder / "report.html"
+    write_text(target, page.html)
+    write_text(target.with_name("results.md"), page.markdown)
+    write_json(target.with_name("results.json"), result.to_json())
+    for name, picture in page.pictures.items():
+        write_text(target.with_name(f"{name}.svg"), picture)
+    click.echo(target)

@@ -1,0 +1,83 @@
+"""Workers on a Ray cluster. What a worker does is the same as on one machine.
+
+Every node needs cagexplain installed and the study's folder under the same path.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cagexplain.common.errors import CagexplainError, UsageError
+from trainers.studies.jobs import Job
+from trainers.studies.local import attend
+from trainers.studies.worker import INTERRUPTED, TRAIN
+
+_LOST = -9  # as if the process had been killed: to be tried again
+
+
+class RayBackend:
+    """Trains in tasks of a Ray cluster, one processor core each.
+
+    Args:
+        address: of the cluster; "auto" finds the one that this machine belongs to, "local" starts
+            one on this machine.
+        workers: how many runs at once; None: one per core of the cluster.
+        function: what they do, see `local.Worker`.
+
+    Raises:
+        UsageError: Ray is not installed.
+        CagexplainError: there is no such cluster.
+    """
+
+    def __init__(self, address: str, workers: int | None = None, function: str = TRAIN) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise UsageError(
+                "Ray is not installed",
+                where="--ray",
+                remedy="Install it with `pip install 'cagexplain[ray]'`, or leave --ray out",
+            ) from error
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise CagexplainError(
+                f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0]})",
+                where="--ray",
+                remedy="Start one with `ray start --head`, or correct the address",
+            ) from error
+        self.ray, self.function = ray, function
+        self.slots = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        # A task that is lost with its node is begun again by the study, which counts the attempts.
+        self.attend = ray.remote(num_cpus=1, max_retries=0)(attend)
+
+    def start(self, job: Job) -> RayTask:
+        """Begin or continue a run somewhere."""
+        return RayTask(self.ray, self.attend.remote(job.to_json(), self.function))
+
+
+class RayTask:
+    """A run on the cluster."""
+
+    def __init__(self, ray: Any, reference: Any) -> None:
+        self.ray, self.reference = ray, reference
+
+    def status(self) -> int | None:
+        """As of `local.Worker`."""
+        if not self.ray.wait([self.reference], timeout=0)[0]:
+            return None
+        try:
+            status: int = self.ray.get(self.reference)
+        except self.ray.exceptions.TaskCancelledError:
+            return INTERRUPTED
+        except self.ray.exceptions.RayError:
+            return _LOST
+        return status
+
+    def stop(self) -> None:
+        """Ask it to save and end."""
+        self.ray.cancel(self.reference)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.ray.cancel(self.reference, force=True)

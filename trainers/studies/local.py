@@ -1,0 +1,120 @@
+"""Workers on this machine: one process per run."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from cagexplain.common.errors import CagexplainError
+from trainers.studies.jobs import Job
+from trainers.studies.worker import TRAIN
+
+_THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_LOCK: Final = ".lock"
+_POLL: Final = 0.1  # seconds
+
+
+class Worker:
+    """A process that trains one run; see `trainers.studies.worker` for the other side.
+
+    Args:
+        job: as `Job.to_json` gives it.
+        function: "module:function" to call with it.
+        keep: open files that the process shall hold as long as it lives.
+    """
+
+    def __init__(self, job: dict[str, Any], function: str, keep: tuple[int, ...] = ()) -> None:
+        log = Path(job["log"])
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # In a session of its own, Ctrl-C on the terminal reaches the study only, which passes it
+        # on; -P keeps what lies in the present folder from being imported.
+        with open(log, "ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "trainers.studies.worker", function, json.dumps(job)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | dict.fromkeys(_THREADS, "1"),
+                start_new_session=True,
+                pass_fds=keep,
+            )
+
+    def status(self) -> int | None:
+        """The exit status, minus the signal's number if it was killed; None while it runs."""
+        return self.process.poll()
+
+    def stop(self) -> None:
+        """Ask it to save and end: its lifeline is cut."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+
+
+class LocalBackend:
+    """Trains in processes of this machine.
+
+    Args:
+        workers: how many runs at once.
+        function: what they do, see `Worker`.
+        keep: see `Worker`.
+    """
+
+    def __init__(self, workers: int, function: str = TRAIN, keep: tuple[int, ...] = ()) -> None:
+        self.slots, self.function, self.keep = workers, function, keep
+
+    def start(self, job: Job) -> Worker:
+        """Begin or continue a run."""
+        return Worker(job.to_json(), self.function, self.keep)
+
+
+def attend(job: dict[str, Any], function: str) -> int:
+    """Train a run in a process and wait for its end; returns its status.
+
+    Raises:
+        KeyboardInterrupt: it was asked to stop, and has.
+    """
+    worker = Worker(job, function)
+    try:
+        while (status := worker.status()) is None:
+            time.sleep(_POLL)
+    except KeyboardInterrupt:
+        worker.stop()
+        worker.process.wait()
+        raise
+    return status
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """Hold a study's folder for this process and its workers.
+
+    The lock is the kernel's, on a file that the workers inherit: it ends with the last of them,
+    however they end.
+
+    Yields:
+        The descriptor to pass on.
+
+    Raises:
+        CagexplainError: somebody else holds it.
+    """
+    with open(folder / _LOCK, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CagexplainError(
+                "another study, or a worker that it left behind, is at work in this folder",
+                where=folder,
+                remedy="Wait for its end; workers whose study is dead save and end after a round",
+            ) from error
+        yield file.fileno()

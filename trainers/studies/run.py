@@ -1,0 +1,128 @@
+"""A study from its beginning, or from where it was left, to its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from cagexplain.common.files import prepare_output_dir, write_json
+from trainers.studies.definition import Study
+from trainers.studies.jobs import Job, refuse_differences, study_jobs
+from trainers.studies.local import LocalBackend, locked
+from trainers.studies.runner import Backend, Entry, State, entries, refuse_failures, work
+from trainers.studies.table import StudyTable, summary
+from trainers.studies.worker import TRAIN
+
+STUDY: Final = "study.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs are trained.
+
+    Attributes:
+        workers: runs at once; None: one per processor core.
+        ray: address of a Ray cluster; None: this machine.
+        function: what a worker does, see `local.Worker`.
+    """
+
+    workers: int | None = None
+    ray: str | None = None
+    function: str = TRAIN
+
+    def backend(self, lock: int) -> Backend:
+        """The workers; those of this machine hold the lock `lock` of the study's folder."""
+        if self.ray is not None:
+            from trainers.studies.cluster import RayBackend
+
+            return RayBackend(self.ray, self.workers, self.function)
+        cores = len(os.sched_getaffinity(0))
+        return LocalBackend(self.workers or cores, self.function, keep=(lock,))
+
+
+def run_study(
+    study: Study,
+    folder: Path,
+    place: Place,
+    *,
+    only: Iterable[str] = (),
+    console: Console | None = None,
+) -> list[Entry]:
+    """Train all runs of a study that are not finished.
+
+    The folder gets `study.json`, which says what the runs mean, `runs/METHOD/seed-N` and, with
+    what each run printed, `logs`.
+
+    Args:
+        study: what to train.
+        folder: of the study; it may hold what an earlier call has left.
+        place: where to train.
+        only: see `jobs.study_jobs`.
+        console: for the progress.
+
+    Returns:
+        The runs, all finished.
+
+    Raises:
+        UsageError: `only` names something unknown.
+        CagexplainError: runs have other settings, or have failed; then all others are finished.
+        KeyboardInterrupt: all runs have been saved.
+    """
+    jobs = study_jobs(study, folder, only)
+    refuse_differences(jobs)
+    prepare_output_dir(folder, allow_existing=True)
+    with locked(folder) as lock:
+        write_json(folder / STUDY, study.to_json())
+        runs = train(jobs, place.backend(lock), console or Console())
+    refuse_failures(runs)
+    return runs
+
+
+def train(
+    jobs: Sequence[Job],
+    backend: Backend,
+    console: Console,
+    watch: Callable[[Sequence[Entry]], None] = lambda runs: None,
+) -> list[Entry]:
+    """Train what is not finished, and show how it goes; returns how each run ended.
+
+    Args:
+        jobs: the runs.
+        backend: where to train.
+        console: for the progress.
+        watch: called again and again with all runs; may cancel some.
+
+    Raises:
+        KeyboardInterrupt: all runs have been saved.
+    """
+    runs = entries(jobs)
+    console.print(cost(runs), highlight=False)
+    with StudyTable(runs, console) as table:
+
+        def look() -> None:
+            watch(runs)
+            table.update()
+
+        try:
+            work(runs, backend, look)
+        except KeyboardInterrupt:
+            console.print("All workers have saved and ended. The same command continues.")
+            raise
+    console.print(summary(runs), highlight=False)
+    return runs
+
+
+def cost(runs: Sequence[Entry]) -> str:
+    """What is to be done, before it begins."""
+    left = [entry for entry in runs if entry.open]
+    steps = sum(entry.job.steps - entry.standing.steps for entry in left)
+    methods = len({entry.job.method for entry in runs})
+    text = f"{len(runs)} runs of {methods} methods: {len(left)} to train, {steps:,} steps"
+    begun = sum(entry.job.started for entry in left)
+    finished = sum(entry.state is State.FINISHED for entry in runs)
+    return f"{text} ({finished} finished before, {begun} continued)"
