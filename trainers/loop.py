@@ -181,10 +181,10 @@ class Run:
                 check_finite(name, value)
             check_finite("weights", self.learner.weights())
         except Diverged as error:
-            kept = " and ".join(n for n in (BEST, RESUME) if (self.folder / n).exists())
+            kept = f"{BEST} and {RESUME} hold" if progress.evaluations else f"{RESUME} holds"
             raise CagexplainError(
                 f"learning diverged in round {progress.rounds}, begun after {progress.steps:,} "
-                f"steps: {error}. Nothing of it was saved: {kept} hold the last good state",
+                f"steps: {error}. Nothing of it was saved: {kept} the last good state",
                 where=self.folder,
                 remedy="Start a new run with a lower learning_rate or reward_scale; this one, "
                 "resumed, would come to the same",

@@ -52,16 +52,23 @@ def test_paper_preset_runs(tmp_path):
     ("args", "said"),
     [
         (["--preset", "tunde"], "Did you mean tuned?"),
-        (["--set", "gama=0.9"], "Did you mean gamma?"),
+        (["--set", "gama=0.9"], "--set: gama: there is no such setting. Did you mean gamma?"),
         (["--set", "gamma=2"], "Give a value from 0 to 1"),
         (["--steps", "0"], "steps: 0 is out of range"),
         (["--eval-every", "-5"], "eval_every: -5 is out of range"),
         (["--threads", "0"], "--threads"),
-        (["--steps", "many"], "not a valid integer"),
+        (["--steps", "many"], "steps: 'many' is not a whole number"),
+        (["--red", "purple"], "red: 'purple' is unknown. Choose finite_state"),
+        (["--messages", "9bit"], "messages: '9bit' is unknown. Choose none, action, 2bit, 8bit"),
+        (["--reward", "team"], "Choose global, individual, hybrid"),
+        (["--intrinsic", "joy"], "Choose none, ngu"),
+        (["--set", "core=lstm", "--set", "network=hosts"], "core"),
+        (["--device", "tpu"], "'--device'"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
 def test_wrong_options_get_one_clear_error_and_leave_nothing(tmp_path, capsys, args, said):
-    assert train(*args, "--out", tmp_path / "run") == 2
+    assert train(*args, "--out", tmp_path / "run") in (1, 2)
     errors = capsys.readouterr().err
     assert said in errors
     assert "Traceback" not in errors
@@ -73,15 +80,99 @@ def test_unknown_algorithm(tmp_path, capsys):
     assert "Did you mean ippo?" in capsys.readouterr().err
 
 
+def test_no_gpu_is_said_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert train("--device", "cuda", "--out", tmp_path / "run") == 2
+    assert "Use --device cpu" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def show(capsys, monkeypatch):
+    """Rows of `--show` by setting: value, range and meaning, word by word."""
+
+    def show(*args):
+        monkeypatch.setenv("COLUMNS", "200")
+        assert train(*args, "--show") == 0
+        rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+        return {row[0]: row[1:] for row in rows if row}
+
+    return show
+
+
+def test_settings_come_from_preset_file_options_and_set_in_this_order(tmp_path, show):
+    path = tmp_path / "mine.yaml"
+    path.write_text("preset: paper\ngamma: 0.5\nclip: 0.3\nseed: 4\nred: verbose\nreward: hybrid\n")
+    given = ["--config", path, "--red", "stealthy", "--reward", "individual", "--set", "clip=0.4"]
+    shown = show(*given, "--set", "reward=global")
+    expected = {
+        "algorithm": "ippo",
+        "preset": "paper",
+        "epochs": "10",  # of this preset
+        "gamma": "0.5",
+        "seed": "4",
+        "red": "stealthy",
+        "clip": "0.4",
+        "reward": "global",
+    }
+    assert {name: shown[name][0] for name in expected} == expected
+    shown = show("--preset", "tuned", *given)  # an option beats the file
+    assert [shown[name][0] for name in ("preset", "epochs", "gamma")] == ["tuned", "4", "0.5"]
+
+
+def test_show_explains_every_setting_and_trains_nothing(tmp_path, show, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert " ".join(show()["gamma"]) == "0.99 from 0 to 1 discount per environment step"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: 1\ngama: 0.9\n", "line 2: gama: there is no such setting. Did you mean gamma?"),
+        ("gamma: high\n", "line 1: gamma: 'high' is not a number"),
+        ("\n\ngamma: 2\n", "line 3: gamma: 2.0 is out of range"),
+        ("algorithm: qmix\n", "line 1: algorithm: these are settings of qmix, not of ippo"),
+        ("preset: tunde\n", "Did you mean tuned?"),
+        ("gamma: [\n", "cannot be read as YAML"),
+    ],
+)
+def test_wrong_files_are_refused_with_the_line(tmp_path, capsys, text, said):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert train("--config", path, "--out", tmp_path / "run") == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_folder_in_use(finished, capsys):
     assert train(*SMALL, "--out", finished) == 1
-    assert "not empty" in capsys.readouterr().err
+    assert "Continue it with --resume" in capsys.readouterr().err
 
 
-def test_resume_refuses_other_settings(finished, capsys):
-    assert train("--resume", "--out", finished, "--set", "gamma=0.9") == 2
-    assert "--set cannot be changed" in capsys.readouterr().err
-    assert train("--resume", "--out", finished, "--steps", 5000) == 2
+def test_resume_refuses_other_settings_and_shows_them(finished, capsys):
+    other = ["--set", "gamma=0.9", "--set", "envs=2", "--steps", 5000, "--preset", "paper"]
+    assert train("--resume", "--out", finished, *other) == 2
+    errors = capsys.readouterr().err
+    rows = [line.split() for line in errors.splitlines()[1:-1]]
+    assert rows == [
+        ["setting", "stored", "given"],
+        ["preset", "tuned", "paper"],
+        ["steps", "3000", "5000"],
+        ["gamma", "0.99", "0.9"],
+    ]
+    assert main(["train", "mappo", "--resume", "--out", str(finished)]) == 2
+    assert ["algorithm", "ippo", "mappo"] in [
+        line.split() for line in capsys.readouterr().err.splitlines()
+    ]
+
+
+def test_resume_takes_the_same_settings_again(finished, capsys):
+    before = (finished / "result.json").read_bytes()
+    again = [*SMALL, "--steps", 3000, "--config", finished / "config.json"]
+    assert train("--resume", "--out", finished, *again) == 0
+    assert "This run is finished" in capsys.readouterr().out
+    assert (finished / "result.json").read_bytes() == before
 
 
 def test_resume_without_a_run(tmp_path, capsys):
@@ -91,7 +182,7 @@ def test_resume_without_a_run(tmp_path, capsys):
 
 def test_ctrl_c_saves_and_exits_with_130(tmp_path):
     folder = tmp_path / "run"
-    options = [*SMALL, "--steps", "1000000", "--out", str(folder)]
+    options = [*SMALL, "--steps", "1000000", "--eval-every", "1", "--out", str(folder)]
     code = "import sys; from cagexplain.cli.main import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "train", "ippo", *options],
