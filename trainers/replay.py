@@ -1,0 +1,224 @@
+"""A replay memory of whole episodes, and how segments of them come back as batches.
+
+**Busy agents.** CC4's actions last one to five steps, in which their agent decides nothing; methods
+that learn from single steps need to be told. Here the joint action of a step is what the agents
+*are executing* in it, and an agent that is busy has exactly one action available: the one in
+progress. So every way to choose among available actions (the best, the best of another network,
+Boltzmann, the argument of the best) comes to that action, no method needs a special case, and the
+rewards that arise while an action runs reach the decision for it through the steps in between.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cagexplain.cc4 import actions, phases
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.errors import UsageError
+from cagexplain.policies import features
+from cagexplain.policies.features import GROUPS
+from trainers.buffers import Rollout
+
+Units = npt.NDArray[np.int64]
+"""Segments by number: slot of the episode * possible first steps + first step."""
+
+_FEATURE_TYPE: Final[dict[str, Any]] = {"flat": np.int8, "memory": np.float16}
+
+
+@dataclass
+class Segments:
+    """B stretches of L steps from as many episodes, and the moment after; first index is time.
+
+    Attributes:
+        state: (L + 1, B, sum of widths) inputs of all agents side by side.
+        inputs: of each group's agents, (L + 1, members, B, width); views of `state`.
+        available: additive masks per group (L + 1, members, B, actions), 0 or minus infinity: the
+            legal actions of a free agent, the action in progress of a busy one.
+        action: (L, B, agents) being executed.
+        free: (L + 1, B, agents), the agent decides.
+        reward: (L, B, agents).
+        last: (L, B), the step is its episode's last one.
+    """
+
+    state: Tensor
+    inputs: list[Tensor]
+    available: list[Tensor]
+    action: Tensor
+    free: Tensor
+    reward: Tensor
+    last: Tensor
+
+
+class Replay:
+    """The newest `capacity` episodes.
+
+    Features are kept as int8 under the profile "flat", which is exact, and as float16 under
+    "memory", which keeps flags exactly and traces and clocks to three digits; everything else
+    comes back as it was. Episodes must all be of one length, which the first ones tell; memory is
+    reserved then, and used as it fills.
+
+    Args:
+        profile: of the observation.
+        capacity: episodes.
+        device: of the batches; the memory itself is the host's.
+
+    Raises:
+        UsageError: episodes of CC4's length would not fit into the memory that is free now.
+    """
+
+    def __init__(self, profile: str, capacity: int, device: str = "cpu") -> None:
+        self.profile, self.capacity, self.device = profile, capacity, device
+        self.widths = features.sizes(profile)
+        self.steps = 0  # of an episode; 0 before the first
+        self.added = 0  # episodes ever
+        self.content: dict[str, npt.NDArray[Any]] = {}
+        required = self.required_bytes(profile, capacity, phases.calls(phases.DEFAULT_STEPS))
+        available = available_bytes()
+        if required > available:
+            raise UsageError(
+                f"{capacity:,} episodes need {required / 2**30:.1f} GiB of memory, and "
+                f"{available / 2**30:.1f} GiB are free",
+                field="replay",
+                remedy=f"Give at most --set replay={capacity * available // required}, or the "
+                "observation 'flat'",
+            )
+
+    @staticmethod
+    def required_bytes(profile: str, capacity: int, steps: int) -> int:
+        """Memory for `capacity` episodes of `steps` calls."""
+        return sum(
+            math.prod(shape) * np.dtype(kind).itemsize
+            for shape, kind in _layout(profile, capacity, steps).values()
+        )
+
+    @property
+    def episodes(self) -> int:
+        """How many there are."""
+        return min(self.added, self.capacity)
+
+    def add(self, rollout: Rollout) -> npt.NDArray[np.int64]:
+        """Take in a round's episodes in place of the oldest; returns their slots."""
+        steps, n = rollout.team.shape
+        if n > self.capacity:
+            raise ValueError(f"{n} episodes at once, but room for {self.capacity}")
+        if not self.content:
+            self._reserve(steps)
+        slots = (self.added + np.arange(n)) % self.capacity
+        joint = rollout.joint_features().transpose(0, 1).numpy()
+        legal = [(a == 0).transpose(0, 1).flatten(1) for a in rollout.legal]
+        self.content["features"][slots] = joint
+        self.content["legal"][slots] = torch.cat(legal, 1).numpy()
+        self.content["free"][slots] = rollout.free.transpose(1, 0, 2)
+        for name, grid in (("action", rollout.action), ("reward", rollout.reward)):
+            self.content[name][slots, :-1] = grid.transpose(1, 0, 2)
+        # An agent that is busy at the end is still executing what it executed in the last step.
+        self.content["action"][slots, -1] = rollout.action[-1]
+        self.added += n
+        return slots
+
+    def units(self, slots: npt.NDArray[np.int64], length: int) -> Units:
+        """All segments of `length` steps of the episodes in some slots."""
+        starts = self.steps - length + 1
+        return (slots[:, np.newaxis] * starts + np.arange(starts)).ravel()
+
+    def sample(self, batch: int, length: int, rng: np.random.Generator) -> Units:
+        """Draw segments of `length` steps uniformly, with replacement; whole episodes if it is
+        an episode's."""
+        return rng.integers(self.episodes * (self.steps - length + 1), size=batch)
+
+    def segments(self, units: Units, length: int) -> Segments:
+        """The content of segments of `length` steps."""
+        slot, start = np.divmod(units, self.steps - length + 1)
+        rows = slot * (self.steps + 1) + start + np.arange(length + 1)[:, np.newaxis]
+        state = self._gather("features", rows).float()
+        action = self._gather("action", rows).long()
+        free = self._gather("free", rows)
+        legal = torch.from_numpy(self.content["legal"][slot]).to(self.device)
+        inputs, available = [], []
+        for group, x, permitted in zip(
+            GROUPS,
+            state.split(_by_group(self.widths), -1),
+            legal.split(_by_group(actions.SIZES), -1),
+            strict=True,
+        ):
+            members = slice(group[0], group[-1] + 1)
+            inputs.append(x.unflatten(-1, (len(group), -1)).transpose(1, 2))
+            permitted = permitted.unflatten(-1, (len(group), -1)).transpose(0, 1)
+            available.append(_available(permitted, free[..., members], action[..., members]))
+        last = torch.from_numpy(start + np.arange(length)[:, np.newaxis] == self.steps - 1)
+        return Segments(
+            state=state,
+            inputs=inputs,
+            available=available,
+            action=action[:-1],
+            free=free,
+            reward=self._gather("reward", rows[:-1]),
+            last=last.to(self.device),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that changes, without copies: tensors over the part that is filled."""
+        filled = {name: torch.from_numpy(a[: self.episodes]) for name, a in self.content.items()}
+        return {"added": self.added, "steps": self.steps, "content": filled}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a stored state of the same profile and capacity."""
+        self.added = state["added"]
+        if self.added:
+            self._reserve(state["steps"])
+        for name, array in self.content.items():
+            array[: self.episodes] = state["content"][name].numpy()
+
+    def _reserve(self, steps: int) -> None:
+        self.steps = steps
+        layout = _layout(self.profile, self.capacity, steps)
+        self.content = {name: np.zeros(shape, kind) for name, (shape, kind) in layout.items()}
+
+    def _gather(self, name: str, rows: npt.NDArray[np.int64]) -> Tensor:
+        """Entries (..., width) of rows (...) counted through (slots, steps + 1)."""
+        array = torch.from_numpy(self.content[name]).flatten(0, 1)
+        picked = array.index_select(0, torch.from_numpy(rows.ravel()))
+        return picked.view(*rows.shape, -1).to(self.device)
+
+
+def available_bytes() -> int:
+    """Memory that programs can get without swapping; the whole memory where nobody tells."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if "MemAvailable" in line)
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _layout(profile: str, capacity: int, steps: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of what is stored; a row for each step and one for the moment after."""
+    rows = (capacity, steps + 1)
+    return {
+        "features": ((*rows, sum(features.sizes(profile))), _FEATURE_TYPE[profile]),
+        "legal": ((capacity, actions.TOTAL), np.bool_),
+        "action": ((*rows, N_BLUE), np.int16),
+        "free": ((*rows, N_BLUE), np.bool_),
+        "reward": ((*rows, N_BLUE), np.float32),
+    }
+
+
+def _by_group(sizes: tuple[int, ...]) -> list[int]:
+    """Columns that belong to each group, agents side by side."""
+    return [sum(sizes[agent] for agent in group) for group in GROUPS]
+
+
+def _available(legal: Tensor, free: Tensor, action: Tensor) -> Tensor:
+    """Additive masks from legal (members, B, actions), free and action (L + 1, B, members)."""
+    permitted = torch.log(legal.float())
+    frozen = torch.log(free.float()).transpose(1, 2).unsqueeze(-1)  # of a busy agent, everything
+    running = action.transpose(1, 2).unsqueeze(-1)
+    return (permitted + frozen).scatter_(-1, running, 0.0)  # but that; a free agent's is legal
