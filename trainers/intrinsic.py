@@ -180,7 +180,9 @@ class _Agent(nn.Module):
     def _modulation(self, x: Tensor) -> Tensor:
         """Life-long novelty of observations (T, n, width) as a factor (T, n) from 1 to L.
 
-        The statistics take in the whole round first, so that the first round has some.
+        The statistics take in the whole round first, so that the first round has some. They are
+        those of all training so far: as the predictor learns, errors sink below their mean and
+        the factor goes to 1, which leaves the episodic novelty, as NGU intends.
         """
         rows = x.flatten(0, 1)
         self.inputs.update(rows)
