@@ -1,0 +1,152 @@
+"""Statistics of runs against hand calculation, other implementations and their own claims."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from cagexplain.analysis.learning import Verdict, judge
+from cagexplain.analysis.learning_statistics import (
+    Difference,
+    bootstrap,
+    holm,
+    improvement,
+    iqm,
+    mean_difference,
+)
+
+
+def test_iqm_leaves_out_a_quarter_at_each_end() -> None:
+    assert iqm(np.array([100.0, 1, 2, 3, -50])) == 2  # of five, one at each end
+    assert iqm(np.array([8.0, 1, 2, 3, 4, 5, 6, 7])) == 4.5
+    assert iqm(np.array([1.0, 5, 9])) == 5  # of three, none
+    two = iqm(np.array([[0.0, 1], [1, 2], [2, 3], [30, 40]]))
+    assert two.tolist() == [1.5, 2.5]
+
+
+def test_welch_against_scipy() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, 5), rng.normal(1, 3, 4)
+    known = stats.ttest_ind(a, b, equal_var=False)
+    found = mean_difference(a, b)
+    interval = found.interval()
+    assert found.p_value == pytest.approx(known.pvalue)
+    assert interval == pytest.approx(tuple(known.confidence_interval(0.95)))
+
+
+def test_difference_by_hand() -> None:
+    """Means 2 and 5, variances of the means 1/3 each: error sqrt(2/3), 4 degrees of freedom."""
+    found = mean_difference(np.array([1.0, 2, 3]), np.array([4.0, 5, 6]))
+    assert (found.value, found.freedom) == pytest.approx((-3, 4))
+    interval = found.interval()
+    assert interval is not None
+    half = 2.7764451 * np.sqrt(2 / 3)  # t of a table
+    assert interval == pytest.approx((-3 - half, -3 + half))
+
+
+def test_single_runs_have_a_difference_but_no_interval() -> None:
+    found = mean_difference(np.array([3.0]), np.array([1.0, 2.0]))
+    assert (found.value, found.interval(), found.p_value) == (1.5, None, None)
+    assert bootstrap([np.array([3.0])], iqm) is None
+
+
+def test_runs_that_are_all_alike() -> None:
+    same = np.array([2.0, 2.0])
+    assert mean_difference(same, same).p_value == 1
+    assert mean_difference(same, same + 1).p_value == 0
+    assert mean_difference(same, same + 1).interval() == (-1, -1)
+
+
+def test_bootstrap_of_a_mean_against_theory() -> None:
+    """Of many values the interval is the normal one."""
+    values = np.random.default_rng(1).normal(10, 2, 400)
+    limits = bootstrap([values], lambda x: np.asarray(x.mean(axis=0)))
+    assert limits is not None
+    error = values.std() / 20
+    assert limits[0] == pytest.approx(values.mean() - 1.96 * error, abs=0.03)
+    assert limits[1] == pytest.approx(values.mean() + 1.96 * error, abs=0.03)
+
+
+def test_bootstrap_keeps_the_points_of_a_run_together() -> None:
+    """Where all runs have the same slope, so has every resample."""
+    runs = np.random.default_rng(2).normal(0, 1, (6, 1)) + np.array([[0.0, 10.0]])
+    limits = bootstrap([runs], lambda x: np.asarray(np.diff(x.mean(axis=0))))
+    assert limits is not None
+    assert limits[0] == pytest.approx([10]) and limits[1] == pytest.approx([10])
+
+
+def test_bootstrap_draws_within_each_sample() -> None:
+    a, b = np.array([1.0, 1.0]), np.array([5.0, 5.0])
+    limits = bootstrap([a, b], lambda x, y: np.asarray(x.mean(axis=0) - y.mean(axis=0)))
+    assert limits == (-4, -4)
+
+
+def test_probability_of_improvement() -> None:
+    assert improvement(np.array([1.0, 3.0]), np.array([2.0, 3.0])) == pytest.approx(1.5 / 4)
+    values = np.random.default_rng(3).normal(size=(2, 7))
+    u = stats.mannwhitneyu(values[0], values[1]).statistic
+    assert improvement(values[0], values[1]) == pytest.approx(u / 49)
+
+
+def test_holm_by_hand() -> None:
+    """0.01 × 4, 0.02 × 3, 0.03 × 2 (raised to the one before), 0.04 × 1 (likewise)."""
+    assert holm([0.03, 0.01, None, 0.04, 0.02]) == pytest.approx([0.06, 0.04, None, 0.06, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_never_helps_and_keeps_the_order(p_values: list[float]) -> None:
+    adjusted = np.array([p for p in holm(p_values) if p is not None])
+    assert (adjusted >= np.array(p_values)).all() and (adjusted <= 1).all()
+    assert (np.diff(adjusted[np.argsort(p_values)]) >= 0).all()
+
+
+# The 95 % interval of 0 ± 1 with many degrees of freedom is -1.96 to 1.96.
+@pytest.mark.parametrize(
+    ("value", "least", "most", "verdict"),
+    [
+        (3, 0, None, Verdict.SUPPORTED),
+        (1, 0, None, Verdict.INCONCLUSIVE),
+        (-1, 0, None, Verdict.INCONCLUSIVE),
+        (-3, 0, None, Verdict.CONTRADICTED),
+        (0, -2.5, 2.5, Verdict.SUPPORTED),
+        (0, -1.5, 1.5, Verdict.INCONCLUSIVE),
+        (5, -2.5, 2.5, Verdict.CONTRADICTED),
+        (-3, None, 0, Verdict.SUPPORTED),
+        (12, 10, None, Verdict.SUPPORTED),
+        (11, 10, None, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_verdict_rests_on_the_interval(
+    value: float, least: float | None, most: float | None, verdict: Verdict
+) -> None:
+    assert judge(Difference(value, 1.0, 1e9), least, most) is verdict
+
+
+def test_contradiction_is_corrected_for_the_number_of_claims() -> None:
+    difference = Difference(-2.2, 1.0, 1e9)  # 2.2 is beyond 1.96, not beyond 2.58
+    assert judge(difference, 0, None) is Verdict.CONTRADICTED
+    assert judge(difference, 0, None, of=5) is Verdict.INCONCLUSIVE
+    assert judge(Difference(2.2, 1.0, 1e9), 0, None, of=5) is Verdict.SUPPORTED
+
+
+def test_nothing_is_judged_without_an_interval() -> None:
+    assert judge(None, 0, None) is Verdict.INCONCLUSIVE
+    assert judge(Difference(9.0, None, None), 0, None) is Verdict.INCONCLUSIVE
+
+
+def test_intervals_of_five_runs_keep_their_level() -> None:
+    """Welch's covers as often as it says, which is why it judges; the bootstrap's does not."""
+    rng = np.random.default_rng(4)
+    welch = boot = 0
+    for _ in range(400):
+        a, b = rng.normal(0, 1, 5), rng.normal(0, 2, 5)
+        low, high = mean_difference(a, b).interval() or (0, 0)
+        welch += low < 0 < high
+        limits = bootstrap([a, b], lambda x, y: np.asarray(x.mean(0) - y.mean(0)), resamples=300)
+        assert limits is not None
+        boot += bool(limits[0] < 0 < limits[1])
+    assert 0.92 < welch / 400 <= 0.98
+    assert boot / 400 < 0.92

@@ -1,0 +1,39 @@
+"""The smoke study, trained by the real trainers, from the file to the report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cagexplain.cli.main import main
+from tests.studies.conftest import ROOT
+from trainers.studies.definition import read_study
+from trainers.studies.jobs import study_jobs
+
+
+def test_smoke_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "smoke"
+    command = ["study", "run", str(ROOT / "studies" / "smoke.yaml"), "--out", str(out)]
+    assert main([*command, "--workers", "2"]) == 0
+    assert "4 finished" in capsys.readouterr().out
+    assert main(["study", "report", str(out)]) == 0
+    results = json.loads((out / "results.json").read_text())
+    assert results["finished"] == results["wanted"] == 4
+    assert all(-10_000 < method["mean"] < 0 for method in results["methods"].values())
+    (figure,) = results["figures"]
+    assert [len(curve["steps"]) for curve in figure["curves"]] == [3, 3]
+    assert (out / "figure-2.svg").exists() and (out / "results.md").exists()
+    assert "Smoke test" in (out / "report.html").read_text()
+
+
+def test_paper_study_can_be_trained(tmp_path: Path) -> None:
+    """Every method exists, and with five seeds of two million steps each."""
+    study = read_study(ROOT / "studies" / "paper.yaml")
+    jobs = study_jobs(study, tmp_path)
+    assert len(jobs) == 5 * 28
+    assert {(job.run.preset, job.run.steps) for job in jobs} == {("paper", 2_000_000)}
+    assert [figure.id for figure in study.figures] == [
+        *(f"figure-{number}" for number in range(2, 8)),
+        "table-2",
+    ]
+    assert all(figure.findings for figure in study.figures)
