@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv
-from trainers import ppo_config
+from trainers import ppo_config, qmix_config
 from trainers.clock import Clock
 from trainers.ppo import PPO
+from trainers.qmix import QMIX
 
 
 class Learner(Protocol):
@@ -57,6 +58,9 @@ class Algorithm:
 
 ALGORITHMS: Final[dict[str, Algorithm]] = {
     name: Algorithm(ppo_config.presets(name), PPO, ppo_config.check) for name in ppo_config.MEMBERS
+} | {
+    name: Algorithm(qmix_config.presets(name), QMIX, qmix_config.check)
+    for name in qmix_config.MEMBERS
 }
 
 

@@ -1,0 +1,245 @@
+"""Value decomposition for teams: VDN (Sunehag et al. 2018), QMIX (Rashid et al. 2018), variants.
+
+Every agent values its own actions from its own inputs. A mixer makes the value of the joint action
+from those of the actions chosen, so that the team's reward can teach all agents at once. The
+variants differ in settings alone: the mixer (vdn), exploration by temperature (b_qmix), prioritised
+replay (per_qmix), networks that remember the episode (r_qmix). Read `QMIX.round` first: one round
+of play and learning. How busy agents are dealt with is told in `trainers.replay`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cagexplain.cc4 import phases
+from cagexplain.envs import BatchedEnv
+from cagexplain.policies import networks
+from cagexplain.policies.features import GROUPS
+from cagexplain.policies.networks import Layers, Recurrent
+from trainers import exploration, mixing
+from trainers.buffers import Rollout
+from trainers.clock import Clock
+from trainers.norm import ValueNorm
+from trainers.player import Player
+from trainers.prioritised import Priorities
+from trainers.qmix_config import QMIXConfig
+from trainers.replay import Replay, Segments, Units
+from trainers.returns import lambda_returns
+from trainers.unroll import unroll
+
+_PRIORITY_EPSILON: Final = 1e-6
+_PRIORITY_OF_MAX: Final = 0.9
+"""A segment's priority is this share of its largest error and the rest of its mean one (R2D2,
+Kapturowski et al. 2019); of one step, both are the step's."""
+
+
+class QMIX:
+    """The learner of the QMIX family.
+
+    Args:
+        settings: of the run.
+        seed: of the run.
+        threads: has no effect: one loss joins all networks, and PyTorch's own threads do not pay
+            at this size.
+        device: of the networks, "cpu" or "cuda".
+
+    Raises:
+        UsageError: the replay memory would not fit.
+    """
+
+    def __init__(self, settings: QMIXConfig, seed: int, threads: int, device: str = "cpu") -> None:
+        self.config, self.seed, self.device = settings, seed, device
+        self.player = Player(settings, seed)
+        self.replay = Replay(settings.observation, settings.replay, device)
+        self.priorities: Priorities | None = None  # made when the length of episodes is known
+        with torch.device(device):
+            self.actor_stacks = networks.build_actors(vars(settings))
+            self.target_actors = networks.build_actors(vars(settings))
+            self.mixer = mixing.build(vars(settings))
+            self.target_mixer = mixing.build(vars(settings))
+        generator = torch.Generator().manual_seed(seed)
+        for stack in self.actor_stacks:
+            stack.initialise(generator, 0.01)  # a larger spread would overrate the best action
+        self.mixer.initialise(generator)
+        self.stacks = [*self.actor_stacks, *self.mixer.stacks]
+        self.targets = [*self.target_actors, *self.target_mixer.stacks]
+        networks.restore(self.targets, networks.stored(self.stacks))
+        self.live: list[Layers] = [
+            [(nn.Parameter(w), nn.Parameter(b)) for w, b in stack.layers] for stack in self.stacks
+        ]
+        self.parameters = [p for layers in self.live for layer in layers for p in layer]
+        self.optimiser = torch.optim.Adam(self.parameters, eps=settings.adam_eps, fused=True)
+        self.norm = ValueNorm(settings.value_norm_decay)
+        self.updates = 0
+
+    def round(
+        self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
+    ) -> dict[str, float]:
+        """Play one episode per environment, learn from the replay memory, and report.
+
+        Args:
+            env: `settings.envs` environments.
+            seeds: (envs,) of the episodes.
+            number: of this round, from 0; decides, with the seed, all random numbers of the round.
+            of: number of rounds of the whole run, for the annealing.
+        """
+        cfg, rng = self.config, np.random.default_rng([self.seed, number])
+        steps = number * env.n_envs * phases.calls(env.params.steps)
+        explore = exploration.scheduled(
+            cfg.explore_schedule, cfg.explore_start, cfg.explore_end, steps, cfg.explore_steps
+        )
+        chooses = exploration.KINDS[cfg.exploration](explore)
+        rollout = self.player.play(env, seeds, self.actor_stacks, chooses, rng, clock)
+        metrics = self.player.seek_novelty(rollout, number, rng, clock)
+        with clock("update"):
+            self._remember(rollout)
+            if number >= cfg.warmup:
+                rate = cfg.learning_rate * (1 - number / of if cfg.anneal else 1)
+                beta = cfg.priority_beta + (1 - cfg.priority_beta) * number / of
+                reports = [self._update(rate, beta, rng) for _ in range(cfg.updates)]
+                metrics |= {k: float(np.mean([r[k] for r in reports])) for k in reports[0]}
+        return metrics | {
+            "epsilon" if cfg.exploration == "epsilon" else "temperature": explore,
+            "replay_fill": self.replay.episodes / cfg.replay,
+            "updates": float(self.updates),
+            "return": float(rollout.official_returns().mean()),
+        }
+
+    def _remember(self, rollout: Rollout) -> None:
+        """Store the episodes, and move the unit of values along with the returns."""
+        cfg = self.config
+        slots = self.replay.add(rollout)
+        if cfg.prioritised:
+            self._open_priorities().add(self.replay.units(slots, self._length))
+        if cfg.value_norm:
+            reward = cfg.reward_scale * torch.from_numpy(rollout.reward).mean(-1)
+            self.norm.update(lambda_returns(reward, torch.zeros_like(reward), cfg.gamma, 1.0))
+
+    @property
+    def _length(self) -> int:
+        """Steps of a segment."""
+        return self.config.segment or self.replay.steps
+
+    def _open_priorities(self) -> Priorities:
+        """Those of all segments that may be remembered; their number is known by now."""
+        if self.priorities is None:
+            entries = self.config.replay * (self.replay.steps - self._length + 1)
+            self.priorities = Priorities(entries, self.config.priority_alpha, _PRIORITY_EPSILON)
+        return self.priorities
+
+    def _update(self, rate: float, beta: float, rng: np.random.Generator) -> dict[str, float]:
+        """One step down the gradient of the loss on a batch of segments."""
+        cfg, weights = self.config, None
+        if self.priorities is None:
+            units = self.replay.sample(cfg.batch, self._length, rng)
+        else:
+            units, drawn = self.priorities.sample(cfg.batch, beta, rng)
+            weights = torch.from_numpy(drawn).to(self.device)
+        segments = self.replay.segments(units, self._length)
+        value, target = self._values(segments)
+        error = value - target
+        if cfg.huber is None:
+            size = 0.5 * error.square()
+        else:
+            size = F.huber_loss(value, target, reduction="none", delta=cfg.huber)
+        of_segment = size.mean(0)
+        loss = (of_segment if weights is None else weights * of_segment).mean()
+        self.optimiser.param_groups[0]["lr"] = rate
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, cfg.max_grad_norm)
+        self.optimiser.step()
+        self.updates += 1
+        if self.updates % cfg.target_every == 0:
+            self._follow()
+        self._prioritise(units, error.detach())
+        return {
+            "loss": float(loss.detach()),
+            "td_error": float(error.detach().abs().mean()),
+            "q_mean": float(value.detach().mean()),
+            "q_std": float(value.detach().std(correction=0)),
+            "grad_norm": float(norm),
+        }
+
+    def _values(self, segments: Segments) -> tuple[Tensor, Tensor]:
+        """Value of the joint action of each step and what it should be, both (L, B).
+
+        Double Q-learning (van Hasselt et al. 2016): the learning network says which of the
+        available actions is best next, the target network what it is worth. Both networks are
+        unrolled from the start, so a recurrent target remembers the first step, too.
+        """
+        cfg, chosen, following = self.config, [], []
+        for g, group in enumerate(GROUPS):
+            members = slice(group[0], group[-1] + 1)
+            inputs, available = segments.inputs[g], segments.available[g][1:]
+            action = segments.action[..., members].transpose(1, 2).unsqueeze(-1)
+            q = unroll(self.actor_stacks[g], self.live[g], inputs)
+            chosen.append(q[:-1].gather(-1, action).squeeze(-1))
+            with torch.no_grad():
+                stack = self.target_actors[g]
+                if not isinstance(stack.network, Recurrent):
+                    inputs = inputs[1:]
+                target_q = unroll(stack, stack.layers, inputs)[-len(available) :]
+                best = ((q[1:] if cfg.double_q else target_q) + available).argmax(-1, keepdim=True)
+                following.append(target_q.gather(-1, best).squeeze(-1))
+        mixers = self.live[len(GROUPS) :]
+        value = self.mixer(mixers, torch.cat(chosen, 1).transpose(1, 2), segments.state[:-1])
+        with torch.no_grad():
+            target_layers = [stack.layers for stack in self.target_mixer.stacks]
+            onward = torch.cat(following, 1).transpose(1, 2)
+            onward = self.target_mixer(target_layers, onward, segments.state[1:])
+            if cfg.time_limit == "terminal":
+                onward = onward.masked_fill(segments.last, 0.0)
+            # Before its first update, and without normalisation, the deviation is 1.
+            reward = segments.reward.mean(-1) * (cfg.reward_scale / self.norm.std)
+            return value, lambda_returns(reward, onward, cfg.gamma, cfg.td_lambda)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the target networks towards the learning ones, or onto them."""
+        for stack, layers in zip(self.targets, self.live, strict=True):
+            for targets, tensors in zip(stack.layers, layers, strict=True):
+                for target, tensor in zip(targets, tensors, strict=True):
+                    target.lerp_(tensor, self.config.target_tau)
+
+    def _prioritise(self, units: Units, error: Tensor) -> None:
+        """Tell the priorities the errors (L, B) of segments."""
+        if self.priorities is not None:
+            size = error.abs()
+            mix = _PRIORITY_OF_MAX * size.amax(0) + (1 - _PRIORITY_OF_MAX) * size.mean(0)
+            self.priorities.update(units, mix.cpu().numpy())
+
+    def weights(self) -> dict[str, Any]:
+        """What acting needs."""
+        return {"actors": networks.stored(self.actor_stacks), "outputs": "values"}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that learning changes; random numbers follow from seed and round number."""
+        return {
+            "networks": networks.stored(self.stacks),
+            "targets": networks.stored(self.targets),
+            "optimiser": self.optimiser.state_dict(),
+            "norm": self.norm.state(),
+            "updates": self.updates,
+            "replay": self.replay.state(),
+            "priorities": None if self.priorities is None else self.priorities.state(),
+            "player": self.player.state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a stored `state`."""
+        networks.restore(self.stacks, state["networks"])
+        networks.restore(self.targets, state["targets"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.norm.load(state["norm"])
+        self.updates = state["updates"]
+        self.replay.load(state["replay"])
+        if state["priorities"] is not None:
+            self._open_priorities().load(state["priorities"])
+        self.player.load(state["player"])
