@@ -91,8 +91,9 @@ def wait_for_the_end(job: dict[str, Any]) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     save(job, 1)
-    while True:
+    for _ in range(6_000):
         time.sleep(0.01)
+    raise TimeoutError("nobody asked to stop")
 
 
 def search_train(job: dict[str, Any]) -> None:

@@ -127,7 +127,7 @@ def work(
             free = backend.slots - sum(entry.task is not None for entry in runs)
             for entry in [e for e in runs if e.state is State.WAITING][: max(0, free)]:
                 entry.task, entry.state = backend.start(entry.job), State.RUNNING
-                entry.attempts += 1
+                entry.attempts, entry.error = entry.attempts + 1, ""
             _attend(runs)
             watch()
             time.sleep(_POLL)

@@ -261,7 +261,7 @@ def _should_prune(trial: Any, runs: Sequence[Entry], told: dict[int, int]) -> bo
     """
     rounds = list(zip(*(run.standing.evaluations for run in runs), strict=False))
     for number in range(told.get(trial.number, 0), len(rounds)):
-        trial.report(statistics.fmean(value for _, value in rounds[number]), number)
+        trial.report(statistics.fmean(value for _, value in rounds[number]), number + 1)
         told[trial.number] = number + 1
         if trial.should_prune():
             return any(run.open for run in runs)

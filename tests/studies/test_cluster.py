@@ -1,0 +1,62 @@
+"""Workers on a Ray cluster. Where Ray is not installed, only that is said."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cagexplain.common.errors import CagexplainError, UsageError
+from tests.studies.test_runner import attempts, study
+from trainers.studies.cluster import RayBackend
+from trainers.studies.jobs import standing, study_jobs
+from trainers.studies.run import Place, run_study
+from trainers.studies.runner import State, entries, work
+
+FAKE = "tests.studies.fake_trainer:train"
+
+
+def test_missing_ray_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"--ray: Ray is not installed.*cagexplain\[ray\]"):
+        RayBackend("auto")
+
+
+def test_cluster_that_does_not_answer() -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(CagexplainError, match="no Ray cluster answers at 'auto'"):
+        RayBackend("auto")
+
+
+def test_results_are_those_of_local_workers(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    made, console = study(tmp_path, "a", "killed_once", seeds=1), Console(file=io.StringIO())
+    try:
+        place = Place(workers=2, ray="local", function=FAKE)
+        run_study(made, tmp_path / "ray", place, console=console)
+    finally:
+        ray.shutdown()
+    run_study(made, tmp_path / "local", Place(workers=2, function=FAKE), console=console)
+    assert attempts(tmp_path / "ray", "killed_once") == 2
+    for name in ("a", "killed_once"):
+        for file in ("result.json", "config.json"):
+            place_in_study = Path("runs", name, "seed-0", file)
+            there, here = (tmp_path / side / place_in_study for side in ("ray", "local"))
+            assert there.read_bytes() == here.read_bytes()
+
+
+def test_run_on_a_cluster_saves_before_it_stops(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    (run,) = entries(study_jobs(study(tmp_path, "slow_a", seeds=1), tmp_path / "out"))
+
+    def watch() -> None:
+        if run.standing.steps:
+            run.cancel()
+
+    try:
+        work([run], RayBackend("local", 1, FAKE), watch)
+    finally:
+        ray.shutdown()
+    assert run.state is State.STOPPED
+    assert standing(run.job).steps == 9_980
