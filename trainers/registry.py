@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv
-from trainers import ppo_config, qmix_config
+from trainers import maddpg_config, ppo_config, qmix_config
 from trainers.clock import Clock
+from trainers.maddpg import MADDPG
 from trainers.ppo import PPO
 from trainers.qmix import QMIX
 
@@ -56,11 +57,12 @@ class Algorithm:
     check: Callable[[Any], None]
 
 
+_FAMILIES: Final = ((ppo_config, PPO), (qmix_config, QMIX), (maddpg_config, MADDPG))
+
 ALGORITHMS: Final[dict[str, Algorithm]] = {
-    name: Algorithm(ppo_config.presets(name), PPO, ppo_config.check) for name in ppo_config.MEMBERS
-} | {
-    name: Algorithm(qmix_config.presets(name), QMIX, qmix_config.check)
-    for name in qmix_config.MEMBERS
+    name: Algorithm(config.presets(name), make, config.check)
+    for config, make in _FAMILIES
+    for name in config.MEMBERS
 }
 
 

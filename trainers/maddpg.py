@@ -1,0 +1,246 @@
+"""Multi-agent deep deterministic policy gradient (Lowe et al. 2017) for discrete actions.
+
+Every agent has an actor, which sees the agent's own inputs, and a critic, which sees everything:
+the inputs of all agents, who is free, and what all are doing (`trainers.joint`). The critic learns
+the agent's own return. The actor follows the critic's gradient with respect to the agent's own
+action, through a sampled one (`trainers.gumbel`). Read `MADDPG.round` first, then `_update`.
+
+The joint action of a step is what the agents *are executing*, busy ones the action in progress
+(see `trainers.replay`); an actor learns only from steps in which its agent decides. All agents
+learn from the same batch.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.envs import BatchedEnv
+from cagexplain.policies import networks
+from cagexplain.policies.features import GROUPS
+from cagexplain.policies.networks import MLP, Layers, Stack
+from trainers import joint
+from trainers.buffers import Rollout
+from trainers.clock import Clock
+from trainers.gumbel import ESTIMATORS
+from trainers.maddpg_config import MADDPGConfig
+from trainers.memory import StepMemory
+from trainers.norm import ValueNorm
+from trainers.player import Player
+from trainers.replay import Segments
+from trainers.returns import lambda_returns
+from trainers.trainable import Trainable
+
+
+@dataclass
+class _Agent:
+    """An agent's place, what it learns with, and the scale of its returns."""
+
+    agent: int
+    group: int
+    member: int
+    actor: Trainable
+    critic: Trainable
+    norm: ValueNorm
+
+
+@dataclass
+class _Batch:
+    """B steps and the moment after each, and what critics see of them (B, critic's inputs)."""
+
+    steps: Segments
+    weight: Tensor  # (B,) importance
+    taken: Tensor  # what was done
+    considered: Tensor  # what others do while an agent thinks about its own action
+    following: Tensor  # what target actors would do next
+
+
+class MADDPG:
+    """The learner of the MADDPG family.
+
+    Args:
+        settings: of the run.
+        seed: of the run.
+        threads: workers that learn side by side, one agent each; they do not change the result.
+        device: of the networks, "cpu" or "cuda".
+
+    Raises:
+        UsageError: the replay memory would not fit.
+    """
+
+    def __init__(self, settings: MADDPGConfig, seed: int, threads: int, device: str) -> None:
+        self.config, self.seed = settings, seed
+        self.player = Player(settings, seed)
+        alpha = settings.priority_alpha if settings.prioritised else None
+        self.memory = StepMemory(settings.observation, settings.replay, alpha, device)
+        judge = MLP((joint.width(settings.observation), *settings.critic_hidden, 1))
+        with torch.device(device):
+            self.actors = networks.build_actors(vars(settings))
+            self.target_actors = networks.build_actors(vars(settings))
+            self.critics, self.target_critics = (Stack(judge, N_BLUE) for _ in range(2))
+        generator = torch.Generator().manual_seed(seed)
+        for stack in (*self.actors, self.critics):
+            stack.initialise(generator, 0.01)  # all actions alike, all values near zero
+        self.live = [*self.actors, self.critics]
+        self.targets = [*self.target_actors, self.target_critics]
+        networks.restore(self.targets, networks.stored(self.live))
+        places = [(agent, g, m) for g, group in enumerate(GROUPS) for m, agent in enumerate(group)]
+        self.agents = [
+            _Agent(
+                *(agent, g, m),
+                actor=Trainable(self.actors[g], m, settings.adam_eps),
+                critic=Trainable(self.critics, agent, settings.adam_eps),
+                norm=ValueNorm(settings.value_norm_decay),
+            )
+            for agent, g, m in places
+        ]
+        self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+
+    def round(
+        self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
+    ) -> dict[str, float]:
+        """Play one episode per environment, learn from the memory, and report; see `Learner`."""
+        cfg, rng = self.config, np.random.default_rng([self.seed, number])
+        # A draw from the policy is what Gumbel noise on its logits makes the best action.
+        rollout = self.player.play(env, seeds, self.actors, networks.sample, rng, clock)
+        metrics = self.player.seek_novelty(rollout, number, rng, clock)
+        with clock("update"):
+            self._remember(rollout)
+            if number >= cfg.warmup:
+                rate = cfg.learning_rate * (1 - number / of if cfg.anneal else 1)
+                beta = cfg.priority_beta + (1 - cfg.priority_beta) * number / of
+                reports = [r for _ in range(cfg.updates) for r in self._update(rate, beta, rng)]
+                metrics |= {k: float(np.mean([r[k] for r in reports])) for k in reports[0]}
+        metrics["replay_fill"] = self.memory.fill
+        return metrics | {"return": float(rollout.official_returns().mean())}
+
+    def _remember(self, rollout: Rollout) -> None:
+        """Store the episodes, and move the unit of values along with the returns."""
+        cfg = self.config
+        self.memory.add(rollout)
+        if cfg.value_norm:
+            reward = cfg.reward_scale * torch.from_numpy(rollout.reward)
+            returns = lambda_returns(reward, torch.zeros_like(reward), cfg.gamma, 1.0)
+            for agent in self.agents:
+                agent.norm.update(returns[..., agent.agent])
+
+    def _update(self, rate: float, beta: float, rng: np.random.Generator) -> list[dict[str, float]]:
+        """One step of all agents' networks, then of their targets; reports of the agents."""
+        units, steps, weight = self.memory.draw(self.config.batch, beta, rng)
+        batch = self._gather(steps, weight, rng)
+        streams = rng.spawn(N_BLUE)
+        jobs = [
+            self.pool.submit(self._learn, agent, batch, rate, streams[agent.agent])
+            for agent in reversed(self.agents)  # agent 4's networks are the largest
+        ]
+        reports, errors = zip(*(job.result() for job in jobs), strict=True)
+        self._follow()
+        self.memory.correct(units, torch.stack(errors).abs().mean(0))
+        return list(reports)
+
+    @torch.no_grad()
+    def _gather(self, steps: Segments, weight: Tensor, rng: np.random.Generator) -> _Batch:
+        """Find the actions that critics are to see beside those that were taken."""
+        replayed = self.config.others == "replayed"
+        others = steps.action[0] if replayed else joint.drawn(self.actors, steps, 0, rng)
+        return _Batch(
+            steps,
+            weight,
+            taken=joint.seen(steps, 0, steps.action[0]),
+            considered=joint.seen(steps, 0, others),
+            following=joint.seen(steps, 1, joint.best(self.target_actors, steps, 1)),
+        )
+
+    def _learn(
+        self, agent: _Agent, batch: _Batch, rate: float, rng: np.random.Generator
+    ) -> tuple[dict[str, float], Tensor]:
+        """One step of an agent's critic, then of its actor; TD errors (B,) besides the metrics."""
+        limit = self.config.max_grad_norm
+        critic_loss, error, report = self._critic_loss(agent, batch)
+        report["critic_grad_norm"] = agent.critic.descend(critic_loss, rate, limit)
+        actor_loss, entropy = self._actor_loss(agent, batch, rng)
+        report["actor_grad_norm"] = agent.actor.descend(actor_loss, rate, limit)
+        return report | {"actor_loss": float(actor_loss.detach()), "entropy": entropy}, error
+
+    def _critic_loss(self, agent: _Agent, batch: _Batch) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """Squared TD error, in units of the returns' spread; errors (B,)."""
+        cfg, steps, index = self.config, batch.steps, agent.agent
+        value = self._value(agent.critic.layers, batch.taken)
+        with torch.no_grad():
+            onward = self._value(self.target_critics.member(index), batch.following)
+            onward = agent.norm.denormalise(onward)
+            if cfg.time_limit == "terminal":
+                onward = onward.masked_fill(steps.last[0], 0.0)
+            target = cfg.reward_scale * steps.reward[0, :, index] + cfg.gamma * onward
+            q_mean = float(agent.norm.denormalise(value).mean())
+        error = agent.norm.normalise(target) - value
+        loss = 0.5 * (batch.weight * error.square()).mean()
+        return loss, error.detach(), {"critic_loss": float(loss.detach()), "q_mean": q_mean}
+
+    def _value(self, layers: Layers, seen: Tensor) -> Tensor:
+        """What a critic makes of joint inputs and actions: (rows,)."""
+        return self.critics.network(layers, seen.unsqueeze(0)).flatten()
+
+    def _actor_loss(
+        self, agent: _Agent, batch: _Batch, rng: np.random.Generator
+    ) -> tuple[Tensor, float]:
+        """Minus the value of an action of the agent's own choice, where it has the choice, plus the
+        regulariser; the policy's entropy as a share of what the legal actions allow."""
+        cfg, index, g, m = self.config, agent.agent, agent.group, agent.member
+        rows = batch.steps.free[0, :, index].nonzero().squeeze(-1)
+        legal = batch.steps.available[g][0, m].index_select(0, rows)
+        inputs = batch.steps.inputs[g][0, m].index_select(0, rows)
+        raw = agent.actor.network(agent.actor.layers, inputs.unsqueeze(0)).squeeze(0)
+        chosen = ESTIMATORS[cfg.estimator](raw, legal, cfg.gumbel_temperature, rng)
+        seen = joint.replaced(batch.considered.index_select(0, rows), index, chosen)
+        # The stack's own tensors are no parameters, so the critic stays as it is.
+        value = self._value(self.critics.member(index), seen)
+        cost = cfg.regulariser * torch.where(legal == 0, raw, 0.0).square().mean(-1) - value
+        # Divided like this, a batch in which the agent is never free changes nothing.
+        loss = (batch.weight.index_select(0, rows) * cost).sum() / max(1, len(rows))
+        with torch.no_grad():
+            _, entropy = networks.log_prob_and_entropy(raw, legal, chosen.argmax(-1))
+            most = (legal == 0).sum(-1).log().sum().clamp_min(1e-8)
+        return loss, float(entropy.sum() / most)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the target networks a part of the way to the live ones (Polyak averaging)."""
+        for target, live in zip(self.targets, self.live, strict=True):
+            for theirs, ours in zip(target.layers, live.layers, strict=True):
+                for average, tensor in zip(theirs, ours, strict=True):
+                    average.lerp_(tensor, self.config.target_tau)
+
+    def weights(self) -> dict[str, Any]:
+        """What acting needs."""
+        return {"actors": networks.stored(self.actors), "outputs": "logits"}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that learning changes; random numbers follow from seed and round number."""
+        return {
+            "networks": networks.stored(self.live),
+            "targets": networks.stored(self.targets),
+            "actor_optimisers": [agent.actor.optimiser.state_dict() for agent in self.agents],
+            "critic_optimisers": [agent.critic.optimiser.state_dict() for agent in self.agents],
+            "norms": [agent.norm.state() for agent in self.agents],
+            "memory": self.memory.state(),
+            "player": self.player.state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a stored `state`."""
+        networks.restore(self.live, state["networks"])
+        networks.restore(self.targets, state["targets"])
+        for k, agent in enumerate(self.agents):
+            agent.actor.optimiser.load_state_dict(state["actor_optimisers"][k])
+            agent.critic.optimiser.load_state_dict(state["critic_optimisers"][k])
+            agent.norm.load(state["norms"][k])
+        self.memory.load(state["memory"])
+        self.player.load(state["player"])
