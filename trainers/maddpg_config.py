@@ -65,8 +65,8 @@ _PAPER: Final = MADDPGConfig(
     priority_alpha=0.6,
     priority_beta=0.4,
 )
-# See the PPO family for what agents should see. Values start at the mean return, so the critics need
-# few updates to tell actions apart; until they do, the regulariser keeps policies from settling.
+# See the PPO family for what agents should see. Values start at the mean return, so the critics
+# need few updates to tell actions apart; until then, the regulariser keeps policies from settling.
 _TUNED: Final = replace(
     _PAPER,
     observation="memory",
