@@ -19,6 +19,7 @@ from cagexplain.policies.networks import Acting, Stack
 from trainers import rewards
 from trainers.buffers import Rollout
 from trainers.clock import Clock
+from trainers.intrinsic import NGU, ReturnScale
 from trainers.settings import Settings
 
 Explore = Callable[[Tensor, Tensor], Tensor]
@@ -38,7 +39,8 @@ class Player:
 
     def __init__(self, settings: Settings, seed: int) -> None:
         self.settings = settings
-        self.ngu: Any = None
+        self.ngu = NGU(settings, seed) if settings.intrinsic == "ngu" else None
+        self.earned = ReturnScale(settings.gamma, settings.envs)
         self.rollout: Rollout | None = None
 
     @torch.inference_mode()
@@ -116,7 +118,11 @@ class Player:
         cfg = self.settings
         with clock("intrinsic"):
             bonus = self.ngu.rewards(rollout.features, rollout.action)
-            rollout.reward += cfg.ngu_weight / cfg.reward_scale * bonus
+            self.earned.scale(torch.from_numpy(rollout.reward.mean(-1)))
+            spread = float(self.earned.returns.std(1e-8))
+            if spread <= 1e-8:  # nothing was ever earned: novelty is all there is to go by
+                spread = 1.0
+            rollout.reward += np.float32(cfg.ngu_weight * spread) * bonus
             rate = cfg.ngu_rate * cfg.ngu_decay**number
             return self.ngu.learn(rollout.features, rollout.action, rng, rate) | {
                 "intrinsic_reward": float(bonus.mean())
@@ -124,9 +130,12 @@ class Player:
 
     def state(self) -> dict[str, Any]:
         """What must be stored to continue."""
-        return {} if self.ngu is None else {"ngu": self.ngu.state()}
+        if self.ngu is None:
+            return {}
+        return {"ngu": self.ngu.state(), "earned": self.earned.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a stored `state`."""
         if self.ngu is not None:
             self.ngu.load(state["ngu"])
+            self.earned.load_state_dict(state["earned"])

@@ -40,7 +40,9 @@ class Settings:
     max_grad_norm: float = setting("clip of each network's gradient norm", low=1e-6, high=1e6)
     reward_scale: float = setting("factor on rewards before anything else", low=1e-6, high=1e6)
     ngu_weight: float = setting(
-        "NGU: intrinsic reward, in units of its own return's spread", low=0, high=1e6
+        "NGU: spread of the intrinsic return, in units of the spread of the earned one",
+        low=0,
+        high=1e6,
     )
     ngu_k: int = setting("NGU: nearest neighbours in the episode", low=1, high=500)
     ngu_kernel: float = setting("NGU: epsilon of the kernel", low=1e-9, high=1)

@@ -74,6 +74,11 @@ def host_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
     return np.hstack([np.array(bits), memory])
 
 
+def exists_column(profile: str) -> int:
+    """Which of the columns of `host_columns` tells that the host exists; -1 if none does."""
+    return -1 if profile == "flat" else 2
+
+
 def compact_columns(profile: str) -> npt.NDArray[np.int64]:
     """Entries of all agents' inputs side by side without what repeats another's.
 

@@ -21,6 +21,7 @@ from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import HOST_KINDS
 from cagexplain.policies import features
 from cagexplain.policies.features import GROUPS
+from cagexplain.policies.host_scores import host_scores
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Weight (members, in, out) and bias (members, ..., out) of each layer."""
@@ -187,6 +188,61 @@ class HostNet:
         return torch.cat([at_hosts, elsewhere], -1).index_select(-1, self.order)
 
 
+class HostScores:
+    """A perceptron whose last layer judges all hosts by the same weights.
+
+    The perceptron sees the whole input; a layer on top of it scores every host from the host's own
+    inputs, the host's position and the perceptron's view (see `host_scores`). What is learned about
+    one host then holds for all of them. It does with one layer per host, and skips hosts that do
+    not exist, so it is several times as fast as `HostNet`.
+
+    Args:
+        agent: whose layouts it is made for.
+        profile: of the observation.
+        hidden: widths of the perceptron; the last one is that of the hosts' layer as well.
+        actor: whether it computes the logits of all actions, or one value.
+    """
+
+    def __init__(self, agent: int, profile: str, hidden: Sequence[int], *, actor: bool) -> None:
+        columns = features.host_columns(profile, agent)
+        self.gate = features.exists_column(profile)
+        self.columns, self.actor = torch.tensor(columns), actor
+        hosts, inputs = columns.shape
+        kinds, width = len(HOST_KINDS), hidden[-1]
+        scores, others = (kinds, actions.SIZES[agent] - kinds * hosts) if actor else (1, 1)
+        self.order = torch.tensor(_action_order(agent))
+        widths = [features.sizes(profile)[agent], *hidden]
+        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            *(((i, o), (o,)) for i, o in pairwise(widths)),
+            ((width, width), (width,)),
+            ((inputs, width), (hosts, width)),
+            ((scores, width), (0,)),
+            ((width, others), (others,)),
+        ]
+        inner: list[float | None] = [_RELU_GAIN] * (len(hidden) + 2)
+        self.gains = [*inner, None, None]
+
+    def __call__(self, layers: Layers, x: Tensor) -> Tensor:
+        """(members, rows, in) -> (members, rows, out)."""
+        *trunk, shift, host, out, other = layers
+        view = x
+        for layer in trunk:
+            view = torch.relu(_affine(layer, view))
+        shifts = _affine(shift, view)
+        scores = torch.stack(
+            [
+                host_scores(
+                    x[m], self.columns, self.gate, shifts[m], host[0][m], host[1][m], out[0][m]
+                )
+                for m in range(len(x))
+            ]
+        )
+        elsewhere = _affine(other, view)
+        if not self.actor:
+            return scores.sum(2) + elsewhere
+        return torch.cat([scores.flatten(2), elsewhere], -1).index_select(-1, self.order)
+
+
 def _affine(layer: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
     weight, bias = layer
     return torch.baddbmm(bias.unsqueeze(1), x, weight)
@@ -277,7 +333,7 @@ class Acting:
         return outputs
 
 
-KINDS: Final = ("mlp", "hosts")
+KINDS: Final = ("mlp", "hosts", "scores")
 CORES: Final = ("none", "lstm", "gru")
 
 
@@ -302,6 +358,8 @@ def _network(config: Mapping[str, Any], agent: int, out: int, *, actor: bool) ->
     profile, hidden = config["observation"], config["hidden"]
     if config["network"] == "hosts":
         return HostNet(agent, profile, hidden[0], actor=actor)
+    if config["network"] == "scores":
+        return HostScores(agent, profile, hidden, actor=actor)
     return perceptron((features.sizes(profile)[agent], *hidden, out), config)
 
 

@@ -41,6 +41,8 @@ class FakeEnv:
         self.mask = np.zeros((n_envs, actions.TOTAL), np.bool_)
         self.free = np.ones((n_envs, N_BLUE), np.bool_)
         self.reward = np.zeros(n_envs, np.float32)
+        self.reward_parts = np.zeros((n_envs, 3, 9), np.int32)
+        self.action_cost = np.zeros((n_envs, N_BLUE), np.int32)
         self.done = np.zeros(n_envs, np.bool_)
         for agent in range(N_BLUE):
             targets = actions.HOST[agent]

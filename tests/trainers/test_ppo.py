@@ -10,14 +10,45 @@ from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies import networks
 from tests.trainers.fake_env import FakeEnv
-from trainers.buffers import Rollout
 from trainers.clock import Clock
 from trainers.evaluation import training_seeds
 from trainers.ppo import PPO
-from trainers.ppo_config import PAPER, TUNED
+from trainers.ppo_config import MEMBERS, presets
+from trainers.trainable import parts
 
 # Episodes of 40 steps: a discount of 0.99 would value mostly what lies beyond their end.
-FAST = replace(TUNED, network="mlp", envs=8, hidden=(32,), anneal=False, gamma=0.9)
+FAST = replace(
+    presets("ippo")["paper"],
+    observation="memory",
+    envs=8,
+    hidden=(32,),
+    critic_hidden=(32,),
+    learning_rate=3e-3,
+    epochs=4,
+    minibatches=4,
+    clip=0.2,
+    entropy=0.002,
+    target_kl=None,
+    anneal=False,
+    gamma=0.9,
+)
+NETWORKS = {"mlp": (16,), "hosts": (16,), "scores": (32, 16)}
+
+
+def member(name, **changes):
+    return replace(FAST, **MEMBERS[name], **changes)
+
+
+def played(learner, env, seed=0):
+    return learner.player.play(
+        env,
+        np.arange(env.n_envs),
+        learner.actor_stacks,
+        networks.sample,
+        np.random.default_rng(seed),
+        Clock(),
+        log_prob=True,
+    )
 
 
 def rounds(learner, env, count, start=0):
@@ -28,46 +59,54 @@ def rounds(learner, env, count, start=0):
 
 
 def flat_parameters(learner):
-    layers = [layer for stack in learner.actors + learner.critics for layer in stack.layers]
+    layers = [
+        layer for stack in learner.actor_stacks + learner.critic_stacks for layer in stack.layers
+    ]
     return torch.cat([tensor.flatten() for layer in layers for tensor in layer])
 
 
-@pytest.mark.parametrize("preset", [PAPER, TUNED])
-def test_ratio_is_one_before_the_first_step(preset):
+@pytest.mark.parametrize("observation", ["flat", "memory"])
+@pytest.mark.parametrize("core", ["none", "lstm", "gru"])
+def test_ratio_is_one_before_the_first_step(core, observation):
     """Rollout and update agree on observation, mask, action and memory, or this fails."""
-    learner = PPO(replace(preset, envs=4, hidden=(16,), learning_rate=1e-3), 0, 1)
+    learner = PPO(replace(FAST, envs=4, core=core, core_size=8, observation=observation), 0, 1)
     env = FakeEnv(4)
     rounds(learner, env, 3)  # a policy away from uniform
-    rollout = Rollout.empty(preset.observation, env)
-    rollout.play(
-        env, np.arange(4), learner.actors, preset.observation, np.random.default_rng(0), Clock()
-    )
-    for agent in learner.agents:
-        batch = learner._gather(rollout, agent)
-        raw = agent.actor(batch.x)
-        log_prob, _ = networks.log_prob_and_entropy(raw, batch.legal[batch.env], batch.action)
-        torch.testing.assert_close(log_prob, batch.log_prob, atol=1e-5, rtol=1e-5)
-        assert len(batch.x) == rollout.free[..., agent.index].sum()
+    rollout = played(learner, env)
+    batch = learner._gather(rollout)
+    for actor in learner.actors:
+        free = batch.free[actor.agent]
+        for part in parts(free, 3, np.random.default_rng(1), actor.net.recurrent):
+            raw = actor.net(batch.inputs[actor.agent][:-1], part)
+            legal = batch.legal[actor.agent][part.rows % 4]
+            log_prob, _ = networks.log_prob_and_entropy(
+                raw, legal, part.of(batch.action[actor.agent])
+            )
+            drawn = part.of(batch.log_prob[actor.agent])
+            torch.testing.assert_close(log_prob, drawn, atol=1e-5, rtol=1e-5)
+        rows = torch.cat([p.rows for p in parts(free, 3, None, actor.net.recurrent)])
+        assert sorted(rows.tolist()) == free.flatten().nonzero().squeeze(-1).tolist()
 
 
 def test_busy_steps_are_no_samples():
     learner = PPO(FAST, 0, 1)
-    env = FakeEnv(8)
-    rounds(learner, env, 1)
-    rollout = learner.rollout
+    rollout = played(learner, FakeEnv(8))
     for agent in range(5):
         durations = actions.DURATION[actions.KIND[agent][rollout.action[..., agent]]]
         for e in range(8):
-            decisions = np.flatnonzero(rollout.free[:, e, agent])
+            decisions = np.flatnonzero(rollout.free[:-1, e, agent])
             lengths = np.diff(decisions)
             assert (lengths == durations[decisions[:-1], e]).all()
-        busy = ~rollout.free[..., agent]
-        assert (rollout.action[..., agent][busy] == actions.SLEEP_INDEX[agent]).all()
+            for start, length in zip(decisions, lengths, strict=False):
+                # while busy, the action in progress counts as the agent's
+                held = rollout.action[start : start + length, e, agent]
+                assert (held == held[0]).all()
 
 
-@pytest.mark.parametrize(("network", "count"), [("mlp", 25), ("hosts", 20)])
+@pytest.mark.parametrize(("network", "count"), [("mlp", 25), ("hosts", 20), ("scores", 20)])
 def test_learns_the_task(network, count):
-    learner = PPO(replace(FAST, network=network, hidden=(16,), learning_rate=5e-3), 0, 2)
+    settings = replace(FAST, network=network, hidden=NETWORKS[network], learning_rate=5e-3, envs=16)
+    learner = PPO(settings, 0, 2)
     env = FakeEnv(16)
     history = [metrics["return"] for metrics in rounds(learner, env, count)]
     assert np.mean(history[:2]) < -165  # of -195 in 39 counted steps
@@ -82,23 +121,46 @@ class ConstantReward(FakeEnv):
         self.reward[:] = -1
 
 
-@pytest.mark.parametrize("value_norm", [True, False])
-def test_values_of_a_constant_reward_ignore_the_time_limit(value_norm):
+@pytest.mark.parametrize(
+    ("name", "value_norm"), [("ippo", True), ("ippo", False), ("mappo", True), ("r_mappo", True)]
+)
+def test_values_of_a_constant_reward_ignore_the_time_limit(name, value_norm):
     """Treating the time limit as an end would give -1 at the last step, not -10."""
-    settings = replace(
-        FAST,
+    settings = member(
+        name,
+        core_size=8,
         observation="flat",
         value_norm=value_norm,
         value_norm_decay=0.9,
         epochs=8,
+        minibatches=1,
         learning_rate=1e-2,
     )
     learner = PPO(settings, 0, 1)
     env = ConstantReward(8, steps=31)
     rounds(learner, env, 25)
-    for agent in learner.agents:
-        batch = learner._gather(learner.rollout, agent)
-        assert batch.value.numpy() == pytest.approx(-10, abs=0.5)
+    batch = learner._gather(learner.player.rollout)
+    assert (batch.value[batch.free] + 10).abs().mean() < 0.5
+
+
+def test_values_at_a_terminal_end_fall_to_what_is_left():
+    settings = replace(
+        FAST,
+        time_limit="terminal",
+        gamma=1.0,
+        epochs=8,
+        minibatches=1,
+        learning_rate=1e-2,
+        value_norm_decay=0.9,
+    )
+    learner = PPO(settings, 0, 1)
+    env = ConstantReward(8, steps=11)
+    rounds(learner, env, 40)
+    batch = learner._gather(learner.player.rollout)
+    left = (
+        torch.arange(-10.0, 0.0).expand(5, 8, 10).transpose(1, 2)
+    )  # the clock is among the inputs
+    assert (batch.value - left)[batch.free].abs().mean() < 0.7
 
 
 class RewardsBlocking(FakeEnv):
@@ -114,7 +176,9 @@ class RewardsBlocking(FakeEnv):
 def test_finds_the_paying_action_whatever_the_scale_of_rewards():
     returns = []
     for scale in (1.0, 1000.0):
-        learner = PPO(replace(FAST, hidden=(16,), reward_scale=scale, gamma=0.5), 0, 1)
+        learner = PPO(
+            replace(FAST, hidden=(16,), minibatches=1, reward_scale=scale, gamma=0.5), 0, 1
+        )
         env = RewardsBlocking(8)
         returns.append(rounds(learner, env, 20)[-1]["return"])
     best = 5 * 39
@@ -136,39 +200,114 @@ def test_seed_decides_the_run():
     assert not torch.equal(flat_parameters(first), flat_parameters(other))
 
 
-def test_stored_state_continues_bit_for_bit():
-    whole = PPO(FAST, 1, 1)
-    rounds(whole, FakeEnv(8), 6)
-    first = PPO(FAST, 1, 1)
-    rounds(first, FakeEnv(8), 3)
-    second = PPO(FAST, 1, 1)
+@pytest.mark.parametrize(
+    "changes", [{}, {"critic": "compact", "core": "lstm"}, {"intrinsic": "ngu"}]
+)
+def test_stored_state_continues_bit_for_bit(changes):
+    settings = replace(FAST, **changes, envs=4, core_size=8, ngu_hidden=(16,), ngu_k=3)
+    whole = PPO(settings, 1, 1)
+    rounds(whole, FakeEnv(4), 4)
+    first = PPO(settings, 1, 1)
+    rounds(first, FakeEnv(4), 2)
+    second = PPO(settings, 1, 1)
     second.load(first.state())
-    rounds(second, FakeEnv(8), 3, start=3)
+    rounds(second, FakeEnv(4), 2, start=2)
     assert torch.equal(flat_parameters(whole), flat_parameters(second))
 
 
-def test_agents_do_not_share_anything_but_the_reward():
+@pytest.mark.parametrize("critic", ["own", "central"])
+def test_agents_share_nothing_but_the_reward_and_a_central_critic(critic):
     """Agent 0's update is the same whatever the networks of the others are."""
-    learner = PPO(FAST, 1, 1)
-    env = FakeEnv(8)
-    rollout = Rollout.empty(FAST.observation, env)
-    rollout.play(
-        env, np.arange(8), learner.actors, FAST.observation, np.random.default_rng(0), Clock()
-    )
+    settings = replace(FAST, critic=critic)
+    rollout = played(PPO(settings, 1, 1), FakeEnv(8))
     results = []
     for disturb in (False, True):
-        fresh = PPO(FAST, 1, 1)
+        fresh = PPO(settings, 1, 1)
         if disturb:
-            for stacks in (fresh.actors, fresh.critics):
-                stacks[0].layers[0][0][1:].add_(0.1)
-                stacks[1].layers[0][0].add_(0.1)
-        batches = [fresh._gather(rollout, agent) for agent in fresh.agents]
-        fresh._assign_credit(rollout, batches)
-        fresh._improve_policy(fresh.agents[0], batches[0], 1e-3, np.random.default_rng(2))
-        fresh._fit_values(fresh.agents[0], batches[0], 1e-3, np.random.default_rng(2))
-        results.append([stacks[0].layers[0][0][0] for stacks in (fresh.actors, fresh.critics)])
+            fresh.actor_stacks[0].layers[0][0][1:].add_(0.1)
+            fresh.actor_stacks[1].layers[0][0].add_(0.1)
+            if critic == "own":
+                fresh.critic_stacks[0].layers[0][0][1:].add_(0.1)
+                fresh.critic_stacks[1].layers[0][0].add_(0.1)
+        batch = fresh._gather(rollout)
+        fresh._normalise(batch)
+        fresh._improve_policy(fresh.actors[0], batch, 1e-3, np.random.default_rng(2))
+        fresh._fit_values(fresh.critics[0], batch, 1e-3, np.random.default_rng(2))
+        results.append(
+            [stacks[0].layers[0][0][0] for stacks in (fresh.actor_stacks, fresh.critic_stacks)]
+        )
     assert torch.equal(results[0][0], results[1][0])
     assert torch.equal(results[0][1], results[1][1])
+
+
+def test_an_own_critic_sees_its_agent_alone_and_a_central_one_all():
+    for name, width in (("ippo", 92), ("mappo", 578), ("c_mappo", 454)):
+        learner = PPO(member(name, observation="flat"), 0, 1)
+        batch = learner._gather(played(learner, FakeEnv(8)))
+        assert batch.seen[0].shape[-1] == width
+        assert len(learner.critics) == (5 if name == "ippo" else 1)
+
+
+def test_compact_inputs_lose_nothing():
+    """Every entry that C_MAPPO leaves out stands somewhere in what it keeps."""
+    from cagexplain.policies import features
+
+    keep = features.compact_columns("flat")
+    assert len(keep) == 454
+    rng = np.random.default_rng(0)
+    phase, told = rng.integers(3, size=50), rng.integers(2, size=(50, 5, 8))
+    from cagexplain.cc4 import observations
+
+    obs = rng.integers(2, size=(50, observations.TOTAL))
+    for agent in range(5):
+        start, heard = observations.OFFSETS[agent], observations.message_slice(agent)
+        obs[:, start + observations.PHASE] = phase
+        obs[:, start + heard.start : start + heard.stop] = np.delete(told, agent, 1).reshape(50, -1)
+    kept = {obs[:, column].tobytes() for column in keep}
+    assert all(obs[:, column].tobytes() in kept for column in range(observations.TOTAL))
+
+
+@pytest.mark.parametrize("choice", ["agent", "team", "minibatch", "none"])
+def test_advantages_are_normalised_as_asked(choice):
+    learner = PPO(replace(FAST, advantages=choice), 0, 1)
+    batch = learner._gather(played(learner, FakeEnv(8)))
+    raw = batch.advantage.clone()
+    learner._normalise(batch)
+    own = [batch.advantage[a][batch.free[a]] for a in range(5)]
+    if choice == "agent":
+        assert all(abs(float(x.mean())) < 1e-4 for x in own)
+        assert all(float(x.std(correction=0)) == pytest.approx(1, abs=1e-3) for x in own)
+    elif choice == "team":
+        assert abs(float(torch.cat(own).mean())) < 1e-4
+        assert float(torch.cat(own).std(correction=0)) == pytest.approx(1, abs=1e-3)
+    else:
+        assert torch.equal(raw, batch.advantage)
+
+
+def test_value_loss_options():
+    """Squared, Huber and clipped losses against values worked out by hand."""
+    plain = PPO(FAST, 0, 1)
+    huber = PPO(replace(FAST, value_huber=1.0), 0, 1)
+    value, goal = torch.tensor([0.0, 3.0]), torch.tensor([0.5, 0.0])
+    assert plain._value_error(value, goal).tolist() == [0.125, 4.5]
+    assert huber._value_error(value, goal).tolist() == [0.125, 2.5]
+
+
+def test_a_clipped_value_loss_stops_pulling_beyond_the_clip():
+    settings = replace(FAST, value_clip=0.05, epochs=30, learning_rate=1e-2, envs=4)
+    moved = []
+    for clip in (0.05, None):
+        learner = PPO(replace(settings, value_clip=clip), 0, 1)
+        batch = learner._gather(played(learner, FakeEnv(4)))
+        learner._normalise(batch)
+        critic = learner.critics[0]
+        learner._fit_values(critic, batch, 1e-2, np.random.default_rng(0))
+        (part,) = parts(batch.free[0], 1, None, False)
+        with torch.no_grad():
+            after = critic.net(batch.seen[0][:-1], part).squeeze(-1)
+        before = part.of(critic.normalise(batch.value[:1]))[0]
+        moved.append(float((after - before).abs().mean()))
+    assert moved[0] < 0.5 * moved[1]
 
 
 def test_an_agent_stops_when_its_policy_has_moved_too_far():

@@ -9,6 +9,7 @@ unless the toy says otherwise.
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Toy:
     """
 
     calls = 1
-    choices: dict[int, int] = {}
+    choices: ClassVar[dict[int, int]] = {}
 
     def __init__(self, n_envs: int, threads: int = 1) -> None:
         self.n_envs = n_envs
@@ -90,7 +91,7 @@ class TwoStep(Toy):
     """
 
     calls = 2
-    choices = {0: 2, 1: 2}
+    choices: ClassVar = {0: 2, 1: 2}
 
     def begin(self) -> None:
         self.shown[:, :2, 0] = 1
@@ -112,7 +113,7 @@ class Recall(Toy):
     """
 
     calls = 5
-    choices = {0: 2}
+    choices: ClassVar = {0: 2}
 
     def begin(self) -> None:
         self.cue = np.array([g.integers(2) for g in self.rng])
