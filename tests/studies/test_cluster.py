@@ -3,13 +3,14 @@
 import io
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from cagexplain.common.errors import CagexplainError, UsageError
 from tests.studies.test_runner import attempts, study
-from trainers.studies.cluster import RayBackend
+from trainers.studies.cluster import RayBackend, RayTask
 from trainers.studies.jobs import standing, study_jobs
 from trainers.studies.run import Place, run_study
 from trainers.studies.runner import State, entries, work
@@ -60,3 +61,35 @@ def test_run_on_a_cluster_saves_before_it_stops(tmp_path: Path) -> None:
         ray.shutdown()
     assert run.state is State.STOPPED
     assert standing(run.job).steps == 9_980
+
+
+class _Error(Exception):
+    pass
+
+
+class _Cancelled(_Error):
+    pass
+
+
+class _InTask(_Error):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [(_Cancelled(), 130, ""), (_InTask("no disk"), 1, "no disk\n"), (_Error("node died"), -9, "")],
+)
+def test_how_a_task_can_end(tmp_path: Path, raised: Exception, status: int, said: str) -> None:
+    def get(reference: object) -> int:
+        raise raised
+
+    ray = SimpleNamespace(
+        wait=lambda references, timeout: (references, []),
+        get=get,
+        exceptions=SimpleNamespace(
+            TaskCancelledError=_Cancelled, RayTaskError=_InTask, RayError=_Error
+        ),
+    )
+    log = tmp_path / "logs" / "run.log"
+    assert RayTask(ray, None, log).status() == status
+    assert (log.read_text() if log.exists() else "") == said

@@ -5,6 +5,7 @@ Every node needs cagexplain installed and the study's folder under the same path
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from cagexplain.common.errors import CagexplainError, UsageError
@@ -53,14 +54,14 @@ class RayBackend:
 
     def start(self, job: Job) -> RayTask:
         """Begin or continue a run somewhere."""
-        return RayTask(self.ray, self.attend.remote(job.to_json(), self.function))
+        return RayTask(self.ray, self.attend.remote(job.to_json(), self.function), job.log)
 
 
 class RayTask:
     """A run on the cluster."""
 
-    def __init__(self, ray: Any, reference: Any) -> None:
-        self.ray, self.reference = ray, reference
+    def __init__(self, ray: Any, reference: Any, log: Path) -> None:
+        self.ray, self.reference, self.log = ray, reference, log
 
     def status(self) -> int | None:
         """As of `local.Worker`."""
@@ -70,6 +71,11 @@ class RayTask:
             status: int = self.ray.get(self.reference)
         except self.ray.exceptions.TaskCancelledError:
             return INTERRUPTED
+        except self.ray.exceptions.RayTaskError as error:  # no worker could be started there
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.log, "a", encoding="utf-8") as log:
+                log.write(f"{error}\n")
+            return 1
         except self.ray.exceptions.RayError:
             return _LOST
         return status

@@ -122,7 +122,7 @@ def cost(runs: Sequence[Entry]) -> str:
     left = [entry for entry in runs if entry.open]
     steps = sum(entry.job.steps - entry.standing.steps for entry in left)
     methods = len({entry.job.method for entry in runs})
-    text = f"{len(runs)} runs of {methods} methods: {len(left)} to train, {steps:,} steps"
+    text = f"Runs: {len(runs)}, methods: {methods}; {len(left)} to train, {steps:,} steps"
     begun = sum(entry.job.started for entry in left)
     finished = sum(entry.state is State.FINISHED for entry in runs)
     return f"{text} ({finished} finished before, {begun} continued)"
