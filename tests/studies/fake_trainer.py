@@ -68,12 +68,16 @@ def finish(job: dict[str, Any]) -> None:
     (Path(job["folder"]) / "result.json").write_text(json.dumps(result))
 
 
+def fail(job: dict[str, Any]) -> None:
+    raise CagexplainError("learning diverged", remedy="Lower learning_rate")
+
+
 def train(job: dict[str, Any]) -> None:
     folder = begin(job)
     attempts = len((folder / "attempts").read_text().splitlines())
     kind = folder.parent.name
     if kind.startswith("fails"):
-        raise CagexplainError("learning diverged", remedy="Lower learning_rate")
+        fail(job)
     if kind.startswith("killed") and (attempts == 1 or kind == "killed_always"):
         save(job, 1)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from cagexplain.cli.main import main
-from cagexplain.common.errors import UsageError
+from cagexplain.common.errors import CagexplainError, UsageError
 from trainers.config import RunConfig, from_file, from_text
 from trainers.studies.run import Place
 from trainers.studies.search import (
@@ -109,6 +109,19 @@ def test_hopeless_points_are_given_up(tmp_path: Path) -> None:
     assert {point.state for point in finished} == {"finished"}
     assert [point.state for point in points] == [*["finished"] * 3, "pruned"]
     assert points[-1].scores and not points[-1].finals
+
+
+def test_failures_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    place = Place(workers=1, function="tests.studies.fake_trainer:fail")
+    console, given = silent(), space(ranges=RANGES, seeds=(0,))
+    with pytest.raises(CagexplainError, match="no point was trained to its end"):
+        optuna_search(given, tmp_path, place, 2, "none", console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("Error: learning diverged. Lower learning_rate.") == 4
+    points = json.loads((tmp_path / "search.json").read_text())["points"]
+    assert [point["state"] for point in points] == ["failed", "failed"]
+    assert not (tmp_path / "best.yaml").exists()
 
 
 def test_ranking_puts_untrained_points_last() -> None:

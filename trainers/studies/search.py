@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from cagexplain.common.errors import UsageError
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, write_json, write_text
 from trainers.config import Assignment, RunConfig
 from trainers.result import RESULT
@@ -188,7 +188,7 @@ def optuna_search(
 
     Raises:
         UsageError: Optuna is not installed; a point cannot be trained.
-        CagexplainError: runs have other settings.
+        CagexplainError: runs have other settings; no point was trained to its end.
     """
     optuna = _import_optuna()
     if not space.ranges and not space.grid:
@@ -213,9 +213,15 @@ def optuna_search(
             batch = [study.ask() for _ in range(min(missing, at_once))]
             _train_trials(optuna, study, space, folder, batch, backend, console)
             write_results(space, _points(study, space, folder), folder)
-        found = _points(study, space, folder)
+        found = ranked(_points(study, space, folder))
         write_results(space, found, folder)
-    return ranked(found)
+    if not any(point.state == "finished" for point in found):
+        raise CagexplainError(
+            "no point was trained to its end",
+            where=folder,
+            remedy="Remove the cause that the logs tell, then search again in a new folder",
+        )
+    return found
 
 
 def _train_trials(
@@ -242,6 +248,9 @@ def _train_trials(
                     run.cancel()
 
     runs = train(everything, backend, console, watch)
+    for run in runs:
+        if run.state is State.FAILED:
+            console.print(f"{run.job.name}: {run.error} (log: {run.job.log})", markup=False)
     for trial, values in zip(batch, points, strict=True):
         mine = [run for run in runs if run.job.method == point_name(values)]
         states = {run.state for run in mine}
