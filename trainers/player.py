@@ -49,11 +49,9 @@ class Player:
         env: BatchedEnv,
         seeds: npt.NDArray[np.int64],
         stacks: list[Stack],
-        explore: Explore,
+        explore: Explore | None,
         rng: np.random.Generator,
         clock: Clock,
-        *,
-        log_prob: bool = False,
     ) -> Rollout:
         """Play one episode per environment; the memory is used again by the next call.
 
@@ -64,10 +62,10 @@ class Player:
             env: environments, as many as the settings say.
             seeds: (envs,) of the episodes.
             stacks: the agents' networks.
-            explore: how actions are chosen from the networks' outputs.
+            explore: how actions are chosen from the networks' outputs; None draws them from
+                softmax(outputs) and records their log-probabilities.
             rng: for the choices.
             clock: gets the time of simulation and inference.
-            log_prob: record log-probabilities under softmax(outputs).
         """
         cfg, calls = self.settings, phases.calls(env.params.steps)
         if self.rollout is None:
@@ -91,10 +89,13 @@ class Player:
                 ):
                     members = slice(group[0], group[-1] + 1)
                     outputs = raw + mask
-                    chosen = explore(outputs, torch.from_numpy(uniform[t, members]))
+                    u = torch.from_numpy(uniform[t, members])
+                    if explore is None:
+                        chosen, log_prob = networks.draw(outputs, u)
+                        rollout.log_prob[t][:, members] = log_prob.T
+                    else:
+                        chosen = explore(outputs, u)
                     np.copyto(running[:, members], chosen.T.numpy(), where=free[:, members])
-                    if log_prob:
-                        rollout.log_prob[t][:, members] = networks.log_prob(outputs, chosen).T
                 rollout.action[t] = running
                 submitted = np.where(free, running, _SLEEP)
                 features.acted(submitted, free)

@@ -140,9 +140,7 @@ class PPO:
             of: number of rounds of the whole run, for the annealing.
         """
         cfg, rng = self.config, np.random.default_rng([self.seed, number])
-        rollout = self.player.play(
-            env, seeds, self.actor_stacks, networks.sample, rng, clock, log_prob=True
-        )
+        rollout = self.player.play(env, seeds, self.actor_stacks, None, rng, clock)
         novelty = self.player.seek_novelty(rollout, number, rng, clock)
         with clock("update"):
             batch = self._gather(rollout)

@@ -64,28 +64,31 @@ _PAPER: Final = PPOConfig(
     value_norm=True,
     value_norm_decay=0.99,
 )
-# Found by runs of 300,000 steps. An alert is shown for one step, so remembering it comes first; a
-# network that treats hosts alike learns from each alert for all hosts; and the team's reward says
-# so little about one action that only large steps on few passes make it heard.
+# An alert is shown for one step, so remembering it comes first; a network that treats hosts alike
+# learns from each alert for all hosts; and the team's reward says so little about one action that
+# only large steps make it heard. One pass over much data then learns more per second than several
+# over little (docs/training.md has the runs).
 _TUNED: Final = replace(
     _PAPER,
     observation="memory",
-    network="hosts",
-    envs=16,
-    epochs=4,
-    minibatches=4,
+    network="scores",
+    hidden=(64, 32),
+    critic_hidden=(128,),
+    envs=64,
+    epochs=1,
+    minibatches=16,
     learning_rate=3e-3,
     clip=0.2,
     entropy=0.002,
     target_kl=None,
-    hidden=(32,),
-    critic_hidden=(128,),
 )
-# A recurrent layer follows a perceptron only. Remembering is then its own business.
+# A recurrent layer follows a perceptron only, and learns by itself what to remember. Its
+# minibatches are whole episodes: fewer of them keep its products large.
 _TUNED_RECURRENT: Final[dict[str, Any]] = {
     "observation": "flat",
     "network": "mlp",
     "hidden": (128,),
+    "minibatches": 4,
     "learning_rate": 1e-3,
 }
 

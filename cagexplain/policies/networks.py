@@ -402,7 +402,12 @@ def additive(mask: Tensor) -> Tensor:
 
 
 def sample(logits: Tensor, u: Tensor) -> Tensor:
-    """Draw actions from softmax(logits) by inversion.
+    """Draw actions from softmax(logits) by inversion: `draw` without the log-probabilities."""
+    return draw(logits, u)[0]
+
+
+def draw(logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw actions from softmax(logits) by inversion, with their log-probabilities.
 
     Args:
         logits: (..., actions), minus infinity where illegal.
@@ -411,16 +416,12 @@ def sample(logits: Tensor, u: Tensor) -> Tensor:
     An illegal action is never drawn, whatever the rounding: the point searched for lies below
     the total, so the first partial sum above it belongs to an action of positive probability.
     """
-    cumulative = torch.softmax(logits, -1).cumsum(-1)
+    probability = torch.softmax(logits, -1)
+    cumulative = probability.cumsum(-1)
     total = cumulative[..., -1]
     point = torch.minimum(u * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cumulative, point.unsqueeze(-1), right=True).squeeze(-1)
-
-
-def log_prob(logits: Tensor, action: Tensor) -> Tensor:
-    """Log-probability of `action` (...) under softmax(logits) (..., actions)."""
-    chosen = logits.gather(-1, action.unsqueeze(-1)).squeeze(-1)
-    return chosen - torch.logsumexp(logits, -1)
+    action = torch.searchsorted(cumulative, point.unsqueeze(-1), right=True)
+    return action.squeeze(-1), probability.gather(-1, action).squeeze(-1).log()
 
 
 def log_prob_and_entropy(raw: Tensor, legal: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import HOST_KINDS, ActionKind
 from cagexplain.common.errors import UsageError
 from cagexplain.policies import features, networks
+from trainers import ppo_config
 
 MLP = {"network": "mlp", "hidden": (32, 16)}
 HOSTS = {"network": "hosts", "hidden": (8,)}
+SCORES = {"network": "scores", "hidden": (16, 8)}
 
 
 def build(kind, profile="flat", gain=1.0, make=networks.build_actors):
@@ -26,7 +29,7 @@ def test_groups_are_agents_of_equal_layouts():
     assert features.GROUPS == ((0, 1, 2, 3), (4,))
 
 
-@pytest.mark.parametrize("kind", [MLP, HOSTS])
+@pytest.mark.parametrize("kind", [MLP, HOSTS, SCORES])
 @pytest.mark.parametrize("profile", features.PROFILES)
 def test_an_agents_own_network_equals_its_place_in_the_stack(kind, profile):
     sizes = features.sizes(profile)
@@ -59,7 +62,7 @@ def test_perceptron_equals_torchs():
     torch.testing.assert_close(stack(x.unsqueeze(0))[0], expected)
 
 
-@pytest.mark.parametrize("kind", [MLP, HOSTS])
+@pytest.mark.parametrize("kind", [MLP, HOSTS, SCORES])
 def test_training_an_agent_trains_its_place_in_the_stack_only(kind):
     stack = build(kind)[0]
     before = [w.clone() for w, _ in stack.layers]
@@ -110,7 +113,7 @@ def test_a_host_reaches_its_own_actions_most():
     assert gradient.argmax() == 5
 
 
-@pytest.mark.parametrize("kind", [MLP, HOSTS])
+@pytest.mark.parametrize("kind", [MLP, HOSTS, SCORES])
 def test_first_policy_is_nearly_uniform(kind):
     probability = torch.softmax(build(kind, gain=0.01)[1](torch.ones(1, 3, 210)), -1)
     assert (probability * 242 - 1).abs().max() < 0.1
@@ -134,8 +137,15 @@ def test_stored_parameters_come_back():
 
 
 def test_host_network_has_one_width():
+    tuned = ppo_config.presets("ippo")["tuned"]
     with pytest.raises(UsageError, match="one width"):
-        networks.build_actors({"network": "hosts", "hidden": (8, 8), "observation": "flat"})
+        ppo_config.check(replace(tuned, network="hosts", hidden=(8, 8)))
+
+
+def test_a_recurrent_layer_needs_a_perceptron():
+    tuned = ppo_config.presets("ippo")["tuned"]
+    with pytest.raises(UsageError, match="recurrent layer"):
+        ppo_config.check(replace(tuned, core="lstm"))
 
 
 @pytest.fixture
@@ -159,7 +169,6 @@ def test_log_prob_entropy_and_gradient_equal_torch_distributions(masked):
     reference = Categorical(logits=theirs.masked_fill(~mask, -1e8), validate_args=False)
     torch.testing.assert_close(log_prob, reference.log_prob(action))
     torch.testing.assert_close(entropy, reference.entropy())
-    torch.testing.assert_close(networks.log_prob(raw + legal, action), log_prob.float())
 
     weight = torch.linspace(-1, 1, 50)
     (log_prob * weight - 0.3 * entropy).sum().backward()
@@ -167,6 +176,13 @@ def test_log_prob_entropy_and_gradient_equal_torch_distributions(masked):
     assert ours.grad.isfinite().all()
     torch.testing.assert_close(ours.grad, theirs.grad)
     assert (ours.grad[~mask] == 0).all()
+
+
+def test_drawn_log_probabilities_are_those_of_the_drawn_actions(masked):
+    raw, mask = masked
+    logits = raw + networks.additive(mask)
+    action, log_prob = networks.draw(logits, torch.rand(50))
+    torch.testing.assert_close(log_prob, torch.log_softmax(logits, -1)[range(50), action])
 
 
 def test_sampling_has_the_right_frequencies_and_never_draws_an_illegal_action(masked):
@@ -189,3 +205,50 @@ def test_sampling_at_the_ends_of_the_unit_interval_stays_legal():
     for u in (0.0, float(np.nextafter(np.float32(1), np.float32(0)))):
         drawn = networks.sample(logits, torch.full((1000,), u))
         assert ((drawn >= 10) & (drawn < 20)).all()
+
+
+@pytest.mark.parametrize("core", ["lstm", "gru"])
+def test_recurrent_steps_equal_the_pass_over_the_whole_episode(core):
+    """In play the state is carried from step to step; in learning whole episodes run at once."""
+    config = {**MLP, "observation": "flat", "core": core, "core_size": 5}
+    stacks = build_random(config)
+    acting = networks.Acting(stacks, 3)
+    g = torch.Generator().manual_seed(1)
+    inputs = [torch.randn(6, 4, 3, 92, generator=g), torch.randn(6, 1, 3, 210, generator=g)]
+    steps = [acting.outputs([x[t] for x in inputs]) for t in range(6)]
+    for k, (stack, x) in enumerate(zip(stacks, inputs, strict=True)):
+        for m in range(stack.members):
+            whole = stack.network(stack.member(m), x[:, m])
+            torch.testing.assert_close(whole, torch.stack([step[k][m] for step in steps]))
+    fresh = networks.Acting(stacks, 3).outputs([x[5] for x in inputs])
+    assert not torch.allclose(fresh[0], steps[5][0])  # the state mattered
+
+
+@pytest.mark.parametrize("core", ["lstm", "gru"])
+def test_recurrent_cores_equal_torch(core):
+    (stack, _) = build_random({**MLP, "observation": "flat", "core": core, "core_size": 5})
+    layers = stack.member(0)
+    *trunk, into, state, head = layers
+    width = into[0].shape[-1]
+    oracle = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[core](width, 5)
+    with torch.no_grad():
+        for theirs, ours in zip(
+            oracle.parameters(), (into[0], state[0], into[1], state[1]), strict=True
+        ):
+            theirs.copy_(ours[0])
+        x = torch.randn(7, 4, 92)
+        hidden = x
+        for weight, bias in trunk:
+            hidden = torch.relu(hidden @ weight[0] + bias[0])
+        expected = oracle(hidden)[0] @ head[0][0] + head[1][0]
+        torch.testing.assert_close(stack.network(layers, x), expected)
+
+
+def build_random(config):
+    stacks = networks.build_actors(config)
+    generator = torch.Generator().manual_seed(0)
+    for stack in stacks:
+        stack.initialise(generator, 1.0)
+        for _, bias in stack.layers:
+            bias.copy_(torch.randn(bias.shape, generator=generator))
+    return stacks

@@ -44,10 +44,9 @@ def played(learner, env, seed=0):
         env,
         np.arange(env.n_envs),
         learner.actor_stacks,
-        networks.sample,
+        None,
         np.random.default_rng(seed),
         Clock(),
-        log_prob=True,
     )
 
 
