@@ -1,10 +1,12 @@
 """Study files: what they mean, and what is refused with its line."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from cagexplain.common.errors import CagexplainError, UsageError
+from tests.studies.conftest import ROOT
 from trainers.studies.definition import MEASURES, RELATIONS, Study, read_study
 from trainers.studies.jobs import study_jobs
 
@@ -137,3 +139,11 @@ def test_nothing_to_train(tmp_path: Path) -> None:
         read(tmp_path, "name: x\n")
     with pytest.raises(UsageError, match="there are no methods"):
         read(tmp_path, "methods: {}\n")
+
+
+def test_the_guide_shows_a_file_that_works(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    assert list(read(tmp_path, example).methods) == ["ippo", "talk", "slow"]
+    for name in [*RELATIONS, *MEASURES]:
+        assert f"`{name}`" in guide
