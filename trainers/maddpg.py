@@ -25,7 +25,7 @@ from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies import networks
 from cagexplain.policies.features import GROUPS
-from cagexplain.policies.networks import MLP, Layers, Stack
+from cagexplain.policies.networks import Layers, Stack, mlp
 from trainers import joint
 from trainers.buffers import Rollout
 from trainers.clock import Clock
@@ -80,7 +80,7 @@ class MADDPG:
         self.player = Player(settings, seed)
         alpha = settings.priority_alpha if settings.prioritised else None
         self.memory = StepMemory(settings.observation, settings.replay, alpha, device)
-        judge = MLP((joint.width(settings.observation), *settings.critic_hidden, 1))
+        judge = mlp((joint.width(settings.observation), *settings.critic_hidden, 1))
         with torch.device(device):
             self.actors = networks.build_actors(vars(settings))
             self.target_actors = networks.build_actors(vars(settings))

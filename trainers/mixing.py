@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies import features
-from cagexplain.policies.networks import MLP, Layers, Stack
+from cagexplain.policies.networks import Layers, Stack, mlp
 
 KINDS: Final = ("sum", "monotonic")
 
@@ -75,7 +75,7 @@ class Monotonic:
     def __init__(self, agents: int, state: int, embed: int, hyper: int) -> None:
         self.agents, self.embed = agents, embed
         self.stacks = [
-            Stack(MLP(sizes), 1)
+            Stack(mlp(sizes), 1)
             for sizes in (
                 (state, hyper, agents * embed),  # W1
                 (state, embed),  # b1

@@ -125,8 +125,8 @@ class PPO:
             if cfg.critic == "central"
             else torch.tensor(features.compact_columns(cfg.observation))
         )
-        sizes = (len(self.columns), *cfg.critic_hidden, N_BLUE)
-        return [Stack(networks.perceptron(sizes, vars(cfg)), 1)]
+        inputs = len(self.columns)
+        return [Stack(networks.perceptron(vars(cfg), inputs, cfg.critic_hidden, N_BLUE), 1)]
 
     def round(
         self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock

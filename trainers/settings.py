@@ -21,7 +21,7 @@ class Settings:
     network: str = setting("architecture of the agents' networks", choices=networks.KINDS)
     hidden: tuple[int, ...] = setting("widths of their hidden layers", low=1, high=8192)
     core: str = setting(
-        "recurrent layer before the output; needs the network 'mlp'", choices=networks.CORES
+        "recurrent layer before the output; not for the network 'hosts'", choices=networks.CORES
     )
     core_size: int = setting("units of the recurrent layer", low=1, high=8192)
     acting: str = setting("how evaluation plays", choices=("sampled", "greedy"))
@@ -93,12 +93,11 @@ PAPER: Final[dict[str, Any]] = {
 
 def check_common(settings: Settings) -> None:
     """Refuse combinations that no algorithm can train; UsageError gives the reason."""
-    if settings.core != "none" and settings.network != "mlp":
+    if settings.core != "none" and settings.network == "hosts":
         raise UsageError(
-            f"a recurrent layer ('{settings.core}') cannot follow the network "
-            f"'{settings.network}', whose outputs belong to single hosts",
+            f"a recurrent layer ('{settings.core}') has no place in the network 'hosts'",
             field="core",
-            remedy="Choose --set network=mlp, or --set core=none",
+            remedy="Choose --set network=mlp or --set network=scores, or --set core=none",
         )
     if settings.network == "hosts" and len(settings.hidden) != 1:
         raise UsageError(

@@ -47,7 +47,7 @@ class HostScores(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: Tensor,
         columns: Tensor,
@@ -67,7 +67,7 @@ class HostScores(torch.autograd.Function):
         return scores
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of shift, weight, position and out."""
         saved = ctx.saved_tensors
         grads = [torch.zeros_like(t, memory_format=torch.contiguous_format) for t in saved[2:]]
@@ -87,7 +87,9 @@ def host_scores(
 ) -> Tensor:
     """The layer with the arguments of `HostScores`, on any device."""
     if x.device.type == "cpu":
-        scores: Tensor = HostScores.apply(x, columns, gate, shift, weight, position, out)
+        scores: Tensor = HostScores.apply(  # type: ignore[no-untyped-call]
+            x, columns, gate, shift, weight, position, out
+        )
         return scores
     return dense_host_scores(x, columns, gate, shift, weight, position, out)
 

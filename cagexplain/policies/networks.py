@@ -45,86 +45,153 @@ class Network(Protocol):
 _RELU_GAIN: Final = math.sqrt(2)
 
 
-class MLP:
-    """A multilayer perceptron with ReLU between the layers.
+class Head(Protocol):
+    """The last layers of a network: from the view that the layers before made of an input."""
+
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
+    gains: list[float | None]
+
+    def __call__(self, layers: Layers, view: Tensor, x: Tensor) -> Tensor:
+        """View (members, rows, width) and input (members, rows, in) -> (members, rows, out)."""
+
+
+class LinearHead:
+    """An affine layer."""
+
+    def __init__(self, width: int, out: int) -> None:
+        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((width, out), (out,))]
+        self.gains: list[float | None] = [None]
+
+    def __call__(self, layers: Layers, view: Tensor, x: Tensor) -> Tensor:
+        """See `Head`."""
+        return _affine(layers[0], view)
+
+
+class HostHead:
+    """Scores all hosts by the same weights; what else there is by an affine layer.
+
+    A layer scores every host from the host's own inputs, the host's position and the view of the
+    whole (see `host_scores`). What is learned about one host then holds for all of them. It has one
+    layer per host, and skips hosts that do not exist, so it is several times as fast as `HostNet`.
 
     Args:
-        sizes: width of the input, of each hidden layer, and of the output.
+        agent: whose layouts it is made for.
+        profile: of the observation.
+        width: of the view.
+        units: of the layer.
+        actor: whether it computes the logits of all actions, or one value.
     """
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    def __init__(self, agent: int, profile: str, width: int, units: int, *, actor: bool) -> None:
+        columns = features.host_columns(profile, agent)
+        self.gate = features.exists_column(profile)
+        self.columns, self.actor = torch.tensor(columns), actor
+        self.order = torch.tensor(_action_order(agent))
+        hosts, inputs = columns.shape
+        kinds = len(HOST_KINDS)
+        scores, others = (kinds, actions.SIZES[agent] - kinds * hosts) if actor else (1, 1)
         self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
-            ((i, o), (o,)) for i, o in pairwise(sizes)
+            ((width, units), (units,)),
+            ((inputs, units), (hosts, units)),
+            ((scores, units), (0,)),
+            ((width, others), (others,)),
         ]
-        self.gains: list[float | None] = [*[_RELU_GAIN] * (len(sizes) - 2), None]
+        self.gains: list[float | None] = [_RELU_GAIN, _RELU_GAIN, None, None]
+
+    def __call__(self, layers: Layers, view: Tensor, x: Tensor) -> Tensor:
+        """See `Head`."""
+        shift, (weight, position), (out, _), other = layers
+        shifts = _affine(shift, view)
+        per_member = zip(x, shifts, weight, position, out, strict=True)
+        scores = torch.stack(
+            [host_scores(rows, self.columns, self.gate, *own) for rows, *own in per_member]
+        )
+        elsewhere = _affine(other, view)
+        if not self.actor:
+            return scores.sum(2) + elsewhere
+        return torch.cat([scores.flatten(2), elsewhere], -1).index_select(-1, self.order)
+
+
+class Perceptron:
+    """Layers with ReLU, then a head.
+
+    Args:
+        inputs: width of the input.
+        hidden: widths of the layers.
+        head: made for the width of the last one.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int], head: Head) -> None:
+        self.head, self.depth = head, len(hidden)
+        trunk = [((i, o), (o,)) for i, o in pairwise((inputs, *hidden))]
+        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [*trunk, *head.shapes]
+        self.gains: list[float | None] = [*[_RELU_GAIN] * self.depth, *head.gains]
 
     def __call__(self, layers: Layers, x: Tensor) -> Tensor:
         """(members, rows, in) -> (members, rows, out)."""
-        for layer in layers[:-1]:
+        return self.head(layers[self.depth :], self._view(layers, x), x)
+
+    def _view(self, layers: Layers, x: Tensor) -> Tensor:
+        for layer in layers[: self.depth]:
             x = torch.relu(_affine(layer, x))
-        return _affine(layers[-1], x)
+        return x
 
 
-class Recurrent:
-    """A perceptron whose last hidden layer is followed by an LSTM or GRU, then the output.
+class Recurrent(Perceptron):
+    """Layers with ReLU, an LSTM or GRU, then a head.
 
     The recurrent layer's parameters are kept as PyTorch's own (weights (gates * size, in), gates in
     its order), so that whole sequences run in its compiled loop.
 
     Args:
-        sizes: width of the input, of each hidden layer, and of the output.
+        inputs: width of the input.
+        hidden: widths of the layers, at least one.
+        head: made for the width `size`.
         core: "lstm" (Hochreiter and Schmidhuber 1997) or "gru" (Cho et al. 2014).
         size: units of the recurrent layer.
     """
 
-    def __init__(self, sizes: Sequence[int], core: str, size: int) -> None:
-        self.core, self.size = core, size
-        self.states = 2 if core == "lstm" else 1
-        rows = size * (4 if core == "lstm" else 3)
-        *trunk, out = sizes
-        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
-            *(((i, o), (o,)) for i, o in pairwise(trunk)),
-            ((rows, trunk[-1]), (rows,)),
-            ((rows, size), (rows,)),
-            ((size, out), (out,)),
-        ]
-        self.gains: list[float | None] = [*[_RELU_GAIN] * (len(trunk) - 1), 1.0, 1.0, None]
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], head: Head, core: str, size: int
+    ) -> None:
+        super().__init__(inputs, hidden, head)
+        self.core, self.size, self.states = core, size, 2 if core == "lstm" else 1
+        rows, at = size * (4 if core == "lstm" else 3), self.depth
+        self.shapes[at:at] = [((rows, hidden[-1]), (rows,)), ((rows, size), (rows,))]
+        self.gains[at:at] = [1.0, 1.0]
 
     def __call__(self, layers: Layers, x: Tensor) -> Tensor:
         """Whole episodes of one agent, from a zero state: (steps, rows, in) -> (..., out)."""
-        *trunk, (w_in, b_in), (w_state, b_state), head = layers
+        (w_in, b_in), (w_state, b_state), *head = layers[self.depth :]
         steps, rows, _ = x.shape
-        x = x.reshape(1, steps * rows, -1)
-        for layer in trunk:
-            x = torch.relu(_affine(layer, x))
-        x = x.view(steps, rows, -1)
+        flat = x.reshape(1, steps * rows, -1)
+        view = self._view(layers, flat).view(steps, rows, -1)
         weights = [w_in[0], w_state[0], b_in[0], b_state[0]]
         zero = x.new_zeros(1, rows, self.size)
         if self.core == "lstm":
-            x = torch.lstm(x, (zero, zero), weights, True, 1, 0.0, True, False, False)[0]
+            view = torch.lstm(view, (zero, zero), weights, True, 1, 0.0, True, False, False)[0]
         else:
-            x = torch.gru(x, zero, weights, True, 1, 0.0, True, False, False)[0]
-        return _affine(head, x.reshape(1, steps * rows, -1)).view(steps, rows, -1)
+            view = torch.gru(view, zero, weights, True, 1, 0.0, True, False, False)[0]
+        return self.head(head, view.reshape(1, steps * rows, -1), flat).view(steps, rows, -1)
 
     def step(self, layers: Layers, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One step of all agents: (members, rows, in) and a state -> (members, rows, out), state.
 
         The state is (states, members, rows, size), zero at the start of an episode.
         """
-        *trunk, into, recurrent, head = layers
-        for layer in trunk:
-            x = torch.relu(_affine(layer, x))
-        a, b = _affine_transposed(into, x), _affine_transposed(recurrent, state[0])
+        into, recurrent, *head = layers[self.depth :]
+        a = _affine_transposed(into, self._view(layers, x))
+        b = _affine_transposed(recurrent, state[0])
         if self.core == "lstm":
             i, f, g, o = (a + b).chunk(4, -1)
             c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)
-            return _affine(head, h), torch.stack([h, c])
+            return self.head(head, h, x), torch.stack([h, c])
         (ar, az, an), (br, bz, bn) = a.chunk(3, -1), b.chunk(3, -1)
         z = torch.sigmoid(az + bz)
         new = torch.tanh(an + torch.sigmoid(ar + br) * bn)
         h = new + z * (state[0] - new)
-        return _affine(head, h), h.unsqueeze(0)
+        return self.head(head, h, x), h.unsqueeze(0)
 
 
 class HostNet:
@@ -186,61 +253,6 @@ class HostNet:
         at_hosts = _affine(output[0], host.view(flat)).view(members, rows, -1)
         elsewhere = _affine(output[1], summary)
         return torch.cat([at_hosts, elsewhere], -1).index_select(-1, self.order)
-
-
-class HostScores:
-    """A perceptron whose last layer judges all hosts by the same weights.
-
-    The perceptron sees the whole input; a layer on top of it scores every host from the host's own
-    inputs, the host's position and the perceptron's view (see `host_scores`). What is learned about
-    one host then holds for all of them. It does with one layer per host, and skips hosts that do
-    not exist, so it is several times as fast as `HostNet`.
-
-    Args:
-        agent: whose layouts it is made for.
-        profile: of the observation.
-        hidden: widths of the perceptron; the last one is that of the hosts' layer as well.
-        actor: whether it computes the logits of all actions, or one value.
-    """
-
-    def __init__(self, agent: int, profile: str, hidden: Sequence[int], *, actor: bool) -> None:
-        columns = features.host_columns(profile, agent)
-        self.gate = features.exists_column(profile)
-        self.columns, self.actor = torch.tensor(columns), actor
-        hosts, inputs = columns.shape
-        kinds, width = len(HOST_KINDS), hidden[-1]
-        scores, others = (kinds, actions.SIZES[agent] - kinds * hosts) if actor else (1, 1)
-        self.order = torch.tensor(_action_order(agent))
-        widths = [features.sizes(profile)[agent], *hidden]
-        self.shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
-            *(((i, o), (o,)) for i, o in pairwise(widths)),
-            ((width, width), (width,)),
-            ((inputs, width), (hosts, width)),
-            ((scores, width), (0,)),
-            ((width, others), (others,)),
-        ]
-        inner: list[float | None] = [_RELU_GAIN] * (len(hidden) + 2)
-        self.gains = [*inner, None, None]
-
-    def __call__(self, layers: Layers, x: Tensor) -> Tensor:
-        """(members, rows, in) -> (members, rows, out)."""
-        *trunk, shift, host, out, other = layers
-        view = x
-        for layer in trunk:
-            view = torch.relu(_affine(layer, view))
-        shifts = _affine(shift, view)
-        scores = torch.stack(
-            [
-                host_scores(
-                    x[m], self.columns, self.gate, shifts[m], host[0][m], host[1][m], out[0][m]
-                )
-                for m in range(len(x))
-            ]
-        )
-        elsewhere = _affine(other, view)
-        if not self.actor:
-            return scores.sum(2) + elsewhere
-        return torch.cat([scores.flatten(2), elsewhere], -1).index_select(-1, self.order)
 
 
 def _affine(layer: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
@@ -358,15 +370,36 @@ def _network(config: Mapping[str, Any], agent: int, out: int, *, actor: bool) ->
     profile, hidden = config["observation"], config["hidden"]
     if config["network"] == "hosts":
         return HostNet(agent, profile, hidden[0], actor=actor)
+    width = _width(config, hidden)
     if config["network"] == "scores":
-        return HostScores(agent, profile, hidden, actor=actor)
-    return perceptron((features.sizes(profile)[agent], *hidden, out), config)
+        head: Head = HostHead(agent, profile, width, hidden[-1], actor=actor)
+    else:
+        head = LinearHead(width, out)
+    return _layers(config, features.sizes(profile)[agent], hidden, head)
 
 
-def perceptron(sizes: Sequence[int], config: Mapping[str, Any]) -> Network:
-    """A perceptron, with the recurrent layer that the configuration asks for ("core")."""
+def mlp(sizes: Sequence[int]) -> Network:
+    """A plain network: widths of the input, of each hidden layer, and of the output."""
+    return Perceptron(sizes[0], sizes[1:-1], LinearHead(sizes[-2], sizes[-1]))
+
+
+def perceptron(config: Mapping[str, Any], inputs: int, hidden: Sequence[int], out: int) -> Network:
+    """A plain network of other widths, with the recurrent layer of a configuration ("core")."""
+    return _layers(config, inputs, hidden, LinearHead(_width(config, hidden), out))
+
+
+def _layers(
+    config: Mapping[str, Any], inputs: int, hidden: Sequence[int], head: Head
+) -> Perceptron:
     core = config.get("core", "none")
-    return MLP(sizes) if core == "none" else Recurrent(sizes, core, config["core_size"])
+    if core == "none":
+        return Perceptron(inputs, hidden, head)
+    return Recurrent(inputs, hidden, head, core, config["core_size"])
+
+
+def _width(config: Mapping[str, Any], hidden: Sequence[int]) -> int:
+    """Of the view that a head gets."""
+    return int(hidden[-1] if config.get("core", "none") == "none" else config["core_size"])
 
 
 def stored(stacks: Sequence[Stack]) -> list[list[list[Tensor]]]:

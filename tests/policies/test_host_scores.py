@@ -44,16 +44,18 @@ def test_hosts_that_do_not_exist_score_nothing():
 def test_the_network_judges_hosts_alike():
     """With equal positions, exchanging two hosts' inputs exchanges their actions' logits, but for
     what the perceptron, which is silenced here, makes of them."""
-    network = networks.HostScores(0, "memory", (16, 8), actor=True)
-    stack = networks.Stack(network, 1)
+    settings = {"network": "scores", "hidden": (16, 8), "observation": "memory"}
+    stack = networks.build_actors(settings)[0]
     stack.initialise(torch.Generator().manual_seed(0), 1.0)
     stack.layers[0][0].zero_()
     x, columns, _ = problem(0, 4)
     x[:, columns[:2, features.exists_column("memory")]] = 1
     swapped = x.clone()
     swapped[:, columns[0]], swapped[:, columns[1]] = x[:, columns[1]], x[:, columns[0]]
-    before, after = stack(x.unsqueeze(0))[0], stack(swapped.unsqueeze(0))[0]
-    inverse = torch.argsort(network.order)  # where each computed score stands among the actions
+    before, after = (stack(rows.expand(4, *rows.shape))[0] for rows in (x, swapped))
+    inverse = torch.argsort(
+        stack.network.head.order
+    )  # where each computed score stands among the actions
     kinds = 4
     for kind in range(kinds):
         first, second = inverse[kind], inverse[kinds + kind]

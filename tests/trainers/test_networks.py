@@ -142,10 +142,10 @@ def test_host_network_has_one_width():
         ppo_config.check(replace(tuned, network="hosts", hidden=(8, 8)))
 
 
-def test_a_recurrent_layer_needs_a_perceptron():
+def test_a_recurrent_layer_has_no_place_between_hosts():
     tuned = ppo_config.presets("ippo")["tuned"]
     with pytest.raises(UsageError, match="recurrent layer"):
-        ppo_config.check(replace(tuned, core="lstm"))
+        ppo_config.check(replace(tuned, network="hosts", hidden=(32,), core="lstm"))
 
 
 @pytest.fixture
@@ -208,9 +208,10 @@ def test_sampling_at_the_ends_of_the_unit_interval_stays_legal():
 
 
 @pytest.mark.parametrize("core", ["lstm", "gru"])
-def test_recurrent_steps_equal_the_pass_over_the_whole_episode(core):
+@pytest.mark.parametrize("kind", [MLP, SCORES])
+def test_recurrent_steps_equal_the_pass_over_the_whole_episode(core, kind):
     """In play the state is carried from step to step; in learning whole episodes run at once."""
-    config = {**MLP, "observation": "flat", "core": core, "core_size": 5}
+    config = {**kind, "observation": "flat", "core": core, "core_size": 5}
     stacks = build_random(config)
     acting = networks.Acting(stacks, 3)
     g = torch.Generator().manual_seed(1)
