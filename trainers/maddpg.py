@@ -31,7 +31,7 @@ from trainers.buffers import Rollout
 from trainers.clock import Clock
 from trainers.gumbel import ESTIMATORS
 from trainers.maddpg_config import MADDPGConfig
-from trainers.memory import StepMemory
+from trainers.memory import Memory
 from trainers.norm import ValueNorm
 from trainers.player import Player
 from trainers.replay import Segments
@@ -79,7 +79,7 @@ class MADDPG:
         self.config, self.seed = settings, seed
         self.player = Player(settings, seed)
         alpha = settings.priority_alpha if settings.prioritised else None
-        self.memory = StepMemory(settings.observation, settings.replay, alpha, device)
+        self.memory = Memory(settings.observation, settings.replay, 1, alpha, device)
         judge = mlp((joint.width(settings.observation), *settings.critic_hidden, 1))
         with torch.device(device):
             self.actors = networks.build_actors(vars(settings))
@@ -142,7 +142,7 @@ class MADDPG:
         ]
         reports, errors = zip(*(job.result() for job in jobs), strict=True)
         self._follow()
-        self.memory.correct(units, torch.stack(errors).abs().mean(0))
+        self.memory.correct(units, torch.stack(errors).abs().mean(0, keepdim=True))
         return list(reports)
 
     @torch.no_grad()

@@ -13,22 +13,34 @@ from trainers.prioritised import Priorities
 from trainers.replay import Replay, Segments, Units
 
 _EPSILON: Final = 1e-6
+_PRIORITY_OF_MAX: Final = 0.9
+"""A segment's priority is this share of its largest error and the rest of its mean one (R2D2,
+Kapturowski et al. 2019); of one step, both are the step's."""
 
 
-class StepMemory:
-    """Single steps of the newest episodes.
+class Memory:
+    """Segments of the newest episodes.
 
     Args:
         profile, capacity, device: see `Replay`.
+        length: steps of a segment; None takes whole episodes.
         alpha: how much priorities matter (see `Priorities`); None draws uniformly.
 
     Raises:
         UsageError: the replay memory would not fit.
     """
 
-    def __init__(self, profile: str, capacity: int, alpha: float | None, device: str) -> None:
-        self.replay, self.alpha, self.device = Replay(profile, capacity, device), alpha, device
+    def __init__(
+        self, profile: str, capacity: int, length: int | None, alpha: float | None, device: str
+    ) -> None:
+        self.replay, self.device = Replay(profile, capacity, device), device
+        self.segment, self.alpha = length, alpha
         self.priorities: Priorities | None = None  # made when the length of episodes is known
+
+    @property
+    def length(self) -> int:
+        """Steps of a segment."""
+        return self.segment or self.replay.steps
 
     @property
     def fill(self) -> float:
@@ -40,22 +52,28 @@ class StepMemory:
         slots = self.replay.add(rollout)
         self._prioritise()
         if self.priorities is not None:
-            self.priorities.add(self.replay.units(slots, 1))
+            self.priorities.add(self.replay.units(slots, self.length))
 
     def draw(
         self, batch: int, beta: float, rng: np.random.Generator
     ) -> tuple[Units, Segments, Tensor]:
-        """Steps, with replacement: which, their content, and importance weights (batch,)."""
+        """Segments, with replacement: which, their content, and importance weights (batch,)."""
         if self.priorities is None:
-            units, weight = self.replay.sample(batch, 1, rng), np.ones(batch, np.float32)
+            units, weight = self.replay.sample(batch, self.length, rng), np.ones(batch, np.float32)
         else:
             units, weight = self.priorities.sample(batch, beta, rng)
-        return units, self.replay.segments(units, 1), torch.from_numpy(weight).to(self.device)
+        return (
+            units,
+            self.replay.segments(units, self.length),
+            torch.from_numpy(weight).to(self.device),
+        )
 
     def correct(self, units: Units, errors: Tensor) -> None:
-        """Tell the priorities the TD errors (batch,) of steps."""
+        """Tell the priorities the TD errors (steps, batch) of segments."""
         if self.priorities is not None:
-            self.priorities.update(units, errors.cpu().numpy())
+            size = errors.abs()
+            mix = _PRIORITY_OF_MAX * size.amax(0) + (1 - _PRIORITY_OF_MAX) * size.mean(0)
+            self.priorities.update(units, mix.cpu().numpy())
 
     def state(self) -> dict[str, Any]:
         """Everything that changes, to be stored."""
@@ -71,7 +89,7 @@ class StepMemory:
             self.priorities.load(state["priorities"])
 
     def _prioritise(self) -> None:
-        """Make the priorities of all steps that may be remembered."""
+        """Make the priorities of all segments that may be remembered."""
         if self.alpha is not None and self.priorities is None:
-            entries = self.replay.capacity * self.replay.steps
+            entries = self.replay.capacity * (self.replay.steps - self.length + 1)
             self.priorities = Priorities(entries, self.alpha, _EPSILON)

@@ -9,7 +9,7 @@ of play and learning. How busy agents are dealt with is told in `trainers.replay
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,18 +25,13 @@ from cagexplain.policies.networks import Layers, Recurrent
 from trainers import exploration, mixing
 from trainers.buffers import Rollout
 from trainers.clock import Clock
+from trainers.memory import Memory
 from trainers.norm import ValueNorm
 from trainers.player import Player
-from trainers.prioritised import Priorities
 from trainers.qmix_config import QMIXConfig
-from trainers.replay import Replay, Segments, Units
+from trainers.replay import Segments
 from trainers.returns import lambda_returns
 from trainers.unroll import unroll
-
-_PRIORITY_EPSILON: Final = 1e-6
-_PRIORITY_OF_MAX: Final = 0.9
-"""A segment's priority is this share of its largest error and the rest of its mean one (R2D2,
-Kapturowski et al. 2019); of one step, both are the step's."""
 
 
 class QMIX:
@@ -56,8 +51,8 @@ class QMIX:
     def __init__(self, settings: QMIXConfig, seed: int, threads: int, device: str = "cpu") -> None:
         self.config, self.seed, self.device = settings, seed, device
         self.player = Player(settings, seed)
-        self.replay = Replay(settings.observation, settings.replay, device)
-        self.priorities: Priorities | None = None  # made when the length of episodes is known
+        alpha = settings.priority_alpha if settings.prioritised else None
+        self.memory = Memory(settings.observation, settings.replay, settings.segment, alpha, device)
         with torch.device(device):
             self.actor_stacks = networks.build_actors(vars(settings))
             self.target_actors = networks.build_actors(vars(settings))
@@ -106,7 +101,7 @@ class QMIX:
                 metrics |= {k: float(np.mean([r[k] for r in reports])) for k in reports[0]}
         return metrics | {
             "epsilon" if cfg.exploration == "epsilon" else "temperature": explore,
-            "replay_fill": self.replay.episodes / cfg.replay,
+            "replay_fill": self.memory.fill,
             "updates": float(self.updates),
             "return": float(rollout.official_returns().mean()),
         }
@@ -114,42 +109,22 @@ class QMIX:
     def _remember(self, rollout: Rollout) -> None:
         """Store the episodes, and move the unit of values along with the returns."""
         cfg = self.config
-        slots = self.replay.add(rollout)
-        if cfg.prioritised:
-            self._open_priorities().add(self.replay.units(slots, self._length))
+        self.memory.add(rollout)
         if cfg.value_norm:
             reward = cfg.reward_scale * torch.from_numpy(rollout.reward).mean(-1)
             self.norm.update(lambda_returns(reward, torch.zeros_like(reward), cfg.gamma, 1.0))
 
-    @property
-    def _length(self) -> int:
-        """Steps of a segment."""
-        return self.config.segment or self.replay.steps
-
-    def _open_priorities(self) -> Priorities:
-        """Those of all segments that may be remembered; their number is known by now."""
-        if self.priorities is None:
-            entries = self.config.replay * (self.replay.steps - self._length + 1)
-            self.priorities = Priorities(entries, self.config.priority_alpha, _PRIORITY_EPSILON)
-        return self.priorities
-
     def _update(self, rate: float, beta: float, rng: np.random.Generator) -> dict[str, float]:
         """One step down the gradient of the loss on a batch of segments."""
-        cfg, weights = self.config, None
-        if self.priorities is None:
-            units = self.replay.sample(cfg.batch, self._length, rng)
-        else:
-            units, drawn = self.priorities.sample(cfg.batch, beta, rng)
-            weights = torch.from_numpy(drawn).to(self.device)
-        segments = self.replay.segments(units, self._length)
+        cfg = self.config
+        units, segments, weight = self.memory.draw(cfg.batch, beta, rng)
         value, target = self._values(segments)
         error = value - target
         if cfg.huber is None:
             size = 0.5 * error.square()
         else:
             size = F.huber_loss(value, target, reduction="none", delta=cfg.huber)
-        of_segment = size.mean(0)
-        loss = (of_segment if weights is None else weights * of_segment).mean()
+        loss = (weight * size.mean(0)).mean()
         self.optimiser.param_groups[0]["lr"] = rate
         self.optimiser.zero_grad()
         loss.backward()
@@ -158,7 +133,7 @@ class QMIX:
         self.updates += 1
         if self.updates % cfg.target_every == 0:
             self._follow()
-        self._prioritise(units, error.detach())
+        self.memory.correct(units, error.detach())
         return {
             "loss": float(loss.detach()),
             "td_error": float(error.detach().abs().mean()),
@@ -208,13 +183,6 @@ class QMIX:
                 for target, tensor in zip(targets, tensors, strict=True):
                     target.lerp_(tensor, self.config.target_tau)
 
-    def _prioritise(self, units: Units, error: Tensor) -> None:
-        """Tell the priorities the errors (L, B) of segments."""
-        if self.priorities is not None:
-            size = error.abs()
-            mix = _PRIORITY_OF_MAX * size.amax(0) + (1 - _PRIORITY_OF_MAX) * size.mean(0)
-            self.priorities.update(units, mix.cpu().numpy())
-
     def weights(self) -> dict[str, Any]:
         """What acting needs."""
         return {"actors": networks.stored(self.actor_stacks), "outputs": "values"}
@@ -227,8 +195,7 @@ class QMIX:
             "optimiser": self.optimiser.state_dict(),
             "norm": self.norm.state(),
             "updates": self.updates,
-            "replay": self.replay.state(),
-            "priorities": None if self.priorities is None else self.priorities.state(),
+            "memory": self.memory.state(),
             "player": self.player.state(),
         }
 
@@ -239,7 +206,5 @@ class QMIX:
         self.optimiser.load_state_dict(state["optimiser"])
         self.norm.load(state["norm"])
         self.updates = state["updates"]
-        self.replay.load(state["replay"])
-        if state["priorities"] is not None:
-            self._open_priorities().load(state["priorities"])
+        self.memory.load(state["memory"])
         self.player.load(state["player"])

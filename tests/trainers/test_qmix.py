@@ -195,7 +195,7 @@ def test_the_future_after_the_time_limit(time_limit, changes, values):
             stack.layers[-1][1].fill_(-8 / 5)
         values = [-1.875 - 0.5, -1.75 - 1, -1.5 - 2, -1 - 4]
     rounds(learner, Walk(ENVS), 30)
-    segments = learner.replay.segments(learner.replay.units(np.array([0]), 1), 1)
+    segments = learner.memory.replay.segments(learner.memory.replay.units(np.array([0]), 1), 1)
     found, _ = learner._values(segments)
     assert found[0].tolist() == pytest.approx(values, abs=0.1)
 
@@ -320,7 +320,7 @@ def test_importance_weights_count_segments_before_the_mean():
         learner = QMIX(small("per_qmix", batch=batch, max_grad_norm=1e6, huber=1.0), 0, 1)
         rounds(learner, TwoStep(ENVS), 1)
         drawn = np.arange(4) if batch == 4 else np.array([2])
-        learner.priorities.sample = lambda *_, d=drawn, w=weights: (d, np.array(w, np.float32))
+        learner.memory.priorities.sample = lambda *_, d=drawn, w=weights: (d, np.array(w, np.float32))
         report = learner._update(1e-3, 0.4, np.random.default_rng(0))
         gradients.append((report["loss"], report["grad_norm"]))
     assert gradients[0] == pytest.approx(gradients[1], rel=1e-5)
@@ -330,10 +330,10 @@ def test_importance_weights_count_segments_before_the_mean():
 def test_priorities_are_the_errors():
     learner = QMIX(small("per_qmix", segment=2, priority_alpha=1.0, batch=2), 0, 1)
     rounds(learner, Walk(ENVS), 1)
-    leaves = learner.priorities.leaves
+    leaves = learner.memory.priorities.leaves
     assert (leaves[: 3 * ENVS] == 1).all()
     assert not leaves[3 * ENVS :].any()
-    learner._prioritise(np.array([5, 7]), torch.tensor([[1.0, -4.0], [-3.0, 2.0]]))
+    learner.memory.correct(np.array([5, 7]), torch.tensor([[1.0, -4.0], [-3.0, 2.0]]))
     assert leaves[5] == pytest.approx(0.9 * 3 + 0.1 * 2, abs=1e-5)
     assert leaves[7] == pytest.approx(0.9 * 4 + 0.1 * 3, abs=1e-5)
 
@@ -349,10 +349,10 @@ def test_stored_state_continues_bit_for_bit(member, tmp_path):
     assert rounds(second, Recall(ENVS), 3, start=3, of=6) == expected[3:]
     for ours, theirs in ((whole.stacks, second.stacks), (whole.targets, second.targets)):
         assert torch.equal(flat(ours), flat(theirs))
-    for name, array in whole.replay.content.items():
-        assert (array == second.replay.content[name]).all()
+    for name, array in whole.memory.replay.content.items():
+        assert (array == second.memory.replay.content[name]).all()
     if member == "per_qmix":
-        assert (whole.priorities.tree == second.priorities.tree).all()
+        assert (whole.memory.priorities.tree == second.memory.priorities.tree).all()
 
 
 def test_a_learner_that_has_not_begun_can_be_stored():
