@@ -55,8 +55,4 @@ SCHEDULES: Final[dict[str, Callable[[float, float, float], float]]] = {
     "linear": lambda start, end, share: start + (end - start) * share,
     "exponential": lambda start, end, share: start * (end / start) ** share,
 }
-
-
-def scheduled(kind: str, start: float, end: float, steps: int, of: int) -> float:
-    """The number after `steps` environment steps: from `start` to `end` over `of`, then `end`."""
-    return end if steps >= of else SCHEDULES[kind](start, end, steps / of)
+"""(start, end, share of the way from 0 to 1) -> the number."""

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cagexplain.cc4 import phases
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies import networks
 from cagexplain.policies.features import GROUPS
@@ -85,10 +84,9 @@ class QMIX:
             of: number of rounds of the whole run, for the annealing.
         """
         cfg, rng = self.config, np.random.default_rng([self.seed, number])
-        steps = number * env.n_envs * phases.calls(env.params.steps)
-        explore = exploration.scheduled(
-            cfg.explore_schedule, cfg.explore_start, cfg.explore_end, steps, cfg.explore_steps
-        )
+        progress = min(1.0, number / of / cfg.explore_share)
+        schedule = exploration.SCHEDULES[cfg.explore_schedule]
+        explore = schedule(cfg.explore_start, cfg.explore_end, progress)
         chooses = exploration.KINDS[cfg.exploration](explore)
         rollout = self.player.play(env, seeds, self.actor_stacks, chooses, rng, clock)
         metrics = self.player.seek_novelty(rollout, number, rng, clock)

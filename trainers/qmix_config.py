@@ -33,7 +33,7 @@ class QMIXConfig(Settings):
         high=1e6,
     )
     explore_end: float = setting("epsilon or temperature in the end", low=1e-6, high=1e6)
-    explore_steps: int = setting("environment steps between the two", low=1, high=1e12)
+    explore_share: float = setting("share of the run between the two", low=1e-6, high=1)
     explore_schedule: str = setting("way from one to the other", choices=tuple(SCHEDULES))
     replay: int = setting("episodes that the memory holds", low=1, high=1e7)
     prioritised: bool = setting("prefer segments with large errors to uniform sampling")
@@ -83,7 +83,7 @@ _PAPER: Final = QMIXConfig(
     exploration="epsilon",
     explore_start=1.0,
     explore_end=0.01,
-    explore_steps=1_000_000,
+    explore_share=0.5,
     explore_schedule="exponential",
     replay=5000,
     prioritised=False,
@@ -112,35 +112,27 @@ _PAPER_RECURRENT: Final[dict[str, Any]] = {
 _TUNED: Final = replace(
     _PAPER,
     observation="memory",
-    network="hosts",
-    hidden=(32,),
+    network="scores",
+    hidden=(64, 32),
     envs=16,
     learning_rate=1e-3,
     max_grad_norm=10.0,
     explore_start=0.5,
     explore_end=0.02,
-    explore_steps=500_000,
+    explore_share=0.25,
     replay=1000,
+    updates=80,
     batch=128,
     segment=8,
     td_lambda=0.8,
     target_every=1,
     target_tau=0.01,
 )
-# A recurrent layer follows a perceptron only. Remembering is then its own business.
-_TUNED_RECURRENT: Final[dict[str, Any]] = {
-    "observation": "flat",
-    "network": "mlp",
-    "hidden": (128,),
-    "segment": None,
-    "batch": 16,
-    "updates": 8,
-}
+_TUNED_RECURRENT: Final[dict[str, Any]] = {"segment": None, "batch": 16, "updates": 8}
 # Actions differ in value by hundredths of the returns' deviation, so hotter is aimless.
 _TUNED_BOLTZMANN: Final[dict[str, Any]] = {
     "explore_start": 0.1,
     "explore_end": 0.002,
-    "explore_steps": 150_000,
 }
 
 MEMBERS: Final[dict[str, dict[str, Any]]] = {

@@ -15,13 +15,13 @@ def test_smoke_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = tmp_path / "smoke"
     command = ["study", "run", str(ROOT / "studies" / "smoke.yaml"), "--out", str(out)]
     assert main([*command, "--workers", "2"]) == 0
-    assert "4 finished" in capsys.readouterr().out
+    assert "8 finished" in capsys.readouterr().out
     assert main(["study", "report", str(out)]) == 0
     results = json.loads((out / "results.json").read_text())
-    assert results["finished"] == results["wanted"] == 4
+    assert results["finished"] == results["wanted"] == 8
     assert all(-10_000 < method["mean"] < 0 for method in results["methods"].values())
     (figure,) = results["figures"]
-    assert [len(curve["steps"]) for curve in figure["curves"]] == [3, 3]
+    assert [len(curve["steps"]) for curve in figure["curves"]] == [3] * 4
     assert (out / "figure-2.svg").exists() and (out / "results.md").exists()
     assert "Smoke test" in (out / "report.html").read_text()
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from trainers.exploration import KINDS, SCHEDULES, boltzmann, epsilon_greedy, scheduled
+from trainers.exploration import KINDS, SCHEDULES, boltzmann, epsilon_greedy
 
 INF = float("inf")
 Q = torch.tensor([1.0, -INF, 0.5, 2.0, -INF, -1.0])
@@ -79,11 +79,10 @@ def test_masked_actions_are_never_chosen(seed, kind, number, u):
 
 
 def test_schedules_begin_and_end_where_told():
-    for kind in SCHEDULES:
-        assert scheduled(kind, 1.0, 0.01, 0, 1000) == 1.0
-        assert scheduled(kind, 1.0, 0.01, 1000, 1000) == 0.01
-        assert scheduled(kind, 1.0, 0.01, 10**9, 1000) == 0.01
-        way = [scheduled(kind, 1.0, 0.01, s, 1000) for s in range(0, 1001, 50)]
+    for schedule in SCHEDULES.values():
+        assert schedule(1.0, 0.01, 0.0) == 1.0
+        assert schedule(1.0, 0.01, 1.0) == pytest.approx(0.01)
+        way = [schedule(1.0, 0.01, share / 20) for share in range(21)]
         assert way == sorted(way, reverse=True)
-    assert scheduled("linear", 1.0, 0.01, 500, 1000) == pytest.approx(0.505)
-    assert scheduled("exponential", 1.0, 0.01, 500, 1000) == pytest.approx(0.1)
+    assert SCHEDULES["linear"](1.0, 0.01, 0.5) == pytest.approx(0.505)
+    assert SCHEDULES["exponential"](1.0, 0.01, 0.5) == pytest.approx(0.1)

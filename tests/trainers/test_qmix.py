@@ -136,7 +136,7 @@ class Matrix(Toy):
 @pytest.mark.parametrize(
     ("member", "changes"),
     [
-        ("b_qmix", {"explore_start": 5.0, "explore_end": 0.5, "explore_steps": 24 * ENVS}),
+        ("b_qmix", {"explore_start": 5.0, "explore_end": 0.5, "explore_share": 0.9}),
         ("per_qmix", {}),
         ("qmix", {"value_norm": True, "huber": 1.0}),
     ],
@@ -320,7 +320,10 @@ def test_importance_weights_count_segments_before_the_mean():
         learner = QMIX(small("per_qmix", batch=batch, max_grad_norm=1e6, huber=1.0), 0, 1)
         rounds(learner, TwoStep(ENVS), 1)
         drawn = np.arange(4) if batch == 4 else np.array([2])
-        learner.memory.priorities.sample = lambda *_, d=drawn, w=weights: (d, np.array(w, np.float32))
+        learner.memory.priorities.sample = lambda *_, d=drawn, w=weights: (
+            d,
+            np.array(w, np.float32),
+        )
         report = learner._update(1e-3, 0.4, np.random.default_rng(0))
         gradients.append((report["loss"], report["grad_norm"]))
     assert gradients[0] == pytest.approx(gradients[1], rel=1e-5)
@@ -370,9 +373,9 @@ def test_seed_decides_the_run_and_threads_do_not():
     assert not torch.equal(same, other)
 
 
-def test_epsilon_falls_with_the_steps():
-    config = small("qmix", explore_start=1.0, explore_end=0.01, explore_steps=4 * 2 * ENVS)
-    metrics = rounds(QMIX(replace(config, updates=1), 0, 1), TwoStep(ENVS), 6)
+def test_epsilon_falls_with_the_rounds():
+    config = small("qmix", explore_start=1.0, explore_end=0.01, explore_share=0.4)
+    metrics = rounds(QMIX(replace(config, updates=1), 0, 1), TwoStep(ENVS), 6, of=10)
     assert [m["epsilon"] for m in metrics] == pytest.approx(
         [1, 10**-0.5, 0.1, 10**-1.5, 0.01, 0.01]
     )
