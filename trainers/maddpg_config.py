@@ -70,14 +70,14 @@ _PAPER: Final = MADDPGConfig(
 _TUNED: Final = replace(
     _PAPER,
     observation="memory",
-    network="hosts",
-    hidden=(32,),
+    network="scores",
+    hidden=(64, 32),
     critic_hidden=(64,),
     envs=16,
     learning_rate=1e-3,
     replay=1000,
     warmup=3,
-    updates=60,
+    updates=120,
     batch=256,
     regulariser=1e-2,
 )
