@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 
 preset=${PRESET:-tuned}
-steps=${STEPS:-300000}
+steps=${STEPS:-1000000}
 seed=${SEED:-1}
 episodes=${EPISODES:-100}
 

@@ -11,7 +11,7 @@ from cagexplain.policies.base import Policy
 from cagexplain.policies.scripted import BUILTIN
 from cagexplain.policies.wrappers import MaskSleep
 
-SHIPPED: Final = {"ippo_tuned": "trained: IPPO, preset tuned, 2,000,000 steps, seed 0"}
+SHIPPED: Final = {"ippo_tuned": "trained: IPPO, network hosts, 2,000,000 steps, seed 0"}
 """Checkpoints that come with the package, each with one line about its making."""
 
 _DATA: Final = Path(__file__).parent.parent / "data"
