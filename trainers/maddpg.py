@@ -30,6 +30,7 @@ from trainers import joint
 from trainers.buffers import Rollout
 from trainers.clock import Clock
 from trainers.gumbel import ESTIMATORS
+from trainers.health import check_finite
 from trainers.maddpg_config import MADDPGConfig
 from trainers.memory import Memory
 from trainers.norm import ValueNorm
@@ -164,6 +165,7 @@ class MADDPG:
         """One step of an agent's critic, then of its actor; TD errors (B,) besides the metrics."""
         limit = self.config.max_grad_norm
         critic_loss, error, report = self._critic_loss(agent, batch)
+        check_finite("critic_loss", report["critic_loss"])  # before it reaches weights
         report["critic_grad_norm"] = agent.critic.descend(critic_loss, rate, limit)
         actor_loss, entropy = self._actor_loss(agent, batch, rng)
         report["actor_grad_norm"] = agent.actor.descend(actor_loss, rate, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -49,18 +50,28 @@ class ValueNorm:
         """The critic's outputs as discounted rewards."""
         return values * self.std + self.mean
 
-    def update_and_rescale(self, returns: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Update, and adapt the critic's last layer in place to the moved statistics.
+    def update_and_rescale(self, returns: Tensor, outputs: Sequence[tuple[Tensor, Tensor]]) -> bool:
+        """Update, and adapt a critic in place to the moved statistics.
 
         The first statistics are taken as they are: a fresh critic has no values worth keeping.
+
+        Args:
+            returns: (rows,) of one rollout.
+            outputs: weight and bias of the layers whose sum is the critic's output; the last bias
+                is one that counts once.
+
+        Returns:
+            Whether these were the first.
         """
         first, mean, std = not self.weight, self.mean, self.std
         self.update(returns)
-        if first:
-            return
-        with torch.no_grad():
-            weight.mul_(std / self.std)
-            bias.mul_(std).add_(mean - self.mean).div_(self.std)
+        if not first:
+            with torch.no_grad():
+                for weight, bias in outputs:
+                    weight.mul_(std / self.std)
+                    bias.mul_(std / self.std)
+                outputs[-1][1].add_((mean - self.mean) / self.std)
+        return first
 
     def state(self) -> dict[str, float]:
         """Everything that changes, to be stored."""

@@ -30,6 +30,7 @@ from cagexplain.policies.networks import Stack
 from trainers.advantages import smdp_gae
 from trainers.buffers import Rollout
 from trainers.clock import Clock
+from trainers.critic import Critic
 from trainers.norm import ValueNorm
 from trainers.player import Player
 from trainers.ppo_config import PPOConfig
@@ -44,23 +45,6 @@ class _Actor:
     group: int
     member: int
     net: Trainable
-
-
-@dataclass
-class _Critic:
-    """A value network, the agents that it values, and the scale of each one's returns."""
-
-    agents: list[int]
-    net: Trainable
-    norms: list[ValueNorm]
-
-    def normalise(self, values: Tensor) -> Tensor:
-        """Discounted rewards (its agents, ...) in its own units."""
-        return torch.stack([n.normalise(v) for n, v in zip(self.norms, values, strict=True)])
-
-    def denormalise(self, outputs: Tensor) -> Tensor:
-        """Its outputs (its agents, ...) as discounted rewards."""
-        return torch.stack([n.denormalise(v) for n, v in zip(self.norms, outputs, strict=True)])
 
 
 @dataclass
@@ -110,7 +94,7 @@ class PPO:
             else [([*range(N_BLUE)], Trainable(self.critic_stacks[0], 0, eps))]
         )
         self.critics = [
-            _Critic(agents, net, [ValueNorm(settings.value_norm_decay) for _ in agents])
+            Critic(agents, net, [ValueNorm(settings.value_norm_decay) for _ in agents])
             for agents, net in valued
         ]
         self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
@@ -201,10 +185,11 @@ class PPO:
         """Move the critics' scales along with the returns; bring advantages to a common scale."""
         if self.config.value_norm:
             for critic in self.critics:
-                weight, bias = critic.net.layers[-1]
                 for k, agent in enumerate(critic.agents):
-                    returns = batch.returns[agent][batch.free[agent]]
-                    critic.norms[k].update_and_rescale(returns, weight[..., k], bias[..., k])
+                    norm, returns = critic.norms[k], batch.returns[agent][batch.free[agent]]
+                    if norm.update_and_rescale(returns, critic.outputs(k)):
+                        # From now on, what a fresh critic says is in the new units.
+                        batch.value[agent] = norm.denormalise(batch.value[agent])
         if self.config.advantages == "team":
             batch.advantage = _standardise(batch.advantage, batch.advantage[batch.free])
         elif self.config.advantages == "agent":
@@ -245,7 +230,7 @@ class PPO:
         return dict(zip(names, means.tolist(), strict=True)) | {"policy_steps": float(len(steps))}
 
     def _fit_values(
-        self, critic: _Critic, batch: _Batch, rate: float, rng: np.random.Generator
+        self, critic: Critic, batch: _Batch, rate: float, rng: np.random.Generator
     ) -> dict[str, float]:
         """Regress the values on the returns."""
         cfg, net, steps = self.config, critic.net, []

@@ -67,7 +67,7 @@ _PAPER: Final = PPOConfig(
 # An alert is shown for one step, so remembering it comes first; a network that treats hosts alike
 # learns from each alert for all hosts; and the team's reward says so little about one action that
 # only large steps make it heard. One pass over much data then learns more per second than several
-# over little (docs/training.md has the runs).
+# over little (docs/results.md).
 _TUNED: Final = replace(
     _PAPER,
     observation="memory",

@@ -24,6 +24,7 @@ from cagexplain.policies.networks import Layers, Recurrent
 from trainers import exploration, mixing
 from trainers.buffers import Rollout
 from trainers.clock import Clock
+from trainers.health import check_finite
 from trainers.memory import Memory
 from trainers.norm import ValueNorm
 from trainers.player import Player
@@ -123,6 +124,7 @@ class QMIX:
         else:
             size = F.huber_loss(value, target, reduction="none", delta=cfg.huber)
         loss = (weight * size.mean(0)).mean()
+        check_finite("loss", float(loss.detach()))  # before it reaches weights and priorities
         self.optimiser.param_groups[0]["lr"] = rate
         self.optimiser.zero_grad()
         loss.backward()

@@ -60,6 +60,9 @@ def parts(
 class Trainable:
     """One network of a stack and its optimiser; the parameters are views into the stack.
 
+    Members of a stack may learn side by side in threads: fused Adam writes to the views without
+    telling autograd, which counts changes of the whole stack.
+
     Args:
         stack: the parameters are part of.
         member: which of its agents.

@@ -37,14 +37,14 @@ def test_rescaling_keeps_denormalised_outputs():
     weight, bias = torch.randn(4, 1, generator=generator), torch.randn(1, generator=generator)
     x = torch.randn(6, 4, generator=generator)
     before = norm.denormalise(x @ weight + bias)
-    norm.update_and_rescale(torch.randn(50, generator=generator) * 90 + 50, weight, bias)
+    norm.update_and_rescale(torch.randn(50, generator=generator) * 90 + 50, [(weight, bias)])
     torch.testing.assert_close(norm.denormalise(x @ weight + bias), before, atol=1e-3, rtol=1e-5)
 
 
 def test_a_fresh_critic_is_not_rescaled():
     norm = ValueNorm(0.9)
     weight, bias = torch.ones(4, 1), torch.zeros(1)
-    norm.update_and_rescale(torch.full((9,), -1000.0), weight, bias)
+    assert norm.update_and_rescale(torch.full((9,), -1000.0), [(weight, bias)])
     assert (weight == 1).all()
     assert (bias == 0).all()
     assert norm.mean == pytest.approx(-1000)

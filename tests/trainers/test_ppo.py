@@ -266,6 +266,39 @@ def test_compact_inputs_lose_nothing():
     assert all(obs[:, column].tobytes() in kept for column in range(observations.TOTAL))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"network": name, "hidden": hidden} for name, hidden in NETWORKS.items()),
+        {"critic": "central"},
+        {"network": "scores", "hidden": (32, 16), "core": "gru"},
+    ],
+)
+def test_values_stay_when_the_scale_of_returns_moves(changes):
+    """PopArt: whatever the critic's last layers are, its denormalised outputs are preserved."""
+    learner = PPO(replace(FAST, **changes, core_size=8, value_norm_decay=0.5, envs=4), 0, 1)
+    rounds(learner, FakeEnv(4), 2)
+    batch = learner._gather(played(learner, FakeEnv(4), seed=1))
+    batch.returns = batch.returns * 3 - 50  # a jump of mean and spread
+    before = [norm.mean for critic in learner.critics for norm in critic.norms]
+    learner._normalise(batch)
+    assert [norm.mean for critic in learner.critics for norm in critic.norms] != before
+    for critic, seen in zip(learner.critics, batch.seen, strict=True):
+        decided = batch.free[critic.agents].any(0)
+        (part,) = parts(decided, 1, None, critic.net.recurrent)
+        with torch.no_grad():
+            after = critic.denormalise(critic.net(seen[:-1], part).T)
+        own = part.of(batch.free[critic.agents])
+        expected = part.of(batch.value[critic.agents])
+        torch.testing.assert_close(after[own], expected[own], atol=1e-2, rtol=1e-3)
+
+
+def test_a_fresh_critic_learns_from_the_first_round_on_even_if_clipped():
+    learner = PPO(replace(FAST, value_clip=0.2, minibatches=1, epochs=1), 0, 1)
+    metrics = rounds(learner, FakeEnv(8), 1)[0]
+    assert metrics["critic_grad_norm"] > 0.01
+
+
 @pytest.mark.parametrize("choice", ["agent", "team", "minibatch", "none"])
 def test_advantages_are_normalised_as_asked(choice):
     learner = PPO(replace(FAST, advantages=choice), 0, 1)

@@ -21,6 +21,7 @@ from trainers import qmix_config
 from trainers.clock import Clock
 from trainers.config import check as check_ranges
 from trainers.evaluation import training_seeds
+from trainers.health import Diverged
 from trainers.exploration import epsilon_greedy
 from trainers.qmix import QMIX
 from trainers.qmix_config import MEMBERS, presets
@@ -415,3 +416,14 @@ def test_presets_are_in_range_and_make_sense(member):
 def test_what_makes_no_sense_is_refused(member, changes, problem):
     with pytest.raises(UsageError, match=problem):
         qmix_config.check(replace(presets(member)["paper"], **changes))
+
+
+@pytest.mark.parametrize("member", ["qmix", "per_qmix"])
+def test_a_loss_that_is_no_number_is_told_before_it_reaches_anything(member):
+    learner = QMIX(small(member), 0, 1)
+    rounds(learner, TwoStep(ENVS), 2)
+    learner.target_actors[0].layers[0][0].fill_(torch.nan)
+    before = flat(learner.stacks).clone()
+    with pytest.raises(Diverged, match="loss is nan"):
+        learner._update(1e-3, 1.0, np.random.default_rng(0))
+    assert torch.equal(before, flat(learner.stacks))
