@@ -10,6 +10,7 @@ rewards that arise while an action runs reach the decision for it through the st
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from dataclasses import dataclass
@@ -190,13 +191,21 @@ class Replay:
         return picked.view(*rows.shape, -1).to(self.device)
 
 
-def available_bytes() -> int:
-    """Memory that programs can get without swapping; the whole memory where nobody tells."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if "MemAvailable" in line)
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def available_bytes(system: Path = Path("/")) -> int:
+    """Memory that this process can get without swapping, by the machine and by its container.
+
+    Args:
+        system: root of the file system that tells.
+    """
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with contextlib.suppress(OSError, StopIteration):
+        lines = (system / "proc/meminfo").read_text(encoding="ascii").splitlines()
+        found.append(next(1024 * int(line.split()[1]) for line in lines if "MemAvailable" in line))
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        group = system / "sys/fs/cgroup"
+        limit, used = (group / f"memory.{name}" for name in ("max", "current"))
+        found.append(int(limit.read_text()) - int(used.read_text()))
+    return min(found)
 
 
 def _layout(profile: str, capacity: int, steps: int) -> dict[str, tuple[tuple[int, ...], Any]]:

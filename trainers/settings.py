@@ -37,7 +37,9 @@ class Settings:
     learning_rate: float = setting("Adam step size", low=1e-8, high=1)
     anneal: bool = setting("lower the step size linearly to zero over the run")
     adam_eps: float = setting("Adam's epsilon", low=1e-12, high=1)
-    max_grad_norm: float = setting("clip of the gradient's norm, of what one optimiser moves", low=1e-6, high=1e6)
+    max_grad_norm: float = setting(
+        "clip of the gradient's norm, of what one optimiser moves", low=1e-6, high=1e6
+    )
     reward_scale: float = setting("factor on rewards before anything else", low=1e-6, high=1e6)
     ngu_weight: float = setting(
         "NGU: spread of the intrinsic return, in units of the spread of the earned one",

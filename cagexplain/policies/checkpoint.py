@@ -132,7 +132,7 @@ def read_plain(path: str | Path, kind: str) -> dict[str, Any]:
                 raise damaged
             if not any(name.endswith("/data.pkl") for name in archive.namelist()):
                 raise _not_ours(path, kind)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise CagexplainError(
             "the file contains pickled code or objects other than plain data, and was not loaded",

@@ -21,8 +21,8 @@ from trainers import qmix_config
 from trainers.clock import Clock
 from trainers.config import check as check_ranges
 from trainers.evaluation import training_seeds
-from trainers.health import Diverged
 from trainers.exploration import epsilon_greedy
+from trainers.health import Diverged
 from trainers.qmix import QMIX
 from trainers.qmix_config import MEMBERS, presets
 from trainers.replay import Segments

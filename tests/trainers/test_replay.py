@@ -185,3 +185,16 @@ def test_too_large_a_memory_is_refused_with_what_would_fit(monkeypatch):
 
 def test_available_memory_is_plausible():
     assert 2**26 < replay_file.available_bytes() < 2**50
+
+
+def test_a_containers_limit_counts(tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 1 kB\nMemAvailable:  2048 kB\n")
+    assert replay_file.available_bytes(tmp_path) == 2**21
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("1000\n")
+    assert replay_file.available_bytes(tmp_path) == 2**21
+    (group / "memory.max").write_text("5000\n")
+    assert replay_file.available_bytes(tmp_path) == 4000
