@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError, UsageError
-from trainers.config import RunConfig, from_file, from_text
+from trainers.config import Assignment, RunConfig, from_file, from_text
 from trainers.studies.run import Place
 from trainers.studies.search import (
     Point,
@@ -57,7 +57,20 @@ def test_points_that_cannot_be_trained_are_refused_at_once(tmp_path: Path) -> No
         grid_search(space(grid={"gamma": ["0.9", "2"]}), out, FAKE, silent())
     with pytest.raises(UsageError, match="Did you mean gamma"):
         optuna_search(space(ranges={"gama": Range(0, 1, False)}), out, FAKE, 1, "none", silent())
+    with pytest.raises(UsageError, match=r"--range: gamma: 5\.0 is out of range"):
+        ranges = {"gamma": Range(0.9, 5, False)}
+        optuna_search(space(ranges=ranges), out, FAKE, 1, "none", silent())
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["algorithm", "preset", "seed"])
+def test_what_all_points_share_is_no_setting_to_search(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"--grid: {name}: is the same for all points"):
+        grid_search(space(grid={name: ["1", "2"]}), tmp_path / "out", FAKE, silent())
+    with pytest.raises(UsageError, match=f"--set: {name}: is the same for all points"):
+        fixed = [Assignment(name, "1", "--set")]
+        grid_search(space(fixed=fixed), tmp_path / "out", FAKE, silent())
+    assert not (tmp_path / "out").exists()
 
 
 RANGES = {"gamma": Range(0.5, 1.0, False), "learning_rate": Range(1e-3, 1e-1, True)}

@@ -34,6 +34,7 @@ RESULTS: Final = "search.json"
 BEST: Final = "best.yaml"
 
 _AGAIN: Final = "again"
+_ELSEWHERE: Final = {"algorithm": "the argument ALGORITHM", "preset": "--preset", "seed": "--seeds"}
 
 Values = dict[str, str]
 """A point: settings and their values as text."""
@@ -71,9 +72,16 @@ class Space:
         methods = {}
         for values in points:
             name = point_name(values)
-            changes = [Assignment(key, value, "the search") for key, value in values.items()]
-            methods[name] = make_method(name, name, self.run, [*self.fixed, *changes])
+            changes = [
+                *self.fixed,
+                *(Assignment(key, value, self._option(key)) for key, value in values.items()),
+            ]
+            _refuse_given_elsewhere(changes)
+            methods[name] = make_method(name, name, self.run, changes)
         return Study(f"Search: {self.run.algorithm}", self.seeds, 0.0, methods, ())
+
+    def _option(self, key: str) -> str:
+        return "--grid" if key in self.grid else "--range"
 
     def points(self) -> Iterator[Values]:
         """All points of the grid."""
@@ -104,6 +112,18 @@ class Point:
 def point_name(values: Values) -> str:
     """The folder of a point."""
     return ",".join(f"{key}={value}" for key, value in values.items())
+
+
+def _refuse_given_elsewhere(changes: Sequence[Assignment]) -> None:
+    """Points differ in settings of one preset, and each is trained with every seed."""
+    for change in changes:
+        if change.name in _ELSEWHERE:
+            raise UsageError(
+                "is the same for all points",
+                where=change.where,
+                field=change.name,
+                remedy=f"Give {_ELSEWHERE[change.name]}",
+            )
 
 
 def read_grid(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -193,7 +213,7 @@ def optuna_search(
     optuna = _import_optuna()
     if not space.ranges and not space.grid:
         raise UsageError("there is nothing to search", remedy="Give --range or --grid")
-    space.study([_first_point(space)])  # refuses what cannot be trained before anything is written
+    space.study(_corners(space))  # refuses what cannot be trained before anything is written
     prepare_output_dir(folder, allow_existing=True)
     with locked(folder) as lock:
         storage = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
@@ -292,10 +312,13 @@ def _jobs(space: Space, values: Values, folder: Path) -> list[Job]:
     return [method_job(method, seed, folder) for seed in space.seeds]
 
 
-def _first_point(space: Space) -> Values:
-    return {key: values[0] for key, values in space.grid.items()} | {
-        key: f"{span.low:.5g}" for key, span in space.ranges.items()
-    }
+def _corners(space: Space) -> list[Values]:
+    """Every point of the grid, with all ranges at their low ends and at their high ones."""
+    return [
+        point | {key: f"{getattr(span, end):.5g}" for key, span in space.ranges.items()}
+        for point in space.points()
+        for end in ("low", "high")
+    ]
 
 
 def _points(study: Any, space: Space, folder: Path) -> list[Point]:
