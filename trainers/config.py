@@ -104,7 +104,7 @@ def override(parts: Sequence[Any], assignments: Iterable[Assignment]) -> tuple[A
     """Change settings.
 
     Args:
-        parts: settings dataclasses with different fields.
+        parts: a `RunConfig`, and other settings dataclasses with different fields.
         assignments: to any of these fields; later ones win.
 
     Returns:
@@ -124,7 +124,9 @@ def override(parts: Sequence[Any], assignments: Iterable[Assignment]) -> tuple[A
                 "there is no such setting",
                 where=given.where,
                 field=given.name,
-                remedy=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(kinds)}",
+                remedy=f"Did you mean {near[0]}?"
+                if near
+                else f"`cagexplain train {parts[0].algorithm} --show` lists them all",
             )
         values[given.name] = _read(given, kinds[given.name])
         places[given.name] = given.where

@@ -26,7 +26,7 @@ class Display:
 
     def __init__(self, total: int, done: int, console: Console | None = None) -> None:
         self.progress = Progress(
-            TextColumn("return {task.fields[shown]:>7}"),
+            TextColumn("{task.description}return {task.fields[shown]:>7}"),
             BarColumn(),
             TaskProgressColumn(),
             MofNCompleteColumn(),
@@ -44,8 +44,12 @@ class Display:
         self.progress.update(self.task, completed=steps, shown=f"{episode_return:,.0f}", rate=rate)
 
     def note(self, text: str) -> None:
-        """Print a line that stays."""
-        self.progress.console.print(text, highlight=False)
+        """Print a line that stays; it is not wrapped, so that the paths in it can be copied."""
+        self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def end_soon(self) -> None:
+        """Show that the round is the last one. Safe in a signal handler: it prints nothing."""
+        self.progress.update(self.task, description="ending: ")
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -124,14 +124,15 @@ class Run:
         per_round = env.n_envs * phases.calls(env.params.steps)
         rounds = max(1, self.config.steps // per_round)
         progress = self.progress
+        result = read_result(self.folder)
+        if result is not None:
+            print(f"This run is finished: {self._verdict(result)}")
+            return result
+        self._require_best()
         with contextlib.closing(Display(rounds * per_round, progress.steps)) as display:
-            result = read_result(self.folder)
-            if result is not None:
-                display.note(f"This run is finished: {self._verdict(result)}")
-                return result
             with (
                 contextlib.closing(MetricsLog(self.folder, progress.rounds, progress.steps)) as log,
-                _interrupts() as interrupts,
+                _interrupts(display.end_soon) as interrupts,
             ):
                 while progress.rounds < rounds:
                     row = self._round(env, rounds, per_round, display)
@@ -198,6 +199,19 @@ class Run:
         if progress.best is None or mean > progress.best:
             progress.best, progress.best_steps = mean, progress.steps
             save_checkpoint(self.folder / BEST, self._checkpoint())
+
+    def _require_best(self) -> None:
+        """Notice before the training, not after it, that what it is to be judged by is lost."""
+        if self.progress.best is None:
+            return
+        try:
+            load_checkpoint(self.folder / BEST)
+        except CagexplainError as error:
+            raise CagexplainError(
+                f"the best weights of this run are lost ({error.problem})",
+                where=self.folder / BEST,
+                remedy="Put the file back, or start the run again in a new folder",
+            ) from error
 
     def _judge(self) -> Result:
         """Play the best weights on episodes that had no part in choosing them."""
@@ -368,8 +382,10 @@ def _check_device(device: str) -> None:
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[list[int]]:
+def _interrupts(tell: Callable[[], None]) -> Iterator[list[int]]:
     """Turns the first Ctrl-C (or SIGTERM) into an entry of a list, to be met after the round.
+
+    `tell` is called then, so that nobody has to wonder whether it was heard.
 
     A second one takes effect at once; files are written whole, so nothing is damaged then either.
     """
@@ -379,6 +395,7 @@ def _interrupts() -> Iterator[list[int]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
+        tell()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

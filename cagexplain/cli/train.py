@@ -104,7 +104,9 @@ def command(
     if resumed:
         training = loop.resume(folder, threads=threads, device=device)
         stored = (training.config, training.settings)
-        asked = (*given, Assignment("algorithm", algorithm))
+        # Another algorithm's settings have no counterpart in the run: the name says enough.
+        asked = given if training.config.algorithm == algorithm else []
+        asked = [*asked, Assignment("algorithm", algorithm)]
         config.refuse_changes(stored, config.override(stored, asked), folder)
     else:
         training = loop.start(run, settings, folder, threads=threads, device=device)
@@ -130,8 +132,8 @@ def _refuse_other(algorithm: str, given: list[Assignment]) -> None:
 
 def _show(*parts: Any) -> None:
     shown = Table(box=box.SIMPLE)
-    for heading in ("setting", "value", "range", "meaning"):
+    for heading in ("setting", "value", "meaning"):
         shown.add_column(heading, no_wrap=heading == "setting")
-    for row in config.table(parts):
-        shown.add_row(*row)
+    for name, value, allowed, meaning in config.table(parts):
+        shown.add_row(name, value, f"{meaning} ({allowed})" if allowed else meaning)
     Console().print(shown, highlight=False)

@@ -14,6 +14,7 @@ from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from trainers.logging import read_metrics
+from trainers.registry import find_preset
 
 SMALL = ["--set", "envs=2", "--set", "hidden=16", "--set", "epochs=1", "--eval-episodes", "2"]
 SMALL += ["--final-episodes", "3", "--threads", "1"]
@@ -89,7 +90,7 @@ def test_no_gpu_is_said_before_anything_is_made(tmp_path, capsys, monkeypatch):
 
 @pytest.fixture
 def show(capsys, monkeypatch):
-    """Rows of `--show` by setting: value, range and meaning, word by word."""
+    """Rows of `--show` by setting: value and meaning with range, word by word."""
 
     def show(*args):
         monkeypatch.setenv("COLUMNS", "200")
@@ -117,12 +118,13 @@ def test_settings_come_from_preset_file_options_and_set_in_this_order(tmp_path, 
     }
     assert {name: shown[name][0] for name in expected} == expected
     shown = show("--preset", "tuned", *given)  # an option beats the file
-    assert [shown[name][0] for name in ("preset", "epochs", "gamma")] == ["tuned", "4", "0.5"]
+    epochs = str(find_preset("ippo", "tuned").epochs)
+    assert [shown[name][0] for name in ("preset", "epochs", "gamma")] == ["tuned", epochs, "0.5"]
 
 
 def test_show_explains_every_setting_and_trains_nothing(tmp_path, show, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert " ".join(show()["gamma"]) == "0.99 from 0 to 1 discount per environment step"
+    assert " ".join(show()["gamma"]) == "0.99 discount per environment step (from 0 to 1)"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -161,10 +163,13 @@ def test_resume_refuses_other_settings_and_shows_them(finished, capsys):
         ["steps", "3000", "5000"],
         ["gamma", "0.99", "0.9"],
     ]
-    assert main(["train", "mappo", "--resume", "--out", str(finished)]) == 2
-    assert ["algorithm", "ippo", "mappo"] in [
-        line.split() for line in capsys.readouterr().err.splitlines()
-    ]
+
+
+@pytest.mark.parametrize("other", [["mappo"], ["qmix", "--set", "replay=100"]])
+def test_resume_refuses_another_algorithm(finished, capsys, other):
+    assert main(["train", *other, "--resume", "--out", str(finished)]) == 2
+    rows = [line.split() for line in capsys.readouterr().err.splitlines()[1:-1]]
+    assert rows == [["setting", "stored", "given"], ["algorithm", "ippo", other[0]]]
 
 
 def test_resume_takes_the_same_settings_again(finished, capsys):

@@ -107,7 +107,7 @@ def test_the_stored_configuration_of_a_run_is_such_a_file(tmp_path, preset):
 
 BAD = [
     ("epohcs", "3", "epohcs: there is no such setting. Did you mean epochs"),
-    ("qwertyuiop", "3", "Known are algorithm, preset, steps"),
+    ("qwertyuiop", "3", "`cagexplain train ippo --show` lists them all"),
     ("epochs", "0", "epochs: 0 is out of range. Give a value from 1 to 100"),
     ("epochs", "2.5", "Give a whole number"),
     ("epochs", "true", "Give a whole number"),

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.console import Console
 
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
@@ -20,6 +22,7 @@ from cagexplain.policies.trained import load_trained
 from tests.trainers.fake_env import FakeEnv
 from trainers import loop
 from trainers.config import RunConfig
+from trainers.display import Display
 from trainers.evaluation import VALIDATION_SEED, evaluate, training_seeds
 from trainers.logging import MetricsLog, read_metrics
 from trainers.registry import find_preset
@@ -225,7 +228,8 @@ def test_a_finished_run_only_tells_its_result(finished, tmp_path, capsys):
 
     result = loop.resume(folder, make_env=no_play).train()
     assert result == read_result(finished)
-    assert "This run is finished" in capsys.readouterr().out
+    (told,) = capsys.readouterr().out.splitlines()  # no progress bar, and paths are not wrapped
+    assert told.startswith("This run is finished") and told.endswith(str(folder / loop.BEST))
     del before[loop.BEST]
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
@@ -252,6 +256,24 @@ def test_training_and_evaluation_meet_the_chosen_attacker(tmp_path, red):
     assert met == {red}
     assert load_checkpoint(tmp_path / "run" / loop.BEST).config["red"] == red
     assert loop.default_env(1, 1, red).params.red == red
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"x")])
+def test_lost_weights_are_noticed_before_training_goes_on(finished, tmp_path, damage):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    (folder / "result.json").unlink()
+    damage(folder / loop.BEST)
+    with pytest.raises(CagexplainError, match="the best weights of this run are lost"):
+        loop.resume(folder, make_env=fake).train()
+
+
+def test_an_interruption_shows_at_once():
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    display = Display(1000, 0, console)
+    display.end_soon()
+    display.close()
+    assert "ending: return" in console.file.getvalue()
 
 
 def test_nothing_to_resume(tmp_path):
