@@ -20,12 +20,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import torch
@@ -49,6 +47,7 @@ from trainers.config import RunConfig, check, from_plain
 from trainers.display import Display
 from trainers.evaluation import VALIDATION_SEED, Returns, evaluate, training_seeds
 from trainers.health import Diverged, check_finite
+from trainers.interrupts import interrupts
 from trainers.logging import METRICS as METRICS
 from trainers.logging import MetricsLog, Row
 from trainers.registry import Learner, check_combination, find_algorithm, find_preset
@@ -132,15 +131,15 @@ class Run:
         with contextlib.closing(Display(rounds * per_round, progress.steps)) as display:
             with (
                 contextlib.closing(MetricsLog(self.folder, progress.rounds, progress.steps)) as log,
-                _interrupts(display.end_soon) as interrupts,
+                interrupts(display.end_soon) as asked,
             ):
                 while progress.rounds < rounds:
                     row = self._round(env, rounds, per_round, display)
                     log.add(row)
                     display.update(progress.steps, row["return"], row["steps_per_second"])
-                    if "evaluation" in row or interrupts:
+                    if "evaluation" in row or asked:
                         self._save(log)
-                    if interrupts:
+                    if asked:
                         display.note(f"Saved. Continue with --resume --out {self.folder}")
                         raise KeyboardInterrupt
             result = self._judge()
@@ -238,6 +237,7 @@ class Run:
         }
         save_checkpoint(self.folder / BEST, best)
         write_result(self.folder, result)
+        self._save_resume(keep_memory=False)  # which may be large, and nobody learns from any more
         return result
 
     def _verdict(self, result: Result) -> str:
@@ -277,7 +277,10 @@ class Run:
         log.save()
         self._save_resume()
 
-    def _save_resume(self) -> None:
+    def _save_resume(self, *, keep_memory: bool = True) -> None:
+        learner = self.learner.state()
+        if not keep_memory:
+            learner.pop("memory", None)
         write_plain(
             self.folder / RESUME,
             "resume file",
@@ -285,7 +288,7 @@ class Run:
                 "run": asdict(self.config),
                 "settings": asdict(self.settings),
                 "progress": asdict(self.progress),
-                "learner": self.learner.state(),
+                "learner": learner,
             },
         )
 
@@ -357,7 +360,8 @@ def resume(
         kind = type(find_preset(config.algorithm, config.preset))
         settings = from_plain(kind, content["settings"])
         run = Run(config, settings, path, threads=threads, device=device, make_env=make_env)
-        run.learner.load(content["learner"])
+        if read_result(path) is None:
+            run.learner.load(content["learner"])
         run.progress = Progress(**content["progress"])
     except (TypeError, ValueError, LookupError, RuntimeError) as error:
         raise CagexplainError(
@@ -379,27 +383,3 @@ def _check_device(device: str) -> None:
             field="device",
             remedy="Use --device cpu, or install a PyTorch build that fits this machine's GPU",
         )
-
-
-@contextlib.contextmanager
-def _interrupts(tell: Callable[[], None]) -> Iterator[list[int]]:
-    """Turns the first Ctrl-C (or SIGTERM) into an entry of a list, to be met after the round.
-
-    `tell` is called then, so that nobody has to wonder whether it was heard.
-
-    A second one takes effect at once; files are written whole, so nothing is damaged then either.
-    """
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        tell()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

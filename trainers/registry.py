@@ -35,7 +35,10 @@ class Learner(Protocol):
         """What acting needs, for a checkpoint."""
 
     def state(self) -> dict[str, Any]:
-        """Everything that learning changes, as plain containers and tensors."""
+        """Everything that learning changes, as plain containers and tensors.
+
+        A replay memory goes by the name "memory": finished runs leave it out.
+        """
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a stored `state`."""

@@ -83,7 +83,7 @@ class TrainedPolicy:
                 f"the networks of {checkpoint.algorithm} value actions: there are no probabilities "
                 "to draw from",
                 where=source,
-                remedy="Let it play its best actions (--greedy)",
+                remedy="Let it play its best actions (--deterministic)",
             )
         self.actors = _actors(checkpoint, source)
         self.profile = str(checkpoint.config["observation"])

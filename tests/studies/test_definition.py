@@ -97,6 +97,7 @@ def test_seeds_as_a_list(tmp_path: Path) -> None:
         ("name: A small study", "name: [A]", 1, "is not a word"),
         ("seeds: 2", "seeds: 0", 4, "0 are not seeds"),
         ("seeds: 2", "seeds: [1, 1]", 4, "are not seeds"),
+        ("seeds: 2", "seeds: [0, -1]", 4, "are no seeds"),
         ("seeds: 2", "seeds: two", 4, "'two' is not a whole number"),
         ("steps: 20_000", "steps: 0", 3, "steps: 0 is out of range"),
         ("steps: 20_000", "steps: many", 3, "'many' is not a whole number"),

@@ -215,6 +215,20 @@ def _spawn(folder, slow=False):
     )
 
 
+def test_a_finished_run_leaves_its_replay_memory_out(tmp_path):
+    settings = replace(
+        find_preset("qmix", "paper"), envs=4, hidden=(8,), replay=8, updates=1, batch=4
+    )
+    config = replace(CONFIG, algorithm="qmix", preset="paper")
+    run = loop.start(config, settings, tmp_path / "run", threads=1, make_env=fake)
+    kept = read_plain(tmp_path / "run" / loop.RESUME, "resume file")["learner"]
+    assert "memory" in kept
+    first = run.train()
+    kept = read_plain(tmp_path / "run" / loop.RESUME, "resume file")["learner"]
+    assert "memory" not in kept and "optimiser" in kept
+    assert loop.resume(tmp_path / "run", make_env=fake).train() == first
+
+
 def test_a_finished_run_only_tells_its_result(finished, tmp_path, capsys):
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)

@@ -345,6 +345,10 @@ def _seeds(node: Node) -> tuple[int, ...]:
             "seeds",
             remedy="Give a number of runs, or a list of different seeds",
         )
+    if min(seeds) < 0 or max(seeds) >= 2**31:
+        raise node.error(
+            f"{node.plain()!r} are no seeds", "seeds", remedy="Give numbers from 0 to 2147483647"
+        )
     return seeds
 
 

@@ -34,7 +34,8 @@ def train(job: dict[str, Any]) -> None:
         loop.resume(folder, threads=1).train()
         return
     # Killed before it could be resumed, the run left no more than this.
-    (folder / CONFIG).unlink(missing_ok=True)
+    for leftover in (folder / CONFIG, *folder.glob(".*.tmp")):
+        leftover.unlink(missing_ok=True)
     run = from_plain(RunConfig, job["run"])
     kind = type(registry.find_preset(run.algorithm, run.preset))
     loop.start(run, from_plain(kind, job["settings"]), folder, threads=1).train()
