@@ -202,10 +202,11 @@ class PPO:
         """Maximise the clipped surrogate plus the entropy bonus."""
         cfg, agent, net, steps = self.config, actor.agent, actor.net, []
         inputs, masks = batch.inputs[agent][:-1], batch.legal[agent]
+        choice = (masks == 0).sum(-1).log()  # what the legal actions allow of entropy
         for part in epochs(batch.free[agent], cfg.minibatches, cfg.epochs, rng, net.recurrent):
-            legal = masks.index_select(0, part.rows % len(masks))
+            env = part.rows % len(masks)
             log_prob, entropy = networks.log_prob_and_entropy(
-                net(inputs, part), legal, part.of(batch.action[agent])
+                net(inputs, part), masks.index_select(0, env), part.of(batch.action[agent])
             )
             log_ratio = log_prob - part.of(batch.log_prob[agent])
             ratio = log_ratio.exp()
@@ -221,8 +222,7 @@ class PPO:
             surrogate = torch.minimum(ratio * advantage, near * advantage).mean()
             loss = -surrogate - cfg.entropy * entropy.mean()
             norm = net.descend(loss, rate, cfg.max_grad_norm)
-            # As a share of what the legal actions allow: nothing where there is no choice.
-            most = (legal == 0).sum(-1).log().sum().clamp_min(1e-8)
+            most = choice.index_select(0, env).sum().clamp_min(1e-8)  # 0 where there is no choice
             relative = float(entropy.detach().sum() / most)
             steps.append((float(surrogate.detach()), relative, kl, clipped, norm))
         names = ("surrogate", "entropy", "kl", "clipped", "actor_grad_norm")
