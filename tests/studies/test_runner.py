@@ -133,6 +133,8 @@ def begin(tmp_path: Path, *methods: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for method in methods:
         metrics = tmp_path / "out" / "runs" / method / "seed-0" / "metrics.parquet"
