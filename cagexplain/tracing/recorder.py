@@ -13,6 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward, services
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.green import GreenAction
+from cagexplain.cc4.outcome import Outcome
+from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.policies.base import Decision
 from cagexplain.policies.rollout import Observer
 from cagexplain.tracing import schema
@@ -27,6 +31,7 @@ Rows = dict[str, Array]
 _N_ACTIONS: Final = max(actions.SIZES)
 _AGENTS: Final = np.arange(agents.N_BLUE)
 _N_LEVELS: Final = 3  # no red session on a host, one of a user, one of root
+_HAS_USER: Final = network.HOST_KIND == network.USER
 _HOSTS_WITH_STATE: Final = np.isin(network.HOST_KIND, (network.USER, network.SERVER))
 
 
@@ -65,6 +70,11 @@ _BIT_SLICES: Final = [
 """Agents' entries after the phase, which are all 0 or 1."""
 
 _CAUSES_BESIDE_ACTIONS: Final = 2 * red_fsm.N_RED_ACTIONS
+
+_BY_RED, _BY_PHISHING, _BY_REMOVE, _BY_RESTORE, _BY_OTHERS = range(len(schema.LEVEL_CAUSES))
+
+_GREEN_KIND: Final = np.array([GreenAction.LOCAL_WORK, GreenAction.ACCESS], dtype=np.int8)
+"""Green actions in the order of ``schema.GREEN_KINDS``, which is that of what makes them fail."""
 
 
 class _Dense:
@@ -135,13 +145,18 @@ class Recorder(Observer):
                 for agent in range(agents.N_BLUE)
             ]
         )
+        self._first_level = truth.host_level.copy()
         self._steps, self._blue, self._seen = (_Dense(self._calls) for _ in range(3))
-        self._red, self._transitions, self._green = (_Sparse() for _ in range(3))
+        self._red, self._transitions, self._levels, self._green = (_Sparse() for _ in range(4))
+        self._green_work = np.zeros(
+            (self._n, phases.N_PHASES, network.N_REAL_ZONES, len(_GREEN_KIND), 2), dtype=np.int32
+        )
 
     def before_step(self, env: Env, decision: Decision) -> None:
         """Keep what the decisions are made on, and the decisions."""
         truth = env.truth()
         states = host_states(truth.fsm_state)
+        self._level_before = truth.host_level.copy()
         self._put_situation(env.obs, truth, states)
         self._put_decision(env, truth, states, decision)
         if self._with_observations:
@@ -163,9 +178,19 @@ class Recorder(Observer):
             reward_cost=env.action_cost.sum(axis=1),
         )
         done = np.where(truth.blue_done >= 0, _effective(env, truth.blue_done), np.int16(-1))
-        self._blue.put(t, ticks_left=truth.blue_ticks, outcome=truth.blue_outcome, done=done)
+        done_host = np.where(done >= 0, _HOST[_AGENTS, done], np.int16(-1))
+        level = np.take_along_axis(self._level_before, done_host.clip(min=0), axis=1)
+        self._blue.put(
+            t,
+            ticks_left=truth.blue_ticks,
+            outcome=truth.blue_outcome,
+            done=done,
+            completed_host=done_host,
+            completed_level=np.where(done_host >= 0, level, np.int8(-1)),
+        )
         self._put_red(truth)
         self._put_transitions(truth)
+        self._put_levels(truth, np.where(done >= 0, _KIND[_AGENTS, done], np.int8(-1)), done_host)
         self._put_green(truth, env.phase)
         self._t += 1
 
@@ -192,6 +217,7 @@ class Recorder(Observer):
         target = _HOST[_AGENTS, effective]
         has_target = target >= 0
         busy_with = np.where(env.free, effective, truth.blue_action)
+        green = np.where(_HAS_USER & self._exists, truth.green_action, np.int8(-1))
         self._blue.put(
             self._t,
             action=chosen.astype(np.int16),
@@ -200,6 +226,7 @@ class Recorder(Observer):
             executing=_KIND[_AGENTS, busy_with],
             target_state=np.where(has_target, states[every, target], np.int8(-1)),
             target_level=np.where(has_target, truth.host_level[every, target], np.int8(-1)),
+            green_before=np.where(has_target & (self._t > 0), green[every, target], np.int8(-1)),
             zone_state=zone_states(states),
             process_alert=np.where(has_target, env.obs[every, _PROCESS[target]], np.int8(-1)),
             connection_alert=np.where(has_target, env.obs[every, _CONNECTION[target]], np.int8(-1)),
@@ -244,7 +271,55 @@ class Recorder(Observer):
             cause=truth.trans_cause[real],
         )
 
+    def _put_levels(self, truth: GroundTruth, done: Array, done_host: Array) -> None:
+        """Changes of level; a rise is red's or phishing's doing, a fall blue's or red's.
+
+        Within a step blue acts before green, green before red, so a fall can be the sum of a
+        Restore and of an exploit after it: it counts as the Restore's.
+        """
+        before, after = self._level_before, truth.host_level
+        episode, host = at = np.nonzero(before != after)
+        succeeded = truth.red_outcome[episode] == Outcome.SUCCESS
+        by_red = succeeded & (truth.red_done_host[episode] == host[:, None])
+        by_blue = done_host[episode] == host[:, None]
+
+        def any_of(own: Array, kinds: Array, *wanted: int) -> Array:
+            return np.asarray((own & np.isin(kinds[episode], wanted)).any(axis=1))
+
+        rose = after[at] > before[at]
+        cause = np.select(
+            [
+                rose & any_of(by_red, truth.red_done, RedAction.EXPLOIT, RedAction.ESCALATE),
+                rose,
+                any_of(by_blue, done, ActionKind.RESTORE),
+                any_of(by_blue, done, ActionKind.REMOVE),
+                any_of(by_red, truth.red_done, RedAction.WITHDRAW),
+            ],
+            [_BY_RED, _BY_PHISHING, _BY_RESTORE, _BY_REMOVE, _BY_RED],
+            _BY_OTHERS,
+        )
+        self._levels.put(
+            self._t,
+            episode,
+            host=host,
+            from_level=before[at],
+            to_level=after[at],
+            cause=cause,
+            process_event=truth.process_events[at] > 0,
+            connection_event=truth.connection_events[at] > 0,
+        )
+
     def _put_green(self, truth: GroundTruth, phase: Array) -> None:
+        worked = (_HAS_USER & self._exists)[..., None] & (
+            truth.green_action[..., None] == _GREEN_KIND
+        )
+        env, user, kind = np.nonzero(worked)
+        failed = truth.green_failure[env, user] == kind + 1
+        shape = self._green_work.shape[:-1]
+        cell = np.ravel_multi_index((env, phase[env], network.HOST_ZONE[user], kind), shape)
+        for column, cells in enumerate((cell, cell[failed])):
+            counts = np.bincount(cells, minlength=int(np.prod(shape)))
+            self._green_work[..., column] += counts.reshape(shape)
         episode, host = at = np.nonzero(truth.green_failure)
         failure = truth.green_failure[at] - 1
         self._green.put(
@@ -263,7 +338,9 @@ class Recorder(Observer):
             "blue": self._blue_rows(),
             "red": self._red_rows(),
             "transitions": self._transition_rows(),
+            "levels": self._levels.rows(),
             "green": self._green_rows(),
+            "green_work": self._green_work_rows(),
             "hosts": self._host_rows(),
         }
         if self._with_observations:
@@ -339,6 +416,22 @@ class Recorder(Observer):
         failure = rows.pop("failure")
         return {**rows, "kind": failure, "cause": failure}
 
+    def _green_work_rows(self) -> dict[str, Any]:
+        episode, phase, zone, kind = self._index(*self._green_work.shape[:-1])
+        attempts, failures = self._green_work.reshape(-1, 2).T
+        # Local work fails for one reason, access for the other.
+        return {
+            "episode": episode,
+            "phase": phase,
+            "zone": zone,
+            "kind": kind,
+            "attempts": attempts,
+            **{
+                cause: np.where(kind == code, failures, 0)
+                for code, cause in enumerate(schema.GREEN_CAUSES)
+            },
+        }
+
     def _host_rows(self) -> dict[str, Any]:
         episode, host = np.nonzero(self._exists)
         names = np.array(
@@ -351,6 +444,7 @@ class Recorder(Observer):
             "kind": network.HOST_KIND[host],
             "services": names[self._services[episode, host]],
             "os": self._os[episode, host],
+            "level": self._first_level[episode, host],
         }
 
     def _observation_rows(self) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from cagexplain.cc4 import actions, agents, network, outcome, red_fsm, services
+from cagexplain.cc4 import actions, agents, green, network, outcome, red_fsm, services
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 BLUE_AGENTS: Final = agents.BLUE
 RED_AGENTS: Final = agents.RED
@@ -29,6 +29,8 @@ RED_EVENTS: Final = ("started", "done")
 TRANSITION_CAUSES: Final = ("action", "first_observed", "session_lost", "reassigned")
 GREEN_KINDS: Final = ("GreenLocalWork", "GreenAccessService")
 GREEN_CAUSES: Final = ("service_degraded", "traffic_blocked")
+GREEN_ACTIONS: Final = green.GREEN_ACTION_NAMES
+LEVEL_CAUSES: Final = ("red_action", "phishing", "Remove", "Restore", "other")
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,30 @@ _BLUE_ROWS: Final = (
     _category(
         "completed", ACTION_TYPES, "Its type, if it ended in this step; else null.", nullable=True
     ),
+    _category(
+        "completed_host",
+        HOSTS,
+        "Host that it targeted; null for other actions, or if none ended.",
+        nullable=True,
+    ),
+    _number(
+        "completed_level",
+        _I1,
+        "True compromise of that host at the beginning of the step, so before the action took "
+        "effect: 0 none, 1 user, 2 root; -1 without host.",
+    ),
     _category("target_state", STATES, "FSM state of the target at decision time.", nullable=True),
     _number(
         "target_level",
         _I1,
         "True compromise of the target then: 0 none, 1 user, 2 root; -1 without target.",
+    ),
+    _category(
+        "green_before",
+        GREEN_ACTIONS,
+        "What the green user of the target did in the step before; null without target, on "
+        "servers and in step 0.",
+        nullable=True,
     ),
     _category(
         "zone_state", STATES, "Most advanced FSM state of the agent's hosts at decision time."
@@ -202,6 +223,38 @@ _GREEN: Final = (
     _number("penalty", _F4, "Its part of the team reward."),
 )
 
+_GREEN_WORK: Final = (
+    _EPISODE,
+    _number("phase", _I1, "Mission phase, 0 to 2."),
+    _category("zone", ZONES, "Subnet of the green users."),
+    _category("kind", GREEN_KINDS, "Their action."),
+    _number("attempts", _I4, "How often they did it."),
+    _number("service_degraded", _I4, "Attempts that failed as the service was degraded."),
+    _number("traffic_blocked", _I4, "Attempts that failed as the traffic was blocked."),
+)
+
+_LEVELS: Final = (
+    _EPISODE,
+    _number("step", _I4, "Step during which it changed: later decisions are made on the new one."),
+    _category("host", HOSTS, "Host whose true compromise changed."),
+    _number("from_level", _I1, "Level before the step: 0 none, 1 red user session, 2 root."),
+    _number("to_level", _I1, "Level after it."),
+    _category(
+        "cause",
+        LEVEL_CAUSES,
+        "For a rise: red_action if an ExploitRemoteService or PrivilegeEscalate on the host "
+        "succeeded in the step, else phishing. For a fall: the blue Restore or Remove that took "
+        "effect on it, else red_action if red's Withdraw succeeded, else other.",
+    ),
+    _number(
+        "process_event",
+        pa.bool_(),
+        "Whether a malicious-process event was written on the host in this step: if a blue agent "
+        "defends the host, its next observation shows it.",
+    ),
+    _number("connection_event", pa.bool_(), "The same for network-connection events."),
+)
+
 _HOSTS: Final = (
     _EPISODE,
     _category("host", HOSTS, "Host of this episode's world."),
@@ -209,6 +262,7 @@ _HOSTS: Final = (
     _category("kind", network.KIND_NAMES, "What it is."),
     _number("services", pa.string(), "Its services at the beginning, separated by commas."),
     _category("os", services.OS_NAMES, "Its operating system."),
+    _number("level", _I1, "Its true compromise at the beginning; `levels` has the changes."),
 )
 
 _OBSERVATIONS: Final = (
@@ -254,7 +308,11 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
             Table("blue", "blue agent and step", _BLUE_ROWS),
             Table("red", "red action that starts or comes due in a step", _RED_ROWS),
             Table("transitions", "state of a host that a red agent's FSM sets", _TRANSITIONS),
+            Table("levels", "change of a host's true compromise", _LEVELS),
             Table("green", "green action that failed", _GREEN),
+            Table(
+                "green_work", "episode, mission phase, subnet and kind of green work", _GREEN_WORK
+            ),
             Table("hosts", "host of an episode's world", _HOSTS),
             Table("observations", "blue agent and step", _OBSERVATIONS),
             Table("masks", "blue agent and episode", _MASKS),

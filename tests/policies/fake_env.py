@@ -54,6 +54,8 @@ class FakeEnv:
             green_action=np.full((n, 137), -1, dtype=np.int8),
             green_failure=np.zeros((n, 137), dtype=np.int8),
             green_target=np.full((n, 137), -1, dtype=np.int16),
+            process_events=np.zeros((n, 137), dtype=np.int16),
+            connection_events=np.zeros((n, 137), dtype=np.int16),
             trans_n=np.zeros(n, dtype=np.int16),
             trans_agent=np.zeros((n, N_TRANSITIONS), dtype=np.int8),
             trans_host=np.zeros((n, N_TRANSITIONS), dtype=np.int16),
@@ -115,6 +117,8 @@ class FakeEnv:
         truth.fsm_state[e] = rng.integers(0, 10, (6, 137)) * (rng.random((6, 137)) < 0.3) * real
         truth.host_level[e] = rng.integers(0, 3, 137) * real
         truth.red_active[e] = rng.random(6) < 0.5
+        truth.process_events[e] = rng.integers(0, 2, 137) * real
+        truth.connection_events[e] = rng.integers(0, 2, 137) * real
 
     def _see(self, e: int, rng: np.random.Generator) -> None:
         self.obs[e] = rng.random(observations.TOTAL) < 0.1
@@ -172,7 +176,10 @@ class FakeEnv:
     def _green(self, e: int, rng: np.random.Generator) -> None:
         truth = self._truth
         user = truth.host_exists[e] & (network.HOST_KIND == network.USER)
-        truth.green_failure[e] = rng.integers(0, 3, 137) * (rng.random(137) < 0.1) * user
+        truth.green_action[e] = np.where(user, rng.integers(0, 3, 137), -1)
+        # Local work fails for one reason, access for the other.
+        reason = np.array([2, 1, 0])[truth.green_action[e]] * user
+        truth.green_failure[e] = reason * (rng.random(137) < 0.1)
         truth.green_target[e] = np.where(truth.green_failure[e] == 2, rng.integers(0, 136, 137), -1)
         parts = np.zeros((3, 9), dtype=np.int32)
         for host in np.flatnonzero(truth.green_failure[e]):

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.cc4 import actions, agents, network, observations, red_fsm, reward, services
+from cagexplain.cc4 import (
+    actions,
+    agents,
+    green,
+    network,
+    observations,
+    red_fsm,
+    reward,
+    services,
+)
 from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
@@ -185,8 +194,11 @@ def test_blue(tables: dict[str, list[Row]], diary: Diary) -> None:
                     "completed": None
                     if done < 0
                     else actions.KIND_NAMES[actions.KIND[agent][done]],
+                    "completed_host": None,
+                    "completed_level": -1,
                     "target_state": None,
                     "target_level": -1,
+                    "green_before": None,
                     "process_alert": -1,
                     "connection_alert": -1,
                     "zone_state": schema.STATES[zone_states(states)[e, agent]],
@@ -194,7 +206,13 @@ def test_blue(tables: dict[str, list[Row]], diary: Diary) -> None:
                     "entropy": float(decision.entropy[e, agent]) if free else None,
                     "message": int("".join(map(str, decision.messages[e, agent])), 2),
                 }
+                if done >= 0 and (hit := int(actions.HOST[agent][done])) >= 0:
+                    row["completed_host"] = network.HOST_NAMES[hit]
+                    row["completed_level"] = before.host_level[e, hit]
                 if host >= 0:
+                    if t > 0:
+                        worked = int(before.green_action[e, host])
+                        row["green_before"] = named(green.GREEN_ACTION_NAMES, worked)
                     seen = before.obs[e, observations.slice_of(agent)]
                     row["target_state"] = schema.STATES[states[e, host]]
                     row["target_level"] = before.host_level[e, host]
@@ -264,6 +282,98 @@ def test_transitions(tables: dict[str, list[Row]], diary: Diary) -> None:
     check(tables["transitions"], expected)
 
 
+def blue_kind_done(after: SimpleNamespace, e: int, host: int) -> set[str]:
+    """Types of the blue actions on a host that took effect."""
+    return {
+        actions.KIND_NAMES[actions.KIND[agent][index]]
+        for agent, index in enumerate(map(int, after.blue_done[e]))
+        if index >= 0 and actions.HOST[agent][index] == host
+    }
+
+
+def red_kind_done(after: SimpleNamespace, e: int, host: int) -> set[str]:
+    """Red actions on a host that succeeded."""
+    return {
+        red_fsm.RED_ACTION_NAMES[after.red_done[e, agent]]
+        for agent in range(6)
+        if after.red_done[e, agent] >= 0
+        and after.red_done_host[e, agent] == host
+        and schema.OUTCOMES[after.red_outcome[e, agent]] == "SUCCESS"
+    }
+
+
+def cause_of(rose: bool, by_blue: set[str], by_red: set[str]) -> str:
+    if rose:
+        return (
+            "red_action" if by_red & {"ExploitRemoteService", "PrivilegeEscalate"} else "phishing"
+        )
+    if by_blue & {"Remove", "Restore"}:
+        return "Restore" if "Restore" in by_blue else "Remove"
+    return "red_action" if "Withdraw" in by_red else "other"
+
+
+def test_levels(tables: dict[str, list[Row]], diary: Diary) -> None:
+    expected = []
+    for e in range(N):
+        for t, (before, _, after) in enumerate(diary.steps):
+            for host in np.flatnonzero(before.host_level[e] != after.host_level[e]):
+                old, new = before.host_level[e, host], after.host_level[e, host]
+                expected.append(
+                    {
+                        "episode": FIRST + e,
+                        "step": t,
+                        "host": network.HOST_NAMES[host],
+                        "from_level": old,
+                        "to_level": new,
+                        "cause": cause_of(
+                            new > old,
+                            blue_kind_done(after, e, host),
+                            red_kind_done(after, e, host),
+                        ),
+                        "process_event": bool(after.process_events[e, host]),
+                        "connection_event": bool(after.connection_events[e, host]),
+                    }
+                )
+    assert {row["cause"] for row in expected} == set(schema.LEVEL_CAUSES)
+    check(tables["levels"], expected)
+
+
+def test_green_work(tables: dict[str, list[Row]], diary: Diary) -> None:
+    expected = []
+    for e in range(N):
+        for phase in range(3):
+            steps = [after for _, _, after in diary.steps if after.phase[e] == phase]
+            for zone in range(network.N_REAL_ZONES):
+                users = [
+                    h
+                    for h in range(136)
+                    if network.HOST_KIND[h] == network.USER
+                    and network.zone_of(h) == zone
+                    and diary.steps[0][0].host_exists[e, h]
+                ]
+                for kind, action, failure in (
+                    ("GreenLocalWork", green.GreenAction.LOCAL_WORK, 1),
+                    ("GreenAccessService", green.GreenAction.ACCESS, 2),
+                ):
+                    tries = [(s, h) for s in steps for h in users if s.green_action[e, h] == action]
+                    failed = sum(s.green_failure[e, h] == failure for s, h in tries)
+                    expected.append(
+                        {
+                            "episode": FIRST + e,
+                            "phase": phase,
+                            "zone": network.ZONES[zone],
+                            "kind": kind,
+                            "attempts": len(tries),
+                            "service_degraded": failed if failure == 1 else 0,
+                            "traffic_blocked": failed if failure == 2 else 0,
+                        }
+                    )
+    check(tables["green_work"], expected)
+    for cause in schema.GREEN_CAUSES:
+        failures = sum(row["cause"] == cause for row in tables["green"])
+        assert 0 < failures == sum(row[cause] for row in tables["green_work"])
+
+
 def test_green(tables: dict[str, list[Row]], diary: Diary) -> None:
     expected = []
     for e in range(N):
@@ -301,6 +411,7 @@ def test_hosts(tables: dict[str, list[Row]], diary: Diary) -> None:
                 name for i, name in enumerate(services.REAL) if world.services[e, host] & (1 << i)
             ),
             "os": services.OS_NAMES[world.host_os[e, host]],
+            "level": world.host_level[e, host],
         }
         for e in range(N)
         for host in np.flatnonzero(world.host_exists[e])
