@@ -51,26 +51,38 @@ class Drawing:
     engine: str
 
 
-def draw(picture: Picture) -> Drawing:
-    """Draw the picture with Graphviz if it can be run, else with our own drawer."""
+def draw(picture: Picture, *, name: str = "fsm", label: str = "State machine") -> Drawing:
+    """Draw the picture with Graphviz if it can be run, else with our own drawer.
+
+    Args:
+        picture: what to draw.
+        name: begins the ids in the SVG, so that a page can hold several.
+        label: what the picture is called for screen readers.
+    """
     dot = to_dot(picture)
     try:
         version = ".".join(map(str, graphviz.version()))
         drawn = graphviz.Source(dot).pipe(
             format="svg", engine="neato", neato_no_op=2, encoding="utf-8", quiet=True
         )
-        svg = _adapted(drawn, picture)
+        svg = _adapted(drawn, picture, name, label)
     except (graphviz.ExecutableNotFound, graphviz.CalledProcessError, OSError, ValueError):
-        return Drawing(to_svg(picture), dot, "cagexplain's own drawer (Graphviz is not installed)")
+        return Drawing(
+            to_svg(picture, name=name, label=label),
+            dot,
+            "cagexplain's own drawer (Graphviz is not installed)",
+        )
     return Drawing(svg, dot, f"Graphviz {version}")
 
 
-def to_svg(picture: Picture) -> Markup:
-    """Draw the picture without Graphviz."""
+def to_svg(picture: Picture, *, name: str = "fsm", label: str = "State machine") -> Markup:
+    """Draw the picture without Graphviz; see `draw`."""
     template = environment().get_template("fsm.svg.j2")
     return Markup(
         template.render(
             picture=picture,
+            name=name,
+            label=label,
             width=WIDTH,
             height=HEIGHT,
             classes=_classes,
@@ -173,7 +185,7 @@ def _dot_node(node: Node) -> Iterator[str]:
         f"{_quoted(node.state)} [{common} width={width:.3f} "
         f"style={style} fillcolor={_quoted(fill)} "
         f"xlabel={_dot_label(node.caption)} {_attribute('xlp', _flip(node.caption.at))} "
-        f"class={_quoted(_node_classes(node))} id={_quoted(f'fsm-{node.state}')} "
+        f"class={_quoted(_node_classes(node))} id={_quoted(node.state)} "
         f"tooltip={_quoted(node.title)}]"
     )
     yield (
@@ -216,7 +228,7 @@ def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def _adapted(drawn: str, picture: Picture) -> Markup:
+def _adapted(drawn: str, picture: Picture, name: str, label: str) -> Markup:
     """Graphviz's SVG for use inside the page: without a size of its own, with our titles.
 
     Raises:
@@ -246,8 +258,11 @@ def _adapted(drawn: str, picture: Picture) -> Markup:
         root.attrib.pop(size, None)
     root.attrib |= {
         "viewBox": f"{left:.1f} {top:.1f} {WIDTH} {HEIGHT}",
-        **{"class": "fsm", "role": "group", "aria-labelledby": "fsm-caption"},
+        **{"class": "fsm", "role": "group", "aria-label": label},
     }
+    for element in root.iter():
+        if "id" in element.attrib:
+            element.set("id", f"{name}-{element.attrib['id']}")
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
@@ -263,7 +278,7 @@ def _origin(root: ElementTree.Element, node: Node) -> Point:
 
 
 def _hole_id(node: Node) -> str:
-    return f"fsm-{node.state}-hole"
+    return f"{node.state}-hole"
 
 
 def _embolden(text: ElementTree.Element) -> None:

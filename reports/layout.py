@@ -6,12 +6,15 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
 from cagexplain import __version__
 from reports.pages import environment, source
 from reports.sections import Section
+
+_STYLES: Final = ("style.css", "layout.css", "charts.css")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def layout(*, title: str, header: Markup, chapters: Sequence[Chapter], footer: s
     """
     sections = [section for chapter in chapters for section in chapter.sections]
     scripts = _once([source("script.js"), *(section.script for section in sections)])
-    styles = _once([source("style.css"), source("charts.css"), *(s.style for s in sections)])
+    styles = _once([*map(source, _STYLES), *(s.style for s in sections)])
     return (
         environment()
         .get_template("layout.html.j2")

@@ -1,17 +1,40 @@
 "use strict";
-// The page is complete without this script; with it, the drawing answers the pointer and the
-// keyboard, and tables sort.
+// The page is complete without this script; with it, the contents follow the reader, drawings
+// answer the pointer and the keyboard, and tables sort.
 (() => {
-  const drawing = document.querySelector("figure svg.fsm");
-  const toggles = document.querySelector(".toggles");
-  toggles.hidden = false;
-  for (const box of toggles.querySelectorAll("input")) {
-    const update = () => drawing.classList.toggle("no-" + box.dataset.hide, !box.checked);
-    box.addEventListener("change", update);
-    update();
+  const contents = document.querySelector("nav.side details");
+  if (contents) {
+    const wide = matchMedia("(min-width: 1200px)");
+    const fit = () => { contents.open = wide.matches; };
+    wide.addEventListener("change", fit);
+    fit();
+    const links = new Map([...contents.querySelectorAll("a")].map((a) => [a.hash.slice(1), a]));
+    contents.addEventListener("click", (event) => {
+      if (event.target.closest("a")) fit();
+    });
+    const follow = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        links.forEach((link) => link.removeAttribute("aria-current"));
+        links.get(entry.target.id)?.setAttribute("aria-current", "true");
+      }
+    }, { rootMargin: "-15% 0px -80% 0px" });
+    document.querySelectorAll("main > section").forEach((section) => follow.observe(section));
   }
-
-  const light = (state) => {
+})();
+(() => {
+  for (const figure of document.querySelectorAll("figure.machine")) {
+    const drawings = [...figure.querySelectorAll("svg.fsm")];
+    const toggles = figure.querySelector(".toggles");
+    toggles.hidden = false;
+    for (const box of toggles.querySelectorAll("input")) {
+      const update = () => drawings.forEach((drawing) =>
+        drawing.classList.toggle("no-" + box.dataset.hide, !box.checked));
+      box.addEventListener("change", update);
+      update();
+    }
+  }
+  const light = (drawing, state) => {
     drawing.classList.toggle("dim", state !== null);
     for (const part of drawing.querySelectorAll(".edge, .state")) {
       const words = [...part.classList];
@@ -28,14 +51,22 @@
       }
     }
   };
-  for (const part of drawing.querySelectorAll(".state")) {
-    const state = [...part.classList].find((word) => word.startsWith("at-")).slice(3);
-    for (const event of ["pointerenter", "focusin"]) part.addEventListener(event, () => light(state));
-    for (const event of ["pointerleave", "focusout"]) part.addEventListener(event, () => light(null));
+  for (const drawing of document.querySelectorAll("figure svg.fsm")) {
+    for (const part of drawing.querySelectorAll(".state")) {
+      const state = [...part.classList].find((word) => word.startsWith("at-")).slice(3);
+      for (const event of ["pointerenter", "focusin"]) {
+        part.addEventListener(event, () => light(drawing, state));
+      }
+      for (const event of ["pointerleave", "focusout"]) {
+        part.addEventListener(event, () => light(drawing, null));
+      }
+    }
   }
-
+})();
+(() => {
   const value = (row, column) => {
-    const text = row.cells[column].textContent.trim();
+    const cell = row.cells[column];
+    const text = (cell.dataset.value ?? cell.textContent).trim();
     const number = parseFloat(text.replace(/[,\u00a0<>%]/g, "").replace("\u2212", "-"));
     return Number.isNaN(number) ? text : number;
   };

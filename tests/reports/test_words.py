@@ -5,6 +5,7 @@ import pytest
 from cagexplain.analysis.distributions import Distribution, Share
 from cagexplain.analysis.fsm import FsmAnalysis
 from reports import palette, words
+from reports.words.findings import compromised_time, findings
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def headlines(analysis: FsmAnalysis, *mixes: Distribution) -> list[str]:
     changed = dataclasses.replace(
         analysis, mix=dataclasses.replace(analysis.mix, targeted=targeted)
     )
-    return [finding.headline for finding in words.findings(changed)]
+    return [finding.headline for finding in findings(changed)]
 
 
 def big(shares: dict[str, tuple[int, float, float]]) -> dict[str, tuple[int, float, float]]:
@@ -87,11 +88,11 @@ def test_whether_the_first_choice_depends_on_the_state(analysis: FsmAnalysis) ->
 
 
 def test_findings_quote_the_analysis(analysis: FsmAnalysis) -> None:
-    text = " ".join(f"{f.headline} {f.detail}" for f in words.findings(analysis))
+    text = " ".join(f"{f.headline} {f.detail}" for f in findings(analysis))
     restores = next(t for t in analysis.target_truth if t.group == "Restore")
     assert words.number(analysis.returns.total.mean) in text
     assert f"{words.number(restores.shares[0].count)} of {words.number(restores.total)}" in text
-    compromised, root = words.compromised_time(analysis)
+    compromised, root = compromised_time(analysis)
     assert 0 < root < compromised < 1
     assert words.percent(compromised) in text and words.percent(root) in text
 

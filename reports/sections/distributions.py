@@ -1,0 +1,77 @@
+"""How blue's decisions are split over its actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cagexplain.analysis.distributions import Distribution
+from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.cc4 import agents, network
+from reports import palette
+from reports.sections import Section, render
+from reports.words import answers
+
+
+def targeted(analysis: FsmAnalysis) -> Section:
+    """Make the section about what is done to hosts of each state."""
+    mix = analysis.mix.targeted
+    html = render(
+        "views.html.j2",
+        asks="What does blue do to a host in each state of the attacker?",
+        says=answers.leaders(mix, "the host is in"),
+        what="Of the decisions whose target is a host in the state, the share of each action.",
+        mix=mix,
+        caption="Shares of blue’s actions by state of the targeted host",
+        summary="Targeted view in numbers",
+        colours=palette.ACTIONS,
+    )
+    return Section("targeted", "Targeted view", html)
+
+
+def situational(analysis: FsmAnalysis) -> Section:
+    """Make the section about what is done while the worst host is in each state."""
+    mix = analysis.mix.situational
+    html = render(
+        "views.html.j2",
+        asks="What does an agent do while the worst of its hosts is in each state?",
+        says=answers.leaders(mix, "the worst host is in"),
+        what="Every decision of a free agent, by the most advanced state among the hosts that it "
+        "defends. Here Sleep, Monitor and traffic control count too.",
+        mix=mix,
+        caption="Shares of blue’s actions by worst state in the agent’s subnets",
+        summary="Situational view in numbers",
+        colours=palette.ACTIONS,
+    )
+    return Section("situational", "Situational view", html)
+
+
+def by_agent(analysis: FsmAnalysis) -> Section:
+    """Make the section about the differences between the agents."""
+    html = render(
+        "agents.html.j2",
+        asks="Do all five agents act alike?",
+        says="",
+        mix_by_agent=analysis.mix_by_agent,
+        agent_rows=list(_agent_rows(analysis)),
+        zones=_zones(),
+        colours=palette.ACTIONS,
+    )
+    return Section("agents", "By agent", html)
+
+
+def _agent_rows(
+    analysis: FsmAnalysis,
+) -> Iterator[tuple[tuple[str, str], tuple[Distribution, ...]]]:
+    for agent, mix in analysis.mix_by_agent.items():
+        yield (agent, "targeted"), mix.targeted
+        yield (agent, "situational"), mix.situational
+
+
+def _zones() -> dict[str, str]:
+    def plain(zone: int) -> str:
+        return network.ZONES[zone].removesuffix("_subnet").replace("_", " ")
+
+    return {
+        agent: ", ".join(plain(zone) for zone in zones)
+        for agent, zones in zip(agents.BLUE, agents.BLUE_ZONES, strict=True)
+    }

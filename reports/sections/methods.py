@@ -1,0 +1,79 @@
+"""How the numbers of a page were made, and what they do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cagexplain.analysis.intervals import RESAMPLES
+from reports.fsm_picture import RARE
+from reports.sections import Section, render
+from reports.words import number
+
+
+def section() -> Section:
+    """Make the section."""
+    return Section("methods", "Methods and limits", render("methods.html.j2", entries=_entries()))
+
+
+def _entries() -> Iterator[tuple[str, str]]:
+    yield (
+        "Decision",
+        "One started action of a free agent. An agent is busy for 2 steps with Analyse and "
+        "DeployDecoy, 3 with Remove, 5 with Restore; those steps are no decisions, and what it "
+        "submits meanwhile is ignored.",
+    )
+    yield (
+        "State of a host",
+        "Red has six agents, and each keeps its own state for every host it knows. A host’s state "
+        "is that of the agent that owns the host’s subnet; before that agent knows it, the most "
+        "advanced state that any red agent holds; “unknown” if none does. Order: unknown, F, K, "
+        "KD, S, SD, U, UD, R, RD. It is taken at the moment of the decision.",
+    )
+    yield (
+        "Targeted view",
+        "A decision counts for the state of the host that it targets. Only Analyse, Remove, "
+        "Restore and DeployDecoy target a host. This is the view of Rigoni et al. (2025), "
+        "figure 8.",
+    )
+    yield (
+        "Situational view",
+        "Every decision counts for the worst state among the hosts in the agent’s subnets.",
+    )
+    yield (
+        "Host-time",
+        "Steps that user and server hosts spend in a state, summed over hosts and episodes. "
+        "Routers are left out.",
+    )
+    yield (
+        "Arrows",
+        "What happens to the entries of the six red agents’ tables. A sweep (action 0) touches "
+        "every known host of a subnet and counts once per host. Sessions get lost by blue’s Remove "
+        f"and Restore. Arrows with fewer than {RARE} counts are dotted and grey; possible ones "
+        "that never happened are drawn with a 0; none is hidden.",
+    )
+    yield (
+        "Intervals",
+        f"95 %, from {number(RESAMPLES)} bootstrap resamples of whole episodes, because the steps "
+        "of an episode depend on each other. For shares they are Wilson intervals for the "
+        "effective sample size that the bootstrap finds, with Student’s t for few episodes and "
+        "Bonferroni’s correction over the actions, so the intervals of one state hold together. "
+        "Where all decisions of a state are the same, an episode counts as one. Over the whole "
+        "page some interval will miss by chance. They need two episodes or more, and say nothing "
+        "about other red variants, other training runs or other networks than CC4’s.",
+    )
+    yield (
+        "“Clear leader”",
+        "The interval of the most chosen action lies above those of all others. Otherwise the page "
+        "says “≈ tie”.",
+    )
+    yield (
+        "What this is not",
+        "A description of habits, not of causes: that blue restores many hosts in RD does not show "
+        "that RD made it do so. Blue sees neither red’s states nor the truth; it acts on alerts. "
+        "States with few decisions say little, however large the share.",
+    )
+    yield (
+        "Belief “wrong”",
+        "The true condition of the host is not what the state stands for: no session for unknown, "
+        "K, KD, S, SD; a user session for U, UD; a root session for R, RD.",
+    )
