@@ -121,11 +121,7 @@ class BatchedEnv:
         if seeds is not None:
             seed_list = np.atleast_1d(np.asarray(seeds)).tolist()
             if len(seed_list) != self.n_envs:
-                raise UsageError(
-                    f"{len(seed_list)} seeds for {self.n_envs} environments",
-                    field="seeds",
-                    remedy="give one seed per environment",
-                )
+                raise _wrong_seeds(len(seed_list), self.n_envs)
             for e in np.flatnonzero(chosen):
                 self.state["rng"][e] = rng.seeded(seed_list[e])
         elif not self._ready:
@@ -225,9 +221,10 @@ class BatchedEnv:
         """State of an environment's generator, as NumPy's PCG64 gives it."""
         return dict(rng.to_numpy(self.state[env]["rng"]).state)
 
-    def save(self) -> Snapshot:
-        """A copy of all environments, generators included."""
-        return Snapshot(self.state.copy(), self.obs.copy(), self.mask.copy(), self.reward.copy())
+    def save(self, rows: npt.ArrayLike | None = None) -> Snapshot:
+        """A copy of some environments (by default of all), generators included."""
+        kept = np.arange(self.n_envs) if rows is None else np.asarray(rows)
+        return Snapshot(self.state[kept], self.obs[kept], self.mask[kept], self.reward[kept])
 
     def restore(self, snapshot: Snapshot, rows: npt.ArrayLike | None = None) -> None:
         """Continues from a snapshot.
@@ -248,10 +245,32 @@ class BatchedEnv:
         self.reward[:] = snapshot.reward[chosen]
         self._ready = True
 
+    def reseed(self, seeds: npt.ArrayLike) -> None:
+        """Gives every environment new chances from here on: the episode goes on from its present
+        state, with the generator ``numpy.random.default_rng(seed)``. Environments that were
+        restored from one state and get the same seed meet the same chances (common random numbers)
+        for as long as they draw alike.
+
+        ``seeds``: one integer per environment.
+        """
+        seed_list = np.atleast_1d(np.asarray(seeds)).tolist()
+        if len(seed_list) != self.n_envs:
+            raise _wrong_seeds(len(seed_list), self.n_envs)
+        generators = {seed: rng.seeded(seed) for seed in set(seed_list)}
+        self.state["rng"] = [generators[seed] for seed in seed_list]
+
     def close(self) -> None:
         """Ends the threads."""
         if self._pool is not None:
             self._pool.shutdown()
+
+
+def _wrong_seeds(seeds: int, n_envs: int) -> UsageError:
+    return UsageError(
+        f"{seeds} seeds for {n_envs} environments",
+        field="seeds",
+        remedy="give one seed per environment",
+    )
 
 
 @functools.cache

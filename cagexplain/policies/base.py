@@ -8,7 +8,7 @@ and actions lie side by side in the layouts of ``cagexplain.cc4.observations`` a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,13 @@ class Policy(Protocol):
         episode does not depend on which others are played beside it.
         """
 
-    def act(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Decision:
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: IntArray | None = None,
+    ) -> Decision:
         """Choose for every agent.
 
         Args:
@@ -61,7 +67,33 @@ class Policy(Protocol):
             mask: ``bool[n, 570]`` valid actions, the same throughout an episode.
             free: ``bool[n, 5]`` whether an agent's submission will start; False while an earlier
                 action is still running.
+            instead: ``int[n, 5]`` actions to take in place of what the policy would choose, as in
+                "what if it had restored?": it remembers them as its own and goes on from there.
+        """
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Policy:
+        """A policy that goes on with copies of some environments; this one stays as it is.
+
+        Args:
+            rows: ``int[m]``, for each environment of the new policy the one it continues, as
+                ``BatchedEnv.restore`` has it.
+            seeds: ``int[m]``, new seeds of its chances; without, each copy continues its
+                original's stream and so makes the same choices.
         """
 
     def describe(self) -> dict[str, Any]:
         """Facts for manifests, as JSON can hold them."""
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """What policies have besides if they weigh all actions before they choose.
+
+    Attributes:
+        values: whether `weights` are values of actions; else they are log-probabilities.
+    """
+
+    values: bool
+
+    def weights(self) -> npt.NDArray[np.float32]:
+        """``float32[n, 570]`` weights of the last `act`, minus infinity for invalid actions."""

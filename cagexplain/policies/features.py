@@ -21,6 +21,7 @@ and one last entry, the clock: steps seen in this episode, in 500ths.
 
 from __future__ import annotations
 
+import copy
 from itertools import groupby
 from typing import Any, Final
 
@@ -29,9 +30,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cagexplain.cc4 import actions, observations
+from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
 
 GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
     tuple(members)
@@ -42,12 +43,24 @@ GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
 """Agents of equal observation and action layouts, which can share a batched product."""
 
 PROFILES: Final = ("flat", "memory")
-_HOST_ENTRIES: Final = 7
+_MEMORY_NAMES: Final = (
+    "existence of",
+    "process alert since the last Restore of",
+    "fading trace of process alerts on",
+    "fading trace of connection alerts on",
+    "steps since the last Restore of",
+    "Remove since the last process alert on",
+    "decoys on",
+)
+"""Of the entries per host, in their order."""
+_HOST_ENTRIES: Final = len(_MEMORY_NAMES)
 _PROCESS_DECAY: Final = np.float32(0.9)
 _CONNECTION_DECAY: Final = np.float32(0.95)
 _MAX_STALENESS: Final = np.float32(500)
 _MAX_DECOYS: Final = 3
 _CLOCK: Final = 500.0
+_REMEMBERED: Final = ("alerted", "removed", "process", "connection", "age", "decoys", "running")
+"""Arrays of `_Memory` with a row per environment."""
 
 
 def sizes(profile: str) -> tuple[int, ...]:
@@ -77,6 +90,36 @@ def host_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
 def exists_column(profile: str) -> int:
     """Which of the columns of `host_columns` tells that the host exists; -1 if none does."""
     return -1 if profile == "flat" else 2
+
+
+def names(profile: str, agent: int) -> tuple[str, ...]:
+    """What each entry of an agent's input tells, such as "process alert on user_host_3 (RZA)"."""
+    hosts = [_host(int(h)) for h in observations.HOSTS[agent]]
+    named = ["mission phase"]
+    for i, zone in enumerate(BLUE_ZONES[agent]):
+        own, zones = network.ZONE_SHORT[zone], [network.ZONE_SHORT[z] for z in network.ALPHABETICAL]
+        block = hosts[i * observations.HOSTS_PER_BLOCK :][: observations.HOSTS_PER_BLOCK]
+        named += [f"this block is about {other}: {own}" for other in zones]
+        named += [f"traffic {other} to {own} is blocked" for other in zones]
+        named += [f"traffic {other} to {own} should be blocked" for other in zones]
+        named += [f"process alert on {host}" for host in block]
+        named += [f"connection alert on {host}" for host in block]
+    others = [name for i, name in enumerate(BLUE) if i != agent]
+    named += [
+        f"message of {name}, bit {bit}"
+        for name in others
+        for bit in range(observations.MESSAGE_BITS)
+    ]
+    if profile == "memory":
+        named += [f"{entry} {host}" for entry in _MEMORY_NAMES for host in hosts]
+        named.append("clock (steps of the episode)")
+    return tuple(named)
+
+
+def _host(host: int) -> str:
+    zone = network.zone_of(host)
+    name = network.HOST_NAMES[host].removeprefix(network.ZONES[zone] + "_")
+    return f"{name} ({network.ZONE_SHORT[zone]})"
 
 
 def compact_columns(profile: str) -> npt.NDArray[np.int64]:
@@ -145,6 +188,13 @@ class Features:
         """Remember the actions (n, 5) that were started by the agents that were `free` (n, 5)."""
         for group, memory in zip(GROUPS, self.memories, strict=False):
             memory.acted(chosen[:, group].T, free[:, group].T)
+
+    def branch(self, rows: npt.NDArray[np.int64]) -> Features:
+        """The same for copies of some environments (m), with what is remembered of them."""
+        twin = copy.copy(self)
+        twin.memories = [memory.branch(rows) for memory in self.memories]
+        twin.shapes = [(members, len(rows), width) for members, _, width in self.shapes]
+        return twin
 
 
 def _members(
@@ -219,6 +269,12 @@ class _Memory:
 
     def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
         self.running = np.where(free, chosen, self.running)
+
+    def branch(self, rows: npt.NDArray[np.int64]) -> _Memory:
+        twin = copy.copy(self)
+        for name in _REMEMBERED:
+            setattr(twin, name, getattr(self, name)[:, rows])
+        return twin
 
     def _complete(self, free: npt.NDArray[np.bool_]) -> None:
         """Apply what the actions that have just ended did, as far as their agents can know."""

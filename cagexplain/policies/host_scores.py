@@ -85,8 +85,8 @@ def host_scores(
     position: Tensor,
     out: Tensor,
 ) -> Tensor:
-    """The layer with the arguments of `HostScores`, on any device."""
-    if x.device.type == "cpu":
+    """The layer with the arguments of `HostScores`, on any device, with a gradient of any."""
+    if x.device.type == "cpu" and not x.requires_grad:
         scores: Tensor = HostScores.apply(  # type: ignore[no-untyped-call]
             x, columns, gate, shift, weight, position, out
         )

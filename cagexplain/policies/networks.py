@@ -7,6 +7,7 @@ are views into the stack, so that it can be trained by itself. Every agent has w
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -343,6 +344,12 @@ class Acting:
                 y = stack(x.to(self.device))
             outputs.append(y.cpu())
         return outputs
+
+    def branch(self, rows: npt.NDArray[np.int64]) -> Acting:
+        """The same networks at play in copies of some environments (m)."""
+        twin = copy.copy(self)
+        twin.states = [None if s is None else s[:, :, rows] for s in self.states]
+        return twin
 
 
 KINDS: Final = ("mlp", "hosts", "scores")

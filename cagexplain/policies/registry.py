@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.common.files import sha256_file
 from cagexplain.policies.base import Policy
 from cagexplain.policies.scripted import BUILTIN
 from cagexplain.policies.wrappers import MaskSleep
@@ -50,6 +52,43 @@ def load_policy(
     else:
         policy = _load_checkpoint(spec, deterministic=deterministic)
     return MaskSleep(policy) if mask_sleep else policy
+
+
+def reload_policy(facts: Mapping[str, Any], path: str | Path | None = None) -> Policy:
+    """The policy that a trace was recorded with.
+
+    Args:
+        facts: what it said about itself (the manifest's entry "policy").
+        path: where it lies now, if its file was moved.
+
+    Raises:
+        CagexplainError: its file is gone or another one, or nothing can tell what it was.
+    """
+    name, recorded = str(facts.get("name")), facts.get("path")
+    mask_sleep = bool(facts.get("mask_sleep", False))
+    remedy = "Give its file with --policy PATH, or record the trace again"
+    if recorded is None and path is None:
+        if name not in BUILTIN:
+            raise CagexplainError(
+                f"the trace does not tell where the policy '{name}' came from", remedy=remedy
+            )
+        return load_policy(name, mask_sleep=mask_sleep)
+    file = Path(path or (_DATA / f"{recorded}.pt" if recorded in SHIPPED else str(recorded)))
+    if not file.is_file():
+        raise CagexplainError(
+            "the policy that the trace was recorded with is not here (any more)",
+            where=file,
+            remedy=remedy,
+        )
+    if sha256_file(file) != facts.get("sha256"):
+        raise CagexplainError(
+            "this is another policy than the one that the trace was recorded with "
+            "(their SHA-256 differ)",
+            where=file,
+            remedy=remedy,
+        )
+    spec = str(recorded) if path is None and recorded in SHIPPED else str(file.absolute())
+    return load_policy(spec, mask_sleep=mask_sleep, deterministic=facts.get("deterministic"))
 
 
 def _load_checkpoint(spec: str, *, deterministic: bool | None) -> Policy:

@@ -12,10 +12,11 @@ among an agent's host actions of one class, the same as that of the host's alert
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,19 @@ _HOST_ACTIONS: Final = {kind: _indices(kind)[0] for kind in sorted(actions.HOST_
 """Action index by class, agent and slot."""
 
 
+def _slots(kind: ActionKind) -> Int64Array:
+    """Slot of each action of a class, `_NO_SLOT` for the other actions: ``[5, 242]``."""
+    slots = np.full((N_BLUE, max(actions.SIZES)), _NO_SLOT)
+    for agent in range(N_BLUE):
+        own = np.flatnonzero(actions.KIND[agent] == kind)
+        slots[agent, own] = np.arange(len(own))
+    return slots
+
+
+_ANALYSED_SLOT: Final = _slots(ActionKind.ANALYSE)
+_RESTORED_SLOT: Final = _slots(ActionKind.RESTORE)
+
+
 def _slot_entries(bit: Callable[[int, int], int]) -> tuple[Int64Array, BoolArray]:
     """Entries of the concatenated observation with a kind of alert bit, by agent and slot."""
     return _ragged(
@@ -80,6 +94,15 @@ def _alerts(obs: npt.NDArray[np.int8], entries: Int64Array) -> BoolArray:
 def _first(flags: BoolArray) -> tuple[BoolArray, Int64Array]:
     """Whether any flag of the last axis is set, and the position of the first one."""
     return np.any(flags, axis=-1), np.argmax(flags, axis=-1)
+
+
+def _copied(state: Any, rows: IntArray) -> Any:
+    """What a policy keeps per environment, for copies of some of them."""
+    if isinstance(state, Rota):
+        return state.branch(rows)
+    if isinstance(state, list):
+        return [copy.deepcopy(state[i]) for i in rows]
+    return state[rows]
 
 
 class Rota:
@@ -106,6 +129,13 @@ class Rota:
         self._taken += turn
         return np.where(turn, action, _SLEEP)
 
+    def branch(self, rows: IntArray) -> Rota:
+        """The same, as far gone, for copies of some environments (m)."""
+        twin = copy.copy(self)
+        for name in ("_order", "_count", "_taken"):
+            setattr(twin, name, getattr(self, name)[rows])
+        return twin
+
     @property
     def unfinished(self) -> BoolArray:
         """Agents that have not yet gone through all their actions once (``[n, 5]``)."""
@@ -121,6 +151,9 @@ class Scripted:
     rests: ClassVar[bool] = False
     """Whether the rule submits Sleep or Monitor while free, so that Sleep cannot be masked."""
 
+    state: ClassVar[tuple[str, ...]] = ()
+    """Attributes with an entry per environment that `begin` sets: arrays, lists, a `Rota`."""
+
     def __init__(self, name: str) -> None:
         self.name = name
         self._begun = False
@@ -130,12 +163,33 @@ class Scripted:
         self._seeds = np.asarray(seeds)
         self._begun = False
 
-    def act(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Decision:
-        """Choose by the rule."""
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: IntArray | None = None,
+    ) -> Decision:
+        """Choose by the rule. Its rota goes on even if something else is done `instead`."""
         if not self._begun:
             self.begin(mask)
             self._begun = True
-        return Decision(self.choose(obs, mask, free))
+        chosen = self.choose(obs, mask, free)
+        if instead is not None:
+            chosen = np.asarray(instead, np.int64)
+        self.submitted(chosen, free)
+        return Decision(chosen)
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Self:
+        """Go on with copies of some environments."""
+        twin = copy.copy(self)
+        twin._seeds = self._seeds[rows] if seeds is None else np.asarray(seeds)
+        if self._begun:
+            for name in self.state:
+                setattr(twin, name, _copied(getattr(self, name), rows))
+            if seeds is not None:
+                twin.reseed()
+        return twin
 
     def describe(self) -> dict[str, Any]:
         """Name and rule."""
@@ -143,6 +197,12 @@ class Scripted:
 
     def begin(self, mask: BoolArray) -> None:
         """Set up the state of new episodes, whose valid actions are now known."""
+
+    def reseed(self) -> None:
+        """Begin the streams of random numbers of new seeds, if there are any."""
+
+    def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
+        """Remember the actions ``[n, 5]`` that were submitted."""
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         """Actions ``int64[n, 5]``."""
@@ -170,8 +230,14 @@ class Random(Scripted):
     and step in agent order. A broadcast ``integers`` call draws the same numbers.
     """
 
+    state = ("_generators",)
+
     def begin(self, mask: BoolArray) -> None:
         """Set up new episodes."""
+        self.reseed()
+
+    def reseed(self) -> None:
+        """A generator for each seed."""
         self._generators = [np.random.default_rng(10_000 + int(seed)) for seed in self._seeds]
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
@@ -191,6 +257,8 @@ class Random(Scripted):
 
 class Cycle(Scripted):
     """All valid actions of some classes in turn, for ever, one whenever the agent is free."""
+
+    state = ("_rota",)
 
     def __init__(self, name: str, *kinds: ActionKind) -> None:
         super().__init__(name)
@@ -225,6 +293,8 @@ class Once(Cycle):
 
 class Reactive(Scripted):
     """Respond to the first process alert of the last observation, else Analyse hosts in turn."""
+
+    state = ("_rota",)
 
     def __init__(self, name: str, response: ActionKind) -> None:
         super().__init__(name)
@@ -288,6 +358,8 @@ class Punch(Scripted):
     restores hosts that were only scanned, or falsely reported.
     """
 
+    state = ("_rota", "_suspect", "_analysed", "_restored")
+
     def begin(self, mask: BoolArray) -> None:
         """Set up new episodes."""
         self._rota = Rota(mask, ActionKind.ANALYSE)
@@ -307,15 +379,17 @@ class Punch(Scripted):
         looks_compromised = np.take_along_axis(self._suspect, slot[..., None], axis=-1)[..., 0]
         restore = free & (self._analysed != _NO_SLOT) & looks_compromised
         analyse = free & ~restore
-        action = np.where(
+        return np.where(
             restore,
             _HOST_ACTIONS[ActionKind.RESTORE][np.arange(N_BLUE), slot],
             self._rota.next(analyse),
         )
-        self._restored = np.where(restore, slot, np.where(free, _NO_SLOT, self._restored))
-        # Analyse comes first in the layout, so that its index is the slot.
-        self._analysed = np.where(analyse, action, np.where(restore, _NO_SLOT, self._analysed))
-        return action
+
+    def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
+        """Remember which host is analysed or restored, if any."""
+        agents = np.arange(N_BLUE)
+        self._analysed = np.where(free, _ANALYSED_SLOT[agents, chosen], self._analysed)
+        self._restored = np.where(free, _RESTORED_SLOT[agents, chosen], self._restored)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -96,18 +97,25 @@ class TrainedPolicy:
         self.inputs = self.features.empty()
         self.acting = Acting(self.actors, len(seeds))
         self.running = np.tile(_SLEEP, (len(seeds), 1))
-        self.generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
-        self.uniform = np.empty((len(seeds), 0, N_BLUE), np.float32)
-        self.step = 0
+        self._seed(seeds)
 
     @torch.inference_mode()
-    def act(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Decision:
-        """Actions for obs (n, 578), mask (n, 570) and free (n, 5)."""
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: IntArray | None = None,
+    ) -> Decision:
+        """Actions for obs (n, 578), mask (n, 570) and free (n, 5); or `instead` (n, 5)."""
         self.features.observe(obs, mask, free, self.inputs)
         legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
         raw = self.acting.outputs(self.inputs)
         logits = [r + a for r, a in zip(raw, legal, strict=True)]
+        self.logits = logits
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
+        if instead is not None:
+            chosen = np.asarray(instead, np.int64)
         self.features.acted(chosen, free)
         probability, entropy = np.ones(free.shape, np.float32), np.zeros(free.shape, np.float32)
         if not self.values:
@@ -124,6 +132,27 @@ class TrainedPolicy:
             entropy=entropy,
         )
 
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> TrainedPolicy:
+        """Go on with copies of some environments; the weights are shared."""
+        at = np.asarray(rows, np.int64)
+        twin = copy.copy(self)
+        twin.features = self.features.branch(at)
+        twin.inputs = twin.features.empty()
+        twin.acting = self.acting.branch(at)
+        twin.running = self.running[at]
+        if seeds is None:
+            twin.generators = [copy.deepcopy(self.generators[i]) for i in at]
+            twin.uniform = self.uniform[at]
+        else:
+            twin._seed(seeds)
+        return twin
+
+    def weights(self) -> npt.NDArray[np.float32]:
+        """Log-probabilities, or values if `values`, of all actions in the last `act` (n, 570)."""
+        parts = self.logits if self.values else [torch.log_softmax(x, -1) for x in self.logits]
+        weights = torch.cat([x.transpose(0, 1).flatten(1) for x in parts], -1)
+        return np.asarray(weights.numpy())
+
     def describe(self) -> dict[str, Any]:
         """Facts for manifests, JSON-able."""
         facts: dict[str, Any] = {
@@ -138,6 +167,11 @@ class TrainedPolicy:
         if self.source is not None:
             facts |= {"path": self.known_as or str(self.source), "sha256": sha256_file(self.source)}
         return facts
+
+    def _seed(self, seeds: IntArray) -> None:
+        self.generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
+        self.uniform = np.empty((len(seeds), 0, N_BLUE), np.float32)
+        self.step = 0
 
     def _uniform(self) -> npt.NDArray[np.float32]:
         """The uniform numbers (n, 5) of this step: each environment has its own stream."""

@@ -28,6 +28,11 @@ class MaskSleep:
         self._policy = policy
 
     @property
+    def inner(self) -> Policy:
+        """The wrapped policy."""
+        return self._policy
+
+    @property
     def name(self) -> str:
         """The wrapped policy's."""
         return self._policy.name
@@ -41,12 +46,22 @@ class MaskSleep:
         """Begin new episodes."""
         self._policy.reset(seeds)
 
-    def act(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Decision:
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: IntArray | None = None,
+    ) -> Decision:
         """What the wrapped policy chooses from the smaller mask."""
         mask = mask.copy()
         for agent, resting in enumerate(_RESTING):
             mask[:, resting] &= ~free[:, agent, None]
-        return self._policy.act(obs, mask, free)
+        return self._policy.act(obs, mask, free, instead)
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> MaskSleep:
+        """Go on with copies of some environments, Sleep masked in them too."""
+        return MaskSleep(self._policy.branch(rows, seeds))
 
     def describe(self) -> dict[str, Any]:
         """What the wrapped policy says, and that Sleep is masked."""
