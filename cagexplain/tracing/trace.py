@@ -70,10 +70,25 @@ class Trace:
             KeyError: the schema has no such table or column.
             CagexplainError: it was not recorded, or a file of it is damaged.
         """
-        self._require_recorded(name)
-        wanted = _columns(schema.TABLES[name], columns)
         for part in self.manifest.parts:
-            yield self._read(part, name, wanted)
+            yield self.read(part, name, columns)
+
+    def read(self, part: Part, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """One batch of a table; columns and errors as in `batches`."""
+        wanted = _columns(schema.TABLES[name], columns)
+        table = self.read_arrow(part, name, columns)
+        path = part.path(self.path, name)
+        return pd.DataFrame({c.name: _series(path, c, table.column(c.name)) for c in wanted})
+
+    def read_arrow(self, part: Part, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The same as Arrow holds it, unchecked: for columns of bytes, slow to turn into Python."""
+        self._require_recorded(name)
+        path = part.path(self.path, name)
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                return file.read([c.name for c in _columns(schema.TABLES[name], columns)])
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
 
     def _require_recorded(self, name: str) -> None:
         if name not in schema.TABLES:
@@ -84,16 +99,6 @@ class Trace:
                 where=self.path,
                 remedy="Record it again with observations",
             )
-
-    def _read(self, part: Part, name: str, wanted: Sequence[schema.Column]) -> pd.DataFrame:
-        path = part.path(self.path, name)
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                table = file.read([column.name for column in wanted])
-        except (OSError, pa.ArrowException) as error:
-            raise _damaged(path, error) from error
-        frame = {c.name: _series(path, c, table.column(c.name)) for c in wanted}
-        return pd.DataFrame(frame)
 
 
 def open_trace(path: str | Path) -> Trace:
