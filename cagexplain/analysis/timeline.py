@@ -16,7 +16,7 @@ import pandas as pd
 
 from cagexplain.analysis.counts import LEVEL_NAMES
 from cagexplain.analysis.incidents import incidents
-from cagexplain.analysis.passes import Batch, run
+from cagexplain.analysis.passes import Batch, codes, run
 from cagexplain.analysis.results import Result
 from cagexplain.analysis.timeline_parts import (
     BlueAction,
@@ -173,17 +173,17 @@ def _timeline(batch: Batch, row: int, **head: Any) -> Timeline:
     for name in _Chosen.tables:
         frame = batch.frame(name)
         frames[name] = frame[frame["row"] == row]
-    phase, steps = batch.phase[row], frames["steps"].sort_values("step")
+    steps = frames["steps"].sort_values("step")
     counted = int(steps["counted"].sum())
     rewards = {cause: tuple(map(float, steps[f"reward_{cause}"])) for cause in CAUSES}
-    losses = tuple(sorted(_losses(frames, phase), key=lambda loss: loss.step))
+    losses = tuple(sorted(_losses(batch, row, frames), key=lambda loss: loss.step))
     hosts = tuple(_hosts(batch, row, losses))
     blue, idle = _blue(frames["blue"], batch.steps)
     return Timeline(
         **head,
         steps=batch.steps,
         total=sum(sum(values[:counted]) for values in rewards.values()),
-        phases=_runs(phase, phases.PHASE_NAMES),
+        phases=_runs(batch.phase[row], phases.PHASE_NAMES),
         rewards=rewards,
         counted=counted,
         hosts=hosts,
@@ -297,19 +297,32 @@ def _red_action(start: int, step: int | None, row: Any) -> RedAction:
     )
 
 
-def _losses(frames: Mapping[str, pd.DataFrame], phase: npt.NDArray[np.int8]) -> Iterator[Loss]:
-    """Penalties by host. The trace has those of green users; an Impact's follows from the table of
-    rewards, and is due whether it succeeded or not."""
-    for row in _rows(frames["green"]):
-        if row.penalty:
-            yield Loss(int(row.step), row.host, _CAUSE_OF_GREEN[row.kind], float(row.penalty))
-    red = frames["red"]
-    impact = red["action"] == red_fsm.RedAction.IMPACT
-    for row in _rows(red[impact & red["outcome"].isin(["SUCCESS", "FAILURE"])]):
-        host = network.host_index(row.target_host)
-        amount = float(reward.TABLE[phase[row.step], network.zone_of(host), reward.RIA])
-        if amount:
-            yield Loss(int(row.step), row.target_host, "ria", amount)
+def _losses(batch: Batch, row: int, frames: Mapping[str, pd.DataFrame]) -> Iterator[Loss]:
+    """Penalties by host. The trace has those of green users; red's follow from the rules: every
+    Impact that comes due is charged, however it ended, if its agent still has a session at
+    the end of the step.
+    """
+    for green in _rows(frames["green"]):
+        if green.penalty:
+            cause = _CAUSE_OF_GREEN[green.kind]
+            yield Loss(int(green.step), green.host, cause, float(green.penalty))
+    red, active = frames["red"], _active(batch.levels[row], frames["levels"])
+    due = (red["action"] == red_fsm.RedAction.IMPACT) & (red["event"] == "done")
+    for impact in _rows(red[due]):
+        zone = network.zone_of(network.host_index(impact.target_host))
+        amount = float(reward.TABLE[batch.phase[row, impact.step], zone, reward.RIA])
+        if amount and active[impact.step, agents.RED.index(impact.agent)]:
+            yield Loss(int(impact.step), impact.target_host, "ria", amount)
+
+
+def _active(levels: npt.NDArray[np.int8], changes: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """``bool[T, 6]``: red agents with a session at the end of each step. Their sessions lie on the
+    hosts that they own, as others are handed over."""
+    last = levels[-1].copy()
+    final = changes[changes["step"] == len(levels) - 1]
+    last[codes(final, "host")] = final["to_level"]
+    after = np.vstack([levels[1:], last]) > 0
+    return np.stack([after[:, a == agents.RED_OF_HOST].any(axis=1) for a in range(agents.N_RED)], 1)
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[Any]:
