@@ -1,7 +1,7 @@
-"""What reports count in a trace, episode by episode.
+"""What the FSM report counts in a trace, episode by episode.
 
-A trace may be larger than memory: batches of episodes pass through, and of each only small count
-matrices are kept, about six kilobytes an episode.
+Batches of episodes pass through, and of each episode only small count matrices are kept: 45
+kilobytes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cagexplain.analysis.passes import Batch, codes, run
+from cagexplain.analysis.runs import runs_of
+from cagexplain.analysis.tallies import IntArray, tally
 from cagexplain.cc4 import actions, agents, network, phases, red_fsm
+from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.outcome import OUTCOME_NAMES, Outcome
 from cagexplain.tracing import schema
 from cagexplain.tracing.trace import Trace
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 TARGETED, SITUATIONAL = range(2)
 ENDINGS: Final = ("success", "handed over", "failure", "dropped")
@@ -31,6 +33,24 @@ N_LEVELS: Final = 3
 """True compromise of a host: none, user session, root session."""
 LEVEL_NAMES: Final = ("clean", "user session", "root session")
 
+PLACES: Final = (*agents.BLUE, "elsewhere")
+"""Whose zone a host is in: a blue agent's, or one that none defends."""
+PLACE_OF_HOST: Final[npt.NDArray[np.int64]] = np.where(
+    agents.BLUE_OF_HOST >= 0, agents.BLUE_OF_HOST, agents.N_BLUE
+).astype(np.int64)
+
+EVICTORS: Final = (
+    "Remove",
+    "Restore",
+    "none: another blue action ended there",
+    "none: no blue action ended there",
+)
+"""What blue completed on a host in the step before a red agent lost its last session on it."""
+RECOVERIES: Final = ("Remove", "Restore")
+RECOVERY_EFFECTS: Final = ("evicted", "red stayed", "host was clean")
+"""What a recovery did: a red agent lost its last session on the host; none did, though the host was
+compromised; or there was nothing to lose."""
+
 _STATES: Final = red_fsm.STATE_NAMES
 _STARTED: Final = schema.RED_EVENTS.index("started")
 _BY_ACTION, _SEEN, _LOST, _REASSIGNED = map(
@@ -38,48 +58,41 @@ _BY_ACTION, _SEEN, _LOST, _REASSIGNED = map(
 )
 _ENDING_OF_OUTCOME: Final = np.full(len(OUTCOME_NAMES), -1)
 _ENDING_OF_OUTCOME[[Outcome.SUCCESS, Outcome.FAILURE, Outcome.DROPPED]] = SUCCESS, FAILURE, DROPPED
-
-COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    "steps": (
-        *("episode", "phase", "counted", "reward"),
-        *(f"reward_{cause}" for cause in ("lwf", "asf", "ria", "cost")),
-        *(f"{what}_{state}" for what in ("hosts", "user", "root") for state in _STATES),
-    ),
-    "blue": (
-        *("episode", "agent", "action_type", "started"),
-        *("target_state", "target_level", "zone_state"),
-    ),
-    "red": (
-        *("episode", "step", "agent", "event", "action", "target_host", "outcome", "detected"),
-    ),
-    "transitions": (
-        *("episode", "step", "agent", "host", "from_state", "to_state"),
-        *("cause", "action", "outcome"),
-    ),
-}
-"""Tables and columns of the trace that the counts need."""
+_EVICTOR_OF_KIND: Final = np.full(actions.N_KINDS + 1, 2)
+_EVICTOR_OF_KIND[[ActionKind.REMOVE, ActionKind.RESTORE, -1]] = 0, 1, 3
+_CAUSES: Final = ("lwf", "asf", "ria", "cost")
 
 
 @dataclass(frozen=True)
 class Counts:
     """Counts of a trace; the first axis of every array is the episode.
 
+    Where there are axes for the place (``PLACES``; of decisions the five blue agents only) and for
+    the mission phase, `pool` sums over them or picks from them.
+
     Attributes:
         returns: ``float64[e]`` official return.
         returns_by_phase: ``float64[e, 3]``.
         returns_by_cause: ``float64[e, 4]``, causes as in ``reward.CAUSE_NAMES``.
-        host_steps: ``int32[e, state, level]`` steps that hosts spent in an FSM state with a true
-            level of compromise.
-        decisions: ``int32[e, view, blue agent, state, action type]``.
+        host_steps: ``int32[e, place, phase, state, level]`` steps that user and server hosts spent
+            in an FSM state with a true level of compromise.
+        decisions: ``int32[e, blue agent, phase, view, state, action type]``.
         target_levels: ``int32[e, action type, level]`` decisions by the true level of their target.
         red_started: ``int32[e, action]``.
         red_done: ``int32[e, action, ending]``, handed over counted as success.
         red_detected: ``int32[e, action]`` of those done.
-        choices: ``int32[e, state, action]`` red actions started on a host of that state.
-        results: ``int32[e, state, action, ending]`` hosts of that state that a red action ended on;
-            a DiscoverRemoteSystems ends on every known host of its subnet, but on none if dropped.
-        seen: ``int32[e, state]`` hosts that a red agent saw first and took for that state.
-        lost: ``int32[e, state]`` hosts of that state on which a red agent lost its last session.
+        choices: ``int32[e, place, phase, state, action]`` red actions started on a host of that
+            state.
+        results: ``int32[e, place, phase, state, action, ending]`` hosts of that state that a red
+            action ended on; a DiscoverRemoteSystems ends on every known host of its subnet, but on
+            none if dropped.
+        seen: ``int32[e, place, phase, state]`` hosts that a red agent saw first and took for that
+            state.
+        lost: ``int32[e, place, phase, state, evictor]`` hosts of that state on which a red agent
+            lost its last session, by what blue had just completed there (``EVICTORS``).
+        recoveries: ``int32[e, place, phase, state, recovery, effect]`` completed Removes and
+            Restores by the attributed state of their host at that time and their effect; those of
+            the last step, whose effect is not seen any more, are left out.
     """
 
     returns: npt.NDArray[np.float64]
@@ -95,6 +108,7 @@ class Counts:
     results: npt.NDArray[np.int32]
     seen: npt.NDArray[np.int32]
     lost: npt.NDArray[np.int32]
+    recoveries: npt.NDArray[np.int32]
 
     @property
     def episodes(self) -> int:
@@ -102,143 +116,235 @@ class Counts:
         return len(self.returns)
 
 
+def pool(
+    counts: npt.NDArray[np.int32], place: int | None = None, phase: int | None = None
+) -> npt.NDArray[np.int32]:
+    """Counts of a place and a mission phase, or over all of them.
+
+    Args:
+        counts: ``[e, place, phase, ...]``.
+        place: index in ``PLACES``; all without.
+        phase: 0 to 2; all without.
+
+    Returns:
+        ``int32[e, ...]``.
+    """
+    here = counts.sum(axis=1, dtype=np.int32) if place is None else counts[:, place]
+    return here.sum(axis=1, dtype=np.int32) if phase is None else here[:, phase]
+
+
 def count(trace: Trace) -> Counts:
     """Count in a trace, one batch of episodes after the other."""
-    batches = zip(*(trace.batches(name, COLUMNS[name]) for name in COLUMNS), strict=True)
-    parts = [_count_batch(dict(zip(COLUMNS, batch, strict=True))) for batch in batches]
-    return Counts(
-        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Counts))
-    )
+    counter = Counter()
+    run(trace, [counter])
+    return counter.result()
 
 
-def _count_batch(batch: Mapping[str, pd.DataFrame]) -> Counts:
-    episodes = batch["steps"]["episode"].unique()
-    rows = {name: _Rows(frame, episodes) for name, frame in batch.items()}
-    return Counts(
-        **_count_steps(rows["steps"]),
-        **_count_blue(rows["blue"]),
-        **_count_red(rows["red"], rows["transitions"]),
-    )
+class Counter:
+    """Counts batches; a collector for `passes.run`."""
 
+    tables: Mapping[str, Sequence[str]] = {
+        "steps": (
+            *("episode", "step", "phase", "counted", "reward"),
+            *(f"reward_{cause}" for cause in _CAUSES),
+        ),
+        "blue": ("episode", "step", "agent", "completed", "completed_host", "completed_level"),
+        "red": (
+            *("episode", "step", "agent", "event", "action", "target_host", "outcome", "detected"),
+        ),
+        "transitions": (
+            *("episode", "step", "agent", "host", "from_state", "to_state"),
+            *("cause", "action", "outcome"),
+        ),
+    }
 
-class _Rows:
-    """Columns of one table of a batch as arrays, episodes numbered within the batch."""
+    def __init__(self) -> None:
+        self._parts: list[Counts] = []
 
-    def __init__(self, frame: pd.DataFrame, episodes: IntArray) -> None:
-        self._frame = frame
-        self.n_episodes = len(episodes)
-        self.episode = np.searchsorted(episodes, frame["episode"].to_numpy())
-
-    def numbers(self, name: str) -> npt.NDArray[Any]:
-        return np.asarray(self._frame[name])
-
-    def codes(self, name: str) -> npt.NDArray[np.int64]:
-        """Position of each entry among its column's categories; -1 for null."""
-        return np.asarray(self._frame[name].cat.codes, dtype=np.int64)
-
-    def tally(
-        self,
-        *categories: tuple[IntArray, int],
-        where: npt.NDArray[np.bool_] | None = None,
-        weights: npt.NDArray[Any] | None = None,
-    ) -> npt.NDArray[Any]:
-        """Number of rows (or sum of weights) by episode and categories.
-
-        Args:
-            categories: codes of the rows and number of codes, per axis after the episode's.
-            where: rows to count; all by default.
-            weights: of the rows.
-        """
-        shape = (self.n_episodes, *(size for _, size in categories))
-        keep = slice(None) if where is None else where
-        cells = np.ravel_multi_index(
-            (self.episode[keep], *(codes[keep] for codes, _ in categories)), shape
+    def add(self, batch: Batch) -> None:
+        """Count a batch."""
+        self._parts.append(
+            Counts(
+                **_returns(batch),
+                **_decisions(batch),
+                **_red_actions(batch),
+                **_moves(batch),
+                **_evictions(batch),
+                host_steps=_host_steps(batch),
+            )
         )
-        weights = None if weights is None else weights[keep]
-        return np.bincount(cells, weights, minlength=int(np.prod(shape))).reshape(shape)
 
-
-def _count_steps(steps: _Rows) -> dict[str, npt.NDArray[Any]]:
-    counted = steps.numbers("counted")
-    phase = (steps.numbers("phase"), phases.N_PHASES)
-    by_cause = [
-        steps.tally(weights=steps.numbers(f"reward_{cause}").astype(np.float64), where=counted)
-        for cause in ("lwf", "asf", "ria", "cost")
-    ]
-    by_phase = steps.tally(phase, weights=steps.numbers("reward").astype(np.float64), where=counted)
-    host_steps = np.zeros((steps.n_episodes, red_fsm.N_STATES, N_LEVELS), dtype=np.int32)
-    for code, state in enumerate(_STATES):
-        hosts, user, root = (
-            steps.tally(weights=steps.numbers(f"{what}_{state}")).astype(np.int32)
-            for what in ("hosts", "user", "root")
+    def result(self) -> Counts:
+        """Counts of all batches together."""
+        return Counts(
+            *(
+                np.concatenate([getattr(part, field.name) for part in self._parts])
+                for field in fields(Counts)
+            )
         )
-        host_steps[:, code] = np.stack([hosts - user - root, user, root], axis=1)
+
+
+def _returns(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    steps = batch.frame("steps")
+    row, phase = np.asarray(steps["row"]), np.asarray(steps["phase"])
+    counted = np.asarray(steps["counted"])
+
+    def total(column: str, *axes: tuple[IntArray, int]) -> npt.NDArray[np.float64]:
+        reward = np.asarray(steps[column], dtype=np.float64)
+        return tally((row, batch.n), *axes, where=counted, weights=reward)
+
     return {
-        "returns": by_phase.sum(axis=1),
-        "returns_by_phase": by_phase,
-        "returns_by_cause": np.stack(by_cause, axis=1),
-        "host_steps": host_steps,
+        "returns": total("reward"),
+        "returns_by_phase": total("reward", (phase, phases.N_PHASES)),
+        "returns_by_cause": np.stack([total(f"reward_{cause}") for cause in _CAUSES], axis=1),
     }
 
 
-def _count_blue(blue: _Rows) -> dict[str, npt.NDArray[Any]]:
-    agent = (blue.codes("agent"), agents.N_BLUE)
-    kind = (blue.codes("action_type"), actions.N_KINDS)
-    target_state = blue.codes("target_state")
-    zone_state = (blue.codes("zone_state"), red_fsm.N_STATES)
-    level = (blue.numbers("target_level"), N_LEVELS)
-    started = blue.numbers("started")
-    targeted = started & (target_state >= 0)
-    decisions = [
-        blue.tally(agent, (target_state, red_fsm.N_STATES), kind, where=targeted),
-        blue.tally(agent, zone_state, kind, where=started),
+def _host_steps(batch: Batch) -> npt.NDArray[np.int32]:
+    # A run of steps in one phase, state and level is counted at once.
+    size = red_fsm.N_STATES * N_LEVELS
+    cell = batch.states * np.int8(N_LEVELS) + batch.levels
+    cell += (batch.phase * np.int8(size))[:, :, None]
+    runs = runs_of(cell, batch.exists)
+    phase, state, level = np.unravel_index(runs.code, (phases.N_PHASES, red_fsm.N_STATES, N_LEVELS))
+    return tally(
+        (runs.row, batch.n),
+        (PLACE_OF_HOST[runs.host], len(PLACES)),
+        (phase, phases.N_PHASES),
+        (state, red_fsm.N_STATES),
+        (level, N_LEVELS),
+        weights=runs.length,
+    ).astype(np.int32)
+
+
+def _decisions(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    row, step, agent = np.nonzero(batch.started)
+    kind, target = batch.kind[row, step, agent], batch.target[row, step, agent]
+    aimed = target >= 0
+    episode, kinds = (row, batch.n), (kind, actions.N_KINDS)
+    axes = (episode, (agent, agents.N_BLUE), (batch.phase[row, step], phases.N_PHASES))
+    of_target = batch.states[row, step, target]
+    of_zone = batch.zone_state[row, step, agent]
+    views = [
+        tally(*axes, (of_target, red_fsm.N_STATES), kinds, where=aimed),
+        tally(*axes, (of_zone, red_fsm.N_STATES), kinds),
     ]
+    level = (batch.levels[row, step, target], N_LEVELS)
     return {
-        "decisions": np.stack(decisions, axis=1).astype(np.int32),
-        "target_levels": blue.tally(kind, level, where=targeted).astype(np.int32),
+        "decisions": np.stack(views, axis=3).astype(np.int32),
+        "target_levels": tally(episode, kinds, level, where=aimed).astype(np.int32),
     }
 
 
-def _count_red(red: _Rows, transitions: _Rows) -> dict[str, npt.NDArray[Any]]:
-    action = (red.numbers("action").astype(np.int64), red_fsm.N_RED_ACTIONS)
-    ending = (_ENDING_OF_OUTCOME[red.codes("outcome")], len(ENDINGS))
-    host = red.codes("target_host")
-    started = red.codes("event") == _STARTED
+def _red_actions(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    red = batch.frame("red")
+    episode = (np.asarray(red["row"]), batch.n)
+    action = (np.asarray(red["action"]), red_fsm.N_RED_ACTIONS)
+    ending = (_ENDING_OF_OUTCOME[codes(red, "outcome")], len(ENDINGS))
+    started = codes(red, "event") == _STARTED
+    detected = np.asarray(red["detected"])
+    counts = {
+        "red_started": tally(episode, action, where=started),
+        "red_done": tally(episode, action, ending, where=~started),
+        "red_detected": tally(episode, action, where=~started & detected),
+    }
+    return {name: array.astype(np.int32) for name, array in counts.items()}
+
+
+def _moves(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    """What happened to hosts in the FSMs, by where and when."""
+    red, moves = batch.frame("red"), batch.frame("transitions")
+    host = codes(red, "target_host")
+    started = codes(red, "event") == _STARTED
     aimed = host >= 0
-    state = np.full(len(host), int(red_fsm.State.UNKNOWN), dtype=np.int64)
-    state[aimed] = _Beliefs(transitions).states(
-        red.episode[aimed], red.codes("agent")[aimed], host[aimed], red.numbers("step")[aimed]
-    )
-    at_state = (state, red_fsm.N_STATES)
+    state = np.full(len(host), int(red_fsm.State.UNKNOWN))
+    state[aimed] = _Beliefs(moves).states(red[aimed])
+    action = (np.asarray(red["action"]), red_fsm.N_RED_ACTIONS)
+    ending = _ENDING_OF_OUTCOME[codes(red, "outcome")]
     # An FSM is told of successes and failures, which its transitions show, but not of the rest.
-    dropped = aimed & (ending[0] == DROPPED)
+    dropped = tally(
+        *_where_and_when(batch, red, host),
+        (state, red_fsm.N_STATES),
+        action,
+        (ending, len(ENDINGS)),
+        where=aimed & (ending == DROPPED),
+    )
+    choices = tally(
+        *_where_and_when(batch, red, host),
+        (state, red_fsm.N_STATES),
+        action,
+        where=started & aimed,
+    )
 
-    cause = transitions.codes("cause")
-    source = (transitions.codes("from_state"), red_fsm.N_STATES)
-    target = (transitions.codes("to_state"), red_fsm.N_STATES)
+    cause = codes(moves, "cause")
+    axes = _where_and_when(batch, moves, codes(moves, "host"))
     handed_over = cause == _REASSIGNED
-    told_action = np.where(
-        handed_over, int(red_fsm.RedAction.EXPLOIT), transitions.numbers("action")
-    )
-    told_ending = np.where(
-        handed_over, HANDED_OVER, _ENDING_OF_OUTCOME[transitions.codes("outcome")]
-    )
-    told = transitions.tally(
-        source,
+    told_action = np.where(handed_over, int(red_fsm.RedAction.EXPLOIT), np.asarray(moves["action"]))
+    told_ending = np.where(handed_over, HANDED_OVER, _ENDING_OF_OUTCOME[codes(moves, "outcome")])
+    told = tally(
+        *axes,
+        (codes(moves, "from_state"), red_fsm.N_STATES),
         (told_action, red_fsm.N_RED_ACTIONS),
         (told_ending, len(ENDINGS)),
         where=(cause == _BY_ACTION) | handed_over,
     )
+    seen = tally(*axes, (codes(moves, "to_state"), red_fsm.N_STATES), where=cause == _SEEN)
+    counts = {"choices": choices, "results": told + dropped, "seen": seen}
+    return {name: array.astype(np.int32) for name, array in counts.items()}
+
+
+def _evictions(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    """Lost sessions and what blue completed on their hosts.
+
+    Red's tables are updated at the beginning of a step, from what happened in the step before.
+    """
+    moves = batch.frame("transitions")
+    lost = moves[codes(moves, "cause") == _LOST]
+    lost_host, lost_row, lost_step = (
+        codes(lost, "host"), np.asarray(lost["row"]), np.asarray(lost["step"])
+    )  # fmt: skip
+    blue = batch.frame("blue")
+    ended = blue[codes(blue, "completed_host") >= 0]
+    kind, host = codes(ended, "completed"), codes(ended, "completed_host")
+    row, step = np.asarray(ended["row"]), np.asarray(ended["step"])
+
+    done = np.full((batch.n, batch.steps + 1, network.N_HOSTS), -1, dtype=np.int8)
+    done[row, step + 1, host] = kind
+    evictor = _EVICTOR_OF_KIND[done[lost_row, lost_step, lost_host]]
+
+    gone = np.zeros_like(done, dtype=np.bool_)
+    gone[lost_row, lost_step, lost_host] = True
+    recovery = _EVICTOR_OF_KIND[kind]
+    evicted = gone[row, step + 1, host]
+    compromised = np.asarray(ended["completed_level"]) > 0
+    effect = np.select([evicted, compromised], [0, 1], 2)
+    judged = (recovery < len(RECOVERIES)) & (step + 1 < batch.steps)
+    # What red held the host for when the action took effect: its tables had been updated then.
+    before = batch.states[row, np.minimum(step + 1, batch.steps - 1), host]
     counts = {
-        "red_started": red.tally(action, where=started),
-        "red_done": red.tally(action, ending, where=~started),
-        "red_detected": red.tally(action, where=~started & red.numbers("detected")),
-        "choices": red.tally(at_state, action, where=started & aimed),
-        "results": told + red.tally(at_state, action, ending, where=dropped),
-        "seen": transitions.tally(target, where=cause == _SEEN),
-        "lost": transitions.tally(source, where=cause == _LOST),
+        "lost": tally(
+            *_where_and_when(batch, lost, lost_host),
+            (codes(lost, "from_state"), red_fsm.N_STATES),
+            (evictor, len(EVICTORS)),
+        ),
+        "recoveries": tally(
+            *_where_and_when(batch, ended, host),
+            (before, red_fsm.N_STATES),
+            (recovery, len(RECOVERIES)),
+            (effect, len(RECOVERY_EFFECTS)),
+            where=judged,
+        ),
     }
     return {name: array.astype(np.int32) for name, array in counts.items()}
+
+
+def _where_and_when(
+    batch: Batch, frame: pd.DataFrame, host: IntArray
+) -> tuple[tuple[IntArray, int], ...]:
+    """Axes of `tally` for episode, place and mission phase of the rows of a table."""
+    row = np.asarray(frame["row"])
+    phase = batch.phase[row, np.asarray(frame["step"])]
+    return (row, batch.n), (PLACE_OF_HOST[host], len(PLACES)), (phase, phases.N_PHASES)
 
 
 class _Beliefs:
@@ -246,29 +352,22 @@ class _Beliefs:
 
     _STEPS = 1 << 20  # more than any episode has
 
-    def __init__(self, transitions: _Rows) -> None:
-        key = self._key(
-            transitions.episode,
-            transitions.codes("agent"),
-            transitions.codes("host"),
-            transitions.numbers("step"),
-        )
+    def __init__(self, transitions: pd.DataFrame) -> None:
+        key = self._key(transitions, codes(transitions, "host"))
         order = np.argsort(key, kind="stable")
         # A sentinel before all keys makes every look-up find something.
         self._keys = np.concatenate([[-1], key[order]])
-        self._states = np.concatenate([[0], transitions.codes("to_state")[order]])
+        self._states = np.concatenate([[0], codes(transitions, "to_state")[order]])
 
-    def states(
-        self, episode: IntArray, agent: IntArray, host: IntArray, step: IntArray
-    ) -> npt.NDArray[np.int64]:
-        """States after the changes at the beginning of `step`; UNKNOWN for hosts not known."""
-        key = self._key(episode, agent, host, step)
+    def states(self, red: pd.DataFrame) -> npt.NDArray[np.int64]:
+        """States after the changes at the beginning of the steps of `red`, for its agents and
+        target hosts; UNKNOWN for hosts not known."""
+        key = self._key(red, codes(red, "target_host"))
         found = np.searchsorted(self._keys, key, side="right") - 1
         same = self._keys[found] // self._STEPS == key // self._STEPS
         return np.where(same, self._states[found], int(red_fsm.State.UNKNOWN))
 
-    def _key(
-        self, episode: IntArray, agent: IntArray, host: IntArray, step: IntArray
-    ) -> npt.NDArray[np.int64]:
-        table = (episode.astype(np.int64) * agents.N_RED + agent) * network.N_HOSTS + host
-        return table * self._STEPS + step
+    def _key(self, frame: pd.DataFrame, host: IntArray) -> npt.NDArray[np.int64]:
+        table = np.asarray(frame["row"], dtype=np.int64) * agents.N_RED + codes(frame, "agent")
+        step = np.asarray(frame["step"], dtype=np.int64)
+        return (table * network.N_HOSTS + host).astype(np.int64) * self._STEPS + step

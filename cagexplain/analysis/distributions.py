@@ -10,21 +10,23 @@ Attribution of a decision (a *started* action) to a state:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from cagexplain.analysis.counts import LEVEL_NAMES, SITUATIONAL, TARGETED, Counts
+from cagexplain.analysis.counts import LEVEL_NAMES, SITUATIONAL, TARGETED, Counts, pool
+from cagexplain.analysis.entropy import Entropy, entropies
 from cagexplain.analysis.intervals import CountArray, shares
 from cagexplain.analysis.results import Result
-from cagexplain.cc4 import actions, agents, red_fsm
+from cagexplain.cc4 import actions, agents, phases, red_fsm
 
+TARGETED_KINDS: Final = tuple(sorted(int(kind) for kind in actions.HOST_KINDS))
+"""Action types that target a host."""
 _KINDS_OF_VIEW: Final = {
-    TARGETED: sorted(int(kind) for kind in actions.HOST_KINDS),
-    SITUATIONAL: list(range(actions.N_KINDS)),
+    TARGETED: TARGETED_KINDS,
+    SITUATIONAL: tuple(range(actions.N_KINDS)),
 }
 
 
@@ -56,12 +58,14 @@ class Distribution(Result):
         total: counts.
         episodes: episodes with any.
         shares: in the categories' order.
+        entropy: of the shares; only of action distributions.
     """
 
     group: str
     total: int
     episodes: int
     shares: tuple[Share, ...]
+    entropy: Entropy | None = None
 
     @property
     def top(self) -> Share | None:
@@ -111,6 +115,24 @@ def distributions(
     )
 
 
+def action_distributions(
+    counts: CountArray, groups: Sequence[str], kinds: Sequence[int]
+) -> tuple[Distribution, ...]:
+    """One distribution over action types per group, with its entropy.
+
+    Args:
+        counts: ``[episode, group, action type]``, all types.
+        groups: names.
+        kinds: action types that can occur.
+    """
+    chosen = counts[:, :, list(kinds)]
+    found = distributions(chosen, groups, [actions.KIND_NAMES[kind] for kind in kinds])
+    return tuple(
+        replace(distribution, entropy=entropy)
+        for distribution, entropy in zip(found, entropies(chosen), strict=True)
+    )
+
+
 def _number(value: np.float64) -> float | None:
     return None if isnan(value) else float(value)
 
@@ -129,17 +151,20 @@ class ActionMix(Result):
     situational: tuple[Distribution, ...]
 
 
-def action_mix(counts: Counts, agent: int | None = None) -> ActionMix:
-    """Action distributions per state, of the team or of one blue agent."""
-    decisions = counts.decisions
-    chosen = decisions.sum(axis=2) if agent is None else decisions[:, :, agent]
-    views = (_by_state(chosen[:, view], kinds) for view, kinds in _KINDS_OF_VIEW.items())
+def action_mix(counts: Counts, agent: int | None = None, phase: int | None = None) -> ActionMix:
+    """Action distributions per state, of the team or of one blue agent.
+
+    Args:
+        counts: of the trace.
+        agent: number of the blue agent; all together without.
+        phase: mission phase, 0 to 2; the whole episode without.
+    """
+    chosen = pool(counts.decisions, agent, phase)
+    views = (
+        action_distributions(chosen[:, view], red_fsm.STATE_NAMES, kinds)
+        for view, kinds in _KINDS_OF_VIEW.items()
+    )
     return ActionMix(*views)
-
-
-def _by_state(counts: npt.NDArray[np.int32], kinds: Sequence[int]) -> tuple[Distribution, ...]:
-    names = [actions.KIND_NAMES[kind] for kind in kinds]
-    return distributions(counts[:, :, list(kinds)], red_fsm.STATE_NAMES, names)
 
 
 def action_mix_by_agent(counts: Counts) -> dict[str, ActionMix]:
@@ -147,14 +172,18 @@ def action_mix_by_agent(counts: Counts) -> dict[str, ActionMix]:
     return {name: action_mix(counts, agent) for agent, name in enumerate(agents.BLUE)}
 
 
+def action_mix_by_phase(counts: Counts) -> dict[str, ActionMix]:
+    """`action_mix` of the team in every mission phase by its name."""
+    return {name: action_mix(counts, phase=i) for i, name in enumerate(phases.PHASE_NAMES)}
+
+
 def target_truth(counts: Counts) -> tuple[Distribution, ...]:
     """Per action type that targets a host: true compromise of the target at decision time."""
-    kinds = _KINDS_OF_VIEW[TARGETED]
-    names = [actions.KIND_NAMES[kind] for kind in kinds]
-    return distributions(counts.target_levels[:, kinds], names, LEVEL_NAMES)
+    names = [actions.KIND_NAMES[kind] for kind in TARGETED_KINDS]
+    return distributions(counts.target_levels[:, TARGETED_KINDS], names, LEVEL_NAMES)
 
 
 def effort(counts: Counts) -> Distribution:
     """All decisions of the team by action type."""
-    spent = counts.decisions[:, SITUATIONAL].sum(axis=(1, 2))
-    return distributions(spent[:, None, :], ("all decisions",), actions.KIND_NAMES)[0]
+    spent = pool(counts.decisions)[:, SITUATIONAL].sum(axis=1)
+    return action_distributions(spent[:, None, :], ("all decisions",), range(actions.N_KINDS))[0]

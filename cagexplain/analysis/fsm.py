@@ -3,31 +3,39 @@ report shows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from cagexplain.analysis.circumstances import CircumstanceCounter, Circumstances, circumstances
 from cagexplain.analysis.counts import (
     DROPPED,
     ENDINGS,
     FAILURE,
     LEVEL_NAMES,
+    PLACES,
     SUCCESS,
+    Counter,
     Counts,
-    count,
+    pool,
 )
 from cagexplain.analysis.distributions import (
     ActionMix,
     Distribution,
     action_mix,
     action_mix_by_agent,
+    action_mix_by_phase,
     distributions,
     effort,
     target_truth,
 )
-from cagexplain.analysis.fsm_graph import FsmGraph, fsm_graph
+from cagexplain.analysis.dwell import DwellCounter, Dwelling
+from cagexplain.analysis.fsm_graph import Evictions, FsmGraph, evictions, fsm_graph
+from cagexplain.analysis.passes import run
 from cagexplain.analysis.results import Result
+from cagexplain.analysis.timeline import Timeline, episode_choice, timelines
 from cagexplain.cc4 import phases, red_fsm, reward
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.evaluation import Estimate as Estimate
@@ -150,51 +158,112 @@ class RedChoice(Result):
 
 @dataclass(frozen=True)
 class FsmAnalysis(Result):
-    """Everything about blue's actions and the states of the attacker in one trace."""
+    """Everything about blue's actions and the states of the attacker in one trace.
+
+    Attributes:
+        facts: what was recorded.
+        returns: of the episodes.
+        graph: the state machine over all hosts.
+        graph_by_place: of the hosts in each blue agent's zones, and elsewhere.
+        graph_by_phase: in each mission phase.
+        dwelling: how long hosts stay in a state.
+        evictions: what makes red lose its sessions, over all hosts.
+        evictions_by_place, evictions_by_phase: the same in parts.
+        mix: action distributions of the team.
+        mix_by_agent, mix_by_phase: in parts.
+        circumstances: action distributions by kind of host and by alerts.
+        effort: all decisions by action type.
+        target_truth: what is true of the hosts that actions target.
+        beliefs: what red's states say against what is true.
+        red_actions: over all states.
+        red_choices: per state, beside CC4's probabilities.
+    """
 
     facts: RunFacts
     returns: Returns
     graph: FsmGraph
+    graph_by_place: dict[str, FsmGraph]
+    graph_by_phase: dict[str, FsmGraph]
+    dwelling: Dwelling
+    evictions: Evictions
+    evictions_by_place: dict[str, Evictions]
+    evictions_by_phase: dict[str, Evictions]
     mix: ActionMix
     mix_by_agent: dict[str, ActionMix]
+    mix_by_phase: dict[str, ActionMix]
+    circumstances: Circumstances
     effort: Distribution
     target_truth: tuple[Distribution, ...]
     beliefs: tuple[Belief, ...]
     red_actions: tuple[RedAction, ...]
     red_choices: tuple[RedChoice, ...]
+    timelines: tuple[Timeline, ...]
 
 
-def analyse(trace: Trace) -> FsmAnalysis:
-    """Analyse a trace, in one pass over it.
+def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
+    """Analyse a trace, in one pass over it, and read the episodes to show.
+
+    Args:
+        trace: the trace.
+        episodes: numbers of those to show as timelines; by default the worst, the median and the
+            best.
 
     Raises:
-        CagexplainError: a file of the trace is damaged, or red's variant is unknown.
+        CagexplainError: a file of the trace is damaged, red's variant is unknown, or there is no
+            such episode.
     """
-    facts = _facts(trace)
-    if facts.red not in red_fsm.VARIANTS:
-        raise CagexplainError(
-            f"there is no red variant '{facts.red}'",
-            where=trace.path / "manifest.json",
-            field="options.red",
-            remedy=f"Record the trace with one of {', '.join(red_fsm.VARIANTS)}",
-        )
-    counts = count(trace)
-    variant = red_fsm.VARIANTS[facts.red]
+    facts = trace_facts(trace)
+    variant = red_variant(trace)
+    counter, circumstance, spells = Counter(), CircumstanceCounter(), DwellCounter()
+    run(trace, [counter, circumstance, spells])
+    counts, dwelling = counter.result(), spells.result()
+    places, in_phases = dict(enumerate(PLACES)), dict(enumerate(phases.PHASE_NAMES))
+
+    def graph(place: int | None = None, phase: int | None = None) -> FsmGraph:
+        return fsm_graph(counts, variant, place, phase, dwelling.of(place, phase))
+
     return FsmAnalysis(
         facts=facts,
         returns=_returns(counts),
-        graph=fsm_graph(counts, variant),
+        graph=graph(),
+        graph_by_place={name: graph(place=i) for i, name in places.items()},
+        graph_by_phase={name: graph(phase=i) for i, name in in_phases.items()},
+        dwelling=dwelling,
+        evictions=evictions(counts),
+        evictions_by_place={name: evictions(counts, i) for i, name in places.items()},
+        evictions_by_phase={name: evictions(counts, phase=i) for i, name in in_phases.items()},
         mix=action_mix(counts),
         mix_by_agent=action_mix_by_agent(counts),
+        mix_by_phase=action_mix_by_phase(counts),
+        circumstances=circumstances(circumstance.result()),
         effort=effort(counts),
         target_truth=target_truth(counts),
         beliefs=_beliefs(counts),
         red_actions=_red_actions(counts),
         red_choices=_red_choices(counts, variant),
+        timelines=timelines(trace, episode_choice(counts.returns, episodes)),
     )
 
 
-def _facts(trace: Trace) -> RunFacts:
+def red_variant(trace: Trace) -> red_fsm.Variant:
+    """Red's behaviour in a trace.
+
+    Raises:
+        CagexplainError: it is unknown.
+    """
+    name = str(trace.manifest.options.get("red", "unnamed"))
+    if name not in red_fsm.VARIANTS:
+        raise CagexplainError(
+            f"there is no red variant '{name}'",
+            where=trace.path / "manifest.json",
+            field="options.red",
+            remedy=f"Record the trace with one of {', '.join(red_fsm.VARIANTS)}",
+        )
+    return red_fsm.VARIANTS[name]
+
+
+def trace_facts(trace: Trace) -> RunFacts:
+    """What was recorded, from the manifest."""
     manifest = trace.manifest
     recorded = [
         seed
@@ -226,7 +295,7 @@ def _returns(counts: Counts) -> Returns:
 
 
 def _beliefs(counts: Counts) -> tuple[Belief, ...]:
-    found = distributions(counts.host_steps, red_fsm.STATE_NAMES, LEVEL_NAMES)
+    found = distributions(pool(counts.host_steps), red_fsm.STATE_NAMES, LEVEL_NAMES)
     return tuple(Belief(levels, _wrong(levels)) for levels in found)
 
 
@@ -261,7 +330,7 @@ def _red_actions(counts: Counts) -> tuple[RedAction, ...]:
 def _red_choices(counts: Counts, variant: red_fsm.Variant) -> tuple[RedChoice, ...]:
     aimed = slice(1, None)  # all but DiscoverRemoteSystems
     chosen = distributions(
-        counts.choices[:, :, aimed], red_fsm.STATE_NAMES, red_fsm.RED_ACTION_NAMES[aimed]
+        pool(counts.choices)[:, :, aimed], red_fsm.STATE_NAMES, red_fsm.RED_ACTION_NAMES[aimed]
     )
     nominal = variant.probability[:, aimed]
     given = nominal / np.maximum(nominal.sum(axis=1, keepdims=True), 1e-12)

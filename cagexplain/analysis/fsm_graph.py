@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import networkx as nx
 import numpy as np
 
-from cagexplain.analysis.counts import ENDINGS, HANDED_OVER, SUCCESS, Counts
-from cagexplain.analysis.distributions import distributions
+from cagexplain.analysis.counts import (
+    ENDINGS,
+    EVICTORS,
+    HANDED_OVER,
+    RECOVERIES,
+    RECOVERY_EFFECTS,
+    SUCCESS,
+    Counts,
+    pool,
+)
+from cagexplain.analysis.distributions import Distribution, Share, distributions
+from cagexplain.analysis.intervals import CountArray
 from cagexplain.analysis.results import Result
+from cagexplain.analysis.survival import Survival
 from cagexplain.cc4 import red_fsm
 from cagexplain.cc4.red_fsm import STATE_NAMES, RedAction, State, Variant
 
@@ -30,11 +41,23 @@ class StateNode(Result):
         state: its name.
         host_steps: steps that hosts spent in it, over all episodes.
         time: their share of all host-steps.
+        spells: stays of hosts in it.
+        ended: how many of those ended before their episode did.
+        dwell: median steps of a stay, stays that did not end counted as censored; None if that is
+            not reached, if there are too few stays, or if dwell times were not given.
+        dwell_low, dwell_high: its confidence limits.
+        dwell_mean: mean steps of a stay, no more than 100 counted of each; None likewise.
     """
 
     state: str
     host_steps: int
     time: float
+    spells: int | None = None
+    ended: int | None = None
+    dwell: float | None = None
+    dwell_low: float | None = None
+    dwell_high: float | None = None
+    dwell_mean: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +75,7 @@ class Transition(Result):
         rate: count / attempts.
         low, high: its confidence limits, which hold for all endings of the action at once.
         nominal: CC4's probability that red chooses the action for a host in the source state.
+        evictors: of the kind "blue", what blue had completed on the host just before.
     """
 
     source: str
@@ -65,6 +89,7 @@ class Transition(Result):
     low: float | None = None
     high: float | None = None
     nominal: float | None = None
+    evictors: tuple[Share, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +113,26 @@ class FsmGraph(Result):
         return graph
 
 
-def fsm_graph(counts: Counts, variant: Variant) -> FsmGraph:
+@dataclass(frozen=True)
+class Evictions(Result):
+    """What makes red lose its last session on a host.
+
+    Attributes:
+        causes: per state, the losses by what blue had completed on the host in the step before.
+        effects: per recovery and state, what it did.
+    """
+
+    causes: tuple[Distribution, ...]
+    effects: dict[str, tuple[Distribution, ...]]
+
+
+def fsm_graph(
+    counts: Counts,
+    variant: Variant,
+    agent: int | None = None,
+    phase: int | None = None,
+    dwell: tuple[Survival, ...] | None = None,
+) -> FsmGraph:
     """Build the graph.
 
     Transitions that the variant's table offers but the trace does not show are there with a count
@@ -97,20 +141,51 @@ def fsm_graph(counts: Counts, variant: Variant) -> FsmGraph:
     Args:
         counts: of the trace.
         variant: red's behaviour in it, for the nominal probabilities.
+        agent: only hosts in the zones of this blue agent, or elsewhere (index in
+            ``counts.PLACES``); all without.
+        phase: only one mission phase, 0 to 2; all without.
+        dwell: dwell times per state of the same hosts.
     """
-    time = counts.host_steps.sum(axis=(0, 2), dtype=np.int64)
+    time = pool(counts.host_steps, agent, phase).sum(axis=(0, 2), dtype=np.int64)
     states = tuple(
-        StateNode(name, int(steps), float(steps / max(time.sum(), 1)))
-        for name, steps in zip(STATE_NAMES, time, strict=True)
+        StateNode(name, int(steps), float(steps / max(time.sum(), 1)), **_dwell(dwell, code))
+        for code, (name, steps) in enumerate(zip(STATE_NAMES, time, strict=True))
     )
-    edges = [*_red_edges(counts, variant), *_other_edges(counts)]
-    return FsmGraph(states, tuple(edges))
+    results = pool(counts.results, agent, phase)
+    seen, lost = pool(counts.seen, agent, phase), pool(counts.lost, agent, phase)
+    return FsmGraph(states, (*_red_edges(results, variant), *_other_edges(seen, lost)))
 
 
-def _red_edges(counts: Counts, variant: Variant) -> Iterator[Transition]:
+def evictions(counts: Counts, agent: int | None = None, phase: int | None = None) -> Evictions:
+    """What evicts red, over all hosts, of one place or in one mission phase."""
+    recoveries = pool(counts.recoveries, agent, phase)
+    return Evictions(
+        causes=distributions(pool(counts.lost, agent, phase), STATE_NAMES, EVICTORS),
+        effects={
+            name: distributions(recoveries[:, :, code], STATE_NAMES, RECOVERY_EFFECTS)
+            for code, name in enumerate(RECOVERIES)
+        },
+    )
+
+
+def _dwell(dwell: tuple[Survival, ...] | None, state: int) -> dict[str, Any]:
+    if dwell is None:
+        return {}
+    found = dwell[state]
+    return {
+        "spells": found.n,
+        "ended": found.ended,
+        "dwell": found.median.value,
+        "dwell_low": found.median.low,
+        "dwell_high": found.median.high,
+        "dwell_mean": found.restricted_mean.value,
+    }
+
+
+def _red_edges(results: CountArray, variant: Variant) -> Iterator[Transition]:
     pairs = [(state, action) for state in State for action in RedAction]
     endings = distributions(
-        counts.results.reshape(counts.episodes, len(pairs), len(ENDINGS)),
+        results.reshape(len(results), len(pairs), len(ENDINGS)),
         [f"{state.name} {action.name}" for state, action in pairs],
         ENDINGS,
     )
@@ -150,11 +225,13 @@ def _offered(variant: Variant, state: State, action: RedAction) -> bool:
     return bool(variant.probability[row, action].any())
 
 
-def _other_edges(counts: Counts) -> Iterator[Transition]:
-    unknown, lost = STATE_NAMES[State.UNKNOWN], STATE_NAMES[State.KD]
-    for name, n in zip(STATE_NAMES, counts.seen.sum(axis=0), strict=True):
+def _other_edges(seen: CountArray, lost: CountArray) -> Iterator[Transition]:
+    unknown, known = STATE_NAMES[State.UNKNOWN], STATE_NAMES[State.KD]
+    for name, n in zip(STATE_NAMES, seen.sum(axis=0), strict=True):
         if n:
             yield Transition(unknown, name, "seen", None, None, int(n))
-    for name, n in zip(STATE_NAMES, counts.lost.sum(axis=0), strict=True):
-        if n:
-            yield Transition(name, lost, "blue", None, None, int(n))
+    for found in distributions(lost, STATE_NAMES, EVICTORS):
+        if found.total:
+            yield Transition(
+                found.group, known, "blue", None, None, found.total, evictors=found.shares
+            )

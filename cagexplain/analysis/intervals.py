@@ -7,12 +7,16 @@ section 3.8).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
+
+from cagexplain.analysis.results import Result
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2_000
@@ -87,20 +91,103 @@ def shares(
 
 def _bootstrap_variance(counts: CountArray, share: FloatArray, resamples: int) -> FloatArray:
     """Mean squared deviation of the resampled shares; resamples without counts are left out."""
-    n_episodes, n_groups, n_categories = counts.shape
-    flat = counts.reshape(n_episodes, -1).astype(np.float64)
-    rng = np.random.default_rng(0)
+    _, n_groups, n_categories = counts.shape
     squares = np.zeros((n_groups, n_categories))
     used = np.zeros((n_groups, 1))
-    for start in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - start)
-        weights = rng.multinomial(n_episodes, np.full(n_episodes, 1 / n_episodes), size=size)
-        drawn = (weights.astype(np.float64) @ flat).reshape(size, n_groups, n_categories)
+    for drawn in resampled(counts, resamples):
         in_group = drawn.sum(axis=2, keepdims=True)
         deviation = np.where(in_group > 0, drawn / in_group - share, 0.0)
         squares += (deviation**2).sum(axis=0)
         used += (in_group > 0).sum(axis=0)
     return squares / used
+
+
+def resampled(
+    counts: npt.NDArray[Any], resamples: int = RESAMPLES, *, stream: int = 0
+) -> Iterator[FloatArray]:
+    """Sums over whole episodes drawn with replacement.
+
+    The same number of episodes is always drawn in the same way within a stream, so that quantities
+    of one trace, and of the same seeds, are resampled together.
+
+    Args:
+        counts: ``[episode, ...]``.
+        resamples: how many.
+        stream: another number draws independently.
+
+    Yields:
+        ``float64[up to 100, ...]``, one sum per resample.
+    """
+    flat = counts.reshape(len(counts), -1)
+    live = flat.any(axis=0)  # most cells of a large table are empty
+    dense = flat[:, live].astype(np.float64)
+    for times in weights(len(counts), resamples, stream):
+        drawn = np.zeros((len(times), flat.shape[1]))
+        drawn[:, live] = times.astype(np.float64) @ dense
+        yield drawn.reshape(len(times), *counts.shape[1:])
+
+
+@lru_cache(maxsize=2)  # up to 8 MB each with 2,000 episodes
+def weights(
+    n_episodes: int, resamples: int = RESAMPLES, stream: int = 0
+) -> tuple[npt.NDArray[np.int16], ...]:
+    """How often each resample draws each episode, in chunks ``int16[up to 100, episode]``."""
+    rng = np.random.default_rng(stream)
+    sizes = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
+    even = np.full(n_episodes, 1 / n_episodes)
+    return tuple(rng.multinomial(n_episodes, even, size=size).astype(np.int16) for size in sizes)
+
+
+@dataclass(frozen=True)
+class Ratio(Result):
+    """A quotient of two quantities summed over episodes, such as a mean over decisions.
+
+    Attributes:
+        value: None where there is nothing to divide by.
+        low, high: confidence limits; None with fewer than two episodes.
+        total: the divisor, such as the number of decisions.
+        episodes: episodes that have any of the divisor.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    total: float
+    episodes: int
+
+
+def ratios(
+    numerator: npt.NDArray[Any],
+    denominator: npt.NDArray[Any],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> tuple[Ratio, ...]:
+    """Pooled ratios with percentile bootstrap intervals.
+
+    Args:
+        numerator, denominator: ``[episode, quantity]``.
+        confidence: level of each interval.
+        resamples: number of bootstrap samples.
+    """
+    pairs = np.stack([numerator, denominator], axis=1).astype(np.float64)
+    above, below = pairs.sum(axis=0)
+    episodes = (denominator > 0).sum(axis=0)
+    drawn = np.concatenate(list(resampled(pairs, resamples)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = above / below
+        found = drawn[:, 0] / drawn[:, 1]
+    tail = (1 - confidence) / 2
+
+    def ratio(i: int) -> Ratio:
+        n, resample = int(episodes[i]), found[:, i]
+        low, high = None, None
+        if n > 1:
+            low, high = map(float, np.nanquantile(resample, [tail, 1 - tail]))
+        known = None if np.isnan(value[i]) else float(value[i])
+        return Ratio(known, low, high, float(below[i]), n)
+
+    return tuple(map(ratio, range(len(value))))
 
 
 def _wilson(share: FloatArray, size: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

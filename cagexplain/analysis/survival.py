@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.analysis.intervals import CONFIDENCE
+from cagexplain.analysis.intervals import CONFIDENCE, weights
 from cagexplain.analysis.results import Result
 
 HORIZON: Final = 100
@@ -172,9 +172,8 @@ def estimate(
         unknown = Limits(None, None, None)
         return Survival(n, n_ended, episodes, False, unknown, unknown, unknown, horizon, ())
     counts = np.hstack([ended, censored]).astype(np.float32)
-    rng = np.random.default_rng(0)
-    weights = rng.multinomial(len(ended), np.full(len(ended), 1 / len(ended)), size=resamples)
-    drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), weights.astype(np.float32) @ counts])
+    times = np.concatenate(weights(len(ended), resamples))
+    drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), times.astype(np.float32) @ counts])
     longer, at_risk = _product_limit(*np.hsplit(drawn, 2))
     tail = (1 - confidence) / 2
 

@@ -6,8 +6,8 @@ from cagexplain.cc4 import network
 from cagexplain.tracing.trace import Trace
 from tests.analysis.traces import record, write_trace
 
-A, B = network.HOST_NAMES[5 * 17 + 11], network.HOST_NAMES[5 * 17 + 12]  # servers that red 5 owns
-FOREIGN = network.HOST_NAMES[17]
+A, B = (network.HOST_NAMES[network.server(network.PAZ, i)] for i in range(2))  # blue_agent_4's
+FOREIGN = network.HOST_NAMES[network.server(network.OZA)]  # blue_agent_1's
 
 
 @pytest.fixture(scope="session")
@@ -18,25 +18,26 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
 
 @pytest.fixture
 def handmade(tmp_path: Path) -> Trace:
-    """Two episodes of three steps, each in a part of its own; all counts are known."""
+    """Two episodes of three steps, a phase each, in a part of its own; all counts are known.
 
-    def step(episode: int, t: int, reward: float, **more: int) -> dict[str, object]:
+    A change of state in step t is what the decisions of step t + 1 are made on. Of the attributed
+    states that gives, at steps 0, 1, 2: A unknown, K, S and B unknown, U, KD in the first episode;
+    A unknown, R, KD and FOREIGN unknown, K, S in the second.
+    """
+
+    def step(episode: int, t: int, reward: float) -> dict[str, object]:
         values = {"reward": reward, "reward_asf": reward, "phase": t, "counted": t < 2}
-        return {"episode": episode, "step": t, **values, **more}
+        return {"episode": episode, "step": t, **values}
 
     def decision(
-        episode: int,
-        t: int,
-        kind: str,
-        zone_state: str,
-        target_state: str | None = None,
-        **more: object,
+        episode: int, t: int, kind: str, zone_state: str, target: str | None = None, **more: object
     ) -> dict[str, object]:
-        values = {"action_type": kind, "zone_state": zone_state, "target_state": target_state}
-        return {
-            **{"episode": episode, "step": t, "agent": "blue_agent_4", "started": True},
-            **{"target_level": -1 if target_state is None else 0, **values, **more},
-        }
+        values = {"action_type": kind, "zone_state": zone_state, "target_host": target}
+        defaults = {"agent": "blue_agent_4", "started": True}
+        return {"episode": episode, "step": t, **defaults, **values, **more}
+
+    def ended(kind: str, host: str, level: int) -> dict[str, object]:
+        return {"completed": kind, "completed_host": host, "completed_level": level}
 
     def move(
         episode: int, t: int, host: str, source: str, target: str, cause: str, **more: object
@@ -57,17 +58,20 @@ def handmade(tmp_path: Path) -> Trace:
         values = {"event": event, "action": action, "target_host": host, "outcome": outcome}
         return {"episode": episode, "step": t, "agent": "red_agent_5", **values, **more}
 
+    def hosts(episode: int, level_of_b: int) -> list[dict[str, object]]:
+        return [
+            {"episode": episode, "host": host, "kind": "server", "level": level}
+            for host, level in ((A, 0), (B, level_of_b), (FOREIGN, 0))
+        ]
+
     first = {
-        "steps": [
-            step(0, 0, -1, hosts_unknown=4),
-            step(0, 1, -2, hosts_unknown=3, hosts_K=1, user_K=1),
-            step(0, 2, -100, hosts_unknown=2, hosts_S=2, root_S=1),
-        ],
+        "hosts": hosts(0, 1),
+        "steps": [step(0, 0, -1), step(0, 1, -2), step(0, 2, -100)],
         "blue": [
-            decision(0, 0, "Restore", "K", "K", target_level=2),
-            decision(0, 1, "Restore", "K", "K", started=False),
+            decision(0, 0, "Restore", "unknown", B, started=False, **ended("Restore", B, 1)),
+            decision(0, 1, "Restore", "U", A, target_state="K", **ended("Remove", A, 0)),
             decision(0, 1, "Sleep", "R", agent="blue_agent_0"),
-            decision(0, 2, "Analyse", "S", "K", target_level=1),
+            decision(0, 2, "Analyse", "S", A, target_state="S", **ended("Restore", A, 2)),
         ],
         "red": [
             red(0, 0, "started", 1, A),
@@ -83,15 +87,25 @@ def handmade(tmp_path: Path) -> Trace:
             move(0, 1, B, "U", "KD", "session_lost"),
             move(0, 2, A, "S", "S", "action", action=4, outcome="FAILURE"),
         ],
+        "levels": [
+            {"episode": 0, "step": 1, "host": A, "from_level": 0, "to_level": 2},
+            {"episode": 0, "step": 0, "host": B, "from_level": 1, "to_level": 0},
+        ],
     }
     second = {
-        "steps": [step(1, 0, -4, hosts_unknown=4), step(1, 1, 0), step(1, 2, 0)],
-        "blue": [decision(1, 0, "Restore", "RD", "K"), decision(1, 1, "BlockTrafficZone", "RD")],
+        "hosts": hosts(1, 0),
+        "steps": [step(1, 0, -4), step(1, 1, 0), step(1, 2, 0)],
+        "blue": [
+            decision(1, 1, "Restore", "RD", FOREIGN, agent="blue_agent_1", target_state="K"),
+            decision(1, 2, "BlockTrafficZone", "RD"),
+        ],
         "red": [red(1, 1, "started", 4, FOREIGN)],
         "transitions": [
             move(1, 0, FOREIGN, "unknown", "K", "first_observed"),
+            move(1, 0, A, "unknown", "R", "first_observed"),
             move(1, 1, FOREIGN, "K", "S", "action", action=2, outcome="SUCCESS"),
+            move(1, 1, A, "R", "KD", "session_lost"),
             move(1, 2, FOREIGN, "S", "F", "reassigned"),
         ],
-    }  # fmt: skip
+    }
     return write_trace(tmp_path / "handmade", [first, second])

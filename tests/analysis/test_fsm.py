@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from cagexplain.analysis.counts import count
+from cagexplain.analysis.counts import EVICTORS, count
 from cagexplain.analysis.distributions import Distribution, Share, action_mix, distributions
 from cagexplain.analysis.fsm import analyse
 from cagexplain.analysis.fsm_graph import fsm_graph
@@ -19,12 +19,12 @@ from tests.analysis.traces import write_trace
 def test_action_mix_of_the_handmade_trace(handmade: Trace) -> None:
     mix = action_mix(count(handmade))
     known = mix.targeted[State.K]
-    assert (known.group, known.total, known.episodes) == ("K", 3, 2)
+    assert (known.group, known.total, known.episodes) == ("K", 2, 2)
     assert {s.name: s.count for s in known.shares} == {
-        "Analyse": 1, "Remove": 0, "Restore": 2, "DeployDecoy": 0,
+        "Analyse": 0, "Remove": 0, "Restore": 2, "DeployDecoy": 0,
     }  # fmt: skip
     assert known.top is not None and known.top.name == "Restore"
-    assert known.share_of("Restore").share == pytest.approx(2 / 3)
+    assert known.share_of("Restore").share == 1
     assert not known.clear
     assert mix.targeted[State.RD].top is None
     assert mix.situational[State.RD].total == 2
@@ -45,13 +45,17 @@ def test_graph_of_the_handmade_trace(handmade: Trace) -> None:
     graph = fsm_graph(count(handmade), VARIANTS["finite_state"]).networkx()
     assert isinstance(graph, nx.MultiDiGraph)
     assert graph.nodes["S"]["host_steps"] == 2
-    assert graph.nodes["S"]["time"] == pytest.approx(2 / 16)
+    assert graph.nodes["S"]["time"] == pytest.approx(2 / 18)
     scan = graph.edges["K", "S", (1, "success")]
     assert (scan["count"], scan["attempts"], scan["rate"], scan["nominal"]) == (1, 1, 1.0, 0.25)
     assert graph.edges["S", "S", (4, "failure")]["rate"] == pytest.approx(1 / 3)
     assert graph.edges["S", "S", (4, "dropped")]["count"] == 1
     assert graph.edges["S", "F", (4, "handed over")]["count"] == 1
     assert graph.edges["U", "KD", "blue"]["count"] == 1
+    evictors = {
+        share["name"]: share["count"] for share in graph.edges["U", "KD", "blue"]["evictors"]
+    }
+    assert evictors == {**dict.fromkeys(EVICTORS, 0), "Restore": 1}
     assert graph.edges["unknown", "K", "seen"]["count"] == 2
 
 
@@ -116,11 +120,12 @@ def test_red_chooses_as_cc4_says(trace: Trace) -> None:
 
 def test_belief_against_truth(handmade: Trace) -> None:
     beliefs = {belief.levels.group: belief for belief in analyse(handmade).beliefs}
-    assert beliefs["unknown"].wrong == 0
-    assert beliefs["K"].wrong == 1
+    assert beliefs["K"].wrong == 0
     assert beliefs["S"].wrong == 0.5
+    assert beliefs["U"].wrong == 1
+    assert beliefs["unknown"].wrong == pytest.approx(1 / 10)
     assert beliefs["F"].wrong is None
-    assert beliefs["R"].wrong is None
+    assert beliefs["RD"].wrong is None
 
 
 def test_results_become_json(trace: Trace) -> None:

@@ -46,7 +46,7 @@ def write_trace(
     Args:
         folder: of the trace.
         parts: per batch of episodes the rows of the tables; what a row leaves out is null, 0,
-            False or the column's first category.
+            False or the column's first category. Blue agents without a row in a step are busy.
         policy, options: of the manifest.
     """
     written = []
@@ -59,7 +59,8 @@ def write_trace(
                 continue
             path = folder / name / f"part-{number:06d}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            table = _table(schema.TABLES[name], tables.get(name, ()))
+            rows = tables.get(name, ())
+            table = _table(schema.TABLES[name], _complete(rows, tables) if name == "blue" else rows)
             pq.write_table(table, path)
             content = path.read_bytes()
             files[name] = File(table.num_rows, len(content), hashlib.sha256(content).hexdigest())
@@ -74,6 +75,19 @@ def write_trace(
     manifest.parts.extend(written)
     manifest.write(folder)
     return open_trace(folder)
+
+
+def _complete(blue: Rows, tables: Mapping[str, Rows]) -> Rows:
+    """The rows of the table `blue` with one for every agent and step, in order."""
+    given = {(row["episode"], row["step"], row["agent"]): row for row in blue}
+    keys = [
+        (s["episode"], s["step"], agent) for s in tables["steps"] for agent in schema.BLUE_AGENTS
+    ]
+
+    def idle(episode: int, step: int, agent: str) -> Mapping[str, Any]:
+        return {"episode": episode, "step": step, "agent": agent, "action_type": "Sleep"}
+
+    return [given.get(key, idle(*key)) for key in sorted(keys)]
 
 
 def _table(table: schema.Table, rows: Rows) -> pa.Table:

@@ -1,0 +1,93 @@
+"""How much a choice varies: the Shannon entropy of distributions counted in episodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit, xlogy
+
+from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, CountArray, resampled
+from cagexplain.analysis.results import Result
+
+FloatArray = npt.NDArray[np.float64]
+
+_TAIL: Final = (1 - CONFIDENCE) / 2
+
+
+@dataclass(frozen=True)
+class Entropy(Result):
+    """Entropy in nats, corrected for the bias of small samples.
+
+    Attributes:
+        value: corrected; None without counts.
+        low, high: confidence limits; None where fewer than two episodes have counts.
+        bias: what was added to the observed shares' entropy, which is too small on average: how
+            much smaller the entropies of resamples are than that of the sample. It does for whole
+            episodes what the correction of Miller (1955) and Madow does for independent counts;
+            None where fewer than two episodes have counts, and `value` is uncorrected.
+        most: entropy of equal shares, the largest possible.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    bias: float | None
+    most: float
+
+
+def entropies(counts: CountArray, resamples: int = RESAMPLES) -> tuple[Entropy, ...]:
+    """Estimate the entropy of each group.
+
+    Limits are the corrected value and Student's t times the cluster bootstrap's standard error,
+    one degree of freedom less than there are episodes with counts. Where all counts fall into one
+    category, nothing varies: then the upper limit is the entropy of the distribution whose largest
+    share is the exact lower limit of that category's (one trial an episode, Clopper and Pearson
+    1934), the rest spread evenly.
+
+    Args:
+        counts: ``[episode, group, category]``.
+        resamples: number of bootstrap samples.
+    """
+    _, n_groups, n_categories = counts.shape
+    most = float(np.log(n_categories))
+    observed = _entropy(counts.sum(axis=0, dtype=np.float64))
+    episodes = (counts.sum(axis=2) > 0).sum(axis=0)
+    total, squares, used = (np.zeros(n_groups) for _ in range(3))
+    for drawn in resampled(counts, resamples):
+        found = _entropy(drawn)
+        known = ~np.isnan(found)
+        deviation = np.where(known, found - observed, 0.0)
+        total += deviation.sum(axis=0)
+        squares += (deviation**2).sum(axis=0)
+        used += known.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bias = -total / used
+        error = np.sqrt(np.maximum(squares / used - bias**2, 0) * episodes / (episodes - 1))
+        half = stdtrit(episodes - 1.0, 1 - _TAIL) * error
+        value = np.clip(np.where(episodes > 1, observed + bias, observed), 0, most)
+        low, high = np.clip(value - half, 0, most), np.clip(value + half, 0, most)
+        largest = np.power(2 * _TAIL, 1 / episodes)
+        rest = np.maximum((1 - largest) / (n_categories - 1), 1e-300)
+        surprise = -xlogy(largest, largest) - (n_categories - 1) * xlogy(rest, rest)
+    high = np.where(observed == 0, np.where(largest < 1 / n_categories, most, surprise), high)
+    return tuple(
+        Entropy(
+            value=None if episodes[g] == 0 else float(value[g]),
+            low=None if episodes[g] < 2 else float(low[g]),
+            high=None if episodes[g] < 2 else float(high[g]),
+            bias=None if episodes[g] < 2 else float(bias[g]),
+            most=most,
+        )
+        for g in range(n_groups)
+    )
+
+
+def _entropy(counts: npt.NDArray[Any]) -> FloatArray:
+    """Entropy over the last axis in nats; NaN without counts."""
+    total = counts.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: FloatArray = np.log(total) - xlogy(counts, counts).sum(axis=-1) / total
+    return np.where(total > 0, np.maximum(found, 0.0), np.nan)

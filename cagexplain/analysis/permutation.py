@@ -1,0 +1,159 @@
+"""Whether two sets of episodes differ, and by how much.
+
+The test permutes whole episodes' labels, so it holds whatever the dependence of the steps within
+an episode (Good 2005, chapter 3). Where both sets were played on the same seeds, the labels of the
+two episodes of a seed are swapped instead: what the worlds have in common then cancels out.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import rel_entr
+
+from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, FloatArray, resampled
+
+PERMUTATIONS: Final = 4_999
+MIN_EPISODES: Final = 6
+"""Fewer episodes on a side can hardly be significant, whatever they show: six pairs have 64
+labellings, the most extreme two of which are 3 % of them."""
+MIN_COUNTS: Final = 20
+_CHUNK: Final = 100
+_SAME: Final = 1e-9  # rounding must not make equal statistics differ
+
+Statistic = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Comparison of several quantities; every array is ``float64[quantity]``.
+
+    Attributes:
+        value: the statistic; NaN where it is undefined.
+        low, high: confidence limits.
+        chance: its mean if labels mean nothing, so what chance alone would show.
+        p: permutation p-value of no difference.
+    """
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+    chance: FloatArray
+    p: FloatArray
+
+
+def compare(
+    a: npt.NDArray[Any],
+    b: npt.NDArray[Any],
+    statistic: Statistic,
+    *,
+    paired: bool,
+    permutations: int = PERMUTATIONS,
+    resamples: int = RESAMPLES,
+) -> Differences:
+    """Compare two sets of episodes by a statistic of their sums.
+
+    p is the share of labellings, the observed one among them, whose statistic is at least as far
+    from zero. The limits are those of the basic bootstrap over episodes (Davison and Hinkley
+    1997, section 5.2), which reflects the resampled statistics at the observed one and so takes
+    off the excess that sampling gives to a distance.
+
+    Args:
+        a, b: ``[episode, ...]``.
+        statistic: of sums ``[..., *a.shape[1:]]`` of both sides; gives ``[..., quantity]``.
+        paired: whether episode ``i`` of both belongs together.
+        permutations, resamples: how many; their generators are fixed.
+    """
+    observed = statistic(*(side.sum(axis=0, dtype=np.float64) for side in (a, b)))
+    extreme, total = np.zeros_like(observed), np.zeros_like(observed)
+    for sides in _relabelled(a, b, paired, permutations):
+        found = statistic(*sides)
+        # A labelling that leaves a side empty counts as extreme.
+        extreme += (~(np.abs(found) < np.abs(observed) - _SAME)).sum(axis=0)
+        total += np.nan_to_num(found).sum(axis=0)
+    streams = (resampled(a, resamples), resampled(b, resamples, stream=0 if paired else 1))
+    drawn = np.concatenate([statistic(*sides) for sides in zip(*streams, strict=True)])
+    tail = 100 * (1 - CONFIDENCE) / 2
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # quantities without any counts
+        below, above = np.nanpercentile(drawn, [tail, 100 - tail], axis=0)
+    return Differences(
+        value=observed,
+        low=2 * observed - above,
+        high=2 * observed - below,
+        chance=total / permutations,
+        p=(1 + extreme) / (1 + permutations),
+    )
+
+
+def _relabelled(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], paired: bool, permutations: int
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Sums of both sides with labels drawn anew, in chunks ``float64[chunk, ...]``."""
+    rng = np.random.default_rng(2)
+    shape = a.shape[1:]
+    flat_a, flat_b = (side.reshape(len(side), -1).astype(np.float64) for side in (a, b))
+    live = flat_a.any(axis=0) | flat_b.any(axis=0)
+    # Sums of the first side under a labelling: what stays plus what comes over from the second.
+    pool = flat_b[:, live] - flat_a[:, live] if paired else np.vstack([flat_a, flat_b])[:, live]
+    start = flat_a[:, live].sum(axis=0) if paired else 0.0
+    whole = (flat_a.sum(axis=0) + flat_b.sum(axis=0))[live]
+    for done in range(0, permutations, _CHUNK):
+        size = min(_CHUNK, permutations - done)
+        if paired:
+            chosen = rng.integers(0, 2, size=(size, len(a)))
+        else:
+            labels = np.broadcast_to(np.arange(len(pool)) < len(a), (size, len(pool)))
+            chosen = rng.permuted(labels, axis=1)
+        first = np.zeros((size, flat_a.shape[1]))
+        second = np.zeros_like(first)
+        first[:, live] = start + chosen.astype(np.float64) @ pool
+        second[:, live] = whole - first[:, live]
+        yield first.reshape(size, *shape), second.reshape(size, *shape)
+
+
+def total_variation(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Half the sum of the absolute differences of the shares: the largest difference in the
+    probability of any set of categories, 0 to 1.
+
+    Args:
+        a, b: counts ``[..., group, category]``.
+
+    Returns:
+        ``[..., group]``; NaN where a side has no counts.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = a / a.sum(axis=-1, keepdims=True) - b / b.sum(axis=-1, keepdims=True)
+    distance: FloatArray = np.abs(gap).sum(axis=-1) / 2
+    return distance
+
+
+def jensen_shannon(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Jensen-Shannon divergence of the shares in nats, 0 to ln 2 (Lin 1991); NaN without counts.
+
+    Args:
+        a, b: counts ``[..., group, category]``.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p, q = (side / side.sum(axis=-1, keepdims=True) for side in (a, b))
+    middle = (p + q) / 2
+    divergence: FloatArray = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=-1) / 2
+    return divergence
+
+
+def ratio_difference(a: FloatArray, b: FloatArray) -> FloatArray:
+    """How much larger b's ratios are than a's.
+
+    Args:
+        a, b: ``[..., quantity, 2]``: numerators and denominators.
+
+    Returns:
+        ``[..., quantity]``; NaN where a denominator is 0.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(b[..., 0] / b[..., 1] - a[..., 0] / a[..., 1], dtype=np.float64)
