@@ -1,0 +1,40 @@
+"""Opens pages in a real browser and asks them what they look like."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.reports.conftest import parse
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
+
+needs_browser = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium found")
+
+
+def probe(html: str, folder: Path, body: str, width: int, *flags: str) -> dict[str, Any]:
+    """Run the body of a function in a copy of a page (which itself allows no other scripts than its
+    own) and hand back what it returns."""
+    assert _CHROMIUM is not None
+    script = (
+        '<script>addEventListener("load", () => { document.body.dataset.probe = '
+        f"JSON.stringify((() => {{ {body} }})()); }});</script>"
+    )
+    free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    page = folder / "page.html"
+    page.write_text(free.replace("</body>", f"{script}</body>"), encoding="utf-8")
+    command = [
+        *(_CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+        *("--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}"),
+        *(f"--window-size={width},900", "--dump-dom", *flags, page.as_uri()),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    (found,) = parse(done.stdout).all("body")
+    answer: dict[str, Any] = json.loads(found.attributes["data-probe"])
+    return answer
