@@ -1,0 +1,95 @@
+"""How often reactions are found in policies that do not react.
+
+    python -m benchmarks.false_discovery [REPETITIONS] [EPISODES] [POLICY ...]
+
+Records REPETITIONS (200 by default) independent sets of EPISODES (20) full episodes of policies
+that look at nothing, and analyses each set by itself. A set with any significant reaction is a
+false discovery; their share should not exceed the nominal 5 %. The same is asked of the dependence
+of an agent's actions on alert patterns, whose tests are adjusted by themselves. Columns "p" tell
+with which chance a test of exactly 5 % errs at least as often.
+
+Five sets together are analysed as well, where smaller biases would show.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import binom
+
+from cagexplain.analysis import passes
+from cagexplain.analysis.reaction_counts import Collector, Counts
+from cagexplain.analysis.reactions import ALPHA, Reactions, summarise
+from cagexplain.policies.registry import load_policy
+from cagexplain.tracing.recording import Recording
+from cagexplain.tracing.trace import open_trace
+
+POLICIES: Final = (
+    *("random", "sleep"),
+    *("analyse_cycle", "restore_cycle", "remove_cycle", "decoy_cycle"),
+    *("block_allow_cycle", "block_all_then_sleep"),
+)
+FIRST_SEED: Final = 600_000
+_TOGETHER: Final = 5
+
+
+def count(policy: str, episodes: int, at_once: int = 200) -> Counts:
+    """What the analysis of reactions counts in fresh episodes, which are not kept."""
+    collector = Collector()
+    for first in range(0, episodes, at_once):
+        seeds = FIRST_SEED + np.arange(first, min(first + at_once, episodes))
+        with tempfile.TemporaryDirectory() as folder:
+            Recording(Path(folder), load_policy(policy), seeds).run()
+            passes.run(open_trace(folder), [collector])
+    return collector.counts
+
+
+def sets(counts: Counts, size: int) -> Iterator[Reactions]:
+    """The analyses of the sets, one after another."""
+    for first in range(0, len(counts.decisions) - size + 1, size):
+        yield summarise(counts.of(slice(first, first + size)), observed=True)
+
+
+def discoveries(found: Reactions) -> tuple[bool, bool]:
+    """Whether anything is significant: reactions, dependence on alert patterns."""
+    reactions = any(reaction.significant for reaction in found.reactions)
+    adjusted = [d.adjusted_p for d in found.dependence if d.adjusted_p is not None]
+    return reactions, any(p < ALPHA for p in adjusted)
+
+
+def main() -> None:
+    """Prints the table, line by line as it is found."""
+    arguments = sys.argv[1:]
+    repetitions, episodes = (
+        int(arguments[i]) if len(arguments) > i else default for i, default in ((0, 200), (1, 20))
+    )
+    console = Console(width=120)
+    table = Table(
+        *("policy", "episodes", "sets", "tests", "reactions", "p", "dependence", "p"),
+        title="sets with a false discovery at 5 %",
+    )
+    for policy in arguments[2:] or POLICIES:
+        counts = count(policy, repetitions * episodes)
+        for size in (episodes, _TOGETHER * episodes):
+            results = list(sets(counts, size))
+            wrong = np.array([discoveries(found) for found in results]).sum(axis=0)
+            tests = np.mean([found.answer.tests for found in results])
+            cells = [
+                cell
+                for errors in wrong
+                for cell in (
+                    f"{errors} ({errors / len(results):.1%})",
+                    f"{binom.sf(errors - 1, len(results), ALPHA):.2g}",
+                )
+            ]
+            table.add_row(policy, str(size), str(len(results)), f"{tests:.0f}", *cells)
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()
