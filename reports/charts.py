@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cagexplain.analysis.survival import Survival
+
 Points = Sequence[tuple[float, float]]
 
 _WANTED_TICKS: Final = 4
@@ -117,3 +119,36 @@ def ticks(most: float, wanted: int = _WANTED_TICKS) -> list[float]:
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough * 0.999)
     return [number * step for number in range(math.floor(most / step * 1.0001) + 1)]
+
+
+def survival_chart(
+    title: str, summary: str, curves: Sequence[tuple[str, str, Survival]], x_title: str
+) -> Chart:
+    """Survival curves with their confidence bands, up to the longest horizon.
+
+    Args:
+        title, summary: of the chart.
+        curves: name, look and estimate of each line; those without enough data are left out.
+        x_title: what the durations are.
+    """
+    end = max(survival.horizon for _, _, survival in curves)
+    frame = Frame(end, 1.0)
+    return Chart(
+        title,
+        summary,
+        frame,
+        [Tick(frame.x(value), f"{value:g}") for value in ticks(end)],
+        [Tick(frame.y(value), f"{100 * value:g} %") for value in ticks(1.0)],
+        x_title,
+        [_survival_line(frame, *curve) for curve in curves if curve[2].enough],
+    )
+
+
+def _survival_line(frame: Frame, name: str, look: str, survival: Survival) -> Line:
+    levels = [(1.0, 1.0, 1.0), *((p.share, p.low, p.high) for p in survival.curve)]
+    times = [0, *(p.duration for p in survival.curve)]
+    middle, low, high = (
+        stairs(list(zip(times, level, strict=True)), frame.x_most)
+        for level in zip(*levels, strict=True)
+    )
+    return Line(name, look, frame.line(middle), frame.band(low, high))

@@ -9,7 +9,18 @@ from cagexplain.analysis.fsm import FsmAnalysis
 from reports import words
 from reports.fsm_drawing import Drawing
 from reports.layout import Chapter, layout
-from reports.sections import distributions, machine, methods, overview, red, render, run, truth
+from reports.sections import (
+    circumstances,
+    distributions,
+    machine,
+    methods,
+    overview,
+    red,
+    render,
+    run,
+    timeline,
+    truth,
+)
 from reports.words.findings import compromised_time
 
 
@@ -56,10 +67,11 @@ def fsm_report(analysis: FsmAnalysis) -> Page:
                     machine.section(analysis, drawn),
                     distributions.targeted(analysis),
                     distributions.situational(analysis),
-                    distributions.by_agent(analysis),
+                    circumstances.section(analysis),
                 ],
             ),
-            Chapter("How it ends", [truth.section(analysis), red.section(analysis)]),
+            Chapter("Whom it meets", [truth.section(analysis), red.section(analysis)]),
+            Chapter("In detail", [timeline.section(analysis.timelines)]),
             Chapter("About this page", [methods.section(), run.section(analysis)]),
         ],
         footer=f"From the trace “{facts.trace}”.",

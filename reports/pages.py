@@ -28,6 +28,8 @@ def environment() -> jinja2.Environment:
         "interval": words.interval,
         "top_action": words.top_action,
         "leader": words.leader,
+        "too_few": words.too_few,
+        "steps": words.steps,
         "contrast": palette.contrast,
         "breakable": _breakable,
     }

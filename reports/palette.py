@@ -17,6 +17,17 @@ ACTIONS: Final = {
 LEVELS: Final = {"clean": "#009E73", "user session": "#E69F00", "root session": "#D55E00"}
 """True compromise of a host."""
 
+EVICTORS: Final = {
+    "Remove": ACTIONS["Remove"],
+    "Restore": ACTIONS["Restore"],
+    "none: another blue action ended there": ACTIONS["Analyse"],
+    "none: no blue action ended there": "#999999",
+}
+"""What blue had completed on a host where red lost its last session."""
+
+EFFECTS: Final = {"evicted": "#009E73", "red stayed": "#D55E00", "host was clean": "#999999"}
+"""What a Remove or Restore did."""
+
 EDGES: Final = {"red": "#D55E00", "blue": "#0072B2", "seen": "#6B7280", "rare": "#9AA1AC"}
 """Transitions of the state machine."""
 

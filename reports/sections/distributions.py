@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from cagexplain.analysis.distributions import Distribution
 from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.cc4 import agents, network
 from reports import palette
 from reports.sections import Section, render
 from reports.words import answers
@@ -43,35 +39,3 @@ def situational(analysis: FsmAnalysis) -> Section:
         colours=palette.ACTIONS,
     )
     return Section("situational", "Situational view", html)
-
-
-def by_agent(analysis: FsmAnalysis) -> Section:
-    """Make the section about the differences between the agents."""
-    html = render(
-        "agents.html.j2",
-        asks="Do all five agents act alike?",
-        says="",
-        mix_by_agent=analysis.mix_by_agent,
-        agent_rows=list(_agent_rows(analysis)),
-        zones=_zones(),
-        colours=palette.ACTIONS,
-    )
-    return Section("agents", "By agent", html)
-
-
-def _agent_rows(
-    analysis: FsmAnalysis,
-) -> Iterator[tuple[tuple[str, str], tuple[Distribution, ...]]]:
-    for agent, mix in analysis.mix_by_agent.items():
-        yield (agent, "targeted"), mix.targeted
-        yield (agent, "situational"), mix.situational
-
-
-def _zones() -> dict[str, str]:
-    def plain(zone: int) -> str:
-        return network.ZONES[zone].removesuffix("_subnet").replace("_", " ")
-
-    return {
-        agent: ", ".join(plain(zone) for zone in zones)
-        for agent, zones in zip(agents.BLUE, agents.BLUE_ZONES, strict=True)
-    }

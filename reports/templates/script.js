@@ -65,8 +65,7 @@
 })();
 (() => {
   const value = (row, column) => {
-    const cell = row.cells[column];
-    const text = (cell.dataset.value ?? cell.textContent).trim();
+    const text = (row.cells[column]?.textContent ?? "").trim();  // cells may span columns
     const number = parseFloat(text.replace(/[,\u00a0<>%]/g, "").replace("\u2212", "-"));
     return Number.isNaN(number) ? text : number;
   };

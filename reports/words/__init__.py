@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cagexplain.analysis.distributions import Distribution, Share
 from cagexplain.analysis.fsm import Estimate
+from cagexplain.analysis.survival import Limits, Survival
 
 NBSP: Final = "\u00a0"
 
@@ -143,3 +144,33 @@ def estimate_interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return "No interval: that takes two episodes or more"
     return f"95{NBSP}% interval {number(estimate.low)} to {number(estimate.high)}"
+
+
+def too_few(n: int) -> str:
+    """Why there is no number."""
+    return f"not enough data: n{NBSP}={NBSP}{number(n)}"
+
+
+def steps(limits: Limits, longest: int | None = None) -> str:
+    """A number of steps with its interval; what is not reached is longer than was followed.
+
+    Args:
+        limits: the estimate.
+        longest: how far durations were followed; the episode without.
+    """
+    beyond = "the episode" if longest is None else f"{longest} steps"
+    if limits.value is None:
+        return f"longer than {beyond}"
+    if limits.low is None:
+        return f"{limits.value:,.0f}"
+    high = f"longer than {beyond}" if limits.high is None else f"{limits.high:,.0f}"
+    return f"{limits.value:,.0f} ({limits.low:,.0f} to {high})"
+
+
+def duration(survival: Survival) -> str:
+    """The median of what took time, in words."""
+    if not survival.enough:
+        return too_few(survival.n)
+    if survival.median.value is None:
+        return f"fewer than half ended; {percent(survival.ended_share)} did"
+    return f"half ended within {steps(survival.median)} steps"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cagexplain.analysis.counts import EVICTORS, RECOVERIES
 from cagexplain.analysis.distributions import Distribution
 from cagexplain.analysis.fsm import Belief, FsmAnalysis, RedAction
 from reports.words import number, percent
@@ -37,13 +38,23 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def machine(analysis: FsmAnalysis) -> str:
-    """Where hosts spend their time and how often red loses what it has."""
+    """Where hosts spend their time, and what makes red lose what it has."""
     longest = max(analysis.graph.states, key=lambda node: node.host_steps)
-    lost = sum(edge.count for edge in analysis.graph.transitions if edge.kind == "blue")
-    episodes = len(analysis.facts.seeds)
+    causes = analysis.evictions.causes
+    lost = sum(found.total for found in causes)
+    time = f"Hosts spend most of their time ({percent(longest.time)}) in {longest.state}"
+    if not lost:
+        return f"{time}; red never loses its last session on a host."
+    by_cause = [sum(found.shares[i].count for found in causes) for i in range(len(EVICTORS))]
+    parts = [
+        f"{percent(n / lost)} right after a {name}"
+        for name, n in zip(RECOVERIES, by_cause, strict=False)
+        if n
+    ]
+    how = f", {' and '.join(parts)}" if parts else ""
     return (
-        f"Hosts spend most of their time ({percent(longest.time)}) in {longest.state}; red loses "
-        f"its last session on a host {number(lost)} times, {lost / episodes:.1f} times per episode."
+        f"{time}; red loses its last session on a host "
+        f"{lost / len(analysis.facts.seeds):.1f} times per episode{how}."
     )
 
 
@@ -72,3 +83,26 @@ def red(actions: Sequence[RedAction]) -> str:
     success = exploit.results.shares[0].share
     tail = "" if success is None else f" {percent(success)} of its break-ins succeeded."
     return f"Red’s most frequent action is {most.name}, {number(most.started)} times.{tail}"
+
+
+def agreement(what: str, groups: Sequence[Sequence[Distribution]]) -> str:
+    """Whether parts of the decisions have the same clear leader in the same states.
+
+    Args:
+        what: the parts, such as "agents".
+        groups: distributions by state of every part.
+    """
+    led = [
+        {mix.top.name for mix in row if mix.clear and mix.top is not None}
+        for row in zip(*groups, strict=True)
+        if sum(mix.clear for mix in row) > 1
+    ]
+    if not led:
+        return f"No state has a clear first choice in two {what} or more."
+    agreed = sum(len(names) == 1 for names in led)
+    if agreed == len(led):
+        return f"The {what} agree in all {len(led)} states where two or more clearly lead."
+    return (
+        f"The first choice differs between {what} in {len(led) - agreed} of {len(led)} states "
+        "where two or more have a clear one."
+    )

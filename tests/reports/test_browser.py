@@ -19,9 +19,9 @@ _PROBE = """
 <script>
 addEventListener("load", () => {
   const seen = (element) => element.getBoundingClientRect();
-  const node = document.querySelector("figure .hole.at-SD a");
+  const node = document.querySelector("figure.machine .hole.at-SD a");
   node.focus();
-  const dimmed = document.querySelector("figure svg.fsm").classList.contains("dim");
+  const dimmed = document.querySelector("figure.machine svg.fsm").classList.contains("dim");
   const box = document.querySelector('input[data-hide="blue"]');
   box.click();
   const hidden = [...document.querySelectorAll("figure .edge.blue")]
@@ -38,7 +38,7 @@ addEventListener("load", () => {
     dimmed, hidden, column,
     sort: head.getAttribute("aria-sort"),
     ink: style.color, paper: style.backgroundColor,
-    drawing: seen(document.querySelector("figure svg.fsm")).height,
+    drawing: seen(document.querySelector("figure.machine svg.fsm")).height,
     stack: seen(document.querySelector("svg.stack rect")).width,
   });
 });

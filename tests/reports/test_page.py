@@ -57,6 +57,7 @@ def test_the_policy_of_the_page_allows_its_scripts_and_nothing_else(document: El
     assert allowed[1].split() == [
         f"'sha256-{base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()}'"
         for script in document.all("script")
+        if "type" not in script.attributes  # data blocks do not run
     ]
 
 
@@ -121,14 +122,14 @@ def test_every_state_and_agent_is_on_the_page(analysis: FsmAnalysis, document: E
     for row, mix in zip(answers, analysis.mix.targeted, strict=True):
         if mix.top is not None:
             assert mix.top.name in row.text and words.percent(mix.top.share) in row.text
-    agents = document.all("h3", within="agents")
-    assert [heading.text.split()[0] for heading in agents] == list(analysis.mix_by_agent)
-    combined = table_with(document, "agents", "Agent")
+    headings = [heading.text.split()[0] for heading in document.all("h3", within="circumstances")]
+    assert headings[: len(analysis.mix_by_agent)] == list(analysis.mix_by_agent)
+    combined = table_with(document, "circumstances", "Agent")
     assert {row[0] for row in combined} == set(analysis.mix_by_agent)
 
 
 def test_the_legend_of_red_actions(document: Element) -> None:
-    legend = table_with(document, "machine", "No.")
+    legend = table_with(document, "machine", "Steps")
     assert [(row[0], row[2]) for row in legend] == [
         (str(number), str(steps)) for number, steps in enumerate((1, 1, 3, 2, 4, 2, 2, 2, 1))
     ]
@@ -160,7 +161,7 @@ def test_hostile_names_stay_text(analysis: FsmAnalysis) -> None:
 
 
 def test_a_typical_page_is_small(page: Page) -> None:
-    assert len(page.html.encode()) < 1_000_000
+    assert len(page.html.encode()) < 3_000_000
 
 
 def test_one_episode_says_that_it_has_no_intervals(analysed: Analyse) -> None:
