@@ -50,13 +50,11 @@ _OWNER: Final = agents.RED_OF_HOST.astype(np.int64)
 
 
 class Collector(Protocol):
-    """An analysis that a trace passes by.
+    """An analysis that a trace passes by."""
 
-    Attributes:
-        tables: columns that `add` wants through `Batch.frame`, by table, beside `_NEEDED`.
-    """
-
-    tables: Tables
+    @property
+    def tables(self) -> Tables:
+        """Columns that `add` wants through `Batch.frame`, by table, beside `_NEEDED`."""
 
     def add(self, batch: Batch) -> None:
         """Take what is needed from some whole episodes."""
