@@ -37,18 +37,18 @@ def gap(decision: npt.NDArray[np.int16], responded: npt.NDArray[np.bool_]) -> np
     """Decisions of the owner since its last response on a host.
 
     Args:
-        decision: ``int16[n, T, place]`` number of the owner's decisions up to and with each step.
-        responded: ``bool[n, T, place]`` where a response started.
+        decision: ``int16[T, host]`` number of the owner's decisions up to and with each step.
+        responded: ``bool[T, host]`` where a response started.
 
     Returns:
-        ``int16[n, T, place]``: 1 for the decision after a response, at most `LONGEST` + 1;
-        0 where there was none before.
+        ``int16[T, host]``: 1 for the decision after a response, at most `LONGEST` + 1; 0 where
+        there was none before.
     """
     last = np.zeros_like(decision)
-    last[:, 1:] = np.where(responded, decision, 0)[:, :-1]
-    np.maximum.accumulate(last, axis=1, out=last)
+    np.multiply(decision[:-1], responded[:-1], out=last[1:])
+    np.maximum.accumulate(last, axis=0, out=last)
     since = np.minimum(decision - last, np.int16(LONGEST + 1))
-    since[last == 0] = 0
+    since *= last > 0
     return since
 
 

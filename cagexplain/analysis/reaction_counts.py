@@ -187,19 +187,35 @@ class _Tally:
         Args:
             every: ``[n, cell]`` decisions.
             responses: ``[n, cell, response]`` of them.
+
+        Returns:
+            ``float32[lag, event, n, response]``.
         """
-        others = (every - self.exposed)[..., None]
-        rate = (responses - self.found) / np.maximum(others, 1)
-        # Where all decisions are exposed nothing can be compared: no surplus.
-        rate = np.where(others > 0, rate, self.found / np.maximum(self.exposed, 1)[..., None])
-        return (rate * self.exposed[..., None]).astype(np.float32)
+        weight, alone = self._weights(every)
+        base = np.einsum("lenc,lencr->lenr", weight, responses - self.found)
+        # Where all decisions are exposed nothing can be compared: their own rate is no surplus.
+        base += np.einsum("lenc,lencr->lenr", alone, self.found)
+        return base.astype(np.float32)
+
+    def base_by_cell(self, every: Array, responses: Array, kept: tuple[slice, slice]) -> Array:
+        """The same without the sum over cells, for some lags and events."""
+        weight, alone = (array[kept][..., None] for array in self._weights(every))
+        found = self.found[kept]
+        result: Array = np.where(alone, found, weight * (responses - found)).astype(np.float32)
+        return result
+
+    def _weights(self, every: Array) -> tuple[Array, Array]:
+        """Exposed decisions per other one; where there are no others."""
+        others = every - self.exposed
+        weight = np.where(others > 0, self.exposed / np.maximum(others, 1), 0.0)
+        return weight, others == 0
 
     def summary(self, place: str, base: Array) -> dict[str, Array]:
         """The counts without the strata, as fields of `Counts`."""
         return {
             f"{place}_exposed": _by_episode(self.exposed.sum(axis=3)).astype(np.int16),
             f"{place}_found": _by_episode(self.found.sum(axis=3)).astype(np.int16),
-            f"{place}_base": _by_episode(base.sum(axis=3)),
+            f"{place}_base": _by_episode(base),
             f"{place}_expected": _by_episode(self.expected),
         }
 
@@ -210,115 +226,132 @@ def _by_episode(array: Array) -> Array:
 
 
 def _on_hosts(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dict[str, Array]:
-    n, steps = batch.n, batch.steps
-    exists = batch.exists[:, events.HOSTS]
-    free = batch.started[:, :, OWNER] & exists[:, None, :]
-    number = np.cumsum(batch.started, axis=1, dtype=np.int16)[:, :, OWNER]
-    cell = ZONE * phases.N_PHASES + batch.phase[:, :, None].astype(np.int32)
-    cell_of_row = cell + (np.arange(n, dtype=np.int32) * _N_CELLS)[:, None, None]
+    # Of the slots only those whose host exists are kept: arrays are [T, pair of episode and slot].
+    pair_row, pair_slot = np.nonzero(batch.exists[:, events.HOSTS])
+    pair = np.full((batch.n, N_SLOTS), -1, dtype=np.int64)
+    pair[pair_row, pair_slot] = np.arange(len(pair_row))
+    owner = pair_row * agents.N_BLUE + OWNER[pair_slot]
+    started = batch.started.swapaxes(0, 1).reshape(batch.steps, -1)
+    free = np.take(started, owner, axis=1)
+    number = np.take(np.cumsum(started, axis=0, dtype=np.int16), owner, axis=1)
     position = np.full(actions.N_KINDS + 1, -1, dtype=np.int8)  # the last one is for no action
     position[list(HOST_RESPONSES)] = np.arange(N_HOST)
-    response = position[deeds]
+    response = np.ascontiguousarray(position[deeds[pair_row, :, pair_slot]].T)
+    place = (pair_row * _N_CELLS + ZONE[pair_slot] * phases.N_PHASES).astype(np.int32)
+    cell = place + np.take(batch.phase.T, pair_row, axis=1)
 
-    cells = cell_of_row[free]
-    every = np.bincount(cells, minlength=n * _N_CELLS).reshape(n, _N_CELLS)
-    responses = np.stack(
-        [
-            np.bincount(cell_of_row[response == r], minlength=n * _N_CELLS).reshape(n, _N_CELLS)
-            for r in range(N_HOST)
-        ],
-        axis=-1,
-    )
-    table = _Tally(n, _N_CELLS, N_HOST)
+    size = batch.n * _N_CELLS
+    table = _Tally(batch.n, _N_CELLS, N_HOST)
     exposed = []
     for lag, shift in enumerate(LAGS):
         step = found.step + shift
-        known = (step >= 0) & (step < steps)
-        place = (found.row[known] * steps + step[known]) * N_SLOTS + found.place[known]
-        open_ = free.ravel()[place]
-        place, kind = place[open_], found.kind[known][open_]
-        row = place // (steps * N_SLOTS)
-        table.add(lag, kind, row, cell.ravel()[place], response.ravel()[place])
-        exposed.append((place, kind, row))
+        known = (step >= 0) & (step < batch.steps)
+        at = step[known] * len(pair_row) + pair[found.row[known], found.place[known]]
+        open_ = free.ravel()[at]
+        at, kind, row = at[open_], found.kind[known][open_], found.row[known][open_]
+        table.add(lag, kind, row, cell.ravel()[at] - row * _N_CELLS, response.ravel()[at])
+        exposed.append((at, kind, row))
+    responses = np.zeros((size, N_HOST))
     for r in range(N_HOST):
-        habit = test.gap(number, response == r)
-        stratum = cell_of_row * np.int32(_N_GAPS) + habit
-        share = test.shares(stratum[free], stratum[response == r], n * _N_CELLS * _N_GAPS)
+        does = response == r
+        responses[:, r] = np.bincount(cell[does], minlength=size)
+        if not does.any():
+            continue
+        stratum = cell * np.int32(_N_GAPS) + test.gap(number, does)
+        share = test.shares(stratum[free], stratum[does], size * _N_GAPS)
         for lag in range(N_PLACEBO, len(LAGS)):
-            place, kind, row = exposed[lag]
-            table.expect(lag, kind, row, r, share[stratum.ravel()[place]])
-    base = table.base(every, responses)
+            at, kind, row = exposed[lag]
+            table.expect(lag, kind, row, r, share[stratum.ravel()[at]])
+    every = np.bincount(cell[free], minlength=size).reshape(batch.n, _N_CELLS)
+    responses = responses.reshape(batch.n, _N_CELLS, N_HOST)
+    kept = (slice(N_PLACEBO, None), slice(BROKEN_DOWN))
     return {
-        **table.summary("host", base),
-        "part_exposed": _grouped(table.exposed),
-        "part_found": _grouped(table.found),
-        "part_base": _grouped(base),
+        **table.summary("host", table.base(every, responses)),
+        "part_exposed": _grouped(table.exposed[kept]).astype(np.int16),
+        "part_found": _grouped(table.found[kept]).astype(np.int16),
+        "part_base": _grouped(table.base_by_cell(every, responses, kept)),
     }
 
 
-def _grouped(array: Array) -> Array:
+def _grouped(kept: Array) -> Array:
     """The breakdown by zone and by phase: ``[n, event, lag, group, ...]``."""
-    kept = array[N_PLACEBO:, :BROKEN_DOWN]
     cells = kept.reshape(*kept.shape[:3], N_ZONES, phases.N_PHASES, *kept.shape[4:])
-    groups = np.concatenate([cells.sum(axis=4), cells.sum(axis=3)], axis=3)
-    return _by_episode(groups).astype(np.float32 if kept.dtype == np.float32 else np.int16)
+    return _by_episode(np.concatenate([cells.sum(axis=4), cells.sum(axis=3)], axis=3))
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """All decisions of a batch: agent after agent, episode after episode.
+
+    Attributes:
+        row, step, agent: ``int64[m]`` which.
+        response: ``int64[m]`` position of the kind of action in `ZONE_RESPONSES`.
+        share: ``float32[response, m]`` share of each kind among the decisions of the same episode,
+            agent, phase and habit: the kind of the decision before and how often it came in a row.
+    """
+
+    row: Ints
+    step: Ints
+    agent: Ints
+    response: Ints
+    share: npt.NDArray[np.float32]
+
+
+def decisions(batch: Batch) -> Decisions:
+    """The decisions of some episodes."""
+    agent, row, step = np.nonzero(batch.started.transpose(2, 0, 1))
+    response = _ZONE_POSITION[batch.kind[row, step, agent]]
+    run = test.run_length(response, agent * batch.n + row)
+    before = np.where(run > 0, np.roll(response, 1), N_ZONE)
+    cell = (row * agents.N_BLUE + agent) * phases.N_PHASES + batch.phase[row, step]
+    stratum = (cell * (N_ZONE + 1) + before) * _N_GAPS + run
+    size = batch.n * agents.N_BLUE * phases.N_PHASES * (N_ZONE + 1) * _N_GAPS
+    share = np.stack(
+        [test.shares(stratum, stratum[response == r], size)[stratum] for r in range(N_ZONE)]
+    )
+    return Decisions(row, step, agent, response, share)
 
 
 def _in_zones(batch: Batch, found: Occurrences) -> dict[str, Array]:
-    n, steps = batch.n, batch.steps
-    agent, row, step = np.nonzero(batch.started.transpose(2, 0, 1))
-    response = _ZONE_POSITION[batch.kind[row, step, agent]]
-    sequence = agent * n + row
-    run = test.run_length(response, sequence)
-    before = np.where(run > 0, np.roll(response, 1), N_ZONE)
-    cell = agent * phases.N_PHASES + batch.phase[row, step]
+    made = decisions(batch)
+    number = np.full((batch.n, batch.steps, agents.N_BLUE), -1, dtype=np.int64)
+    number[made.row, made.step, made.agent] = np.arange(len(made.row))
     n_cells = agents.N_BLUE * phases.N_PHASES
-    habit = before * _N_GAPS + run
-    stratum = (row * n_cells + cell) * ((N_ZONE + 1) * _N_GAPS) + habit
-    n_strata = n * n_cells * (N_ZONE + 1) * _N_GAPS
-    decision = np.full((n, steps, agents.N_BLUE), -1, dtype=np.int64)
-    decision[row, step, agent] = np.arange(len(row))
-
-    place = row * n_cells + cell
-    every = np.bincount(place, minlength=n * n_cells).reshape(n, n_cells)
-    responses = np.bincount(place * N_ZONE + response, minlength=n * n_cells * N_ZONE)
-    share = np.stack(
-        [test.shares(stratum, stratum[response == r], n_strata)[stratum] for r in range(N_ZONE)]
-    )
-    table = _Tally(n, n_cells, N_ZONE)
+    cell = made.agent * phases.N_PHASES + batch.phase[made.row, made.step]
+    place = made.row * n_cells + cell
+    every = np.bincount(place, minlength=batch.n * n_cells).reshape(batch.n, n_cells)
+    responses = np.bincount(
+        place * N_ZONE + made.response, minlength=batch.n * n_cells * N_ZONE
+    ).reshape(batch.n, n_cells, N_ZONE)
+    table = _Tally(batch.n, n_cells, N_ZONE)
     for lag, shift in enumerate(LAGS):
-        when = found.step + shift
-        known = (when >= 0) & (when < steps)
-        which = decision[found.row[known], when[known], found.place[known]]
-        kind, which = found.kind[known][which >= 0], which[which >= 0]
-        table.add(lag, kind, row[which], cell[which], response[which])
+        step = found.step + shift
+        known = (step >= 0) & (step < batch.steps)
+        at = number[found.row[known], step[known], found.place[known]]
+        kind, at = found.kind[known][at >= 0], at[at >= 0]
+        row = made.row[at]
+        table.add(lag, kind, row, cell[at], made.response[at])
         for r in range(N_ZONE if shift >= 0 else 0):
-            table.expect(lag, kind, row[which], r, share[r, which])
-    base = table.base(every, responses.reshape(n, n_cells, N_ZONE))
-    return {
-        **table.summary("zone", base),
-        **_patterns(batch, (row, step, agent), response, share),
-    }
+            table.expect(lag, kind, row, r, made.share[r, at])
+    return {**table.summary("zone", table.base(every, responses)), **_patterns(batch, made)}
 
 
-def _patterns(
-    batch: Batch, at: tuple[Ints, Ints, Ints], response: Ints, share: Array
-) -> dict[str, Array]:
+def _patterns(batch: Batch, made: Decisions) -> dict[str, Array]:
     """Decisions by the pattern of alerts and the kind of action, and what habits lead to expect."""
-    row, _, agent = at
     shape = (batch.n, agents.N_BLUE, N_PATTERNS, N_ZONE)
     counts = np.zeros((len(WINDOWS), *shape), dtype=np.int32)
     expected = np.zeros((len(WINDOWS), *shape), dtype=np.float32)
     if batch.process is not None and batch.connection is not None:
+        at = (made.row, made.step, made.agent)
         for w, window in enumerate(WINDOWS):
             shown = [_in_window(bits, window)[at] for bits in (batch.process, batch.connection)]
             pattern = shown[0] + 2 * shown[1]
-            place = (row * agents.N_BLUE + agent) * N_PATTERNS + pattern
+            place = (made.row * agents.N_BLUE + made.agent) * N_PATTERNS + pattern
             size = int(np.prod(shape[:3]))
             for r in range(N_ZONE):
-                hits = np.bincount(place[response == r], minlength=size)
+                hits = np.bincount(place[made.response == r], minlength=size)
                 counts[w, ..., r] = hits.reshape(shape[:3])
-                sums = np.bincount(place, share[r], minlength=size)
+                sums = np.bincount(place, made.share[r], minlength=size)
                 expected[w, ..., r] = sums.reshape(shape[:3])
     return {"patterns": counts.swapaxes(0, 1), "patterns_expected": expected.swapaxes(0, 1)}
 
@@ -334,7 +367,7 @@ def _in_window(bits: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64
 
 def _times(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dict[str, Array]:
     """How long it took until blue responded on the host, and until the host was clean."""
-    clean = batch.levels[:, :, events.HOSTS] == 0
+    clean = np.take(batch.levels, events.HOSTS, axis=2) == 0
     compromised = ~clean[found.row, found.step, found.place]
     every = np.ones(len(found.row), dtype=np.bool_)
     answered, unanswered = _until(found, np.isin(deeds, ANSWERS), every)

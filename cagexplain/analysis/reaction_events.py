@@ -153,7 +153,7 @@ def _alerts(batch: Batch) -> list[_Part]:
     parts = []
     for kind, bits in ((_PROCESS, batch.process), (_CONNECTION, batch.connection)):
         if bits is not None:
-            row, step, slot = np.nonzero(bits[:, :, HOSTS])
+            row, step, slot = np.nonzero(np.take(bits, HOSTS, axis=2))
             parts.append((np.full(len(row), kind), row, step, slot))
     return parts
 
