@@ -138,10 +138,9 @@ def _says(timelines: Sequence[Timeline]) -> str:
         return f"{named}: nothing was lost on any host."
     stays = [i for i in worst.incidents if i.host == line.host]
     held = sum(i.stop - i.start for i in stays)
-    where = f" of it were lost on {_place(line)}"
     return (
-        f"{named}; {words.number(line.loss)}{where}, where red had a session in "
-        f"{held} of {worst.steps} steps."
+        f"{named}; {words.number(line.loss)} was lost on {_place(line)}, where red had a session "
+        f"in {held} of {worst.steps} steps."
     )
 
 
