@@ -7,7 +7,6 @@ two episodes of a seed are swapped instead: what the worlds have in common then 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import rel_entr
 
-from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, FloatArray, resampled
+from cagexplain.analysis.intervals import RESAMPLES, FloatArray, resampled
 
 PERMUTATIONS: Final = 4_999
 MIN_EPISODES: Final = 6
@@ -31,20 +30,42 @@ Statistic = Callable[[FloatArray, FloatArray], FloatArray]
 
 @dataclass(frozen=True)
 class Differences:
-    """Comparison of several quantities; every array is ``float64[quantity]``.
+    """Comparison of several quantities.
 
     Attributes:
-        value: the statistic; NaN where it is undefined.
-        low, high: confidence limits.
-        chance: its mean if labels mean nothing, so what chance alone would show.
-        p: permutation p-value of no difference.
+        value: ``float64[quantity]`` the statistic; NaN where it is undefined.
+        error: ``float64[quantity]`` its bootstrap standard error.
+        bias: ``float64[quantity]`` how much larger it is in resamples, on average.
+        relabelled: ``float64[permutation, quantity]`` under other labels; NaN likewise.
     """
 
     value: FloatArray
-    low: FloatArray
-    high: FloatArray
-    chance: FloatArray
-    p: FloatArray
+    error: FloatArray
+    bias: FloatArray
+    relabelled: FloatArray
+
+    @property
+    def p(self) -> FloatArray:
+        """``float64[quantity]`` permutation p-value of no difference: the share of labellings, the
+        observed one among them, whose statistic is at least as far from zero."""
+        return _share_as_extreme(np.abs(self.relabelled), np.abs(self.value))
+
+    def family_p(self, tested: npt.NDArray[np.bool_]) -> FloatArray:
+        """p-values adjusted for looking at all the tested quantities, which may depend on each
+        other (Westfall and Young 1993, single-step maxT): the share of labellings that have any
+        quantity as far from what labellings show on average, in their standard deviations.
+
+        Args:
+            tested: ``bool[quantity]``; the others get NaN.
+        """
+        every = np.vstack([self.value, self.relabelled])[:, tested]
+        centre, spread = np.nanmean(every, axis=0), np.nanstd(every, axis=0)
+        far = np.abs(every - centre) / np.where(spread > _SAME, spread, np.inf)
+        adjusted = np.full(len(tested), np.nan)
+        if tested.any():
+            largest = np.nan_to_num(far[1:], nan=np.inf).max(axis=1)
+            adjusted[tested] = _share_as_extreme(largest[:, None], far[0])
+        return adjusted
 
 
 def compare(
@@ -58,11 +79,6 @@ def compare(
 ) -> Differences:
     """Compare two sets of episodes by a statistic of their sums.
 
-    p is the share of labellings, the observed one among them, whose statistic is at least as far
-    from zero. The limits are those of the basic bootstrap over episodes (Davison and Hinkley
-    1997, section 5.2), which reflects the resampled statistics at the observed one and so takes
-    off the excess that sampling gives to a distance.
-
     Args:
         a, b: ``[episode, ...]``.
         statistic: of sums ``[..., *a.shape[1:]]`` of both sides; gives ``[..., quantity]``.
@@ -70,25 +86,26 @@ def compare(
         permutations, resamples: how many; their generators are fixed.
     """
     observed = statistic(*(side.sum(axis=0, dtype=np.float64) for side in (a, b)))
-    extreme, total = np.zeros_like(observed), np.zeros_like(observed)
-    for sides in _relabelled(a, b, paired, permutations):
-        found = statistic(*sides)
-        # A labelling that leaves a side empty counts as extreme.
-        extreme += (~(np.abs(found) < np.abs(observed) - _SAME)).sum(axis=0)
-        total += np.nan_to_num(found).sum(axis=0)
-    streams = (resampled(a, resamples), resampled(b, resamples, stream=0 if paired else 1))
-    drawn = np.concatenate([statistic(*sides) for sides in zip(*streams, strict=True)])
-    tail = 100 * (1 - CONFIDENCE) / 2
-    with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # quantities without any counts
-        below, above = np.nanpercentile(drawn, [tail, 100 - tail], axis=0)
-    return Differences(
-        value=observed,
-        low=2 * observed - above,
-        high=2 * observed - below,
-        chance=total / permutations,
-        p=(1 + extreme) / (1 + permutations),
+    relabelled = np.concatenate(
+        [statistic(*sides) for sides in _relabelled(a, b, paired, permutations)]
     )
+    total, squares, used = (np.zeros_like(observed) for _ in range(3))
+    streams = (resampled(a, resamples), resampled(b, resamples, stream=0 if paired else 1))
+    for sides in zip(*streams, strict=True):
+        deviation = statistic(*sides) - observed
+        used += (~np.isnan(deviation)).sum(axis=0)
+        total += np.nan_to_num(deviation).sum(axis=0)
+        squares += (np.nan_to_num(deviation) ** 2).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bias = total / used
+        error = np.sqrt(np.maximum(squares / used - bias**2, 0))
+    return Differences(observed, error, bias, relabelled)
+
+
+def _share_as_extreme(relabelled: FloatArray, observed: FloatArray) -> FloatArray:
+    # A labelling that leaves a side empty counts as extreme.
+    extreme = (~(relabelled < observed - _SAME)).sum(axis=0)
+    return np.asarray((1 + extreme) / (1 + len(relabelled)), dtype=np.float64)
 
 
 def _relabelled(
