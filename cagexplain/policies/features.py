@@ -53,6 +53,7 @@ _MEMORY_NAMES: Final = (
     "decoys on",
 )
 """Of the entries per host, in their order."""
+_MEMORY_UNITS: Final = (1, 1, 1, 1, 100, 1, 3)
 _HOST_ENTRIES: Final = len(_MEMORY_NAMES)
 _PROCESS_DECAY: Final = np.float32(0.9)
 _CONNECTION_DECAY: Final = np.float32(0.95)
@@ -94,7 +95,7 @@ def exists_column(profile: str) -> int:
 
 def names(profile: str, agent: int) -> tuple[str, ...]:
     """What each entry of an agent's input tells, such as "process alert on user_host_3 (RZA)"."""
-    hosts = [_host(int(h)) for h in observations.HOSTS[agent]]
+    hosts = [host_label(int(h)) for h in observations.HOSTS[agent]]
     named = ["mission phase"]
     for i, zone in enumerate(BLUE_ZONES[agent]):
         own, zones = network.ZONE_SHORT[zone], [network.ZONE_SHORT[z] for z in network.ALPHABETICAL]
@@ -116,10 +117,34 @@ def names(profile: str, agent: int) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _host(host: int) -> str:
+def units(profile: str, agent: int) -> npt.NDArray[np.float64]:
+    """What a 1 stands for in each entry of an agent's input, such as 100 of the named steps."""
+    scale = np.ones(sizes(profile)[agent])
+    if profile == "memory":
+        hosts = len(observations.HOSTS[agent])
+        scale[observations.SIZES[agent] : -1] = np.repeat(_MEMORY_UNITS, hosts)
+        scale[-1] = _CLOCK
+    return scale
+
+
+def host_label(host: int) -> str:
+    """Short name of a host, such as "user_host_3 (RZA)"."""
     zone = network.zone_of(host)
     name = network.HOST_NAMES[host].removeprefix(network.ZONES[zone] + "_")
     return f"{name} ({network.ZONE_SHORT[zone]})"
+
+
+def action_label(agent: int, action: int) -> str:
+    """Short name of an action: "Restore user_host_3 (RZA)", "BlockTrafficZone RZA <- OZA"."""
+    kind = actions.KIND_NAMES[actions.KIND[agent][action]]
+    host, to_zone, from_zone = (
+        int(table[agent][action]) for table in (actions.HOST, actions.TO_ZONE, actions.FROM_ZONE)
+    )
+    if host >= 0:
+        return f"{kind} {host_label(host)}"
+    if to_zone >= 0:
+        return f"{kind} {network.ZONE_SHORT[to_zone]} <- {network.ZONE_SHORT[from_zone]}"
+    return kind
 
 
 def compact_columns(profile: str) -> npt.NDArray[np.int64]:

@@ -438,7 +438,7 @@ def by_group(array: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 
 def additive(mask: Tensor) -> Tensor:
     """A Boolean mask as what is added to logits: 0 where legal, minus infinity where not."""
-    return torch.log(mask.to(torch.float32))
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
 
 
 def sample(logits: Tensor, u: Tensor) -> Tensor:

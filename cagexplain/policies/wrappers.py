@@ -17,6 +17,11 @@ _RESTING: Final = [
 ]
 
 
+def unwrapped(policy: Policy) -> Policy:
+    """The policy inside of all wrappers."""
+    return unwrapped(policy.inner) if isinstance(policy, MaskSleep) else policy
+
+
 class MaskSleep:
     """A policy that may not rest: Sleep, and Monitor which is the same, leave a free agent's mask.
 
