@@ -231,11 +231,11 @@ def _blue(timeline: Timeline, rows: dict[str, float]) -> Iterator[Shape]:
         at.setdefault((action.kind, failed), []).append(f"M{x},{_f(y)}{BLUE_MARKS[action.kind]}")
     for (kind, failed), marks in sorted(at.items()):
         layer = "traffic" if kind in _HEADER_KINDS else "act"
-        yield Shape(f"{layer} {failed}", f"{kind} {failed}".strip(), "".join(marks))
+        yield Shape(f"{layer} {failed}".strip(), f"{kind} {failed}".strip(), "".join(marks))
 
 
 def _red(timeline: Timeline, rows: dict[str, float]) -> Iterator[Shape]:
-    at: dict[tuple[str, str], list[str]] = {}
+    at: dict[tuple[str, ...], list[str]] = {}
     for action in timeline.red:
         place = action.host or action.zone
         if action.step is None or action.outcome == "DROPPED" or place not in rows:
@@ -243,9 +243,12 @@ def _red(timeline: Timeline, rows: dict[str, float]) -> Iterator[Shape]:
         x = _x(action.step + 0.5, timeline)
         y = rows[place] + (_RED_AT if action.host else _HEAD / 2)
         failed = "failed" if action.outcome == "FAILURE" else ""
-        at.setdefault((action.kind, failed), []).append(f"M{x},{_f(y)}{RED_MARKS[action.kind]}")
-    for (kind, failed), marks in sorted(at.items()):
-        yield Shape(f"red {failed}", f"{kind} {failed}".strip(), "".join(marks))
+        event = "event" if action.detected else ""
+        mark = f"M{x},{_f(y)}{RED_MARKS[action.kind]}"
+        at.setdefault((action.kind, failed, event), []).append(mark)
+    for (kind, *looks), marks in sorted(at.items()):
+        words_of = [word for word in looks if word]
+        yield Shape(" ".join(["red", *words_of]), ", ".join([kind, *words_of]), "".join(marks))
 
 
 def _reward_chart(timeline: Timeline, y: float) -> Chart:
