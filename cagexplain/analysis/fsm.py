@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from cagexplain.analysis import reaction_counts
 from cagexplain.analysis.circumstances import CircumstanceCounter, Circumstances, circumstances
 from cagexplain.analysis.counts import (
     DROPPED,
@@ -34,7 +35,10 @@ from cagexplain.analysis.distributions import (
 from cagexplain.analysis.dwell import DwellCounter, Dwelling
 from cagexplain.analysis.fsm_graph import Evictions, FsmGraph, evictions, fsm_graph
 from cagexplain.analysis.passes import run
+from cagexplain.analysis.reactions import Reactions, summarise
 from cagexplain.analysis.results import Result
+from cagexplain.analysis.soc import Soc, of_tallies
+from cagexplain.analysis.soc_tallies import SocTallies
 from cagexplain.analysis.timeline import Timeline, episode_choice, timelines
 from cagexplain.cc4 import phases, red_fsm, reward
 from cagexplain.common.errors import CagexplainError
@@ -177,6 +181,9 @@ class FsmAnalysis(Result):
         beliefs: what red's states say against what is true.
         red_actions: over all states.
         red_choices: per state, beside CC4's probabilities.
+        reactions: what blue does after red's actions and after alerts.
+        soc: how well, how fast and at what price blue defends.
+        timelines: of single episodes.
     """
 
     facts: RunFacts
@@ -197,11 +204,13 @@ class FsmAnalysis(Result):
     beliefs: tuple[Belief, ...]
     red_actions: tuple[RedAction, ...]
     red_choices: tuple[RedChoice, ...]
+    reactions: Reactions
+    soc: Soc
     timelines: tuple[Timeline, ...]
 
 
 def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
-    """Analyse a trace, in one pass over it, and read the episodes to show.
+    """Analyse a trace, in one pass over it, then read the episodes to show.
 
     Args:
         trace: the trace.
@@ -215,7 +224,8 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
     facts = trace_facts(trace)
     variant = red_variant(trace)
     counter, circumstance, spells = Counter(), CircumstanceCounter(), DwellCounter()
-    run(trace, [counter, circumstance, spells])
+    responses, tallies = reaction_counts.Collector(), SocTallies()
+    run(trace, [counter, circumstance, spells, responses, tallies])
     counts, dwelling = counter.result(), spells.result()
     places, in_phases = dict(enumerate(PLACES)), dict(enumerate(phases.PHASE_NAMES))
 
@@ -241,6 +251,8 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
         beliefs=_beliefs(counts),
         red_actions=_red_actions(counts),
         red_choices=_red_choices(counts, variant),
+        reactions=summarise(responses.counts, observed=responses.observed),
+        soc=of_tallies(tallies),
         timelines=timelines(trace, episode_choice(counts.returns, episodes)),
     )
 

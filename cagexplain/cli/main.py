@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "command",
         "Show what blue does in each state of the attacker.",
     ),
+    "compare": ("cagexplain.cli.compare", "command", "Show where policies differ."),
+    "explain": ("cagexplain.cli.explain", "command", "Show why blue chose what it chose."),
 }
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

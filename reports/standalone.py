@@ -1,0 +1,24 @@
+"""Pictures of a page as files of their own."""
+
+from __future__ import annotations
+
+import re
+
+from reports.fsm_drawing import Drawing
+from reports.pages import source
+
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+
+
+def standalone(drawing: Drawing) -> str:
+    """The picture as an SVG file that needs no page around it: light, on white.
+
+    The page's style sheet gives the colours; the rules that the picture uses go into the file.
+    """
+    rules = [(selector.strip(), body) for selector, body in _RULE.findall(source("style.css"))]
+    colours = next(body for selector, body in rules if selector == ":root")
+    own = [f"{selector} {{{body}}}" for selector, body in rules if selector.startswith(".fsm ")]
+    style = "\n".join([f"svg {{ background: #ffffff; {colours} }}", *own])
+    return re.sub(
+        r"(<svg\b[^>]*>)", lambda m: f"{m[1]}<style>{style}</style>", drawing.svg, count=1
+    )
