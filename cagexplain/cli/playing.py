@@ -14,7 +14,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     Task,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -162,6 +161,17 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Observer]:
     Yields:
         The observer that moves the bar.
     """
+    with counting(what, total, done) as advance:
+        yield _Bar(advance)
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Likewise for work that tells itself how many steps it has played.
+
+    Yields:
+        What to tell them to, from any thread.
+    """
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -174,7 +184,8 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Observer]:
         disable=not console.is_terminal,
     )
     with bar:
-        yield _Bar(bar, bar.add_task(what, total=total, completed=done))
+        task = bar.add_task(what, total=total, completed=done)
+        yield lambda steps: bar.advance(task, steps)
 
 
 class _Speed(TextColumn):
@@ -185,9 +196,8 @@ class _Speed(TextColumn):
 
 
 class _Bar(Observer):
-    def __init__(self, bar: Progress, task: TaskID) -> None:
-        self._bar = bar
-        self._task = task
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
 
     def after_step(self, env: Env, decision: Decision) -> None:
-        self._bar.advance(self._task, env.n_envs)
+        self._advance(env.n_envs)
