@@ -142,16 +142,17 @@ def _reasons(found: Explanation) -> Iterator[str]:
 
 
 def _flip(found: Explanation) -> Iterator[str]:
-    if found.flips is None:
+    flips = found.flips
+    if flips is None:
         return
-    if found.flips.size is None:
-        yield (
-            f"No change of up to {found.flips.limit} entries of the observation that was tried "
-            "would have changed the choice."
-        )
+    if flips.size is None:
+        entries = "one entry" if flips.limit == 1 else f"up to {flips.limit} entries"
+        yield f"No change of {entries} of the observation turns the policy to another action."
         return
-    first = found.flips.found[0]
-    yield f"With {_listed(first.changes)} it would have chosen {first.action}."
+    first = flips.found[0]
+    changes = _listed(first.changes)
+    drawn = "" if flips.preferred == found.action else f" instead of {flips.preferred}"
+    yield f"{changes[:1].upper()}{changes[1:]}, it would have preferred {first.action}{drawn}."
 
 
 def _listed(names: Sequence[str]) -> str:

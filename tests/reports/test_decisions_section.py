@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.attributions import Attribution, Flip, Flips, Influence
+from cagexplain.analysis.attributions import Attribution, Influence
 from cagexplain.analysis.counterfactuals import Difference, Outcome
 from cagexplain.analysis.decisions import DecisionReport, Explanation, Option
+from cagexplain.analysis.flips import Flip, Flips
 from reports.sections.decisions import decisions_page, section
 from reports.words.decisions import limits, overall, signed, summary, verdict
 from tests.reports.browser import needs_browser, probe
@@ -60,19 +61,19 @@ FULL = explanation(
         "log-probability of the choice", -3.1, -0.5, 0.02, INFLUENCES, ("Memory is held fixed.",)
     ),
     path=("phase = 1", "process alert on server_host_0"),
-    flips=Flips(1, 3, 92, (Flip(("no process alert on server_host_0",), "Sleep", "Sleep"),), 1),
+    flips=Flips(CHOSEN, 1, 2, 92, (Flip(("without the process alert",), "Sleep", "Sleep"),), 1),
     notes=("The memory of the network was not varied.",),
 )
 BARE = explanation(
     option("Sleep", None, probability=None, kind_probability=None, value=-3.0),
     **{"entropy": None, "likeliest": None, "importance": None, "alerts": ()},
-    **{"target_state": None, "target_level": -1, "flips": Flips(None, 2, 4000, (), 0)},
+    **{"target_state": None, "target_level": -1, "flips": Flips(CHOSEN, None, 2, 4000, (), 0)},
 )
 
 
 def report(*found: Explanation) -> DecisionReport:
     return DecisionReport(
-        "trace", "ippo_tuned", "The two that mattered most.", 64, 100, 0.95, found
+        "trace", "ippo_tuned", "the two that mattered most", 64, 100, 0.95, found
     )
 
 
@@ -104,7 +105,7 @@ def test_sentences_follow_the_numbers() -> None:
     )
     assert "phase = 1 and process alert" in sentences[2]
     assert sentences[3] == "What spoke most for it: process alert on server_host_0 (OZA)."
-    assert sentences[4].endswith("it would have chosen Sleep.")
+    assert sentences[4] == "Without the process alert, it would have preferred Sleep."
     assert "up to 2 entries" in " ".join(summary(BARE))
 
 
@@ -181,7 +182,7 @@ def test_hostile_names_stay_text() -> None:
         options=tuple(dataclasses.replace(o, name=HOSTILE) for o in FULL.options),
         path=(HOSTILE,),
         notes=(HOSTILE,),
-        flips=Flips(1, 1, 1, (Flip((HOSTILE,), HOSTILE, HOSTILE),), 1),
+        flips=Flips(HOSTILE, 1, 1, 1, (Flip((HOSTILE,), HOSTILE, HOSTILE),), 1),
     )
     html = decisions_page(dataclasses.replace(report(evil), policy=HOSTILE, selection=HOSTILE))
     assert "<script>alert" not in html
