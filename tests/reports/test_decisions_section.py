@@ -72,9 +72,7 @@ BARE = explanation(
 
 
 def report(*found: Explanation) -> DecisionReport:
-    return DecisionReport(
-        "trace", "ippo_tuned", "the two that mattered most", 64, 100, 0.95, found
-    )
+    return DecisionReport("trace", "ippo_tuned", "the two that mattered most", 64, 100, 0.95, found)
 
 
 @pytest.fixture(scope="module")
