@@ -1,7 +1,8 @@
 """What the SOC metrics count, per episode and subnet or agent, in one pass over a trace.
 
 The contractor network has no defender and keeps red's foothold for good, so figures of containment
-leave it out; its green users count, as blue's blocks hurt them too.
+leave it out. The work of its green users is counted, but apart from the team's; the accesses that
+blue's blocks stop are the team's doing wherever the user sits.
 """
 
 from __future__ import annotations
@@ -43,15 +44,17 @@ class Tally:
     Attributes:
         parts: names of the subnets or agents.
         counts: ``int64[episode, part]``.
+        in_team: ``bool[part]`` whether a part counts for the team.
     """
 
     parts: tuple[str, ...]
     counts: Counts
+    in_team: npt.NDArray[np.bool_]
 
     @property
     def team(self) -> Counts:
-        """Over all parts: ``int64[episode]``."""
-        return np.asarray(self.counts.sum(axis=1))
+        """Over the parts that count for the team: ``int64[episode]``."""
+        return np.asarray(self.counts[:, self.in_team].sum(axis=1))
 
 
 def _zones(*zones: int) -> tuple[str, ...]:
@@ -66,6 +69,8 @@ _POSITION: Final = {
     for parts in (_DEFENDED, _OPERATIONAL, _WITH_USERS)
 }
 
+_AVAILABILITY: Final = ("tries", "served", "work", "worked", "access", "accessed")
+_CONTRACTOR: Final = network.ZONES[network.CON]
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("host_steps", "clean", "no_root"), _DEFENDED),
     **dict.fromkeys(("stays", "silent", "rooted", "closed", "closed_steps"), _DEFENDED),
@@ -75,7 +80,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
         (f"{name}_{what}" for name in _RECOVERIES for what in ("met", "hit")), agents.BLUE
     ),
     **dict.fromkeys(("restore_steps", "charged", "ignored", "blocks", "hurtful"), agents.BLUE),
-    **dict.fromkeys(("tries", "served", "work", "worked", "access", "accessed"), _WITH_USERS),
+    **dict.fromkeys(_AVAILABILITY, _WITH_USERS),
     "blocked": _WITH_USERS,
 }
 """Tallies and what they are divided into."""
@@ -132,7 +137,12 @@ class SocTallies:
     def tallies(self) -> dict[str, Tally]:
         """Everything else, by name."""
         return {
-            name: Tally(parts, np.concatenate(self._counts[name])) for name, parts in PARTS.items()
+            name: Tally(
+                parts,
+                np.concatenate(self._counts[name]),
+                np.array([part != _CONTRACTOR or name not in _AVAILABILITY for part in parts]),
+            )
+            for name, parts in PARTS.items()
         }
 
 
