@@ -53,7 +53,7 @@ class Chart:
         x_ticks, y_ticks: marks of the axes.
         x_title: what the x axis counts.
         lines: in drawing order.
-        base: height of a horizontal line for comparison; None if there is none.
+        start: place on the x axis before which nothing can be an answer; None if there is none.
     """
 
     title: str
@@ -63,15 +63,16 @@ class Chart:
     y_ticks: Sequence[Tick]
     x_title: str
     lines: Sequence[Line]
-    base: float | None = None
+    start: float | None = None
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A box with axes: x from 0 to `x_most`, y from 0 to `y_most`."""
+    """A box with axes: x from `x_least` to `x_most`, y from 0 to `y_most`."""
 
     x_most: float
     y_most: float
+    x_least: float = 0
     width: int = 300
     height: int = 170
     left: int = 40
@@ -81,7 +82,8 @@ class Frame:
 
     def x(self, value: float) -> float:
         """Where a value of the x axis lies."""
-        return self.left + (self.width - self.left - self.right) * value / self.x_most
+        share = (value - self.x_least) / (self.x_most - self.x_least)
+        return self.left + (self.width - self.left - self.right) * share
 
     def y(self, value: float) -> float:
         """Where a value of the y axis lies."""
@@ -96,7 +98,7 @@ class Frame:
         return f"{self.line([*high, *reversed(low)])}Z" if low else ""
 
     def _at(self, x: float, y: float) -> str:
-        return f"{self.x(x):.1f},{self.y(min(y, self.y_most)):.1f}"
+        return f"{self.x(x):.1f},{self.y(min(max(y, 0.0), self.y_most)):.1f}"
 
 
 def stairs(points: Points, end: float) -> list[tuple[float, float]]:

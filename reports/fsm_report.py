@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.reactions import Reactions
+from cagexplain.analysis.soc import Soc
+from cagexplain.analysis.study_tables import StudyTables
 from reports import words
 from reports.fsm_drawing import Drawing
 from reports.layout import Chapter, layout
 from reports.sections import (
+    Section,
     circumstances,
     distributions,
+    gap,
     machine,
     methods,
     overview,
     red,
     render,
     run,
+    study_tables,
     timeline,
     truth,
 )
-from reports.words.findings import compromised_time
+from reports.sections import reactions as reactions_section
+from reports.sections import soc as soc_section
+from reports.words import reactions as reaction_words
+from reports.words import soc as soc_words
+from reports.words.findings import Finding, compromised_time
 
 
 @dataclass(frozen=True)
@@ -46,9 +57,23 @@ class Page:
     drawing: Drawing
 
 
-def fsm_report(analysis: FsmAnalysis) -> Page:
-    """Make the page."""
+def fsm_report(
+    analysis: FsmAnalysis,
+    *,
+    reactions: Reactions | None = None,
+    tables: StudyTables | None = None,
+    soc: Soc | None = None,
+) -> Page:
+    """Make the page; what is not given is a marked gap in it.
+
+    Args:
+        analysis: of the trace.
+        reactions: of the same trace.
+        tables: the study's three tables of it.
+        soc: its metrics.
+    """
     facts = analysis.facts
+    again = f"cagexplain fsm-report {shlex.quote(facts.trace)}"
     drawn = machine.drawings(analysis)
     html = layout(
         title=f"{facts.name}: what it does, and when",
@@ -60,7 +85,7 @@ def fsm_report(analysis: FsmAnalysis) -> Page:
             brief_facts=run.brief(facts),
         ),
         chapters=[
-            Chapter("Summary", [overview.section(analysis)]),
+            Chapter("Summary", [overview.section(analysis, list(_more(reactions, soc)))]),
             Chapter(
                 "What blue does",
                 [
@@ -70,6 +95,20 @@ def fsm_report(analysis: FsmAnalysis) -> Page:
                     circumstances.section(analysis),
                 ],
             ),
+            Chapter(
+                "How it reacts and defends",
+                [
+                    reactions_section.section(reactions)
+                    if reactions is not None
+                    else _missing("reactions", "Reactions", again),
+                    study_tables.section(tables)
+                    if tables is not None
+                    else _missing("study", "The study’s three tables", again),
+                    soc_section.section(soc)
+                    if soc is not None
+                    else _missing("soc", "SOC metrics", again),
+                ],
+            ),
             Chapter("Whom it meets", [truth.section(analysis), red.section(analysis)]),
             Chapter("In detail", [timeline.section(analysis.timelines)]),
             Chapter("About this page", [methods.section(), run.section(analysis)]),
@@ -77,6 +116,19 @@ def fsm_report(analysis: FsmAnalysis) -> Page:
         footer=f"From the trace “{facts.trace}”.",
     )
     return Page(html, drawn[0].drawing)
+
+
+def _missing(id: str, title: str, command: str) -> Section:
+    """A section whose analysis was not made."""
+    return Section(id, title, gap("This was not analysed.", "Make the report again:", command))
+
+
+def _more(reactions: Reactions | None, soc: Soc | None) -> Iterator[Finding]:
+    """Findings beyond those of the state machine."""
+    if reactions is not None:
+        yield from reaction_words.findings(reactions)
+    if soc is not None:
+        yield from soc_words.findings(soc)
 
 
 def _tiles(analysis: FsmAnalysis) -> Iterator[Tile]:

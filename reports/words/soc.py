@@ -1,0 +1,75 @@
+"""SOC metrics in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cagexplain.analysis.soc import Metric, Soc
+from reports.words import number, percent
+from reports.words.findings import Finding
+
+
+def value(amount: float | None, unit: str) -> str:
+    """An amount in the unit of its metric."""
+    if amount is None:
+        return "–"
+    if unit == "share":
+        return percent(amount, 1)
+    if unit == "steps":
+        digits = 0 if abs(amount) >= 10 or amount == round(amount) else 1
+    else:
+        digits = 0 if abs(amount) >= 100 else 1 if abs(amount) >= 10 else 2
+    return f"{amount:,.{digits}f}".replace("-", "−")
+
+
+def published(amount: float, unit: str) -> str:
+    """The same for a value of others, which has no more digits than they give."""
+    return percent(amount) if unit == "share" else f"{amount:g}"
+
+
+def limits(metric: Metric) -> str:
+    """Its confidence interval."""
+    if metric.value is None or metric.low is None:
+        return "no interval" if metric.value is not None else ""
+    high = "not reached" if metric.high is None else value(metric.high, metric.unit)
+    return f"{value(metric.low, metric.unit)} to {high}"
+
+
+def told(metric: Metric) -> str:
+    """The value with its interval, or why there is none."""
+    if metric.value is None:
+        return f"no value ({(metric.reason or 'unknown').rstrip('.').lower()})"
+    span = limits(metric)
+    return f"{value(metric.value, metric.unit)} ({span})"
+
+
+def answer(soc: Soc) -> str:
+    """How well, how fast and at what price."""
+    clean, dwell = soc.metric("clean_hosts"), soc.metric("dwell_median")
+    precision, green = soc.metric("recovery_precision"), soc.metric("green_availability")
+    length = f"{told(dwell)} steps" if dwell.value is not None else told(dwell)
+    return (
+        f"Hosts are clean in {told(clean)} of host-time; half of red’s stays end within {length}; "
+        f"useful share of recoveries: {told(precision)}; work of users that succeeds: "
+        f"{told(green)}."
+    )
+
+
+def findings(soc: Soc) -> Iterator[Finding]:
+    """What a reader in a hurry should know."""
+    useful, wasted = soc.metric("useful_recoveries"), soc.metric("wasted_recoveries")
+    precision = soc.metric("recovery_precision")
+    if precision.value is not None:
+        yield Finding(
+            f"{percent(precision.value)} of Removes and Restores hit what they are good for",
+            f"{value(useful.value, useful.unit)} useful and {value(wasted.value, wasted.unit)} "
+            f"wasted recoveries per episode; interval of the share {limits(precision)}.",
+        )
+    silent, visible = soc.metric("dwell_silent_median"), soc.metric("dwell_visible_median")
+    if silent.value is not None and visible.value is not None:
+        yield Finding(
+            f"Red’s stays that began without an event last {number(silent.value)} steps in the "
+            f"median, the others {number(visible.value)}",
+            f"Intervals {limits(silent)} and {limits(visible)}; silent ones come mostly from mail "
+            "that users open.",
+        )
