@@ -252,7 +252,8 @@ COUNTED: Final = (
         key="local_work_availability",
         name="Availability of local work",
         unit=SHARE,
-        formula="Green availability of GreenLocalWork alone, which fails on degraded or stopped services.",
+        formula="Green availability of GreenLocalWork alone, which fails on degraded or stopped "
+        "services.",
         columns=_WORK,
         better="higher",
         numerator="worked",

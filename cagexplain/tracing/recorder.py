@@ -13,20 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward, services
-from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.green import GreenAction
-from cagexplain.cc4.outcome import Outcome
-from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.policies.base import Decision
 from cagexplain.policies.rollout import Observer
 from cagexplain.tracing import schema
 from cagexplain.tracing.attribution import host_states, zone_states
+from cagexplain.tracing.columns import Array, Dense, Sparse, arrow, binary
+from cagexplain.tracing.level_changes import level_changes
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env, GroundTruth
-
-Array = npt.NDArray[Any]
-Rows = dict[str, Array]
 
 _N_ACTIONS: Final = max(actions.SIZES)
 _AGENTS: Final = np.arange(agents.N_BLUE)
@@ -71,50 +67,8 @@ _BIT_SLICES: Final = [
 
 _CAUSES_BESIDE_ACTIONS: Final = 2 * red_fsm.N_RED_ACTIONS
 
-_BY_RED, _BY_PHISHING, _BY_REMOVE, _BY_RESTORE, _BY_OTHERS = range(len(schema.LEVEL_CAUSES))
-
 _GREEN_KIND: Final = np.array([GreenAction.LOCAL_WORK, GreenAction.ACCESS], dtype=np.int8)
 """Green actions in the order of ``schema.GREEN_KINDS``, which is that of what makes them fail."""
-
-
-class _Dense:
-    """Columns with a value per step and environment (and agent)."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._columns: Rows = {}
-
-    def put(self, t: int, **values: Array) -> None:
-        """Keep the values of step `t`; a column's first value fixes its type and shape."""
-        for name, value in values.items():
-            if name not in self._columns:
-                self._columns[name] = np.empty((self._steps, *value.shape), dtype=value.dtype)
-            self._columns[name][t] = value
-
-    def rows(self) -> Rows:
-        """All columns in the order of episodes, steps, agents."""
-        return {name: column.swapaxes(0, 1) for name, column in self._columns.items()}
-
-
-class _Sparse:
-    """Columns with values for some steps and environments only."""
-
-    def __init__(self) -> None:
-        self._pieces: list[Rows] = []
-
-    def put(self, t: int, episode: Array, **values: Array) -> None:
-        """Add the rows of step `t`."""
-        step = np.full(len(episode), t, dtype=np.int32)
-        self._pieces.append({"episode": episode.astype(np.int32), "step": step, **values})
-
-    def rows(self) -> Rows:
-        """All columns in the order of episodes, then as they came."""
-        columns = {
-            name: np.concatenate([piece[name] for piece in self._pieces])
-            for name in self._pieces[0]
-        }
-        order = np.argsort(columns["episode"], kind="stable")
-        return {name: column[order] for name, column in columns.items()}
 
 
 class Recorder(Observer):
@@ -146,8 +100,8 @@ class Recorder(Observer):
             ]
         )
         self._first_level = truth.host_level.copy()
-        self._steps, self._blue, self._seen = (_Dense(self._calls) for _ in range(3))
-        self._red, self._transitions, self._levels, self._green = (_Sparse() for _ in range(4))
+        self._steps, self._blue, self._seen = (Dense(self._calls) for _ in range(3))
+        self._red, self._transitions, self._levels, self._green = (Sparse() for _ in range(4))
         self._green_work = np.zeros(
             (self._n, phases.N_PHASES, network.N_REAL_ZONES, len(_GREEN_KIND), 2), dtype=np.int32
         )
@@ -190,7 +144,8 @@ class Recorder(Observer):
         )
         self._put_red(truth)
         self._put_transitions(truth)
-        self._put_levels(truth, np.where(done >= 0, _KIND[_AGENTS, done], np.int8(-1)), done_host)
+        done_kind = np.where(done >= 0, _KIND[_AGENTS, done], np.int8(-1))
+        self._levels.put(t, **level_changes(truth, self._level_before, done_kind, done_host))
         self._put_green(truth, env.phase)
         self._t += 1
 
@@ -271,44 +226,6 @@ class Recorder(Observer):
             cause=truth.trans_cause[real],
         )
 
-    def _put_levels(self, truth: GroundTruth, done: Array, done_host: Array) -> None:
-        """Changes of level; a rise is red's or phishing's doing, a fall blue's or red's.
-
-        Within a step blue acts before green, green before red, so a fall can be the sum of a
-        Restore and of an exploit after it: it counts as the Restore's.
-        """
-        before, after = self._level_before, truth.host_level
-        episode, host = at = np.nonzero(before != after)
-        succeeded = truth.red_outcome[episode] == Outcome.SUCCESS
-        by_red = succeeded & (truth.red_done_host[episode] == host[:, None])
-        by_blue = done_host[episode] == host[:, None]
-
-        def any_of(own: Array, kinds: Array, *wanted: int) -> Array:
-            return np.asarray((own & np.isin(kinds[episode], wanted)).any(axis=1))
-
-        rose = after[at] > before[at]
-        cause = np.select(
-            [
-                rose & any_of(by_red, truth.red_done, RedAction.EXPLOIT, RedAction.ESCALATE),
-                rose,
-                any_of(by_blue, done, ActionKind.RESTORE),
-                any_of(by_blue, done, ActionKind.REMOVE),
-                any_of(by_red, truth.red_done, RedAction.WITHDRAW),
-            ],
-            [_BY_RED, _BY_PHISHING, _BY_RESTORE, _BY_REMOVE, _BY_RED],
-            _BY_OTHERS,
-        )
-        self._levels.put(
-            self._t,
-            episode,
-            host=host,
-            from_level=before[at],
-            to_level=after[at],
-            cause=cause,
-            process_event=truth.process_events[at] > 0,
-            connection_event=truth.connection_events[at] > 0,
-        )
-
     def _put_green(self, truth: GroundTruth, phase: Array) -> None:
         worked = (_HAS_USER & self._exists)[..., None] & (
             truth.green_action[..., None] == _GREEN_KIND
@@ -350,7 +267,7 @@ class Recorder(Observer):
 
     def _table(self, table: schema.Table, rows: dict[str, Any]) -> pa.Table:
         rows["episode"] = rows["episode"] + np.int32(self._first_episode)
-        arrays = [_arrow(column, rows[column.name]) for column in table.columns]
+        arrays = [arrow(column, rows[column.name]) for column in table.columns]
         return pa.Table.from_arrays(arrays, schema=table.schema)
 
     def _index(self, *axes: int) -> tuple[Array, ...]:
@@ -456,7 +373,7 @@ class Recorder(Observer):
             "step": step,
             "agent": agent,
             "phase": seen["phase"].reshape(-1),
-            "bits": _binary(seen["bits"], np.array(widths)),
+            "bits": binary(seen["bits"], np.array(widths)),
         }
 
     def _mask_rows(self) -> dict[str, Any]:
@@ -465,7 +382,7 @@ class Recorder(Observer):
         return {
             "episode": episode,
             "agent": agent,
-            "bits": _binary(self._masks, np.array(widths)),
+            "bits": binary(self._masks, np.array(widths)),
         }
 
 
@@ -477,27 +394,3 @@ def _effective(env: Env, index: Array) -> Array:
 
 def _service_names(bits: int) -> str:
     return ",".join(name for i, name in enumerate(services.REAL) if bits >> i & 1)
-
-
-def _binary(data: Array, widths: Array) -> pa.Array:
-    """Byte strings that lie one after another in `data`, of the given widths in turn."""
-    data = np.ascontiguousarray(data)
-    rows = data.size // int(widths.sum()) * len(widths)
-    offsets = np.zeros(rows + 1, dtype=np.int32)
-    np.cumsum(np.resize(widths, rows), out=offsets[1:])
-    return pa.Array.from_buffers(
-        pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    )
-
-
-def _arrow(column: schema.Column, values: Any) -> pa.Array:
-    """Values of a column as Arrow: codes become names, and -1 and NaN null where it may be."""
-    if isinstance(values, pa.Array):
-        return values
-    if column.categories is not None:
-        codes = pa.array(values, mask=values < 0 if column.nullable else None)
-        codes = codes.cast(column.type.index_type)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(column.categories))
-    if column.nullable:
-        return pa.array(values, mask=np.isnan(values)).cast(column.type)
-    return pa.array(values).cast(column.type)
