@@ -29,6 +29,9 @@ from scipy.special import bdtr, bdtrc, stdtr, stdtrit
 LONGEST: Final = 48
 """Positions in a habit are told apart up to here: as many as an agent has hosts."""
 
+LEAST_EXPECTED: Final = 5.0
+"""Cells of a table are tested only if so many decisions are expected in them."""
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -180,21 +183,21 @@ def information(table: npt.NDArray[Any]) -> tuple[float, float]:
     return max(float(terms.sum()), 0.0), float(entropy)
 
 
-def sign_flip(scores: FloatArray, expected: FloatArray, *, flips: int, least: float) -> float:
-    """P-value of a whole table of scores: do they add up over episodes more than by chance?
+def sign_flip(observed: npt.NDArray[Any], expected: npt.NDArray[Any], *, flips: int) -> float:
+    """P-value of a whole table: do the surpluses add up over episodes more than by chance?
 
-    The statistic sums the squared studentised cells; without a dependence an episode's scores may
-    as well have the opposite sign, all together, which gives its distribution.
+    The statistic sums the squared studentised cells; without a dependence an episode's scores
+    ``O - E`` may as well have the opposite sign, all together, which gives its distribution.
 
     Args:
-        scores: ``[episode, cell]`` O - E.
-        expected: ``[cell]`` E over all episodes.
+        observed, expected: ``[episode, cell]`` O and E.
         flips: random changes of signs; their generator is fixed.
-        least: cells with less expected than this are left out: their scores are not symmetric.
     """
-    cells = scores[:, expected >= least]
+    # Where little is expected scores are far from symmetric.
+    tested = expected.sum(axis=0) >= LEAST_EXPECTED
+    cells = observed[:, tested] - expected[:, tested].astype(np.float64)
     spread = np.sqrt(np.square(cells).sum(axis=0))
-    cells = cells[:, spread > 1e-9] / spread[spread > 1e-9]
+    cells = cells[:, spread > 1e-6] / spread[spread > 1e-6]
     signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]), size=(flips, len(cells)))
     statistic = float(np.square(cells.sum(axis=0)).sum())
     flipped = np.square(signs @ cells).sum(axis=1)

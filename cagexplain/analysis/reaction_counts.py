@@ -286,15 +286,30 @@ class Decisions:
     Attributes:
         row, step, agent: ``int64[m]`` which.
         response: ``int64[m]`` position of the kind of action in `ZONE_RESPONSES`.
-        share: ``float32[response, m]`` share of each kind among the decisions of the same episode,
-            agent, phase and habit: the kind of the decision before and how often it came in a row.
+        stratum: ``int64[m]`` same for decisions of the same episode, agent, phase and habit: the
+            kind of the decision before and how often it came in a row.
     """
 
     row: Ints
     step: Ints
     agent: Ints
     response: Ints
-    share: npt.NDArray[np.float32]
+    stratum: Ints
+
+    def shares(self, chosen: Ints | slice = slice(None)) -> npt.NDArray[np.float32]:
+        """Share of each kind among the chosen decisions of the same stratum.
+
+        Args:
+            chosen: which decisions; all by default.
+
+        Returns:
+            ``float32[response, chosen]``.
+        """
+        stratum, response = self.stratum[chosen], self.response[chosen]
+        size = int(self.stratum.max(initial=-1)) + 1
+        return np.stack(
+            [test.shares(stratum, stratum[response == r], size)[stratum] for r in range(N_ZONE)]
+        )
 
 
 def decisions(batch: Batch) -> Decisions:
@@ -304,16 +319,12 @@ def decisions(batch: Batch) -> Decisions:
     run = test.run_length(response, agent * batch.n + row)
     before = np.where(run > 0, np.roll(response, 1), N_ZONE)
     cell = (row * agents.N_BLUE + agent) * phases.N_PHASES + batch.phase[row, step]
-    stratum = (cell * (N_ZONE + 1) + before) * _N_GAPS + run
-    size = batch.n * agents.N_BLUE * phases.N_PHASES * (N_ZONE + 1) * _N_GAPS
-    share = np.stack(
-        [test.shares(stratum, stratum[response == r], size)[stratum] for r in range(N_ZONE)]
-    )
-    return Decisions(row, step, agent, response, share)
+    return Decisions(row, step, agent, response, (cell * (N_ZONE + 1) + before) * _N_GAPS + run)
 
 
 def _in_zones(batch: Batch, found: Occurrences) -> dict[str, Array]:
     made = decisions(batch)
+    share = made.shares()
     number = np.full((batch.n, batch.steps, agents.N_BLUE), -1, dtype=np.int64)
     number[made.row, made.step, made.agent] = np.arange(len(made.row))
     n_cells = agents.N_BLUE * phases.N_PHASES
@@ -332,11 +343,11 @@ def _in_zones(batch: Batch, found: Occurrences) -> dict[str, Array]:
         row = made.row[at]
         table.add(lag, kind, row, cell[at], made.response[at])
         for r in range(N_ZONE if shift >= 0 else 0):
-            table.expect(lag, kind, row, r, made.share[r, at])
-    return {**table.summary("zone", table.base(every, responses)), **_patterns(batch, made)}
+            table.expect(lag, kind, row, r, share[r, at])
+    return {**table.summary("zone", table.base(every, responses)), **_patterns(batch, made, share)}
 
 
-def _patterns(batch: Batch, made: Decisions) -> dict[str, Array]:
+def _patterns(batch: Batch, made: Decisions, share: Array) -> dict[str, Array]:
     """Decisions by the pattern of alerts and the kind of action, and what habits lead to expect."""
     shape = (batch.n, agents.N_BLUE, N_PATTERNS, N_ZONE)
     counts = np.zeros((len(WINDOWS), *shape), dtype=np.int32)
@@ -351,7 +362,7 @@ def _patterns(batch: Batch, made: Decisions) -> dict[str, Array]:
             for r in range(N_ZONE):
                 hits = np.bincount(place[made.response == r], minlength=size)
                 counts[w, ..., r] = hits.reshape(shape[:3])
-                sums = np.bincount(place, made.share[r], minlength=size)
+                sums = np.bincount(place, share[r], minlength=size)
                 expected[w, ..., r] = sums.reshape(shape[:3])
     return {"patterns": counts.swapaxes(0, 1), "patterns_expected": expected.swapaxes(0, 1)}
 

@@ -43,7 +43,6 @@ CONSISTENT: Final = 0.2
 """Surplus of responses from which on a significant reaction is called consistent (the border of
 good practice for alerts that change what a blue agent does)."""
 FLIPS: Final = 1_999
-_LEAST_EXPECTED: Final = 5.0
 _SAME_HOST_PREFERENCE: Final = 0.05
 NO_OBSERVATIONS: Final = (
     "The trace was recorded without observations, so nothing is known about what blue saw"
@@ -550,14 +549,13 @@ def _dependence(counts: Counts) -> tuple[Dependence, ...]:
 def _dependence_p(counts: Counts, window: int, agent: int) -> float:
     """NaN if no two patterns have enough decisions to be compared."""
     observed, expected = (
-        table[:, window, agent].astype(np.float64)
+        table[:, window, agent].reshape(len(table), -1)
         for table in (counts.patterns, counts.patterns_expected)
     )
-    often = observed.sum(axis=(0, 2)) >= MIN_EXPOSED
+    often = counts.patterns[:, window, agent].sum(axis=(0, 2)) >= MIN_EXPOSED
     if np.count_nonzero(often) < 2 or len(observed) < MIN_EPISODES:
         return float("nan")
-    scores = (observed - expected).reshape(len(observed), -1)
-    return test.sign_flip(scores, expected.sum(axis=0).ravel(), flips=FLIPS, least=_LEAST_EXPECTED)
+    return test.sign_flip(observed, expected, flips=FLIPS)
 
 
 def _number(value: np.float64 | float) -> float | None:
