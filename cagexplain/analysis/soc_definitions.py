@@ -10,7 +10,7 @@ from cagexplain.analysis.survival import HORIZON
 
 Better = Literal["higher", "lower"]
 Onset = Literal["all", "visible", "silent"]
-Moment = Literal["on", "alert", "response", "clear"]
+Moment = Literal["on", "alert", "response", "answer", "clear"]
 Statistic = Literal["median", "mean"]
 
 
@@ -396,7 +396,7 @@ _TIMES: Final = (
         "First alert of the incident to the first response from then on",
         f"{_ALERTED}; blue.started, action_type, target_host",
         "alert",
-        "response",
+        "answer",
     ),
     _Time(
         "time_to_recover",

@@ -51,6 +51,7 @@ class Stays:
             connection, in the observation decided on. Always `NEVER` without observations.
         response: first step of the stay in which the host's agent started one of `RESPONSES` on it.
         response_kind: which, as `ActionKind`.
+        answer: first step in which such an action was started at or after `alert`.
         root: first step with a root session.
         clear: first step without red; `NEVER` if red was there when the episode ended.
         cleared_by: why red left, as an index into ``schema.LEVEL_CAUSES``.
@@ -65,6 +66,7 @@ class Stays:
     alert: Int32s
     response: Int32s
     response_kind: Int32s
+    answer: Int32s
     root: Int32s
     clear: Int32s
     cleared_by: Int32s
@@ -110,8 +112,10 @@ def stays_of(batch: Batch) -> Stays:
     def during(moments: npt.NDArray[np.int64]) -> tuple[Int32s, npt.NDArray[np.int64]]:
         return keys.next(moments, place, first, stop)
 
-    answered, kinds = _responses(batch, keys)
-    response, which = during(answered)
+    responses, kinds = _responses(batch, keys)
+    response, which = during(responses)
+    alert, _ = during(_alerts(batch, keys))
+    alerted = np.where(alert == NEVER, stop, keys.at(place, alert))
     host = place % network.N_HOSTS
     cause = codes(changes, "cause")
     return Stays(
@@ -120,9 +124,10 @@ def stays_of(batch: Batch) -> Stays:
         on=(first % keys.width).astype(np.int32),
         cause=cause[begins].astype(np.int32),
         visible=(changes["process_event"] | changes["connection_event"]).to_numpy()[begins],
-        alert=during(_alerts(batch, keys))[0],
+        alert=alert,
         response=response,
         response_kind=np.append(kinds, NEVER)[which].astype(np.int32),
+        answer=keys.next(responses, place, alerted, stop)[0],
         root=during(key[rooted])[0],
         clear=clear,
         cleared_by=np.append(cause[ends], NEVER)[ending].astype(np.int32),

@@ -7,6 +7,7 @@ import pytest
 
 from cagexplain.analysis.passes import Batch, batches, codes
 from cagexplain.analysis.stays import NEVER, TABLES, Stays, concatenate, stays_of
+from cagexplain.analysis.timeline import timelines
 from cagexplain.cc4 import actions, agents, network
 from cagexplain.envs import EnvParams
 from cagexplain.policies.registry import load_policy
@@ -70,6 +71,7 @@ def replay(batch: Batch, row: int, host: int, causes: dict[tuple[int, int, int],
                 causes[row, host, on],
                 alert[0] if alert else NEVER,
                 *(response[0] if response else (NEVER, NEVER)),
+                next((s for s, _ in response if alert and s >= alert[0]), NEVER),
                 root[0] if root else NEVER,
                 t if seen else NEVER,
                 cleared_by,
@@ -98,8 +100,8 @@ def test_stays_are_those_of_a_replay(trace: Trace) -> None:
                 expected += replay(batch, row, int(host), causes)
     stays = found_in(trace)
     names = [
-        *("episode", "host", "on", "cause", "alert", "response", "response_kind", "root"),
-        *("clear", "cleared_by", "end"),
+        *("episode", "host", "on", "cause", "alert", "response", "response_kind", "answer"),
+        *("root", "clear", "cleared_by", "end"),
     ]
     found = list(zip(*(getattr(stays, name).tolist() for name in names), strict=True))
     assert len(found) == len(expected) > 20
@@ -119,6 +121,23 @@ def test_a_visible_onset_is_alerted_at_once(trace: Trace) -> None:
 def test_only_defended_hosts_have_stays(trace: Trace) -> None:
     stays = found_in(trace)
     assert (agents.BLUE_OF_HOST[stays.host] >= 0).all()
+
+
+def test_timelines_tell_the_same_incidents(trace: Trace) -> None:
+    stays = found_in(trace)
+    for timeline in timelines(trace, {0: "first", 3: "last"}):
+        table = {
+            (network.HOST_NAMES[stays.host[i]], int(stays.on[i])): i
+            for i in np.flatnonzero(stays.episode == timeline.episode)
+        }
+        assert len(timeline.incidents) == len(table)
+        for incident in timeline.incidents:
+            i = table[incident.host, incident.start]
+            assert incident.stop == stays.end[i]
+            assert incident.cause == schema.LEVEL_CAUSES[stays.cause[i]]
+            for name in ("root", "alert", "response"):
+                found = getattr(stays, name)[i]
+                assert getattr(incident, name) == (None if found == NEVER else found)
 
 
 def test_sleep_neither_responds_nor_clears(tmp_path: Path) -> None:
