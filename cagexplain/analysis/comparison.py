@@ -3,9 +3,10 @@ chance.
 
 How the choices of two samples differ is told by the total variation distance of their shares; the
 permutation test is over whole episodes (`cagexplain.analysis.permutation`). Whoever looks for the
-largest difference looks at all of them, so its p-values are adjusted for all groups of all views
-(Westfall and Young 1993) and for the number of pairs (Bonferroni); those of the metrics for all
-metrics and pairs (Holm 1979).
+largest difference looks at all of them, so p-values are adjusted: for all groups of all views, and
+for all metrics (Westfall and Young 1993: unlike Holm's method it uses how they depend on each other,
+and the number of permutations does not limit how many can be looked at), and for all pairs
+(Bonferroni).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from cagexplain.analysis.differences import (
     GroupDifference,
@@ -24,12 +25,14 @@ from cagexplain.analysis.differences import (
 )
 from cagexplain.analysis.distributions import Distribution, distributions
 from cagexplain.analysis.fsm import RunFacts
-from cagexplain.analysis.learning_statistics import holm
 from cagexplain.analysis.results import Result
 from cagexplain.analysis.samples import Sample, sample, samples_by
+from cagexplain.analysis.soc import Soc
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.tracing.trace import Trace
+
+T = TypeVar("T", GroupDifference, MetricDifference)
 
 TOP: Final = 10
 """Groups that are listed as those with the largest differences."""
@@ -103,6 +106,7 @@ class SampleResult(Result):
         episodes: how many.
         views: distributions of the choices, by view; those by part are left out.
         favourites: per state, as in Figure 8 of the study.
+        soc: all SOC metrics, parts of the network included; None of a part of a trace.
     """
 
     name: str
@@ -110,6 +114,7 @@ class SampleResult(Result):
     episodes: int
     views: dict[str, tuple[Distribution, ...]]
     favourites: tuple[Favourite, ...]
+    soc: Soc | None
 
 
 @dataclass(frozen=True)
@@ -186,23 +191,28 @@ def compare_samples(
     """Compare every sample with every later one, in the views and metrics that all have."""
     views = [v for v in samples[0].tables if all(v in s.tables for s in samples)]
     metrics = [m for m in samples[0].metrics if all(m in s.metrics for s in samples)]
-    every = {name: None for s in samples for name in (*s.tables, *s.metrics)}
-    pairs = [_pair(a, b, views, metrics) for a, b in itertools.combinations(samples, 2)]
+    times = [t for t in samples[0].times if all(t in s.times for s in samples)]
+    every = {name: None for s in samples for name in _contents(s)}
+    pairs = [_pair(a, b, views, metrics, times) for a, b in itertools.combinations(samples, 2)]
     return Comparison(
         samples=tuple(map(_result, samples)),
         condition=condition,
         conditions=conditions,
-        pairs=tuple(map(_ranked, _adjusted(pairs))),
+        pairs=tuple(_ranked(_for_pairs(pair, len(pairs))) for pair in pairs),
         left_out=tuple(
             f"{name}: not recorded in {', '.join(_lacking(samples, name))}"
             for name in every
-            if name not in views and name not in metrics
+            if name not in {*views, *metrics, *times}
         ),
     )
 
 
+def _contents(s: Sample) -> tuple[str, ...]:
+    return (*s.tables, *s.metrics, *s.times)
+
+
 def _lacking(samples: Sequence[Sample], name: str) -> list[str]:
-    return [s.name for s in samples if name not in s.tables and name not in s.metrics]
+    return [s.name for s in samples if name not in _contents(s)]
 
 
 def _different(traces: Sequence[Trace]) -> tuple[Condition, ...]:
@@ -234,7 +244,7 @@ def _result(s: Sample) -> SampleResult:
         if " by " not in view
     }
     return SampleResult(
-        s.name, s.facts, len(s.seeds), views, tuple(map(favourite, views["targeted"]))
+        s.name, s.facts, len(s.seeds), views, tuple(map(favourite, views["targeted"])), s.soc
     )
 
 
@@ -249,38 +259,33 @@ def favourite(choices: Distribution) -> Favourite:
     return Favourite(choices.group, top.name, top.share, low, top.high, not tied, tied, **n)
 
 
-def _pair(a: Sample, b: Sample, views: Sequence[str], metrics: Sequence[str]) -> Pair:
+def _pair(
+    a: Sample, b: Sample, views: Sequence[str], metrics: Sequence[str], times: Sequence[str]
+) -> Pair:
     paired = sorted(a.seeds) == sorted(b.seeds)
     return Pair(
         a=a.name,
         b=b.name,
         paired=paired,
-        metrics=tuple(metric_differences(a, b, metrics, paired)),
+        metrics=tuple(metric_differences(a, b, metrics, times, paired)),
         views=tuple(view_differences(a, b, views, paired)),
         most=(),
     )
 
 
-def _adjusted(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs with p-values that are adjusted for how many pairs and metrics there are."""
-    metrics = iter(holm([m.p for pair in pairs for m in pair.metrics]))
-    return [
-        replace(
-            pair,
-            metrics=tuple(replace(m, p_adjusted=next(metrics)) for m in pair.metrics),
-            views=tuple(
-                replace(view, groups=tuple(_for_pairs(group, len(pairs)) for group in view.groups))
-                for view in pair.views
-            ),
-        )
-        for pair in pairs
-    ]
+def _for_pairs(pair: Pair, n: int) -> Pair:
+    """The pair with p-values adjusted for how many pairs there are."""
 
+    def adjusted(found: T) -> T:
+        if found.p_adjusted is None:
+            return found
+        return replace(found, p_adjusted=min(1.0, n * found.p_adjusted))
 
-def _for_pairs(group: GroupDifference, n: int) -> GroupDifference:
-    if group.p_adjusted is None:
-        return group
-    return replace(group, p_adjusted=min(1.0, n * group.p_adjusted))
+    return replace(
+        pair,
+        metrics=tuple(map(adjusted, pair.metrics)),
+        views=tuple(replace(view, groups=tuple(map(adjusted, view.groups))) for view in pair.views),
+    )
 
 
 def _ranked(pair: Pair) -> Pair:

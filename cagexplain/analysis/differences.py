@@ -7,6 +7,7 @@ two metrics their difference; both are tested by permuting whole episodes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -22,11 +23,15 @@ from cagexplain.analysis.permutation import (
     Differences,
     compare,
     jensen_shannon,
+    joined,
     ratio_difference,
+    restricted_mean,
+    restricted_mean_difference,
     total_variation,
 )
 from cagexplain.analysis.results import Result
 from cagexplain.analysis.samples import Sample
+from cagexplain.analysis.soc_definitions import Better
 from cagexplain.cc4 import actions
 
 SIGNIFICANT: Final = 0.05
@@ -90,17 +95,23 @@ class MetricDifference(Result):
 
     Attributes:
         metric: its name.
-        value_a, value_b: mean over episodes or pooled quotient; None where it is undefined.
+        unit: of its values.
+        better: whether a good defence has a higher or a lower value.
+        value_a, value_b: mean over episodes, pooled quotient or Kaplan-Meier mean; None where it is
+            undefined.
         n_a, n_b: episodes that it rests on.
-        difference: b minus a. This and all below are None where a side has fewer than 6 episodes.
+        difference: b minus a. This and all below are None where a side has fewer than 6 episodes
+            or, of times, 20 of them.
         low, high: its confidence limits.
-        effect: the difference in standard deviations between episodes (Cohen's d); None also where
-            episodes do not vary.
+        effect: the difference in standard deviations between episodes (Cohen's d); None also of
+            times, and where episodes do not vary.
         p: permutation p-value of no difference.
         p_adjusted: the same, adjusted for all metrics and all pairs of samples.
     """
 
     metric: str
+    unit: str
+    better: Better
     value_a: float | None
     value_b: float | None
     n_a: int
@@ -201,7 +212,7 @@ def _shift(kinds: Sequence[int], a: Counts, b: Counts) -> dict[str, Any]:
     }
 
 
-def _distance(group: GroupDifference, found: Differences, i: int, p: float) -> dict[str, float]:
+def _distance(group: GroupDifference, found: Differences, i: int, p: float) -> dict[str, Any]:
     value = float(found.value[i])
     episodes = (group.episodes_a, group.episodes_b)
     low, high = _distance_limits(value, float(found.error[i]), float(found.bias[i]), episodes)
@@ -231,49 +242,95 @@ def _distance_limits(
 
 
 def metric_differences(
-    a: Sample, b: Sample, metrics: Sequence[str], paired: bool
+    a: Sample, b: Sample, metrics: Sequence[str], times: Sequence[str], paired: bool
 ) -> Iterator[MetricDifference]:
-    """Compare metrics of two samples, without adjusting for how many there are.
+    """Compare metrics of two samples. p-values are adjusted for all metrics and times.
 
     Args:
         a, b: the samples.
-        metrics: to compare; both must have them.
+        metrics, times: to compare; both must have them.
         paired: as in `view_differences`.
     """
-    if not metrics:
+    parts = [_quotients(a, b, metrics, paired)] if metrics else []
+    parts += [_durations(a, b, times, paired)] if times else []
+    if not parts:
         return
-    first, second = (_quotients(s, metrics)[_rows(s)] for s in (a, b))
-    found = compare(first, second, ratio_difference, paired=paired)
-    p = found.p
-    for i, metric in enumerate(metrics):
-        sides = first[:, i], second[:, i]
-        n = [int((side[:, 1] > 0).sum()) for side in sides]
-        bare = MetricDifference(metric, _pooled(sides[0]), _pooled(sides[1]), n[0], n[1])
-        if min(n) < MIN_EPISODES:
-            yield bare
+    values = [value for each, _ in parts for value in each]
+    found = joined([differences for _, differences in parts])
+    tested = np.array([v.enough for v in values]) & ~np.isnan(found.value)
+    p, adjusted = found.p, found.family_p(tested)
+    for i, value in enumerate(values):
+        if not tested[i]:
+            yield value.metric
             continue
-        difference = float(found.value[i])
-        half = float(stdtrit(min(n) - 1, 1 - _TAIL) * found.error[i])
-        spread = float(np.sqrt(np.mean([_variance(side) for side in sides])))
+        difference, spread = float(found.value[i]), value.spread
+        fewest = min(value.metric.n_a, value.metric.n_b)
+        half = float(stdtrit(fewest - 1, 1 - _TAIL) * found.error[i])
         yield replace(
-            bare,
+            value.metric,
             difference=difference,
             low=difference - half,
             high=difference + half,
-            effect=difference / spread if spread > 0 else None,
+            effect=difference / spread if spread else None,
             p=float(p[i]),
+            p_adjusted=float(adjusted[i]),
         )
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A metric without its difference, whether there is enough of it for one, and the standard
+    deviation between episodes."""
+
+    metric: MetricDifference
+    enough: bool
+    spread: float | None
+
+
+def _quotients(
+    a: Sample, b: Sample, metrics: Sequence[str], paired: bool
+) -> tuple[list[_Value], Differences]:
+    sides = [
+        np.stack(
+            [np.column_stack([s.metrics[m].numerator, s.metrics[m].denominator]) for m in metrics],
+            axis=1,
+        )[_rows(s)]
+        for s in (a, b)
+    ]
+    values = []
+    for i, name in enumerate(metrics):
+        first, second = (side[:, i] for side in sides)
+        n = [int((side[:, 1] > 0).sum()) for side in (first, second)]
+        facts = (name, a.metrics[name].unit, a.metrics[name].better)
+        metric = MetricDifference(*facts, _pooled(first), _pooled(second), n[0], n[1])
+        enough = min(n) >= MIN_EPISODES
+        spread = math.sqrt((_variance(first) + _variance(second)) / 2) if enough else None
+        values.append(_Value(metric, enough, spread))
+    return values, compare(sides[0], sides[1], ratio_difference, paired=paired)
+
+
+def _durations(
+    a: Sample, b: Sample, times: Sequence[str], paired: bool
+) -> tuple[list[_Value], Differences]:
+    sides = [np.stack([s.times[t].counts for t in times], axis=1)[_rows(s)] for s in (a, b)]
+    values = []
+    for i, name in enumerate(times):
+        each = [side[:, i] for side in sides]
+        n = [int(side.any(axis=(1, 2)).sum()) for side in each]
+        first, second = (restricted_mean(side.sum(axis=0, dtype=np.float64)) for side in each)
+        metric = MetricDifference(name, "steps", "lower", _known(first), _known(second), n[0], n[1])
+        enough = min(n) >= MIN_EPISODES and min(int(side.sum()) for side in each) >= MIN_COUNTS
+        values.append(_Value(metric, enough, None))
+    return values, compare(sides[0], sides[1], restricted_mean_difference, paired=paired)
+
+
+def _known(value: FloatArray) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _rows(s: Sample) -> npt.NDArray[np.int64]:
     """Episodes in the order of their seeds, so that those of equal seeds can be paired."""
     return np.argsort(s.seeds, kind="stable")
-
-
-def _quotients(s: Sample, metrics: Sequence[str]) -> FloatArray:
-    """``float64[episode, metric, 2]`` numerators and denominators."""
-    found = [s.metrics[metric] for metric in metrics]
-    return np.stack([np.column_stack([m.numerator, m.denominator]) for m in found], axis=1)
 
 
 def _pooled(side: FloatArray) -> float | None:

@@ -7,8 +7,8 @@ two episodes of a seed are swapped instead: what the worlds have in common then 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -66,6 +66,16 @@ class Differences:
             largest = np.nan_to_num(far[1:], nan=np.inf).max(axis=1)
             adjusted[tested] = _share_as_extreme(largest[:, None], far[0])
         return adjusted
+
+
+def joined(parts: Sequence[Differences]) -> Differences:
+    """Comparisons of the same episodes as one; the labels are drawn alike in all of them."""
+    return Differences(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
+            for field in fields(Differences)
+        )
+    )
 
 
 def compare(
@@ -161,6 +171,30 @@ def jensen_shannon(a: FloatArray, b: FloatArray) -> FloatArray:
     middle = (p + q) / 2
     divergence: FloatArray = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=-1) / 2
     return divergence
+
+
+def restricted_mean_difference(a: FloatArray, b: FloatArray) -> FloatArray:
+    """How much longer b's times are than a's: difference of the Kaplan-Meier means, where times
+    beyond the horizon count as the horizon (Royston and Parmar 2013).
+
+    Args:
+        a, b: ``[..., quantity, 2, horizon + 1]``: numbers of times that ended after so many steps,
+            and of times followed so long without an end; the last entry holds all longer ones.
+
+    Returns:
+        ``[..., quantity]`` in steps; NaN where nobody was followed to the horizon.
+    """
+    return restricted_mean(b) - restricted_mean(a)
+
+
+def restricted_mean(times: FloatArray) -> FloatArray:
+    """Kaplan-Meier mean, see `restricted_mean_difference`."""
+    ended = times[..., 0, :-1]
+    at_risk = np.flip(np.flip(times.sum(axis=-2), axis=-1).cumsum(axis=-1), axis=-1)[..., :-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        longer = np.cumprod(1 - np.where(at_risk > 0, ended / at_risk, 0.0), axis=-1)
+    known = (at_risk[..., -1] > 0) | ((longer[..., -1] < _SAME) & (at_risk[..., 0] > 0))
+    return np.where(known, longer.sum(axis=-1), np.nan)
 
 
 def ratio_difference(a: FloatArray, b: FloatArray) -> FloatArray:

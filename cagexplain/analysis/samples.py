@@ -20,6 +20,10 @@ from cagexplain.analysis.counts import SITUATIONAL, TARGETED, Counter, Counts, p
 from cagexplain.analysis.distributions import TARGETED_KINDS
 from cagexplain.analysis.fsm import RunFacts, trace_facts
 from cagexplain.analysis.passes import run
+from cagexplain.analysis.soc import Soc, durations, of_tallies
+from cagexplain.analysis.soc_definitions import COUNTED, TIMED, Better
+from cagexplain.analysis.soc_tallies import SocTallies
+from cagexplain.analysis.survival import HORIZON, tally
 from cagexplain.cc4 import actions, agents, phases, red_fsm, reward
 from cagexplain.tracing.trace import Trace
 
@@ -51,6 +55,8 @@ class Metric:
     """A quantity of an episode, or a quotient of two that are summed over episodes.
 
     Attributes:
+        unit: of the value.
+        better: whether a good defence has a higher or a lower value.
         numerator: ``float64[episode]``.
         denominator: ``float64[episode]``; ones give the mean over episodes, and a zero leaves an
             episode out.
@@ -58,6 +64,19 @@ class Metric:
 
     numerator: npt.NDArray[np.float64]
     denominator: npt.NDArray[np.float64]
+    unit: str
+    better: Better
+
+
+@dataclass(frozen=True)
+class Times:
+    """Times, with those that were not seen to end as censored.
+
+    Attributes:
+        counts: ``int32[episode, 2, horizon + 1]`` as in `permutation.restricted_mean_difference`.
+    """
+
+    counts: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,8 @@ class Sample:
         seeds: of the episodes, in their order.
         tables: by name of the view.
         metrics: by name.
+        times: by name.
+        soc: the SOC metrics of a whole trace, with those that are not compared.
     """
 
     name: str
@@ -77,6 +98,8 @@ class Sample:
     seeds: tuple[int, ...]
     tables: Mapping[str, Table]
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    times: Mapping[str, Times] = field(default_factory=dict)
+    soc: Soc | None = None
 
 
 def sample(trace: Trace, name: str | None = None) -> Sample:
@@ -86,8 +109,8 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
         trace: the trace.
         name: of the sample; by default that of the policy.
     """
-    counter, circumstance = Counter(), CircumstanceCounter()
-    run(trace, [counter, circumstance])
+    counter, circumstance, tallies = Counter(), CircumstanceCounter(), SocTallies()
+    run(trace, [counter, circumstance, tallies])
     counts, found = counter.result(), circumstance.result()
     facts = trace_facts(trace)
     parts = {
@@ -99,7 +122,9 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
         facts=facts,
         seeds=facts.seeds,
         tables={**_views(counts), **_circumstances(found), **parts},
-        metrics=_returns(counts),
+        metrics={**_returns(counts), **_soc(tallies)},
+        times=_times(tallies, counts.episodes),
+        soc=of_tallies(tallies),
     )
 
 
@@ -187,7 +212,41 @@ def _circumstances(counts: CircumstanceCounts) -> dict[str, Table]:
 
 
 def _mean(values: npt.NDArray[Any]) -> Metric:
-    return Metric(values.astype(np.float64), np.ones(len(values)))
+    return Metric(values.astype(np.float64), np.ones(len(values)), "per episode", "higher")
+
+
+def _soc(collected: SocTallies) -> dict[str, Metric]:
+    """The team's counted metrics."""
+    tallies = {name: tally.team.astype(np.float64) for name, tally in collected.tallies.items()}
+    ones = np.ones_like(next(iter(tallies.values())))
+    return {
+        d.name: Metric(
+            tallies[d.numerator],
+            ones if d.denominator is None else tallies[d.denominator],
+            d.unit,
+            d.better,
+        )
+        for d in COUNTED
+    }
+
+
+def _times(collected: SocTallies, episodes: int) -> dict[str, Times]:
+    """The team's timed metrics; without observations those that need none."""
+    found = {}
+    stays = collected.stays
+    for d in TIMED:
+        if d.statistic != "mean" or ("alert" in (d.begin, d.end) and not collected.observed):
+            continue
+        length, seen, episode = durations(stays, d.begin, d.end, d.onset)
+        counts = tally(
+            np.minimum(length, HORIZON),
+            seen & (length < HORIZON),
+            episode,
+            n_clusters=episodes,
+            longest=HORIZON,
+        )
+        found[d.name] = Times(np.stack(counts, axis=1))
+    return found
 
 
 def _returns(counts: Counts) -> dict[str, Metric]:

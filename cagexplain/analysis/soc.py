@@ -201,26 +201,14 @@ def _known(value: float) -> float | None:
 
 def _timed(collected: SocTallies, episodes: int) -> Iterator[Metric]:
     """Times, with those that were not seen to end as censored."""
-    stays = collected.stays
     blind = _Value(None, None, None, 0, 0, EXPLAINED["blind"])
+    stays = collected.stays
 
     @functools.cache
     def curve(begin: Moment, end: Moment, onset: Onset, scope: str) -> Survival:
-        since, until = getattr(stays, begin), getattr(stays, end)
-        # A response that began before the first alert is none to it.
-        seen = (until != NEVER) & (until >= since)
-        known = (since != NEVER) & _OF_ONSET[onset](stays)
-        if scope != TEAM:
-            known &= network.HOST_ZONE[stays.host] == network.ZONES.index(scope)
-        length = np.where(seen, until, stays.end) - since
+        found = durations(stays, begin, end, onset, scope)
         return survival.estimate(
-            *survival.tally(
-                length[known],
-                seen[known],
-                stays.episode[known],
-                n_clusters=episodes,
-                longest=collected.steps,
-            )
+            *survival.tally(*found, n_clusters=episodes, longest=collected.steps)
         )
 
     for definition in TIMED:
@@ -230,6 +218,25 @@ def _timed(collected: SocTallies, episodes: int) -> Iterator[Metric]:
                 continue
             found = curve(definition.begin, definition.end, definition.onset, scope)
             yield _metric(definition, scope, _time(found, definition.statistic))
+
+
+def durations(
+    stays: Stays, begin: Moment, end: Moment, onset: Onset, scope: str = TEAM
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
+    """Steps between two moments of the incidents that have the first one.
+
+    Returns:
+        Length, whether the second moment was seen (otherwise the time is censored at the end of the
+        incident), and episode: ``[incident]`` each.
+    """
+    since, until = getattr(stays, begin), getattr(stays, end)
+    # A response that began before the first alert is none to it.
+    seen = (until != NEVER) & (until >= since)
+    known = (since != NEVER) & _OF_ONSET[onset](stays)
+    if scope != TEAM:
+        known &= network.HOST_ZONE[stays.host] == network.ZONES.index(scope)
+    length = np.where(seen, until, stays.end) - since
+    return length[known], seen[known], stays.episode[known]
 
 
 _DEFENDED: Final = tuple(network.ZONES[zone] for zone in DEFENDED)
