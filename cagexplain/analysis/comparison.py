@@ -4,8 +4,8 @@ chance.
 How the choices of two samples differ is told by the total variation distance of their shares; the
 permutation test is over whole episodes (`cagexplain.analysis.permutation`). Whoever looks for the
 largest difference looks at all of them, so p-values are adjusted: for all groups of all views, and
-for all metrics (Westfall and Young 1993: unlike Holm's method it uses how they depend on each other,
-and the number of permutations does not limit how many can be looked at), and for all pairs
+for all metrics (Westfall and Young 1993: unlike the method of Holm it uses how they depend on each
+other, and the number of permutations does not limit how many can be looked at), and for all pairs
 (Bonferroni).
 """
 

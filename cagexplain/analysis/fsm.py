@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cagexplain.analysis import reaction_counts
+from cagexplain.analysis import reaction_counts, study_tables
 from cagexplain.analysis.circumstances import CircumstanceCounter, Circumstances, circumstances
 from cagexplain.analysis.counts import (
     DROPPED,
@@ -39,6 +39,7 @@ from cagexplain.analysis.reactions import Reactions, summarise
 from cagexplain.analysis.results import Result
 from cagexplain.analysis.soc import Soc, of_tallies
 from cagexplain.analysis.soc_tallies import SocTallies
+from cagexplain.analysis.study_tables import StudyTables
 from cagexplain.analysis.timeline import Timeline, episode_choice, timelines
 from cagexplain.cc4 import phases, red_fsm, reward
 from cagexplain.common.errors import CagexplainError
@@ -182,6 +183,7 @@ class FsmAnalysis(Result):
         red_actions: over all states.
         red_choices: per state, beside CC4's probabilities.
         reactions: what blue does after red's actions and after alerts.
+        study_tables: the study's own three tables of reactions.
         soc: how well, how fast and at what price blue defends.
         timelines: of single episodes.
     """
@@ -205,6 +207,7 @@ class FsmAnalysis(Result):
     red_actions: tuple[RedAction, ...]
     red_choices: tuple[RedChoice, ...]
     reactions: Reactions
+    study_tables: StudyTables
     soc: Soc
     timelines: tuple[Timeline, ...]
 
@@ -224,8 +227,8 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
     facts = trace_facts(trace)
     variant = red_variant(trace)
     counter, circumstance, spells = Counter(), CircumstanceCounter(), DwellCounter()
-    responses, tallies = reaction_counts.Collector(), SocTallies()
-    run(trace, [counter, circumstance, spells, responses, tallies])
+    responses, tables, tallies = reaction_counts.Collector(), study_tables.Collector(), SocTallies()
+    run(trace, [counter, circumstance, spells, responses, tables, tallies])
     counts, dwelling = counter.result(), spells.result()
     places, in_phases = dict(enumerate(PLACES)), dict(enumerate(phases.PHASE_NAMES))
 
@@ -252,6 +255,7 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
         red_actions=_red_actions(counts),
         red_choices=_red_choices(counts, variant),
         reactions=summarise(responses.counts, observed=responses.observed),
+        study_tables=tables.result(),
         soc=of_tallies(tallies),
         timelines=timelines(trace, episode_choice(counts.returns, episodes)),
     )
