@@ -1,15 +1,17 @@
 """Finding the decisions of a trace in which the choice mattered most.
 
-In two rounds, as roll-outs of every decision would take days. First the policy says where it sees
-the largest differences: by action values, the range between the best and the worst action
-(HIGHLIGHTS, Amir and Amir 2018), by probabilities the range of their logarithms, which stand for
-values in the maximum-entropy view (Bastani, Pu and Solar-Lezama 2018, section 3). A policy that
-says nothing gets a random sample. Then short roll-outs of these candidates decide.
+In two rounds, as roll-outs of every decision would take days. Half of the candidates are those
+where the policy itself sees the largest differences: by action values, the range between the best
+and the worst action (HIGHLIGHTS, Amir and Amir 2018); by probabilities, the range of their
+logarithms, which stand for values in the maximum-entropy view (Bastani, Pu and Solar-Lezama 2018,
+section 3). As that can be a weak guide, and differs in scale from agent to agent, the other half is
+drawn at random, and every agent has the same share of both. Then short roll-outs of the candidates
+decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +30,7 @@ from cagexplain.tracing.trace import Trace
 
 ROLLOUTS: Final = 8
 HORIZON: Final = 30
+"""Of the screening: futures per alternative, and steps of each."""
 APART: Final = 10
 """Steps between two decisions of one agent in one episode, so that the same is not shown twice."""
 
@@ -49,7 +52,7 @@ class Selection:
 
 def candidates_of(n: int) -> int:
     """Decisions that are screened by short roll-outs to choose `n`."""
-    return 3 * n + 20
+    return 4 * n + 40
 
 
 def steps_of(n: int) -> int:
@@ -83,13 +86,14 @@ def critical(
     wanted = record.started.copy()
     if agent is not None:
         wanted[:, :, np.arange(N_BLUE) != agent] = False
-    policy_says = isinstance(unwrapped(policy), Weighing)
-    if policy_says:
-        score, measure = _ranges(record, policy)
-    else:
-        score = np.random.default_rng(0).random(record.started.shape, np.float32)
-        measure = "drawn at random, as the policy does not weigh its actions"
-    tried = _apart(record, np.where(wanted, score, -np.inf), candidates_of(n))
+    guides = [np.random.default_rng(0).random(wanted.shape, np.float32)]
+    measure = "drawn at random"
+    core = unwrapped(policy)
+    if isinstance(core, Weighing):
+        guides.insert(0, _ranges(record, policy, core))
+        what = "values" if core.values else "log-probabilities"
+        measure = f"half with the largest range of {what} of their actions, half drawn at random"
+    tried = _candidates(record, wanted, guides, candidates_of(n))
     saved = moments(record, policy, tried)
     questions = [Question(moment, alternatives(moment, preferences(moment))) for moment in saved]
     played = counterfactuals.returns(
@@ -107,18 +111,16 @@ def critical(
     chosen = sorted(tried, key=lambda place: (-importance[place], place))[:n]
     how = (
         f"the {len(chosen)} decisions with the largest range of returns over their alternatives in "
-        f"short roll-outs ({ROLLOUTS} of {HORIZON} steps each) of {len(tried)} candidates, which "
-        f"were {measure}, among the {int(wanted.sum()):,} decisions of {len(episodes)} of "
+        f"short roll-outs ({ROLLOUTS} of {HORIZON} steps each) of {len(tried)} candidates "
+        f"({measure}) among the {int(wanted.sum()):,} decisions of {len(episodes)} of "
         f"{trace.n_episodes} episodes"
     )
     return Selection(tuple(chosen), {place: importance[place] for place in chosen}, how)
 
 
-def _ranges(record: Record, policy: Policy) -> tuple[npt.NDArray[np.float32], str]:
-    """Range of the weights of the valid actions at every decision, ``[episode, step, agent]``."""
+def _ranges(record: Record, policy: Policy, core: Weighing) -> npt.NDArray[np.float32]:
+    """Range of the weights of the valid actions at every decision: ``[episode, step, agent]``."""
     ranges = np.zeros(record.started.shape, np.float32)
-    core = unwrapped(policy)
-    assert isinstance(core, Weighing)
 
     def after(t: int, decision: Decision) -> None:
         weights = core.weights()
@@ -128,19 +130,30 @@ def _ranges(record: Record, policy: Policy) -> tuple[npt.NDArray[np.float32], st
             ranges[:, t, agent] = own.max(axis=1) - lowest
 
     play_again(record, policy, record.steps, after=after)
-    what = "values" if core.values else "log-probabilities"
-    return ranges, f"those with the largest range of {what} of their actions"
+    return ranges
 
 
-def _apart(record: Record, score: npt.NDArray[np.float32], most: int) -> list[Place]:
-    """The places with the highest finite scores, none near another of its agent and episode."""
+def _candidates(
+    record: Record,
+    wanted: npt.NDArray[np.bool_],
+    guides: Sequence[npt.NDArray[np.float32]],
+    most: int,
+) -> list[Place]:
+    """About `most` wanted places, none near another of its agent and episode: from each agent and
+    guide the same number, those of the highest scores ``[episode, step, agent]``."""
     found: list[Place] = []
-    taken = np.zeros(score.shape, np.bool_)
-    for flat in np.argsort(-score, axis=None, kind="stable"):
-        row, step, agent = (int(i) for i in np.unravel_index(flat, score.shape))
-        if len(found) == most or not np.isfinite(score[row, step, agent]):
-            break
-        if not taken[row, step, agent]:
-            found.append(Place(int(record.episodes[row]), step, agent))
-            taken[row, max(0, step - APART + 1) : step + APART, agent] = True
+    left = wanted.copy()
+    agents = np.flatnonzero(wanted.any(axis=(0, 1)))
+    share = -(-most // max(1, len(agents) * len(guides)))
+    for agent in agents.tolist():
+        for guide in guides:
+            order = np.argsort(-guide[:, :, agent], axis=None, kind="stable")
+            taken = 0
+            for row, step in zip(*np.unravel_index(order, guide.shape[:2]), strict=True):
+                if taken == share:
+                    break
+                if left[row, step, agent]:
+                    found.append(Place(int(record.episodes[row]), int(step), agent))
+                    left[row, max(0, step - APART + 1) : step + APART, agent] = False
+                    taken += 1
     return found
