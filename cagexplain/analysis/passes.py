@@ -7,7 +7,7 @@ state when, what blue saw) is computed once per batch, and only if somebody asks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -46,6 +46,21 @@ _NEEDED: Final[Tables] = {
 }
 """Columns of each table that a batch itself needs."""
 
+_NO_BIT: Final = observations.TOTAL
+"""An entry behind the agents' concatenated observations that is never set."""
+
+
+def _entries(bit: Callable[[int, int], int]) -> Int64s:
+    """Entry of the concatenated observations that tells of each host: ``int64[137]``."""
+    entries = np.full(network.N_HOSTS, _NO_BIT, dtype=np.int64)
+    for agent, hosts in enumerate(observations.HOSTS):
+        for host in hosts:
+            entries[host] = observations.OFFSETS[agent] + bit(agent, int(host))
+    return entries
+
+
+_PROCESS: Final = _entries(observations.process_bit)
+_CONNECTION: Final = _entries(observations.connection_bit)
 _OWNER: Final = agents.RED_OF_HOST.astype(np.int64)
 
 
@@ -280,16 +295,19 @@ class Batch:
             return None
         seen = self.frame("observations")
         packed = self._source.packed[self._rows("observations")]
-        agent, row, step = codes(seen, "agent"), seen["row"].to_numpy(), seen["step"].to_numpy()
-        shape = (self.n, self.steps, network.N_HOSTS)
-        alerts = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-        for blue in range(agents.N_BLUE):
-            its = agent == blue
-            bits = self._unpack(packed.filter(pa.array(its)), observations.SIZES[blue] - 1)
-            at = (row[its][:, None], step[its][:, None], observations.HOSTS[blue])
-            for alert, columns in zip(alerts, _BITS[blue], strict=True):
-                alert[at] = bits[:, columns]
-        return alerts
+        agent = codes(seen, "agent")
+        place = seen["row"].to_numpy() * self.steps + seen["step"].to_numpy()
+        bits = np.zeros((self.n * self.steps, _NO_BIT + 1), dtype=np.uint8)
+        for blue, start in enumerate(observations.OFFSETS):
+            its, size = agent == blue, observations.SIZES[blue]
+            bits[place[its], start + 1 : start + size] = self._unpack(
+                packed.filter(pa.array(its)), size - 1
+            )
+        process, connection = (
+            np.take(bits, columns, axis=1).view(np.bool_).reshape(self.n, self.steps, -1)
+            for columns in (_PROCESS, _CONNECTION)
+        )
+        return process, connection
 
     def _unpack(self, rows: pa.Array, size: int) -> npt.NDArray[np.uint8]:
         """Byte strings of equal length as ``uint8[rows, size]`` of bits."""
@@ -300,18 +318,6 @@ class Batch:
         start = fixed.offset * width
         data = np.frombuffer(fixed.buffers()[1], dtype=np.uint8)[start : start + len(rows) * width]
         return np.unpackbits(data.reshape(len(rows), width), axis=1, count=size)
-
-
-_BITS: Final = [
-    tuple(
-        # The first entry of an observation is the phase, which is not among the packed bits.
-        np.array([bit(agent, int(host)) - 1 for host in observations.HOSTS[agent]])
-        for bit in (observations.process_bit, observations.connection_bit)
-    )
-    for agent in range(agents.N_BLUE)
-]
-"""Places of the process and the connection bits among an agent's packed bits, in the order of
-``observations.HOSTS``."""
 
 
 def codes(frame: pd.DataFrame, name: str) -> npt.NDArray[np.int64]:
