@@ -1,22 +1,19 @@
 """The state machine at a glance: per state the blue action that is chosen most.
 
 After figure 8 of Rigoni et al. (2025), at the places of the large picture, so that the pictures of
-several policies can stand side by side. The most chosen action is no more than that: "≈" marks
-where another may be as frequent.
+several policies can stand side by side. The arrows are what can happen in CC4, not what did. The
+most chosen action is no more than that: "≈" marks where another may be as frequent.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.distributions import Distribution
-from cagexplain.analysis.fsm_graph import Transition
+from cagexplain.analysis.comparison import Favourite
 from reports import palette, words
-from reports.fsm_picture import RARE
 
 WIDTH: Final = 560
 HEIGHT: Final = 300
@@ -32,17 +29,19 @@ _PLACES: Final[dict[str, Point]] = {
     "F": (_COLUMNS["S"], 26.0),
     "unknown": (28.0, _UPPER),
 }
-_BENDS: Final = {
-    ("UD", "KD"): 42.0,
-    ("RD", "KD"): 62.0,
-    ("U", "S"): 30.0,
-    ("R", "S"): 45.0,
-    ("RD", "SD"): 45.0,
-    ("UD", "SD"): 30.0,
-    ("unknown", "U"): 36.0,
-    ("unknown", "S"): 36.0,
+_ARROWS: Final = {
+    **{(a, b, "red"): 0.0 for a, b in (("K", "S"), ("S", "U"), ("U", "R"), ("S", "F"))},
+    **{(a, b, "red"): 0.0 for a, b in (("KD", "SD"), ("SD", "UD"), ("UD", "RD"))},
+    **{(state, f"{state}D", "red"): 0.0 for state in _COLUMNS},
+    ("unknown", "K", "seen"): 0.0,
+    ("unknown", "U", "seen"): 36.0,
+    ("U", "KD", "blue"): 0.0,
+    ("R", "KD", "blue"): 0.0,
+    ("UD", "KD", "blue"): 42.0,
+    ("RD", "KD", "blue"): 62.0,
 }
-"""How far an arrow that would run over a circle rises to the right of its direction."""
+"""Source, target and kind of the arrows; how far each rises to the right of its direction, so that
+none runs over a circle."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,11 @@ class SmallNode:
 
 @dataclass(frozen=True)
 class SmallEdge:
-    """All transitions between two states: a quadratic curve and its arrow head."""
+    """An arrow: a quadratic curve and its head."""
 
     path: str
     head: str
     style: str
-    width: float
-    title: str
 
 
 @dataclass(frozen=True)
@@ -77,63 +74,63 @@ class SmallPicture:
     edges: Sequence[SmallEdge]
 
 
-def small_picture(
-    transitions: Sequence[Transition], targeted: Sequence[Distribution]
-) -> SmallPicture:
+def small_picture(favourites: Sequence[Favourite]) -> SmallPicture:
     """Lay the small picture out.
 
     Args:
-        transitions: of the policy's FSM graph.
-        targeted: blue's actions by state, targeted view.
+        favourites: by state.
     """
-    nodes = [_node(mix) for mix in targeted if mix.group in _PLACES]
-    return SmallPicture(nodes, list(_edges(transitions)))
+    nodes = [_node(found) for found in favourites if found.state in _PLACES]
+    edges = [_edge(source, target, kind, rise) for (source, target, kind), rise in _ARROWS.items()]
+    return SmallPicture(nodes, edges)
 
 
-def _node(mix: Distribution) -> SmallNode:
-    x, y = _PLACES[mix.group]
-    top = mix.top
-    if top is None:
-        lines = ("no decisions", "n = 0")
-        colour = palette.EMPTY
+def _node(found: Favourite) -> SmallNode:
+    x, y = _PLACES[found.state]
+    n = f"n = {words.compact(found.total)}"
+    if found.action is None:
+        lines = ("no decisions" if not found.total else "too few", n)
+        colour, title = palette.EMPTY, f"{found.state}: {words.too_few(found.total)}"
     else:
-        tie = "" if mix.clear else "≈ "
-        lines = (f"{tie}{top.name}", f"{words.percent(top.share)}, n = {words.compact(mix.total)}")
-        colour = palette.ACTIONS[top.name]
-    if mix.group == "F":
+        tie = "" if found.clear else "≈ "
+        lines = (f"{tie}{found.action}", f"{words.percent(found.share)}, {n}")
+        colour, title = palette.ACTIONS[found.action], f"{found.state}: {favourite(found)}"
+    if found.state == "F":
         labels = ((x - RADIUS - 48, y - 3.0), (x - RADIUS - 48, y + 10.0))
     elif y == _UPPER:
         labels = ((x, y - RADIUS - 18), (x, y - RADIUS - 5))
     else:
         labels = ((x, y + RADIUS + 13), (x, y + RADIUS + 26))
-    if mix.group == "unknown":  # at the left edge there is room below only
+    if found.state == "unknown":  # at the left edge there is room below only
         labels = ((x + 14, y + RADIUS + 14), (x + 14, y + RADIUS + 27))
     return SmallNode(
-        state="?" if mix.group == "unknown" else mix.group,
+        state="?" if found.state == "unknown" else found.state,
         at=(x, y),
         colour=colour,
         ink=palette.contrast(colour),
         lines=lines,
         labels=labels,
-        title=f"{mix.group}: {words.top_action(mix)}",
+        title=title,
     )
 
 
-def _edges(transitions: Sequence[Transition]) -> Iterator[SmallEdge]:
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for edge in transitions:
-        if edge.source != edge.target and {edge.source, edge.target} <= set(_PLACES):
-            counts[edge.source, edge.target, edge.kind] += edge.count
-    for (source, target, kind), count in counts.items():
-        if count:
-            yield _edge(source, target, kind, count)
+def favourite(found: Favourite) -> str:
+    """The most chosen action of a state, and what it cannot be told from."""
+    if found.action is None or found.low is None or found.high is None:
+        return words.too_few(found.total)
+    tied = f"; cannot be told from {', '.join(found.tied)}" if found.tied else ""
+    return (
+        f"{found.action} {words.percent(found.share)} "
+        f"({words.percent(found.low)} to {words.percent(found.high)}) of "
+        f"{words.number(found.total)} decisions{tied}"
+    )
 
 
-def _edge(source: str, target: str, kind: str, count: int) -> SmallEdge:
+def _edge(source: str, target: str, kind: str, rise: float) -> SmallEdge:
     start, end = _PLACES[source], _PLACES[target]
     (x0, y0), (x1, y1) = start, end
     length = math.hypot(x1 - x0, y1 - y0)
-    bend = 2 * _BENDS.get((source, target), 0.0)
+    bend = 2 * rise
     control = (
         (x0 + x1) / 2 - (y1 - y0) / length * bend,
         (y0 + y1) / 2 + (x1 - x0) / length * bend,
@@ -149,9 +146,7 @@ def _edge(source: str, target: str, kind: str, count: int) -> SmallEdge:
     return SmallEdge(
         path=f"M{_at(start)} Q{_at(control)} {_at(base)}",
         head=" ".join(map(_at, corners)),
-        style=kind + " rare" * (count < RARE),
-        width=1.0 if count < RARE else 0.5 + 0.5 * math.log10(count),
-        title=f"{source} → {target}: {words.number(count)} hosts",
+        style=kind,
     )
 
 

@@ -18,7 +18,7 @@ def section(analysis: FsmAnalysis) -> Section:
     facts = analysis.facts
     html = render(
         "run.html.j2",
-        run_facts=list(_run_facts(facts)),
+        run_facts=list(entries(facts)),
         return_rows=list(_return_rows(analysis)),
         commands=_commands(facts),
         manifest_json=json.dumps(facts.to_json() | {"seeds": seeds(facts)}, indent=2),
@@ -49,7 +49,8 @@ def seeds(facts: RunFacts) -> str:
     return ", ".join(map(str, facts.seeds[:20])) + (f", ... ({n})" if n > 20 else "")
 
 
-def _run_facts(facts: RunFacts) -> Iterator[tuple[str, str]]:
+def entries(facts: RunFacts) -> Iterator[tuple[str, str]]:
+    """What was recorded, as names and values."""
     policy = facts.policy
     yield "Policy", facts.name
     yield "Kind", str(policy.get("kind", "not recorded"))
