@@ -230,9 +230,7 @@ def durations(
         incident), and episode: ``[incident]`` each.
     """
     since, until = getattr(stays, begin), getattr(stays, end)
-    # A response that began before the first alert is none to it.
-    seen = (until != NEVER) & (until >= since)
-    known = (since != NEVER) & _OF_ONSET[onset](stays)
+    seen, known = until != NEVER, (since != NEVER) & _OF_ONSET[onset](stays)
     if scope != TEAM:
         known &= network.HOST_ZONE[stays.host] == network.ZONES.index(scope)
     length = np.where(seen, until, stays.end) - since

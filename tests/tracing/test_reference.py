@@ -115,3 +115,32 @@ def test_situations(episodes: tuple[str, dict[str, Any]]) -> None:
     for level in ("user", "root"):
         parts = found[[f"{level}_{state}" for state in red_fsm.STATE_NAMES]].sum(axis=1)
         np.testing.assert_array_equal(parts, found[f"hosts_{level}"])
+
+
+def test_changes_of_level_have_a_cause(episodes: tuple[str, dict[str, Any]]) -> None:
+    levels = episodes[1]["levels"]
+    cause, moves = levels["cause"], levels["from_level"] * 10 + levels["to_level"]
+    assert not (cause == "other").any()
+    assert (moves[cause == "phishing"] == 1).all()
+    assert levels["host"][cause == "phishing"].str.contains("user_host").all()
+    assert (moves[cause == "Remove"] == 10).all()
+    assert moves[cause == "Restore"].isin([10, 20]).all()
+    assert moves[cause == "red_action"].isin([1, 12]).all()
+    # Red's exploits leave a process event nearly always, phishing none of its own.
+    seen = levels["process_event"]
+    assert seen[(cause == "red_action") & (moves == 1)].mean() > 0.9
+    assert seen[cause == "phishing"].mean() < 0.1
+
+
+def test_green_work_has_the_failures(episodes: tuple[str, dict[str, Any]]) -> None:
+    tables = episodes[1]
+    work, failures = tables["green_work"], tables["green"]
+    for kind, cause in (
+        ("GreenLocalWork", "service_degraded"),
+        ("GreenAccessService", "traffic_blocked"),
+    ):
+        of_kind = work[work["kind"] == kind].groupby("episode")
+        found = failures[failures["kind"] == kind].groupby("episode").size()
+        total = of_kind[cause].sum()
+        assert total.to_dict() == {e: found.get(e, 0) for e in total.index}
+        assert (of_kind[cause].sum() <= of_kind["attempts"].sum()).all()
