@@ -8,12 +8,18 @@ import pytest
 
 from cagexplain.analysis.counts import EVICTORS, count
 from cagexplain.analysis.distributions import Distribution, Share, action_mix, distributions
-from cagexplain.analysis.fsm import analyse
-from cagexplain.analysis.fsm_graph import fsm_graph
+from cagexplain.analysis.fsm import FsmAnalysis, analyse
+from cagexplain.analysis.fsm_graph import evictions, fsm_graph
 from cagexplain.cc4.red_fsm import STATE_NAMES, VARIANTS, State
 from cagexplain.common.errors import CagexplainError
 from cagexplain.tracing.trace import Trace
-from tests.analysis.traces import write_trace
+from tests.analysis import planted
+from tests.analysis.traces import record, write_trace
+
+
+@pytest.fixture(scope="module")
+def analysis(trace: Trace) -> FsmAnalysis:
+    return analyse(trace)
 
 
 def test_action_mix_of_the_handmade_trace(handmade: Trace) -> None:
@@ -92,8 +98,7 @@ def test_shares_of_an_action_in_a_state_add_up(trace: Trace) -> None:
                 assert sum(rate or 0 for rate in rates) == pytest.approx(1)
 
 
-def test_analysis_of_a_real_trace(trace: Trace) -> None:
-    analysis = analyse(trace)
+def test_analysis_of_a_real_trace(analysis: FsmAnalysis) -> None:
     assert analysis.facts.seeds == tuple(range(7, 16))
     assert sum(node.time for node in analysis.graph.states) == pytest.approx(1)
     decisions = sum(mix.total for mix in analysis.mix.situational)
@@ -107,10 +112,10 @@ def test_analysis_of_a_real_trace(trace: Trace) -> None:
         assert action.detected <= action.results.total <= action.started + 6 * 9
 
 
-def test_red_chooses_as_cc4_says(trace: Trace) -> None:
+def test_red_chooses_as_cc4_says(analysis: FsmAnalysis) -> None:
     """Observed choices beside nominal ones: the intervals hold them in (nearly) all states."""
     inside = []
-    for choice in analyse(trace).red_choices:
+    for choice in analysis.red_choices:
         for share, nominal in zip(choice.chosen.shares, choice.nominal, strict=True):
             if choice.chosen.total >= 30 and share.low is not None and share.high is not None:
                 inside.append(share.low <= nominal <= share.high)
@@ -128,8 +133,8 @@ def test_belief_against_truth(handmade: Trace) -> None:
     assert beliefs["RD"].wrong is None
 
 
-def test_results_become_json(trace: Trace) -> None:
-    content = json.loads(json.dumps(analyse(trace).to_json(), allow_nan=False))
+def test_results_become_json(analysis: FsmAnalysis) -> None:
+    content = json.loads(json.dumps(analysis.to_json(), allow_nan=False))
     assert content["facts"]["policy"]["name"] == "random"
     assert len(content["mix"]["targeted"]) == 10
     assert set(content["mix_by_agent"]) == {f"blue_agent_{i}" for i in range(5)}
@@ -152,3 +157,46 @@ def test_an_empty_episode_is_no_error(tmp_path: Path) -> None:
 def test_distributions_name_groups_and_categories() -> None:
     (only,) = distributions(np.array([[[1, 3]], [[2, 2]]]), ["g"], ["x", "y"])
     assert [(share.name, share.count) for share in only.shares] == [("x", 3), ("y", 5)]
+
+
+def test_graphs_of_places_and_phases_divide_the_whole(analysis: FsmAnalysis) -> None:
+    for parts in (analysis.graph_by_place, analysis.graph_by_phase):
+        for i, state in enumerate(analysis.graph.states):
+            assert sum(part.states[i].host_steps for part in parts.values()) == state.host_steps
+            assert sum(part.states[i].spells or 0 for part in parts.values()) == state.spells
+        for kind in ("red", "blue", "seen"):
+            whole = sum(e.count for e in analysis.graph.transitions if e.kind == kind)
+            assert whole == sum(
+                e.count for part in parts.values() for e in part.transitions if e.kind == kind
+            )
+
+
+def test_dwell_times_stand_at_the_states(analysis: FsmAnalysis, trace: Trace) -> None:
+    for node, survival in zip(analysis.graph.states, analysis.dwelling.states, strict=True):
+        assert (node.spells, node.ended) == (survival.n, survival.ended)
+        assert (node.dwell, node.dwell_low) == (survival.median.value, survival.median.low)
+        assert node.dwell_mean == survival.restricted_mean.value
+    graph = fsm_graph(count(trace), VARIANTS["finite_state"])
+    assert graph.states[State.K].dwell is None
+
+
+def test_red_loses_sessions_to_restores_where_blue_only_restores(tmp_path: Path) -> None:
+    trace = planted.record(tmp_path / "t", "restores_on_process", 8, steps=250, observations=False)
+    found = evictions(count(trace))
+    assert sum(d.total for d in found.causes) >= 20
+    for distribution in found.causes:
+        assert distribution.share_of("Remove").count == 0
+    by_restore = sum(d.share_of("Restore").count for d in found.causes)
+    assert by_restore == sum(d.share_of("evicted").count for d in found.effects["Restore"])
+    assert not any(d.total for d in found.effects["Remove"])
+
+
+def test_nothing_evicts_red_while_blue_sleeps(tmp_path: Path) -> None:
+    found = evictions(count(record(tmp_path / "t", "sleep", 3)))
+    assert not any(d.total for d in (*found.causes, *found.effects["Restore"]))
+    assert all(d.top is None for d in found.causes)
+
+
+def test_chosen_episodes_are_shown(analysis: FsmAnalysis, trace: Trace) -> None:
+    assert len(analysis.timelines) == 3
+    assert [t.episode for t in analyse(trace, (2, 5)).timelines] == [2, 5]
