@@ -39,9 +39,9 @@ class Bar:
     high: float | None
 
 
-def section(report: DecisionReport) -> Section:
+def section(report: DecisionReport | None) -> Section:
     """The section; a marked gap if nothing was explained."""
-    if not report.decisions:
+    if report is None or not report.decisions:
         html = gap(
             "No decision of this trace was explained.",
             "Choose some, or let the tool choose.",

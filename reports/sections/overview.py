@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from cagexplain.analysis.fsm import FsmAnalysis
 from reports import palette, words
 from reports.sections import Section, render
-from reports.words import answers
+from reports.words import answers, reactions, soc
 from reports.words.findings import Finding, findings
 
 
-def section(analysis: FsmAnalysis, more: Sequence[Finding] = ()) -> Section:
-    """Make the section.
-
-    Args:
-        analysis: of the trace.
-        more: findings of other analyses, after its own.
-    """
+def section(analysis: FsmAnalysis) -> Section:
+    """Make the section."""
     targeted = analysis.mix.targeted
     html = render(
         "overview.html.j2",
         asks="What should a reader in a hurry know about this policy?",
         says=answers.leaders(targeted, "the targeted host is in"),
-        findings=[*findings(analysis), *more],
+        findings=list(_findings(analysis)),
         targeted=targeted,
         kinds=[share.name for share in targeted[0].shares],
         states=words.STATES,
         colours=palette.ACTIONS,
     )
     return Section("overview", "In short", html)
+
+
+def _findings(analysis: FsmAnalysis) -> Iterator[Finding]:
+    yield from findings(analysis)
+    yield from reactions.findings(analysis.reactions)
+    yield from soc.findings(analysis.soc)

@@ -74,7 +74,7 @@ def _footholds(analysis: FsmAnalysis) -> Finding:
         )
     return Finding(
         f"Red has a session on {percent(compromised)} of host-time, as root on {percent(root)}",
-        detail,
+        f"Of all hosts, those of the contractor network included, which nobody defends. {detail}",
     )
 
 

@@ -24,7 +24,8 @@ _WHERE: Final = {
 def points(difference: float) -> str:
     """A difference of shares in percentage points, with its sign."""
     value = f"{100 * abs(difference):.1f}"
-    return f"{'−' if difference < 0 else '+'}{value}{NBSP}pp"
+    sign = "" if value == "0.0" else "−" if difference < 0 else "+"
+    return f"{sign}{value}{NBSP}pp"
 
 
 def limits(point: LagPoint) -> str:

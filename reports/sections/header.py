@@ -1,0 +1,95 @@
+"""What stands above the sections of the page about one policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.reactions import Reactions
+from cagexplain.analysis.soc import Soc
+from reports import words
+from reports.sections import render, run
+from reports.words import soc as soc_words
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure at the top of the page."""
+
+    value: str
+    name: str
+    note: str
+
+
+def header(analysis: FsmAnalysis) -> Markup:
+    """Make the head of the page: whose it is, the most important figures, warnings."""
+    facts = analysis.facts
+    return render(
+        "header.html.j2",
+        facts=facts,
+        episodes=len(facts.seeds),
+        tiles=_tiles(analysis),
+        brief_facts=run.brief(facts),
+    )
+
+
+def _tiles(analysis: FsmAnalysis) -> Iterator[Tile]:
+    total, n = analysis.returns.total, len(analysis.facts.seeds)
+    yield Tile(words.number(total.mean), "return per episode", words.estimate_interval(total))
+    yield _clean(analysis.soc)
+    yield _aimed(analysis.soc)
+    yield _reacts(analysis.reactions)
+    yield _in_root(analysis)
+    yield Tile(
+        words.number(analysis.effort.total),
+        "blue decisions",
+        f"{words.number(analysis.effort.total / n)} per episode, all agents together",
+    )
+
+
+def _clean(soc: Soc) -> Tile:
+    clean, no_root = soc.metric("clean_hosts"), soc.metric("non_escalated_hosts")
+    return Tile(
+        words.percent(clean.value),
+        "of defended host-time is clean",
+        f"{soc_words.limits(clean)}; without root {words.percent(no_root.value)}",
+    )
+
+
+def _aimed(soc: Soc) -> Tile:
+    precision = soc.metric("recovery_precision")
+    name = "of Removes and Restores are useful"
+    if precision.value is None:
+        return Tile("–", name, precision.reason or "")
+    return Tile(words.percent(precision.value), name, soc_words.limits(precision))
+
+
+def _reacts(reactions: Reactions) -> Tile:
+    short = reactions.answer
+    if short.consistency is None:
+        return Tile("–", "consistency of reactions", words.too_few(short.n))
+    return Tile(
+        words.percent(short.consistency),
+        f"consistency of reactions: {short.verdict}",
+        f"{short.response} after “{short.event}”",
+    )
+
+
+def _in_root(analysis: FsmAnalysis) -> Tile:
+    in_root = max(
+        (mix for mix in analysis.mix.targeted if mix.group in ("R", "RD")),
+        key=lambda mix: mix.total,
+    )
+    top = in_root.top
+    if top is None:
+        return Tile("never", f"does blue act on hosts in {in_root.group}", "no decision there")
+    named = in_root.clear or top.low is None
+    return Tile(
+        top.name if named else "No favourite",
+        f"{'most often done to' if named else 'among actions on'} hosts in {in_root.group}",
+        f"{top.name} {words.percent(top.share)} of {words.number(in_root.total)}, "
+        f"{words.interval(top)}",
+    )
