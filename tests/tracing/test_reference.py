@@ -124,7 +124,8 @@ def test_changes_of_level_have_a_cause(episodes: tuple[str, dict[str, Any]]) -> 
     assert (moves[cause == "phishing"] == 1).all()
     assert levels["host"][cause == "phishing"].str.contains("user_host").all()
     assert (moves[cause == "Remove"] == 10).all()
-    assert moves[cause == "Restore"].isin([10, 20]).all()
+    # 21: restored, and taken again later in the step.
+    assert moves[cause == "Restore"].isin([10, 20, 21]).all()
     assert moves[cause == "red_action"].isin([1, 12]).all()
     # Red's exploits leave a process event nearly always, phishing none of its own.
     seen = levels["process_event"]
