@@ -187,8 +187,20 @@ def test_hostile_names_stay_text() -> None:
     assert HOSTILE in parse(html).text
 
 
+_PROBE = """
+const bars = [...document.querySelector(".options").querySelectorAll("svg.diverging .bar")];
+return {
+  wide: document.documentElement.scrollWidth,
+  bars: bars.map((bar) => bar.getBoundingClientRect().width),
+};
+"""
+
+
 @needs_browser
 @pytest.mark.parametrize("width", [500, 1300])
 def test_it_fits_the_window(page: str, tmp_path: Path, width: int) -> None:
-    body = "return { wide: document.documentElement.scrollWidth };"
-    assert probe(page, tmp_path, body, width)["wide"] <= width
+    seen = probe(page, tmp_path, _PROBE, width)
+    assert seen["wide"] <= width
+    better, open_, worse = seen["bars"]
+    assert better / worse == pytest.approx(12.4 / 25, rel=0.02)
+    assert open_ / worse == pytest.approx(1.5 / 25, rel=0.05)

@@ -262,8 +262,19 @@ def test_hostile_names_stay_text() -> None:
     assert HOSTILE in parse(html).text
 
 
+_PROBE = """
+const bars = [...document.querySelectorAll(".rules")[0].querySelectorAll("svg.share .bar")];
+return {
+  wide: document.documentElement.scrollWidth,
+  bars: bars.map((bar) => bar.getBoundingClientRect().width),
+};
+"""
+
+
 @needs_browser
 @pytest.mark.parametrize("width", [500, 1300])
 def test_it_fits_the_window(page: str, tmp_path: Path, width: int) -> None:
-    body = "return { wide: document.documentElement.scrollWidth };"
-    assert probe(page, tmp_path, body, width)["wide"] <= width
+    seen = probe(page, tmp_path, _PROBE, width)
+    assert seen["wide"] <= width
+    first, second = seen["bars"]
+    assert second / first == pytest.approx(RULES[1].support / RULES[0].support, rel=0.02)
