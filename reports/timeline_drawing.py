@@ -185,7 +185,7 @@ def _zones(hosts: Sequence[HostLine]) -> tuple[list[Zone], dict[str, float]]:
     for zone in dict.fromkeys(line.zone for line in hosts):
         lines = [line for line in hosts if line.zone == zone]
         height = _HEAD + ROW * len(lines)
-        agent = lines[0].agent or "no blue agent"
+        agent = lines[0].agent or "undefended"
         zones.append(Zone(zone_name(zone), agent.replace("_agent_", " "), y, height))
         rows[zone] = y
         rows |= {line.host: y + _HEAD + ROW * i for i, line in enumerate(lines)}
@@ -265,7 +265,7 @@ def _reward_chart(timeline: Timeline, y: float) -> Chart:
                 boxes.append(_box(t, y + below[t], 1, height))
                 below[t] += height
         shapes.append(Shape(f"cause cause-{cause}", CAUSE_NAMES[cause], "".join(boxes)))
-    marks = [Text(LEFT - 6, y + value * scale, words.number(-value)) for value in (0.0, worst)]
+    marks = [Text(LEFT - 6, y + value * scale, words.number(0 - value)) for value in (0.0, worst)]
     return Chart("Reward per step", y, _CHART, marks, shapes)
 
 

@@ -68,6 +68,7 @@ def test_marks_stand_where_actions_begin(told: tuple[Timeline, ...]) -> None:
 def test_bars_add_up_to_the_rewards(told: tuple[Timeline, ...]) -> None:
     timeline = told[0]
     chart = draw(timeline).charts[0]
+    assert chart.marks[0].text == "0"
     scale = chart.height / -float(chart.marks[1].text.replace("−", "-"))
     for shape, (cause, values) in zip(chart.shapes, timeline.rewards.items(), strict=True):
         assert cause in shape.look
