@@ -190,10 +190,13 @@ class Answer(Result):
             of its interval; "weak": significant, but smaller or uncertain; "no"; "not enough data".
         consistency: largest surplus over the base rate of one response to one visible event at one
             lag, per free decision of an agent that has the event anywhere in its zones. Of a
-            policy that always responds so and never else, 1; of one that does not look, 0.
+            policy that always responds so and never else, 1. If no reaction is significant: the
+            largest surplus over what habits lead to expect, which is no more than chance. None
+            without enough data.
         low, high: limits that hold for all candidates at once, so also for the one picked.
-        event, response, scope, lag: the picked one; None without enough data.
-        rate, base: shares of the response there, at and without the event.
+        event, response, scope, lag: the picked one; None if nothing was done more often after any
+            event.
+        rate, base: shares of the response there, found and expected without a reaction.
         n: free decisions that they are about.
         significant: pairs of event and response that are significant after adjustment.
         pairs: that had enough data.
@@ -431,8 +434,15 @@ def _answer(counts: Counts, tables: list[_Table], *, observed: bool) -> Answer:
     if best is None:
         return Answer(
             verdict="no" if enough else "not enough data",
-            **dict.fromkeys(("consistency", "low", "high", "event", "response", "scope", "lag")),
-            **dict.fromkeys(("rate", "base")),
+            consistency=0.0 if enough else None,
+            low=None,
+            high=None,
+            event=None,
+            response=None,
+            scope=None,
+            lag=None,
+            rate=None,
+            base=None,
             n=0,
             significant=sum(int(f.sum()) for f in found),
             pairs=sum(int(m.sum()) for m in made),
@@ -482,13 +492,18 @@ class _Pick:
 
 def _picks(counts: Counts, table: _Table, event: int, r: int, confidence: float) -> Iterator[_Pick]:
     """The lag of a pair that is best for the answer, if it was tested with a surplus."""
-    found = getattr(counts, f"{table.scope}_found")[:, event, N_PLACEBO:, r]
-    base = getattr(counts, f"{table.scope}_base")[:, event, N_PLACEBO:, r]
+    found, base, expected = (
+        getattr(counts, f"{table.scope}_{what}")[:, event, first:, r]
+        for what, first in (("found", N_PLACEBO), ("base", N_PLACEBO), ("expected", 0))
+    )
+    adjusted = table.adjusted[event, :, r]
+    tested = ~np.isnan(adjusted)
+    # Without significance a surplus over the base rate may be all habit.
+    base = np.where(tested & (adjusted < ALPHA), base, expected)
     # Per decision of the agent: with several exposed hosts it can only respond on one of them.
     exposed = counts.zone_exposed[:, event, N_PLACEBO:]
     value, low, high = test.difference_limits(found - base, exposed, confidence)
-    adjusted = table.adjusted[event, :, r]
-    usable = ~np.isnan(adjusted) & (value > 0)
+    usable = tested & (value > 0)
     significant = usable & (adjusted < ALPHA)
     chosen = significant if significant.any() else usable
     if not chosen.any():
