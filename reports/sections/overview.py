@@ -8,7 +8,7 @@ from cagexplain.analysis.fsm import FsmAnalysis
 from reports import palette, words
 from reports.sections import Section, render
 from reports.words import answers, reactions, soc
-from reports.words.findings import Finding, findings
+from reports.words.findings import Finding, findings, losses
 
 
 def section(analysis: FsmAnalysis) -> Section:
@@ -17,7 +17,7 @@ def section(analysis: FsmAnalysis) -> Section:
     html = render(
         "overview.html.j2",
         asks="What should a reader in a hurry know about this policy?",
-        says=answers.leaders(targeted, "the targeted host is in"),
+        says=answers.overview(analysis),
         findings=list(_findings(analysis)),
         targeted=targeted,
         kinds=[share.name for share in targeted[0].shares],
@@ -28,6 +28,7 @@ def section(analysis: FsmAnalysis) -> Section:
 
 
 def _findings(analysis: FsmAnalysis) -> Iterator[Finding]:
-    yield from findings(analysis)
-    yield from reactions.findings(analysis.reactions)
+    yield from losses(analysis)
     yield from soc.findings(analysis.soc)
+    yield from reactions.findings(analysis.reactions)
+    yield from findings(analysis)

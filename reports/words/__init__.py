@@ -174,3 +174,12 @@ def duration(survival: Survival) -> str:
     if survival.median.value is None:
         return f"fewer than half ended; {percent(survival.ended_share)} did"
     return f"half ended within {steps(survival.median)} steps"
+
+
+def half(survival: Survival, whose: str) -> str:
+    """The same about something countable, as in "half of the hosts are clean within ..."."""
+    if not survival.enough:
+        return f"{too_few(survival.n)} to tell when {whose}"
+    if survival.median.value is None:
+        return f"fewer than half of the {whose} as far as they were followed"
+    return f"half of the {whose} within {steps(survival.median)} steps"

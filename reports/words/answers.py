@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from cagexplain.analysis.counts import EVICTORS, RECOVERIES
 from cagexplain.analysis.distributions import Distribution
 from cagexplain.analysis.fsm import Belief, FsmAnalysis, RedAction
 from reports.words import number, percent
+
+_REACTS: Final = {
+    "yes": "it reacts consistently",
+    "weak": "it reacts, but weakly",
+    "no": "no consistent reaction was found",
+    "not enough data": "whether it reacts cannot be told",
+}
+
+
+def overview(analysis: FsmAnalysis) -> str:
+    """The whole page in a sentence."""
+    clean = analysis.soc.metric("clean_hosts").value
+    top = analysis.effort.top
+    favourite = f"; its most frequent decision is {top.name} ({percent(top.share)})" if top else ""
+    return (
+        f"A return of {number(analysis.returns.total.mean)} per episode, with defended hosts free "
+        f"of red {percent(clean)} of the time; {_REACTS[analysis.reactions.answer.verdict]}"
+        f"{favourite}."
+    )
 
 
 def leaders(mixes: Sequence[Distribution], where: str) -> str:

@@ -20,15 +20,18 @@ class Finding:
 
 
 def findings(analysis: FsmAnalysis) -> list[Finding]:
-    """What a reader in a hurry should know."""
+    """What blue does, for a reader in a hurry."""
     return [
-        _loss(analysis),
-        _footholds(analysis),
         *_choices(analysis),
         *_constancy(analysis),
         *_waste(analysis),
         _idleness(analysis),
     ]
+
+
+def losses(analysis: FsmAnalysis) -> list[Finding]:
+    """What the policy loses, for a reader in a hurry."""
+    return [_loss(analysis), _footholds(analysis)]
 
 
 def _loss(analysis: FsmAnalysis) -> Finding:
@@ -46,20 +49,13 @@ def _loss(analysis: FsmAnalysis) -> Finding:
     )
 
 
-def compromised_time(analysis: FsmAnalysis) -> tuple[float, float]:
-    """Shares of host-time with any red session and with a root session."""
-    clean, user, root = _host_steps(belief.levels for belief in analysis.beliefs)
-    total = max(clean + user + root, 1)
-    return (user + root) / total, root / total
-
-
 def _host_steps(levels: Iterable[Distribution]) -> list[int]:
     by_level = zip(*([share.count for share in level.shares] for level in levels), strict=True)
     return [sum(counts) for counts in by_level]
 
 
 def _footholds(analysis: FsmAnalysis) -> Finding:
-    compromised, root = compromised_time(analysis)
+    clean, no_root = (analysis.soc.metric(key) for key in ("clean_hosts", "non_escalated_hosts"))
     _, *held = _host_steps(belief.levels for belief in analysis.beliefs)
     _, *missed = _host_steps(
         belief.levels
@@ -69,12 +65,14 @@ def _footholds(analysis: FsmAnalysis) -> Finding:
     detail = "No host was ever compromised."
     if sum(held):
         detail = (
-            f"On {percent(sum(missed) / sum(held))} of that time red’s own state machine does not "
-            "count on the session: mail that users open gives red sessions unawares."
+            f"On {percent(sum(missed) / sum(held))} of the time that red holds a host, its own "
+            "state machine does not count on the session: mail that users open gives red sessions "
+            "unawares."
         )
     return Finding(
-        f"Red has a session on {percent(compromised)} of host-time, as root on {percent(root)}",
-        f"Of all hosts, those of the contractor network included, which nobody defends. {detail}",
+        f"Defended hosts are free of red {percent(clean.value)} of the time, and of root "
+        f"{percent(no_root.value)}",
+        detail,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cagexplain.analysis.reactions import HOST, Answer, LagPoint, Reaction, Reactions, Times
-from reports.words import NBSP, duration, number, percent, too_few
+from reports.words import NBSP, duration, half, number, percent, too_few
 from reports.words.findings import Finding
 
 _VERDICTS: Final = {
@@ -113,9 +113,10 @@ def findings(found: Reactions) -> Iterator[Finding]:
     for time in found.times:
         if time.event.startswith("compromise") and time.eviction.enough:
             yield Finding(
-                f"After a {time.event}, {duration(time.eviction)} until the host is clean",
-                f"Until blue responds on the host: {duration(time.response)}. "
-                f"{number(time.eviction.n)} such events, unfinished ones counted as longer.",
+                f"After a {time.event}, {half(time.eviction, 'hosts are clean')}",
+                f"Blue: {half(time.response, 'hosts get an Analyse, Remove or Restore')}. "
+                f"{number(time.eviction.n)} such events; waiting that the episode cut short counts "
+                "as longer.",
             )
 
 

@@ -5,7 +5,7 @@ import pytest
 from cagexplain.analysis.distributions import Distribution, Share
 from cagexplain.analysis.fsm import FsmAnalysis
 from reports import palette, words
-from reports.words.findings import compromised_time, findings
+from reports.words.findings import findings, losses
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_whether_the_first_choice_depends_on_the_state(analysis: FsmAnalysis) ->
 
 
 def test_findings_quote_the_analysis(analysis: FsmAnalysis) -> None:
-    text = " ".join(f"{f.headline} {f.detail}" for f in findings(analysis))
+    text = " ".join(f"{f.headline} {f.detail}" for f in [*losses(analysis), *findings(analysis)])
     restores = next(t for t in analysis.target_truth if t.group == "Restore")
     assert words.number(analysis.returns.total.mean) in text
     assert f"{words.number(restores.shares[0].count)} of {words.number(restores.total)}" in text
-    compromised, root = compromised_time(analysis)
-    assert 0 < root < compromised < 1
-    assert words.percent(compromised) in text and words.percent(root) in text
+    clean = analysis.soc.metric("clean_hosts").value
+    assert clean is not None and 0 < clean < 1
+    assert f"free of red {words.percent(clean)} of the time" in text
 
 
 @pytest.mark.parametrize(("colour", "text"), [("#FFFFFF", "#000000"), ("#0072B2", "#FFFFFF")])
