@@ -12,6 +12,7 @@ from cagexplain.analysis.replay import Moment
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies.base import Weighing
+from cagexplain.policies.tree import TreePolicy
 from cagexplain.policies.wrappers import unwrapped
 
 Float64s = npt.NDArray[np.float64]
@@ -72,9 +73,19 @@ def preferences(moment: Moment) -> Preferences:
     branch.act(moment.snapshot.obs, moment.snapshot.mask, moment.free, moment.submitted[None])
     policy = unwrapped(branch)
     if not isinstance(policy, Weighing):
-        return Preferences(valid, None, values=False)
+        return Preferences(valid, None, False)
     weights = policy.weights()[0, own].astype(np.float64)
-    return Preferences(valid & np.isfinite(weights), weights, values=policy.values)
+    path = _path(policy, agent, moment.chosen) if isinstance(policy, TreePolicy) else ()
+    return Preferences(valid & np.isfinite(weights), weights, policy.values, path)
+
+
+def _path(policy: TreePolicy, agent: int, action: int) -> tuple[str, ...]:
+    """The questions of the tree that gave an action its weight, with their answers."""
+    return tuple(
+        f"{question.feature} is {question.value:g}: "
+        f"{'above' if question.above else 'at most'} {question.threshold:g}"
+        for question in policy.explain(0, agent, action)
+    )
 
 
 def alternatives(

@@ -148,7 +148,6 @@ def explain(
         UsageError: there is no such decision.
         CagexplainError: the trace cannot be replayed.
     """
-    check_episodes(trace, places)
     record = Record(trace, {place.episode for place in places})
     for place in places:
         check(record, place)
@@ -185,17 +184,6 @@ def explain(
             for found in explained
         ),
     )
-
-
-def check_episodes(trace: Trace, places: Sequence[Place]) -> None:
-    """Refuse episodes that the trace does not have."""
-    for place in places:
-        if not 0 <= place.episode < trace.n_episodes:
-            raise UsageError(
-                f"there is no episode {place.episode}",
-                where=trace.path,
-                remedy=f"The trace has episodes 0 to {trace.n_episodes - 1}",
-            )
 
 
 def check(record: Record, place: Place) -> None:

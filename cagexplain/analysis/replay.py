@@ -16,7 +16,7 @@ import pandas as pd
 
 from cagexplain.cc4 import phases
 from cagexplain.cc4.agents import BLUE, N_BLUE
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams, Snapshot
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH
@@ -88,6 +88,7 @@ class Record:
         episodes: numbers of the episodes.
 
     Raises:
+        UsageError: the trace has no such episode.
         CagexplainError: the trace was recorded with CybORG.
     """
 
@@ -96,6 +97,13 @@ class Record:
         self.trace = trace
         self.params = params_of(trace)
         self.episodes = np.unique(np.fromiter(episodes, np.int64))
+        for episode in self.episodes[[0, -1]]:
+            if not 0 <= episode < trace.n_episodes:
+                raise UsageError(
+                    f"there is no episode {episode}",
+                    where=trace.path,
+                    remedy=f"The trace has episodes 0 to {trace.n_episodes - 1}",
+                )
         self.steps = phases.calls(self.params.steps)
         parts = []
         for part in trace.batches("blue", _COLUMNS):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RUNS: Final = Path("runs")
 _CRITICAL: Final = 10
+_FILE_WIDTH: Final = 110
+"""Of lines that go to a file or another program."""
 _ENTRIES: Final = 8
 """Entries of the observation, and flips, that the terminal shows."""
 
@@ -196,6 +198,8 @@ def _critical(
 
 def _show(report: DecisionReport) -> None:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
     if len(report.decisions) > 1:
         console.print(_overview(report))
     else:

@@ -1,0 +1,253 @@
+"""Decisions of a trace: replaying, choosing and explaining them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cagexplain.analysis import screening
+from cagexplain.analysis.alternatives import alternatives, preferences
+from cagexplain.analysis.decisions import explain
+from cagexplain.analysis.replay import Place, Record, moments, params_of, play_again, spread
+from cagexplain.analysis.screening import APART, candidates_of, critical
+from cagexplain.cc4 import actions, observations
+from cagexplain.cc4.agents import BLUE
+from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.envs import EnvParams
+from cagexplain.policies import networks
+from cagexplain.policies.base import Policy
+from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
+from cagexplain.policies.registry import load_policy, reload_policy
+from cagexplain.tracing.recording import Recording
+from cagexplain.tracing.trace import Trace, open_trace
+
+PARAMS = EnvParams(steps=50, green_false_positive=0.1)
+EPISODES = 4
+
+
+def record(folder: Path, policy: Policy) -> Trace:
+    Recording(folder / "trace", policy, np.arange(70, 70 + EPISODES), PARAMS, batch=3).run()
+    return open_trace(folder / "trace")
+
+
+def checkpoint(folder: Path, outputs: str = "logits") -> Path:
+    config = {"network": "mlp", "observation": "memory", "hidden": (8,), "acting": "sampled"}
+    if outputs == "values":
+        config["acting"] = "greedy"
+    stacks = networks.build_actors(config)
+    for stack in stacks:
+        stack.initialise(torch.Generator().manual_seed(3), 1.0)
+    weights = {"actors": networks.stored(stacks), "outputs": outputs}
+    path = folder / f"{outputs}.pt"
+    save_checkpoint(path, Checkpoint("ippo", "test", config, weights, {}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    return record(tmp_path_factory.mktemp("punch"), load_policy("punch"))
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    folder = tmp_path_factory.mktemp("sampled")
+    return record(folder, load_policy(str(checkpoint(folder))))
+
+
+@pytest.fixture(scope="module")
+def valued(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    folder = tmp_path_factory.mktemp("valued")
+    return record(folder, load_policy(str(checkpoint(folder, "values"))))
+
+
+def policy_of(trace: Trace) -> Policy:
+    return reload_policy(trace.manifest.policy)
+
+
+def decided(trace: Trace, n: int) -> list[Place]:
+    """Some decisions, in several episodes."""
+    record = Record(trace, range(trace.n_episodes))
+    every = np.argwhere(record.started)
+    chosen = np.random.default_rng(0).choice(len(every), n, replace=False)
+    return [Place(*map(int, every[i])) for i in chosen]
+
+
+@pytest.mark.parametrize("name", ["scripted", "sampled", "valued"])
+def test_the_saved_moments_are_those_of_the_trace(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    trace: Trace = request.getfixturevalue(name)
+    assert params_of(trace) == PARAMS
+    places = decided(trace, 6)
+    found = moments(Record(trace, {p.episode for p in places}), policy_of(trace), places)
+    rows = trace.table("blue").set_index(["episode", "step", "agent"])
+    seen = trace.table("observations").set_index(["episode", "step", "agent"])
+    for place, moment in zip(places, found, strict=True):
+        assert moment.place == place
+        assert moment.seed == 70 + place.episode
+        for agent, action in enumerate(moment.submitted):
+            assert rows.loc[(place.episode, place.step, BLUE[agent]), "action"] == action
+            bits = moment.snapshot.obs[0, observations.slice_of(agent)][1:]
+            told = seen.loc[(place.episode, place.step, BLUE[agent]), "bits"]
+            assert np.packbits(bits).tobytes() == told
+        # The saved policy has not decided yet; asked again, it decides the same.
+        again = moment.policy.branch(np.zeros(1, np.int64))
+        chosen = again.act(moment.snapshot.obs, moment.snapshot.mask, moment.free).actions[0]
+        np.testing.assert_array_equal(chosen, moment.submitted)
+
+
+def test_a_policy_that_does_something_else_is_noticed(scripted: Trace) -> None:
+    with pytest.raises(CagexplainError, match="blue_agent_0 does not do in step 2"):
+        play_again(Record(scripted, [0]), load_policy("reactive"), 20)
+
+
+def test_a_policy_that_differs_later_does_not_matter(scripted: Trace) -> None:
+    """Both rules analyse in turn until there is something to react to: two steps are alike."""
+    play_again(Record(scripted, [0]), load_policy("analyse_cycle"), 2)
+
+
+def test_busy_agents_decide_nothing(scripted: Trace) -> None:
+    record = Record(scripted, [1])
+    busy = int(np.flatnonzero(~record.started[0, :, 3])[0])
+    assert busy == 1  # Analyse takes two steps
+    with pytest.raises(UsageError) as error:
+        explain(scripted, policy_of(scripted), [Place(1, busy, 3)])
+    told = str(error.value)
+    assert "busy with Analyse from step 0 until step 1" in told
+    assert "nearest decisions are in steps 0 and 2" in told
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (Place(EPISODES, 0, 0), f"episodes 0 to {EPISODES - 1}"),
+        (Place(0, 49, 0), "steps 0 to 48"),
+    ],
+)
+def test_what_is_not_there(scripted: Trace, place: Place, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        explain(scripted, policy_of(scripted), [place])
+
+
+def test_traces_of_cyborg_cannot_be_played_on(scripted: Trace) -> None:
+    foreign = Trace(scripted.path, replace(scripted.manifest, engine={"name": "CybORG"}))
+    with pytest.raises(CagexplainError, match="recorded on CybORG"):
+        explain(foreign, policy_of(scripted), [Place(0, 0, 0)])
+
+
+@pytest.mark.parametrize("name", ["scripted", "sampled", "valued"])
+def test_every_kind_is_represented_by_what_the_policy_likes_best(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    trace: Trace = request.getfixturevalue(name)
+    places = decided(trace, 8)
+    for moment in moments(Record(trace, range(EPISODES)), policy_of(trace), places):
+        agent = moment.place.agent
+        weighed = preferences(moment)
+        found = alternatives(moment, weighed)
+        kinds = actions.KIND[agent][list(found)]
+        assert sorted(kinds) == list(range(actions.N_KINDS))
+        assert moment.chosen in found
+        mask = moment.snapshot.mask[0, actions.slice_of(agent)]
+        assert mask[list(found)].all()
+        every = alternatives(moment, weighed, every_action=True)
+        assert list(every) == np.flatnonzero(mask).tolist()
+        if weighed.weights is None:
+            host = actions.HOST[agent][moment.chosen]
+            for action in found:
+                if host >= 0 and actions.HOST[agent][action] >= 0:
+                    assert actions.HOST[agent][action] == host
+        else:
+            for action, kind in zip(found, kinds, strict=True):
+                of_kind = weighed.weights[mask & (actions.KIND[agent] == kind)]
+                assert action == moment.chosen or weighed.weights[action] == of_kind.max()
+
+
+def test_probabilities_are_those_of_the_trace(sampled: Trace) -> None:
+    places = decided(sampled, 3)
+    report = explain(sampled, policy_of(sampled), places, rollouts=0)
+    rows = sampled.table("blue").set_index(["episode", "step", "agent"])
+    for decision in report.decisions:
+        row = rows.loc[(decision.episode, decision.step, decision.agent)]
+        chosen = next(option for option in decision.options if option.chosen)
+        assert chosen.probability == pytest.approx(row["probability"], rel=1e-4)
+        assert decision.entropy == pytest.approx(row["entropy"], rel=1e-4)
+        assert decision.zone_state == row["zone_state"]
+        kinds = {option.kind: option.kind_probability for option in decision.options}
+        assert sum(p or 0 for p in kinds.values()) == pytest.approx(1)
+        assert all(option.outcome is None for option in decision.options)
+
+
+@pytest.mark.parametrize("name", ["scripted", "sampled", "valued"])
+def test_an_explanation_is_whole_and_plain(name: str, request: pytest.FixtureRequest) -> None:
+    trace: Trace = request.getfixturevalue(name)
+    places = decided(trace, 2)
+    report = explain(trace, policy_of(trace), places, rollouts=10, horizon=5, workers=2)
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False))["rollouts"] == 10
+    for place, decision in zip(places, report.decisions, strict=True):
+        assert (decision.episode, decision.step) == (place.episode, place.step)
+        assert decision.seed == 70 + place.episode
+        returns = [o.outcome.mean_return for o in decision.options if o.outcome is not None]
+        assert len(returns) == actions.N_KINDS
+        assert returns == sorted(returns, reverse=True)
+        assert (decision.attribution is None) == (name == "scripted")
+        assert {option.value is None for option in decision.options} == {name != "valued"}
+        assert {option.probability is None for option in decision.options} == {name != "sampled"}
+        assert decision.flips is not None
+        assert len(decision.notes) == (2 if name == "scripted" else 0)
+
+
+@pytest.mark.parametrize("name", ["scripted", "sampled", "valued"])
+def test_critical_decisions_lie_apart_and_matter_most_first(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening, "HORIZON", 10)
+    monkeypatch.setattr(screening, "ROLLOUTS", 3)
+    trace: Trace = request.getfixturevalue(name)
+    found = critical(trace, policy_of(trace), 3)
+    assert len(found.places) == 3
+    importance = [found.importance[place] for place in found.places]
+    assert importance == sorted(importance, reverse=True)
+    assert importance[0] > 0
+    for i, one in enumerate(found.places):
+        for other in found.places[:i]:
+            same = (one.episode, one.agent) == (other.episode, other.agent)
+            assert not same or abs(one.step - other.step) >= APART
+    record = Record(trace, range(EPISODES))
+    assert all(record.started[p.episode, p.step, p.agent] for p in found.places)
+    words = {"scripted": "drawn at random)", "sampled": "log-probabilities", "valued": "of values"}
+    assert words[name] in found.how
+
+
+def test_critical_decisions_of_one_agent_in_one_episode(scripted: Trace) -> None:
+    found = critical(scripted, policy_of(scripted), 50, agent=2, episode=1)
+    assert {(p.episode, p.agent) for p in found.places} == {(1, 2)}
+    assert 1 < len(found.places) <= 5 < candidates_of(50)  # there are no more that lie apart
+
+
+def test_long_traces_are_looked_at_here_and_there() -> None:
+    assert spread(3).tolist() == [0, 1, 2]
+    assert len(spread(2_000)) == 64
+    assert (spread(2_000)[0], spread(2_000)[-1]) == (0, 1_999)
+
+
+def test_policies_are_found_again(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    facts = load_policy(str(path), mask_sleep=True, deterministic=True).describe()
+    assert reload_policy(facts).describe() == facts
+    for name in ("punch", "ippo_tuned"):
+        told = load_policy(name).describe()
+        assert reload_policy(told).describe() == told
+    moved = path.rename(tmp_path / "elsewhere.pt")
+    with pytest.raises(CagexplainError, match=r"not here.*--policy PATH"):
+        reload_policy(facts)
+    assert reload_policy(facts, moved).describe()["sha256"] == facts["sha256"]
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(CagexplainError, match=r"another policy.*--policy PATH"):
+        reload_policy(facts, checkpoint(other, "values"))
+    with pytest.raises(CagexplainError, match="'mine' came from"):
+        reload_policy({"name": "mine", "kind": "scripted"})
