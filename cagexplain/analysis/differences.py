@@ -21,13 +21,13 @@ from cagexplain.analysis.permutation import (
     MIN_COUNTS,
     MIN_EPISODES,
     Differences,
+    Gaps,
     compare,
     jensen_shannon,
     joined,
     ratio_difference,
     restricted_mean,
     restricted_mean_difference,
-    total_variation,
 )
 from cagexplain.analysis.results import Result
 from cagexplain.analysis.samples import Sample
@@ -140,25 +140,20 @@ def view_differences(
         paired: whether their seeds are the same and the episodes of a seed belong together.
     """
     sides = [[s.tables[view].counts[_rows(s)] for view in views] for s in (a, b)]
-    shapes = [table.shape[1:] for table in sides[0]]
-    edges = np.cumsum([n * k for n, k in shapes])[:-1]
-
-    def tables(flat: FloatArray) -> list[FloatArray]:
-        parts = np.split(flat, edges, axis=-1)
-        return [
-            part.reshape(*part.shape[:-1], *shape)
-            for part, shape in zip(parts, shapes, strict=True)
-        ]
-
-    def distance(first: FloatArray, second: FloatArray) -> FloatArray:
-        each = zip(tables(first), tables(second), strict=True)
-        return np.concatenate([total_variation(x, y) for x, y in each], axis=-1)
-
-    # All views at once, so that the labels are drawn once.
+    # All views at once, so that the labels are drawn once: a row of cells, group after group.
     flat_a, flat_b = (
         np.concatenate([table.reshape(len(table), -1) for table in side], axis=1) for side in sides
     )
-    found = compare(flat_a, flat_b, distance, paired=paired)
+    sizes = np.concatenate([np.full(t.shape[1], t.shape[2]) for t in sides[0]])
+    gaps = Gaps(sizes)
+    direction = np.sign(gaps(flat_a.sum(axis=0), flat_b.sum(axis=0)))
+    found = compare(
+        flat_a,
+        flat_b,
+        lambda first, second: gaps.sums(np.abs(gaps(first, second))) / 2,
+        smooth=lambda first, second: gaps.sums(gaps(first, second) * direction) / 2,
+        paired=paired,
+    )
     bare = [
         [_sizes(name, first[:, g], second[:, g]) for g, name in enumerate(a.tables[view].groups)]
         for view, first, second in zip(views, *sides, strict=True)

@@ -7,6 +7,7 @@ two episodes of a seed are swapped instead: what the worlds have in common then 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -84,6 +85,7 @@ def compare(
     statistic: Statistic,
     *,
     paired: bool,
+    smooth: Statistic | None = None,
     permutations: int = PERMUTATIONS,
     resamples: int = RESAMPLES,
 ) -> Differences:
@@ -93,22 +95,25 @@ def compare(
         a, b: ``[episode, ...]``.
         statistic: of sums ``[..., *a.shape[1:]]`` of both sides; gives ``[..., quantity]``.
         paired: whether episode ``i`` of both belongs together.
+        smooth: what the standard error is taken of, by default the statistic itself. A distance
+            cannot fall below 0, so near 0 its own would look too certain.
         permutations, resamples: how many; their generators are fixed.
     """
     observed = statistic(*(side.sum(axis=0, dtype=np.float64) for side in (a, b)))
     relabelled = np.concatenate(
         [statistic(*sides) for sides in _relabelled(a, b, paired, permutations)]
     )
-    total, squares, used = (np.zeros_like(observed) for _ in range(3))
     streams = (resampled(a, resamples), resampled(b, resamples, stream=0 if paired else 1))
+    drawn, smoothly = [], []
     for sides in zip(*streams, strict=True):
-        deviation = statistic(*sides) - observed
-        used += (~np.isnan(deviation)).sum(axis=0)
-        total += np.nan_to_num(deviation).sum(axis=0)
-        squares += (np.nan_to_num(deviation) ** 2).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bias = total / used
-        error = np.sqrt(np.maximum(squares / used - bias**2, 0))
+        drawn.append(statistic(*sides))
+        smoothly.append(drawn[-1] if smooth is None else smooth(*sides))
+    fewest = min(len(a), len(b))
+    shrinkage = np.sqrt(fewest / max(fewest - 1, 1))  # resamples vary less than samples
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # quantities that are never defined
+        bias = np.nanmean(np.concatenate(drawn), axis=0) - observed
+        error = np.nanstd(np.concatenate(smoothly), axis=0) * shrinkage
     return Differences(observed, error, bias, relabelled)
 
 
@@ -142,6 +147,28 @@ def _relabelled(
         first[:, live] = start + chosen.astype(np.float64) @ pool
         second[:, live] = whole - first[:, live]
         yield first.reshape(size, *shape), second.reshape(size, *shape)
+
+
+class Gaps:
+    """Differences of the shares of groups whose cells lie side by side.
+
+    Args:
+        sizes: ``int[group]`` numbers of cells.
+    """
+
+    def __init__(self, sizes: npt.NDArray[np.int64]) -> None:
+        self._sizes = sizes
+        self._starts = np.cumsum(sizes) - sizes
+
+    def __call__(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """``[..., cell]`` shares of b minus shares of a; NaN where a group has no counts."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first, second = (x / np.repeat(self.sums(x), self._sizes, axis=-1) for x in (a, b))
+        return np.asarray(second - first, dtype=np.float64)
+
+    def sums(self, cells: FloatArray) -> FloatArray:
+        """``[..., group]`` sums over the cells of a group."""
+        return np.asarray(np.add.reduceat(cells, self._starts, axis=-1), dtype=np.float64)
 
 
 def total_variation(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -206,5 +233,13 @@ def ratio_difference(a: FloatArray, b: FloatArray) -> FloatArray:
     Returns:
         ``[..., quantity]``; NaN where a denominator is 0.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(b[..., 0] / b[..., 1] - a[..., 0] / a[..., 1], dtype=np.float64)
+    first, second = (
+        np.divide(
+            side[..., 0],
+            side[..., 1],
+            out=np.full(side.shape[:-1], np.nan),
+            where=side[..., 1] > 0,
+        )
+        for side in (a, b)
+    )
+    return np.asarray(second - first)

@@ -74,12 +74,13 @@ def command(
             where="--by",
             remedy="Give one trace to divide, or leave --by out",
         )
-    _show(comparison, Console())
     write_text(output, compare_report(comparison).html)
-    click.echo(output)
     if json_file is not None:
         write_json(json_file, comparison.to_json())
-        click.echo(json_file)
+    _show(comparison, Console())
+    for path in (output, json_file):
+        if path is not None:
+            click.echo(path)
 
 
 def _show(comparison: Comparison, console: Console) -> None:
@@ -130,7 +131,7 @@ def _choices(pair: Pair) -> Sequence[str]:
     ]
     for place in pair.most[:SHOWN]:
         found = place.difference
-        if found.distance is None or found.change is None:
+        if not found.significant:
             continue
         lines.append(
             f"  {place.view}, {found.group}: distance {found.distance:.2f} "
@@ -143,7 +144,7 @@ def _choices(pair: Pair) -> Sequence[str]:
 def _number(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 def _p(value: float | None) -> str:
