@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.reports.conftest import parse
+from tests.reports.conftest import Element, parse
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
@@ -20,14 +20,23 @@ needs_browser = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium found"
 def probe(html: str, folder: Path, body: str, width: int, *flags: str) -> dict[str, Any]:
     """Run the body of a function in a copy of a page (which itself allows no other scripts than its
     own) and hand back what it returns."""
-    assert _CHROMIUM is not None
     script = (
         '<script>addEventListener("load", () => { document.body.dataset.probe = '
         f"JSON.stringify((() => {{ {body} }})()); }});</script>"
     )
     free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    (found,) = opened(free.replace("</body>", f"{script}</body>"), folder, width, *flags).all(
+        "body"
+    )
+    answer: dict[str, Any] = json.loads(found.attributes["data-probe"])
+    return answer
+
+
+def opened(html: str, folder: Path, width: int, *flags: str) -> Element:
+    """A page as it is after its scripts have run."""
+    assert _CHROMIUM is not None
     page = folder / "page.html"
-    page.write_text(free.replace("</body>", f"{script}</body>"), encoding="utf-8")
+    page.write_text(html, encoding="utf-8")
     command = [
         *(_CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
         *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
@@ -35,6 +44,4 @@ def probe(html: str, folder: Path, body: str, width: int, *flags: str) -> dict[s
         *(f"--window-size={width},900", "--dump-dom", *flags, page.as_uri()),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    (found,) = parse(done.stdout).all("body")
-    answer: dict[str, Any] = json.loads(found.attributes["data-probe"])
-    return answer
+    return parse(done.stdout)
