@@ -99,7 +99,7 @@ def attribute(moment: Moment, points: int = POINTS) -> Attribution | None:
     )
     x = policy.inputs[group][member].double()
     baseline = x.clone()
-    baseline[:, _seen_or_done(policy.profile, agent)] = 0
+    baseline[:, _seen_or_done(policy.profile, agent, x[0])] = 0
     attribution, error = integrated_gradients(target, x, baseline, points)
     start, end = (float(target(row)) for row in (baseline, x))
     return Attribution(
@@ -156,11 +156,11 @@ def _target(
     return torch.log_softmax(output[0].masked_fill(~legal, -torch.inf), -1)[:, action]
 
 
-def _seen_or_done(profile: str, agent: int) -> npt.NDArray[np.int64]:
+def _seen_or_done(profile: str, agent: int, x: Tensor) -> npt.NDArray[np.int64]:
     """Inputs that are zero when nothing was seen and nothing done.
 
     The others tell the phase, the agent's zones, what the comms policy of the phase is, which hosts
-    exist and the time.
+    exist and the time; or about hosts that do not exist.
     """
     fixed = [observations.PHASE]
     for zone in BLUE_ZONES[agent]:
@@ -170,7 +170,9 @@ def _seen_or_done(profile: str, agent: int) -> npt.NDArray[np.int64]:
     width = features.sizes(profile)[agent]
     exists = features.exists_column(profile)
     if exists >= 0:
-        fixed += [*features.host_columns(profile, agent)[:, exists], width - 1]
+        columns = features.host_columns(profile, agent)
+        absent = columns[x.numpy()[columns[:, exists]] == 0]
+        fixed += [*columns[:, exists], *absent.ravel(), width - 1]
     return np.setdiff1d(np.arange(width), fixed)
 
 
