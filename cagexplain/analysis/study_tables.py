@@ -29,8 +29,8 @@ from cagexplain.analysis import association as test
 from cagexplain.analysis import passes
 from cagexplain.analysis.distributions import Distribution, distributions
 from cagexplain.analysis.passes import Batch, Tables, codes
-from cagexplain.analysis.reaction_counts import N_ZONE, Decisions, decisions
 from cagexplain.analysis.reaction_events import HOSTS, OWNER
+from cagexplain.analysis.reaction_tallies import N_ZONE, Decisions, decisions
 from cagexplain.analysis.results import Result
 from cagexplain.cc4 import actions, agents
 from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, RED_DURATION

@@ -8,14 +8,8 @@ import pytest
 
 from cagexplain.analysis import passes
 from cagexplain.analysis import reaction_events as events
-from cagexplain.analysis.reaction_counts import (
-    ANSWERS,
-    FOLLOW,
-    HOST_RESPONSES,
-    LAGS,
-    Collector,
-    Counts,
-)
+from cagexplain.analysis.reaction_counts import ANSWERS, FOLLOW, Collector, Counts
+from cagexplain.analysis.reaction_tallies import HOST_RESPONSES, LAGS, MAX_LAG
 from cagexplain.analysis.reactions import (
     CONSISTENT,
     NO_OBSERVATIONS,
@@ -24,6 +18,7 @@ from cagexplain.analysis.reactions import (
     summarise,
 )
 from cagexplain.cc4 import network
+from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies.base import Policy
 from cagexplain.tracing.trace import Trace
 from tests.analysis.planted import RestoresLater, record
@@ -99,6 +94,10 @@ def test_the_lag_is_exactly_the_planted_one(find: Find, delay: int) -> None:
     for point in restore.lags:
         assert point.rate is not None
         assert (point.rate > 0.8) == (point.lag == delay)
+    # In the window the response comes in any case, unless the agent is busy at that lag.
+    assert restore.within is not None
+    assert restore.within.rate is not None
+    assert 0.8 < restore.within.rate < 1
 
 
 def test_no_reaction_in_the_ignored_subnet(find: Find) -> None:
@@ -289,7 +288,7 @@ def test_counts_against_plain_loops(small: Trace) -> None:
 def test_the_base_rate_is_that_of_the_others(small: Trace) -> None:
     """Of one event, lag and response, by loops over zones and phases."""
     counts = counts_of(small)
-    restore = HOST_RESPONSES.index(next(k for k in HOST_RESPONSES if k.name == "RESTORE"))
+    restore = HOST_RESPONSES.index(ActionKind.RESTORE)
     lag = int(np.flatnonzero(LAGS == 3)[0])
     done = 0
     for batch in passes.batches(small, Collector.tables):
@@ -313,6 +312,41 @@ def test_the_base_rate_is_that_of_the_others(small: Trace) -> None:
                     if (~shown).any():
                         base += shown.sum() * acted[~shown].mean()
             assert counts.host_base[done + row, 1, lag, restore] == pytest.approx(base, abs=1e-4)
+        done += batch.n
+
+
+def test_windows_against_plain_loops(small: Trace) -> None:
+    """Responses within the lags, and their base rate, of one event by loops."""
+    counts = counts_of(small)
+    analyse = HOST_RESPONSES.index(ActionKind.ANALYSE)
+    done = 0
+    for batch in passes.batches(small, Collector.tables):
+        assert batch.process is not None
+        last = batch.steps - MAX_LAG
+        for row in range(batch.n):
+            n = found = 0
+            base = 0.0
+            for zone in events.ZONES:
+                hosts = events.HOSTS[network.HOST_ZONE[events.HOSTS] == zone]
+                hosts = hosts[batch.exists[row, hosts]]
+                owner = int(events.OWNER[events.SLOT[hosts[0]]])
+                does = (
+                    (batch.target[row, :, owner, None] == hosts)
+                    & (batch.kind[row, :, owner, None] == ActionKind.ANALYSE)
+                    & batch.started[row, :, owner, None]
+                )
+                soon = np.array([does[t : t + MAX_LAG + 1].any(axis=0) for t in range(last)])
+                for phase in range(3):
+                    free = batch.started[row, :last, owner] & (batch.phase[row, :last] == phase)
+                    alerts = batch.process[row, :last][free][:, hosts]
+                    n += alerts.sum()
+                    found += soon[free][alerts].sum()
+                    if (~alerts).any():
+                        base += alerts.sum() * soon[free][~alerts].mean()
+            episode = done + row
+            assert counts.window_exposed[episode, 0] == n
+            assert counts.window_found[episode, 0, analyse] == found
+            assert counts.window_base[episode, 0, analyse] == pytest.approx(base, abs=1e-3)
         done += batch.n
 
 
