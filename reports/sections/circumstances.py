@@ -56,7 +56,7 @@ def section(analysis: FsmAnalysis) -> Section:
     html = render(
         "circumstances.html.j2",
         asks="Do agents, mission phases, kinds of host or alerts change what blue does?",
-        says=" ".join(_answers(analysis)),
+        says=answers.agreement(_parts(analysis)),
         tabs=_TABS,
         views=("Targeted", "Situational"),
         by_agent=_views(analysis.mix_by_agent, _zones()),
@@ -85,15 +85,15 @@ def section(analysis: FsmAnalysis) -> Section:
     return Section("circumstances", "By agent, phase, host, alert", html)
 
 
-def _answers(analysis: FsmAnalysis) -> Iterator[str]:
-    by = {
-        "agents": {name: mix.situational for name, mix in analysis.mix_by_agent.items()},
-        "phases": {name: mix.situational for name, mix in analysis.mix_by_phase.items()},
-        "kinds of host": analysis.circumstances.by_host_kind,
-        "alert patterns of the target": analysis.circumstances.by_target_alerts,
+def _parts(analysis: FsmAnalysis) -> dict[str, list[tuple[Distribution, ...]]]:
+    """What can be compared by first choices."""
+    found = analysis.circumstances
+    return {
+        "agents": [mix.situational for mix in analysis.mix_by_agent.values()],
+        "phases": [mix.situational for mix in analysis.mix_by_phase.values()],
+        "kinds of host": list(found.by_host_kind.values()),
+        "alert patterns of the target": list(found.by_target_alerts.values()),
     }
-    for name, groups in by.items():
-        yield answers.agreement(name, list(groups.values()))
 
 
 def _views(mixes: Mapping[str, ActionMix], notes: Mapping[str, str]) -> list[Group]:

@@ -70,11 +70,12 @@ def _aimed(soc: Soc) -> Tile:
 def _reacts(reactions: Reactions) -> Tile:
     short = reactions.answer
     if short.consistency is None:
-        return Tile("–", "consistency of reactions", words.too_few(short.n))
+        return Tile("–", "consistency of reactions", "not enough data")
+    strongest = f"{short.response} after “{short.event}”" if short.event else "nothing stands out"
     return Tile(
         words.percent(short.consistency),
         f"consistency of reactions: {short.verdict}",
-        f"{short.response} after “{short.event}”",
+        strongest,
     )
 
 

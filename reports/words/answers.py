@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cagexplain.analysis.counts import EVICTORS, RECOVERIES
@@ -44,12 +44,24 @@ def leaders(mixes: Sequence[Distribution], where: str) -> str:
     if not any(mix.total for mix in mixes):
         return "Blue made no such decision."
     if not states_of:
-        return "No action clearly leads in any state."
+        return _nobody(mixes)
     parts = [f"{name} when {where} {_listed(states)}" for name, states in states_of.items()]
     seen = sum(mix.total > 0 for mix in mixes)
     open_states = seen - sum(map(len, states_of.values()))
     rest = f"; no clear leader in {open_states} of {seen} states" if open_states else ""
     return f"Blue’s first choice is {'; '.join(parts)}{rest}."
+
+
+def _nobody(mixes: Sequence[Distribution]) -> str:
+    """No action clearly leads: perhaps only because there are so few episodes."""
+    chosen = {share.name for mix in mixes for share in mix.shares if share.count}
+    if len(chosen) == 1:
+        most = max(mix.episodes for mix in mixes)
+        return (
+            f"Blue chose {chosen.pop()} each time; {number(most)} episode{'s' * (most != 1)} are "
+            "too few to exclude that other actions are as frequent."
+        )
+    return "No action clearly leads in any state."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -105,24 +117,32 @@ def red(actions: Sequence[RedAction]) -> str:
     return f"Red’s most frequent action is {most.name}, {number(most.started)} times.{tail}"
 
 
-def agreement(what: str, groups: Sequence[Sequence[Distribution]]) -> str:
+def agreement(parts: Mapping[str, Sequence[Sequence[Distribution]]]) -> str:
     """Whether parts of the decisions have the same clear leader in the same states.
 
     Args:
-        what: the parts, such as "agents".
-        groups: distributions by state of every part.
+        parts: by their name, such as "agents", the distributions by state of each.
     """
-    led = [
-        {mix.top.name for mix in row if mix.clear and mix.top is not None}
-        for row in zip(*groups, strict=True)
-        if sum(mix.clear for mix in row) > 1
-    ]
-    if not led:
-        return f"No state has a clear first choice in two {what} or more."
-    agreed = sum(len(names) == 1 for names in led)
-    if agreed == len(led):
-        return f"The {what} agree in all {len(led)} states where two or more clearly lead."
-    return (
-        f"The first choice differs between {what} in {len(led) - agreed} of {len(led)} states "
-        "where two or more have a clear one."
-    )
+    said, silent = [], []
+    for what, groups in parts.items():
+        led = [
+            {mix.top.name for mix in row if mix.clear and mix.top is not None}
+            for row in zip(*groups, strict=True)
+            if sum(mix.clear for mix in row) > 1
+        ]
+        differ = sum(len(names) > 1 for names in led)
+        if not led:
+            silent.append(what)
+        elif differ:
+            said.append(f"the {what} differ in {differ} of {len(led)}")
+        else:
+            said.append(f"the {what} agree in {'all ' * (len(led) > 1)}{len(led)}")
+    parts_said = "; ".join(said)
+    sentences = []
+    if said:
+        sentences.append(
+            f"Of the states in which two or more clearly lead, {parts_said}, by their first choice."
+        )
+    if silent:
+        sentences.append(f"No state has a clear first choice in two or more {_listed(silent)}.")
+    return " ".join(sentences)

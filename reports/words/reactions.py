@@ -42,18 +42,18 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def when(lag: int) -> str:
-    """When a decision falls after an event that it can know of."""
+def decisions(lag: int) -> str:
+    """The decisions at a lag after an event, as in "in half of the ..."."""
     if lag == 0:
-        return "in the first decision that can know of it"
-    return f"{lag} step{'s' * (lag != 1)} after the first decision that can know of it"
+        return "first decisions that can know of it"
+    return f"decisions {lag} step{'s' * (lag != 1)} after the first that can know of it"
 
 
 def answer(found: Reactions) -> str:
     """Are there consistent reactions? The answer with its number."""
     short = found.answer
     if short.verdict == "not enough data" or short.consistency is None:
-        return f"{_VERDICTS['not enough data']}: {too_few(short.n)}."
+        return f"{_VERDICTS['not enough data']}: {_episodes(found)}."
     span = ""
     if short.low is not None and short.high is not None:
         span = f" ({percent(max(short.low, 0.0))} to {percent(short.high)})"
@@ -64,14 +64,25 @@ def answer(found: Reactions) -> str:
     )
 
 
+def _episodes(found: Reactions) -> str:
+    return f"{too_few(found.episodes)} episode{'s' * (found.episodes != 1)}"
+
+
 def strongest(short: Answer) -> str:
     """The reaction that the short answer rests on."""
     if short.event is None or short.scope is None or short.lag is None:
         return ""
+    if short.window is None:
+        how_often = f"in {percent(short.rate)} of the {decisions(short.lag)}"
+    else:
+        how_often = (
+            f"in {percent(short.rate)} of cases within {short.window} steps, most often at lag "
+            f"{short.lag}"
+        )
     return (
-        f"The strongest: {short.response} {_WHERE[short.scope]} after “{short.event}”, in "
-        f"{percent(short.rate)} of the decisions {when(short.lag)}, against "
-        f"{percent(short.base)} without (n{NBSP}={NBSP}{number(short.n)})."
+        f"The strongest: {short.response} {_WHERE[short.scope]} after “{short.event}”, "
+        f"{how_often}, against {percent(short.base)} expected otherwise "
+        f"(n{NBSP}={NBSP}{number(short.n)})."
     )
 
 
@@ -104,7 +115,7 @@ def findings(found: Reactions) -> Iterator[Finding]:
     """What a reader in a hurry should know."""
     short = found.answer
     if short.consistency is None:
-        yield Finding(_VERDICTS["not enough data"], f"{too_few(short.n)}.")
+        yield Finding(_VERDICTS["not enough data"], f"{_episodes(found)}.".capitalize())
         return
     yield Finding(
         f"{_VERDICTS[short.verdict]} (consistency {percent(short.consistency)})",

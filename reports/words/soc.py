@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis.soc import Metric, Soc
-from reports.words import number, percent
+from cagexplain.analysis.soc import EXPLAINED, Metric, Soc
+from reports.words import NBSP, number, percent
 from reports.words.findings import Finding
 
 
@@ -47,12 +47,17 @@ def answer(soc: Soc) -> str:
     """How well, how fast and at what price."""
     clean, dwell = soc.metric("clean_hosts"), soc.metric("dwell_median")
     precision, green = soc.metric("recovery_precision"), soc.metric("green_availability")
-    length = f"{told(dwell)} steps" if dwell.value is not None else told(dwell)
-    return (
-        f"Hosts are clean in {told(clean)} of host-time; half of red’s stays end within {length}; "
-        f"useful share of recoveries: {told(precision)}; work of users that succeeds: "
-        f"{told(green)}."
-    )
+    parts = [f"Defended hosts are clean {told(clean)} of the time"]
+    if dwell.value is None:
+        unseen = "fewer than half of red’s stays are seen to end"
+        few = f"how long red stays cannot be told (n{NBSP}={NBSP}{number(dwell.n)})"
+        parts.append(unseen if dwell.reason == EXPLAINED["median"] else few)
+    else:
+        parts.append(f"half of red’s stays end within {told(dwell)} steps")
+    if precision.value is not None:
+        parts.append(f"{told(precision)} of Removes and Restores are useful")
+    parts.append(f"users’ work succeeds in {told(green)}")
+    return f"{'; '.join(parts)}."
 
 
 def findings(soc: Soc) -> Iterator[Finding]:
@@ -63,7 +68,7 @@ def findings(soc: Soc) -> Iterator[Finding]:
         yield Finding(
             f"{percent(precision.value)} of Removes and Restores hit what they are good for",
             f"{value(useful.value, useful.unit)} useful and {value(wasted.value, wasted.unit)} "
-            f"wasted recoveries per episode; interval of the share {limits(precision)}.",
+            f"wasted recoveries per episode; share with interval: {told(precision)}.",
         )
     silent, visible = soc.metric("dwell_silent_median"), soc.metric("dwell_visible_median")
     if silent.value is not None and visible.value is not None:

@@ -110,10 +110,12 @@ def test_the_answer_names_its_number(analysis: FsmAnalysis, verdict: str, begins
         analysis.reactions.answer,
         **{"verdict": verdict, "consistency": 0.34, "low": 0.3, "high": 0.38, "event": "an alert"},
         **{"response": "Restore", "scope": "host", "lag": 1, "rate": 0.4, "base": 0.06, "n": 900},
+        window=None,
     )
     text = told.answer(dataclasses.replace(analysis.reactions, answer=answer))
     assert text.startswith(f"{begins}: consistency 34\u00a0% (30\u00a0% to 38\u00a0%)")
     assert "1 step after" in text and "n\u00a0=\u00a0900" in text
+    assert "of cases within 16 steps" in told.strongest(dataclasses.replace(answer, window=16))
 
 
 def test_every_metric_of_the_team_is_shown(analysis: FsmAnalysis, document: Element) -> None:

@@ -5,6 +5,7 @@ import pytest
 from cagexplain.analysis.distributions import Distribution, Share
 from cagexplain.analysis.fsm import FsmAnalysis
 from reports import palette, words
+from reports.words import answers
 from reports.words.findings import findings, losses
 
 
@@ -100,3 +101,29 @@ def test_findings_quote_the_analysis(analysis: FsmAnalysis) -> None:
 @pytest.mark.parametrize(("colour", "text"), [("#FFFFFF", "#000000"), ("#0072B2", "#FFFFFF")])
 def test_contrast(colour: str, text: str) -> None:
     assert palette.contrast(colour) == text
+
+
+ALWAYS = {"Sleep": (90, 0.48, 1.0), "Restore": (0, 0.0, 0.52)}
+
+
+def test_a_policy_that_always_does_the_same_is_not_called_undecided() -> None:
+    said = answers.leaders([mix("K", **ALWAYS), mix("U", **ALWAYS)], "the host is in")
+    assert said.startswith("Blue chose Sleep each time; 9 episodes are too few")
+    mixed = answers.leaders([mix("K", **TIED)], "the host is in")
+    assert mixed == "No action clearly leads in any state."
+
+
+def test_leaders_are_named_with_their_states() -> None:
+    said = answers.leaders([mix("K", **CLEAR), mix("U", **CLEAR), mix("R", **TIED)], "it is in")
+    assert said == (
+        "Blue’s first choice is Restore when it is in K or U; no clear leader in 1 of 3 states."
+    )
+
+
+def test_agreement_of_parts() -> None:
+    other = {"Analyse": (60, 0.5, 0.7), "Restore": (40, 0.3, 0.45)}
+    same, different = [[mix("K", **CLEAR)]] * 2, [[mix("K", **CLEAR)], [mix("K", **other)]]
+    open_ = [[mix("K", **CLEAR)], [mix("K", **TIED)]]
+    said = answers.agreement({"agents": same, "phases": different, "hosts": open_})
+    assert "the agents agree in 1; the phases differ in 1 of 1" in said
+    assert said.endswith("No state has a clear first choice in two or more hosts.")
