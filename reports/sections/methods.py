@@ -67,6 +67,23 @@ def _entries() -> Iterator[tuple[str, str]]:
         "says “≈ tie”.",
     )
     yield (
+        "Base rate of reactions",
+        "The share of the same response among decisions without the event, in the same zone and "
+        "phase. The test conditions on blue’s own habits as well, such as rounds over its hosts, "
+        "and takes whole episodes as units; p-values are adjusted for all tests of the trace "
+        "(Holm 1979).",
+    )
+    yield (
+        "Times",
+        "Kaplan-Meier estimates with the end of the episode as censoring: what was still running "
+        "then counts as longer, not as finished. Intervals from resampled episodes.",
+    )
+    yield (
+        "Evictions",
+        "“Completed just before” means in the step before red lost its last session on the host. "
+        "That a Restore came before does not exclude other reasons, such as red’s own withdrawal.",
+    )
+    yield (
         "What this is not",
         "A description of habits, not of causes: that blue restores many hosts in RD does not show "
         "that RD made it do so. Blue sees neither red’s states nor the truth; it acts on alerts. "
