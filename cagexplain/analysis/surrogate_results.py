@@ -85,7 +85,7 @@ class Size(Result):
         fidelity: `Fidelity.plain` per agent.
         gain: share of the teacher's gain over Sleep that the trees of this size keep in all seats;
             None if the teacher gains nothing.
-        mean_return: of those trees.
+        mean_return: of those trees, on the first held-out episodes.
     """
 
     leaves: int

@@ -31,6 +31,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "command",
         "Prove step by step that our simulator equals CybORG.",
     ),
+    "surrogate": (
+        "cagexplain.cli.surrogate",
+        "command",
+        "Extract decision trees that can be read and played.",
+    ),
     "fsm-report": (
         "cagexplain.cli.fsm_report",
         "command",

@@ -43,7 +43,7 @@ class Policy(Protocol):
         """Short name for tables and folders."""
 
     @property
-    def kind(self) -> Literal["scripted", "checkpoint"]:
+    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
         """Where the policy comes from."""
 
     def reset(self, seeds: IntArray) -> None:

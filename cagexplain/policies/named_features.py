@@ -8,10 +8,11 @@ reachable through the same facts.
 An action has the features of its kind, of the host or link that it targets, and of its agent.
 Features that make no sense for it (a host's for Sleep, say) are `ABSENT`.
 
-"Steps since" count from the last time or, if there was none, from the beginning of the episode.
-Alerts and actions count up to the decision at hand. A Restore that the agent has completed on a
-host resets what was counted on that host; blue acts before red within a step, so an alert that
-arrives with the completion is new.
+"Steps since" are at most `NEVER`, which also says that there was none; but steps since Restore
+count from the beginning of the episode, when hosts are as good as restored. Alerts and actions
+count up to the decision at hand. A Restore that the agent has completed on a host resets what was
+counted on that host; blue acts before red within a step, so an alert that arrives with the
+completion is new.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ Scope = Literal["action", "host", "link", "agent"]
 
 ABSENT: Final = -1.0
 """Value of a feature that an action does not have; all others are at least 0."""
+NEVER: Final = 1000.0
+"""Steps since something that has not been so far."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ _HOST: Final = (
     *(Feature(f"{what} alerts since Restore", "host") for what in ("process", "connection")),
     *(Feature(f"steps since {kind}", "host") for kind in _names(_AGED)),
     Feature("decoys since Restore", "host"),
-    Feature("removed since process alert", "host", True),
+    Feature("Remove since process alert", "host", True),
     Feature("was the last target", "host", True),
     *(
         Feature(f"hosts before it with {what} alert now", "host")
@@ -244,9 +247,10 @@ class History:
 
     def __init__(self, n: int) -> None:
         seats = (n, len(_SEATS))
-        self._since_alert = np.zeros((2, *seats), np.float32)
+        self._since_alert = np.full((2, *seats), NEVER, np.float32)
         self._alerts = np.zeros((2, *seats), np.float32)
-        self._since = np.zeros((len(_AGED), *seats), np.float32)
+        self._since = np.full((len(_AGED), *seats), NEVER, np.float32)
+        self._since[_AGED.index(ActionKind.RESTORE)] = 0
         self._decoys = np.zeros(seats, np.float32)
         self._removed = np.zeros(seats, np.bool_)
         self._running = np.tile(_SLEEP, (n, 1))
@@ -278,8 +282,9 @@ class History:
             self._host_facts(alert, exists), self._link_facts(obs), np.empty((0, 0, 0), np.float32)
         )
         facts = Facts(facts.host, facts.link, self._agent_facts(obs, alert, exists, facts.link))
-        self._since_alert += 1
-        self._since += 1
+        for since in (self._since_alert, self._since):
+            since += 1
+            np.minimum(since, NEVER, out=since)
         self._step += 1
         return facts
 
@@ -362,7 +367,7 @@ class History:
 
 def _before(flags: BoolArray) -> Float:
     """Number of the agent's flagged hosts before each host: ``[n, 112]``."""
-    total = np.cumsum(flags, axis=1) - flags
+    total: Ints = np.cumsum(flags, axis=1) - flags
     return (total - total[:, _SEAT_OFFSETS[:-1]][:, _SEAT_AGENT]).astype(np.float32)
 
 

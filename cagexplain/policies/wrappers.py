@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4 import actions
+from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies.base import BoolArray, Decision, IntArray, Policy
 
@@ -43,7 +44,7 @@ class MaskSleep:
         return self._policy.name
 
     @property
-    def kind(self) -> Literal["scripted", "checkpoint"]:
+    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
         """The wrapped policy's."""
         return self._policy.kind
 
@@ -71,3 +72,69 @@ class MaskSleep:
     def describe(self) -> dict[str, Any]:
         """What the wrapped policy says, and that Sleep is masked."""
         return {**self._policy.describe(), "mask_sleep": True}
+
+
+class Seats:
+    """A team in which one policy plays some agents and another one the rest.
+
+    Each sees everything, but what it decides for the other's agents is not done; so both must
+    decide for each agent by what that agent has seen and done, as trained policies do.
+
+    Args:
+        policy: plays the agents that `guest` does not.
+        guest: plays the others.
+        seats: numbers of the guest's agents.
+    """
+
+    def __init__(self, policy: Policy, guest: Policy, seats: Sequence[int]) -> None:
+        self._policy = policy
+        self._guest = guest
+        self._seats = list(seats)
+        self._is_guest = np.isin(np.arange(N_BLUE), self._seats)
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return f"{self._policy.name} with {self._guest.name}"
+
+    @property
+    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
+        """The host's."""
+        return self._policy.kind
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes."""
+        self._policy.reset(seeds)
+        self._guest.reset(seeds)
+
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: IntArray | None = None,
+    ) -> Decision:
+        """Each for its agents."""
+        host, guest = (p.act(obs, mask, free, instead) for p in (self._policy, self._guest))
+        said = [decision.messages for decision in (host, guest)]
+        quiet = np.zeros((len(obs), N_BLUE, observations.MESSAGE_BITS), np.uint8)
+        messages = [quiet if message is None else message for message in said]
+        return Decision(
+            actions=np.where(self._is_guest, guest.actions, host.actions),
+            messages=np.where(self._is_guest[:, None], messages[1], messages[0]),
+        )
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Seats:
+        """Go on with copies of some environments."""
+        host, guest = (p.branch(rows, seeds) for p in (self._policy, self._guest))
+        return Seats(host, guest, self._seats)
+
+    def describe(self) -> dict[str, Any]:
+        """Both, and who plays what."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "policy": self._policy.describe(),
+            "guest": self._guest.describe(),
+            "seats": self._seats,
+        }

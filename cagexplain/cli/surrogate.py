@@ -1,0 +1,156 @@
+"""`cagexplain surrogate`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cagexplain.cli import playing
+
+if TYPE_CHECKING:
+    from cagexplain.analysis.surrogate_results import Surrogate
+    from cagexplain.policies.tree import TreePolicy
+
+RUNS: Final = Path("runs")
+
+
+@click.command("surrogate")
+@click.argument("policy")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to.  [default: runs/surrogate-POLICY]",
+)
+@click.option(
+    "--leaves",
+    type=click.IntRange(2, 10_000),
+    default=64,
+    show_default=True,
+    help="Leaves of each agent's tree, at most.",
+)
+@click.option(
+    "--fit-episodes",
+    type=click.IntRange(min=2),
+    default=64,
+    show_default=True,
+    help="Episodes of each round of roll-outs.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Rounds in which the trees play and the policy says what it would do. Scripted policies "
+    "follow plans of their own, so they only play themselves.",
+)
+@playing.episode_options
+def command(
+    policy: str,
+    output: Path | None,
+    leaves: int,
+    fit_episodes: int,
+    rounds: int,
+    **options: Any,
+) -> None:
+    """Extract decision trees from POLICY that can be read, and played.
+
+    POLICY is the path of a checkpoint, the name of a built-in policy, or a folder that `cagexplain
+    trace` has written: then the trees are fitted to the recorded decisions alone. The trees are
+    judged on --episodes held-out episodes, by how alike they choose and by the return of teams
+    that they play in. The folder gets surrogate.html, surrogate.json, a picture and a text of every
+    tree, and tree.json, which every command takes as a POLICY.
+    """
+    from cagexplain.analysis.surrogate import Options, extract, extract_from_trace
+    from cagexplain.common.files import prepare_output_dir
+    from cagexplain.envs import EnvParams
+    from cagexplain.tracing.trace import open_trace
+
+    deterministic = options["deterministic"]
+    how = Options(
+        leaves,
+        fit_episodes,
+        rounds,
+        options["episodes"],
+        options["seed"],
+        None if deterministic is None else not deterministic,
+    )
+    folder = output or RUNS / f"surrogate-{re.sub(r'[^A-Za-z0-9_.-]+', '-', Path(policy).stem)}"
+    console = Console(stderr=True)
+    with console.status("") as status:
+
+        def progress(what: str) -> None:
+            status.update(what)
+            if not console.is_terminal:
+                console.print(what, highlight=False)
+
+        if (Path(policy) / "manifest.json").is_file():
+            trace = open_trace(policy)
+            prepare_output_dir(folder)
+            result, trees = extract_from_trace(trace, how, progress=progress)
+        else:
+            teacher = playing.load(policy, options)
+            prepare_output_dir(folder)
+            params = EnvParams(steps=options["steps"], red=options["red"])
+            result, trees = extract(teacher, params, how, progress=progress)
+    _write(folder, result, trees)
+    Console().print(_summary(result))
+    click.echo(f"{folder / 'surrogate.html'}\n{folder / 'tree.json'}")
+
+
+def _write(folder: Path, result: Surrogate, trees: TreePolicy) -> None:
+    from cagexplain.analysis.surrogate_export import dot, text
+    from cagexplain.common.files import write_json, write_text
+    from reports.sections.surrogate import surrogate_page
+    from reports.tree_picture import svg
+
+    trees.save(folder / "tree.json")
+    write_json(folder / "surrogate.json", result.to_json())
+    for tree in result.agents:
+        write_text(folder / f"{tree.agent}.txt", text(tree))
+        write_text(folder / f"{tree.agent}.dot", dot(tree))
+        write_text(folder / f"{tree.agent}.svg", svg(tree))
+    write_text(folder / "surrogate.html", surrogate_page(result))
+
+
+def _summary(result: Surrogate) -> Table:
+    table = Table(box=box.SIMPLE, title=_verdict(result), title_justify="left")
+    table.add_column("agent", no_wrap=True)
+    for name in ("leaves", "depth", "same action", "95 %", "same type", "baseline", "gain alone"):
+        table.add_column(name, justify="right")
+    alone = {gain.seats[0]: gain for gain in result.seats}
+    for tree in result.agents:
+        found, seat = tree.fidelity, alone.get(tree.agent)
+        table.add_row(
+            tree.agent,
+            str(tree.leaves),
+            str(tree.depth),
+            _share(found.plain.value),
+            _span(found.plain.low, found.plain.high),
+            _share(found.types.value),
+            _share(found.baseline.value),
+            _share(None if seat is None else seat.gain),
+        )
+    return table
+
+
+def _verdict(result: Surrogate) -> str:
+    team = result.team
+    return (
+        f"All five trees return {team.returns.mean:,.0f}: {_share(team.gain)} of the policy's gain "
+        f"over Sleep ({_share(team.low)} to {_share(team.high)})"
+    )
+
+
+def _span(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{100 * low:.0f}–{100 * high:.0f} %"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
