@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -72,21 +73,24 @@ class DwellCounter:
         of_state = [spells[a:b] for a, b in itertools.pairwise(edges)]
 
         def part(column: str, code: int) -> tuple[Survival, ...]:
-            found = (self._survival(rows[rows[column] == code]) for rows in of_state)
-            return tuple(replace(survival, curve=()) for survival in found)
+            parts = (rows[rows[column] == code] for rows in of_state)
+            return tuple(
+                self._survival(rows, with_curve=False, resamples=_FEWER_RESAMPLES) for rows in parts
+            )
 
         return Dwelling(
-            states=tuple(map(self._survival, of_state)),
+            states=tuple(self._survival(rows) for rows in of_state),
             by_place={name: part("place", code) for code, name in enumerate(PLACES)},
             by_phase={name: part("phase", code) for code, name in enumerate(phases.PHASE_NAMES)},
         )
 
-    def _survival(self, spells: npt.NDArray[np.void]) -> Survival:
+    def _survival(self, spells: npt.NDArray[np.void], **options: Any) -> Survival:
         numbers = (spells[name] for name in ("length", "ended", "episode"))
-        return estimate(*tally(*numbers, n_clusters=self._n))
+        return estimate(*tally(*numbers, n_clusters=self._n), **options)
 
 
-_SPELL = np.dtype(
+_FEWER_RESAMPLES: Final = 200  # for many estimates of small parts
+_SPELL: Final = np.dtype(
     [
         ("episode", np.int32),
         ("state", np.int8),

@@ -156,6 +156,7 @@ def estimate(
     horizon: int = HORIZON,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
+    with_curve: bool = True,
 ) -> Survival:
     """Estimate from numbers of durations.
 
@@ -165,6 +166,7 @@ def estimate(
         horizon: of the restricted mean, in steps.
         confidence: level of the percentile intervals.
         resamples: bootstrap samples of episodes; their generator is fixed.
+        with_curve: whether the curve is wanted.
     """
     n, n_ended = int(ended.sum() + censored.sum()), int(ended.sum())
     episodes = int(np.count_nonzero((ended + censored).sum(axis=1)))
@@ -173,7 +175,7 @@ def estimate(
         return Survival(n, n_ended, episodes, False, unknown, unknown, unknown, horizon, ())
     counts = np.hstack([ended, censored]).astype(np.float32)
     times = np.concatenate(weights(len(ended), resamples))
-    drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), times.astype(np.float32) @ counts])
+    drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), times @ counts])
     longer, at_risk = _product_limit(*np.hsplit(drawn, 2))
     tail = (1 - confidence) / 2
 
@@ -191,7 +193,7 @@ def estimate(
         p90=limits(_quantile(longer, 0.9)),
         restricted_mean=limits(_restricted_mean(longer, at_risk, horizon)),
         horizon=horizon,
-        curve=_curve(longer, at_risk, tail),
+        curve=_curve(longer, at_risk, tail) if with_curve else (),
     )
 
 
