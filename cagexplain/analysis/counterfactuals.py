@@ -30,7 +30,7 @@ ROLLOUTS: Final = 64
 HORIZON: Final = 100
 ENOUGH: Final = 10
 """Futures below which no interval is given."""
-_ROWS: Final = 128
+_ROWS: Final = 256
 """Environments that a thread plays side by side: what a step of them needs stays in the cache."""
 
 

@@ -310,6 +310,17 @@ class Stack:
         """(members, rows, in) -> (members, rows, out), of networks without a recurrent layer."""
         return self.network(self.layers, x)
 
+    def some(self, x: Tensor, wanted: npt.NDArray[np.bool_]) -> Tensor:
+        """The same for the rows that are `wanted` (members, rows), zero for the others."""
+        parts = []
+        for i, rows in enumerate(map(np.flatnonzero, wanted)):
+            at = torch.from_numpy(rows if len(rows) else np.zeros(1, np.int64))
+            found = self.network(self.member(i), x[i : i + 1].index_select(1, at))
+            parts.append(
+                found.new_zeros(1, len(wanted[i]), found.shape[-1]).index_copy_(1, at, found)
+            )
+        return torch.cat(parts)
+
     def member(self, i: int) -> Layers:
         """One agent's parameters as a stack of one: views, so training them trains the stack."""
         return [(weight[i : i + 1], bias[i : i + 1]) for weight, bias in self.layers]
@@ -333,13 +344,20 @@ class Acting:
             for s in stacks
         ]
 
-    def outputs(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Inputs of a step, per group (members, n, width) -> outputs (members, n, actions)."""
+    def outputs(
+        self, inputs: Sequence[Tensor], wanted: npt.NDArray[np.bool_] | None = None
+    ) -> list[Tensor]:
+        """Inputs of a step, per group (members, n, width) -> outputs (members, n, actions).
+
+        Only those of agents that are `wanted` (n, 5), if given; those of the others may be zero.
+        """
         outputs = []
         for g, (stack, x) in enumerate(zip(self.stacks, inputs, strict=True)):
             state, network = self.states[g], stack.network
             if isinstance(network, Recurrent) and state is not None:
                 y, self.states[g] = network.step(stack.layers, x.to(self.device), state)
+            elif wanted is not None:
+                y = stack.some(x.to(self.device), wanted[:, GROUPS[g]].T)
             else:
                 y = stack(x.to(self.device))
             outputs.append(y.cpu())

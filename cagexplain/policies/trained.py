@@ -98,6 +98,7 @@ class TrainedPolicy:
         self.acting = Acting(self.actors, len(seeds))
         self.running = np.tile(_SLEEP, (len(seeds), 1))
         self._seed(seeds)
+        self.terse = False
 
     @torch.inference_mode()
     def act(
@@ -110,13 +111,17 @@ class TrainedPolicy:
         """Actions for obs (n, 578), mask (n, 570) and free (n, 5); or `instead` (n, 5)."""
         self.features.observe(obs, mask, free, self.inputs)
         legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
-        raw = self.acting.outputs(self.inputs)
+        raw = self.acting.outputs(self.inputs, free if self.terse else None)
         logits = [r + a for r, a in zip(raw, legal, strict=True)]
         self.logits = logits
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
         if instead is not None:
             chosen = np.asarray(instead, np.int64)
         self.features.acted(chosen, free)
+        self.running = np.where(free, chosen, self.running)
+        told = messages.encode(self.messages, obs, self.running)
+        if self.terse:
+            return Decision(chosen, told)
         probability, entropy = np.ones(free.shape, np.float32), np.zeros(free.shape, np.float32)
         if not self.values:
             for group, r, a in zip(GROUPS, raw, legal, strict=True):
@@ -124,16 +129,14 @@ class TrainedPolicy:
                 log_prob, h = networks.log_prob_and_entropy(r, a, picked)
                 probability[:, group] = log_prob.exp().T.numpy()
                 entropy[:, group] = h.T.numpy()
-        self.running = np.where(free, chosen, self.running)
-        return Decision(
-            actions=chosen,
-            messages=messages.encode(self.messages, obs, self.running),
-            probability=probability,
-            entropy=entropy,
-        )
+        return Decision(chosen, told, probability, entropy)
 
     def branch(self, rows: IntArray, seeds: IntArray | None = None) -> TrainedPolicy:
-        """Go on with copies of some environments; the weights are shared."""
+        """Go on with copies of some environments; the weights are shared.
+
+        With `seeds`, what counts is how it ends: such a branch thinks only for agents that are
+        free, which saves half of its time, and tells no probabilities.
+        """
         at = np.asarray(rows, np.int64)
         twin = copy.copy(self)
         twin.features = self.features.branch(at)
@@ -145,6 +148,7 @@ class TrainedPolicy:
             twin.uniform = self.uniform[at]
         else:
             twin._seed(seeds)
+            twin.terse = True
         return twin
 
     def weights(self) -> npt.NDArray[np.float32]:

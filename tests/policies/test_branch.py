@@ -180,3 +180,18 @@ def test_weights_are_log_probabilities_or_values(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(best, decision.actions[:, agent])
             else:
                 np.testing.assert_allclose(np.exp(own).sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_thinking_for_free_agents_only_changes_nothing_that_they_do(
+    kind: str, tmp_path: Path
+) -> None:
+    policy = load_policy(str(checkpoint(tmp_path, kind)), deterministic=True)
+    env = begun(policy)
+    copies = BatchedEnv(len(ROWS), params=PARAMS, threads=1)
+    copies.restore(env.save(), ROWS)
+    played = play(policy.branch(ROWS, np.arange(len(ROWS))), copies, AFTER)
+    for mine, its in zip(played, play(policy, env, AFTER), strict=True):
+        np.testing.assert_array_equal(mine.actions, its.actions[ROWS])
+        np.testing.assert_array_equal(mine.messages, its.messages[ROWS])
+        assert mine.probability is None
