@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cagexplain.analysis.beliefs import Beliefs
 from cagexplain.analysis.passes import Batch, codes, run
 from cagexplain.analysis.runs import runs_of
 from cagexplain.analysis.tallies import IntArray, tally
@@ -258,7 +259,7 @@ def _moves(batch: Batch) -> dict[str, npt.NDArray[Any]]:
     started = codes(red, "event") == _STARTED
     aimed = host >= 0
     state = np.full(len(host), int(red_fsm.State.UNKNOWN))
-    state[aimed] = _Beliefs(moves).states(red[aimed])
+    state[aimed] = Beliefs(moves).states(red[aimed])
     action = (np.asarray(red["action"]), red_fsm.N_RED_ACTIONS)
     ending = _ENDING_OF_OUTCOME[codes(red, "outcome")]
     # An FSM is told of successes and failures, which its transitions show, but not of the rest.
@@ -345,29 +346,3 @@ def _where_and_when(
     row = np.asarray(frame["row"])
     phase = batch.phase[row, np.asarray(frame["step"])]
     return (row, batch.n), (PLACE_OF_HOST[host], len(PLACES)), (phase, phases.N_PHASES)
-
-
-class _Beliefs:
-    """Which FSM state a red agent held for a host at a step, from the recorded changes."""
-
-    _STEPS = 1 << 20  # more than any episode has
-
-    def __init__(self, transitions: pd.DataFrame) -> None:
-        key = self._key(transitions, codes(transitions, "host"))
-        order = np.argsort(key, kind="stable")
-        # A sentinel before all keys makes every look-up find something.
-        self._keys = np.concatenate([[-1], key[order]])
-        self._states = np.concatenate([[0], codes(transitions, "to_state")[order]])
-
-    def states(self, red: pd.DataFrame) -> npt.NDArray[np.int64]:
-        """States after the changes at the beginning of the steps of `red`, for its agents and
-        target hosts; UNKNOWN for hosts not known."""
-        key = self._key(red, codes(red, "target_host"))
-        found = np.searchsorted(self._keys, key, side="right") - 1
-        same = self._keys[found] // self._STEPS == key // self._STEPS
-        return np.where(same, self._states[found], int(red_fsm.State.UNKNOWN))
-
-    def _key(self, frame: pd.DataFrame, host: IntArray) -> npt.NDArray[np.int64]:
-        table = np.asarray(frame["row"], dtype=np.int64) * agents.N_RED + codes(frame, "agent")
-        step = np.asarray(frame["step"], dtype=np.int64)
-        return (table * network.N_HOSTS + host).astype(np.int64) * self._STEPS + step

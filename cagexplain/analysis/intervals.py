@@ -120,7 +120,9 @@ def resampled(
     """
     flat = counts.reshape(len(counts), -1)
     live = flat.any(axis=0)  # most cells of a large table are empty
-    dense = flat[:, live].astype(np.float32)  # seven digits are enough to see sampling errors
+    # Seven digits of a count are enough to see its sampling error.
+    whole = np.issubdtype(flat.dtype, np.integer)
+    dense: npt.NDArray[Any] = flat[:, live].astype(np.float32 if whole else np.float64)
     for times in weights(len(counts), resamples, stream):
         drawn = np.zeros((len(times), flat.shape[1]))
         drawn[:, live] = times @ dense
