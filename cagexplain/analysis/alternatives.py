@@ -12,11 +12,14 @@ from cagexplain.analysis.replay import Moment
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies.base import Weighing
-from cagexplain.policies.tree import TreePolicy
+from cagexplain.policies.named_features import ABSENT, FEATURES
+from cagexplain.policies.tree import Question, TreePolicy
 from cagexplain.policies.wrappers import unwrapped
 
 Float64s = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+
+_FLAGS: Final = frozenset(feature.name for feature in FEATURES if feature.flag)
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,15 @@ def preferences(moment: Moment) -> Preferences:
 
 def _path(policy: TreePolicy, agent: int, action: int) -> tuple[str, ...]:
     """The questions of the tree that gave an action its weight, with their answers."""
-    return tuple(
-        f"{question.feature} is {question.value:g}: "
-        f"{'above' if question.above else 'at most'} {question.threshold:g}"
-        for question in policy.explain(0, agent, action)
-    )
+    return tuple(_sentence(question) for question in policy.explain(0, agent, action))
+
+
+def _sentence(question: Question) -> str:
+    if question.feature in _FLAGS:
+        return f"{question.feature}: {'yes' if question.above else 'no'}"
+    value = "none" if question.value == ABSENT else f"{question.value:g}"
+    side = "above" if question.above else "at most"
+    return f"{question.feature}: {value}, {side} {question.threshold:g}"
 
 
 def alternatives(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cagexplain.analysis.alternatives import preferences
 from cagexplain.analysis.attributions import attribute, integrated_gradients
 from cagexplain.analysis.flips import flips, possible_changes
 from cagexplain.analysis.replay import Moment, Place
@@ -17,8 +18,10 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies import features, networks
 from cagexplain.policies.base import Policy
 from cagexplain.policies.checkpoint import Checkpoint
+from cagexplain.policies.named_features import NAMES
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.trained import TrainedPolicy
+from cagexplain.policies.tree import Tree, TreePolicy
 from cagexplain.policies.wrappers import MaskSleep
 
 PARAMS = EnvParams(steps=100)
@@ -236,3 +239,19 @@ def test_messages_can_flip_who_listens() -> None:
     silent, talking = (trained({"messages": kind}) for kind in ("none", "action"))
     counts = [len(list(possible_changes(moment(policy)))) for policy in (silent, talking)]
     assert counts[1] - counts[0] == observations.N_MESSAGE_ENTRIES
+
+
+def test_a_tree_tells_the_path_to_its_choice() -> None:
+    """Restore scores 2, everything else 1."""
+    is_restore = NAMES.index("action is Restore")
+    tree = Tree(
+        feature=np.array([is_restore, -1, -1]),
+        threshold=np.array([0.5, 0, 0]),
+        left=np.array([1, -1, -1]),
+        right=np.array([2, -1, -1]),
+        weight=np.array([0.0, 1.0, 2.0]),
+    )
+    told = preferences(moment(TreePolicy([tree] * 5, deterministic=True)))
+    assert told.path == ("action is Restore: yes",)
+    assert told.likeliest(RESTORE[0]) is True
+    assert told.probability(RESTORE[0]) == pytest.approx(2 * (told.probability(SLEEP) or 0))
