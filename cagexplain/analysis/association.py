@@ -29,6 +29,8 @@ from scipy.special import bdtr, bdtrc, stdtr, stdtrit
 LONGEST: Final = 48
 """Positions in a habit are told apart up to here: as many as an agent has hosts."""
 
+NEGLIGIBLE: Final = 0.02
+"""Share of the expected responses that a surplus must exceed."""
 LEAST_EXPECTED: Final = 5.0
 """Cells of a table are tested only if so many decisions are expected in them."""
 
@@ -91,7 +93,7 @@ def shares(stratum: IntArray, responded: IntArray, size: int) -> npt.NDArray[np.
 
 
 def p_values(scores: npt.NDArray[Any], observed: FloatArray, exposed: FloatArray) -> FloatArray:
-    """Two-sided p-values of scores whose expectation is zero without a reaction.
+    """Two-sided p-values of scores whose expectation is about zero without a reaction.
 
     Args:
         scores: ``[episode, test]`` O - E.
@@ -107,6 +109,7 @@ def p_values(scores: npt.NDArray[Any], observed: FloatArray, exposed: FloatArray
     n = np.count_nonzero(scores, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.maximum(squares - total**2 / n, 1e-12)
+        total = _beyond(total, observed - total)
         t = total / np.sqrt(spread * n / (n - 1))
         robust = 2 * stdtr(n - 1.0, -np.abs(t))
         chance = np.clip((observed - total) / exposed, 0.0, 1.0)
@@ -115,6 +118,12 @@ def p_values(scores: npt.NDArray[Any], observed: FloatArray, exposed: FloatArray
     exact = np.minimum(2 * np.minimum(below, above), 1.0)
     p: FloatArray = np.where(n > 1, np.maximum(robust, exact), 1.0)
     return np.nan_to_num(p, nan=1.0)
+
+
+def _beyond(surplus: FloatArray, expected: FloatArray) -> FloatArray:
+    """What is left of a surplus, or a lack, without its negligible part."""
+    left = np.maximum(np.abs(surplus) - NEGLIGIBLE * np.maximum(expected, 0.0), 0.0)
+    return np.copysign(left, surplus)
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -196,9 +205,10 @@ def sign_flip(observed: npt.NDArray[Any], expected: npt.NDArray[Any], *, flips: 
     # Where little is expected scores are far from symmetric.
     tested = expected.sum(axis=0) >= LEAST_EXPECTED
     cells = observed[:, tested] - expected[:, tested].astype(np.float64)
-    spread = np.sqrt(np.square(cells).sum(axis=0))
-    cells = cells[:, spread > 1e-6] / spread[spread > 1e-6]
+    total = _beyond(cells.sum(axis=0), expected[:, tested].sum(axis=0, dtype=np.float64))
+    spread = np.maximum(np.sqrt(np.square(cells).sum(axis=0)), 1e-6)
+    cells /= spread
     signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]), size=(flips, len(cells)))
-    statistic = float(np.square(cells.sum(axis=0)).sum())
+    statistic = float(np.square(total / spread).sum())
     flipped = np.square(signs @ cells).sum(axis=1)
     return float((1 + np.count_nonzero(flipped >= statistic - 1e-9)) / (1 + flips))

@@ -279,11 +279,17 @@ class Decisions:
         Returns:
             ``float32[response, chosen]``.
         """
-        stratum, response = self.stratum[chosen], self.response[chosen]
-        size = int(self.stratum.max(initial=-1)) + 1
-        return np.stack(
-            [test.shares(stratum, stratum[response == r], size)[stratum] for r in range(N_ZONE)]
-        )
+        return np.ascontiguousarray(_shares(self.stratum[chosen], self.response[chosen]).T)
+
+
+def _shares(stratum: Ints, response: Ints) -> npt.NDArray[np.float32]:
+    """Share of each response in the stratum of each decision: ``float32[m, response]``."""
+    size = int(stratum.max(initial=-1)) + 1
+    counts = np.bincount(stratum * N_ZONE + response, minlength=size * N_ZONE)
+    table = counts.reshape(size, N_ZONE).astype(np.float32)
+    table /= np.maximum(table.sum(axis=1, keepdims=True), 1)
+    found: npt.NDArray[np.float32] = table[stratum]
+    return found
 
 
 def decisions(batch: Batch) -> Decisions:
@@ -292,8 +298,10 @@ def decisions(batch: Batch) -> Decisions:
     response = _ZONE_POSITION[batch.kind[row, step, agent]]
     run = test.run_length(response, agent * batch.n + row)
     before = np.where(run > 0, np.roll(response, 1), N_ZONE)
-    cell = (row * agents.N_BLUE + agent) * phases.N_PHASES + batch.phase[row, step]
-    return Decisions(row, step, agent, response, (cell * (N_ZONE + 1) + before) * _N_GAPS + run)
+    cell = (agent * batch.n + row) * phases.N_PHASES + batch.phase[row, step]
+    stratum = (cell * (N_ZONE + 1) + before) * _N_GAPS + run
+    used = np.bincount(stratum) > 0
+    return Decisions(row, step, agent, response, (np.cumsum(used) - 1)[stratum])
 
 
 def in_zones(
