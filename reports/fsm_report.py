@@ -48,6 +48,7 @@ def fsm_report(
     *,
     surrogate: Surrogate | None = None,
     explanations: DecisionReport | None = None,
+    why_not: str = "",
 ) -> Page:
     """Make the page; what is not given is a marked gap in it.
 
@@ -55,6 +56,7 @@ def fsm_report(
         analysis: of the trace.
         surrogate: decision trees of its policy.
         explanations: of decisions in the trace.
+        why_not: why one of these two that was asked for is missing.
     """
     facts = analysis.facts
     drawn = machine.drawings(analysis)
@@ -81,8 +83,8 @@ def fsm_report(
             "Why",
             [
                 timeline.section(analysis.timelines),
-                decisions.section(explanations),
-                rules.section(surrogate),
+                decisions.section(explanations, why_not),
+                rules.section(surrogate, why_not),
             ],
         ),
         Chapter("About this page", [methods.section(), run.section(analysis)]),

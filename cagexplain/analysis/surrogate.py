@@ -44,7 +44,7 @@ Progress = Callable[[str], None]
 
 FIT_SEED: Final = EVALUATION_SEED + 1_000_000
 """First seed of the episodes that trees are fitted to: neither training's nor evaluation's."""
-SIZES: Final = (2, 4, 8, 16, 32, 64, 128)
+SIZES: Final = (2, 4, 8, 16, 32, 64)
 _TOLERANCE: Final = 0.005
 """Fidelity that a smaller tree may lose against the largest."""
 _REFITS: Final = 3
@@ -97,20 +97,28 @@ def extract(
     seeds = seed_range(FIT_SEED, options.episodes)
     seen, _ = roll_out(teacher, None, seeds, params)
     make = _maker(teacher, policy)
+    candidates: list[tuple[float, list[Tree]]] = []
     # A script follows a plan of its own, so what it would do after another's actions tells nothing.
     for number in range(options.rounds if teacher.weighs else 0):
         progress(f"trees play, {policy.name} says what it would do: round {number + 1}")
-        student = make([growth.tree(options.leaves) for growth in _grow(seen, options.leaves)])
+        growths = _grow(seen, options.leaves, teacher.stochastic)
+        trees = [growth.tree(options.leaves) for growth in growths]
+        student = make(trees)
         seeds = seed_range(FIT_SEED + (number + 1) * options.episodes, options.episodes)
-        more, _ = roll_out(teacher, student, seeds, params)
+        more, earned = roll_out(teacher, student, seeds, params)
+        candidates.append((float(earned.mean()), trees))
         seen = [joined(pair) for pair in zip(seen, more, strict=True)]
     progress("growing and pruning trees")
-    growths = _grow(seen, max(options.leaves, *SIZES))
+    trees, curve = _pruned(seen, options, stochastic=teacher.stochastic)
+    seeds = seed_range(FIT_SEED + (options.rounds + 1) * options.episodes, options.episodes)
+    candidates.append((float(_returns(make(trees), seeds, params).mean()), trees))
+    # As VIPER does: of all the trees that were made, those that play best.
+    _, trees = max(candidates, key=lambda candidate: candidate[0])
     held_out = seed_range(options.seed, options.held_out)
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
     unseen, returns = roll_out(teacher, None, held_out, params)
     judge = _Judge(teacher, make, held_out, params, policy, returns, teacher.stochastic)
-    found, trees = _judged(growths, seen, unseen, judge, options, progress)
+    found, student = _judged(trees, curve, seen, unseen, judge, progress)
     result = Surrogate(
         teacher=policy.describe(),
         source="roll-outs",
@@ -118,7 +126,7 @@ def extract(
         seconds=time.perf_counter() - started,
         **found,
     )
-    return result, trees
+    return result, student
 
 
 def extract_from_trace(
@@ -162,10 +170,10 @@ def extract_from_trace(
         )
 
     progress("growing and pruning trees")
-    growths = _grow(seen, max(options.leaves, *SIZES))
+    trees, curve = _pruned(seen, options, stochastic=bool(options.stochastic))
     seeds = np.array(trace.manifest.seeds)[held_out]
     judge = _Judge(None, make, seeds, params, None, returns[held_out], bool(options.stochastic))
-    found, trees = _judged(growths, seen, unseen, judge, options, progress)
+    found, student = _judged(trees, curve, seen, unseen, judge, progress)
     result = Surrogate(
         teacher=dict(facts),
         source="trace",
@@ -173,7 +181,7 @@ def extract_from_trace(
         seconds=time.perf_counter() - started,
         **found,
     )
-    return result, trees
+    return result, student
 
 
 def _maker(teacher: Teacher, policy: Policy) -> Callable[[Sequence[Tree]], TreePolicy]:
@@ -197,10 +205,14 @@ def _brief(facts: Any) -> dict[str, Any]:
     return {key: facts[key] for key in ("name", "kind", "path", "sha256") if key in facts}
 
 
-def _grow(samples: Sequence[Samples], leaves: int) -> list[Growth]:
+def _grow(samples: Sequence[Samples], leaves: int, stochastic: bool) -> list[Growth]:
     """A growth per agent, side by side: scikit-learn leaves the interpreter alone."""
+
+    def grow(own: Samples) -> Growth:
+        return Growth(own, leaves, stochastic=stochastic, decision_weight=_matter(own))
+
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(lambda own: Growth(own, leaves, _matter(own)), samples))
+        return list(pool.map(grow, samples))
 
 
 def _matter(samples: Samples) -> Floats:
@@ -265,28 +277,41 @@ class _Judge:
         return (time.perf_counter() - start) / (steps * n * N_BLUE) * 1e6
 
 
+def _pruned(
+    seen: Sequence[Samples], options: Options, *, stochastic: bool
+) -> tuple[list[Tree], dict[int, list[Tree]]]:
+    """The smallest trees that are about as faithful as the largest, and trees of all sizes."""
+    sizes = sorted({size for size in SIZES if size < options.leaves} | {options.leaves})
+    growths = _grow(seen, options.leaves, stochastic)
+    curve = {size: [growth.tree(size) for growth in growths] for size in sizes}
+    chosen = []
+    for agent, own in enumerate(seen):
+        found = {size: _overlap(trees[agent], own, stochastic) for size, trees in curve.items()}
+        enough = max(found.values()) - _TOLERANCE
+        smallest = min(size for size, value in found.items() if value >= enough)
+        chosen.append(curve[smallest][agent])
+    # What more leaves than were asked for would bring.
+    larger = 2 * options.leaves
+    curve[larger] = [growth.tree(larger) for growth in _grow(seen, larger, stochastic)]
+    return chosen, curve
+
+
 def _judged(
-    growths: Sequence[Growth],
+    chosen: Sequence[Tree],
+    sizes: dict[int, list[Tree]],
     seen: Sequence[Samples],
     unseen: Sequence[Samples],
     judge: _Judge,
-    options: Options,
     progress: Progress,
 ) -> tuple[dict[str, Any], TreePolicy]:
-    sizes = sorted({size for size in SIZES if size <= 2 * options.leaves} | {options.leaves})
-    grown = {size: [growth.tree(size) for growth in growths] for size in sizes}
     progress(f"trees of {', '.join(map(str, sizes))} leaves play")
     curve = []
-    for size, trees in grown.items():
+    for size, trees in sizes.items():
         played = judge.gain(judge.make(trees), BLUE, _CURVE_EPISODES)
         fidelities = tuple(
             _overlap(tree, own, judge.stochastic) for tree, own in zip(trees, unseen, strict=True)
         )
         curve.append(Size(size, fidelities, played.gain, played.returns.mean))
-    chosen = [
-        _smallest({s: t[agent] for s, t in grown.items() if s <= options.leaves}, own, judge)
-        for agent, own in enumerate(seen)
-    ]
     policy = judge.make(chosen)
     progress("the chosen trees play, in all seats and in one at a time")
     team = judge.gain(policy, BLUE)
@@ -328,13 +353,6 @@ def _judged(
 def _overlap(tree: Tree, samples: Samples, stochastic: bool) -> float:
     taken = fitting.choice(tree, samples, stochastic=stochastic)
     return float(np.minimum(taken, samples.teacher).sum() / samples.decisions)
-
-
-def _smallest(trees: dict[int, Tree], samples: Samples, judge: _Judge) -> Tree:
-    """The smallest tree that is about as faithful as the largest."""
-    found = {size: _overlap(tree, samples, judge.stochastic) for size, tree in trees.items()}
-    enough = max(found.values()) - _TOLERANCE
-    return trees[min(size for size, value in found.items() if value >= enough)]
 
 
 def _features(tree: Tree) -> tuple[str, ...]:
@@ -410,7 +428,7 @@ def _stability(
         taken = fitting.choice(tree, unseen[agent], stochastic=stochastic)
         alike, shared = [], []
         for drawn in draws[agent]:
-            other = Growth(own.of_episodes(drawn), tree.leaves).tree(tree.leaves)
+            other = _grow([own.of_episodes(drawn)], tree.leaves, stochastic)[0].tree(tree.leaves)
             theirs = fitting.choice(other, unseen[agent], stochastic=stochastic)
             alike.append(np.minimum(taken, theirs).sum() / unseen[agent].decisions)
             asked = [set(_features(t)) for t in (tree, other)]

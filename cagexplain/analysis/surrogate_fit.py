@@ -4,9 +4,9 @@ A tree policy takes action a with probability w(a) / Z, where Z is the sum of th
 valid actions of the decision. Its splits come from scikit-learn's regression tree, grown best leaf
 first, on sqrt(p Z): squared errors of square roots are Hellinger's distance, which treats likely
 and unlikely actions fairly, and Z, which depends on the tree itself, is taken from the tree before
-(three rounds settle it). The weights of the leaves then maximise the likelihood of the teacher's
-choices by iterative scaling: the model is a conditional logit with one parameter per leaf (McFadden
-1974; Darroch and Ratcliff 1972).
+(three rounds settle it; a teacher that never draws needs none). The weights of the leaves then
+maximise the likelihood of the teacher's choices by iterative scaling: the model is a conditional
+logit with one parameter per leaf (McFadden 1974; Darroch and Ratcliff 1972).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _MIN_ROWS: Final = 5
 _FLOOR: Final = 1e-9
 """Share of a decision's weight that an action never taken keeps, so that no weight is 0."""
 _TINY: Final = 1e-300
-_ALIKE: Final = 1.02
-"""Factor up to which the weights of two leaves count as the same."""
-_WIDEST: Final = 12.0
-"""Bound of the logarithms of weights: 160,000 times more likely than usual is certain enough."""
+_NO_LOSS: Final = 2e-5
+"""Fidelity that a question may lose and still count as one that makes no difference."""
+_WIDEST: Final = 25.0
+"""Bound of the logarithms of weights, downwards from the largest."""
 
 
 class Growth:
@@ -43,11 +43,17 @@ class Growth:
     Args:
         samples: of one agent.
         leaves: of the largest tree, at most.
+        stochastic: whether the tree is to draw its actions.
         decision_weight: ``float64[d]``; all the same by default.
     """
 
     def __init__(
-        self, samples: Samples, leaves: int, decision_weight: Floats | None = None
+        self,
+        samples: Samples,
+        leaves: int,
+        *,
+        stochastic: bool,
+        decision_weight: Floats | None = None,
     ) -> None:
         weight = np.ones(samples.decisions) if decision_weight is None else decision_weight
         self._samples = samples
@@ -58,7 +64,7 @@ class Growth:
         first = np.searchsorted(samples.decision, np.arange(samples.decisions))
         # To begin with, the likeliest action of every decision has the weight 1.
         total = 1 / np.maximum.reduceat(samples.teacher, first)[samples.decision]
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if stochastic else 1):
             grown = DecisionTreeRegressor(
                 max_leaf_nodes=max(leaves, 2), min_samples_leaf=_MIN_ROWS, random_state=0
             ).fit(seen, np.sqrt(samples.teacher * total), sample_weight=self._per_row / total)
@@ -66,6 +72,7 @@ class Growth:
             weights = _leaf_weights(leaf, grown.tree_.node_count, samples, self._per_row)
             total = _totals(weights[leaf], samples.decision)
         self._grown: Any = grown.tree_
+        self._stochastic = stochastic
         self._leaf = leaf
 
     def tree(self, leaves: int) -> Tree:
@@ -91,13 +98,44 @@ class Growth:
             # In per cent of an average decision's total.
             weight=np.where(is_leaf, 100 * np.maximum(weights / total, 1e-12), 0.0),
         )
-        return _simplified(whole)
+        return self._simplified(whole, leaf)
+
+    def _simplified(self, tree: Tree, leaf: Ints) -> Tree:
+        """Without questions whose answer makes no difference to what is chosen."""
+        feature, weight, leaf = tree.feature.copy(), tree.weight.copy(), leaf.copy()
+        for node in reversed(range(len(feature))):
+            left, right = int(tree.left[node]), int(tree.right[node])
+            if feature[node] < 0 or feature[left] >= 0 or feature[right] >= 0:
+                continue
+            below = (leaf == left) | (leaf == right)
+            merged = math.sqrt(weight[left] * weight[right])
+            if self._loss(weight[leaf], below, merged) <= _NO_LOSS * self._samples.decisions:
+                feature[node], weight[node] = -1, merged
+                leaf[below] = node
+        return _without_orphans(tree, feature, weight)
+
+    def _loss(self, weights: Floats, rows: npt.NDArray[np.bool_], merged: float) -> float:
+        """Overlap with the teacher, summed over decisions, lost if `rows` got another weight."""
+        samples = self._samples
+        affected = np.zeros(samples.decisions, np.bool_)
+        affected[samples.decision[rows]] = True
+        kept = affected[samples.decision]
+        number = (np.cumsum(affected) - 1)[samples.decision[kept]]
+        if not len(number):
+            return 0.0
+        pick = chances if self._stochastic else best
+        before, after = (
+            np.minimum(pick(w[kept], number), samples.teacher[kept]).sum()
+            for w in (weights, np.where(rows, merged, weights))
+        )
+        return float(before - after)
 
 
 def _leaf_weights(leaf: Ints, nodes: int, samples: Samples, per_row: Floats) -> Floats:
     """Weights by node (1 where nothing fell), most likely under the teacher's choices."""
     wanted = np.bincount(leaf, samples.teacher * per_row, minlength=nodes)
     wanted += _FLOOR * wanted.sum()
+    filled = np.bincount(leaf, minlength=nodes) > 0
     log_weights = np.zeros(nodes)
     for _ in range(_SCALINGS):
         given = chances(np.exp(log_weights)[leaf], samples.decision)
@@ -105,21 +143,13 @@ def _leaf_weights(leaf: Ints, nodes: int, samples: Samples, per_row: Floats) -> 
             wanted / (np.bincount(leaf, given * per_row, minlength=nodes) + _TINY)
         )
         # A teacher without doubt has no likeliest weights: they would grow for ever.
-        log_weights = np.clip(log_weights - np.median(log_weights[leaf]), -_WIDEST, _WIDEST)
-    log_weights[np.bincount(leaf, minlength=nodes) == 0] = 0.0
+        log_weights = np.maximum(log_weights - log_weights[filled].max(), -_WIDEST)
+        log_weights[~filled] = 0.0
     return np.asarray(np.exp(log_weights))
 
 
-def _simplified(tree: Tree) -> Tree:
-    """Without questions whose answer makes no difference: both leaves weigh the same."""
-    feature, weight = tree.feature.copy(), tree.weight.copy()
-    for node in reversed(range(len(feature))):
-        children = tree.left[node], tree.right[node]
-        if feature[node] < 0 or any(feature[child] >= 0 for child in children):
-            continue
-        light, heavy = sorted(weight[child] for child in children)
-        if heavy <= _ALIKE * light:
-            feature[node], weight[node] = -1, math.sqrt(light * heavy)
+def _without_orphans(tree: Tree, feature: Ints, weight: Floats) -> Tree:
+    """The tree with some questions turned into leaves, and without what was below them."""
     kept = [0]
     for node in kept:  # grows while it is gone through
         if feature[node] >= 0:

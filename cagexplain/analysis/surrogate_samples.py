@@ -20,13 +20,15 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import BoolArray, Policy, Weighing
 from cagexplain.policies.named_features import NAMES, Facts, History
 from cagexplain.policies.rollout import DEFAULT_BATCH, batches
+from cagexplain.policies.wrappers import unwrapped
 from cagexplain.tracing.trace import Trace
 
 Int64s = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float32]
 
 ROWS: Final = 30_000
-"""Actions that a round of roll-outs keeps per agent; decisions are drawn at random."""
+"""Actions that a round of roll-outs keeps per agent; decisions are drawn at random. Of what the
+teacher plays itself, which trees are judged on, it is twice as many."""
 
 _ALERTS: Final = [NAMES.index(f"hosts with {what} alert now") for what in ("process", "connection")]
 _OFFSETS: Final = np.array(actions.OFFSETS)
@@ -109,9 +111,10 @@ class Teacher:
 
     def __init__(self, policy: Policy, stochastic: bool | None = None) -> None:
         self.policy = policy
-        self._weighing: Weighing | None = policy if isinstance(policy, Weighing) else None
+        inner = unwrapped(policy)
+        self._weighing: Weighing | None = inner if isinstance(inner, Weighing) else None
         self.weighs = self._weighing is not None
-        draws = self.weighs and not getattr(policy, "deterministic", False)
+        draws = self.weighs and not getattr(inner, "deterministic", False)
         self.stochastic = draws if stochastic is None else stochastic
         self.importance = (
             "none: the policy tells nothing but its choice"
@@ -168,8 +171,8 @@ class Teacher:
 class _Keeper:
     """Draws decisions and keeps their rows."""
 
-    def __init__(self, expected: npt.NDArray[np.float64], seed: int) -> None:
-        self._share = np.minimum(1.0, ROWS / np.maximum(expected, 1))
+    def __init__(self, expected: npt.NDArray[np.float64], seed: int, rows: int) -> None:
+        self._share = np.minimum(1.0, rows / np.maximum(expected, 1))
         self._rng = np.random.default_rng([seed, 11])
         self._parts: list[list[Samples]] = [[] for _ in range(N_BLUE)]
 
@@ -235,7 +238,10 @@ def roll_out(
         teacher.policy.reset(part)
         if student is not None:
             student.reset(part)
-        keeper = keeper or _Keeper(_expected_rows(env.mask, len(seeds), steps), int(seeds[0]))
+        if keeper is None:
+            rows = ROWS if student is not None else 2 * ROWS
+            expected = _expected_rows(env.mask, len(seeds), steps)
+            keeper = _Keeper(expected, int(seeds[0]), rows)
         earned = np.zeros(len(part))
         for left in reversed(range(steps)):
             free = env.free
@@ -279,7 +285,7 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
         free = did["started"].to_numpy().reshape(n, steps, N_BLUE)
         wanted = np.ones(n, np.bool_) if episodes is None else np.isin(numbers, episodes)
         expected = _expected_rows(mask, trace.n_episodes, steps)
-        keeper = keeper or _Keeper(expected, int(trace.manifest.seeds[0]))
+        keeper = keeper or _Keeper(expected, int(trace.manifest.seeds[0]), 4 * ROWS)
         history = History(n)
         for t in range(steps):
             facts = history.observe(obs[:, t], mask, free[:, t])

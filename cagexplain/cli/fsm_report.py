@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from cagexplain.cli import playing
+
+if TYPE_CHECKING:
+    from cagexplain.tracing.trace import Trace
 
 RUNS = Path("runs")
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -27,6 +33,22 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Number of an episode to show step by step; may be repeated.  [default: the worst, the "
     "median and the best]",
 )
+@click.option(
+    "--critical",
+    type=click.IntRange(min=1),
+    is_flag=False,
+    flag_value=5,
+    metavar="[N]",
+    help="Also explain the N decisions in which the choice mattered most.  [N: 5 if left out]",
+)
+@click.option("--rules", is_flag=True, help="Also extract decision trees; takes some minutes.")
+@click.option(
+    "--policy",
+    "policy_file",
+    type=_FILE,
+    help="Where the policy's file lies now, if it was moved since the recording; for --critical "
+    "and --rules, which play it.",
+)
 @click.option("--json", "json_file", type=_FILE, help="Also write all numbers as JSON.")
 @click.option("--dot", type=_FILE, help="Also write the state machine for Graphviz.")
 @click.option("--svg", type=_FILE, help="Also write the picture of the state machine.")
@@ -36,6 +58,9 @@ def command(
     trace: Path | None,
     output: Path | None,
     episodes: tuple[int, ...],
+    critical: int | None,
+    rules: bool,
+    policy_file: Path | None,
     json_file: Path | None,
     **pictures: Path | None,
 ) -> None:
@@ -51,8 +76,9 @@ def command(
     from reports.standalone import standalone
 
     folder = trace or latest_trace(RUNS)
-    analysis = analyse(open_trace(folder), episodes)
-    page = fsm_report(analysis)
+    opened = open_trace(folder)
+    analysis = analyse(opened, episodes)
+    page = fsm_report(analysis, **_played(opened, critical, rules, policy_file))
     target = output or folder / "fsm-report.html"
     write_text(target, page.html)
     click.echo(target)
@@ -69,3 +95,43 @@ def command(
         if path is not None:
             write_text(path, forms[name]())
             click.echo(path)
+
+
+def _played(
+    trace: Trace, critical: int | None, rules: bool, policy_file: Path | None
+) -> dict[str, Any]:
+    """What takes the policy itself; a reason if it cannot be played again."""
+    from cagexplain.analysis.decisions import explain
+    from cagexplain.analysis.replay import require_native
+    from cagexplain.analysis.screening import critical as choose
+    from cagexplain.analysis.surrogate import extract
+    from cagexplain.common.errors import CagexplainError
+    from cagexplain.envs import EnvParams
+    from cagexplain.policies.registry import reload_policy
+
+    found: dict[str, Any] = {}
+    if critical is None and not rules:
+        return found
+    try:
+        require_native(trace)
+        policy = reload_policy(trace.manifest.policy, policy_file)
+        playing.single_threaded(policy)
+        if critical is not None:
+            cores = len(os.sched_getaffinity(0))
+            chosen = choose(trace, policy, critical, workers=cores)
+            found["explanations"] = explain(
+                trace,
+                policy,
+                chosen.places,
+                selection=chosen.how,
+                importance=chosen.importance,
+                workers=cores,
+            )
+        if rules:
+            options = trace.manifest.options
+            params = EnvParams(steps=options["steps"], red=options["red"])
+            found["surrogate"], _ = extract(policy, params)
+    except CagexplainError as error:
+        click.echo(f"Left a gap in the page: {error}", err=True)
+        found["why_not"] = str(error)
+    return found

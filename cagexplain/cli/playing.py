@@ -132,13 +132,20 @@ def load(policy: str, options: dict[str, Any]) -> Policy:
     player = load_policy(
         policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
     )
+    single_threaded(player)
+    return player
+
+
+def single_threaded(player: Policy) -> None:
+    """Keep Torch to one thread, if the policy uses it at all.
+
+    The networks are too small to gain from Torch's threads, which wait for each other far longer
+    than they work as soon as the machine has anything else to do.
+    """
     if player.kind == "checkpoint":
         import torch
 
-        # The networks are too small to gain from Torch's threads, which wait for each other far
-        # longer than they work as soon as the machine has anything else to do.
         torch.set_num_threads(1)
-    return player
 
 
 def require_folder(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""From what the user writes to a policy: a built-in name or the path of a checkpoint."""
+"""From what the user writes to a policy: a built-in name or the path of a policy's file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
 from cagexplain.policies.base import Policy
 from cagexplain.policies.scripted import BUILTIN
+from cagexplain.policies.tree import load_tree
 from cagexplain.policies.wrappers import MaskSleep
 
-SHIPPED: Final = {"ippo_tuned": "trained: IPPO, network hosts, 2,000,000 steps, seed 0"}
+SHIPPED: Final = {
+    "ippo_tuned": "trained: IPPO, network hosts, 2,000,000 steps, seed 0",
+    "ippo_long": "trained: IPPO, network scores, 10,000,000 steps, seed 1",
+}
 """Checkpoints that come with the package, each with one line about its making."""
 
 _DATA: Final = Path(__file__).parent.parent / "data"
@@ -30,11 +34,13 @@ def load_policy(
     """Make the policy that `spec` names.
 
     Args:
-        spec: the name of a built-in policy, or the path of a checkpoint (`ckpt.pt`). A name wins
+        spec: the name of a built-in policy, or the path of a checkpoint (`ckpt.pt`) or of decision
+            trees (`tree.json`). A name wins
             over a file of the same name; write ``./name`` for the file.
         mask_sleep: forbid Sleep and Monitor to agents that are free.
         deterministic: whether a trained policy takes its most probable action or samples; None
-            leaves it as its training evaluated it. Scripted policies follow their rule.
+            leaves it as its training evaluated it, or as its file says. Scripted policies follow
+            their rule.
 
     Raises:
         UsageError: no such policy, or one whose rule is to rest while Sleep is masked.
@@ -50,7 +56,7 @@ def load_policy(
             )
         policy = scripted
     else:
-        policy = _load_checkpoint(spec, deterministic=deterministic)
+        policy = _load_file(spec, deterministic=deterministic)
     return MaskSleep(policy) if mask_sleep else policy
 
 
@@ -91,7 +97,10 @@ def reload_policy(facts: Mapping[str, Any], path: str | Path | None = None) -> P
     return load_policy(spec, mask_sleep=mask_sleep, deterministic=facts.get("deterministic"))
 
 
-def _load_checkpoint(spec: str, *, deterministic: bool | None) -> Policy:
+def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
+    if Path(spec).suffix == ".json":
+        return load_tree(spec, deterministic=deterministic)
+
     from cagexplain.policies.trained import load_trained  # needs Torch, which is slow to load
 
     if spec in SHIPPED:

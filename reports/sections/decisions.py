@@ -39,13 +39,13 @@ class Bar:
     high: float | None
 
 
-def section(report: DecisionReport | None) -> Section:
-    """The section; a marked gap if nothing was explained."""
+def section(report: DecisionReport | None, why_not: str = "") -> Section:
+    """The section; a marked gap if nothing was explained, with the reason if there is one."""
     if report is None or not report.decisions:
         html = gap(
-            "No decision of this trace was explained.",
-            "Choose some, or let the tool choose.",
-            "cagexplain explain TRACE --critical",
+            why_not or "No decision of this trace was explained.",
+            "Let the tool choose some, here or on a page of their own.",
+            "cagexplain fsm-report TRACE --critical",
         )
         return Section("decisions", _TITLE, html)
     html = render(

@@ -47,13 +47,13 @@ class OutlineRow:
     support: float
 
 
-def section(result: Surrogate | None) -> Section:
-    """The section; a marked gap without trees."""
+def section(result: Surrogate | None, why_not: str = "") -> Section:
+    """The section; a marked gap without trees, with the reason if there is one."""
     if result is None:
         html = gap(
-            "No decision trees were extracted from this policy.",
-            "Extract them, then make the report again.",
-            "cagexplain surrogate POLICY",
+            why_not or "No decision trees were extracted from this policy.",
+            "Extract them, here or on a page of their own; it takes some minutes.",
+            "cagexplain fsm-report TRACE --rules",
         )
         return Section("surrogate", _TITLE, html)
     alone = {gain.seats[0]: gain for gain in result.seats if len(gain.seats) == 1}

@@ -1,0 +1,239 @@
+"""Named features against a plain account of what happened."""
+
+import numpy as np
+import pytest
+
+from cagexplain.cc4 import actions, network, observations
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
+from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.named_features import (
+    ABSENT,
+    AGENT,
+    FEATURES,
+    NAMES,
+    NEVER,
+    STARTS,
+    Facts,
+    History,
+)
+from cagexplain.policies.registry import load_policy
+
+N, STEPS = 2, 80
+AGED = {
+    "Analyse": ActionKind.ANALYSE,
+    "Remove": ActionKind.REMOVE,
+    "Restore": ActionKind.RESTORE,
+    "DeployDecoy": ActionKind.DECOY,
+}
+
+
+class Account:
+    """What an agent may know of its hosts in one environment, told host by host."""
+
+    def __init__(self, agent: int) -> None:
+        self.agent = agent
+        self.hosts = [int(host) for host in observations.HOSTS[agent]]
+        self.facts = {
+            host: {
+                "process": NEVER,
+                "connection": NEVER,
+                "process alerts": 0,
+                "connection alerts": 0,
+                "decoys": 0,
+                "removed": 0,
+                **{name: 0.0 if name == "Restore" else NEVER for name in AGED},
+            }
+            for host in self.hosts
+        }
+        self.running: int | None = None
+
+    def see(self, vector: np.ndarray, free: bool) -> None:
+        if free and self.running is not None:
+            self.complete(self.running)
+        for host in self.hosts:
+            facts = self.facts[host]
+            for what, bit in (
+                ("process", observations.process_bit(self.agent, host)),
+                ("connection", observations.connection_bit(self.agent, host)),
+            ):
+                if vector[bit]:
+                    facts[what] = 0
+                    facts[f"{what} alerts"] += 1
+                    if what == "process":
+                        facts["removed"] = 0
+
+    def complete(self, action: int) -> None:
+        host, kind = int(actions.HOST[self.agent][action]), actions.KIND[self.agent][action]
+        if host < 0:
+            return
+        facts = self.facts[host]
+        for name, aged in AGED.items():
+            if kind == aged:
+                facts[name] = 0
+        if kind == ActionKind.RESTORE:
+            facts.update({"process alerts": 0, "connection alerts": 0, "decoys": 0, "removed": 0})
+        facts["removed"] = 1 if kind == ActionKind.REMOVE else facts["removed"]
+        facts["decoys"] += kind == ActionKind.DECOY
+
+    def later(self) -> None:
+        for facts in self.facts.values():
+            for name in ("process", "connection", *AGED):
+                facts[name] = min(facts[name] + 1, NEVER)
+
+    def expected(self, host: int) -> dict[str, float]:
+        facts = self.facts[host]
+        return {
+            "steps since process alert": facts["process"],
+            "steps since connection alert": facts["connection"],
+            "process alerts since Restore": facts["process alerts"],
+            "connection alerts since Restore": facts["connection alerts"],
+            "decoys since Restore": facts["decoys"],
+            "Remove since process alert": facts["removed"],
+            **{f"steps since {name}": facts[name] for name in AGED},
+        }
+
+
+def rows(facts: Facts, env: int, agent: int) -> dict[int, dict[str, float]]:
+    """Features by name of all actions of an agent."""
+    at = np.flatnonzero(agent == AGENT)
+    values = facts.matrix(np.full(len(at), env), at)
+    return {i: dict(zip(NAMES, row.tolist(), strict=True)) for i, row in enumerate(values)}
+
+
+def test_features_are_what_happened() -> None:
+    env = BatchedEnv(N, params=EnvParams(steps=STEPS + 1), threads=1)
+    seeds = np.array([5, 6])
+    env.reset(seeds)
+    policy = load_policy("random")
+    policy.reset(seeds)
+    history = History(N)
+    accounts = [[Account(agent) for agent in range(N_BLUE)] for _ in range(N)]
+    checked = 0
+    for step in range(STEPS):
+        free = env.free.copy()
+        facts = history.observe(env.obs, env.mask, free)
+        chosen = policy.act(env.obs, env.mask, free).actions
+        for e in range(N):
+            for agent in range(N_BLUE):
+                account = accounts[e][agent]
+                vector = env.obs[e, observations.slice_of(agent)]
+                account.see(vector, bool(free[e, agent]))
+                if free[e, agent] and step % 7 == 0:
+                    checked += 1
+                    check_agent(rows(facts, e, agent), account, vector, step)
+                if free[e, agent]:
+                    account.running = int(chosen[e, agent])
+                account.later()
+        history.acted(chosen, free)
+        env.step(chosen)
+    assert checked > 20
+
+
+def check_agent(
+    found: dict[int, dict[str, float]], account: Account, vector: np.ndarray, step: int
+) -> None:
+    agent = account.agent
+    for action, features in found.items():
+        kind = actions.KIND_NAMES[actions.KIND[agent][action]]
+        assert [name for name, v in features.items() if name.startswith("action is") and v] == [
+            f"action is {kind}"
+        ]
+        assert features["step"] == step
+        assert features["mission phase"] == vector[observations.PHASE]
+        host = int(actions.HOST[agent][action])
+        if host >= 0:
+            expected = account.expected(host)
+            assert {name: features[name] for name in expected} == expected
+            assert features["is a server"] == (network.HOST_KIND[host] == network.SERVER)
+            assert features["position"] == account.hosts.index(host)
+            assert features["was the last target"] == (
+                account.running is not None and actions.HOST[agent][account.running] == host
+            )
+        else:
+            assert all(features[f.name] == ABSENT for f in FEATURES[STARTS[1] : STARTS[2]])
+        to, frm = (int(z[agent][action]) for z in (actions.TO_ZONE, actions.FROM_ZONE))
+        if to >= 0:
+            blocked = vector[observations.blocked_bit(agent, to, frm)]
+            prohibited = vector[observations.policy_bit(agent, to, frm)]
+            assert features["link is blocked"] == blocked
+            assert features["link is set wrongly"] == (blocked != prohibited)
+
+
+def test_ranks_give_the_order_of_a_rota() -> None:
+    """The host without Analyse for the longest time, by position among equals, has rank 0."""
+    env = BatchedEnv(1, params=EnvParams(steps=120), threads=1)
+    env.reset([3])
+    policy = load_policy("analyse_cycle")
+    policy.reset(np.array([3]))
+    history = History(1)
+    decisions = 0
+    for _ in range(100):
+        facts = history.observe(env.obs, env.mask, env.free)
+        chosen = policy.act(env.obs, env.mask, env.free).actions
+        for agent in np.flatnonzero(env.free[0]):
+            features = rows(facts, 0, int(agent))[int(chosen[0, agent])]
+            assert features["hosts longer without Analyse"] == 0
+            decisions += 1
+        history.acted(chosen, env.free)
+        env.step(chosen)
+    assert decisions > 100
+
+
+def test_alerts_before_a_host_are_counted_within_its_agent() -> None:
+    env = BatchedEnv(1, params=EnvParams(steps=5), threads=1)
+    env.reset([1])
+    obs = env.obs.copy()
+    first = [int(h) for h in observations.HOSTS[4][[2, 5]]]
+    for host in first:
+        obs[0, observations.OFFSETS[4] + observations.process_bit(4, host)] = 1
+    foreign = int(observations.HOSTS[3][0])
+    obs[0, observations.OFFSETS[3] + observations.process_bit(3, foreign)] = 1
+    facts = History(1).observe(obs, env.mask, env.free)
+    found = [
+        rows(facts, 0, 4)[actions.index(4, ActionKind.RESTORE, host=int(host))]
+        for host in observations.HOSTS[4][:8]
+    ]
+    before = [row["hosts before it with process alert now"] for row in found]
+    assert before == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert {row["hosts with process alert now"] for row in found} == {2}
+
+
+def test_a_branch_goes_on_alone() -> None:
+    env = BatchedEnv(3, params=EnvParams(steps=60), threads=1)
+    seeds = np.arange(3)
+    env.reset(seeds)
+    policy = load_policy("random")
+    policy.reset(seeds)
+    history = History(3)
+    for _ in range(30):
+        history.observe(env.obs, env.mask, env.free)
+        chosen = policy.act(env.obs, env.mask, env.free).actions
+        history.acted(chosen, env.free)
+        env.step(chosen)
+    picked = np.array([2, 0])
+    twin = history.branch(picked)
+    ours = history.observe(env.obs, env.mask, env.free)
+    theirs = twin.observe(env.obs[picked], env.mask[picked], env.free[picked])
+    np.testing.assert_array_equal(theirs.host, ours.host[picked])
+    np.testing.assert_array_equal(theirs.agent, ours.agent[picked])
+    np.testing.assert_array_equal(
+        history.observe(env.obs, env.mask, env.free).host[..., 12],
+        np.minimum(ours.host[..., 12] + 1, NEVER),
+    )
+
+
+@pytest.mark.parametrize("agent", range(N_BLUE))
+def test_zones_of_the_third_agent_are_told_apart(agent: int) -> None:
+    env = BatchedEnv(1, params=EnvParams(steps=5), threads=1)
+    env.reset([1])
+    facts = History(1).observe(env.obs, env.mask, env.free)
+    for host in observations.HOSTS[agent]:
+        features = rows(facts, 0, agent)[actions.index(agent, ActionKind.REMOVE, host=int(host))]
+        place = BLUE_ZONES[agent].index(network.zone_of(int(host)))
+        flags = [features[f"is in the agent's {nth} zone"] for nth in ("second", "third")]
+        assert flags == [place == 1, place == 2]
+
+
+def test_names_are_different() -> None:
+    assert len(set(NAMES)) == len(NAMES) == STARTS[4]
