@@ -52,7 +52,7 @@ def gap(decision: npt.NDArray[np.int16], responded: npt.NDArray[np.bool_]) -> np
     last = np.zeros_like(decision)
     np.multiply(decision[:-1], responded[:-1], out=last[1:])
     np.maximum.accumulate(last, axis=0, out=last)
-    since = np.minimum(decision - last, np.int16(LONGEST + 1))
+    since: npt.NDArray[np.int16] = np.minimum(decision - last, np.int16(LONGEST + 1))
     since *= last > 0
     return since
 
@@ -88,7 +88,7 @@ def shares(stratum: IntArray, responded: IntArray, size: int) -> npt.NDArray[np.
         size: number of strata.
     """
     every = np.bincount(stratum, minlength=size)
-    found: npt.NDArray[np.float32] = np.bincount(responded, minlength=size) / np.maximum(every, 1)
+    found = np.bincount(responded, minlength=size) / np.maximum(every, 1)
     return found.astype(np.float32)
 
 

@@ -127,7 +127,7 @@ def integrated_gradients(
         x, baseline: (1, width).
         points: of the Gauss-Legendre rule.
     """
-    from captum.attr import IntegratedGradients  # type: ignore[import-untyped]  # slow
+    from captum.attr import IntegratedGradients  # slow
 
     found, error = IntegratedGradients(target).attribute(
         x, baseline, n_steps=points, method="gausslegendre", return_convergence_delta=True

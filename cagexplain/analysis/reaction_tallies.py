@@ -111,10 +111,10 @@ def _base(every: Array, responses: Array, exposed: Array, found: Array) -> Array
         ``float32[..., n, response]``.
     """
     weight, alone = _weights(every, exposed)
-    base = np.einsum("...nc,...ncr->...nr", weight, responses - found)
+    base: Array = np.einsum("...nc,...ncr->...nr", weight, responses - found)
     # Where all decisions are exposed nothing can be compared: their own rate is no surplus.
     base += np.einsum("...nc,...ncr->...nr", alone, found)
-    return base.astype(np.float32)
+    return np.asarray(base, dtype=np.float32)
 
 
 def _weights(every: Array, exposed: Array) -> tuple[Array, Array]:
@@ -179,7 +179,7 @@ def on_hosts(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> d
     pairs = _Pairs(batch, deeds)
     table = _Tally(batch.n, _N_CELLS, N_HOST)
     exposed = []
-    for lag, shift in enumerate(LAGS):
+    for lag, shift in enumerate(LAGS.tolist()):
         at, kind, row = pairs.exposed(found, shift)
         cell = pairs.cell.ravel()[at] - row * _N_CELLS
         table.add(lag, kind, row, cell, pairs.response.ravel()[at])

@@ -137,9 +137,10 @@ def windowed(
     n = int(exposed.sum(dtype=np.int64))
     if not _enough(exposed):
         return n, None, None, (None, None, None)
-    value, low, high = test.difference_limits(found - base, exposed, confidence)
+    limits = test.difference_limits(found - base, exposed, confidence)
+    value, low, high = (number(float(limit)) for limit in limits)
     rate, expected = float(found.sum(dtype=np.int64)) / n, float(base.sum(dtype=np.float64)) / n
-    return n, rate, expected, (number(value), number(low), number(high))
+    return n, rate, expected, (value, low, high)
 
 
 def _enough(exposed: npt.NDArray[np.int16]) -> bool:
