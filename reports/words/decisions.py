@@ -115,20 +115,21 @@ def _preference(found: Explanation) -> Iterator[str]:
 
 
 def _alternatives(found: Explanation) -> Iterator[str]:
-    best = best_alternative(found)
+    # The best mean may have too wide an interval where a smaller one is clear.
+    better = [o for o in found.options if verdict(o) == "better"]
+    best = max(better, key=_advantage) if better else best_alternative(found)
     if best is None or best.outcome is None:
         return
     advantage = best.outcome.advantage
     change = (
         f"{signed(advantage.mean)} {limits(advantage)} in reward over {best.outcome.steps} steps"
     )
-    match verdict(best):
-        case "better":
-            yield f"Better would have been {best.name}: {change}."
-        case "worse":
-            yield f"Every alternative does worse; the best of them, {best.name}: {change}."
-        case _:
-            yield f"No alternative is surely better; the best one, {best.name}: {change}."
+    if better:
+        yield f"Better would have been {best.name}: {change}."
+    elif _unbeaten(found):
+        yield f"Every alternative does worse; the best of them, {best.name}: {change}."
+    else:
+        yield f"No alternative is surely better; the best one, {best.name}: {change}."
 
 
 def _reasons(found: Explanation) -> Iterator[str]:

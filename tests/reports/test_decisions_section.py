@@ -50,6 +50,8 @@ def explanation(*options: Option, **more: Any) -> Explanation:
 
 BETTER = option("Analyse user_host_2 (OZA)", outcome(12.4, 4.0, 20.0))
 OPEN = option("Remove server_host_0 (OZA)", outcome(-1.5, -6.0, 3.0))
+LUCKY = option("Restore user_host_2 (OZA)", outcome(15.0, -2.0, 40.0))
+UNSURE = option("Remove user_host_2 (OZA)", outcome(-30.0, -70.0, 2.0))
 WORSE = option("Sleep", outcome(-25.0, -31.0, -19.0), kind_options=1)
 INFLUENCES = (
     Influence("process alert on server_host_0 (OZA)", 1.0, 0.0, 2.5),
@@ -112,6 +114,8 @@ def test_sentences_follow_the_numbers() -> None:
     [
         ((OPEN, WORSE), "No alternative is surely better"),
         ((WORSE,), "Every alternative does worse"),
+        ((WORSE, UNSURE), "No alternative is surely better"),
+        ((LUCKY, BETTER), "Better would have been Analyse"),
     ],
 )
 def test_the_best_alternative_is_judged(others: tuple[Option, ...], says: str) -> None:
