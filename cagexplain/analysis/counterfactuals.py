@@ -87,6 +87,7 @@ def returns(
     rollouts: int = ROLLOUTS,
     horizon: int = HORIZON,
     workers: int = 1,
+    screening: bool = False,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> list[Int64s]:
     """Play all alternatives of all questions.
@@ -98,13 +99,14 @@ def returns(
         horizon: steps that each is played for, the decision's own included; fewer at the end of
             the episode, whose last reward does not count, as in the official score.
         workers: threads; without effect on the results.
+        screening: play other futures: decisions are not to be judged by those that chose them.
         advance: is told environment steps as they are played (from any thread).
 
     Returns:
         For each question ``int64[alternative, rollout, cause]``: sums of rewards by cause
         (`reward.CAUSE_NAMES`).
     """
-    player = _Player(params, rollouts, horizon, advance)
+    player = _Player(params, rollouts, horizon, screening, advance)
     share = max(1, _ROWS // rollouts)
     pieces = [
         (question.moment, question.actions[at : at + share], i)
@@ -123,15 +125,21 @@ class _Player:
     """Plays alternatives; each thread keeps an environment, which is costly to set up."""
 
     def __init__(
-        self, params: EnvParams, rollouts: int, horizon: int, advance: Callable[[int], None]
+        self,
+        params: EnvParams,
+        rollouts: int,
+        horizon: int,
+        screening: bool,
+        advance: Callable[[int], None],
     ) -> None:
         self._params, self._rollouts, self._horizon = params, rollouts, horizon
+        self._screening = screening
         self._advance = advance
         self._own = threading.local()
 
     def play(self, moment: Moment, actions: Sequence[int]) -> Int64s:
         rows, n = len(actions) * self._rollouts, self._rollouts
-        seeds = np.tile(_seeds(moment, n), len(actions))
+        seeds = np.tile(_seeds(moment, n, self._screening), len(actions))
         env = self._environment(rows)
         env.restore(moment.snapshot, np.zeros(rows, np.int64))
         env.reseed(seeds)
@@ -199,7 +207,8 @@ def _difference(found: Estimate, n: int) -> Difference:
     return Difference(found.mean, *((found.low, found.high) if n >= ENOUGH else (None, None)))
 
 
-def _seeds(moment: Moment, rollouts: int) -> Int64s:
+def _seeds(moment: Moment, rollouts: int, screening: bool) -> Int64s:
     """Seeds of the futures of a decision: the first ones are the same however many there are."""
-    entropy = np.random.SeedSequence([moment.seed, moment.place.step])
+    key = (1,) if screening else ()
+    entropy = np.random.SeedSequence([moment.seed, moment.place.step], spawn_key=key)
     return (entropy.generate_state(rollouts, np.uint64) >> np.uint64(1)).astype(np.int64)

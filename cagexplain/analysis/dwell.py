@@ -60,8 +60,10 @@ class DwellCounter:
         spells["state"] = runs.code
         spells["place"] = PLACE_OF_HOST[runs.host]
         spells["phase"] = batch.phase[runs.row, runs.start]
-        spells["length"] = runs.length
-        spells["ended"] = runs.start + runs.length < batch.steps
+        ended = runs.start + runs.length < batch.steps
+        # What lasts into the last step may end right after it: it is longer than one step less.
+        spells["length"] = runs.length - ~ended
+        spells["ended"] = ended
         self._spells.append(spells)
         self._n += batch.n
 

@@ -123,7 +123,8 @@ def _picks(counts: Counts, table: Table, event: int, r: int, confidence: float) 
     # Per decision of the agent: with several exposed hosts it can only respond on one of them.
     exposed = counts.zone_exposed[:, event, N_PLACEBO:]
     value, low, high = test.difference_limits(found - base, exposed, confidence)
-    usable = tested & (value > 0)
+    # What the test found must be a surplus, too: its expectation knows habits, the base rate none.
+    usable = tested & (value > 0) & ((found - expected).sum(axis=0, dtype=np.float64) > 0)
     significant = usable & (adjusted < ALPHA)
     chosen = significant if significant.any() else usable
     if not chosen.any():

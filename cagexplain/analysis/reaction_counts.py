@@ -43,8 +43,8 @@ class Counts:
     arrays about the agent that defends it.
 
     Attributes:
-        host_exposed: ``int16[e, event, lag]`` (host, decision) pairs so long after an event there.
-        host_found: ``int16[e, event, lag, response]`` of those, responses on that host.
+        host_exposed: ``uint16[e, event, lag]`` (host, decision) pairs so long after an event there.
+        host_found: ``uint16[e, event, lag, response]`` of those, responses on that host.
         host_base: ``float32[e, event, lag, response]`` responses expected of them from decisions on
             hosts without the event, matched by zone and phase.
         host_expected: ``float32[e, event, tested lag, response]`` expected from the strata of the
@@ -55,9 +55,9 @@ class Counts:
             lag 0, for responses at any tested lag; without the ends of episodes.
         part_exposed, part_found, part_base: of the host arrays, for the first `BROKEN_DOWN` events
             and the tested lags, by zone and by phase: ``[e, event, lag, group(, response)]``.
-        answered, unanswered: ``int16[e, event, duration]`` steps until a response on the host, seen
-            or censored.
-        evicted, stayed: ``int16[e, event, duration]`` steps until the host was clean, for events
+        answered, unanswered: ``uint16[e, event, duration]`` steps until a response on the host,
+            seen or censored.
+        evicted, stayed: ``uint16[e, event, duration]`` steps until the host was clean, for events
             that found it compromised.
         patterns: ``int32[e, window, agent, pattern, response]`` decisions.
         patterns_expected: ``float32``, the same if kinds of actions depended on habits only.
@@ -158,7 +158,7 @@ def _times(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dic
 def _until(
     found: Occurrences, happens: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_]
 ) -> tuple[Array, Array]:
-    """Numbers of durations, ended and censored: ``int16[n, event, duration]``.
+    """Numbers of durations, ended and censored: ``uint16[n, event, duration]``.
 
     Args:
         found: the events; each duration begins at its step.
@@ -174,7 +174,7 @@ def _until(
     waited = np.minimum(np.minimum(end, steps - 1) - step, FOLLOW)
     seen = (end < steps) & (end - step <= FOLLOW)
     counts = tally(waited, seen, row * N_EVENTS + kind, n_clusters=n * N_EVENTS, longest=FOLLOW)
-    ended, censored = (c.reshape(n, N_EVENTS, FOLLOW + 1).astype(np.int16) for c in counts)
+    ended, censored = (c.reshape(n, N_EVENTS, FOLLOW + 1).astype(np.uint16) for c in counts)
     return ended, censored
 
 

@@ -91,8 +91,8 @@ class _Tally:
     def summary(self, place: str, base: Array) -> dict[str, Array]:
         """The counts without the strata, as fields of `Counts`."""
         return {
-            f"{place}_exposed": _by_episode(self.exposed.sum(axis=3)).astype(np.int16),
-            f"{place}_found": _by_episode(self.found.sum(axis=3)).astype(np.int16),
+            f"{place}_exposed": _by_episode(self.exposed.sum(axis=3)).astype(np.uint16),
+            f"{place}_found": _by_episode(self.found.sum(axis=3)).astype(np.uint16),
             f"{place}_base": _by_episode(base),
             f"{place}_expected": _by_episode(self.expected),
         }
@@ -203,8 +203,8 @@ def on_hosts(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> d
     return {
         **table.summary("host", table.base(every, responses)),
         **_in_windows(pairs, exposed[N_PLACEBO], batch.n),
-        "part_exposed": _grouped(few_exposed).astype(np.int16),
-        "part_found": _grouped(few_found).astype(np.int16),
+        "part_exposed": _grouped(few_exposed).astype(np.uint16),
+        "part_found": _grouped(few_found).astype(np.uint16),
         "part_base": _grouped(few_base).astype(np.float32),
     }
 
@@ -241,8 +241,8 @@ def _in_windows(pairs: _Pairs, exposed: tuple[Ints, Ints, Ints], n: int) -> dict
         found[..., r] = hits.reshape(shape)
     base = _base(pairs.count(usable), responses, counts, found)
     return {
-        "window_exposed": counts.sum(axis=2).T.astype(np.int16),
-        "window_found": found.sum(axis=2).swapaxes(0, 1).astype(np.int16),
+        "window_exposed": counts.sum(axis=2).T.astype(np.uint16),
+        "window_found": found.sum(axis=2).swapaxes(0, 1).astype(np.uint16),
         "window_base": base.swapaxes(0, 1),
     }
 

@@ -54,7 +54,9 @@ class Table:
         self.adjusted = self.p
         self._counts = counts
 
-    def _tests(self, found: npt.NDArray[np.int16], expected: npt.NDArray[np.float32]) -> FloatArray:
+    def _tests(
+        self, found: npt.NDArray[np.uint16], expected: npt.NDArray[np.float32]
+    ) -> FloatArray:
         scores = found[:, :, N_PLACEBO:] - expected
         observed = self.found[:, N_PLACEBO:]
         exposed = np.broadcast_to(self.exposed[:, N_PLACEBO:, None], observed.shape)
@@ -143,15 +145,15 @@ def windowed(
     return n, rate, expected, (value, low, high)
 
 
-def _enough(exposed: npt.NDArray[np.int16]) -> bool:
+def _enough(exposed: npt.NDArray[np.uint16]) -> bool:
     many = exposed.sum(dtype=np.int64) >= MIN_EXPOSED
     return bool(many and np.count_nonzero(exposed) >= MIN_EPISODES)
 
 
 def _part(
     name: str,
-    exposed: npt.NDArray[np.int16],
-    found: npt.NDArray[np.int16],
+    exposed: npt.NDArray[np.uint16],
+    found: npt.NDArray[np.uint16],
     base: npt.NDArray[np.float32],
     limits: list[np.float64],
 ) -> Part:

@@ -102,6 +102,7 @@ def critical(
         rollouts=ROLLOUTS,
         horizon=HORIZON,
         workers=workers,
+        screening=True,
         advance=advance,
     )
     importance = {

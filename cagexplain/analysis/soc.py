@@ -226,14 +226,16 @@ def durations(
     """Steps between two moments of the incidents that have the first one.
 
     Returns:
-        Length, whether the second moment was seen (otherwise the time is censored at the end of the
-        incident), and episode: ``[incident]`` each.
+        Length, whether the second moment was seen (otherwise the time is censored where the
+        incident was last looked at), and episode: ``[incident]`` each.
     """
     since, until = getattr(stays, begin), getattr(stays, end)
     seen, known = until != NEVER, (since != NEVER) & _OF_ONSET[onset](stays)
     if scope != TEAM:
         known &= network.HOST_ZONE[stays.host] == network.ZONES.index(scope)
-    length = np.where(seen, until, stays.end) - since
+    # Whether red has left is known one step longer than what blue saw and did meanwhile.
+    last = stays.end if end == "clear" else stays.end - 1
+    length = np.where(seen, until, last) - since
     return length[known], seen[known], stays.episode[known]
 
 

@@ -156,3 +156,13 @@ def test_few_futures_give_no_interval() -> None:
         advantage = outcomes(question, played, PARAMS, 5)[0].advantage
         known = rollouts >= ENOUGH
         assert (advantage.low is not None, advantage.high is not None) == (known, known)
+
+
+def test_decisions_are_not_judged_by_the_futures_that_chose_them() -> None:
+    found = moment("random", 30)
+    question = Question(found, (found.chosen,))
+    plain, chosen = (
+        returns([question], PARAMS, rollouts=8, horizon=30, screening=screening)[0]
+        for screening in (False, True)
+    )
+    assert not np.array_equal(plain, chosen)

@@ -1,13 +1,15 @@
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from cagexplain.analysis.counts import PLACE_OF_HOST, PLACES
 from cagexplain.analysis.dwell import DwellCounter, Dwelling
-from cagexplain.analysis.passes import batches, run
+from cagexplain.analysis.passes import Batch, batches, run
 from cagexplain.analysis.runs import runs_of
 from cagexplain.cc4 import network, phases
 from cagexplain.cc4.red_fsm import STATE_NAMES, State
@@ -95,3 +97,21 @@ def test_the_median_is_that_of_the_spells_where_none_is_censored(tmp_path: Path)
     assert found is not None
     every = np.sort(np.concatenate(lengths))
     assert found[State.K].median.value == pytest.approx(every[(len(every) - 1) // 2])
+
+
+def test_what_lasts_into_the_last_step_is_followed_one_step_less() -> None:
+    """Spells of three steps that end, and spells of which only three steps are seen: whether these
+    end then is not known, so they say nothing about the hazard after three steps."""
+    n, steps, host = 40, 10, int(np.flatnonzero(network.HOST_KIND == network.USER)[0])
+    states = np.zeros((n, steps, network.N_HOSTS), dtype=np.int8)
+    states[: n // 2, 4:7, host] = State.K
+    states[n // 2 :, 7:, host] = State.K
+    exists = np.zeros((n, network.N_HOSTS), dtype=np.bool_)
+    exists[:, host] = True
+    phase = np.zeros((n, steps), dtype=np.int8)
+    counter = DwellCounter()
+    batch = SimpleNamespace(states=states, exists=exists, phase=phase, steps=steps, n=n)
+    counter.add(cast(Batch, batch))
+    found = counter.result().states[State.K]
+    assert (found.n, found.ended) == (n, n // 2)
+    assert (found.at(2), found.at(3)) == (1.0, 0.0)

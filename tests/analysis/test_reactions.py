@@ -1,7 +1,10 @@
 """Planted reactions are found as they are, and none where nothing was planted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from cagexplain.analysis import passes
 from cagexplain.analysis import reaction_events as events
 from cagexplain.analysis.reaction_counts import ANSWERS, FOLLOW, Collector, Counts
-from cagexplain.analysis.reaction_tallies import HOST_RESPONSES, LAGS, MAX_LAG
+from cagexplain.analysis.reaction_tallies import HOST_RESPONSES, LAGS, MAX_LAG, on_hosts
 from cagexplain.analysis.reactions import (
     CONSISTENT,
     NO_OBSERVATIONS,
@@ -353,3 +356,41 @@ def test_windows_against_plain_loops(small: Trace) -> None:
 def test_batches_do_not_matter(small: Trace, tmp_path: Path) -> None:
     whole = record(tmp_path / "t", "random", 5, steps=260, batch=5)
     assert summarise(counts_of(whole), observed=True) == reactions(small)
+
+
+def test_alerts_on_all_hosts_all_the_time_are_counted() -> None:
+    """56,000 pairs of host and decision in an episode of CC4's length."""
+    steps = 500
+    found = events.Occurrences(
+        *np.indices((1, 1, steps, events.N_SLOTS)).reshape(4, -1).astype(np.int64)
+    )
+    batch = SimpleNamespace(
+        n=1,
+        steps=steps,
+        exists=np.ones((1, network.N_HOSTS), dtype=np.bool_),
+        started=np.ones((1, steps, 5), dtype=np.bool_),
+        phase=np.zeros((1, steps), dtype=np.int8),
+    )
+    deeds = np.full((1, steps, events.N_SLOTS), -1, dtype=np.int8)
+    counts = on_hosts(cast(passes.Batch, batch), found, deeds)
+    lag = LAGS.tolist().index(0)
+    assert counts["host_exposed"][0, 0, lag] == steps * events.N_SLOTS
+    assert counts["window_exposed"][0, 0] == (steps - MAX_LAG) * events.N_SLOTS
+
+
+def test_fewer_responses_than_habits_lead_to_expect_are_no_reaction(tmp_path: Path) -> None:
+    """Even if they are more than the base rate, which knows no habits."""
+    collector = Collector()
+    trace = record(tmp_path / "t", "restores_on_process", EPISODES, steps=100)
+    passes.run(trace, [collector])
+    counts = collector.counts
+    lag, restore = LAGS.tolist().index(0), HOST_RESPONSES.index(ActionKind.RESTORE)
+    host, zone = (
+        found[:, :, lag:].astype(np.float32) for found in (counts.host_found, counts.zone_found)
+    )
+    host[:, 0, 0, restore] *= 2
+    answer = summarise(
+        replace(counts, host_expected=host, zone_expected=zone), observed=True
+    ).answer
+    assert answer.significant == 1
+    assert answer.verdict == "no"

@@ -1,6 +1,7 @@
 """SOC metrics against a plain account of the same episodes, kept while they are played."""
 
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from cagexplain.analysis.passes import run
-from cagexplain.analysis.soc import MIN_EVENTS, TEAM, Soc, of_tallies, soc
+from cagexplain.analysis.soc import MIN_EVENTS, TEAM, Soc, durations, of_tallies, soc
 from cagexplain.analysis.soc_definitions import DEFINITIONS, markdown
 from cagexplain.analysis.soc_tallies import DEFENDED, SocTallies
+from cagexplain.analysis.stays import NEVER, Stays
 from cagexplain.cc4 import actions, agents, green, network, red_fsm
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Decision, Policy
@@ -322,3 +324,18 @@ def test_the_documentation_defines_every_metric() -> None:
     assert markdown() in DOCS.read_text(encoding="utf-8")
     keys = [definition.key for definition in DEFINITIONS]
     assert len(set(keys)) == len(keys)
+
+
+def test_times_are_censored_where_the_incident_was_last_looked_at() -> None:
+    """A stay over steps 2 to 6, cleared at 7, and one from 4 on that outlasts the ten steps: what
+    blue did is seen up to step 6 and 9, whether red has left one step longer."""
+    columns = {field.name: np.full(2, NEVER, dtype=np.int32) for field in fields(Stays)}
+    columns |= {"on": np.array([2, 4]), "clear": np.array([7, NEVER]), "end": np.array([7, 10])}
+    columns["response"] = np.array([NEVER, 6])
+    stays = Stays(**columns)
+    length, seen, _ = durations(stays, "on", "clear", "all")
+    assert (length.tolist(), seen.tolist()) == ([5, 6], [True, False])
+    length, seen, _ = durations(stays, "on", "response", "all")
+    assert (length.tolist(), seen.tolist()) == ([4, 2], [False, True])
+    length, seen, _ = durations(stays, "response", "clear", "all")
+    assert (length.tolist(), seen.tolist()) == ([4], [False])
