@@ -25,7 +25,12 @@ EVICTORS: Final = {
 }
 """What blue had completed on a host where red lost its last session."""
 
-EFFECTS: Final = {"evicted": "#009E73", "red stayed": "#D55E00", "host was clean": "#999999"}
+EFFECTS: Final = {
+    "evicted": "#009E73",
+    "cleared unnoticed": "#56B4E9",
+    "red stayed": "#D55E00",
+    "host was clean": "#999999",
+}
 """What a Remove or Restore did."""
 
 EDGES: Final = {"red": "#D55E00", "blue": "#0072B2", "seen": "#6B7280", "rare": "#9AA1AC"}

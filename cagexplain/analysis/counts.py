@@ -1,6 +1,6 @@
 """What the FSM report counts in a trace, episode by episode.
 
-Batches of episodes pass through, and of each episode only small count matrices are kept: 52
+Batches of episodes pass through, and of each episode only small count matrices are kept: 54
 kilobytes.
 """
 
@@ -48,9 +48,10 @@ EVICTORS: Final = (
 )
 """What blue completed on a host in the step before a red agent lost its last session on it."""
 RECOVERIES: Final = ("Remove", "Restore")
-RECOVERY_EFFECTS: Final = ("evicted", "red stayed", "host was clean")
-"""What a recovery did: a red agent lost its last session on the host; none did, though the host was
-compromised; or there was nothing to lose."""
+RECOVERY_EFFECTS: Final = ("evicted", "cleared unnoticed", "red stayed", "host was clean")
+"""What a recovery did: a red agent lost its last session on the host; the host is clean since, but
+red had not reckoned with the session (phishing gives it some); it is not; or it was clean before.
+"""
 
 _STATES: Final = red_fsm.STATE_NAMES
 _STARTED: Final = schema.RED_EVENTS.index("started")
@@ -318,10 +319,12 @@ def _evictions(batch: Batch) -> dict[str, npt.NDArray[Any]]:
     recovery = _EVICTOR_OF_KIND[kind]
     evicted = gone[row, step + 1, host]
     compromised = np.asarray(ended["completed_level"]) > 0
-    effect = np.select([evicted, compromised], [0, 1], 2)
+    following = np.minimum(step + 1, batch.steps - 1)
+    cleared = compromised & (batch.levels[row, following, host] == 0)
+    effect = np.select([evicted, cleared, compromised], [0, 1, 2], 3)
     judged = (recovery < len(RECOVERIES)) & (step + 1 < batch.steps)
     # What red held the host for when the action took effect: its tables had been updated then.
-    before = batch.states[row, np.minimum(step + 1, batch.steps - 1), host]
+    before = batch.states[row, following, host]
     counts = {
         "lost": tally(
             *_where_and_when(batch, lost, lost_host),

@@ -8,13 +8,17 @@ from cagexplain.analysis.counts import (
     EVICTORS,
     FAILURE,
     HANDED_OVER,
+    RECOVERIES,
+    RECOVERY_EFFECTS,
     SITUATIONAL,
     SUCCESS,
     TARGETED,
     count,
     pool,
 )
-from cagexplain.cc4 import actions, agents, red_fsm
+from cagexplain.analysis.counts import Counter as Counting
+from cagexplain.analysis.passes import batches
+from cagexplain.cc4 import actions, agents, network, red_fsm
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.red_fsm import RedAction, State
 from cagexplain.policies.evaluation import evaluate
@@ -113,8 +117,8 @@ def test_recoveries_by_what_they_did(handmade: Trace) -> None:
     """The third one ends in the last step, so that nobody knows what it did."""
     recoveries = count(handmade).recoveries
     remove, restore = range(2)
-    assert recoveries[0, 4, 0, State.U, restore].tolist() == [1, 0, 0]
-    assert recoveries[0, 4, 1, State.S, remove].tolist() == [0, 0, 1]
+    assert recoveries[0, 4, 0, State.U, restore].tolist() == [1, 0, 0, 0]
+    assert recoveries[0, 4, 1, State.S, remove].tolist() == [0, 0, 0, 1]
     assert recoveries.sum() == 2
 
 
@@ -202,3 +206,27 @@ def test_evictions_agree_with_a_search_row_by_row(trace: Trace) -> None:
     cells = zip(*np.nonzero(found), strict=True)
     assert expected == {(red_fsm.STATE_NAMES[s], EVICTORS[e]): found[s, e] for s, e in cells}
     assert sum(expected.values()) > 50
+
+
+def test_effects_of_recoveries_agree_with_the_truth_row_by_row(trace: Trace) -> None:
+    """Most sessions that red does not know of came by phishing; losing one is no eviction to it."""
+    moves = trace.table("transitions")
+    lost = moves[moves["cause"] == "session_lost"]
+    gone = set(zip(lost["episode"], lost["step"], lost["host"], strict=True))
+    expected: Counter[tuple[str, str]] = Counter()
+    for batch in batches(trace, Counting.tables):
+        blue = batch.frame("blue")
+        ended = blue[blue["completed"].isin(RECOVERIES) & (blue["step"] + 1 < batch.steps)]
+        for row in ended.itertuples():
+            level = batch.levels[row.row, row.step + 1, network.host_index(row.completed_host)]
+            if (row.episode, row.step + 1, row.completed_host) in gone:
+                effect = "evicted"
+            elif row.completed_level == 0:
+                effect = "host was clean"
+            else:
+                effect = "red stayed" if level else "cleared unnoticed"
+            expected[row.completed, effect] += 1
+    found = pool(count(trace).recoveries).sum(axis=(0, 1))
+    cells = zip(*np.nonzero(found), strict=True)
+    assert expected == {(RECOVERIES[r], RECOVERY_EFFECTS[e]): found[r, e] for r, e in cells}
+    assert expected["Restore", "cleared unnoticed"] > expected["Restore", "red stayed"]
