@@ -81,7 +81,9 @@ def _entries() -> Iterator[tuple[str, str]]:
     yield (
         "Evictions",
         "“Completed just before” means in the step before red lost its last session on the host. "
-        "That a Restore came before does not exclude other reasons, such as red’s own withdrawal.",
+        "That a Restore came before does not exclude other reasons, such as red’s own withdrawal. "
+        "A session that red does not count on, as phishing gives it, is lost without a transition: "
+        "it is not among the losses, and its end is “cleared unnoticed”.",
     )
     yield (
         "What this is not",

@@ -76,7 +76,7 @@ def machine(analysis: FsmAnalysis) -> str:
     lost = sum(found.total for found in causes)
     time = f"Hosts spend most of their time ({percent(longest.time)}) in {longest.state}"
     if not lost:
-        return f"{time}; red never loses its last session on a host."
+        return f"{time}; red never finds that it has lost a host."
     by_cause = [sum(found.shares[i].count for found in causes) for i in range(len(EVICTORS))]
     parts = [
         f"{percent(n / lost)} right after a {name}"
@@ -85,8 +85,8 @@ def machine(analysis: FsmAnalysis) -> str:
     ]
     how = f", {' and '.join(parts)}" if parts else ""
     return (
-        f"{time}; red loses its last session on a host "
-        f"{lost / len(analysis.facts.seeds):.1f} times per episode{how}."
+        f"{time}; red finds {lost / len(analysis.facts.seeds):.1f} times per episode that it has "
+        f"lost a host{how}."
     )
 
 
