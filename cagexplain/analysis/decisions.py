@@ -203,7 +203,7 @@ def check(record: Record, place: Place) -> None:
     raise UsageError(
         f"{BLUE[place.agent]} decides nothing in step {place.step} of episode {place.episode}: it "
         f"is busy with {row['executing']} from step {earlier[-1]} until step "
-        f"{place.step + row['ticks_left']}",
+        f"{place.step + int(row['ticks_left'])}",
         where=record.trace.path,
         remedy=f"Its nearest decisions are in steps {nearest}",
     )

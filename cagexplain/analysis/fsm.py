@@ -40,7 +40,7 @@ from cagexplain.analysis.results import Result
 from cagexplain.analysis.soc import Soc, of_tallies
 from cagexplain.analysis.soc_tallies import SocTallies
 from cagexplain.analysis.study_tables import StudyTables
-from cagexplain.analysis.timeline import Timeline, episode_choice, timelines
+from cagexplain.analysis.timeline import Timeline, episode_choice, require_episodes, timelines
 from cagexplain.cc4 import phases, red_fsm, reward
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.evaluation import Estimate as Estimate
@@ -224,6 +224,7 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
         CagexplainError: a file of the trace is damaged, red's variant is unknown, or there is no
             such episode.
     """
+    require_episodes(episodes, trace.n_episodes)  # before the long work
     facts = trace_facts(trace)
     variant = red_variant(trace)
     counter, circumstance, spells = Counter(), CircumstanceCounter(), DwellCounter()

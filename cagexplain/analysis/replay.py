@@ -20,6 +20,7 @@ from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams, Snapshot
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH
+from cagexplain.tracing import manifest
 from cagexplain.tracing.trace import Trace
 
 Int64s = npt.NDArray[np.int64]
@@ -96,20 +97,21 @@ class Record:
         require_native(trace)
         self.trace = trace
         self.params = params_of(trace)
-        self.episodes = np.unique(np.fromiter(episodes, np.int64))
-        for episode in self.episodes[[0, -1]]:
+        wanted = sorted(set(episodes))
+        for episode in (wanted[0], wanted[-1]):
             if not 0 <= episode < trace.n_episodes:
                 raise UsageError(
                     f"there is no episode {episode}",
                     where=trace.path,
                     remedy=f"The trace has episodes 0 to {trace.n_episodes - 1}",
                 )
+        self.episodes = np.array(wanted, np.int64)
         self.steps = phases.calls(self.params.steps)
         parts = []
         for part in trace.batches("blue", _COLUMNS):
-            wanted = part[part["episode"].isin(self.episodes)]
-            if len(wanted):
-                parts.append(wanted)
+            found = part[part["episode"].isin(self.episodes)]
+            if len(found):
+                parts.append(found)
             if part["episode"].iloc[-1] >= self.episodes[-1]:
                 break
         self.rows: pd.DataFrame = pd.concat(parts, ignore_index=True)
@@ -143,10 +145,22 @@ def require_native(trace: Trace) -> None:
 
 
 def params_of(trace: Trace) -> EnvParams:
-    """The parameters of the environment that a trace was recorded in."""
+    """The parameters of the environment that a trace was recorded in.
+
+    Raises:
+        CagexplainError: the manifest lacks one, or has one that cannot be.
+    """
     options = trace.manifest.options
-    known: dict[str, Any] = {f.name: options[f.name] for f in fields(EnvParams)}
-    return EnvParams(**known | {"red_duration": tuple(known["red_duration"])})
+    try:
+        known: dict[str, Any] = {f.name: options[f.name] for f in fields(EnvParams)}
+        return EnvParams(**known | {"red_duration": tuple(known["red_duration"])})
+    except (KeyError, TypeError, UsageError) as error:
+        raise CagexplainError(
+            error.problem if isinstance(error, UsageError) else "a parameter is missing or damaged",
+            where=trace.path / manifest.FILE_NAME,
+            field=f"options.{error.field}" if isinstance(error, UsageError) else "options",
+            remedy=manifest.RECORD_AGAIN,
+        ) from error
 
 
 def play_again(

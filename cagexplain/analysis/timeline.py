@@ -27,7 +27,7 @@ from cagexplain.analysis.timeline_parts import (
     Run,
 )
 from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.errors import UsageError
 from cagexplain.tracing.trace import Trace
 
 CAUSES: Final = ("lwf", "asf", "ria", "cost")
@@ -85,6 +85,21 @@ class Timeline(Result):
     observed: bool
 
 
+def require_episodes(asked: Sequence[int], n: int) -> None:
+    """Refuse numbers of episodes that a trace of `n` episodes has not.
+
+    Raises:
+        UsageError: for the first of them.
+    """
+    for episode in asked:
+        if not 0 <= episode < n:
+            raise UsageError(
+                f"there is no episode {episode}",
+                field="--episode",
+                remedy=f"The trace has episodes 0 to {n - 1}",
+            )
+
+
 def episode_choice(
     returns: npt.NDArray[np.floating[Any]], asked: Sequence[int] = ()
 ) -> dict[int, str]:
@@ -98,14 +113,10 @@ def episode_choice(
         Reason by number of the episode, in the order in which to show them.
 
     Raises:
-        CagexplainError: an episode that was asked for does not exist.
+        UsageError: an episode that was asked for does not exist.
     """
     n = len(returns)
-    for episode in asked:
-        if not 0 <= episode < n:
-            raise CagexplainError(
-                f"there is no episode {episode}", remedy=f"Ask for one of 0 to {n - 1}"
-            )
+    require_episodes(asked, n)
     if asked:
         return dict.fromkeys(asked, "asked for")
     order = np.argsort(returns, kind="stable")

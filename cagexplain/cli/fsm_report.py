@@ -76,10 +76,13 @@ def command(
     from reports.standalone import standalone
 
     folder = trace or latest_trace(RUNS)
+    target = output or folder / "fsm-report.html"
     opened = open_trace(folder)
+    for file in (target, json_file, *pictures.values()):
+        if file is not None:
+            playing.require_folder(file)
     analysis = analyse(opened, episodes)
     page = fsm_report(analysis, **_played(opened, critical, rules, policy_file))
-    target = output or folder / "fsm-report.html"
     write_text(target, page.html)
     click.echo(target)
     if json_file is not None:

@@ -97,7 +97,7 @@ class Trace:
             raise CagexplainError(
                 f"the trace was recorded without the table '{name}'",
                 where=self.path,
-                remedy="Record it again with observations",
+                remedy="Record it again with 'cagexplain trace', without --no-observations",
             )
 
 

@@ -51,7 +51,7 @@
       }
     }
   };
-  for (const drawing of document.querySelectorAll("figure svg.fsm")) {
+  for (const drawing of document.querySelectorAll("figure.machine svg.fsm")) {
     for (const part of drawing.querySelectorAll(".state")) {
       const state = [...part.classList].find((word) => word.startsWith("at-")).slice(3);
       for (const event of ["pointerenter", "focusin"]) {

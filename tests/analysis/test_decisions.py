@@ -124,12 +124,35 @@ def test_busy_agents_decide_nothing(scripted: Trace) -> None:
     ("place", "message"),
     [
         (Place(EPISODES, 0, 0), f"episodes 0 to {EPISODES - 1}"),
+        (Place(10**30, 0, 0), f"episodes 0 to {EPISODES - 1}"),
         (Place(0, 49, 0), "steps 0 to 48"),
     ],
 )
 def test_what_is_not_there(scripted: Trace, place: Place, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         explain(scripted, policy_of(scripted), [place])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"steps": "many"}, "options"), ({"red": "pink"}, "options.red"), (None, "options")],
+)
+def test_damaged_options_are_named(
+    scripted: Trace, change: dict[str, str] | None, field: str
+) -> None:
+    options = {} if change is None else {**scripted.manifest.options, **change}
+    damaged = Trace(scripted.path, replace(scripted.manifest, options=options))
+    with pytest.raises(CagexplainError, match=f"manifest.json: {field}: .*Record the trace again"):
+        explain(damaged, policy_of(scripted), [Place(0, 0, 0)])
+
+
+def test_busy_late_in_an_episode(tmp_path: Path) -> None:
+    """Ticks are stored in eight bits, steps do not fit them."""
+    Recording(tmp_path / "long", load_policy("restore_cycle"), np.arange(1), EnvParams(200)).run()
+    trace = open_trace(tmp_path / "long")
+    busy = np.flatnonzero(~Record(trace, [0]).started[0, :, 0])
+    with pytest.raises(UsageError, match=f"decides nothing in step {busy[-1]}"):
+        explain(trace, policy_of(trace), [Place(0, int(busy[-1]), 0)])
 
 
 def test_traces_of_cyborg_cannot_be_played_on(scripted: Trace) -> None:

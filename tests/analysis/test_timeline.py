@@ -25,7 +25,7 @@ from cagexplain.analysis.timeline import (
 from cagexplain.analysis.timeline_parts import BlueAction, HostLine, Loss, Run
 from cagexplain.cc4 import actions, network, red_fsm
 from cagexplain.cc4.network import host_index
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.errors import UsageError
 from cagexplain.envs import EnvParams
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
@@ -225,7 +225,7 @@ def test_worst_median_and_best_are_chosen(returns: npt.NDArray[np.float64]) -> N
 def test_episodes_can_be_asked_for() -> None:
     returns = np.array([-3.0, -1.0, -2.0])
     assert episode_choice(returns, [2, 1]) == {2: "asked for", 1: "asked for"}
-    with pytest.raises(CagexplainError, match="no episode 3"):
+    with pytest.raises(UsageError, match="no episode 3"):
         episode_choice(returns, [0, 3])
 
 

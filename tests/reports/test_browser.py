@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cagexplain.analysis.comparison import compare_traces
+from reports.compare import compare_report
 from reports.fsm_report import Page
+from tests.analysis.traces import record
 from tests.reports.browser import needs_browser, opened, probe
 
 pytestmark = needs_browser
@@ -104,4 +107,12 @@ def test_the_scripts_run_under_the_policy_of_the_page(page: Page, tmp_path: Path
     document = opened(page.html, tmp_path, 1000)
     (toggles,) = (element for element in document if "toggles" in element.classes)
     assert "hidden" not in toggles.attributes
+    assert any("aria-sort" in head.attributes for head in document.all("th"))
+
+
+def test_the_tables_of_a_comparison_can_be_sorted(tmp_path: Path) -> None:
+    """An error in one of the page's scripts would stop those after it."""
+    folders = [record(tmp_path / name, name, 2, steps=30) for name in ("sleep", "random")]
+    html = compare_report(compare_traces(folders)).html
+    document = opened(html, tmp_path, 1000)
     assert any("aria-sort" in head.attributes for head in document.all("th"))

@@ -64,5 +64,35 @@ def test_an_output_that_cannot_be_written(
 ) -> None:
     assert main(["fsm-report", str(trace_folder), "-o", str(tmp_path / "no" / "r.html")]) == 1
     error = capsys.readouterr().err
-    assert "no such file or folder" in error and "Traceback" not in error
+    assert "no such folder" in error and "Traceback" not in error
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--svg", "no/m.svg"], ["--json", "no/n.json"], ["-o", "no/r.html"]]
+)
+def test_places_that_cannot_be_written_are_refused_before_the_work(
+    arguments: list[str],
+    trace_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cagexplain.analysis.fsm.analyse", pytest.fail)
+    page = [] if "-o" in arguments else ["-o", "r.html"]
+    assert main(["fsm-report", str(trace_folder), *page, *arguments]) == 1
+    assert "no: there is no such folder" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_episode_that_is_not_there_is_refused_before_the_work(
+    trace_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("cagexplain.analysis.fsm.run", pytest.fail)
+    page = tmp_path / "r.html"
+    assert main(["fsm-report", str(trace_folder), "--episode", "2", "-o", str(page)]) == 2
+    assert "The trace has episodes 0 to 1" in capsys.readouterr().err
