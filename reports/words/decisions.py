@@ -169,5 +169,6 @@ def rollouts(report: DecisionReport) -> str:
     return (
         f"Each alternative was played {report.rollouts} times for up to {report.horizon} steps, "
         "from the same state and with the same chances as the choice; afterwards the policy goes "
-        f"on by itself. Intervals: {round(100 * report.confidence)}{NBSP}%."
+        f"on by itself. Intervals: {round(100 * report.confidence)}{NBSP}%, each on its own: of "
+        "twenty alternatives that make no difference, one is called better or worse."
     )

@@ -173,7 +173,7 @@ def test_what_is_missing_is_marked(document: Element) -> None:
 def test_no_decision_is_a_marked_gap() -> None:
     found = parse(str(section(report()).html))
     assert any("gap" in element.classes for element in found)
-    assert "cagexplain explain" in found.text
+    assert "fsm-report TRACE --critical" in found.text
 
 
 def test_hostile_names_stay_text() -> None:

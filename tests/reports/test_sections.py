@@ -24,8 +24,8 @@ def test_what_was_not_recorded_or_made_is_a_marked_gap(document: Element) -> Non
     assert len(found) == 5
     assert all(text.strip().startswith("Not shown.") for text in found)
     assert sum("without --no-observations" in text for text in found) == 3
-    assert sum("cagexplain explain" in text for text in found) == 1
-    assert sum("cagexplain surrogate" in text for text in found) == 1
+    assert sum("fsm-report TRACE --critical" in text for text in found) == 1
+    assert sum("fsm-report TRACE --rules" in text for text in found) == 1
 
 
 def test_every_reaction_is_in_the_table_with_its_mark(
