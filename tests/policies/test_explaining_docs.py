@@ -1,0 +1,20 @@
+"""The code of docs/explaining.md runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "explaining.md"
+
+
+def test_the_experiment_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    assert len(blocks) == 1
+    short = blocks[0].replace("EPISODES = 100", "EPISODES = 2")
+    assert short != blocks[0]
+    exec(compile(short, str(PAGE), "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    kind, change, *_ = lines[-1].split()
+    assert kind == "Restore" and int(change) < -500
