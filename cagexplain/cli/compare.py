@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from cagexplain.analysis.comparison import Comparison, Pair
@@ -106,7 +107,7 @@ def _metrics(pair: Pair) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in (pair.a, pair.b, "difference", "95 % interval", "p, adjusted"):
-        table.add_column(heading, justify="right")
+        table.add_column(Text(heading), justify="right")
     for metric in pair.metrics:
         lacking = f"not enough data: n = {min(metric.n_a, metric.n_b)}"
         table.add_row(

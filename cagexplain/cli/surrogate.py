@@ -10,6 +10,7 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cagexplain.cli import playing
 
@@ -86,9 +87,9 @@ def command(
     with console.status("") as status:
 
         def progress(what: str) -> None:
-            status.update(what)
+            status.update(Text(what))
             if not console.is_terminal:
-                console.print(what, highlight=False)
+                console.print(what, highlight=False, markup=False)
 
         if (Path(policy) / "manifest.json").is_file():
             trace = open_trace(policy)

@@ -96,3 +96,19 @@ def test_a_report_holds_decisions_and_rules_or_says_why_not(
     assert main(["fsm-report", str(trace), "--critical", "1"]) == 0
     assert "gap" in capsys.readouterr().err
     assert "is not here (any more)" in (trace / "fsm-report.html").read_text()
+
+
+def test_names_with_brackets_stay_text(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The terminal's own markup is written in brackets, too."""
+    content = json.loads((folder / "tree.json").read_text()) | {"name": "[/x]"}
+    tree, trace = tmp_path / "tree.json", tmp_path / "t"
+    tree.write_text(json.dumps(content))
+    assert main(["trace", str(tree), "--episodes", "2", "--steps", "40", "-o", str(trace)]) == 0
+    page = str(tmp_path / "page.html")
+    assert main(["compare", str(trace), str(trace), "-o", page]) == 0
+    assert "[/x]" in capsys.readouterr().out
+    few = ["--fit-episodes", "2", "--episodes", "2", "--leaves", "4", "--steps", "40"]
+    assert main(["surrogate", str(tree), *few, "-o", str(tmp_path / "new")]) == 0
+    assert "[/x] plays" in capsys.readouterr().err
