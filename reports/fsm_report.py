@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cagexplain.analysis.decisions import DecisionReport
@@ -48,7 +49,7 @@ def fsm_report(
     *,
     surrogate: Surrogate | None = None,
     explanations: DecisionReport | None = None,
-    why_not: str = "",
+    why_not: Mapping[str, str] | None = None,
 ) -> Page:
     """Make the page; what is not given is a marked gap in it.
 
@@ -56,9 +57,9 @@ def fsm_report(
         analysis: of the trace.
         surrogate: decision trees of its policy.
         explanations: of decisions in the trace.
-        why_not: why one of these two that was asked for is missing.
+        why_not: why one of these two, by its name here, is missing although it was asked for.
     """
-    facts = analysis.facts
+    facts, reasons = analysis.facts, why_not or {}
     drawn = machine.drawings(analysis)
     chapters = [
         Chapter("Summary", [overview.section(analysis)]),
@@ -83,8 +84,8 @@ def fsm_report(
             "Why",
             [
                 timeline.section(analysis.timelines),
-                decisions.section(explanations, why_not),
-                rules.section(surrogate, why_not),
+                decisions.section(explanations, reasons.get("explanations", "")),
+                rules.section(surrogate, reasons.get("surrogate", "")),
             ],
         ),
         Chapter("About this page", [methods.section(), run.section(analysis)]),

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 RUNS: Final = Path("runs")
 _CRITICAL: Final = 10
-_FILE_WIDTH: Final = 110
-"""Of lines that go to a file or another program."""
 _ENTRIES: Final = 8
 """Entries of the observation, and flips, that the terminal shows."""
 
@@ -199,7 +197,7 @@ def _critical(
 def _show(report: DecisionReport) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = _FILE_WIDTH
+        console.width = playing.FILE_WIDTH
     if len(report.decisions) > 1:
         console.print(_overview(report))
     else:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from cagexplain.tracing.trace import Trace
 
 RUNS = Path("runs")
+_PLAYED = ("explanations", "surrogate")
+"""What takes the policy itself, by the names of the page's arguments."""
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -82,11 +84,13 @@ def command(
         if file is not None:
             playing.require_folder(file)
     analysis = analyse(opened, episodes)
-    page = fsm_report(analysis, **_played(opened, critical, rules, policy_file))
+    played = _played(opened, critical, rules, policy_file)
+    page = fsm_report(analysis, **played)
     write_text(target, page.html)
     click.echo(target)
     if json_file is not None:
-        write_json(json_file, analysis.to_json())
+        extra = {name: played[name].to_json() for name in _PLAYED if name in played}
+        write_json(json_file, analysis.to_json() | extra)
         click.echo(json_file)
     forms: dict[str, Any] = {
         "dot": lambda: page.drawing.dot,
@@ -136,5 +140,7 @@ def _played(
             found["surrogate"], _ = extract(policy, params)
     except CagexplainError as error:
         click.echo(f"Left a gap in the page: {error}", err=True)
-        found["why_not"] = str(error)
+        asked = zip(_PLAYED, (critical is not None, rules), strict=True)
+        missing = [name for name, wanted in asked if wanted and name not in found]
+        found["why_not"] = dict.fromkeys(missing, str(error))
     return found

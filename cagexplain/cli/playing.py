@@ -89,6 +89,9 @@ _OPTIONS: Final = (
 )
 
 
+FILE_WIDTH: Final = 110
+"""Columns of what is printed to a file or a pipe."""
+
 ENGINE: Final = click.Choice(["native", "cyborg"])
 _ENGINE_OPTION: Final = click.option(
     "--engine",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,7 +86,8 @@ def command(
     )
     folder = output or RUNS / f"surrogate-{re.sub(r'[^A-Za-z0-9_.-]+', '-', Path(policy).stem)}"
     console = Console(stderr=True)
-    with console.status("") as status:
+    prepare_output_dir(folder)
+    with _removed_if_empty(folder), console.status("") as status:
 
         def progress(what: str) -> None:
             status.update(Text(what))
@@ -93,16 +96,28 @@ def command(
 
         if (Path(policy) / "manifest.json").is_file():
             trace = open_trace(policy)
-            prepare_output_dir(folder)
             result, trees = extract_from_trace(trace, how, progress=progress)
         else:
             teacher = playing.load(policy, options)
-            prepare_output_dir(folder)
             params = EnvParams(steps=options["steps"], red=options["red"])
             result, trees = extract(teacher, params, how, progress=progress)
     _write(folder, result, trees)
-    Console().print(_summary(result))
+    out = Console()
+    if not out.is_terminal:
+        out.width = playing.FILE_WIDTH
+    out.print(_summary(result))
     click.echo(f"{folder / 'surrogate.html'}\n{folder / 'tree.json'}")
+
+
+@contextlib.contextmanager
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    """Leave no empty folder behind when the block fails."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def _write(folder: Path, result: Surrogate, trees: TreePolicy) -> None:

@@ -72,7 +72,7 @@ class TrainedPolicy:
         known_as: str | None = None,
         deterministic: bool | None = None,
     ) -> None:
-        self.name = checkpoint.algorithm
+        self.name = known_as or checkpoint.algorithm
         self.checkpoint = checkpoint
         self.source = source
         self.known_as = known_as

@@ -27,6 +27,8 @@ _MEASURES: Final = (
 )
 """Fields of `Fidelity`, with their names and what they are about."""
 
+_RARE: Final = 0.0005
+"""Share of decisions below which a rule is not listed with the others."""
 _TITLE: Final = "Rules it follows"
 
 
@@ -91,8 +93,8 @@ def _agent(tree: AgentTree, alone: Gain | None) -> dict[str, Any]:
     return {
         "tree": tree,
         "alone": alone,
-        "rules": [rule for rule in tree.rules if rule.support > 0 or rule.weight > 0],
-        "never": [rule for rule in tree.rules if rule.support == 0 and rule.weight == 0],
+        "rules": [rule for rule in tree.rules if rule.support >= _RARE],
+        "never": [rule for rule in tree.rules if rule.support < _RARE],
         "heaviest": max((rule.support for rule in tree.rules), default=0.0) or 1.0,
         "outline": list(_outline(tree.nodes)),
     }

@@ -112,3 +112,10 @@ def test_names_with_brackets_stay_text(
     few = ["--fit-episodes", "2", "--episodes", "2", "--leaves", "4", "--steps", "40"]
     assert main(["surrogate", str(tree), *few, "-o", str(tmp_path / "new")]) == 0
     assert "[/x] plays" in capsys.readouterr().err
+
+
+def test_a_failure_leaves_no_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "damaged.json").write_text("{")
+    out = tmp_path / "s"
+    assert main(["surrogate", str(tmp_path / "damaged.json"), "-o", str(out)]) == 1
+    assert not out.exists()

@@ -223,7 +223,7 @@ def test_rules_come_with_weight_support_and_precision(document: Element) -> None
     assert [row[0] for row in rows] == [rule.sentence for rule in RULES[:2]]
     assert rows[1][1:3] == ["40", "30\u00a0%"]
     assert rows[1][4:] == ["90\u00a0%", "900"]
-    assert "One more leaf never leads to an action." in document.text
+    assert "One more leaf leads to an action in fewer than 0.05" in document.text
 
 
 def test_curves_are_drawn_against_the_size(document: Element) -> None:
@@ -243,7 +243,7 @@ def _without_sizes() -> Element:
 def test_no_trees_are_a_marked_gap() -> None:
     found = parse(str(section(None).html))
     assert any("gap" in element.classes for element in found)
-    assert "cagexplain surrogate" in found.text
+    assert "cagexplain fsm-report TRACE --rules" in found.text
 
 
 def test_hostile_names_stay_text() -> None:
