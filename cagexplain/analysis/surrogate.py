@@ -21,17 +21,16 @@ import numpy.typing as npt
 
 from cagexplain.analysis import surrogate_fit as fitting
 from cagexplain.analysis import surrogate_rules as ruling
-from cagexplain.analysis.intervals import ratios, resampled
+from cagexplain.analysis.intervals import resampled
+from cagexplain.analysis.surrogate_fidelity import features, fidelity, overlap
 from cagexplain.analysis.surrogate_fit import Growth
-from cagexplain.analysis.surrogate_results import AgentTree, Fidelity, Gain, Size, Surrogate
+from cagexplain.analysis.surrogate_results import AgentTree, Gain, Size, Surrogate
 from cagexplain.analysis.surrogate_samples import Samples, Teacher, joined, of_trace, roll_out
-from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy
 from cagexplain.policies.evaluation import estimate, evaluate
-from cagexplain.policies.named_features import NAMES
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
 from cagexplain.policies.tree import Tree, TreePolicy
@@ -286,7 +285,9 @@ def _pruned(
     curve = {size: [growth.tree(size) for growth in growths] for size in sizes}
     chosen = []
     for agent, own in enumerate(seen):
-        found = {size: _overlap(trees[agent], own, stochastic) for size, trees in curve.items()}
+        found = {
+            size: overlap(trees[agent], own, stochastic=stochastic) for size, trees in curve.items()
+        }
         enough = max(found.values()) - _TOLERANCE
         smallest = min(size for size, value in found.items() if value >= enough)
         chosen.append(curve[smallest][agent])
@@ -309,7 +310,8 @@ def _judged(
     for size, trees in sizes.items():
         played = judge.gain(judge.make(trees), BLUE, _CURVE_EPISODES)
         fidelities = tuple(
-            _overlap(tree, own, judge.stochastic) for tree, own in zip(trees, unseen, strict=True)
+            overlap(tree, own, stochastic=judge.stochastic)
+            for tree, own in zip(trees, unseen, strict=True)
         )
         curve.append(Size(size, fidelities, played.gain, played.returns.mean))
     policy = judge.make(chosen)
@@ -327,7 +329,7 @@ def _judged(
             agent=BLUE[agent],
             leaves=tree.leaves,
             depth=tree.depth,
-            features=_features(tree),
+            features=features(tree),
             decisions=unseen[agent].decisions,
             fidelity=fidelity(tree, seen[agent], unseen[agent], stochastic=judge.stochastic),
             rules=ruling.rules(tree, unseen[agent], stochastic=judge.stochastic),
@@ -350,73 +352,6 @@ def _judged(
     return found, policy
 
 
-def _overlap(tree: Tree, samples: Samples, stochastic: bool) -> float:
-    taken = fitting.choice(tree, samples, stochastic=stochastic)
-    return float(np.minimum(taken, samples.teacher).sum() / samples.decisions)
-
-
-def _features(tree: Tree) -> tuple[str, ...]:
-    """Features by the number of questions about them."""
-    columns, times = np.unique(tree.feature[tree.feature >= 0], return_counts=True)
-    return tuple(NAMES[columns[i]] for i in np.argsort(-times, kind="stable"))
-
-
-def fidelity(tree: Tree, seen: Samples, unseen: Samples, *, stochastic: bool) -> Fidelity:
-    """How far a tree chooses like its teacher.
-
-    Args:
-        tree: of an agent.
-        seen: decisions that it was fitted to; the baseline is fitted to them too.
-        unseen: decisions to judge it on.
-        stochastic: whether it draws its actions.
-    """
-    taken = fitting.choice(tree, unseen, stochastic=stochastic)
-    constant = _constant(seen, unseen, stochastic=stochastic)
-    d = unseen.decisions
-    overlap, base = (
-        np.asarray(np.bincount(unseen.decision, np.minimum(p, unseen.teacher)), np.float64)
-        for p in (taken, constant)
-    )
-    alerted = unseen.alerted.astype(np.float64)
-    episodes, of = np.unique(unseen.episode, return_inverse=True)
-
-    def by_episode(values: Floats) -> Floats:
-        return np.asarray(np.bincount(of, values, minlength=len(episodes)))
-
-    pairs = (
-        (overlap, np.ones(d)),
-        (overlap * unseen.importance, unseen.importance),
-        (_by_type(taken, unseen), np.ones(d)),
-        (overlap * alerted, alerted),
-        (base, np.ones(d)),
-    )
-    plain, weighted, types, when_alerted, baseline = ratios(
-        *(np.column_stack([by_episode(pair[i]) for pair in pairs]) for i in range(2))
-    )
-    skill = None
-    if plain.value is not None and baseline.value is not None and baseline.value < 1:
-        skill = (plain.value - baseline.value) / (1 - baseline.value)
-    return Fidelity(plain, weighted, types, when_alerted, baseline, skill)
-
-
-def _constant(seen: Samples, unseen: Samples, *, stochastic: bool) -> Floats:
-    """Choices of a policy that looks at nothing: each action as likely as it is on average."""
-    n = int(max(seen.action.max(), unseen.action.max())) + 1
-    taken = np.bincount(seen.action, seen.teacher, minlength=n)
-    chance = np.asarray(taken / np.maximum(np.bincount(seen.action, minlength=n), 1), np.float64)
-    pick = fitting.chances if stochastic else fitting.best
-    return pick(chance[unseen.action] + 1e-12, unseen.decision)
-
-
-def _by_type(taken: Floats, samples: Samples) -> Floats:
-    """Overlap per decision of the distributions over action types."""
-    kind = samples.features[:, : actions.N_KINDS].argmax(axis=1)
-    cell = samples.decision * actions.N_KINDS + kind
-    size = samples.decisions * actions.N_KINDS
-    tables = [np.bincount(cell, x, minlength=size) for x in (taken, samples.teacher)]
-    return np.asarray(np.minimum(*tables).reshape(samples.decisions, -1).sum(axis=1))
-
-
 def _stability(
     trees: Sequence[Tree], seen: Sequence[Samples], unseen: Sequence[Samples], stochastic: bool
 ) -> list[tuple[float, float] | None]:
@@ -431,7 +366,7 @@ def _stability(
             other = _grow([own.of_episodes(drawn)], tree.leaves, stochastic)[0].tree(tree.leaves)
             theirs = fitting.choice(other, unseen[agent], stochastic=stochastic)
             alike.append(np.minimum(taken, theirs).sum() / unseen[agent].decisions)
-            asked = [set(_features(t)) for t in (tree, other)]
+            asked = [set(features(t)) for t in (tree, other)]
             shared.append(len(asked[0] & asked[1]) / max(len(asked[0] | asked[1]), 1))
         return float(np.mean(alike)), float(np.mean(shared))
 

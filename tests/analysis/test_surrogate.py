@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cagexplain.analysis.surrogate import Options, extract, extract_from_trace, fidelity
+from cagexplain.analysis.surrogate import Options, extract, extract_from_trace
+from cagexplain.analysis.surrogate_fidelity import fidelity
 from cagexplain.analysis.surrogate_fit import Growth, best, chances, choice, leaf_of
 from cagexplain.analysis.surrogate_results import Surrogate
 from cagexplain.analysis.surrogate_rules import limits, rules
