@@ -30,6 +30,6 @@ heading "Tracing the trained policy into $run/trace"
 cagexplain trace "$run/train/ckpt.pt" --episodes "$episodes" -o "$run/trace"
 
 heading "Writing the report"
-cagexplain fsm-report "$run/trace" -o "$run/fsm.html"
+cagexplain fsm-report "$run/trace" --critical 5 -o "$run/fsm.html"
 
 heading "Done. Open the report in a browser: $PWD/$run/fsm.html"
