@@ -67,5 +67,5 @@ def test_the_command_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFix
 def test_an_unknown_episode_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "trace"
     record(folder, "sleep", 2, steps=20)
-    assert main(["fsm-report", str(folder), "--episode", "7"]) == 1
+    assert main(["fsm-report", str(folder), "--episode", "7"]) == 2
     assert "there is no episode 7" in capsys.readouterr().err
