@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,7 +73,8 @@ def read_metrics(folder: Path) -> list[Row]:
     if not path.exists():
         return []
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        # Opened once: the run replaces the file while it is read.
+    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
     except pa.ArrowInvalid as error:
         raise CagexplainError(
             "the metrics are damaged", where=path, remedy="Remove the file to go on without them"
