@@ -74,7 +74,7 @@ def read_metrics(folder: Path) -> list[Row]:
         return []
     try:
         # Opened once: the run replaces the file while it is read.
-    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
     except pa.ArrowInvalid as error:
         raise CagexplainError(
             "the metrics are damaged", where=path, remedy="Remove the file to go on without them"
