@@ -38,6 +38,7 @@ _NEEDED: Final[Tables] = {
     "red": ("episode",),
     "transitions": ("episode", "step", "agent", "host", "to_state"),
     "levels": ("episode", "step", "host", "to_level"),
+    "services": ("episode", "step", "host"),
     "green": ("episode",),
     "green_work": ("episode",),
     "hosts": ("episode", "host", "level"),
@@ -94,21 +95,28 @@ def run(trace: Trace, collectors: Sequence[Collector]) -> None:
 def batches(trace: Trace, tables: Tables) -> Iterator[Batch]:
     """The episodes of a trace, at most `MAX_EPISODES` at a time, with these columns at hand."""
     for part in trace.manifest.parts:
-        source = _Part(trace, part, tables)
-        episodes = source.episodes
-        for start in range(0, len(episodes), MAX_EPISODES):
-            yield Batch(source, episodes[start : start + MAX_EPISODES])
+        yield from _cut(_Part(trace, part, tables))
 
 
-class _Part:
-    """The tables of a file part, each read when first asked for."""
+def in_memory(tables: Mapping[str, pa.Table]) -> Iterator[Batch]:
+    """The episodes of a recording that was not written, as `batches` has those of a trace.
 
-    def __init__(self, trace: Trace, part: Part, tables: Tables) -> None:
-        self._trace, self._part = trace, part
-        self._wanted = {
-            name: tuple(dict.fromkeys([*needed, *tables.get(name, ())]))
-            for name, needed in _NEEDED.items()
-        }
+    Args:
+        tables: all of them with all their columns, as `cagexplain.tracing.recorder` makes them.
+    """
+    return _cut(_Recorded(tables))
+
+
+def _cut(source: _Source) -> Iterator[Batch]:
+    episodes = source.episodes
+    for start in range(0, len(episodes), MAX_EPISODES):
+        yield Batch(source, episodes[start : start + MAX_EPISODES])
+
+
+class _Source:
+    """Tables of some episodes, each read when first asked for."""
+
+    def __init__(self) -> None:
         self._frames: dict[str, pd.DataFrame] = {}
 
     @cached_property
@@ -121,16 +129,72 @@ class _Part:
 
     @property
     def has_observations(self) -> bool:
-        return "observations" in self._trace.tables
+        raise NotImplementedError
 
     def frame(self, name: str) -> pd.DataFrame:
         if name not in self._frames:
-            self._frames[name] = self._trace.read(self._part, name, self._wanted[name])
+            self._frames[name] = self._read(name)
         return self._frames[name]
+
+    def _read(self, name: str) -> pd.DataFrame:
+        raise NotImplementedError
 
     @cached_property
     def packed(self) -> pa.Array:
         """Observations as packed bits, row by row; not through pandas, which makes objects."""
+        raise NotImplementedError
+
+    def damaged(self, name: str, field: str) -> CagexplainError:
+        """The error about bytes that cannot be observations."""
+        raise NotImplementedError
+
+
+class _Recorded(_Source):
+    """Tables as they come from a recorder."""
+
+    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+        super().__init__()
+        self._tables = tables
+
+    @property
+    def has_observations(self) -> bool:
+        return "observations" in self._tables
+
+    def _read(self, name: str) -> pd.DataFrame:
+        binary = [c for c in ("bits",) if c in self._tables[name].column_names]
+        frame: pd.DataFrame = self._tables[name].drop_columns(binary).to_pandas()
+        return frame
+
+    @cached_property
+    def packed(self) -> pa.Array:
+        return self._tables["observations"].column("bits").combine_chunks()
+
+    def damaged(self, name: str, field: str) -> CagexplainError:
+        return CagexplainError(
+            "the recording does not hold what the schema says", field=field, remedy=RECORD_AGAIN
+        )
+
+
+class _Part(_Source):
+    """The tables of a part of a trace on disk."""
+
+    def __init__(self, trace: Trace, part: Part, tables: Tables) -> None:
+        super().__init__()
+        self._trace, self._part = trace, part
+        self._wanted = {
+            name: tuple(dict.fromkeys([*needed, *tables.get(name, ())]))
+            for name, needed in _NEEDED.items()
+        }
+
+    @property
+    def has_observations(self) -> bool:
+        return "observations" in self._trace.tables
+
+    def _read(self, name: str) -> pd.DataFrame:
+        return self._trace.read(self._part, name, self._wanted[name])
+
+    @cached_property
+    def packed(self) -> pa.Array:
         bits = self._trace.read_arrow(self._part, "observations", ["bits"]).column("bits")
         return bits.combine_chunks()
 
@@ -153,7 +217,7 @@ class Batch:
         episodes: ``int64[n]`` numbers of the episodes, ascending.
     """
 
-    def __init__(self, source: _Part, episodes: Int64s) -> None:
+    def __init__(self, source: _Source, episodes: Int64s) -> None:
         self._source = source
         self._frames: dict[str, pd.DataFrame] = {}
         self.episodes = episodes
@@ -244,12 +308,12 @@ class Batch:
     def process(self) -> Bools | None:
         """``bool[n, T, 137]`` malicious-process bit of each defended host in the observation that
         was decided on; None if the trace has no observations."""
-        return self._alerts and self._alerts[0]
+        return self._alerts(_PROCESS)
 
     @cached_property
     def connection(self) -> Bools | None:
         """``bool[n, T, 137]`` network-connection bit; None if the trace has no observations."""
-        return self._alerts and self._alerts[1]
+        return self._alerts(_CONNECTION)
 
     @cached_property
     def started(self) -> Bools:
@@ -273,6 +337,20 @@ class Batch:
         """``int8[n, T, 5]`` most advanced FSM state of the agent's hosts."""
         return self._of_blue(codes(self.frame("blue"), "zone_state").astype(np.int8), np.int8(0))
 
+    def since(self, table: str, column: str, first: int) -> Int8s:
+        """``int8[n, T, 137]`` what a table of changes says of each host at every step.
+
+        Args:
+            table: with a row per change: its step, from after which the new value holds, its host.
+            column: the new value; one that a collector asked for.
+            first: value of all hosts at step 0.
+        """
+        changes = self.frame(table)
+        place = changes["row"].to_numpy() * network.N_HOSTS + codes(changes, "host")
+        begin = np.full(self.n * network.N_HOSTS, first, dtype=np.int8)
+        step, value = changes["step"].to_numpy(), changes[column].to_numpy()
+        return self._by_step(_fill(place, step, value, begin, self.steps))
+
     def _dense(self, frame: pd.DataFrame, values: Any, empty: Any) -> npt.NDArray[Any]:
         dense = np.full((self.n, self.steps), empty)
         dense[frame["row"], frame["step"]] = values
@@ -289,8 +367,9 @@ class Batch:
         return np.ascontiguousarray(by_host.swapaxes(1, 2))
 
     @cached_property
-    def _alerts(self) -> tuple[Bools, Bools] | None:
-        """Process and connection bits of all hosts, from the packed observations."""
+    def bits(self) -> npt.NDArray[np.uint8] | None:
+        """``uint8[n, T, 579]`` the agents' observations side by side as the decisions were made on
+        them, but for the phases, which are 0 here as is the last entry; None if not recorded."""
         if not self._source.has_observations:
             return None
         seen = self.frame("observations")
@@ -303,11 +382,12 @@ class Batch:
             bits[place[its], start + 1 : start + size] = self._unpack(
                 packed.filter(pa.array(its)), size - 1
             )
-        process, connection = (
-            np.take(bits, columns, axis=1).view(np.bool_).reshape(self.n, self.steps, -1)
-            for columns in (_PROCESS, _CONNECTION)
-        )
-        return process, connection
+        return bits.reshape(self.n, self.steps, -1)
+
+    def _alerts(self, entries: Int64s) -> Bools | None:
+        if self.bits is None:
+            return None
+        return np.take(self.bits, entries, axis=2).view(np.bool_)
 
     def _unpack(self, rows: pa.Array, size: int) -> npt.NDArray[np.uint8]:
         """Byte strings of equal length as ``uint8[rows, size]`` of bits."""

@@ -1,10 +1,13 @@
 """What really is and what really happened: for recorders and tests, never for policies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from cagexplain.cc4 import services
 
 Bools = npt.NDArray[np.bool_]
 Int8s = npt.NDArray[np.int8]
@@ -27,6 +30,12 @@ class GroundTruth:
     """``[n, 137]`` bit mask of real services, by ``services.Service``"""
     host_level: Int8s
     """``[n, 137]`` 0 clean, 1 red user session, 2 red root session"""
+    decoys: Int8s
+    """``[n, 137]`` kinds of decoy services on the host"""
+    reliability: Int8s
+    """``[n, 137]`` lowest reliability among the host's services, 0 to 100 points"""
+    ot_stopped: Bools
+    """``[n, 137]`` whether red's Impact has stopped its OT service"""
     fsm_state: Int8s
     """``[n, 6, 137]`` state of each host as each red agent holds it"""
     red_active: Bools
@@ -44,6 +53,8 @@ class GroundTruth:
     """``[n, 5]`` index of the action that completed in the last step"""
     blue_outcome: Int8s
     """``[n, 5]`` its ``Outcome``"""
+    blue_found: Int16s
+    """``[n, 5]`` kinds of malicious files that it listed, if it was an Analyse"""
 
     red_started: Int8s
     """``[n, 6]`` ``RedAction`` chosen in the last step"""
@@ -102,20 +113,36 @@ _TRANSITION = {
     "trans_to": "after",
     "trans_cause": "cause",
 }
-_FLAGS = {"host_exists", "red_active", "blue_started", "red_detected"}
+_FLAGS = {"host_exists", "ot_stopped", "red_active", "blue_started", "red_detected"}
+
+
+def _lowest_reliability(state: Any) -> Int8s:
+    order, points = state["svc_order"], state["svc_reliability"]
+    lowest = np.full(order.shape[:-1], services.MAX_RELIABILITY, dtype=np.int8)
+    for k in range(int(state["svc_n"].max())):
+        point = np.take_along_axis(points, order[..., k : k + 1], axis=-1)[..., 0]
+        np.minimum(lowest, point, out=lowest, where=k < state["svc_n"])
+    return lowest
+
+
+_COMPUTED: Final[dict[str, Callable[[Any], npt.NDArray[Any]]]] = {
+    "host_level": lambda s: np.where(s["host_roots"] > 0, 2, s["host_sessions"] > 0).astype(
+        np.int8
+    ),
+    "decoys": lambda s: s["svc_n"] - s["n_real"],
+    "reliability": _lowest_reliability,
+    "blue_found": lambda s: (s["blue_files"] > 0).sum(axis=-1, dtype=np.int16),
+    "red_busy": lambda s: s["red_action"] >= 0,
+}
 
 
 def of_state(state: np.ndarray[Any, np.dtype[np.void]]) -> GroundTruth:
-    """The ground-truth view of the engine's state. Two small arrays are computed, the rest are
+    """The ground-truth view of the engine's state. Some small arrays are computed, the rest are
     views."""
     values: dict[str, Any] = {}
     for name in (f.name for f in fields(GroundTruth)):
-        if name == "host_level":
-            values[name] = np.where(state["host_roots"] > 0, 2, state["host_sessions"] > 0).astype(
-                np.int8
-            )
-        elif name == "red_busy":
-            values[name] = state["red_action"] >= 0
+        if name in _COMPUTED:
+            values[name] = _COMPUTED[name](state)
         elif name in _TRANSITION:
             values[name] = state["transitions"][_TRANSITION[name]]
         else:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward, services
+from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.green import GreenAction
 from cagexplain.policies.base import Decision
 from cagexplain.policies.rollout import Observer
@@ -101,7 +102,10 @@ class Recorder(Observer):
         )
         self._first_level = truth.host_level.copy()
         self._steps, self._blue, self._seen = (Dense(self._calls) for _ in range(3))
-        self._red, self._transitions, self._levels, self._green = (Sparse() for _ in range(4))
+        self._red, self._transitions, self._levels, self._services_now, self._green = (
+            Sparse() for _ in range(5)
+        )
+        self._condition = _condition(truth)
         self._green_work = np.zeros(
             (self._n, phases.N_PHASES, network.N_REAL_ZONES, len(_GREEN_KIND), 2), dtype=np.int32
         )
@@ -133,6 +137,7 @@ class Recorder(Observer):
         )
         done = np.where(truth.blue_done >= 0, _effective(env, truth.blue_done), np.int16(-1))
         done_host = np.where(done >= 0, _HOST[_AGENTS, done], np.int16(-1))
+        done_kind = np.where(done >= 0, _KIND[_AGENTS, done], np.int8(-1))
         level = np.take_along_axis(self._level_before, done_host.clip(min=0), axis=1)
         self._blue.put(
             t,
@@ -141,11 +146,12 @@ class Recorder(Observer):
             done=done,
             completed_host=done_host,
             completed_level=np.where(done_host >= 0, level, np.int8(-1)),
+            found=np.where(done_kind == ActionKind.ANALYSE, truth.blue_found, np.int16(-1)),
         )
         self._put_red(truth)
         self._put_transitions(truth)
-        done_kind = np.where(done >= 0, _KIND[_AGENTS, done], np.int8(-1))
         self._levels.put(t, **level_changes(truth, self._level_before, done_kind, done_host))
+        self._put_services(truth)
         self._put_green(truth, env.phase)
         self._t += 1
 
@@ -226,6 +232,20 @@ class Recorder(Observer):
             cause=truth.trans_cause[real],
         )
 
+    def _put_services(self, truth: GroundTruth) -> None:
+        condition = _condition(truth)
+        episode, host = at = np.nonzero((condition != self._condition).any(axis=-1))
+        decoys, reliability, stopped = condition[at].T
+        self._services_now.put(
+            self._t,
+            episode,
+            host=host,
+            decoys=decoys,
+            reliability=reliability,
+            stopped=stopped != 0,
+        )
+        self._condition = condition
+
     def _put_green(self, truth: GroundTruth, phase: Array) -> None:
         worked = (_HAS_USER & self._exists)[..., None] & (
             truth.green_action[..., None] == _GREEN_KIND
@@ -256,6 +276,7 @@ class Recorder(Observer):
             "red": self._red_rows(),
             "transitions": self._transition_rows(),
             "levels": self._levels.rows(),
+            "services": self._services_now.rows(),
             "green": self._green_rows(),
             "green_work": self._green_work_rows(),
             "hosts": self._host_rows(),
@@ -390,6 +411,11 @@ def _effective(env: Env, index: Array) -> Array:
     """The indices ``[n, 5]`` as the simulator takes them: a Sleep where the mask excludes one."""
     valid = np.take_along_axis(env.mask, _MASK_OFFSET + index, axis=1)
     return np.where(valid, index, _SLEEP)
+
+
+def _condition(truth: GroundTruth) -> Array:
+    """Decoys, lowest reliability and whether the OT service is stopped: ``int8[n, 137, 3]``."""
+    return np.stack([truth.decoys, truth.reliability, truth.ot_stopped.astype(np.int8)], axis=-1)
 
 
 def _service_names(bits: int) -> str:

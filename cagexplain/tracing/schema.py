@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from cagexplain.cc4 import actions, agents, green, network, outcome, red_fsm, services
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 BLUE_AGENTS: Final = agents.BLUE
 RED_AGENTS: Final = agents.RED
@@ -142,6 +142,11 @@ _BLUE_ROWS: Final = (
         "True compromise of that host at the beginning of the step, so before the action took "
         "effect: 0 none, 1 user, 2 root; -1 without host.",
     ),
+    _number(
+        "found",
+        _I2,
+        "Kinds of malicious files that an Analyse which ended in this step listed; else -1.",
+    ),
     _category("target_state", STATES, "FSM state of the target at decision time.", nullable=True),
     _number(
         "target_level",
@@ -255,6 +260,23 @@ _LEVELS: Final = (
     _number("connection_event", pa.bool_(), "The same for network-connection events."),
 )
 
+_SERVICES: Final = (
+    _EPISODE,
+    _number("step", _I4, "Step during which it changed: later decisions are made on the new one."),
+    _category("host", HOSTS, "Host whose services changed."),
+    _number("decoys", _I1, "Kinds of decoy services on it now; at the beginning there are none."),
+    _number(
+        "reliability",
+        _I1,
+        "Lowest reliability among its services now, in points; 100 at the beginning.",
+    ),
+    _number(
+        "stopped",
+        pa.bool_(),
+        "Whether its OT service is stopped now; at the beginning it runs.",
+    ),
+)
+
 _HOSTS: Final = (
     _EPISODE,
     _category("host", HOSTS, "Host of this episode's world."),
@@ -309,6 +331,7 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
             Table("red", "red action that starts or comes due in a step", _RED_ROWS),
             Table("transitions", "state of a host that a red agent's FSM sets", _TRANSITIONS),
             Table("levels", "change of a host's true compromise", _LEVELS),
+            Table("services", "change of a host's decoys or of its services' health", _SERVICES),
             Table("green", "green action that failed", _GREEN),
             Table(
                 "green_work", "episode, mission phase, subnet and kind of green work", _GREEN_WORK

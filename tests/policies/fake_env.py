@@ -34,6 +34,9 @@ class FakeEnv:
             services=np.zeros((n, 137), dtype=np.int16),
             fsm_state=np.zeros((n, 6, 137), dtype=np.int8),
             host_level=np.zeros((n, 137), dtype=np.int8),
+            decoys=np.zeros((n, 137), dtype=np.int8),
+            reliability=np.full((n, 137), 100, dtype=np.int8),
+            ot_stopped=np.zeros((n, 137), dtype=np.bool_),
             red_active=np.zeros((n, 6), dtype=np.bool_),
             blue_action=np.full((n, 5), -1, dtype=np.int16),
             blue_ticks=np.zeros((n, 5), dtype=np.int8),
@@ -41,6 +44,7 @@ class FakeEnv:
             blue_started=np.zeros((n, 5), dtype=np.bool_),
             blue_done=np.full((n, 5), -1, dtype=np.int16),
             blue_outcome=np.zeros((n, 5), dtype=np.int8),
+            blue_found=np.zeros((n, 5), dtype=np.int16),
             red_started=np.full((n, 6), -1, dtype=np.int8),
             red_start_host=np.full((n, 6), -1, dtype=np.int16),
             red_start_zone=np.full((n, 6), -1, dtype=np.int8),
@@ -81,6 +85,7 @@ class FakeEnv:
         for e, rng in enumerate(self._generators):
             self._world(e, rng)
             self._situation(e, rng)
+            self._services(e, 0)
             self._see(e, rng)
 
     def step(self, chosen: np.ndarray, messages: np.ndarray | None = None) -> None:
@@ -89,6 +94,7 @@ class FakeEnv:
             self._blue(e, chosen[e])
             self._transitions(e, rng)
             self._situation(e, rng)
+            self._services(e, int(self.step_count[e]) + 1)
             self._red(e, rng)
             self._green(e, rng)
             self.reward[e] = self.reward_parts[e].sum() + self.action_cost[e].sum()
@@ -119,6 +125,14 @@ class FakeEnv:
         truth.red_active[e] = rng.random(6) < 0.5
         truth.process_events[e] = rng.integers(0, 2, 137) * real
         truth.connection_events[e] = rng.integers(0, 2, 137) * real
+
+    def _services(self, e: int, step: int) -> None:
+        """Some hosts lose reliability and get decoys as time goes on; no generator is used."""
+        truth, hosts = self._truth, np.arange(137)
+        truth.decoys[e] = np.minimum(step // (3 + hosts % 5), 4)
+        truth.reliability[e] = 100 - 20 * np.minimum(step // (2 + hosts % 7), 5)
+        truth.ot_stopped[e] = (hosts % 11 == 0) & (step % 4 == 3)
+        truth.blue_found[e] = hosts[:5] % 3
 
     def _see(self, e: int, rng: np.random.Generator) -> None:
         self.obs[e] = rng.random(observations.TOTAL) < 0.1

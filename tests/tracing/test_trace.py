@@ -170,7 +170,7 @@ def damage_column_type(folder: Path) -> None:
         (damage_no_manifest, r"trace: this folder has no manifest\.json.+ .+"),
         (damage_manifest_cut, r"manifest\.json: not JSON .+\. Record the trace again.+"),
         (damage_manifest_of_others, r"manifest\.json: this is not the manifest of a trace\. .+"),
-        (damage_newer, r"schema_version: .+version 3.+ reads 2\. Install a newer cagexplain\."),
+        (damage_newer, r"schema_version: .+version 4.+ reads 3\. Install a newer cagexplain\."),
         (damage_manifest_no_seeds, r"manifest\.json: seeds: missing or .+"),
         (damage_manifest_number, r"manifest\.json: parts\[1\]\.number: missing or .+"),
         (damage_manifest_hash, r"manifest\.json: parts\[0\]\.files\.red\.sha256: .+"),

@@ -31,7 +31,14 @@ from cagexplain.cc4.red_fsm import (
     State,
 )
 from cagexplain.cc4.reward import ASF, CAUSES, LWF, RIA
-from cagexplain.cc4.services import OS_NAMES, REAL, SERVICE_NAMES
+from cagexplain.cc4.services import (
+    DECOYS,
+    MAX_RELIABILITY,
+    OS_NAMES,
+    REAL,
+    SERVICE_NAMES,
+    Service,
+)
 from cagexplain.envs.cyborg.locate import Api
 from cagexplain.sim.fsm import FIRST_OBSERVED, REASSIGNED, SESSION_LOST
 from cagexplain.sim.params import EnvParams
@@ -160,6 +167,7 @@ class World:
             "blue_started": np.zeros(N_BLUE, dtype=np.bool_),
             "blue_done": np.full(N_BLUE, -1, dtype=np.int16),
             "blue_outcome": np.zeros(N_BLUE, dtype=np.int8),
+            "blue_found": np.zeros(N_BLUE, dtype=np.int16),
             "red_action": np.full(N_RED, -1, dtype=np.int8),
             "red_target": np.full(N_RED, -1, dtype=np.int16),
             "red_target_zone": np.full(N_RED, -1, dtype=np.int8),
@@ -261,6 +269,7 @@ class World:
         if name in _BLUE_INDEX:
             outcome = Outcome.FAILURE if failed else Outcome.SUCCESS
             self._facts["blue_outcome"][_BLUE_INDEX[name]] = outcome
+            self._facts["blue_found"][_BLUE_INDEX[name]] = _listed_files(observed.data)
         elif name in self._green_host:
             self._on_green(self._green_host[name], action, failed)
         return observed
@@ -400,6 +409,15 @@ class World:
             active[red] = interface.active
             for ip, entry in interface.agent.host_states.items():
                 fsm[red, self._slot[ip]] = _STATE[entry["state"]]
+        decoys, reliability = np.zeros(N_HOSTS, np.int8), np.full(N_HOSTS, MAX_RELIABILITY, np.int8)
+        stopped = np.zeros(N_HOSTS, dtype=np.bool_)
+        for host, slot in self._pairs:
+            for name, service in host.services.items():
+                known = service_name(name)
+                decoys[slot] += known in DECOYS
+                stopped[slot] |= known == SERVICE_NAMES[Service.OTSERVICE] and not service.active
+                points = service.get_service_reliability()
+                reliability[slot] = min(reliability[slot], points)
         moves = np.array(self._transitions, dtype=np.int16).reshape(-1, 5)
         return {
             **self._fixed,
@@ -412,6 +430,9 @@ class World:
             "step_count": np.int32(self._controller.step_count),
             "done": np.bool_(self._controller.done),
             "host_level": level,
+            "decoys": decoys,
+            "reliability": reliability,
+            "ot_stopped": stopped,
             "fsm_state": fsm,
             "red_active": active,
             "red_busy": self._facts["red_action"] >= 0,
@@ -424,6 +445,12 @@ class World:
             "trans_to": moves[:, 3].astype(np.int8),
             "trans_cause": moves[:, 4].astype(np.int8),
         }
+
+
+def _listed_files(data: dict[str, Any]) -> int:
+    """Files in the answer to a blue action; Analyse lists none but those that red left."""
+    hosts = (entry for entry in data.values() if isinstance(entry, dict))
+    return sum(len(entry.get("Files", ())) for entry in hosts)
 
 
 def service_name(name: Any) -> str:
