@@ -7,8 +7,9 @@ and actions lie side by side in the layouts of ``cagexplain.cc4.observations`` a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,16 @@ import numpy.typing as npt
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.integer[Any]]
 FloatArray = npt.NDArray[np.floating[Any]]
+Instead: TypeAlias = IntArray | Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
+"""What is done in place of a policy's choice: ``int[n, 5]`` actions, or what revises its choice,
+``int64[n, 5]`` to ``int64[n, 5]``; it is called once, and must not change what it is given."""
+
+
+def done(chosen: npt.NDArray[np.int64], instead: Instead | None) -> npt.NDArray[np.int64]:
+    """The actions ``int64[n, 5]`` that are done when a policy has `chosen` its own."""
+    if instead is None:
+        return chosen
+    return np.asarray(instead(chosen) if callable(instead) else instead, np.int64)
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Policy(Protocol):
         obs: npt.NDArray[np.int8],
         mask: BoolArray,
         free: BoolArray,
-        instead: IntArray | None = None,
+        instead: Instead | None = None,
     ) -> Decision:
         """Choose for every agent.
 
@@ -68,7 +79,8 @@ class Policy(Protocol):
             free: ``bool[n, 5]`` whether an agent's submission will start; False while an earlier
                 action is still running.
             instead: ``int[n, 5]`` actions to take in place of what the policy would choose, as in
-                "what if it had restored?": it remembers them as its own and goes on from there.
+                "what if it had restored?", or a function that revises its choice, as a remedy
+                does: it remembers the outcome as its own and goes on from there.
         """
 
     def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Policy:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
-from cagexplain.policies.base import BoolArray, Decision, IntArray
+from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, done
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -168,15 +168,13 @@ class Scripted:
         obs: npt.NDArray[np.int8],
         mask: BoolArray,
         free: BoolArray,
-        instead: IntArray | None = None,
+        instead: Instead | None = None,
     ) -> Decision:
         """Choose by the rule. Its rota goes on even if something else is done `instead`."""
         if not self._begun:
             self.begin(mask)
             self._begun = True
-        chosen = self.choose(obs, mask, free)
-        if instead is not None:
-            chosen = np.asarray(instead, np.int64)
+        chosen = done(self.choose(obs, mask, free), instead)
         self.submitted(chosen, free)
         return Decision(chosen)
 

@@ -17,7 +17,7 @@ from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
 from cagexplain.policies import features, messages, networks
-from cagexplain.policies.base import BoolArray, Decision, IntArray
+from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, done
 from cagexplain.policies.checkpoint import Checkpoint, load_checkpoint
 from cagexplain.policies.features import GROUPS, Features
 from cagexplain.policies.networks import Acting, Stack
@@ -106,17 +106,16 @@ class TrainedPolicy:
         obs: npt.NDArray[np.int8],
         mask: BoolArray,
         free: BoolArray,
-        instead: IntArray | None = None,
+        instead: Instead | None = None,
     ) -> Decision:
-        """Actions for obs (n, 578), mask (n, 570) and free (n, 5); or `instead` (n, 5)."""
+        """Actions for obs (n, 578), mask (n, 570) and free (n, 5); or what is done `instead`."""
         self.features.observe(obs, mask, free, self.inputs)
         legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
         raw = self.acting.outputs(self.inputs, free if self.terse else None)
         logits = [r + a for r, a in zip(raw, legal, strict=True)]
         self.logits = logits
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
-        if instead is not None:
-            chosen = np.asarray(instead, np.int64)
+        chosen = done(chosen, instead)
         self.features.acted(chosen, free)
         self.running = np.where(free, chosen, self.running)
         told = messages.encode(self.messages, obs, self.running)

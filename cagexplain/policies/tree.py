@@ -26,7 +26,7 @@ from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file, write_json
 from cagexplain.policies import messages
-from cagexplain.policies.base import BoolArray, Decision, IntArray
+from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, done
 from cagexplain.policies.named_features import (
     ABSENT,
     AGENT,
@@ -155,15 +155,13 @@ class TreePolicy:
         obs: npt.NDArray[np.int8],
         mask: BoolArray,
         free: BoolArray,
-        instead: IntArray | None = None,
+        instead: Instead | None = None,
     ) -> Decision:
-        """Choose for obs (n, 578), mask (n, 570) and free (n, 5); or take `instead` (n, 5)."""
+        """Choose for obs (n, 578), mask (n, 570) and free (n, 5); or do something `instead`."""
         self._facts = self._history.observe(obs, mask, free)
         self._weights = weigh(self._stacked, self._facts, mask)
         log_p = self.weights()
-        chosen = np.where(free, self._choose(log_p), _SLEEP)
-        if instead is not None:
-            chosen = np.asarray(instead, np.int64)
+        chosen = done(np.where(free, self._choose(log_p), _SLEEP), instead)
         self._history.acted(chosen, free)
         self._running = np.where(free, chosen, self._running)
         probability = np.exp(np.take_along_axis(log_p, chosen + np.array(actions.OFFSETS), axis=1))

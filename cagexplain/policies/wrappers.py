@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies.base import BoolArray, Decision, IntArray, Policy
+from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, Policy, done
 
 _RESTING: Final = [
     np.array([actions.OFFSETS[a] + i for i in (actions.SLEEP_INDEX[a], actions.MONITOR_INDEX[a])])
@@ -20,7 +20,8 @@ _RESTING: Final = [
 
 def unwrapped(policy: Policy) -> Policy:
     """The policy inside of all wrappers."""
-    return unwrapped(policy.inner) if isinstance(policy, MaskSleep) else policy
+    inner: Policy | None = getattr(policy, "inner", None)
+    return policy if inner is None else unwrapped(inner)
 
 
 class MaskSleep:
@@ -57,7 +58,7 @@ class MaskSleep:
         obs: npt.NDArray[np.int8],
         mask: BoolArray,
         free: BoolArray,
-        instead: IntArray | None = None,
+        instead: Instead | None = None,
     ) -> Decision:
         """What the wrapped policy chooses from the smaller mask."""
         mask = mask.copy()
@@ -112,15 +113,25 @@ class Seats:
         obs: npt.NDArray[np.int8],
         mask: BoolArray,
         free: BoolArray,
-        instead: IntArray | None = None,
+        instead: Instead | None = None,
     ) -> Decision:
-        """Each for its agents."""
-        host, guest = (p.act(obs, mask, free, instead) for p in (self._policy, self._guest))
+        """Each for its agents; both remember what the team did."""
+        decisions = []
+
+        def team(of_host: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            def both(of_guest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+                return done(np.where(self._is_guest, of_guest, of_host), instead)
+
+            decisions.append(self._guest.act(obs, mask, free, both))
+            return decisions[0].actions
+
+        host = self._policy.act(obs, mask, free, team)
+        guest = decisions[0]
         said = [decision.messages for decision in (host, guest)]
         quiet = np.zeros((len(obs), N_BLUE, observations.MESSAGE_BITS), np.uint8)
         messages = [quiet if message is None else message for message in said]
         return Decision(
-            actions=np.where(self._is_guest, guest.actions, host.actions),
+            actions=host.actions,
             messages=np.where(self._is_guest[:, None], messages[1], messages[0]),
         )
 
