@@ -410,6 +410,13 @@ class Builtin:
 
 _K = ActionKind
 
+
+def _expert(name: str) -> Scripted:
+    from cagexplain.policies.expert import Expert  # builds on this module
+
+    return Expert(name)
+
+
 BUILTIN: Final[Mapping[str, Builtin]] = MappingProxyType(
     {
         "sleep": Builtin("Sleep in every step", Constant, (actions.SLEEP_INDEX,)),
@@ -442,6 +449,9 @@ BUILTIN: Final[Mapping[str, Builtin]] = MappingProxyType(
             "Restore every host in turn, in every step, busy or not", Spam, (_K.RESTORE,)
         ),
         "punch": Builtin("Analyse every host in turn, Restore it if it had alerts", Punch),
+        "expert": Builtin(
+            "a playbook: comms policy, Restore on evidence, decoys, Analyse, hunt", _expert
+        ),
     }
 )
 """The built-in policies by name."""
