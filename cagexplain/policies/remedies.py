@@ -1,0 +1,382 @@
+"""The table of remedies: what could be done about the findings of an audit.
+
+Every remedy is a rule on what the agents have seen and done themselves, so that it could be built
+into the policy that is audited. Whether it pays is a question of its own, which
+``cagexplain.analysis.audit.prices`` answers; some do not.
+
+Not every check has one. That weak evidence is looked at first (DET-05) and that findings are used
+(DET-06) cannot be repaired while the observation drops what Analyse finds; conflicts between agents
+(COO-01) cannot occur, as each agent owns its links; robustness and explanations (ROB, SUR) are a
+matter of training.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from cagexplain.cc4 import network, phases
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import BLUE_ZONES
+from cagexplain.policies.base import BoolArray
+from cagexplain.policies.named_features import KIND, SEAT
+from cagexplain.policies.overrides import Remedy
+from cagexplain.policies.situation import (
+    IS_USER,
+    NONE,
+    ON_LINK,
+    ON_SEAT,
+    SEAT_AGENT,
+    SEAT_ZONE,
+    SLEEP,
+    ZONE_WEIGHT,
+    Int64s,
+    Situation,
+    act_on,
+    at_target,
+    best_link,
+    best_seat,
+    on_links,
+    on_seats,
+)
+
+RECENT: Final = 10
+"""Steps for which an alert counts as evidence."""
+SWEEP: Final = 100
+"""Steps after which a host may be restored without evidence."""
+HUNT: Final = 25
+"""Steps between an agent's Restores on suspicion alone."""
+BUDGET: Final = 100
+"""Restores of the team in an episode."""
+
+_ZONES: Final = np.array([len(zones) for zones in BLUE_ZONES])
+_SHARE: Final = BUDGET * _ZONES // _ZONES.sum()
+_EVICTS: Final = (ActionKind.REMOVE, ActionKind.RESTORE)
+_LOOKS: Final = (ActionKind.ANALYSE, ActionKind.REMOVE)
+_MISSION: Final = {1: (network.RZA, network.OZA), 2: (network.RZB, network.OZB)}
+
+
+def _critical() -> BoolArray:
+    """``bool[phase, seat]``: hosts in the two zones that carry the mission of a phase."""
+    critical = np.zeros((phases.N_PHASES, len(SEAT_ZONE)), np.bool_)
+    for phase, zones in _MISSION.items():
+        critical[phase] = np.isin(SEAT_ZONE, zones)
+    return critical
+
+
+_CRITICAL: Final = _critical()
+
+
+def _weight(now: Situation) -> Int64s:
+    """What the mission loses in the zone of each host, in points: ``int64[n, 112]``."""
+    return ZONE_WEIGHT[now.phase][:, SEAT_ZONE]
+
+
+def _pressing(now: Situation) -> Int64s:
+    """Rank of hosts with alerts: the heaviest zone first, then the latest alert."""
+    since = np.minimum(now.since_process, now.since_connection)
+    return _weight(now) * 10_000 - np.minimum(since, 9_999)
+
+
+def _evidence(now: Situation) -> BoolArray:
+    """Hosts with an alert of any kind a short while ago: ``bool[n, 112]``."""
+    recent: BoolArray = np.minimum(now.since_process, now.since_connection) <= RECENT
+    return recent
+
+
+def _restore_alerted(now: Situation) -> Int64s:
+    return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.open, _pressing(now)))
+
+
+def _restore_not_look(now: Situation, position: Int64s) -> Int64s:
+    unfit = np.isin(KIND[position], _LOOKS) & at_target(now.open, position)
+    return np.where(unfit, ON_SEAT[ActionKind.RESTORE][SEAT[position]], NONE)
+
+
+def _heaviest_first(now: Situation, position: Int64s) -> Int64s:
+    heaviest = best_seat(now.open, _pressing(now))
+    weight = _weight(now)
+
+    def of(seat: Int64s) -> Int64s:
+        return np.take_along_axis(weight, np.maximum(seat, 0), axis=1)
+
+    lighter = at_target(now.open, position) & (of(heaviest) > of(SEAT[position]))
+    moved = np.full_like(position, NONE)
+    for kind, table in ON_SEAT.items():
+        moved = np.where(lighter & (KIND[position] == kind), act_on(table, heaviest), moved)
+    return moved
+
+
+def _unflagged_removes(now: Situation) -> BoolArray:
+    return on_seats(ActionKind.REMOVE, ~now.flagged)
+
+
+def _restore_removed(now: Situation) -> Int64s:
+    return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.removed, _pressing(now)))
+
+
+def _baseless(now: Situation) -> BoolArray:
+    return ~now.open & ~_evidence(now) & (now.since_restored < SWEEP)
+
+
+def _baseless_restores(now: Situation) -> BoolArray:
+    return on_seats(ActionKind.RESTORE, _baseless(now))
+
+
+def _baseless_critical_restores(now: Situation) -> BoolArray:
+    return on_seats(ActionKind.RESTORE, _CRITICAL[now.phase] & ~now.open & ~_evidence(now))
+
+
+def _restores_beyond_budget(now: Situation) -> BoolArray:
+    spent = now.restores >= _SHARE
+    return on_seats(ActionKind.RESTORE, spent[:, SEAT_AGENT])
+
+
+def _blocks_of_open_links(now: Situation) -> BoolArray:
+    return on_links(ActionKind.BLOCK, ~now.prohibited)
+
+
+def _lift(now: Situation) -> Int64s:
+    wrong = now.blocked & ~now.prohibited
+    return act_on(ON_LINK[ActionKind.ALLOW], best_link(wrong, now.since_switched))
+
+
+def _against_phase(now: Situation) -> BoolArray:
+    return _blocks_of_open_links(now) | on_links(ActionKind.ALLOW, now.prohibited)
+
+
+def _close(now: Situation, position: Int64s) -> Int64s:
+    wrong = now.prohibited & ~now.blocked
+    block = act_on(ON_LINK[ActionKind.BLOCK], best_link(wrong, now.since_switched))
+    return np.where(np.isin(KIND[position], _EVICTS), NONE, block)
+
+
+def _reversals(now: Situation) -> BoolArray:
+    fresh = now.since_switched <= RECENT
+    return on_links(ActionKind.BLOCK, fresh & ~now.blocked) | on_links(
+        ActionKind.ALLOW, fresh & now.blocked
+    )
+
+
+def _second_decoys(now: Situation) -> BoolArray:
+    return on_seats(ActionKind.DECOY, now.decoys > 0)
+
+
+def _first_decoy(now: Situation) -> Int64s:
+    bare = now.exists & (now.decoys == 0)
+    return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare, 2 * _weight(now) + ~IS_USER))
+
+
+def _rearm(now: Situation) -> Int64s:
+    bare = now.rebuilt & (now.decoys == 0) & (now.since_restored <= RECENT)
+    return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare & ~now.open, -now.since_restored))
+
+
+def _look_at_touched(now: Situation) -> Int64s:
+    touched = (now.decoys > 0) & now.connection & ~now.open
+    return act_on(ON_SEAT[ActionKind.ANALYSE], best_seat(touched, _pressing(now)))
+
+
+def _hunt(now: Situation) -> Int64s:
+    due = now.since_restore >= HUNT
+    eligible = now.exists & IS_USER & due[:, SEAT_AGENT]
+    return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(eligible, now.since_restored))
+
+
+def _attend(now: Situation) -> Int64s:
+    alerted = now.process | now.connection
+    restore = act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.process, _pressing(now)))
+    bare = act_on(ON_SEAT[ActionKind.DECOY], best_seat(alerted & (now.decoys == 0), _pressing(now)))
+    look = act_on(ON_SEAT[ActionKind.ANALYSE], best_seat(alerted, _pressing(now)))
+    return np.where(restore != NONE, restore, np.where(bare != NONE, bare, look))
+
+
+def _useless_rules(now: Situation) -> BoolArray:
+    return on_links(ActionKind.BLOCK, now.blocked) | on_links(ActionKind.ALLOW, ~now.blocked)
+
+
+def _repetitions(now: Situation) -> BoolArray:
+    """What each agent did last on a host or a link, unless its host has shown an alert since."""
+    since = np.minimum(now.since_process, now.since_connection)
+    seat = SEAT[now.work]
+    news = np.take_along_axis(since, np.maximum(seat, 0), axis=1) < now.since_work
+    env, agent = np.nonzero((now.work != NONE) & ~(news & (seat >= 0)))
+    forbidden = np.zeros((len(since), len(KIND)), np.bool_)
+    forbidden[env, now.work[env, agent]] = True
+    return forbidden
+
+
+def _silence(now: Situation, position: Int64s) -> Int64s:
+    return np.where(now.free, NONE, SLEEP)
+
+
+REMEDIES: Final[tuple[Remedy, ...]] = (
+    Remedy(
+        "restore_alerted",
+        "Restore every host that shows a process alert, at once",
+        "As soon as the agent is free, the machine with a malicious-process alert is rebuilt, the "
+        "one in the most important zone first; false alerts are answered too, a point each.",
+        ("DET-01", "DET-02", "DET-03", "DET-04", "ERA-05", "ERA-06", "POL-02", "COV-01"),
+        demand=_restore_alerted,
+    ),
+    Remedy(
+        "restore_not_look",
+        "Restore a host with a process alert rather than Analyse or Remove",
+        "Looking at a compromised machine evicts nobody and stopping a process fails against an "
+        "administrator's session; where the agent would do either, it rebuilds the machine.",
+        ("ERA-01", "ERA-03", "ERA-04"),
+        replace=_restore_not_look,
+    ),
+    Remedy(
+        "heaviest_first",
+        "Answer the alert in the most important zone first",
+        "When several machines show process alerts, the agent's action goes to the one whose zone "
+        "costs the mission most.",
+        ("REC-05",),
+        replace=_heaviest_first,
+    ),
+    Remedy(
+        "no_blind_remove",
+        "Do not Remove on a host without a process alert",
+        "Remove stops only processes that monitoring has reported; elsewhere it is three lost "
+        "steps, so it is not allowed there.",
+        ("ERA-02", "ERA-03"),
+        forbid=_unflagged_removes,
+    ),
+    Remedy(
+        "restore_after_remove",
+        "Restore a host after a Remove on it",
+        "The agent cannot see whether stopping the process threw the intruder out, so a rebuild "
+        "follows.",
+        ("ERA-04", "ERA-03"),
+        demand=_restore_removed,
+    ),
+    Remedy(
+        "restore_on_evidence",
+        f"Restore only hosts with an alert, and others at most every {SWEEP} steps",
+        "A rebuild interrupts work and costs a point; without an alert in the last "
+        f"{RECENT} steps a machine is rebuilt again only as part of a slow sweep.",
+        ("REC-01", "REC-02"),
+        forbid=_baseless_restores,
+    ),
+    Remedy(
+        "careful_with_mission",
+        "Restore hosts of the active mission only on evidence",
+        "In the two zones that carry the current mission no machine is rebuilt without an alert in "
+        f"the last {RECENT} steps.",
+        ("REC-03",),
+        forbid=_baseless_critical_restores,
+    ),
+    Remedy(
+        "restore_budget",
+        f"Keep to a budget of {BUDGET} Restores per episode",
+        "Each agent has a share of the budget in proportion to its zones and stops rebuilding when "
+        "it is spent.",
+        ("REC-02",),
+        forbid=_restores_beyond_budget,
+    ),
+    Remedy(
+        "keep_open",
+        "Never block traffic that the phase allows, and lift such blocks",
+        "Connections that the current mission phase declares open are not cut, and those that are "
+        "cut are opened at once.",
+        ("NET-01", "NET-04", "NET-05", "NET-07"),
+        forbid=_blocks_of_open_links,
+        demand=_lift,
+    ),
+    Remedy(
+        "follow_phase",
+        "Block and open traffic as the phase demands, before anything but an eviction",
+        "The agent cuts the connections that the current mission phase declares closed and opens "
+        "those that it declares open; a rule takes one step and holds until the next phase.",
+        ("NET-02", "NET-03", "MIS-01"),
+        forbid=_against_phase,
+        replace=_close,
+        demand=_lift,
+    ),
+    Remedy(
+        "no_flapping",
+        f"Leave a traffic rule alone for {RECENT} steps after a change",
+        "A connection that was cut or opened is not switched back at once.",
+        ("NET-06",),
+        forbid=_reversals,
+    ),
+    Remedy(
+        "decoys_when_idle",
+        "Deploy a decoy on every host that has none, when idle",
+        "In idle time the agent sets up false services, which an intruder attacks in vain and "
+        "betrays itself by, in the most important zones first.",
+        ("DEC-01", "DEC-02", "ERA-07"),
+        occupy=_first_decoy,
+    ),
+    Remedy(
+        "one_decoy",
+        "Do not deploy a second decoy on a host",
+        "A machine that has a false service does not get another one.",
+        ("DEC-02",),
+        forbid=_second_decoys,
+    ),
+    Remedy(
+        "rearm",
+        "Put a decoy back after every Restore",
+        "A rebuild also deletes the false services of a machine; the agent sets one up again "
+        "before it turns to something else.",
+        ("REC-04", "ERA-07"),
+        demand=_rearm,
+    ),
+    Remedy(
+        "look_at_touched_decoy",
+        "Analyse a host with a decoy on which a connection is reported",
+        "Nobody but an intruder uses a decoy, so the machine is looked at; the official "
+        "observation hides what is found.",
+        ("DEC-03",),
+        demand=_look_at_touched,
+    ),
+    Remedy(
+        "hunt",
+        f"Restore the user host longest without, every {HUNT} steps, when idle",
+        "Intruders that came by phishing raise no alarm; an idle agent rebuilds one workstation "
+        "after the other.",
+        ("DET-07", "ERA-05", "REC-06", "MIS-01"),
+        occupy=_hunt,
+    ),
+    Remedy(
+        "attend_alerts",
+        "Do not wait while a host shows an alert",
+        "Instead of waiting the agent rebuilds a machine with a process alert, or puts a decoy on "
+        "one with a connection alert, or looks at it.",
+        ("POL-02",),
+        occupy=_attend,
+    ),
+    Remedy(
+        "no_useless_rules",
+        "Do not set a traffic rule that holds already",
+        "Opening what is open changes nothing: it is waiting in disguise, and the agent has to "
+        "choose something else.",
+        ("POL-02", "POL-03"),
+        forbid=_useless_rules,
+    ),
+    Remedy(
+        "no_repetition",
+        "Do not repeat an action on the same target while nothing new is seen",
+        "The same action on the same machine or connection is not allowed twice in a row without "
+        "an alert in between.",
+        ("POL-01", "POL-03"),
+        forbid=_repetitions,
+    ),
+    Remedy(
+        "silent_while_busy",
+        "Submit nothing while an action is running",
+        "A Restore is charged whenever it is submitted, even when the agent is busy and the "
+        "choice is dropped.",
+        ("POL-04",),
+        replace=_silence,
+    ),
+)
+"""All remedies, in order of precedence: what is to be done about an intruder comes first."""
+
+
+def remedies_of(check: str) -> tuple[Remedy, ...]:
+    """The remedies that answer a practice check; empty if it has none."""
+    return tuple(remedy for remedy in REMEDIES if check in remedy.checks)
