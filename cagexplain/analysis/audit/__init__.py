@@ -1,0 +1,1 @@
+"""Audits: would you let this policy defend your network?"""

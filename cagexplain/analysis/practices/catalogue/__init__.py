@@ -1,0 +1,1 @@
+"""The checks, one file each; `cagexplain.analysis.practices.checks` collects them."""

@@ -1,0 +1,354 @@
+"""From cases to sums over episodes, from sums to a value, from resampled sums to an interval.
+
+Whatever a check measures is a function of sums over episodes: a share is a quotient of two sums, a
+Kaplan-Meier median a function of the numbers of ended and censored durations of each length. So one
+cluster bootstrap, which draws whole episodes (and policies, if there are several trained with other
+seeds), gives the interval of all of them (Davison and Hinkley 1997, section 3.8; Field and Welsh
+2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, stdtrit
+
+from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, weights
+from cagexplain.analysis.practices.cases import Cases
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
+
+HORIZON: Final = 300
+"""Steps after which durations are no longer followed: beyond every border of the catalogue."""
+RULE_OF_THREE: Final = 3.0
+"""Upper limit at 95 % of the expected number of events of which none was seen."""
+
+
+class Statistic(Protocol):
+    """How a value follows from sums over episodes."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it is a share, which lies from 0 to 1 and may be seen never or always."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a mean number of events, of which none may be seen."""
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Columns ``[n, k]`` of `n` episodes of `steps` steps."""
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """Values ``[...]`` of totals ``[..., k]``; NaN where undefined, infinity where a duration's
+        quantile is not reached."""
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """How many triggers the totals ``[..., k]`` rest on."""
+
+
+def _count(cases: Cases, keep: npt.NDArray[Any], n: int) -> FloatArray:
+    return np.bincount(cases.row[keep], minlength=n).astype(np.float64)
+
+
+def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Hits among the cases."""
+
+    bounded: bool = True
+    counted: bool = False
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Hits, cases."""
+        return np.stack(
+            [_count(cases, cases.hit, n), _count(cases, np.ones(len(cases), bool), n)], axis=1
+        )
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """Hits per case."""
+        return _quotient(totals[..., 0], totals[..., 1])
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Cases."""
+        return totals[..., 1]
+
+
+@dataclass(frozen=True)
+class PerEpisode:
+    """Mean number of hits per episode, or per so many steps of it.
+
+    Attributes:
+        per: number of steps; None for whole episodes.
+    """
+
+    per: int | None = None
+    bounded: bool = False
+    counted: bool = True
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Hits, what they are divided by, episodes."""
+        below = np.full(n, 1.0 if self.per is None else steps / self.per)
+        return np.stack([_count(cases, cases.hit, n), below, np.ones(n)], axis=1)
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """Hits per unit."""
+        return _quotient(totals[..., 0], totals[..., 1])
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Episodes."""
+        return totals[..., 2]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Share of hits in group 1 minus that in group 0. Its triggers are the cases of group 1."""
+
+    bounded: bool = False
+    counted: bool = False
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Hits and cases of group 1, then of group 0."""
+        columns = [
+            _count(cases, keep, n)
+            for group in (1, 0)
+            for keep in (cases.hit & (cases.group == group), cases.group == group)
+        ]
+        return np.stack(columns, axis=1)
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """Difference of the shares."""
+        return _quotient(totals[..., 0], totals[..., 1]) - _quotient(totals[..., 2], totals[..., 3])
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Cases under the condition."""
+        return totals[..., 1]
+
+
+@dataclass(frozen=True)
+class Relative(Difference):
+    """Share of hits in group 1 divided by that in group 0."""
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """Ratio of the shares."""
+        return _quotient(
+            _quotient(totals[..., 0], totals[..., 1]), _quotient(totals[..., 2], totals[..., 3])
+        )
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """Steps by which a share of the cases have had their hit (Kaplan and Meier 1958).
+
+    Attributes:
+        share: 0.5 for the median, 0.9 for the 90th percentile.
+    """
+
+    share: float
+    bounded: bool = False
+    counted: bool = False
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Ended durations by length, then censored ones."""
+        ended = cases.hit & (cases.duration <= HORIZON)
+        return np.hstack([_lengths(cases, kind, n) for kind in (ended, ~ended)])
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """First duration by which the share is reached, or infinity."""
+        ended, censored = np.split(totals, 2, axis=-1)
+        at_risk = np.cumsum((ended + censored)[..., ::-1], axis=-1)[..., ::-1]
+        ending = np.divide(ended, at_risk, out=np.zeros_like(ended), where=at_risk > 0)
+        reached = np.cumprod(1 - ending, axis=-1) <= 1 - self.share + 1e-9
+        first = np.where(reached.any(axis=-1), reached.argmax(axis=-1), np.inf)
+        return np.where(self.n(totals) > 0, first, np.nan)
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Durations."""
+        return totals.sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """Share of the cases that have had their hit after some steps, where another event may come
+    first (Aalen and Johansen 1978); without `other` events it is one minus Kaplan-Meier.
+
+    Attributes:
+        at: in steps.
+    """
+
+    at: int
+    bounded: bool = True
+    counted: bool = False
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Hits by duration, then competing events, then censored cases."""
+        other = cases.other & ~cases.hit
+        kinds = (cases.hit, other, ~cases.hit & ~other)
+        return np.hstack([_lengths(cases, kind, n) for kind in kinds])
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """Cumulative incidence."""
+        hits, others, censored = np.split(totals, 3, axis=-1)
+        at_risk = np.cumsum((hits + others + censored)[..., ::-1], axis=-1)[..., ::-1]
+
+        def hazard(events: FloatArray) -> FloatArray:
+            return np.divide(events, at_risk, out=np.zeros_like(events), where=at_risk > 0)
+
+        free = np.cumprod(1 - hazard(hits + others), axis=-1)
+        before = np.concatenate([np.ones((*free.shape[:-1], 1)), free[..., :-1]], axis=-1)
+        share: FloatArray = (before * hazard(hits))[..., : self.at + 1].sum(axis=-1)
+        return np.where(self.n(totals) > 0, share, np.nan)
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Cases."""
+        return totals.sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class Function:
+    """Any function of a check's own sums.
+
+    Attributes:
+        of: values ``[...]`` of totals ``[..., k]``.
+        triggers: numbers ``[...]`` of triggers of the same totals.
+    """
+
+    of: Callable[[FloatArray], FloatArray]
+    triggers: Callable[[FloatArray], FloatArray]
+    bounded: bool = False
+    counted: bool = False
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Its check counts by itself."""
+        raise NotImplementedError
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """The function's values."""
+        return self.of(totals)
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Its triggers."""
+        return self.triggers(totals)
+
+
+def _lengths(cases: Cases, kind: npt.NDArray[np.bool_], n: int) -> FloatArray:
+    width = HORIZON + 1
+    cell = cases.row[kind] * width + np.minimum(cases.duration[kind], HORIZON)
+    return np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and how far it may be off.
+
+    Attributes:
+        value: NaN if undefined, infinity if a quantile is not reached.
+        low, high: limits at 95 %; NaN with fewer than two episodes that have triggers.
+        n: triggers.
+        episodes: that have any.
+        deff: design effect of a share: by how much its variance exceeds that of as many
+            independent cases; NaN where it cannot be told.
+        drawn: ``float64[resamples]`` the resampled values, without undefined ones.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: float
+    episodes: int
+    deff: float
+    drawn: FloatArray
+
+
+def estimate(
+    statistic: Statistic,
+    sums: FloatArray,
+    *,
+    policies: IntArray | None = None,
+    usual_deff: float | None = None,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """A value with its bootstrap interval.
+
+    The limits are expanded percentiles (Hesterberg 2015, section 5.5): percentiles of the bootstrap
+    distribution at levels moved out so that a normal mean of few episodes would get Student's
+    interval. Where none or all of the cases of a share are hits, resampling shows no spread; then
+    the limit is that of the rule of three for as many independent cases as the triggers are worth.
+
+    Args:
+        statistic: of the measure.
+        sums: ``float64[episode, column]``.
+        policies: ``int[episode]`` which of several policies trained with other seeds played it;
+            then policies are drawn first, and episodes within them.
+        usual_deff: design effect that other policies show, for shares of which none or all cases
+            are hits; without it an episode counts as one case.
+        confidence: level of the interval.
+        resamples: number of bootstrap samples; their generator is fixed.
+    """
+    totals = sums.sum(axis=0)
+    value, n = float(statistic.value(totals)), float(statistic.n(totals))
+    episodes = int(np.count_nonzero(statistic.n(sums) > 0))
+    if np.isnan(value) or episodes < 2:
+        return Interval(value, np.nan, np.nan, n, episodes, np.nan, np.empty(0))
+    drawn = _resampled(statistic, sums, policies, resamples)
+    units = episodes if policies is None else min(episodes, len(np.unique(policies)))
+    low, high = _percentiles(drawn, max(units, 2), confidence)
+    deff = np.nan
+    if statistic.bounded:
+        low, high = max(low, 0.0), min(high, 1.0)
+        spread = value * (1 - value)
+        deff = float(np.var(drawn)) * n / spread if spread > 1e-12 else np.nan
+        if spread <= 1e-12:
+            worth = n / max(usual_deff, 1.0) if usual_deff is not None else float(episodes)
+            far = min(RULE_OF_THREE / min(max(worth, episodes), n), 1.0)
+            low, high = (0.0, far) if value < 0.5 else (1 - far, 1.0)
+    elif statistic.counted and value == 0:
+        low, high = 0.0, RULE_OF_THREE / float(totals[1])
+    return Interval(value, low, high, n, episodes, deff, drawn)
+
+
+def _resampled(
+    statistic: Statistic, sums: FloatArray, policies: IntArray | None, resamples: int
+) -> FloatArray:
+    live = sums.any(axis=0)  # most lengths of durations occur nowhere
+    dense = sums[:, live]
+    found = []
+    for times in _weights(len(sums), policies, resamples):
+        totals = np.zeros((len(times), sums.shape[1]))
+        totals[:, live] = times @ dense
+        found.append(statistic.value(totals))
+    values = np.concatenate(found)
+    return values[~np.isnan(values)]
+
+
+def _weights(n: int, policies: IntArray | None, resamples: int) -> list[FloatArray]:
+    if policies is None:
+        return [np.asarray(chunk, dtype=np.float64) for chunk in weights(n, resamples)]
+    rng = np.random.default_rng(0)
+    groups = [np.flatnonzero(policies == policy) for policy in np.unique(policies)]
+    even = np.full(len(groups), 1 / len(groups))
+    times = np.zeros((resamples, n))
+    for row, drawn in enumerate(rng.multinomial(len(groups), even, size=resamples)):
+        for group, often in zip(groups, drawn, strict=True):
+            if often:
+                share = np.full(len(group), 1 / len(group))
+                times[row, group] = rng.multinomial(len(group) * often, share)
+    return [times]
+
+
+def _percentiles(drawn: FloatArray, units: int, confidence: float) -> tuple[float, float]:
+    if len(drawn) == 0:
+        return np.nan, np.nan
+    tail = (1 - confidence) / 2
+    level = float(ndtr(np.sqrt(units / (units - 1)) * stdtrit(units - 1.0, tail)))
+    # Resamples that do not reach a quantile hold infinity, which orders them rightly.
+    low, high = np.quantile(drawn, [level, 1 - level], method="inverted_cdf")
+    return float(low), float(high)

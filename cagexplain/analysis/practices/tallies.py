@@ -1,0 +1,299 @@
+"""Counts all checks of a play in one pass, and judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.analysis.audit.results import Evidence, Finding, Measured, Part, Verdict
+from cagexplain.analysis.passes import Batch, Tables
+from cagexplain.analysis.practices.cases import Cases
+from cagexplain.analysis.practices.check import Check, Measure
+from cagexplain.analysis.practices.profiles import Profile
+from cagexplain.analysis.practices.references import References
+from cagexplain.analysis.practices.statistics import (
+    HORIZON,
+    FloatArray,
+    IntArray,
+    Interval,
+    Share,
+    estimate,
+)
+from cagexplain.analysis.practices.verdicts import (
+    discoveries,
+    more_episodes,
+    p_value,
+    together,
+    verdict,
+)
+from cagexplain.analysis.practices.view import TABLES, Facts, View
+from cagexplain.cc4 import agents, network, phases
+
+EXAMPLES: Final = 20
+"""Most cases that are shown as evidence of a finding."""
+_SPLITS: Final = {
+    "zone": (network.ZONES, lambda cases, phase: _zone(cases)),
+    "agent": (agents.BLUE, lambda cases, phase: cases.agent),
+    "phase": (phases.PHASE_NAMES, lambda cases, phase: phase[cases.row, cases.step]),
+}
+"""Names of the parts, and which one each case belongs to (-1: none)."""
+
+
+def _zone(cases: Cases) -> IntArray:
+    return np.where(cases.host >= 0, network.HOST_ZONE[cases.host], -1)
+
+
+@dataclass
+class _Counted:
+    """What a check has counted so far."""
+
+    sums: dict[str, list[FloatArray]] = field(default_factory=dict)
+    parts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    firsts: list[IntArray] = field(default_factory=list)
+    examples: list[Evidence] = field(default_factory=list)
+    error: str = ""
+
+
+class Tallies:
+    """Counts checks; a `Collector` of a pass over a trace or over episodes in memory.
+
+    Args:
+        checks: what to count; those that are not played are left out.
+        facts: about the play.
+        details: whether to keep evidence, and where the cases are.
+    """
+
+    tables: Tables = TABLES
+
+    def __init__(self, checks: Sequence[Check], facts: Facts, *, details: bool = True) -> None:
+        self.facts = facts
+        self.checks = tuple(checks)
+        self._details = details
+        self._counted = {check.id: _Counted() for check in self.checks if self._reason(check) == ""}
+        self.episodes = 0
+
+    def _reason(self, check: Check) -> str:
+        """Why a check is not counted; empty if it is."""
+        if check.source != "play":
+            return "It needs further play that was not asked for."
+        if "observations" in check.needs and not self.facts.observations:
+            return "The trace was recorded without observations, which this check counts on."
+        return (check.applies(self.facts) if check.applies else None) or ""
+
+    def add(self, batch: Batch) -> None:
+        """Count some episodes."""
+        view = View(batch, self.facts)
+        self.episodes += batch.n
+        for check in self.checks:
+            if check.id in self._counted:
+                self._add(check, view, self._counted[check.id])
+
+    def _add(self, check: Check, view: View, counted: _Counted) -> None:
+        for measure in check.measures:
+            if measure.sums is not None:
+                sums = measure.sums(view)
+            else:
+                assert measure.cases is not None
+                cases = measure.cases(view)
+                sums = measure.statistic.sums(cases, view.n, view.steps)
+                if self._details and measure is check.measures[0]:
+                    self._detail(measure, cases, view, counted)
+            counted.sums.setdefault(measure.key, []).append(sums)
+
+    def _detail(self, measure: Measure, cases: Cases, view: View, counted: _Counted) -> None:
+        for kind, (names, of) in _SPLITS.items():
+            part = of(cases, view.batch.phase)
+            known = part >= 0
+            table = counted.parts.setdefault(kind, np.zeros((len(names), 2), dtype=np.int64))
+            table[:, 0] += np.bincount(part[known & cases.hit], minlength=len(names))
+            table[:, 1] += np.bincount(part[known], minlength=len(names))
+        bad = cases.where(_against(measure, cases))
+        first = np.full(view.n, np.iinfo(np.int64).max)
+        np.minimum.at(first, bad.row, bad.step)
+        counted.firsts.append(first[first < np.iinfo(np.int64).max])
+        chosen = np.linspace(0, len(bad) - 1, min(EXAMPLES, len(bad))).astype(np.int64)
+        counted.examples += [
+            Evidence(
+                int(view.batch.episodes[bad.row[i]]),
+                int(bad.step[i]),
+                agents.BLUE[bad.agent[i]] if bad.agent[i] >= 0 else None,
+                network.HOST_NAMES[bad.host[i]] if bad.host[i] >= 0 else None,
+            )
+            for i in chosen
+        ]
+
+    def sums(self, check: str, measure: str) -> FloatArray | None:
+        """``float64[episode, column]`` of a measure; None if it was not counted."""
+        counted = self._counted.get(check)
+        parts = counted.sums.get(measure) if counted else None
+        return np.concatenate(parts) if parts else None
+
+    def findings(
+        self,
+        profile: Profile,
+        references: References,
+        *,
+        policies: IntArray | None = None,
+    ) -> tuple[Finding, ...]:
+        """Judge what was counted.
+
+        Args:
+            profile: has the borders.
+            references: what other policies do.
+            policies: ``int[episode]`` which of several policies played it.
+        """
+        found = [self._finding(check, profile, references, policies) for check in self.checks]
+        fails = [i for i, finding in enumerate(found) if finding.p is not None]
+        judged = sum(f.verdict in ("PASS", "WARN", "FAIL", "INCONCLUSIVE") for f in found)
+        kept = discoveries([found[i].p or 0.0 for i in fails], judged)
+        for i, survives in zip(fails, kept, strict=True):
+            found[i] = replace(found[i], survives=survives)
+        return tuple(found)
+
+    def _finding(
+        self,
+        check: Check,
+        profile: Profile,
+        references: References,
+        policies: IntArray | None,
+    ) -> Finding:
+        head: dict[str, Any] = {
+            name: getattr(check, name)
+            for name in ("id", "title", "family", "axis", "knowledge", "trigger")
+        }
+        head |= {"severity": profile.severity(check), "n_min": profile.n_min(check)}
+        if profile.muted(check):
+            return Finding(verdict="NOT_APPLICABLE", reason=profile.muted(check), **head)
+        if reason := self._reason(check):
+            return Finding(verdict="NOT_APPLICABLE", reason=reason, **head)
+        measures, intervals = [], []
+        for measure in check.measures:
+            sums = self.sums(check.id, measure.key)
+            assert sums is not None
+            deff = references.deff(check.id, measure.key)
+            interval = estimate(measure.statistic, sums, policies=policies, usual_deff=deff)
+            measures.append(judge(check, measure, interval, profile, references))
+            intervals.append(interval)
+        if check.absent and not any(
+            i.n for i, m in zip(intervals, check.measures, strict=True) if m.judged
+        ):
+            return Finding(
+                verdict="NOT_APPLICABLE", reason=check.absent, measures=tuple(measures), **head
+            )
+        return self._judged(check, profile, tuple(measures), intervals, head)
+
+    def _judged(
+        self,
+        check: Check,
+        profile: Profile,
+        measures: tuple[Measured, ...],
+        intervals: list[Interval],
+        head: dict[str, Any],
+    ) -> Finding:
+        counted = self._counted[check.id]
+        whole = together([m.verdict for m in measures if m.good is not None])
+        p, further, reason = None, None, ""
+        for measured, interval in zip(measures, intervals, strict=True):
+            if measured.good is None or measured.bad is None or measured.verdict != whole:
+                continue
+            if whole == "FAIL":
+                p = min(1.0 if p is None else p, p_value(interval, measured.better, measured.bad))
+            if whole == "INCONCLUSIVE":
+                more = more_episodes(
+                    interval,
+                    measured.better,
+                    measured.good,
+                    measured.bad,
+                    head["n_min"],
+                    self.episodes,
+                )
+                further = more if further is None or more is None else max(further, more)
+                reason = reason or _too_little(interval, head["n_min"], check.trigger)
+        first = np.concatenate(counted.firsts) if counted.firsts else np.empty(0)
+        main = intervals[0]
+        return Finding(
+            verdict=whole,
+            reason=reason,
+            measures=measures,
+            n=round(main.n),
+            episodes=main.episodes,
+            more_episodes=further,
+            p=p,
+            parts=_parts(counted),
+            since=int(np.median(first)) if len(first) else None,
+            evidence=_spread(counted.examples),
+            **head,
+        )
+
+
+def judge(
+    check: Check, measure: Measure, found: Interval, profile: Profile, references: References
+) -> Measured:
+    """A number with its verdict, and where it stands among the reference policies."""
+    good, bad = profile.borders(check, measure)
+    its: Verdict = "NOT_APPLICABLE"
+    if good is not None and bad is not None:
+        its = verdict(found, measure.better, good, bad, profile.n_min(check))
+    standing = references.values(check.id, measure.key)
+    return Measured(
+        key=measure.key,
+        name=measure.name,
+        unit=measure.unit,
+        better=measure.better,
+        good=good,
+        bad=bad,
+        value=finite(found.value),
+        low=finite(found.low),
+        high=finite(found.high),
+        n=round(found.n),
+        reached=not np.isinf(found.value),
+        verdict=its,
+        standing=standing,
+        percentile=_percentile(found.value, measure.better, standing),
+    )
+
+
+def finite(value: float) -> float | None:
+    """A number, or None for one that is undefined or not reached."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _percentile(value: float, better: str, standing: Mapping[str, float | None]) -> float | None:
+    others = [HORIZON + 1.0 if other is None else other for other in standing.values()]
+    if np.isnan(value) or not others:
+        return None
+    no_better = [o <= value if better == "higher" else o >= value for o in others]
+    return sum(no_better) / len(others)
+
+
+def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
+    """Cases that speak against the policy."""
+    if isinstance(measure.statistic, Share) and measure.better == "higher":
+        return ~cases.hit
+    if measure.unit == "ticks":
+        return ~cases.hit | (cases.duration > (measure.good or 0))
+    return cases.hit
+
+
+def _too_little(found: Interval, n_min: int, trigger: str) -> str:
+    if found.n < n_min:
+        return f"Only {round(found.n)} {trigger}; a verdict needs {n_min}."
+    return "The confidence interval reaches over a border."
+
+
+def _parts(counted: _Counted) -> tuple[Part, ...]:
+    return tuple(
+        Part(kind, names[i], int(hits), int(n))  # type: ignore[arg-type]
+        for kind, (names, _) in _SPLITS.items()
+        for i, (hits, n) in enumerate(counted.parts.get(kind, ()))
+        if n
+    )
+
+
+def _spread(examples: list[Evidence]) -> tuple[Evidence, ...]:
+    chosen = np.linspace(0, len(examples) - 1, min(EXAMPLES, len(examples))).astype(int)
+    return tuple(examples[i] for i in chosen)
