@@ -1,13 +1,15 @@
 """A policy whose habits are overridden: what would it be worth if it followed a practice?
 
 A remedy says what an agent must not do, must do, does in its idle time, or does in place of
-something else, judged by what that agent has seen and done itself (`Situation`). What must not be
-done leaves the mask, so that a trained policy takes the next best of its own; a policy that heeds
-no mask waits instead.
+something else, judged by what that agent has seen and done itself (`Situation`). Where a
+policy chooses what it must not do, it takes the next best of its own if it weighs its actions, and
+waits otherwise; a policy that draws its actions draws again, so that the rest keep the chances
+that they had. Choices that no remedy touches stay as they are, to the bit.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -15,15 +17,23 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import TOTAL, ActionKind
-from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, Policy, done
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.policies.base import (
+    BoolArray,
+    Decision,
+    Instead,
+    IntArray,
+    Policy,
+    Weighing,
+    done,
+)
 from cagexplain.policies.named_features import AGENT, KIND, LINK
 from cagexplain.policies.situation import NONE, OFFSETS, SLEEP, Situation
+from cagexplain.policies.wrappers import unwrapped
 
 Int64s = npt.NDArray[np.int64]
-
-_SHOWS_EXISTENCE: Final = KIND == ActionKind.ANALYSE
-"""Actions by whose validity policies tell which hosts exist: they stay in the mask."""
 _SPARE: Final = (ActionKind.SLEEP, ActionKind.MONITOR, ActionKind.ANALYSE)
 
 
@@ -74,13 +84,17 @@ class Overridden:
     Args:
         policy: what is overridden.
         remedies: in order of precedence.
+
+    Attributes:
+        decisions: ``int64[n]`` in the episodes so far: submissions of free agents, and of busy
+            ones that were changed.
+        changed: ``int64[n]`` those that were changed.
     """
 
     def __init__(self, policy: Policy, remedies: Sequence[Remedy]) -> None:
         self._policy = policy
         self.remedies = tuple(remedies)
-        self._now = Situation(1)
-        self._begins = True
+        self._begin(np.zeros(1, np.int64))
 
     @property
     def inner(self) -> Policy:
@@ -101,8 +115,7 @@ class Overridden:
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes."""
         self._policy.reset(seeds)
-        self._now = Situation(len(seeds))
-        self._begins = True
+        self._begin(seeds)
 
     def act(
         self,
@@ -112,25 +125,29 @@ class Overridden:
         instead: Instead | None = None,
     ) -> Decision:
         """What the policy chooses under the remedies."""
-        now = self._now
-        now.observe(obs, mask, free)
-        forbidden = self._forbidden(free)
+        self._now.observe(obs, mask, free)
 
         def under_remedies(chosen: Int64s) -> Int64s:
-            return done(self._revised(chosen, mask & ~forbidden, forbidden, free), instead)
+            revised = self._revised(chosen, mask, free)
+            other = revised != chosen
+            self.changed += other.sum(axis=1)
+            self.decisions += (free | other).sum(axis=1)
+            return done(revised, instead)
 
-        # Scripted policies take from the first mask what is valid throughout the episode.
-        shown = mask if self._begins else mask & ~(forbidden & ~_SHOWS_EXISTENCE)
-        decision = self._policy.act(obs, shown, free, under_remedies)
-        self._begins = False
-        now.acted(decision.actions, free)
+        decision = self._policy.act(obs, mask, free, under_remedies)
+        self._now.acted(decision.actions, free)
         return decision
 
     def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Overridden:
         """Go on with copies of some environments, under the same remedies."""
         twin = Overridden(self._policy.branch(rows, seeds), self.remedies)
         twin._now = self._now.branch(rows)
-        twin._begins = self._begins
+        twin.decisions, twin.changed = self.decisions[rows], self.changed[rows]
+        twin._generators = (
+            [copy.deepcopy(self._generators[i]) for i in rows]
+            if seeds is None
+            else _generators(seeds)
+        )
         return twin
 
     def describe(self) -> dict[str, Any]:
@@ -142,6 +159,11 @@ class Overridden:
             "remedies": [remedy.id for remedy in self.remedies],
         }
 
+    def _begin(self, seeds: IntArray) -> None:
+        self._now = Situation(len(seeds))
+        self.decisions, self.changed = (np.zeros(len(seeds), np.int64) for _ in range(2))
+        self._generators = _generators(seeds)
+
     def _forbidden(self, free: BoolArray) -> BoolArray:
         """What free agents must not do: ``bool[n, 570]``. Waiting is never among it."""
         forbidden = np.zeros((len(free), TOTAL), np.bool_)
@@ -152,10 +174,10 @@ class Overridden:
         forbidden[:, SLEEP] = False
         return forbidden
 
-    def _revised(
-        self, chosen: Int64s, allowed: BoolArray, forbidden: BoolArray, free: BoolArray
-    ) -> Int64s:
+    def _revised(self, chosen: Int64s, mask: BoolArray, free: BoolArray) -> Int64s:
         now, position = self._now, chosen + OFFSETS
+        forbidden = self._forbidden(free)
+        allowed = mask & ~forbidden
         settled = np.zeros(free.shape, np.bool_)
 
         def takes(proposed: Int64s) -> BoolArray:
@@ -175,7 +197,8 @@ class Overridden:
                 taken = takes(proposed)
                 position = np.where(taken, proposed, position)
                 settled |= taken
-        position = np.where(np.take_along_axis(forbidden, position, axis=1), SLEEP, position)
+        if forbidden.any():
+            self._choose_again(position, forbidden)
         for remedy in self.remedies:
             if remedy.occupy is not None:
                 proposed = remedy.occupy(now)
@@ -183,3 +206,31 @@ class Overridden:
                 position = np.where(taken, proposed, position)
                 settled |= taken
         return position - OFFSETS
+
+    def _choose_again(self, position: Int64s, forbidden: BoolArray) -> None:
+        """Put the next best in place of what is forbidden, in `position` itself."""
+        env, agent = np.nonzero(np.take_along_axis(forbidden, position, axis=1))
+        if len(env) == 0:
+            return
+        position[env, agent] = SLEEP[agent]
+        core = unwrapped(self._policy)
+        if not isinstance(core, Weighing):
+            return
+        weights = np.where(forbidden, -np.inf, core.weights())
+        greedy = core.values or getattr(core, "deterministic", True)
+        for e, a in zip(env.tolist(), agent.tolist(), strict=True):
+            own = weights[e, actions.slice_of(a)]
+            best = own.max()
+            if best == -np.inf:
+                continue
+            if greedy:
+                action = int(own.argmax())
+            else:
+                total = np.cumsum(np.exp(own - best))
+                action = int((total > self._generators[e].random() * total[-1]).argmax())
+            position[e, a] = OFFSETS[a] + action
+
+
+def _generators(seeds: IntArray) -> list[np.random.Generator]:
+    """For choices that are drawn again; apart from what trained policies draw with the seeds."""
+    return [np.random.default_rng([int(seed), N_BLUE, 2]) for seed in seeds]

@@ -45,7 +45,7 @@ RECENT: Final = 10
 """Steps for which an alert counts as evidence."""
 SWEEP: Final = 100
 """Steps after which a host may be restored without evidence."""
-HUNT: Final = 25
+HUNT: Final = 12
 """Steps between an agent's Restores on suspicion alone."""
 BUDGET: Final = 100
 """Restores of the team in an episode."""
