@@ -196,6 +196,7 @@ def test_blue(tables: dict[str, list[Row]], diary: Diary) -> None:
                     else actions.KIND_NAMES[actions.KIND[agent][done]],
                     "completed_host": None,
                     "completed_level": -1,
+                    "found": -1,
                     "target_state": None,
                     "target_level": -1,
                     "green_before": None,
@@ -209,6 +210,8 @@ def test_blue(tables: dict[str, list[Row]], diary: Diary) -> None:
                 if done >= 0 and (hit := int(actions.HOST[agent][done])) >= 0:
                     row["completed_host"] = network.HOST_NAMES[hit]
                     row["completed_level"] = before.host_level[e, hit]
+                if row["completed"] == "Analyse":
+                    row["found"] = after.blue_found[e, agent]
                 if host >= 0:
                     if t > 0:
                         worked = int(before.green_action[e, host])
@@ -336,6 +339,29 @@ def test_levels(tables: dict[str, list[Row]], diary: Diary) -> None:
                 )
     assert {row["cause"] for row in expected} == set(schema.LEVEL_CAUSES)
     check(tables["levels"], expected)
+
+
+def test_services(tables: dict[str, list[Row]], diary: Diary) -> None:
+    expected = []
+    for e in range(N):
+        for t, (before, _, after) in enumerate(diary.steps):
+            names = ("decoys", "reliability", "ot_stopped")
+            old, new = (np.stack([getattr(x, n)[e] for n in names]) for x in (before, after))
+            for host in np.flatnonzero((old != new).any(axis=0)):
+                decoys, reliability, stopped = new[:, host]
+                expected.append(
+                    {
+                        "episode": FIRST + e,
+                        "step": t,
+                        "host": network.HOST_NAMES[host],
+                        "decoys": decoys,
+                        "reliability": reliability,
+                        "stopped": bool(stopped),
+                    }
+                )
+    assert len({row["decoys"] for row in expected}) > 1
+    assert {row["stopped"] for row in expected} == {False, True}
+    check(tables["services"], expected)
 
 
 def test_green_work(tables: dict[str, list[Row]], diary: Diary) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import network
+from cagexplain.cc4.actions import KIND_NAMES, ActionKind
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST, N_BLUE, N_RED, RED
 from cagexplain.cc4.green import GREEN_ACTION_NAMES, GreenAction, GreenFailure
 from cagexplain.cc4.network import HOST_ZONE, N_HOSTS, N_ZONES, ZONES
@@ -48,6 +49,7 @@ Frame = dict[str, Any]
 :class:`~cagexplain.envs.protocol.Env` and the fields of
 :class:`~cagexplain.envs.truth.GroundTruth`, without the leading axis."""
 
+_ANALYSE: Final = KIND_NAMES[ActionKind.ANALYSE]
 _RED_ACTION: Final = {name: number for number, name in enumerate(RED_ACTION_NAMES)}
 _GREEN_ACTION: Final = {name: number for number, name in enumerate(GREEN_ACTION_NAMES)}
 _RED_INDEX: Final = {name: index for index, name in enumerate(RED)}
@@ -269,7 +271,8 @@ class World:
         if name in _BLUE_INDEX:
             outcome = Outcome.FAILURE if failed else Outcome.SUCCESS
             self._facts["blue_outcome"][_BLUE_INDEX[name]] = outcome
-            self._facts["blue_found"][_BLUE_INDEX[name]] = _listed_files(observed.data)
+            if type(action).__name__ == _ANALYSE:
+                self._facts["blue_found"][_BLUE_INDEX[name]] = _listed_files(observed.data)
         elif name in self._green_host:
             self._on_green(self._green_host[name], action, failed)
         return observed
@@ -448,9 +451,9 @@ class World:
 
 
 def _listed_files(data: dict[str, Any]) -> int:
-    """Files in the answer to a blue action; Analyse lists none but those that red left."""
+    """Kinds of files in the answer to an Analyse, which lists none but those that red left."""
     hosts = (entry for entry in data.values() if isinstance(entry, dict))
-    return sum(len(entry.get("Files", ())) for entry in hosts)
+    return len({file["File Name"] for entry in hosts for file in entry.get("Files", ())})
 
 
 def service_name(name: Any) -> str:
