@@ -173,6 +173,7 @@ class Finding(Result):
             have any; None if there is none.
         evidence: examples, spread over the episodes.
         price: of its remedy; None if there is none or it was not played.
+        muted: whether the profile leaves the check out; the reason then is the profile's.
     """
 
     id: str
@@ -195,6 +196,7 @@ class Finding(Result):
     since: int | None = None
     evidence: tuple[Evidence, ...] = ()
     price: Price | None = None
+    muted: bool = False
 
 
 @dataclass(frozen=True)
@@ -244,10 +246,12 @@ class Compared(Result):
 
     Attributes:
         baseline: what the earlier one was of.
-        new: ids of checks that FAIL or WARN now and did not then.
-        fixed: ids of checks that did and no longer do.
-        unchanged: ids of checks that do as they did.
-        verdicts: by id, verdict then and now, where they differ.
+        new: ids of checks that FAIL now and did not then, or WARN now and did neither then.
+        fixed: ids of checks that did FAIL or WARN then and PASS now.
+        unchanged: ids of checks that FAIL or WARN now and are not new.
+        verdicts: by id, verdict then and now, where they differ; a check that was not part of one
+            of the audits has an empty verdict there.
+        notes: what makes the two hard to compare, as sentences.
     """
 
     baseline: str
@@ -255,6 +259,63 @@ class Compared(Result):
     fixed: tuple[str, ...]
     unchanged: tuple[str, ...]
     verdicts: dict[str, tuple[str, str]]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice(Result):
+    """What an agent does in a situation.
+
+    Attributes:
+        action: name of its type, or ``"Wait"`` for Sleep, Monitor and rules that change nothing.
+        aim: a key of `cagexplain.analysis.audit.playbook.AIMS`, where it is described; empty for
+            waits.
+        hits: decisions for it.
+        share: of the situation's decisions.
+        low, high: limits of the share at 95 %; None if unknown.
+    """
+
+    action: str
+    aim: str
+    hits: int
+    share: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Situation(Result):
+    """A situation that an agent decides in, and how it usually does.
+
+    Attributes:
+        agent: blue agent.
+        sees: a key of `cagexplain.analysis.audit.playbook.SIGHTS`: the gravest thing that it sees.
+        phase: name of the mission phase; None for all phases, where the usual choice is the same.
+        n: decisions in it; episodes: that have any.
+        choices: the most frequent ones, the dominant one first.
+    """
+
+    agent: str
+    sees: str
+    phase: str | None
+    n: int
+    episodes: int
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class Playbook(Result):
+    """The responses that a policy's decisions amount to.
+
+    Attributes:
+        decisions: that were counted.
+        episodes: that they are from.
+        situations: by agent, the gravest first; those that never came up are left out.
+    """
+
+    decisions: int
+    episodes: int
+    situations: tuple[Situation, ...]
 
 
 @dataclass(frozen=True)
@@ -277,6 +338,7 @@ class Audit(Result):
         prices: single remedies; bundle: the best found set of them, None if none helps.
         variations: robustness; the usual conditions first.
         baseline: comparison with an earlier audit, if there was one.
+        playbook: usual responses; None if what the agents saw was not recorded.
         notes: what could not be done and why, as sentences.
     """
 
@@ -296,6 +358,7 @@ class Audit(Result):
     bundle: Price | None = None
     variations: tuple[Variation, ...] = ()
     baseline: Compared | None = None
+    playbook: Playbook | None = None
     notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA
 
