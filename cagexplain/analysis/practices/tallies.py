@@ -17,10 +17,10 @@ from cagexplain.analysis.practices.profiles import Profile
 from cagexplain.analysis.practices.references import References
 from cagexplain.analysis.practices.statistics import (
     HORIZON,
+    Difference,
     FloatArray,
     IntArray,
     Interval,
-    Share,
     estimate,
 )
 from cagexplain.analysis.practices.verdicts import (
@@ -35,16 +35,13 @@ from cagexplain.cc4 import agents, network, phases
 
 EXAMPLES: Final = 20
 """Most cases that are shown as evidence of a finding."""
-_SPLITS: Final = {
-    "zone": (network.ZONES, lambda cases, phase: _zone(cases)),
-    "agent": (agents.BLUE, lambda cases, phase: cases.agent),
-    "phase": (phases.PHASE_NAMES, lambda cases, phase: phase[cases.row, cases.step]),
+Names = tuple[str, ...]
+_SPLITS: Final[dict[str, Names]] = {
+    "zone": network.ZONES,
+    "agent": agents.BLUE,
+    "phase": phases.PHASE_NAMES,
 }
-"""Names of the parts, and which one each case belongs to (-1: none)."""
-
-
-def _zone(cases: Cases) -> IntArray:
-    return np.where(cases.host >= 0, network.HOST_ZONE[cases.host], -1)
+"""Names of the parts that cases are split into."""
 
 
 @dataclass
@@ -105,8 +102,15 @@ class Tallies:
             counted.sums.setdefault(measure.key, []).append(sums)
 
     def _detail(self, measure: Measure, cases: Cases, view: View, counted: _Counted) -> None:
-        for kind, (names, of) in _SPLITS.items():
-            part = of(cases, view.batch.phase)
+        if isinstance(measure.statistic, Difference):  # the others are only compared with
+            cases = cases.where(cases.group == 1)
+        split = {
+            "zone": np.where(cases.host >= 0, network.HOST_ZONE[cases.host], -1),
+            "agent": cases.agent,
+            "phase": view.batch.phase[cases.row, cases.step],
+        }
+        for kind, names in _SPLITS.items():
+            part = split[kind]
             known = part >= 0
             table = counted.parts.setdefault(kind, np.zeros((len(names), 2), dtype=np.int64))
             table[:, 0] += np.bincount(part[known & cases.hit], minlength=len(names))
@@ -146,13 +150,7 @@ class Tallies:
             references: what other policies do.
             policies: ``int[episode]`` which of several policies played it.
         """
-        found = [self._finding(check, profile, references, policies) for check in self.checks]
-        fails = [i for i, finding in enumerate(found) if finding.p is not None]
-        judged = sum(f.verdict in ("PASS", "WARN", "FAIL", "INCONCLUSIVE") for f in found)
-        kept = discoveries([found[i].p or 0.0 for i in fails], judged)
-        for i, survives in zip(fails, kept, strict=True):
-            found[i] = replace(found[i], survives=survives)
-        return tuple(found)
+        return tuple(self._finding(check, profile, references, policies) for check in self.checks)
 
     def _finding(
         self,
@@ -161,73 +159,88 @@ class Tallies:
         references: References,
         policies: IntArray | None,
     ) -> Finding:
-        head: dict[str, Any] = {
-            name: getattr(check, name)
-            for name in ("id", "title", "family", "axis", "knowledge", "trigger")
-        }
-        head |= {"severity": profile.severity(check), "n_min": profile.n_min(check)}
-        if profile.muted(check):
-            return Finding(verdict="NOT_APPLICABLE", reason=profile.muted(check), **head)
-        if reason := self._reason(check):
+        head = declared(check, profile)
+        if reason := profile.muted(check) or self._reason(check):
             return Finding(verdict="NOT_APPLICABLE", reason=reason, **head)
-        measures, intervals = [], []
+        intervals = []
         for measure in check.measures:
             sums = self.sums(check.id, measure.key)
             assert sums is not None
             deff = references.deff(check.id, measure.key)
-            interval = estimate(measure.statistic, sums, policies=policies, usual_deff=deff)
-            measures.append(judge(check, measure, interval, profile, references))
-            intervals.append(interval)
-        if check.absent and not any(
-            i.n for i, m in zip(intervals, check.measures, strict=True) if m.judged
-        ):
-            return Finding(
-                verdict="NOT_APPLICABLE", reason=check.absent, measures=tuple(measures), **head
-            )
-        return self._judged(check, profile, tuple(measures), intervals, head)
-
-    def _judged(
-        self,
-        check: Check,
-        profile: Profile,
-        measures: tuple[Measured, ...],
-        intervals: list[Interval],
-        head: dict[str, Any],
-    ) -> Finding:
+            intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
         counted = self._counted[check.id]
-        whole = together([m.verdict for m in measures if m.good is not None])
-        p, further, reason = None, None, ""
-        for measured, interval in zip(measures, intervals, strict=True):
-            if measured.good is None or measured.bad is None or measured.verdict != whole:
-                continue
-            if whole == "FAIL":
-                p = min(1.0 if p is None else p, p_value(interval, measured.better, measured.bad))
-            if whole == "INCONCLUSIVE":
-                more = more_episodes(
-                    interval,
-                    measured.better,
-                    measured.good,
-                    measured.bad,
-                    head["n_min"],
-                    self.episodes,
-                )
-                further = more if further is None or more is None else max(further, more)
-                reason = reason or _too_little(interval, head["n_min"], check.trigger)
         first = np.concatenate(counted.firsts) if counted.firsts else np.empty(0)
-        main = intervals[0]
-        return Finding(
-            verdict=whole,
-            reason=reason,
-            measures=measures,
-            n=round(main.n),
-            episodes=main.episodes,
-            more_episodes=further,
-            p=p,
+        return replace(
+            judged(check, intervals, profile, references, self.episodes),
             parts=_parts(counted),
             since=int(np.median(first)) if len(first) else None,
             evidence=_spread(counted.examples),
-            **head,
         )
+
+
+def declared(check: Check, profile: Profile) -> dict[str, Any]:
+    """What a finding takes from the declaration and the profile."""
+    names = ("id", "title", "family", "axis", "knowledge", "trigger")
+    return {name: getattr(check, name) for name in names} | {
+        "severity": profile.severity(check),
+        "n_min": profile.n_min(check),
+    }
+
+
+def judged(
+    check: Check,
+    intervals: Sequence[Interval],
+    profile: Profile,
+    references: References,
+    episodes: int,
+) -> Finding:
+    """A finding from the numbers of a check, wherever they come from.
+
+    Args:
+        check: declares the measures.
+        intervals: of its measures, in their order.
+        profile: has the borders.
+        references: what other policies do.
+        episodes: that were played.
+    """
+    head = declared(check, profile)
+    pairs = list(zip(check.measures, intervals, strict=True))
+    measures = tuple(judge(check, m, interval, profile, references) for m, interval in pairs)
+    if check.absent and not any(i.n for m, i in pairs if m.judged):
+        return Finding(verdict="NOT_APPLICABLE", reason=check.absent, measures=measures, **head)
+    whole = together([m.verdict for m in measures if m.good is not None])
+    p, further, reason = None, None, ""
+    for measured, interval in zip(measures, intervals, strict=True):
+        if measured.good is None or measured.bad is None or measured.verdict != whole:
+            continue
+        if whole == "FAIL":
+            p = min(1.0 if p is None else p, p_value(interval, measured.better, measured.bad))
+        if whole == "INCONCLUSIVE":
+            borders = measured.good, measured.bad
+            more = more_episodes(interval, measured.better, *borders, head["n_min"], episodes)
+            further = more if further is None or more is None else max(further, more)
+            reason = reason or _too_little(interval, head["n_min"], check.trigger)
+    return Finding(
+        verdict=whole,
+        reason=reason,
+        measures=measures,
+        n=round(intervals[0].n),
+        episodes=intervals[0].episodes,
+        more_episodes=further,
+        p=p,
+        **head,
+    )
+
+
+def corrected(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The same findings, with the FAILs marked that survive the correction for their number."""
+    found = list(findings)
+    fails = [i for i, finding in enumerate(found) if finding.p is not None]
+    tested = sum(f.verdict in ("PASS", "WARN", "FAIL", "INCONCLUSIVE") for f in found)
+    kept = discoveries([found[i].p or 0.0 for i in fails], tested)
+    for i, survives in zip(fails, kept, strict=True):
+        found[i] = replace(found[i], survives=survives)
+    return tuple(found)
 
 
 def judge(
@@ -272,11 +285,9 @@ def _percentile(value: float, better: str, standing: Mapping[str, float | None])
 
 def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
     """Cases that speak against the policy."""
-    if isinstance(measure.statistic, Share) and measure.better == "higher":
-        return ~cases.hit
     if measure.unit == "ticks":
         return ~cases.hit | (cases.duration > (measure.good or 0))
-    return cases.hit
+    return ~cases.hit if measure.better == "higher" else cases.hit
 
 
 def _too_little(found: Interval, n_min: int, trigger: str) -> str:
@@ -288,7 +299,7 @@ def _too_little(found: Interval, n_min: int, trigger: str) -> str:
 def _parts(counted: _Counted) -> tuple[Part, ...]:
     return tuple(
         Part(kind, names[i], int(hits), int(n))  # type: ignore[arg-type]
-        for kind, (names, _) in _SPLITS.items()
+        for kind, names in _SPLITS.items()
         for i, (hits, n) in enumerate(counted.parts.get(kind, ()))
         if n
     )
