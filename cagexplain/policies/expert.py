@@ -19,10 +19,11 @@ knows its own observation, what it did itself, and nothing else.
    host with a decoy always shows, and it is the scans that tell a false alarm from an exploit.
 4. **Analyse what else raises an alert.** Its result does not reach the flat observation, but an
    alert is looked at; process alerts are remembered while the agent is busy.
-5. **Hunt.** Users are phished about once in 300 steps each and nothing shows it, so in the
-   operational zone of the coming and of the running mission, where a failure costs ten times as
-   much, user hosts are restored once the last Restore is long past. By then more than half of
-   them are lost.
+5. **Hunt.** Users are phished about once in 300 steps each and nothing shows it. Where failures
+   cost ten times as much, user hosts are restored without evidence when the last Restore is long
+   past: after 100 steps in the operational zone of the coming mission, so that it begins clean;
+   after 200, when half of them are lost, in that of the running one, where a Restore for nothing
+   hurts most. Elsewhere this would cost more than it saves.
 6. Otherwise Sleep.
 
 Alerts are shown for one step and remembered until the host is restored. Red acts after blue, so
@@ -70,18 +71,20 @@ SERVER: Final = network.HOST_KIND[HOST] == network.SERVER
 USER: Final = network.HOST_KIND[HOST] == network.USER
 
 KIND: Final = _by_action(actions.KIND)
-SLOT: Final = np.max([scripted._slots(kind) for kind in sorted(actions.HOST_KINDS)], axis=0)
+SLOT: Final = np.max([scripted.slots_of(kind) for kind in sorted(actions.HOST_KINDS)], axis=0)
 """Class and slot of each action: ``[5, 242]``."""
-_ON_HOST: Final = scripted._HOST_ACTIONS
+_ON_HOST: Final = scripted.HOST_ACTIONS
 
 WEIGHT: Final = -np.stack([reward.TABLE[phase][ZONE].sum(-1) for phase in range(N_PHASES)])
 """Mission weight of a host, what failures in its zone cost in a phase: ``int[3, 5, 48]``."""
 
+JUST_RESTORED: Final = 10
+"""Steps after a Restore in which the host is the first to get a decoy; at the beginning of the
+episode no host is before the others."""
 
-MISSION: Final = np.stack(
-    [np.isin(ZONE, zones) for zones in ((network.OZA,), (network.OZA, network.OZB), (network.OZB,))]
-)
-"""Slots in operational zones whose mission runs, or is the next: ``bool[3, 5, 48]``."""
+RUNNING: Final = np.array([network.INT, network.OZA, network.OZB])
+COMING: Final = np.array([network.OZA, network.OZB, network.INT])
+"""Operational zone of a phase's mission and of the next phase's; the internet where none is."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ class Expert(Scripted):
 
     Args:
         name: of the policy.
-        hunt_after: steps since the last Restore (or the beginning) after which a user host of a
-            mission's zone is restored without evidence.
+        hunt_before, hunt_during: steps since the last Restore (or the beginning) after which a user
+            host is restored without evidence, before and during the mission of its zone.
     """
 
     rests = True
@@ -120,15 +123,18 @@ class Expert(Scripted):
         "_exists", "_running", "_on", "_age", "_known", "_unclear", "_scanned", "_decoy",
     )  # fmt: skip
 
-    def __init__(self, name: str = "expert", hunt_after: int = 150) -> None:
+    def __init__(
+        self, name: str = "expert", hunt_before: int = 100, hunt_during: int = 200
+    ) -> None:
         super().__init__(name)
-        self.hunt_after = hunt_after
+        self.hunt_before = hunt_before
+        self.hunt_during = hunt_during
 
     def begin(self, mask: BoolArray) -> None:
         """Set up the memory of new episodes."""
         n = len(mask)
-        decoys = _ON_HOST[ActionKind.DECOY] + scripted._MASK_OFFSET
-        self._exists = mask[:, decoys] & scripted._IS_SLOT
+        decoys = _ON_HOST[ActionKind.DECOY] + scripted.MASK_OFFSET
+        self._exists = mask[:, decoys] & scripted.IS_SLOT
         self._running = np.full((n, N_BLUE), NOTHING)  # class of the action that goes on
         self._on = np.full((n, N_BLUE), NOTHING)  # slot of its host
         self._age = np.zeros(self._exists.shape, dtype=np.int64)  # steps since the last Restore
@@ -142,7 +148,7 @@ class Expert(Scripted):
         self._finish(free)
         sight = self.look(obs, free)
         self.remember(sight)
-        chosen = np.tile(scripted._SLEEP, (len(obs), 1))
+        chosen = np.tile(scripted.SLEEP, (len(obs), 1))
         playbook = (self.obey, self.restore, self.deceive, self.analyse, self.hunt)
         for rule in reversed(playbook):
             action = rule(sight)
@@ -172,8 +178,8 @@ class Expert(Scripted):
 
     def look(self, obs: npt.NDArray[np.int8], free: BoolArray) -> Sight:
         """What the observation shows."""
-        process = scripted._alerts(obs, scripted._PROCESS)
-        connection = scripted._alerts(obs, scripted._CONNECTION)
+        process = scripted.alerts(obs, scripted.PROCESS)
+        connection = scripted.alerts(obs, scripted.CONNECTION)
         by_ssh = process & connection
         return Sight(
             obs=obs,
@@ -195,15 +201,15 @@ class Expert(Scripted):
     def obey(self, sight: Sight) -> Int64Array:
         """Rule 1: follow the communication policy, Allow before Block."""
         pairs = scripted.CommsBlock
-        closed = sight.obs[:, pairs._PROHIBITED] != 0
-        blocked = sight.obs[:, pairs._BLOCKED] != 0
+        closed = sight.obs[:, pairs.PROHIBITED] != 0
+        blocked = sight.obs[:, pairs.BLOCKED] != 0
         to_allow, to_block = (
-            blocked & ~closed & pairs._REAL,
-            closed & ~blocked & pairs._REAL,
+            blocked & ~closed & pairs.REAL,
+            closed & ~blocked & pairs.REAL,
         )
         action = np.full(sight.free.shape, NOTHING)
-        for wrong, correction in ((to_block, pairs._BLOCK), (to_allow, pairs._ALLOW)):
-            found, pair = scripted._first(wrong)
+        for wrong, correction in ((to_block, pairs.BLOCK), (to_allow, pairs.ALLOW)):
+            found, pair = scripted.first_of(wrong)
             action = np.where(found, correction[_AGENTS, pair], action)
         return action
 
@@ -213,19 +219,22 @@ class Expert(Scripted):
 
     def deceive(self, sight: Sight) -> Int64Array:
         """Rule 3: decoys where there is none."""
-        return self.best(ActionKind.DECOY, ~self._decoy, SERVER + 2 * (self._age < 10))
+        rearm = self._age < JUST_RESTORED
+        return self.best(ActionKind.DECOY, ~self._decoy, SERVER + 2 * rearm)
 
     def analyse(self, sight: Sight) -> Int64Array:
         """Rule 4: what else raises an alert."""
-        urgency = 10 * (self._unclear | sight.process) + WEIGHT[sight.phase]
-        return self.best(
-            ActionKind.ANALYSE, self._unclear | sight.process | sight.connection, urgency
-        )
+        alarmed = self._unclear | sight.process
+        urgency = WEIGHT[sight.phase] + WEIGHT.max() * alarmed
+        return self.best(ActionKind.ANALYSE, alarmed | sight.connection, urgency)
 
     def hunt(self, sight: Sight) -> Int64Array:
-        """Rule 5: the operational zones of the missions, whatever was longest unrestored first."""
-        overdue = USER & MISSION[sight.phase] & (self._age > self.hunt_after)
-        return self.best(ActionKind.RESTORE, overdue, self._age)
+        """Rule 5: user hosts of the missions' zones, the most overdue first."""
+        overdue = np.zeros_like(self._age)
+        for mission, patience in ((RUNNING, self.hunt_during), (COMING, self.hunt_before)):
+            there = USER & (mission[sight.phase][:, None, None] == ZONE)
+            overdue = np.where(there, self._age - patience, overdue)
+        return self.best(ActionKind.RESTORE, overdue > 0, overdue)
 
     def best(
         self, kind: ActionKind, wanted: BoolArray, urgency: npt.NDArray[np.integer]

@@ -28,8 +28,8 @@ from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, don
 
 Int64Array = npt.NDArray[np.int64]
 
-_SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
-_NO_SLOT: Final = -1
+SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
+NO_SLOT: Final = -1
 
 
 def _ragged(rows: list[list[int]]) -> tuple[Int64Array, BoolArray]:
@@ -53,23 +53,23 @@ def _indices(*kinds: ActionKind) -> tuple[Int64Array, BoolArray]:
     )
 
 
-_MASK_OFFSET: Final = np.array(actions.OFFSETS, dtype=np.int64)[:, None]
+MASK_OFFSET: Final = np.array(actions.OFFSETS, dtype=np.int64)[:, None]
 
-_HOST_ACTIONS: Final = {kind: _indices(kind)[0] for kind in sorted(actions.HOST_KINDS)}
+HOST_ACTIONS: Final = {kind: _indices(kind)[0] for kind in sorted(actions.HOST_KINDS)}
 """Action index by class, agent and slot."""
 
 
-def _slots(kind: ActionKind) -> Int64Array:
-    """Slot of each action of a class, `_NO_SLOT` for the other actions: ``[5, 242]``."""
-    slots = np.full((N_BLUE, max(actions.SIZES)), _NO_SLOT)
+def slots_of(kind: ActionKind) -> Int64Array:
+    """Slot of each action of a class, `NO_SLOT` for the other actions: ``[5, 242]``."""
+    slots = np.full((N_BLUE, max(actions.SIZES)), NO_SLOT)
     for agent in range(N_BLUE):
         own = np.flatnonzero(actions.KIND[agent] == kind)
         slots[agent, own] = np.arange(len(own))
     return slots
 
 
-_ANALYSED_SLOT: Final = _slots(ActionKind.ANALYSE)
-_RESTORED_SLOT: Final = _slots(ActionKind.RESTORE)
+_ANALYSED_SLOT: Final = slots_of(ActionKind.ANALYSE)
+_RESTORED_SLOT: Final = slots_of(ActionKind.RESTORE)
 
 
 def _slot_entries(bit: Callable[[int, int], int]) -> tuple[Int64Array, BoolArray]:
@@ -82,16 +82,16 @@ def _slot_entries(bit: Callable[[int, int], int]) -> tuple[Int64Array, BoolArray
     )
 
 
-_PROCESS, _IS_SLOT = _slot_entries(observations.process_bit)
-_CONNECTION, _ = _slot_entries(observations.connection_bit)
+PROCESS, IS_SLOT = _slot_entries(observations.process_bit)
+CONNECTION, _ = _slot_entries(observations.connection_bit)
 
 
-def _alerts(obs: npt.NDArray[np.int8], entries: Int64Array) -> BoolArray:
+def alerts(obs: npt.NDArray[np.int8], entries: Int64Array) -> BoolArray:
     """Alert bits of this step, by agent and slot: ``bool[n, 5, 48]``."""
-    return np.not_equal(obs[:, entries], 0) & _IS_SLOT
+    return np.not_equal(obs[:, entries], 0) & IS_SLOT
 
 
-def _first(flags: BoolArray) -> tuple[BoolArray, Int64Array]:
+def first_of(flags: BoolArray) -> tuple[BoolArray, Int64Array]:
     """Whether any flag of the last axis is set, and the position of the first one."""
     return np.any(flags, axis=-1), np.argmax(flags, axis=-1)
 
@@ -115,7 +115,7 @@ class Rota:
 
     def __init__(self, mask: BoolArray, *kinds: ActionKind) -> None:
         index, real = _indices(*kinds)
-        valid = mask[:, index + _MASK_OFFSET] & real
+        valid = mask[:, index + MASK_OFFSET] & real
         first_valid = np.argsort(~valid, axis=-1, kind="stable")
         self._order = np.take_along_axis(np.broadcast_to(index, valid.shape), first_valid, axis=-1)
         self._count = valid.sum(axis=-1)
@@ -127,7 +127,7 @@ class Rota:
         position = self._taken % np.maximum(self._count, 1)
         action = np.take_along_axis(self._order, position[..., None], axis=-1)[..., 0]
         self._taken += turn
-        return np.where(turn, action, _SLEEP)
+        return np.where(turn, action, SLEEP)
 
     def branch(self, rows: IntArray) -> Rota:
         """The same, as far gone, for copies of some environments (m)."""
@@ -296,7 +296,7 @@ class Reactive(Scripted):
 
     def __init__(self, name: str, response: ActionKind) -> None:
         super().__init__(name)
-        self._responses = _HOST_ACTIONS[response]
+        self._responses = HOST_ACTIONS[response]
 
     def begin(self, mask: BoolArray) -> None:
         """Set up new episodes."""
@@ -304,7 +304,7 @@ class Reactive(Scripted):
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         """Choose by the rule."""
-        alarm, slot = _first(_alerts(obs, _PROCESS))
+        alarm, slot = first_of(alerts(obs, PROCESS))
         routine = self._rota.next(free & ~alarm)
         response = self._responses[np.arange(N_BLUE), slot]
         return np.where(free & alarm, response, routine)
@@ -319,30 +319,30 @@ class CommsBlock(Scripted):
         [(to, frm) for to in zones for frm in network.ALPHABETICAL if frm != to]
         for zones in BLUE_ZONES
     ]
-    _BLOCKED, _REAL = _ragged(
+    BLOCKED, REAL = _ragged(
         [
             [observations.OFFSETS[a] + observations.blocked_bit(a, to, frm) for to, frm in pairs]
             for a, pairs in enumerate(_PAIRS)
         ]
     )
-    _PROHIBITED, _ = _ragged(
+    PROHIBITED, _ = _ragged(
         [
             [observations.OFFSETS[a] + observations.policy_bit(a, to, frm) for to, frm in pairs]
             for a, pairs in enumerate(_PAIRS)
         ]
     )
-    _BLOCK, _ = _indices(ActionKind.BLOCK)
-    _ALLOW, _ = _indices(ActionKind.ALLOW)
+    BLOCK, _ = _indices(ActionKind.BLOCK)
+    ALLOW, _ = _indices(ActionKind.ALLOW)
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         """Choose by the rule."""
-        prohibited = obs[:, self._PROHIBITED] != 0
-        blocked = obs[:, self._BLOCKED] != 0
-        wrong, pair = _first((prohibited != blocked) & self._REAL)
+        prohibited = obs[:, self.PROHIBITED] != 0
+        blocked = obs[:, self.BLOCKED] != 0
+        wrong, pair = first_of((prohibited != blocked) & self.REAL)
         agents = np.arange(N_BLUE)
         block = np.take_along_axis(prohibited, pair[..., None], axis=-1)[..., 0]
-        correction = np.where(block, self._BLOCK[agents, pair], self._ALLOW[agents, pair])
-        return np.where(free & wrong, correction, _SLEEP)
+        correction = np.where(block, self.BLOCK[agents, pair], self.ALLOW[agents, pair])
+        return np.where(free & wrong, correction, SLEEP)
 
 
 class Punch(Scripted):
@@ -361,25 +361,25 @@ class Punch(Scripted):
     def begin(self, mask: BoolArray) -> None:
         """Set up new episodes."""
         self._rota = Rota(mask, ActionKind.ANALYSE)
-        self._suspect = np.zeros((len(mask), *_IS_SLOT.shape), dtype=np.bool_)
-        self._analysed = np.full((len(mask), N_BLUE), _NO_SLOT)
-        self._restored = np.full((len(mask), N_BLUE), _NO_SLOT)
+        self._suspect = np.zeros((len(mask), *IS_SLOT.shape), dtype=np.bool_)
+        self._analysed = np.full((len(mask), N_BLUE), NO_SLOT)
+        self._restored = np.full((len(mask), N_BLUE), NO_SLOT)
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         """Choose by the rule."""
         # A Restore undoes what was seen on its host until then. Red acts after blue, so what the
         # step of its completion shows, which is this observation, counts again.
-        env, agent = np.nonzero(free & (self._restored != _NO_SLOT))
+        env, agent = np.nonzero(free & (self._restored != NO_SLOT))
         self._suspect[env, agent, self._restored[env, agent]] = False
-        self._suspect |= _alerts(obs, _PROCESS) | _alerts(obs, _CONNECTION)
+        self._suspect |= alerts(obs, PROCESS) | alerts(obs, CONNECTION)
 
         slot = np.maximum(self._analysed, 0)
         looks_compromised = np.take_along_axis(self._suspect, slot[..., None], axis=-1)[..., 0]
-        restore = free & (self._analysed != _NO_SLOT) & looks_compromised
+        restore = free & (self._analysed != NO_SLOT) & looks_compromised
         analyse = free & ~restore
         return np.where(
             restore,
-            _HOST_ACTIONS[ActionKind.RESTORE][np.arange(N_BLUE), slot],
+            HOST_ACTIONS[ActionKind.RESTORE][np.arange(N_BLUE), slot],
             self._rota.next(analyse),
         )
 
