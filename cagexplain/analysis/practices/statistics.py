@@ -5,28 +5,30 @@ Kaplan-Meier median a function of the numbers of ended and censored durations of
 cluster bootstrap, which draws whole episodes (and policies, if there are several trained with other
 seeds), gives the interval of all of them (Davison and Hinkley 1997, section 3.8; Field and Welsh
 2007).
+
+`cagexplain.analysis.practices.spreads` tells how its distribution becomes limits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, stdtrit
 
 from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, weights
 from cagexplain.analysis.practices.cases import Cases
+from cagexplain.analysis.practices.spreads import Never, Ranked, Spread, skewed
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 
 HORIZON: Final = 300
 """Steps after which durations are no longer followed: beyond every border of the catalogue."""
-RULE_OF_THREE: Final = 3.0
-"""Upper limit at 95 % of the expected number of events of which none was seen."""
+_CERTAIN: Final = 1e-12
 
 
 class Statistic(Protocol):
@@ -39,6 +41,10 @@ class Statistic(Protocol):
     @property
     def counted(self) -> bool:
         """Whether it is a mean number of events, of which none may be seen."""
+
+    @property
+    def smooth(self) -> bool:
+        """Whether small changes of the sums change it little, and it always is finite."""
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
         """Columns ``[n, k]`` of `n` episodes of `steps` steps."""
@@ -56,7 +62,10 @@ def _count(cases: Cases, keep: npt.NDArray[Any], n: int) -> FloatArray:
 
 
 def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+    quotient: FloatArray = np.divide(
+        above, below, out=np.full(np.shape(above), np.nan), where=below > 0
+    )
+    return quotient
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Share:
 
     bounded: bool = True
     counted: bool = False
+    smooth: bool = True
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
         """Hits, cases."""
@@ -92,6 +102,7 @@ class PerEpisode:
     per: int | None = None
     bounded: bool = False
     counted: bool = True
+    smooth: bool = True
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
         """Hits, what they are divided by, episodes."""
@@ -113,6 +124,7 @@ class Difference:
 
     bounded: bool = False
     counted: bool = False
+    smooth: bool = True
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
         """Hits and cases of group 1, then of group 0."""
@@ -136,6 +148,8 @@ class Difference:
 class Relative(Difference):
     """Share of hits in group 1 divided by that in group 0."""
 
+    smooth: bool = False
+
     def value(self, totals: FloatArray) -> FloatArray:
         """Ratio of the shares."""
         return _quotient(
@@ -154,6 +168,7 @@ class Quantile:
     share: float
     bounded: bool = False
     counted: bool = False
+    smooth: bool = False
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
         """Ended durations by length, then censored ones."""
@@ -171,7 +186,7 @@ class Quantile:
 
     def n(self, totals: FloatArray) -> FloatArray:
         """Durations."""
-        return totals.sum(axis=-1)
+        return np.asarray(totals.sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -186,6 +201,7 @@ class Incidence:
     at: int
     bounded: bool = True
     counted: bool = False
+    smooth: bool = True
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
         """Hits by duration, then competing events, then censored cases."""
@@ -208,7 +224,7 @@ class Incidence:
 
     def n(self, totals: FloatArray) -> FloatArray:
         """Cases."""
-        return totals.sum(axis=-1)
+        return np.asarray(totals.sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -224,6 +240,7 @@ class Function:
     triggers: Callable[[FloatArray], FloatArray]
     bounded: bool = False
     counted: bool = False
+    smooth: bool = True
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
         """Its check counts by itself."""
@@ -255,7 +272,7 @@ class Interval:
         episodes: that have any.
         deff: design effect of a share: by how much its variance exceeds that of as many
             independent cases; NaN where it cannot be told.
-        drawn: ``float64[resamples]`` the resampled values, without undefined ones.
+        spread: what the limits come from; None if there are none.
     """
 
     value: float
@@ -264,7 +281,7 @@ class Interval:
     n: float
     episodes: int
     deff: float
-    drawn: FloatArray
+    spread: Spread | None
 
 
 def estimate(
@@ -276,12 +293,7 @@ def estimate(
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """A value with its bootstrap interval.
-
-    The limits are expanded percentiles (Hesterberg 2015, section 5.5): percentiles of the bootstrap
-    distribution at levels moved out so that a normal mean of few episodes would get Student's
-    interval. Where none or all of the cases of a share are hits, resampling shows no spread; then
-    the limit is that of the rule of three for as many independent cases as the triggers are worth.
+    """A value with its bootstrap interval; the module and `spreads` tell how it comes about.
 
     Args:
         statistic: of the measure.
@@ -297,22 +309,40 @@ def estimate(
     value, n = float(statistic.value(totals)), float(statistic.n(totals))
     episodes = int(np.count_nonzero(statistic.n(sums) > 0))
     if np.isnan(value) or episodes < 2:
-        return Interval(value, np.nan, np.nan, n, episodes, np.nan, np.empty(0))
-    drawn = _resampled(statistic, sums, policies, resamples)
-    units = episodes if policies is None else min(episodes, len(np.unique(policies)))
-    low, high = _percentiles(drawn, max(units, 2), confidence)
+        return Interval(value, np.nan, np.nan, n, episodes, np.nan, None)
+    spread: Spread
     deff = np.nan
+    if statistic.bounded and min(value, 1 - value) <= _CERTAIN:
+        worth = n / max(usual_deff, 1.0) if usual_deff is not None else 0.0
+        spread = Never(min(max(worth, float(episodes)), n), value > 0.5, bounded=True)
+    elif statistic.counted and value == 0:
+        spread = Never(float(totals[1]), always=False, bounded=False)
+    else:
+        drawn = _resampled(statistic, sums, policies, resamples)
+        units = _effective(statistic.n(_by_policy(sums, policies)))
+        if statistic.smooth:
+            spread = skewed(value, drawn, units)
+            if statistic.bounded:
+                deff = spread.error**2 * n / (value * (1 - value))
+        else:
+            spread = Ranked(drawn, units - 1)
+    low, high = spread.limits((1 - confidence) / 2)
     if statistic.bounded:
         low, high = max(low, 0.0), min(high, 1.0)
-        spread = value * (1 - value)
-        deff = float(np.var(drawn)) * n / spread if spread > 1e-12 else np.nan
-        if spread <= 1e-12:
-            worth = n / max(usual_deff, 1.0) if usual_deff is not None else float(episodes)
-            far = min(RULE_OF_THREE / min(max(worth, episodes), n), 1.0)
-            low, high = (0.0, far) if value < 0.5 else (1 - far, 1.0)
-    elif statistic.counted and value == 0:
-        low, high = 0.0, RULE_OF_THREE / float(totals[1])
-    return Interval(value, low, high, n, episodes, deff, drawn)
+    elif statistic.counted:
+        low = max(low, 0.0)
+    return Interval(value, low, high, n, episodes, deff, spread)
+
+
+def _effective(triggers: FloatArray) -> float:
+    """Number of equal episodes that are worth as much as these; at least two (Kish 1965)."""
+    return max(float(triggers.sum() ** 2 / np.sum(triggers**2)), 2.0)
+
+
+def _by_policy(sums: FloatArray, policies: IntArray | None) -> FloatArray:
+    if policies is None:
+        return sums
+    return np.stack([sums[policies == policy].sum(axis=0) for policy in np.unique(policies)])
 
 
 def _resampled(
@@ -320,35 +350,29 @@ def _resampled(
 ) -> FloatArray:
     live = sums.any(axis=0)  # most lengths of durations occur nowhere
     dense = sums[:, live]
+    chunks = (
+        weights(len(sums), resamples)
+        if policies is None
+        else _two_levels(tuple(policies.tolist()), resamples)
+    )
     found = []
-    for times in _weights(len(sums), policies, resamples):
+    for times in chunks:
         totals = np.zeros((len(times), sums.shape[1]))
-        totals[:, live] = times @ dense
+        totals[:, live] = times.astype(np.float64) @ dense
         found.append(statistic.value(totals))
     values = np.concatenate(found)
     return values[~np.isnan(values)]
 
 
-def _weights(n: int, policies: IntArray | None, resamples: int) -> list[FloatArray]:
-    if policies is None:
-        return [np.asarray(chunk, dtype=np.float64) for chunk in weights(n, resamples)]
+@lru_cache(maxsize=2)
+def _two_levels(policies: tuple[int, ...], resamples: int) -> tuple[npt.NDArray[np.float32], ...]:
+    """How often each resample draws each episode: policies first, then episodes within them."""
     rng = np.random.default_rng(0)
-    groups = [np.flatnonzero(policies == policy) for policy in np.unique(policies)]
-    even = np.full(len(groups), 1 / len(groups))
-    times = np.zeros((resamples, n))
-    for row, drawn in enumerate(rng.multinomial(len(groups), even, size=resamples)):
-        for group, often in zip(groups, drawn, strict=True):
-            if often:
-                share = np.full(len(group), 1 / len(group))
-                times[row, group] = rng.multinomial(len(group) * often, share)
-    return [times]
-
-
-def _percentiles(drawn: FloatArray, units: int, confidence: float) -> tuple[float, float]:
-    if len(drawn) == 0:
-        return np.nan, np.nan
-    tail = (1 - confidence) / 2
-    level = float(ndtr(np.sqrt(units / (units - 1)) * stdtrit(units - 1.0, tail)))
-    # Resamples that do not reach a quantile hold infinity, which orders them rightly.
-    low, high = np.quantile(drawn, [level, 1 - level], method="inverted_cdf")
-    return float(low), float(high)
+    played = np.asarray(policies)
+    groups = [np.flatnonzero(played == policy) for policy in np.unique(played)]
+    often = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=resamples)
+    times = np.zeros((resamples, len(played)), dtype=np.float32)
+    for group, drawn in zip(groups, often.T, strict=True):
+        even = np.full(len(group), 1 / len(group))
+        times[:, group] = rng.multinomial(len(group) * drawn, even)
+    return (times,)

@@ -16,6 +16,7 @@ MIN_EPISODES: Final = 5
 FALSE_DISCOVERIES: Final = 0.05
 """Share of FAILs that may be false, over the whole catalogue (Benjamini and Hochberg 1995)."""
 _MOST_EPISODES: Final = 100_000
+_DECISIVE: Final[tuple[Verdict, ...]] = ("ERROR", "FAIL", "INCONCLUSIVE", "WARN")
 
 
 def verdict(found: Interval, better: Better, good: float, bad: float, n_min: int) -> Verdict:
@@ -40,18 +41,15 @@ def verdict(found: Interval, better: Better, good: float, bad: float, n_min: int
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of a check over its judged numbers: one that fails decides; all must pass."""
-    for decisive in ("ERROR", "FAIL", "INCONCLUSIVE", "WARN"):
+    for decisive in _DECISIVE:
         if decisive in verdicts:
-            return decisive  # type: ignore[return-value]
+            return decisive
     return "PASS"
 
 
 def p_value(found: Interval, better: Better, bad: float) -> float:
-    """One-sided probability of such numbers at the bad border, from the bootstrap distribution."""
-    if len(found.drawn) == 0:
-        return 1.0
-    inside = found.drawn < bad if better == "lower" else found.drawn > bad
-    return float((1 + np.count_nonzero(inside)) / (1 + len(found.drawn)))
+    """One-sided probability of such a value, or a worse one, were the truth the bad border."""
+    return 1.0 if found.spread is None else found.spread.chance(bad, below=better == "higher")
 
 
 def discoveries(p_values: Sequence[float], tests: int) -> list[bool]:
@@ -90,9 +88,9 @@ def more_episodes(
         for border in (good, bad) if better == "lower" else (-good, -bad):
             distance = value - border
             width = value - low if distance > 0 else high - value
-            if distance == 0:
+            if distance == 0 or found.spread is None:
                 return None
-            wanted = max(wanted, episodes * (width / abs(distance)) ** 2)
+            wanted = max(wanted, episodes * (width / abs(distance)) ** (1 / found.spread.shrinks))
     further = int(np.ceil(wanted - episodes))
     return None if further > _MOST_EPISODES else max(further, 1)
 
