@@ -62,8 +62,8 @@ _SHOWN: Final = 3
 _PHASE_MIN: Final = 30
 """Fewest decisions of a phase for it to have a usual choice of its own."""
 
-_OWN_HOSTS: Final = agents.BLUE_OF_HOST == np.arange(agents.N_BLUE)[:, None]
-_OWN_ZONES: Final = agents.BLUE_OF_ZONE == np.arange(agents.N_BLUE)[:, None]
+_OWN_HOSTS: Final = np.arange(agents.N_BLUE)[:, None] == agents.BLUE_OF_HOST
+_OWN_ZONES: Final = np.arange(agents.N_BLUE)[:, None] == agents.BLUE_OF_ZONE
 _OTHER: Final = ~np.eye(network.N_ZONES, dtype=np.bool_)
 
 _SHAPE: Final = (agents.N_BLUE, len(SIGHTS), phases.N_PHASES, len(_CHOICES))
@@ -181,7 +181,6 @@ def _most_frequent(counts: IntArray) -> tuple[Choice, ...]:
         sums = np.stack([counts[:, choice], n], axis=1).astype(np.float64)
         interval = estimate(Share(), sums)
         low, high = (float(x) if np.isfinite(x) else None for x in (interval.low, interval.high))
-        found.append(
-            Choice(*_CHOICES[choice], int(total[choice]), interval.value, low, high),
-        )
+        action, aim = _CHOICES[int(choice)]
+        found.append(Choice(action, aim, int(total[choice]), interval.value, low, high))
     return tuple(found)
