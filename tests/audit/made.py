@@ -8,14 +8,17 @@ from typing import Any, Final
 from cagexplain.analysis.audit.results import (
     Audit,
     Change,
+    Choice,
     Compared,
     Effect,
     Evidence,
     Finding,
     Measured,
     Part,
+    Playbook,
     Price,
     ReferencePolicy,
+    Situation,
     Variation,
 )
 
@@ -357,6 +360,19 @@ def findings() -> tuple[Finding, ...]:
             **bare,
         ),
         finding(
+            id="DEC-02",
+            title="Decoys where they matter, not wasted",
+            family="Deception",
+            severity="low",
+            knowledge="obs",
+            verdict="NOT_APPLICABLE",
+            reason="The contract does not ask for decoys.",
+            measures=(),
+            muted=True,
+            **{"n": 0, "episodes": 0},
+            **bare,
+        ),
+        finding(
             id=UNKNOWN,
             title="A check that a later catalogue may bring",
             family="Robustness",
@@ -403,6 +419,40 @@ VARIATIONS: Final = (
     ),
     Variation("long", "length", "1,000 steps", 1, Change(-901.0, None, None), None, None, ()),
 )
+PLAYBOOK: Final = Playbook(
+    decisions=12_000,
+    episodes=100,
+    situations=(
+        Situation(
+            "blue_agent_0",
+            "process",
+            None,
+            800,
+            98,
+            (
+                Choice("Analyse", "process", 520, 0.65, 0.61, 0.69),
+                Choice("Restore", "process", 200, 0.25, 0.21, 0.29),
+                Choice("Wait", "", 80, 0.1, None, None),
+            ),
+        ),
+        Situation(
+            "blue_agent_0",
+            "nothing",
+            "mission A",
+            4000,
+            100,
+            (Choice("DeployDecoy", "quiet", 3000, 0.75, 0.73, 0.77),),
+        ),
+        Situation(
+            "blue_agent_4",
+            "policy",
+            None,
+            700,
+            100,
+            (Choice("BlockTrafficZone", "asked", 690, 0.986, 0.97, 0.99),),
+        ),
+    ),
+)
 
 
 def audit(**changes: Any) -> Audit:
@@ -442,7 +492,9 @@ def audit(**changes: Any) -> Audit:
             fixed=("NET-01",),
             unchanged=("DET-04", "ERA-01", "ERA-05", "NET-02", "SUR-01"),
             verdicts={"NET-06": ("PASS", "WARN"), "NET-01": ("FAIL", "PASS")},
+            notes=("The two audits used other profiles.",),
         ),
+        "playbook": PLAYBOOK,
         "notes": ("Only one training seed was given, so ROB-01 could not be judged.",),
     }
     return Audit(**values | changes)
@@ -475,6 +527,9 @@ def hostile() -> Audit:
         prices=(dataclasses.replace(GAIN, titles=(bad,), remedies=(bad,), checks=(bad,)),),
         bundle=dataclasses.replace(BUNDLE, titles=(bad, bad)),
         variations=(Variation(bad, "red", bad, 2, Change(-1.0, -2.0, 0.0), None, None, ()),),
-        baseline=Compared(bad, (bad,), (bad,), (bad,), {bad: (bad, bad)}),
+        baseline=Compared(bad, (bad,), (bad,), (bad,), {bad: (bad, bad)}, (bad,)),
+        playbook=Playbook(
+            1, 1, (Situation(bad, bad, bad, 1, 1, (Choice(bad, bad, 1, 1.0, None, None),)),)
+        ),
         notes=(bad,),
     )
