@@ -33,8 +33,9 @@ so nothing is submitted while busy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -109,6 +110,10 @@ class Sight:
     free: BoolArray
 
 
+Rule: TypeAlias = Callable[[Sight], Int64Array]
+"""Actions ``int64[n, 5]``, `NOTHING` for agents to which it does not apply."""
+
+
 class Expert(Scripted):
     """The playbook of the module's text.
 
@@ -149,11 +154,14 @@ class Expert(Scripted):
         sight = self.look(obs, free)
         self.remember(sight)
         chosen = np.tile(scripted.SLEEP, (len(obs), 1))
-        playbook = (self.obey, self.restore, self.deceive, self.analyse, self.hunt)
-        for rule in reversed(playbook):
+        for rule in reversed(self.playbook()):
             action = rule(sight)
             chosen = np.where(free & (action != NOTHING), action, chosen)
         return chosen
+
+    def playbook(self) -> tuple[Rule, ...]:
+        """The rules, the one that goes before all others first."""
+        return self.obey, self.restore, self.deceive, self.analyse, self.hunt
 
     def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
         """Remember what now goes on."""
@@ -201,17 +209,21 @@ class Expert(Scripted):
     def obey(self, sight: Sight) -> Int64Array:
         """Rule 1: follow the communication policy, Allow before Block."""
         pairs = scripted.CommsBlock
-        closed = sight.obs[:, pairs.PROHIBITED] != 0
+        closed = self.closed(sight)
         blocked = sight.obs[:, pairs.BLOCKED] != 0
-        to_allow, to_block = (
-            blocked & ~closed & pairs.REAL,
-            closed & ~blocked & pairs.REAL,
-        )
         action = np.full(sight.free.shape, NOTHING)
-        for wrong, correction in ((to_block, pairs.BLOCK), (to_allow, pairs.ALLOW)):
-            found, pair = scripted.first_of(wrong)
+        for wrong, correction in (
+            (closed & ~blocked, pairs.BLOCK),
+            (blocked & ~closed, pairs.ALLOW),
+        ):
+            found, pair = scripted.first_of(wrong & pairs.REAL)
             action = np.where(found, correction[_AGENTS, pair], action)
         return action
+
+    def closed(self, sight: Sight) -> BoolArray:
+        """Pairs of zones whose traffic is to be blocked, by agent and its pairs: ``[n, 5, 24]``."""
+        closed: BoolArray = sight.obs[:, scripted.CommsBlock.PROHIBITED] != 0
+        return closed
 
     def restore(self, sight: Sight) -> Int64Array:
         """Rule 2: hosts that red is known to be on, by mission weight."""
