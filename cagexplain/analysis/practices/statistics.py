@@ -119,6 +119,22 @@ class PerEpisode:
 
 
 @dataclass(frozen=True)
+class PerCases(PerEpisode):
+    """Mean number of hits per so many cases.
+
+    Attributes:
+        per: number of cases.
+    """
+
+    per: int = 100
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Hits, what they are divided by, cases."""
+        every = _count(cases, np.ones(len(cases), bool), n)
+        return np.stack([_count(cases, cases.hit, n), every / self.per, every], axis=1)
+
+
+@dataclass(frozen=True)
 class Difference:
     """Share of hits in group 1 minus that in group 0. Its triggers are the cases of group 1."""
 

@@ -5,30 +5,27 @@ import numpy as np
 from cagexplain.analysis.practices.cases import Cases, cases
 from cagexplain.analysis.practices.check import Check, Measure, Reference
 from cagexplain.analysis.practices.statistics import Share
-from cagexplain.analysis.practices.view import View, blocked
-from cagexplain.cc4 import network
+from cagexplain.analysis.practices.view import Bools, View, blocked
+from cagexplain.analysis.practices.views_links import LINK
 from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.phases import COMMS_POLICY, GREEN_REACH
 
-_OWN = BLUE_OF_ZONE >= 0
-_OTHER = ~np.eye(network.N_ZONES, dtype=np.bool_)
 _USED = GREEN_REACH | GREEN_REACH.swapaxes(1, 2)
 
 
 def open_links(view: View) -> Cases:
-    """Link-ticks that the communication policy keeps open, one's own zone excluded; a hit is a
-    block."""
-    return _link_ticks(view, (COMMS_POLICY == 0) & _OTHER)
+    """Link-ticks that the communication policy keeps open, a zone's own traffic excluded; a hit is
+    a block."""
+    return _link_ticks(view, COMMS_POLICY == 0)
 
 
 def used_links(view: View) -> Cases:
     """Link-ticks that green users need in the phase; a hit is a block."""
-    return _link_ticks(view, _USED & _OTHER)
+    return _link_ticks(view, _USED)
 
 
-def _link_ticks(view: View, wanted: np.ndarray) -> Cases:
-    links = (wanted & _OWN[:, None])[view.batch.phase]
-    row, step, to_zone, from_zone = np.nonzero(links)
+def _link_ticks(view: View, wanted: Bools) -> Cases:
+    row, step, to_zone, from_zone = np.nonzero((wanted & LINK)[view.batch.phase])
     hit = view.shared(blocked)[row, step, to_zone, from_zone]
     return cases(row, step, hit, agent=BLUE_OF_ZONE[to_zone])
 

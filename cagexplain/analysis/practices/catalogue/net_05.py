@@ -1,0 +1,130 @@
+"""NET-05: emergency blocks are justified and lifted.
+
+An emergency block closes a link that the communication policy in the observation decided on keeps
+open. Alerts that blocks themselves cause justify nothing: a user who runs against a block leaves a
+connection alert on the server, so that blocking at random would soon find its reason. The time
+until a block is lifted counts from the last alert in either subnet, at the earliest from the block;
+it is censored when the policy begins to demand the block, or with the episode.
+"""
+
+import numpy as np
+
+from cagexplain.analysis.practices.cases import Cases, cases
+from cagexplain.analysis.practices.check import Check, Measure, Reference
+from cagexplain.analysis.practices.statistics import Quantile, Share
+from cagexplain.analysis.practices.view import IntArray, View, connection, process
+from cagexplain.analysis.practices.views_links import (
+    WINDOW,
+    Changes,
+    caused_by_blocks,
+    changes,
+    phase_starts,
+    shown_phase,
+)
+from cagexplain.cc4 import network
+from cagexplain.cc4.phases import COMMS_POLICY, N_PHASES
+
+_LONG_AGO = -WINDOW
+_FIRST_HOST = np.searchsorted(network.HOST_ZONE, np.arange(network.N_ZONES))
+
+
+def justified(view: View) -> Cases:
+    """Emergency blocks; a hit had an alert in either subnet within the last steps."""
+    blocks = view.shared(emergency_blocks)
+    quiet = blocks.step - _last_alert_at(view, blocks, blocks.step)
+    return cases(blocks.row, blocks.step, quiet < WINDOW, agent=blocks.agent)
+
+
+def lifted(view: View) -> Cases:
+    """Emergency blocks, with the ticks from the last alert until they were lifted."""
+    blocks = view.shared(emergency_blocks)
+    end = np.where(blocks.after >= 0, blocks.after, view.steps)
+    for phase in range(1, N_PHASES):
+        start = view.shared(phase_starts)[blocks.row, phase]
+        demanded = COMMS_POLICY[phase, blocks.to_zone, blocks.from_zone] == 1
+        end = np.where(demanded & (start > blocks.step), np.minimum(end, start), end)
+    last = _last_alert_at(view, blocks, np.minimum(end, view.steps - 1))
+    return cases(
+        blocks.row,
+        blocks.step,
+        end == blocks.after,
+        agent=blocks.agent,
+        duration=end - np.maximum(last, blocks.step),
+    )
+
+
+def emergency_blocks(view: View) -> Changes:
+    """Changes of links that closed what the policy in the observation kept open."""
+    made = view.shared(changes)
+    phase = view.shared(shown_phase)[made.row, made.step]
+    return made.where(made.closed & (COMMS_POLICY[phase, made.to_zone, made.from_zone] == 0))
+
+
+def last_alert(view: View) -> IntArray:
+    """``int16[n, T, 9]`` last step up to now in which a host of the zone showed an alert that no
+    block had caused; long ago if there was none."""
+    alerts = view.shared(process) | (view.shared(connection) & ~view.shared(caused_by_blocks))
+    alarm = np.logical_or.reduceat(alerts, _FIRST_HOST, axis=2)
+    step = np.arange(view.steps, dtype=np.int16)[:, None]
+    latest: IntArray = np.maximum.accumulate(np.where(alarm, step, np.int16(_LONG_AGO)), axis=1)
+    return latest
+
+
+def _last_alert_at(view: View, blocks: Changes, step: IntArray) -> IntArray:
+    last = view.shared(last_alert)
+    either: IntArray = np.maximum(
+        last[blocks.row, step, blocks.to_zone], last[blocks.row, step, blocks.from_zone]
+    )
+    return either
+
+
+CHECK = Check(
+    id="NET-05",
+    title="Blocks beyond the communication policy have a reason, and are lifted once it is gone",
+    severity="medium",
+    axis="practice",
+    knowledge="obs",
+    why="Cutting a link that the mission wants open can stop an attack from spreading, at the "
+    "users' cost. It is worth that while there are signs of an attack, and no longer.",
+    remediation="Block beyond the policy only within 10 ticks of an alert in one of the two "
+    "subnets, and allow the traffic again after 50 quiet ticks.",
+    formula="Of the blocks of links that the observation's communication policy keeps open: share "
+    "with an alert in either subnet in the last 10 ticks, alerts that blocks cause left out; and "
+    "Kaplan-Meier median of the ticks from the last alert until they are lifted.",
+    trigger="blocks beyond the communication policy",
+    n_min=15,
+    references=(
+        Reference("CSF", "RS.MI-01", "Incidents are contained"),
+        Reference("CSF", "RC.RP-05"),
+        Reference("RE&CT", "RA3102"),
+        Reference("RE&CT", "RA5101"),
+        Reference("D3FEND", "D3-NTF", "Network Traffic Filtering"),
+        Reference("D3FEND", "D3-RNA", "Restore Network Access"),
+        Reference("COUN7ER", "CM0065", "Isolate Endpoints from Network"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of blocks beyond the policy with an alert in either subnet shortly before",
+            unit="share",
+            better="higher",
+            good=0.7,
+            bad=0.2,
+            statistic=Share(),
+            cases=justified,
+        ),
+        Measure(
+            key="lifted",
+            name="median time from the last alert until such a block is lifted",
+            unit="ticks",
+            better="lower",
+            good=50,
+            bad=200,
+            statistic=Quantile(0.5),
+            cases=lifted,
+        ),
+    ),
+    needs=frozenset({"observations"}),
+    absent="It blocked nothing that the communication policy keeps open.",
+    related=("NET-01", "NET-04", "NET-07"),
+)

@@ -1,0 +1,54 @@
+"""NET-06: no flapping of blocks."""
+
+import numpy as np
+
+from cagexplain.analysis.practices.cases import Cases, cases
+from cagexplain.analysis.practices.check import Check, Measure, Reference
+from cagexplain.analysis.practices.statistics import PerCases
+from cagexplain.analysis.practices.view import View, decisions
+from cagexplain.analysis.practices.views_links import WINDOW, changes
+from cagexplain.cc4.agents import N_BLUE
+
+
+def reversals(view: View) -> Cases:
+    """All decisions; a hit undoes a change of the same link within the last steps."""
+    made, changed = view.shared(decisions), view.shared(changes)
+    soon = (changed.before >= 0) & (changed.step - changed.before <= WINDOW)
+    undone = np.zeros((view.n, view.steps, N_BLUE), dtype=np.bool_)
+    undone[changed.row[soon], changed.step[soon], changed.agent[soon]] = True
+    return cases(made.row, made.step, undone[made.row, made.step, made.agent], agent=made.agent)
+
+
+CHECK = Check(
+    id="NET-06",
+    title="Blocks do not flap",
+    severity="medium",
+    axis="practice",
+    knowledge="obs",
+    why="A link that is closed and opened again within moments protects nobody: the ticks are "
+    "lost, users are disturbed, and nobody can tell what state the network is meant to be in.",
+    remediation="Forbid an agent to undo its own change of a link within 10 ticks, unless the "
+    "phase changes in between.",
+    formula="Blocks and Allows that undo a change of the same link at most 10 ticks before, per "
+    "100 decisions.",
+    trigger="decisions",
+    n_min=500,
+    references=(
+        Reference("SP 800-53", "AC-4", "Information Flow Enforcement"),
+        Reference("SP 800-53", "SC-7", "Boundary Protection"),
+        Reference("D3FEND", "D3-NTF", "Network Traffic Filtering"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="number of changes of a link that were undone at once",
+            unit="per 100 decisions",
+            better="lower",
+            good=0.5,
+            bad=3,
+            statistic=PerCases(100),
+            cases=reversals,
+        ),
+    ),
+    related=("NET-03", "COO-01"),
+)
