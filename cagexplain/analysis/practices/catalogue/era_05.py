@@ -54,8 +54,8 @@ CHECK = Check(
     knowledge="truth",
     why="The longer an attacker stays on a host, the further it spreads and the more services it "
     "breaks. Onsets that raise no alert are told apart: they are much harder to end.",
-    remediation="Answer process alerts at once, and add a slow sweep of Restores for footholds that "
-    "raise no alert.",
+    remediation="Answer process alerts at once, and add a slow sweep of Restores for footholds "
+    "that raise no alert.",
     formula="Kaplan-Meier median (and 90th percentile) of the ticks from red's arrival on a "
     "defended host until it is evicted, apart for onsets with and without an alert.",
     trigger="stays of red",

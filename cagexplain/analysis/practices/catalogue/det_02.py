@@ -1,0 +1,127 @@
+"""DET-02: actions depend on alerts at all.
+
+The dependence is that between two classes of a free agent's decision: the class of its action, and
+what its hosts showed in the last `WINDOW` steps. For each kind of alert (process, connection) that
+is: shown now, shown in the steps before, or not shown, which makes nine patterns. Mutual
+information is divided by the entropy of the action class (Theil's uncertainty coefficient, 0 to 1).
+
+Plug-in information is never zero, and alerts and actions may both drift with the phase. So the
+value is the information minus its mean over `SHIFTS`, where each agent's patterns are moved by some
+steps along the episode, its end joined to its beginning: that keeps the habits of both series and
+breaks the tie between them. The shifts are fixed, so that the same trace gives the same value, are
+longer than the window, and have no common divisor with which a round of actions could keep pace.
+Both terms are functions of sums over episodes, so the bootstrap judges their difference instead of
+a permutation test.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.analysis.practices.check import Check, Measure, Reference
+from cagexplain.analysis.practices.statistics import FloatArray, Function
+from cagexplain.analysis.practices.view import (
+    Bools,
+    View,
+    connection,
+    decisions,
+    process,
+    recently,
+)
+from cagexplain.cc4.actions import N_KINDS
+from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE
+
+WINDOW = 6
+SHIFTS = (-97, -79, -61, -43, -29, -17, 19, 31, 47, 67, 83, 101)
+_PATTERNS = 9
+_CELLS = _PATTERNS * N_KINDS
+
+
+def patterns(view: View) -> npt.NDArray[np.int8]:
+    """``int8[n, T, 5]`` what the hosts of each agent showed: 0 to 8, 0 for nothing."""
+    kinds = [_recency(_by_agent(view.shared(flags))) for flags in (process, connection)]
+    return kinds[0] * np.int8(3) + kinds[1]
+
+
+def _by_agent(flags: Bools) -> Bools:
+    """``bool[n, T, 5]`` whether any host of each agent is flagged."""
+    return np.stack([flags[:, :, agent == BLUE_OF_HOST].any(axis=2) for agent in range(N_BLUE)], 2)
+
+
+def _recency(flags: Bools) -> npt.NDArray[np.int8]:
+    return np.where(flags, 2, recently(flags, WINDOW)).astype(np.int8)
+
+
+def tables(view: View) -> FloatArray:
+    """``float64[n, (1 + shifts) * 9 * 8]`` decisions by pattern and action class, as they were and
+    with each shift."""
+    made, shown = view.shared(decisions), view.shared(patterns)
+    columns = []
+    for shift in (0, *SHIFTS):
+        seen = shown[made.row, (made.step + shift) % view.steps, made.agent]
+        cell = (made.row * _PATTERNS + seen) * N_KINDS + made.kind
+        counts = np.bincount(cell, minlength=view.n * _CELLS)
+        columns.append(counts.reshape(view.n, _CELLS))
+    return np.hstack(columns).astype(np.float64)
+
+
+def excess(totals: FloatArray) -> FloatArray:
+    """Normalised information beyond that of shifted patterns; 0 if there is one action class."""
+    every = totals.reshape(*totals.shape[:-1], 1 + len(SHIFTS), _PATTERNS, N_KINDS)
+    joint = every / np.maximum(every.sum(axis=(-2, -1), keepdims=True), 1)
+    action = joint.sum(axis=-2)
+    information = (
+        _entropy(action)
+        + _entropy(joint.sum(axis=-1))
+        - _entropy(joint.reshape(*joint.shape[:-2], -1))
+    )
+    beyond = information[..., 0] - information[..., 1:].mean(axis=-1)
+    uncertainty = _entropy(action[..., 0, :])
+    some = uncertainty > 1e-9
+    share: FloatArray = np.where(some, beyond, 0) / np.where(some, uncertainty, 1)
+    return share
+
+
+def _entropy(shares: FloatArray) -> FloatArray:
+    logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+    entropy: FloatArray = -(shares * logs).sum(axis=-1)
+    return entropy
+
+
+def alerted(totals: FloatArray) -> FloatArray:
+    """Decisions with any alert in the window."""
+    return totals[..., N_KINDS:_CELLS].sum(axis=-1)
+
+
+CHECK = Check(
+    id="DET-02",
+    title="Actions depend on alerts at all",
+    severity="medium",
+    axis="practice",
+    knowledge="obs",
+    why="Tells a slow or indirect reaction, by which an alert leads to some other action within a "
+    "few steps, from none. A policy that mainly prevents scores low here: read it with DET-01.",
+    remediation="Train with observations in which the alerts decide about the reward, or put rules "
+    "in front of the policy that answer alerts.",
+    formula="Mutual information between what the agent's hosts showed in the last 6 steps "
+    "(process and connection alerts: now, before, or not) and the class of the action that it "
+    "started, minus its mean when the alerts are shifted by 17 to 101 steps within the episode, "
+    "divided by the entropy of the action class.",
+    trigger="decisions with an alert in the last 6 steps",
+    n_min=200,
+    references=(Reference("CSF", "DE.AE-02", "Adverse events are analysed"),),
+    measures=(
+        Measure(
+            key="value",
+            name="share of the uncertainty about the action's class that recent alerts take away",
+            unit="ratio",
+            better="higher",
+            good=0.01,
+            bad=0.001,
+            statistic=Function(excess, alerted),
+            sums=tables,
+        ),
+    ),
+    needs=frozenset({"observations"}),
+    related=("DET-01", "POL-01"),
+    extra=True,
+)
