@@ -17,8 +17,9 @@ knows its own observation, what it did itself, and nothing else.
 
 3. **Put decoys on every host**, servers first, and back on a restored host at once. A scan of a
    host with a decoy always shows, and it is the scans that tell a false alarm from an exploit.
-4. **Analyse what else raises an alert.** Its result does not reach the flat observation, but an
-   alert is looked at; process alerts are remembered while the agent is busy.
+4. **Analyse what else raises an alert.** Its result does not reach the flat observation, but no
+   alert is left without a look. What is seen while the agent is busy waits, except for connection
+   alerts on servers, which users' traffic makes every day.
 5. **Hunt.** Users are phished about once in 300 steps each and nothing shows it. Where failures
    cost ten times as much, user hosts are restored without evidence when the last Restore is long
    past: after 100 steps in the operational zone of the coming mission, so that it begins clean;
@@ -43,7 +44,6 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions, network, observations, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.cc4.phases import N_PHASES
 from cagexplain.policies import scripted
 from cagexplain.policies.base import BoolArray
 from cagexplain.policies.scripted import Int64Array, Scripted
@@ -76,8 +76,9 @@ SLOT: Final = np.max([scripted.slots_of(kind) for kind in sorted(actions.HOST_KI
 """Class and slot of each action: ``[5, 242]``."""
 _ON_HOST: Final = scripted.HOST_ACTIONS
 
-WEIGHT: Final = -np.stack([reward.TABLE[phase][ZONE].sum(-1) for phase in range(N_PHASES)])
-"""Mission weight of a host, what failures in its zone cost in a phase: ``int[3, 5, 48]``."""
+WEIGHT: Final = SERVER - 2 * np.stack([table[ZONE].sum(axis=-1) for table in reward.TABLE])
+"""Mission weight of a host: twice what failures in its zone cost in a phase, and one more for
+servers, which many users need: ``int[3, 5, 48]``."""
 
 JUST_RESTORED: Final = 10
 """Steps after a Restore in which the host is the first to get a decoy; at the beginning of the
@@ -144,7 +145,7 @@ class Expert(Scripted):
         self._on = np.full((n, N_BLUE), NOTHING)  # slot of its host
         self._age = np.zeros(self._exists.shape, dtype=np.int64)  # steps since the last Restore
         self._known = np.zeros_like(self._exists)  # red is on the host
-        self._unclear = np.zeros_like(self._exists)  # process alerts that nobody has looked at
+        self._unclear = np.zeros_like(self._exists)  # alerts that nobody has looked at
         self._scanned = np.zeros_like(self._exists)  # since the last Restore
         self._decoy = np.zeros_like(self._exists)  # put there since the last Restore
 
@@ -203,7 +204,7 @@ class Expert(Scripted):
         """Add what is seen to what is known."""
         probable = sight.process & self._scanned
         self._known |= sight.target | sight.source | probable
-        self._unclear |= sight.process & ~self._known
+        self._unclear |= (sight.process | (sight.connection & USER)) & ~self._known
         self._scanned |= sight.connection & USER
 
     def obey(self, sight: Sight) -> Int64Array:
@@ -236,9 +237,8 @@ class Expert(Scripted):
 
     def analyse(self, sight: Sight) -> Int64Array:
         """Rule 4: what else raises an alert."""
-        alarmed = self._unclear | sight.process
-        urgency = WEIGHT[sight.phase] + WEIGHT.max() * alarmed
-        return self.best(ActionKind.ANALYSE, alarmed | sight.connection, urgency)
+        urgency = WEIGHT[sight.phase] + WEIGHT.max() * self._unclear
+        return self.best(ActionKind.ANALYSE, self._unclear | sight.connection, urgency)
 
     def hunt(self, sight: Sight) -> Int64Array:
         """Rule 5: user hosts of the missions' zones, the most overdue first."""

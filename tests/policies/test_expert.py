@@ -22,7 +22,7 @@ OFFSETS = np.array(actions.OFFSETS)
 
 
 def weight(phase: int, host: int) -> int:
-    return -int(reward.TABLE[phase, network.HOST_ZONE[host]].sum())
+    return -2 * int(reward.TABLE[phase, network.HOST_ZONE[host]].sum()) + is_server(host)
 
 
 def is_server(host: int) -> bool:
@@ -54,11 +54,11 @@ class Responder:
         self.known |= ssh | {h for h in process if is_server(h)} | (process & self.scanned)
         if ssh:
             self.known |= connection - process
-        self.unclear |= process - self.known
+        self.unclear |= (process | {h for h in connection if not is_server(h)}) - self.known
         self.scanned |= {h for h in connection if not is_server(h)}
         if not free:
             return actions.SLEEP_INDEX[self.agent]
-        index = self.decide(obs, process, connection)
+        index = self.decide(obs, connection)
         kind = Kind(actions.KIND[self.agent][index])
         self.running = (kind, int(actions.HOST[self.agent][index]))
         return index
@@ -77,7 +77,7 @@ class Responder:
     def on(self, kind: Kind, host: int) -> int:
         return actions.index(self.agent, kind, host=host)
 
-    def decide(self, obs: np.ndarray, process: set[int], connection: set[int]) -> int:
+    def decide(self, obs: np.ndarray, connection: set[int]) -> int:
         agent, phase = self.agent, int(obs[observations.PHASE])
         pairs = [(to, f) for to in BLUE_ZONES[agent] for f in network.ALPHABETICAL if f != to]
         for kind, closed in ((Kind.ALLOW, False), (Kind.BLOCK, True)):
@@ -90,9 +90,7 @@ class Responder:
         if bare := set(self.hosts) - self.decoys:
             urgency = lambda h: is_server(h) + 2 * (self.age[h] < 10)  # noqa: E731
             return self.on(Kind.DECOY, self.first(bare, urgency))
-        alarmed = self.unclear | process
-        if alarmed or connection:
-            of = alarmed or connection
+        if of := self.unclear or connection:
             return self.on(Kind.ANALYSE, self.first(of, lambda h: weight(phase, h)))
         patience = {MISSION_ZONE.get(phase): 200, MISSION_ZONE.get(phase + 1): 100}
         overdue = {
