@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "compare": ("cagexplain.cli.compare", "command", "Show where policies differ."),
     "explain": ("cagexplain.cli.explain", "command", "Show why blue chose what it chose."),
+    "audit": ("cagexplain.cli.audit", "command", "Judge a policy against practices of defence."),
+    "checks": ("cagexplain.cli.checks", "command", "List and explain the checks of an audit."),
 }
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from typing import Final
 
 from cagexplain.analysis.practices import catalogue
 from cagexplain.analysis.practices.check import FAMILIES, Check
 from cagexplain.common.errors import UsageError
+
+CATALOGUE: Final = "1"
+"""Version of the catalogue: it changes when a check is added, or judges something else."""
 
 
 @cache

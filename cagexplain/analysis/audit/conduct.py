@@ -1,0 +1,177 @@
+"""Conducts an audit: judges a trace, and plays on with its policy where that can be done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from cagexplain.analysis.audit import baseline
+from cagexplain.analysis.audit.results import Audit
+from cagexplain.analysis.audit.run import compose, judge, of_surrogate, outside
+from cagexplain.analysis.decisions import DecisionReport, explain
+from cagexplain.analysis.fsm import FsmAnalysis, analyse
+from cagexplain.analysis.practices.profiles import Profile
+from cagexplain.analysis.practices.references import References
+from cagexplain.analysis.practices.statistics import Interval
+from cagexplain.analysis.replay import params_of
+from cagexplain.analysis.screening import critical
+from cagexplain.analysis.surrogate import extract
+from cagexplain.analysis.surrogate_results import Surrogate
+from cagexplain.common.errors import CagexplainError
+from cagexplain.policies.base import Policy
+from cagexplain.tracing.trace import Trace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """An audit, and what its page shows beside it.
+
+    Attributes:
+        audit: the results.
+        analysis: of the trace.
+        explanations: of the decisions that mattered most.
+        surrogate: decision trees of the policy.
+        why_not: why one of these two is missing although it was asked for, by its name here.
+    """
+
+    audit: Audit
+    analysis: FsmAnalysis
+    explanations: DecisionReport | None = None
+    surrogate: Surrogate | None = None
+    why_not: dict[str, str] = field(default_factory=dict)
+
+
+def conduct(
+    trace: Trace,
+    policy: Policy | None,
+    profile: Profile,
+    references: References,
+    *,
+    command: str,
+    why_not: str = "",
+    pairs: int = 0,
+    varied: int = 0,
+    siblings: Sequence[Policy] = (),
+    moments: int = 0,
+    rules: bool = False,
+    earlier: Audit | None = None,
+    failed: Mapping[int, str] | None = None,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> Conducted:
+    """Judge a trace; price, vary and explain its policy.
+
+    Args:
+        trace: to judge.
+        policy: that it was recorded with; None if it cannot be played again.
+        profile, references: to judge by.
+        command: that makes this audit again.
+        why_not: why there is no policy.
+        pairs: of episodes that price each remedy; 0 for no prices.
+        varied: episodes under each other condition; 0 for none.
+        siblings: the same method trained with other seeds.
+        moments: decisions to explain.
+        rules: whether decision trees are extracted.
+        earlier: audit to compare with.
+        failed: message by seed of the episodes in which the policy failed.
+        advance: is told environment steps as they are played (from any thread).
+
+    Raises:
+        CagexplainError: the trace cannot be judged.
+    """
+    play = _Further(trace, policy, why_not, advance)
+    judged = judge(trace, profile, references)
+    priced = None
+    variations = ()
+    surrogate = play.surrogate(rules)
+    explanations = play.explanations(moments)
+    findings = outside(judged.findings, play.numbers, profile, references, varied)
+    audit = compose(
+        trace,
+        profile,
+        references,
+        judged,
+        findings,
+        command,
+        prices=priced.prices if priced else (),
+        bundle=priced.bundle if priced else None,
+        variations=variations,
+        failed=failed,
+        notes=play.notes,
+    )
+    if earlier is not None:
+        audit = replace(audit, baseline=baseline.compare(audit, earlier))
+    return Conducted(audit, analyse(trace), explanations, surrogate, play.why_not)
+
+
+class _Further:
+    """What takes the policy itself; what cannot be done is noted, and the rest goes on.
+
+    Attributes:
+        numbers: of the checks that need further play: intervals of their measures, or why there are
+            none.
+        notes: what could not be done, as sentences.
+        why_not: why a part of the page is missing.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        policy: Policy | None,
+        why_not: str,
+        advance: Callable[[int], None],
+    ) -> None:
+        self._trace, self._policy, self._advance = trace, policy, advance
+        self._cores = len(os.sched_getaffinity(0))
+        self.numbers: dict[str, list[Interval] | str] = {}
+        self.why_not: dict[str, str] = {}
+        self.notes = [f"The policy was not played on: {why_not}"] if policy is None else []
+
+    def surrogate(self, wanted: bool) -> Surrogate | None:
+        """Decision trees of the policy, judged by SUR-01."""
+        if not wanted:
+            self.numbers["SUR-01"] = "No decision trees were extracted; --rules does it."
+            return None
+
+        def extracted(policy: Policy) -> Surrogate:
+            found, _ = extract(policy, params_of(self._trace))
+            self.numbers["SUR-01"] = of_surrogate(found)
+            return found
+
+        return self._tried("surrogate", "Decision trees were not extracted", extracted)
+
+    def explanations(self, moments: int) -> DecisionReport | None:
+        """The decisions that mattered most, played on."""
+
+        def explained(policy: Policy) -> DecisionReport:
+            chosen = critical(
+                self._trace, policy, moments, workers=self._cores, advance=self._advance
+            )
+            return explain(
+                self._trace,
+                policy,
+                chosen.places,
+                selection=chosen.how,
+                importance=chosen.importance,
+                workers=self._cores,
+                advance=self._advance,
+            )
+
+        if not moments:
+            return None
+        return self._tried("explanations", "Decisions were not explained", explained)
+
+    def _tried(self, part: str, what: str, do: Callable[[Policy], T]) -> T | None:
+        """Do something with the policy; if it cannot be done, note why."""
+        if self._policy is None:
+            self.why_not[part] = self.notes[0]
+            return None
+        try:
+            return do(self._policy)
+        except CagexplainError as error:
+            self.why_not[part] = str(error)
+            self.notes.append(f"{what}: {error}")
+            return None

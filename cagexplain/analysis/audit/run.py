@@ -1,0 +1,217 @@
+"""One audit from its parts: what was played, judged, priced and varied."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from cagexplain import __version__
+from cagexplain.analysis.audit import axes
+from cagexplain.analysis.audit.playbook import Responses
+from cagexplain.analysis.audit.results import (
+    Audit,
+    Change,
+    Compared,
+    Finding,
+    Playbook,
+    Price,
+    Variation,
+)
+from cagexplain.analysis.passes import run
+from cagexplain.analysis.practices import CATALOGUE, checks
+from cagexplain.analysis.practices.profiles import Profile
+from cagexplain.analysis.practices.references import References
+from cagexplain.analysis.practices.statistics import Interval
+from cagexplain.analysis.practices.tallies import Tallies, corrected, declared, judged
+from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES
+from cagexplain.analysis.practices.view import Facts
+from cagexplain.analysis.surrogate_results import Surrogate
+from cagexplain.cc4 import phases
+from cagexplain.common.errors import CagexplainError
+from cagexplain.policies.evaluation import estimate
+from cagexplain.tracing.trace import Trace
+
+_PACKAGES: Final = ("numba", "numpy", "pandas", "pyarrow", "scipy")
+
+
+def facts_of(trace: Trace) -> Facts:
+    """What a trace tells before anything is counted."""
+    manifest = trace.manifest
+    return Facts(
+        sees_files=bool(manifest.policy.get("sees_files", False)),
+        observations="observations" in trace.tables,
+        engine=manifest.engine["name"],
+        steps=int(manifest.options["steps"]),
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a trace shows by itself.
+
+    Attributes:
+        findings: for every check of the catalogue; those that were not played are not applicable.
+        mean_return: official return.
+        playbook: usual responses; None without observations.
+    """
+
+    findings: tuple[Finding, ...]
+    mean_return: Change
+    playbook: Playbook | None
+
+
+def judge(trace: Trace, profile: Profile, references: References) -> Judged:
+    """Count all checks in a trace and judge them.
+
+    Raises:
+        CagexplainError: the trace has no finished episode, or is damaged.
+    """
+    if trace.n_episodes == 0:
+        raise CagexplainError(
+            "no episode of the trace is finished",
+            where=trace.path,
+            remedy="Go on with the recording: 'cagexplain trace ... --resume'",
+        )
+    facts = facts_of(trace)
+    tallies, responses = Tallies(checks(), facts), Responses()
+    run(trace, [tallies, responses] if facts.observations else [tallies])
+    steps = trace.table("steps", ["episode", "step", "reward", "counted"])
+    returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
+    (found,) = estimate(returns[:, None])
+    return Judged(
+        tallies.findings(profile, references),
+        Change(found.mean, found.low, found.high),
+        responses.playbook() if facts.observations else None,
+    )
+
+
+def outside(
+    findings: Sequence[Finding],
+    numbers: Mapping[str, Sequence[Interval] | str],
+    profile: Profile,
+    references: References,
+    episodes: int,
+) -> tuple[Finding, ...]:
+    """Put findings in whose numbers come from further play.
+
+    Args:
+        findings: of the catalogue.
+        numbers: by id of the check: the intervals of its measures, or why there are none.
+        profile, references: as for the others.
+        episodes: of the further play.
+    """
+    found = list(findings)
+    for check in checks():
+        given = numbers.get(check.id)
+        if given is None or profile.muted(check):
+            continue
+        place = next(i for i, finding in enumerate(found) if finding.id == check.id)
+        if isinstance(given, str):
+            found[place] = Finding(
+                verdict="NOT_APPLICABLE", reason=given, **declared(check, profile)
+            )
+        else:
+            found[place] = judged(check, given, profile, references, episodes)
+    return tuple(found)
+
+
+def of_surrogate(surrogate: Surrogate) -> list[Interval]:
+    """The numbers of SUR-01: the worst agent's overlap with the policy, and the share of the
+    policy's gain over Sleep that the trees keep."""
+    worst = min(
+        (tree.fidelity.plain for tree in surrogate.agents), key=lambda ratio: ratio.value or 0.0
+    )
+    gain = surrogate.team
+
+    def interval(
+        value: float | None, low: float | None, high: float | None, n: float, episodes: int
+    ) -> Interval:
+        known = [np.nan if number is None else number for number in (value, low, high)]
+        return Interval(known[0], known[1], known[2], n, episodes, np.nan, None)
+
+    held_out = int(surrogate.options.get("held_out", worst.episodes))
+    return [
+        interval(worst.value, worst.low, worst.high, worst.total, worst.episodes),
+        interval(gain.gain, gain.low, gain.high, worst.total, held_out),
+    ]
+
+
+def compose(
+    trace: Trace,
+    profile: Profile,
+    references: References,
+    judged_play: Judged,
+    findings: Sequence[Finding],
+    command: str,
+    *,
+    prices: Sequence[Price] = (),
+    bundle: Price | None = None,
+    variations: Sequence[Variation] = (),
+    baseline: Compared | None = None,
+    failed: Mapping[int, str] | None = None,
+    notes: Sequence[str] = (),
+) -> Audit:
+    """Put the parts together.
+
+    Args:
+        trace: that was judged.
+        profile, references: that it was judged by.
+        judged_play: what the trace shows.
+        findings: of all checks, those of further play among them.
+        command: that makes this audit again.
+        prices, bundle, variations, baseline: further parts.
+        failed: message by seed of the episodes in which the policy failed.
+        notes: what could not be done, as sentences.
+    """
+    manifest = trace.manifest
+    findings = corrected([_priced(finding, prices) for finding in findings])
+    tested = sum(f.verdict not in ("NOT_APPLICABLE", "ERROR") for f in findings)
+    return Audit(
+        policy=manifest.policy,
+        play={
+            "trace": str(trace.path),
+            "engine": manifest.engine,
+            "red": manifest.options.get("red", "finite_state"),
+            "steps": manifest.options["steps"],
+            "calls": phases.calls(manifest.options["steps"]),
+            "episodes": trace.n_episodes,
+            "seeds": [manifest.seeds[0], manifest.seeds[-1]],
+            "recorded": manifest.created,
+            "failed": {str(seed): message for seed, message in (failed or {}).items()},
+        },
+        profile=profile.describe(),
+        command=command,
+        versions={
+            "cagexplain": __version__,
+            "catalogue": CATALOGUE,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        mean_return=judged_play.mean_return,
+        practice=axes.practice(findings),
+        outcome=axes.outcome(findings),
+        findings=findings,
+        fails_expected_by_chance=FALSE_DISCOVERIES / 2 * tested,
+        references=references.policies,
+        prices=tuple(prices),
+        bundle=bundle,
+        variations=tuple(variations),
+        baseline=baseline,
+        playbook=judged_play.playbook,
+        notes=tuple(notes),
+    )
+
+
+def _priced(finding: Finding, prices: Sequence[Price]) -> Finding:
+    """A finding with the price of the remedy that gains most of those that answer it."""
+    own = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
+    if finding.verdict not in ("FAIL", "WARN") or not own:
+        return finding
+    return replace(finding, price=max(own, key=lambda price: price.reward.mean))

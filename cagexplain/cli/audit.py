@@ -1,0 +1,242 @@
+"""`cagexplain audit`."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cagexplain.analysis.audit.results import VERDICTS
+from cagexplain.cli import playing
+
+if TYPE_CHECKING:
+    from cagexplain.analysis.audit.conduct import Conducted
+    from cagexplain.analysis.audit.results import Audit
+    from cagexplain.policies.base import Policy
+    from cagexplain.tracing.trace import Trace
+
+RUNS: Final = Path("runs")
+FINDINGS: Final = 3
+"""Exit status if there are findings at or above ``--fail-on``."""
+UNDECIDED: Final = 4
+"""Exit status under ``--strict`` if checks are inconclusive."""
+_SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("audit")
+@click.argument("subject", metavar="POLICY|TRACE")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the audit, new or empty.  [default: runs/audit-POLICY-1, -2, ...]",
+)
+@click.option(
+    "--profile",
+    default="default",
+    show_default=True,
+    help="Borders to judge by: default, strict, mission, or a YAML file of your own.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(_SEVERITIES),
+    help=f"Exit with status {FINDINGS} if a check of this severity or a graver one fails.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help=f"Exit with status {UNDECIDED} if a check (as grave as --fail-on) is inconclusive.",
+)
+@click.option("--baseline", type=_FILE, help="Earlier audit.json to compare with.")
+@click.option(
+    "--sibling",
+    "siblings",
+    multiple=True,
+    metavar="POLICY",
+    help="The same method trained with another seed, for ROB-01; may be repeated.",
+)
+@click.option(
+    "--prices",
+    "priced",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Pairs of episodes that price each remedy; 0 leaves prices out.",
+)
+@click.option(
+    "--variations",
+    "varied",
+    type=click.IntRange(min=0),
+    default=30,
+    show_default=True,
+    help="Episodes under each other condition; 0 leaves robustness out.",
+)
+@click.option(
+    "--moments",
+    type=click.IntRange(min=0),
+    default=6,
+    show_default=True,
+    help="Decisions that mattered most to explain; 0 leaves them out.",
+)
+@click.option("--rules", is_flag=True, help="Also extract decision trees; takes some minutes.")
+@click.option(
+    "--policy",
+    "policy_file",
+    type=_FILE,
+    help="Where the policy of a TRACE lies now, if it was moved since the recording.",
+)
+@playing.options
+def command(subject: str, output: Path | None, **options: Any) -> int:
+    """Audit a policy against practices of cyber defence, with evidence, uncertainty and prices.
+
+    POLICY is the path of a checkpoint or the name of a built-in policy, which is played; TRACE is a
+    folder that `cagexplain trace` has written. The audit is a page (audit.html) and files for other
+    tools: audit.json, SARIF, JUnit, OCSF, a layer for the ATT&CK Navigator, a CACAO playbook, CSV.
+
+    The exit status is 0 if all went well, 1 after an error, 2 after wrong usage, 3 if there are
+    findings as grave as --fail-on, 4 if checks are inconclusive under --strict.
+    """
+    from cagexplain.analysis.audit.conduct import conduct
+    from cagexplain.analysis.audit.document import read
+    from cagexplain.analysis.practices.profiles import load_profile
+    from cagexplain.analysis.practices.references import load_references
+    from cagexplain.common.files import prepare_output_dir
+
+    # What cannot be used is told before the work, not after it.
+    profile, references = load_profile(options["profile"]), load_references()
+    earlier = None if options["baseline"] is None else read(options["baseline"])
+    siblings = [playing.load(spec, options) for spec in options["siblings"]]
+    given = Path(subject)
+    recorded = (given / "manifest.json").is_file()
+    policy = None if recorded else playing.load(subject, options)
+    name = given.name if policy is None else policy.name
+    folder = prepare_output_dir(output or _new_folder(name))
+    trace, failed = (
+        (_opened(given), {}) if policy is None else _record(folder / "trace", policy, options)
+    )
+    why_not = ""
+    if policy is None:
+        policy, why_not = _reloaded(trace, options["policy_file"])
+    with playing.counting(f"auditing {name}", 0) as advance:
+        found = conduct(
+            trace,
+            policy,
+            profile,
+            references,
+            command=_again(),
+            why_not=why_not,
+            pairs=options["priced"],
+            varied=options["varied"],
+            siblings=siblings,
+            moments=options["moments"],
+            rules=options["rules"],
+            earlier=earlier,
+            failed=failed,
+            advance=advance,
+        )
+    _write(folder, found)
+    _tell(folder, found.audit)
+    return _status(found.audit, options["fail_on"], options["strict"])
+
+
+def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trace, dict[int, str]]:
+    """Play the episodes that are audited."""
+    from cagexplain.analysis.audit.play import record
+    from cagexplain.cc4 import phases
+    from cagexplain.envs import EnvParams
+    from cagexplain.policies.rollout import seed_range
+
+    engine = playing.engine(options)
+    steps = options["episodes"] * phases.calls(options["steps"])
+    with playing.progress(f"recording {policy.name}", steps) as bar:
+        done = record(
+            folder,
+            policy,
+            seed_range(options["seed"], options["episodes"]),
+            EnvParams(steps=options["steps"], red=options["red"]),
+            engine=engine,
+            batch=playing.batch(options, engine),
+            options={"mask_sleep": options["mask_sleep"]},
+            observers=[bar],
+        )
+    return done.trace, done.failed
+
+
+def _opened(folder: Path) -> Trace:
+    from cagexplain.tracing.trace import open_trace
+
+    return open_trace(folder)
+
+
+def _reloaded(trace: Trace, policy_file: Path | None) -> tuple[Policy | None, str]:
+    """The policy of a trace, or why it cannot be played again."""
+    from cagexplain.analysis.replay import require_native
+    from cagexplain.common.errors import CagexplainError
+    from cagexplain.policies.registry import reload_policy
+
+    try:
+        require_native(trace)
+        policy = reload_policy(trace.manifest.policy, policy_file)
+    except CagexplainError as error:
+        return None, str(error)
+    playing.single_threaded(policy)
+    return policy, ""
+
+
+def _again() -> str:
+    """The command that makes this audit again."""
+    return shlex.join(["cagexplain", *sys.argv[1:]])
+
+
+def _write(folder: Path, found: Conducted) -> None:
+    """Numbers first: the page is made from them."""
+    from cagexplain.common.files import write_text
+    from reports.audit import audit_page
+    from reports.exports import FORMATS
+
+    for export in FORMATS.values():
+        write_text(folder / export.file, export.text(found.audit))
+    page = audit_page(
+        found.audit,
+        analysis=found.analysis,
+        explanations=found.explanations,
+        surrogate=found.surrogate,
+        why_not=found.why_not,
+    )
+    write_text(folder / "audit.html", page)
+
+
+def _tell(folder: Path, audit: Audit) -> None:
+    """What a terminal shows of an audit."""
+    counts = Counter(finding.verdict for finding in audit.findings)
+    click.echo(f"practice: {audit.practice}; outcome: {audit.outcome}")
+    click.echo(", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name]))
+    for finding in sorted(audit.findings, key=lambda f: _SEVERITIES.index(f.severity)):
+        if finding.verdict == "FAIL":
+            click.echo(f"  FAIL {finding.id} ({finding.severity}): not shown: {finding.title}")
+    click.echo(folder / "audit.html")
+
+
+def _status(audit: Audit, fail_on: str | None, strict: bool) -> int:
+    """The exit status, by what the gate asks for."""
+    grave = _SEVERITIES[: 1 + _SEVERITIES.index(fail_on or _SEVERITIES[-1])]
+    verdicts = {f.verdict for f in audit.findings if f.severity in grave}
+    if fail_on is not None and "FAIL" in verdicts:
+        return FINDINGS
+    if "ERROR" in verdicts and fail_on is not None:
+        return 1
+    return UNDECIDED if strict and "INCONCLUSIVE" in verdicts else 0
+
+
+def _new_folder(name: str) -> Path:
+    """The first unused one of runs/audit-NAME-1, -2, ..."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    candidates = (RUNS / f"audit-{name}-{i}" for i in itertools.count(1))
+    return next(folder for folder in candidates if not folder.exists())

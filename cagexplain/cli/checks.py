@@ -1,0 +1,33 @@
+"""`cagexplain checks`."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cagexplain.cli.playing import FILE_WIDTH
+
+
+@click.command("checks")
+@click.argument("check", metavar="[ID]", required=False)
+def command(check: str | None) -> None:
+    """List the checks of an audit, or explain one of them.
+
+    ID is that of a check, such as ERA-01.
+    """
+    from cagexplain.analysis import practices
+    from cagexplain.analysis.practices.describe import text
+
+    if check is not None:
+        click.echo(text(practices.check(check)))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    table = Table("id", "severity", "axis", "judged on", "what it checks", box=None)
+    for each in practices.checks():
+        row = (each.id, each.severity, each.axis, each.knowledge, each.title)
+        table.add_row(*map(Text, row))
+    console.print(table)
