@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, Union
 
 from cagexplain.analysis.audit import results
+from cagexplain.analysis.audit.playbook import CHOICES, SIGHTS
 from cagexplain.analysis.audit.results import SCHEMA, Audit
 from cagexplain.common.errors import CagexplainError
 
@@ -91,6 +92,13 @@ def _consistent(audit: Audit) -> None:
         if finding.id in known:
             raise _Wrong(f"findings[{i}].id", f"occurs twice: {finding.id!r:.40}")
         known.add(finding.id)
+    for i, situation in enumerate(audit.playbook.situations if audit.playbook else ()):
+        place = f"playbook.situations[{i}]"
+        _require(situation.sees in SIGHTS, f"{place}.sees", "is unknown")
+        _require(len(situation.choices) > 0, f"{place}.choices", "is empty")
+        for j, choice in enumerate(situation.choices):
+            known_choice = (choice.action, choice.aim) in CHOICES
+            _require(known_choice, f"{place}.choices[{j}]", "is no action that an agent has")
 
 
 def _built(kind: Any, value: Any, place: str) -> Any:

@@ -48,7 +48,7 @@ AIMS: Final = {
 }
 """What actions may be aimed at, in words."""
 WAIT: Final = "Wait"
-_CHOICES: Final = (
+CHOICES: Final = (
     (WAIT, ""),
     *(
         (KIND_NAMES[kind], aim)
@@ -57,6 +57,7 @@ _CHOICES: Final = (
     ),
     *((KIND_NAMES[kind], aim) for kind in LINKS for aim in ("asked", "against")),
 )
+"""Actions, and what they are aimed at."""
 _SHOWN: Final = 3
 """Choices of a situation that are told."""
 _PHASE_MIN: Final = 30
@@ -66,7 +67,7 @@ _OWN_HOSTS: Final = np.arange(agents.N_BLUE)[:, None] == agents.BLUE_OF_HOST
 _OWN_ZONES: Final = np.arange(agents.N_BLUE)[:, None] == agents.BLUE_OF_ZONE
 _OTHER: Final = ~np.eye(network.N_ZONES, dtype=np.bool_)
 
-_SHAPE: Final = (agents.N_BLUE, len(SIGHTS), phases.N_PHASES, len(_CHOICES))
+_SHAPE: Final = (agents.N_BLUE, len(SIGHTS), phases.N_PHASES, len(CHOICES))
 
 Bools = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -127,7 +128,7 @@ def _any_own(flags: Bools, own: Bools) -> Bools:
 
 
 def _choices(view: View) -> IntArray:
-    """``int[decision]`` what each decision was for, as an index of `_CHOICES`."""
+    """``int[decision]`` what each decision was for, as an index of `CHOICES`."""
     made = view.shared(decisions)
     here = (made.row, made.step)
     on_process = view.shared(process)[(*here, made.host)]
@@ -137,7 +138,7 @@ def _choices(view: View) -> IntArray:
     blocks = made.kind == ActionKind.BLOCK
     against = blocks != policy.astype(np.bool_)
     choice = np.zeros(len(made), dtype=np.int64)
-    first = {name: i for i, (name, _) in reversed(list(enumerate(_CHOICES)))}
+    first = {name: i for i, (name, _) in reversed(list(enumerate(CHOICES)))}
     for kind in HOST_ACTIONS:
         choice = np.where(made.kind == kind, first[KIND_NAMES[kind]] + alert, choice)
     for kind in LINKS:
@@ -181,6 +182,6 @@ def _most_frequent(counts: IntArray) -> tuple[Choice, ...]:
         sums = np.stack([counts[:, choice], n], axis=1).astype(np.float64)
         interval = estimate(Share(), sums)
         low, high = (float(x) if np.isfinite(x) else None for x in (interval.low, interval.high))
-        action, aim = _CHOICES[int(choice)]
+        action, aim = CHOICES[int(choice)]
         found.append(Choice(action, aim, int(total[choice]), interval.value, low, high))
     return tuple(found)

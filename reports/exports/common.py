@@ -1,0 +1,94 @@
+"""What the exports of an audit share."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cagexplain.analysis import practices
+from cagexplain.analysis.audit.results import Audit, Finding, Measured
+from cagexplain.analysis.practices.check import FRAMEWORKS, Check, Reference
+from cagexplain.common.errors import UsageError
+
+TOOL: Final = "cagexplain"
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def dumps(value: Any) -> str:
+    """Indented JSON that every reader takes.
+
+    Half characters, which names of files may hold, become question marks.
+
+    Raises:
+        ValueError: `value` holds NaN or infinity, which JSON has no form for.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def xml_text(text: str) -> str:
+    """Text without the characters that XML 1.0 cannot hold, not even escaped."""
+    return _NO_XML.sub("\ufffd", text)
+
+
+def declaration(finding: Finding) -> Check | None:
+    """What the check of a finding declares; None for one that this catalogue does not have."""
+    try:
+        return practices.check(finding.id)
+    except UsageError:
+        return None
+
+
+def references(finding: Finding) -> tuple[Reference, ...]:
+    """Passages that ask for what was checked."""
+    check = declaration(finding)
+    return check.references if check else ()
+
+
+def cited(reference: Reference) -> str:
+    """A reference as text: framework, its version and the id."""
+    name, version, _ = FRAMEWORKS[reference.framework]
+    return f"{name} {version} {reference.id}"
+
+
+def moment(audit: Audit) -> datetime:
+    """When the audit was made, in UTC; the beginning of 1970 if it does not tell."""
+    try:
+        made = datetime.fromisoformat(audit.created)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return made.replace(tzinfo=made.tzinfo or UTC).astimezone(UTC)
+
+
+def subject(audit: Audit) -> str:
+    """Name of the audited policy."""
+    return str(audit.policy.get("name", "policy"))
+
+
+def version(audit: Audit) -> str:
+    """Version of this project that made the audit."""
+    return str(audit.versions.get(TOOL, "unknown"))
+
+
+def statement(finding: Finding) -> str:
+    """What was found, as sentences: the numbers with their intervals, or why there are none."""
+    told = [_told(measured) for measured in finding.measures if measured.good is not None]
+    reason = [finding.reason] if finding.reason else []
+    return " ".join([f"{finding.verdict}: {finding.title}.", *told, *reason])
+
+
+def _told(measured: Measured) -> str:
+    value = number(measured.value) if measured.reached else "not reached"
+    borders = f"good from {number(measured.good)}, bad from {number(measured.bad)}"
+    interval = ""
+    if measured.low is not None or measured.high is not None:
+        high = "not reached" if measured.high is None else number(measured.high)
+        interval = f", 95 % interval {number(measured.low)} to {high}"
+    return f"The {measured.name}: {value} ({measured.unit}{interval}, n = {measured.n}; {borders})."
+
+
+def number(value: float | None) -> str:
+    """A number as text, with three significant digits."""
+    return "unknown" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -1,0 +1,47 @@
+"""A table of all numbers for spreadsheets: a row per number that a check judged or showed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Final
+
+from cagexplain.analysis.audit.results import Audit, Finding, Measured
+from reports.exports.common import xml_text
+
+_FINDING: Final = ("id", "title", "family", "severity", "axis", "knowledge", "verdict", "reason")
+_MEASURED: Final = ("key", "name", "unit", "better", "value", "low", "high", "n", "good", "bad")
+_AS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a text begins that spreadsheets may take for a formula; the last four are full-width."""
+
+
+def findings_csv(audit: Audit) -> str:
+    """All findings as CSV (RFC 4180). A text that a spreadsheet would run as a formula is told to
+    be text by an apostrophe before it."""
+    file = io.StringIO(newline="")
+    table = csv.writer(file)
+    price = ("episodes", "since", "price", "price_low", "price_high")
+    table.writerow([*_FINDING, *_MEASURED, *price])
+    for finding in audit.findings:
+        for measured in finding.measures or (None,):
+            table.writerow([_cell(value) for value in _row(finding, measured)])
+    return file.getvalue()
+
+
+def _row(finding: Finding, measured: Measured | None) -> list[object]:
+    reward = finding.price.reward if finding.price else None
+    gained = [getattr(reward, name, None) for name in ("mean", "low", "high")]
+    return [
+        *(getattr(finding, name) for name in _FINDING),
+        *(getattr(measured, name, None) for name in _MEASURED),
+        finding.episodes,
+        finding.since,
+        *gained,
+    ]
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = xml_text(value)
+    return f"'{text}" if text.lstrip(" ").startswith(_AS_FORMULA) else text
