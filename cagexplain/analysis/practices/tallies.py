@@ -249,7 +249,8 @@ def judge(
     """A number with its verdict, and where it stands among the reference policies."""
     good, bad = profile.borders(check, measure)
     its: Verdict = "NOT_APPLICABLE"
-    if good is not None and bad is not None:
+    impossible = bool(check.absent) and found.n == 0  # others of the check may have triggers
+    if good is not None and bad is not None and not impossible:
         its = verdict(found, measure.better, good, bad, profile.n_min(check))
     standing = references.values(check.id, measure.key)
     return Measured(
