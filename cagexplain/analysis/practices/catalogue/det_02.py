@@ -5,13 +5,15 @@ what its hosts showed in the last `WINDOW` steps. For each kind of alert (proces
 is: shown now, shown in the steps before, or not shown, which makes nine patterns. Mutual
 information is divided by the entropy of the action class (Theil's uncertainty coefficient, 0 to 1).
 
-Plug-in information is never zero, and alerts and actions may both drift with the phase. So the
-value is the information minus its mean over `SHIFTS`, where each agent's patterns are moved by some
-steps along the episode, its end joined to its beginning: that keeps the habits of both series and
-breaks the tie between them. The shifts are fixed, so that the same trace gives the same value, are
-longer than the window, and have no common divisor with which a round of actions could keep pace.
-Both terms are functions of sums over episodes, so the bootstrap judges their difference instead of
-a permutation test.
+Plug-in information is never zero, and a policy that acts by the clock meets alerts that come by the
+clock: blue's first blocks fall in the quiet beginning, and a change of phase brings both new blocks
+and the alerts of users whom the old ones now stop. So the value is the information minus its mean
+over `OTHERS` pairings in which each decision is held against what another episode of the batch
+showed the same agent at the same step. That keeps what the clock explains and breaks the tie
+between an alert and its answer; circular shifts within the episode break the clock as well, and let
+blind scripts pass. Only an episode that stands alone is paired with itself, shifted by some steps.
+The pairings are fixed, so that the same episodes give the same value. Both terms are functions of
+sums over episodes, so the bootstrap judges their difference instead of a permutation test.
 """
 
 import numpy as np
@@ -31,7 +33,8 @@ from cagexplain.cc4.actions import N_KINDS
 from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE
 
 WINDOW = 6
-SHIFTS = (-97, -79, -61, -43, -29, -17, 19, 31, 47, 67, 83, 101)
+OTHERS = 8
+_SHIFT = 31
 _PATTERNS = 9
 _CELLS = _PATTERNS * N_KINDS
 
@@ -52,21 +55,22 @@ def _recency(flags: Bools) -> npt.NDArray[np.int8]:
 
 
 def tables(view: View) -> FloatArray:
-    """``float64[n, (1 + shifts) * 9 * 8]`` decisions by pattern and action class, as they were and
-    with each shift."""
+    """``float64[n, (1 + OTHERS) * 9 * 8]`` decisions by pattern and action class, as they were and
+    in each pairing."""
     made, shown = view.shared(decisions), view.shared(patterns)
     columns = []
-    for shift in (0, *SHIFTS):
-        seen = shown[made.row, (made.step + shift) % view.steps, made.agent]
-        cell = (made.row * _PATTERNS + seen) * N_KINDS + made.kind
+    for other in range(1 + OTHERS):
+        row = (made.row + other) % view.n
+        step = np.where(row == made.row, made.step + other * _SHIFT, made.step) % view.steps
+        cell = (made.row * _PATTERNS + shown[row, step, made.agent]) * N_KINDS + made.kind
         counts = np.bincount(cell, minlength=view.n * _CELLS)
         columns.append(counts.reshape(view.n, _CELLS))
     return np.hstack(columns).astype(np.float64)
 
 
 def excess(totals: FloatArray) -> FloatArray:
-    """Normalised information beyond that of shifted patterns; 0 if there is one action class."""
-    every = totals.reshape(*totals.shape[:-1], 1 + len(SHIFTS), _PATTERNS, N_KINDS)
+    """Normalised information beyond that of the pairings; 0 if there is one action class only."""
+    every = totals.reshape(*totals.shape[:-1], 1 + OTHERS, _PATTERNS, N_KINDS)
     joint = every / np.maximum(every.sum(axis=(-2, -1), keepdims=True), 1)
     action = joint.sum(axis=-2)
     information = (
@@ -89,7 +93,8 @@ def _entropy(shares: FloatArray) -> FloatArray:
 
 def alerted(totals: FloatArray) -> FloatArray:
     """Decisions with any alert in the window."""
-    return totals[..., N_KINDS:_CELLS].sum(axis=-1)
+    count: FloatArray = totals[..., N_KINDS:_CELLS].sum(axis=-1)
+    return count
 
 
 CHECK = Check(
@@ -104,8 +109,8 @@ CHECK = Check(
     "in front of the policy that answer alerts.",
     formula="Mutual information between what the agent's hosts showed in the last 6 steps "
     "(process and connection alerts: now, before, or not) and the class of the action that it "
-    "started, minus its mean when the alerts are shifted by 17 to 101 steps within the episode, "
-    "divided by the entropy of the action class.",
+    "started, minus its mean when each decision is paired with the alerts of the same step of "
+    "other episodes, divided by the entropy of the action class.",
     trigger="decisions with an alert in the last 6 steps",
     n_min=200,
     references=(Reference("CSF", "DE.AE-02", "Adverse events are analysed"),),

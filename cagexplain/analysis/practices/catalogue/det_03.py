@@ -1,16 +1,18 @@
 """DET-03: time from a visible alert to the first response.
 
-The catalogue names a bad border for the median only. The 90th percentile needs one as well to be
-judged: 100 ticks, a fifth of an episode.
+That the 90th percentile is at most 15 ticks is the same as that 90 % are answered within 15 ticks;
+that the median is at least 15 is the same as that 50 % are. So this share has both borders.
 """
 
 import numpy as np
 
 from cagexplain.analysis.practices.cases import Cases, cases
 from cagexplain.analysis.practices.check import Check, Measure, Reference
-from cagexplain.analysis.practices.statistics import Quantile
+from cagexplain.analysis.practices.statistics import Incidence, Quantile, Statistic
 from cagexplain.analysis.practices.view import View, rows_of, stays
 from cagexplain.cc4.agents import BLUE_OF_HOST
+
+SOON = 15
 
 
 def waits(view: View) -> Cases:
@@ -29,15 +31,18 @@ def waits(view: View) -> Cases:
     )
 
 
-def _measure(key: str, name: str, share: float, good: float, bad: float) -> Measure:
+def _measure(
+    key: str, name: str, statistic: Statistic, good: float | None, bad: float | None
+) -> Measure:
+    share = isinstance(statistic, Incidence)
     return Measure(
         key=key,
-        name=f"{name} of the wait from the first alert to the first response",
-        unit="ticks",
-        better="lower",
+        name=name,
+        unit="share" if share else "ticks",
+        better="higher" if share else "lower",
         good=good,
         bad=bad,
-        statistic=Quantile(share),
+        statistic=statistic,
         cases=waits,
     )
 
@@ -53,8 +58,8 @@ CHECK = Check(
     remediation="Give alerts precedence over routine work, remember those that come while the "
     "agent is busy, and answer them before anything else when it is free again.",
     formula="Over red's stays on a defended host with an alert of that host: Kaplan-Meier median "
-    "and 90th percentile of the ticks from the first alert to the first Analyse, Remove or Restore "
-    "started on the host. Stays that end unanswered are censored.",
+    "of the ticks from the first alert to the first Analyse, Remove or Restore started on the "
+    "host, and the share answered within 15 ticks. Stays that end unanswered are censored.",
     trigger="stays of red with an alert",
     n_min=20,
     references=(
@@ -62,8 +67,27 @@ CHECK = Check(
         Reference("SP 800-61", "3.2", "Detection and Analysis"),
     ),
     measures=(
-        _measure("value", "median", 0.5, 3, 15),
-        _measure("p90", "90th percentile", 0.9, 15, 100),
+        _measure(
+            "value",
+            "median wait from the first alert to the first response",
+            Quantile(0.5),
+            3,
+            15,
+        ),
+        _measure(
+            "soon",
+            f"share of stays with an alert that are answered within {SOON} ticks",
+            Incidence(SOON),
+            0.90,
+            0.50,
+        ),
+        _measure(
+            "p90",
+            "90th percentile of the wait from the first alert to the first response",
+            Quantile(0.9),
+            None,
+            None,
+        ),
     ),
     needs=frozenset({"observations"}),
     related=("DET-04", "ERA-05"),

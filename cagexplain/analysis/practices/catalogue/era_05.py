@@ -4,7 +4,13 @@ from cagexplain.analysis.practices.cases import Cases, cases
 from cagexplain.analysis.practices.check import Check, Measure, Reference
 from cagexplain.analysis.practices.statistics import Quantile
 from cagexplain.analysis.practices.view import View, rows_of, stays
+from cagexplain.cc4 import reward
 from cagexplain.cc4.agents import BLUE_OF_HOST
+from cagexplain.cc4.network import HOST_ZONE
+
+CRITICAL = reward.TABLE.sum(axis=-1) <= -10
+"""``bool[phase, zone]`` where failures cost ten times as much as elsewhere: the operational zone of
+the mission that runs."""
 
 
 def visible(view: View) -> Cases:
@@ -15,6 +21,16 @@ def visible(view: View) -> Cases:
 def silent(view: View) -> Cases:
     """Stays of red whose onset raised none."""
     return _stays(view, False)
+
+
+def visible_critical(view: View) -> Cases:
+    """Of the visible ones those that began in a critical zone."""
+    return _critical(view, view.shared(visible))
+
+
+def silent_critical(view: View) -> Cases:
+    """Of the silent ones those that began in a critical zone."""
+    return _critical(view, view.shared(silent))
 
 
 def _stays(view: View, seen: bool) -> Cases:
@@ -31,8 +47,18 @@ def _stays(view: View, seen: bool) -> Cases:
     )
 
 
+def _critical(view: View, found: Cases) -> Cases:
+    phase = view.batch.phase[found.row, found.step]
+    return found.where(CRITICAL[phase, HOST_ZONE[found.host]])
+
+
 def _measure(
-    key: str, name: str, counted: object, share: float, good: float | None, bad: float | None
+    key: str,
+    name: str,
+    counted: object,
+    share: float = 0.5,
+    good: float | None = None,
+    bad: float | None = None,
 ) -> Measure:
     return Measure(
         key=key,
@@ -67,20 +93,20 @@ CHECK = Check(
         ),
         _measure("silent", "median stay of red after an onset without alert", silent, 0.5, 60, 150),
         _measure(
-            "visible_p90",
-            "90th percentile of stays after an onset with an alert",
-            visible,
-            0.9,
-            None,
-            None,
+            "visible_p90", "90th percentile of stays after an onset with an alert", visible, 0.9
         ),
         _measure(
-            "silent_p90",
-            "90th percentile of stays after an onset without alert",
-            silent,
-            0.9,
-            None,
-            None,
+            "silent_p90", "90th percentile of stays after an onset without alert", silent, 0.9
+        ),
+        _measure(
+            "visible_critical",
+            "median stay in the zone of the running mission after an onset with an alert",
+            visible_critical,
+        ),
+        _measure(
+            "silent_critical",
+            "median stay in the zone of the running mission after an onset without alert",
+            silent_critical,
         ),
     ),
     related=("DET-07", "ERA-03"),
