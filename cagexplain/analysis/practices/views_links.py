@@ -22,6 +22,7 @@ WINDOW: Final = 10
 LINK: Final[Bools] = (BLUE_OF_ZONE >= 0)[:, None] & ~np.eye(network.N_ZONES, dtype=np.bool_)
 """``bool[to, from]`` links that a blue agent controls: from any other zone to a defended one."""
 
+_FIRST_HOST: Final = np.searchsorted(network.HOST_ZONE, np.arange(network.N_ZONES))
 _BLOCKED: Final = int(GreenFailure.TRAFFIC_BLOCKED) - 1
 _DONE: Final = schema.RED_EVENTS.index("done")
 
@@ -104,6 +105,12 @@ def caused_by_blocks(view: View) -> Bools:
     mark(red, "target_host", seen, False)
     mark(red, "source_host", seen, False)
     return caused[:, :-1]
+
+
+def any_in_zone(hosts: Bools) -> Bools:
+    """``bool[n, T, 9]`` whether a flag is up on any host of a zone, of ``bool[n, T, 137]``."""
+    found: Bools = np.logical_or.reduceat(hosts, _FIRST_HOST, axis=2)
+    return found
 
 
 def last_steps(flags: Bools, row: IntArray, step: IntArray, host: IntArray, n: int) -> Bools:

@@ -16,16 +16,15 @@ from cagexplain.analysis.practices.view import IntArray, View, connection, proce
 from cagexplain.analysis.practices.views_links import (
     WINDOW,
     Changes,
+    any_in_zone,
     caused_by_blocks,
     changes,
     phase_starts,
     shown_phase,
 )
-from cagexplain.cc4 import network
 from cagexplain.cc4.phases import COMMS_POLICY, N_PHASES
 
 _LONG_AGO = -WINDOW
-_FIRST_HOST = np.searchsorted(network.HOST_ZONE, np.arange(network.N_ZONES))
 
 
 def justified(view: View) -> Cases:
@@ -64,9 +63,10 @@ def last_alert(view: View) -> IntArray:
     """``int16[n, T, 9]`` last step up to now in which a host of the zone showed an alert that no
     block had caused; long ago if there was none."""
     alerts = view.shared(process) | (view.shared(connection) & ~view.shared(caused_by_blocks))
-    alarm = np.logical_or.reduceat(alerts, _FIRST_HOST, axis=2)
     step = np.arange(view.steps, dtype=np.int16)[:, None]
-    latest: IntArray = np.maximum.accumulate(np.where(alarm, step, np.int16(_LONG_AGO)), axis=1)
+    latest: IntArray = np.maximum.accumulate(
+        np.where(any_in_zone(alerts), step, np.int16(_LONG_AGO)), axis=1
+    )
     return latest
 
 

@@ -1,0 +1,209 @@
+"""POL-01: no collapse of the policy.
+
+Shares are of all decisions of an agent, and the agent with the largest one decides: a team is not
+saved by four sound members. Waiting, also by a Block or Allow that changes nothing, is no collapse
+(POL-02 judges it), so it counts among the decisions only.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cagexplain.analysis.practices.cases import Cases, cases
+from cagexplain.analysis.practices.check import Check, Measure, Reference
+from cagexplain.analysis.practices.statistics import FloatArray, Function
+from cagexplain.analysis.practices.view import Bools, IntArray, View, decisions
+from cagexplain.analysis.practices.views_health import own_alert
+from cagexplain.cc4 import actions, agents, network
+from cagexplain.cc4.actions import ActionKind
+
+DISRUPTIVE = (ActionKind.REMOVE, ActionKind.RESTORE, ActionKind.BLOCK)
+"""Actions that take something from users or their machines."""
+_N_KINDS = len(ActionKind)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """Largest share that the hits of one group have of an agent's cases, over agents and groups.
+
+    Attributes:
+        groups: number of groups.
+    """
+
+    groups: int
+    bounded: bool = False
+    counted: bool = False
+    smooth: bool = False
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Hits by agent and group, then cases by agent."""
+        hits = self._table(cases.where(cases.hit), n, self.groups)
+        every = self._table(cases, n, 1)
+        return np.hstack([hits, every])
+
+    def _table(self, cases: Cases, n: int, groups: int) -> FloatArray:
+        group = cases.group if groups > 1 else np.zeros_like(cases.group)
+        cell = (cases.row * agents.N_BLUE + cases.agent) * groups + group
+        width = agents.N_BLUE * groups
+        return np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.float64)
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """The share; NaN without cases."""
+        hits, every = totals[..., : -agents.N_BLUE], totals[..., -agents.N_BLUE :]
+        most = hits.reshape(*hits.shape[:-1], agents.N_BLUE, self.groups).max(axis=-1)
+        shares = most / np.maximum(every, 1)
+        return np.where(every.any(axis=-1), shares.max(axis=-1), np.nan)
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Cases."""
+        every: FloatArray = totals[..., -agents.N_BLUE :].sum(axis=-1)
+        return every
+
+
+def disruptive(view: View) -> Cases:
+    """All decisions; a hit is disruptive, its group is its kind."""
+    made = view.shared(decisions)
+    hit = np.isin(made.kind, DISRUPTIVE) & ~made.idle
+    return _decisions(view, hit, made.kind)
+
+
+def kinds(view: View) -> Cases:
+    """All decisions; a hit does not wait, its group is its kind."""
+    made = view.shared(decisions)
+    return _decisions(view, ~made.idle, made.kind)
+
+
+def pairs(view: View) -> Cases:
+    """All decisions; a hit does not wait, its group is the action with its target."""
+    made = view.shared(decisions)
+    place = np.where(made.host >= 0, made.host, _link(made.to_zone, made.from_zone))
+    return _decisions(view, ~made.idle, _INDEX[made.kind, place])
+
+
+def _decisions(view: View, hit: Any, group: IntArray) -> Cases:
+    made = view.shared(decisions)
+    return cases(made.row, made.step, hit, agent=made.agent, host=made.host, group=group)
+
+
+def _link(to_zone: Any, from_zone: Any) -> Any:
+    return network.N_HOSTS + to_zone.astype(np.int64) * network.N_ZONES + from_zone
+
+
+def _index() -> IntArray:
+    """Index within its agent's layout by kind and by host or link; waiting, which has neither,
+    takes index 0 and is never a hit."""
+    table = np.zeros((_N_KINDS, network.N_HOSTS + network.N_ZONES**2), dtype=np.int64)
+    for kind, host, to_zone, from_zone in zip(
+        actions.KIND, actions.HOST, actions.TO_ZONE, actions.FROM_ZONE, strict=True
+    ):
+        place = np.where(host >= 0, host, _link(to_zone, from_zone))
+        table[kind, place] = np.arange(len(kind))
+    return table
+
+
+_INDEX = _index()
+
+
+def classes(view: View) -> FloatArray:
+    """Decisions by kind, all waits as one."""
+    return _by_class(view, np.ones(len(view.shared(decisions)), dtype=np.bool_))
+
+
+def classes_under_alert(view: View) -> FloatArray:
+    """The same of decisions made while a host of the agent showed an alert; zeros if the trace has
+    no observations."""
+    if not view.facts.observations:
+        return np.zeros((view.n, _N_KINDS))
+    made = view.shared(decisions)
+    return _by_class(view, view.shared(own_alert)[made.row, made.step, made.agent])
+
+
+def _by_class(view: View, keep: Bools) -> FloatArray:
+    made = view.shared(decisions)
+    kind = np.where(made.idle, ActionKind.SLEEP, made.kind)[keep]
+    cell = made.row[keep] * _N_KINDS + kind
+    counts = np.bincount(cell, minlength=view.n * _N_KINDS).reshape(view.n, _N_KINDS)
+    return counts.astype(np.float64)
+
+
+def _entropy(totals: FloatArray) -> FloatArray:
+    every = totals.sum(axis=-1, keepdims=True)
+    share = totals / np.maximum(every, 1)
+    bits = (share * np.log2(1 / np.where(share > 0, share, 1))).sum(axis=-1)
+    return np.where(every[..., 0] > 0, bits, np.nan)
+
+
+_ENTROPY = Function(of=_entropy, triggers=lambda totals: totals.sum(axis=-1))
+
+
+CHECK = Check(
+    id="POL-01",
+    title="No agent's policy has collapsed to one action",
+    severity="high",
+    axis="health",
+    knowledge="obs",
+    why="A policy that repeats one action whatever it sees does not defend: it was trained into a "
+    "corner. It may still earn a fair return, and breaks down as soon as the attacker changes.",
+    remediation="Train again with more exploration or another seed; until then replace the "
+    "collapsed agent by a scripted one, or mask the repeated action after its third use in a row.",
+    formula="Largest share that one disruptive action type (Remove, Restore, Block), one action "
+    "type and one action with its target have of an agent's decisions, of the worst agent. Waits, "
+    "also by Blocks and Allows that change nothing, are no collapse.",
+    trigger="decisions",
+    n_min=500,
+    references=(Reference("AI RMF", "MEASURE 2.5", "Valid and reliable"),),
+    measures=(
+        Measure(
+            key="disruptive",
+            name="largest share of one disruptive action type in an agent's decisions",
+            unit="share",
+            better="lower",
+            good=0.4,
+            bad=0.7,
+            statistic=Largest(_N_KINDS),
+            cases=disruptive,
+        ),
+        Measure(
+            key="pair",
+            name="largest share of one action on one target in an agent's decisions",
+            unit="share",
+            better="lower",
+            good=0.2,
+            bad=0.5,
+            statistic=Largest(max(actions.SIZES)),
+            cases=pairs,
+        ),
+        Measure(
+            key="type",
+            name="largest share of one action type in an agent's decisions",
+            unit="share",
+            better="lower",
+            good=0.95,
+            bad=0.99,
+            statistic=Largest(_N_KINDS),
+            cases=kinds,
+        ),
+        Measure(
+            key="entropy",
+            name="entropy of the action types, all waits as one",
+            unit="bits",
+            better="higher",
+            good=None,
+            bad=None,
+            statistic=_ENTROPY,
+            sums=classes,
+        ),
+        Measure(
+            key="entropy_alert",
+            name="entropy of the action types while a host of the agent shows an alert",
+            unit="bits",
+            better="higher",
+            good=None,
+            bad=None,
+            statistic=_ENTROPY,
+            sums=classes_under_alert,
+        ),
+    ),
+    related=("POL-02", "POL-03"),
+)
