@@ -1,0 +1,41 @@
+"""The rules that imitate the policy, with a banner if they may not be believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from markupsafe import Markup
+
+from cagexplain.analysis.audit.results import Audit
+from cagexplain.analysis.surrogate_results import Surrogate
+from reports.sections import Section, render, surrogate
+from reports.sections.audit_verdict import STYLE
+from reports.words import audit_findings as words
+
+CHECK = "SUR-01"
+"""The check that tells whether the rules may be believed."""
+
+_BANNERS = {
+    "FAIL": "Do not believe these rules.",
+    "ERROR": "Whether these rules may be believed could not be checked.",
+    "WARN": "Believe these rules with care.",
+    "INCONCLUSIVE": "Whether these rules may be believed cannot be told yet.",
+    "NOT_APPLICABLE": "Whether these rules may be believed was not checked.",
+}
+
+
+def section(audit: Audit, result: Surrogate | None, why_not: str = "") -> Section:
+    """Make the section; without trees it is a marked gap."""
+    made = surrogate.section(result, why_not)
+    found = banner(audit) if result is not None else Markup()
+    return replace(made, html=found + made.html, style=STYLE + made.style)
+
+
+def banner(audit: Audit) -> Markup:
+    """The warning that the check of the rules asks for; empty if they passed."""
+    finding = next((found for found in audit.findings if found.id == CHECK), None)
+    verdict = finding.verdict if finding else "NOT_APPLICABLE"
+    if verdict == "PASS":
+        return Markup()
+    text = words.what(finding, audit) if finding else ""
+    return render("audit_banner.html.j2", lead=_BANNERS[verdict], text=text)

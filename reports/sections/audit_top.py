@@ -1,0 +1,55 @@
+"""The findings that matter most, in sentences."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cagexplain.analysis.audit.results import Audit, Finding
+from reports.sections import Section, render
+from reports.sections.audit_scale import bar
+from reports.sections.audit_verdict import STYLE
+from reports.words import audit as told
+from reports.words import audit_findings as words
+
+SHOWN: Final = 8
+"""Findings that are told in full."""
+
+
+def section(audit: Audit) -> Section:
+    """Make the section."""
+    wrong = words.in_order(audit)
+    html = render(
+        "audit_top.html.j2",
+        told=told,
+        says=_says(wrong),
+        shown=[_told(finding, audit) for finding in wrong[:SHOWN]],
+        rest=wrong[SHOWN:],
+        known={finding.id for finding in audit.findings},
+        key=render("audit_key.html.j2", others=False),
+        order=words.ORDER,
+    )
+    return Section("top", "What matters most", html, STYLE)
+
+
+def _says(wrong: list[Finding]) -> str:
+    if not wrong:
+        return "No check of the policy failed or gave a warning."
+    fails = sum(finding.verdict == "FAIL" for finding in wrong)
+    warnings = len(wrong) - fails
+    kept = "not met" if wrong[0].verdict == "FAIL" else "only partly met"
+    gave = "a warning" if warnings < 2 else "warnings"
+    return (
+        f"{fails or 'No'} check{'s' * (fails != 1)} of the policy failed, {warnings or 'none'} "
+        f"gave {gave}. Gravest: “{wrong[0].title}” is {kept}."
+    )
+
+
+def _told(finding: Finding, audit: Audit) -> dict[str, Any]:
+    found, measured = words.tell(finding, audit), words.decisive(finding)
+    return {
+        "finding": finding,
+        "headline": found.headline,
+        "parts": found.parts,
+        "bar": None if measured is None else bar(measured),
+        "bar_label": "" if measured is None else told.line(measured),
+    }
