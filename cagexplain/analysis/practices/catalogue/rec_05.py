@@ -37,8 +37,8 @@ def conflicts(view: View) -> Cases:
     )
     weight = WEIGHT[view.batch.phase[row, step]]
     rivals = unanswered[row, step] & (agent[:, None] == BLUE_OF_HOST)
-    heaviest = np.where(rivals, weight, weight.min()).max(axis=1)
-    lightest = np.where(rivals, weight, weight.max()).min(axis=1)
+    heaviest = np.where(rivals, weight, WEIGHT.min()).max(axis=1)
+    lightest = np.where(rivals, weight, WEIGHT.max()).min(axis=1)
     own = weight[np.arange(len(row)), host]
     found = cases(row, step, own == heaviest, agent=agent, host=host)
     return found.where(heaviest > lightest)
