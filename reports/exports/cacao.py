@@ -7,13 +7,14 @@ that depends on the mission phase, a switch comes between. The commands are told
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
 from cagexplain.analysis.audit.playbook import AIMS, SIGHTS, WAIT
 from cagexplain.analysis.audit.results import Audit, Choice, Playbook, Situation
-from reports.exports.common import TOOL, dumps, moment, number, subject
+from reports.exports.common import TOOL, dumps, moment, subject
 
 _SPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:{TOOL}:playbook")
 _ACTIVITIES: Final[Mapping[str, tuple[str, str]]] = {
@@ -66,7 +67,11 @@ class _Writer:
         end = self._end("all")
         start = self._step("start", "all", on_completion=self._together(agents, end))
         made = moment(self._audit).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        used = [_ACTIVITIES[s.choices[0].action] for s in self._found.situations]
+        used = [
+            _ACTIVITIES[situation.choices[0].action]
+            for situation in self._found.situations
+            if situation.choices[0].action in _ACTIVITIES
+        ]
         document: dict[str, Any] = {
             "type": "playbook",
             "spec_version": "cacao-2.0",
@@ -76,7 +81,7 @@ class _Writer:
             f"{self._found.decisions} decisions in {self._found.episodes} episodes of CAGE "
             "Challenge 4. It tells what the policy does, not what is advisable.",
             "playbook_types": sorted({kind for _, kind in used}),
-            "created_by": self._id("identity", TOOL),
+            "created_by": f"identity--{_SPACE}",
             "created": made,
             "modified": made,
             "revoked": False,
@@ -85,9 +90,11 @@ class _Writer:
             "workflow": self._steps,
         }
         if used:
+            document["playbook_activities"] = sorted({activity for activity, _ in used})
+        if self._variables:
+            document["playbook_variables"] = self._variables
+        if agents:
             document |= {
-                "playbook_activities": sorted({activity for activity, _ in used}),
-                "playbook_variables": self._variables,
                 "agent_definitions": {
                     self._agent(a): _category(a, ["orchestrator"]) for a in agents
                 },
@@ -121,16 +128,17 @@ class _Writer:
     def _question(self, agent: str, sees: str, answer: str, otherwise: str, end: str) -> str:
         if sees == list(SIGHTS)[-1]:  # nothing is left to ask for
             return answer
-        variable = f"__{agent}_sees_{sees}__"
+        seen = SIGHTS.get(sees, sees)
+        variable = f"__sees_{_slug(sees)}_{_slug(agent)}__"
         self._variables[variable] = {
             "type": "bool",
-            "description": f"Whether {agent} sees {SIGHTS[sees]}",
+            "description": f"Whether {agent} sees {seen}",
             "external": True,
         }
         return self._step(
             "if-condition",
             *(agent, sees),
-            name=f"{agent}: {SIGHTS[sees]}?",
+            name=f"{agent}: {seen}?",
             condition=f"{variable}:value = true",
             on_true=answer,
             on_false=otherwise,
@@ -167,13 +175,7 @@ class _Writer:
             description=f"From {situation.n} decisions in {situation.episodes} episodes. "
             + "; ".join(told)
             + ".",
-            commands=[
-                {
-                    "type": "manual",
-                    "command": _told(usual),
-                    "playbook_activity": _ACTIVITIES[usual.action][0],
-                }
-            ],
+            commands=[_command(usual)],
             agent=self._agent(situation.agent),
             targets=[self._target(situation.agent, kinds)],
             on_completion=end,
@@ -199,15 +201,23 @@ def _category(name: str, category: list[str]) -> dict[str, Any]:
 
 
 def _slug(text: str) -> str:
-    return text.replace(" ", "-").lower()
+    """A text as names of variables and cases may hold it."""
+    return re.sub("[^a-z0-9_-]", "-", text.lower())[:80]
+
+
+def _command(choice: Choice) -> dict[str, str]:
+    command = {"type": "manual", "command": _told(choice)}
+    if known := _ACTIVITIES.get(choice.action):
+        command["playbook_activity"] = known[0]
+    return command
 
 
 def _told(choice: Choice) -> str:
-    return f"{_DOES[choice.action]} {AIMS[choice.aim]}" if choice.aim else _DOES[choice.action]
+    does = _DOES.get(choice.action, choice.action)
+    return f"{does} {AIMS.get(choice.aim, choice.aim)}".strip()
 
 
 def _how_often(choice: Choice) -> str:
-    share = f"{number(100 * choice.share)} %"
     if choice.low is None or choice.high is None:
-        return share
-    return f"{share} (95 % interval {number(100 * choice.low)} to {number(100 * choice.high)} %)"
+        return f"{choice.share:.1%}"
+    return f"{choice.share:.1%} (95 % interval {choice.low:.1%} to {choice.high:.1%})"

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from cagexplain.analysis import practices
-from cagexplain.analysis.audit.results import Audit, Finding, Measured
+from cagexplain.analysis.audit.results import Audit, Finding, Verdict
 from cagexplain.analysis.practices.check import FRAMEWORKS, Check, Reference
 from cagexplain.common.errors import UsageError
+from reports.words import NBSP
+from reports.words.audit_findings import what, where
 
 TOOL: Final = "cagexplain"
+_LEADS: Final[Mapping[Verdict, str]] = {
+    "FAIL": "Not met",
+    "WARN": "Only partly met",
+    "INCONCLUSIVE": "Undecided",
+    "PASS": "Met",
+    "NOT_APPLICABLE": "Does not apply",
+    "ERROR": "Could not be checked",
+}
+"""How a verdict on a title, which states the good condition, reads."""
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -72,23 +84,8 @@ def version(audit: Audit) -> str:
     return str(audit.versions.get(TOOL, "unknown"))
 
 
-def statement(finding: Finding) -> str:
-    """What was found, as sentences: the numbers with their intervals, or why there are none."""
-    told = [_told(measured) for measured in finding.measures if measured.good is not None]
-    reason = [finding.reason] if finding.reason else []
-    return " ".join([f"{finding.verdict}: {finding.title}.", *told, *reason])
-
-
-def _told(measured: Measured) -> str:
-    value = number(measured.value) if measured.reached else "not reached"
-    borders = f"good from {number(measured.good)}, bad from {number(measured.bad)}"
-    interval = ""
-    if measured.low is not None or measured.high is not None:
-        high = "not reached" if measured.high is None else number(measured.high)
-        interval = f", 95 % interval {number(measured.low)} to {high}"
-    return f"The {measured.name}: {value} ({measured.unit}{interval}, n = {measured.n}; {borders})."
-
-
-def number(value: float | None) -> str:
-    """A number as text, with three significant digits."""
-    return "unknown" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+def statement(audit: Audit, finding: Finding) -> str:
+    """What was found, as sentences: the verdict, the number with its interval, and the place."""
+    lead = f"{_LEADS[finding.verdict]}: {finding.title}."
+    parts = [lead, what(finding, audit), where(finding), finding.reason]
+    return " ".join(dict.fromkeys(filter(None, parts))).replace(NBSP, " ")

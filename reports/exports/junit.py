@@ -34,7 +34,7 @@ def junit(audit: Audit) -> str:
         suite.set("timestamp", moment(audit).strftime("%Y-%m-%dT%H:%M:%S"))
         _properties(suite, audit)
         for finding in found:
-            _case(suite, finding)
+            _case(suite, audit, finding)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
@@ -59,14 +59,14 @@ def _properties(suite: ET.Element, audit: Audit) -> None:
             ET.SubElement(parent, "property", name=name, value=xml_text(str(value)))
 
 
-def _case(suite: ET.Element, finding: Finding) -> None:
+def _case(suite: ET.Element, audit: Audit, finding: Finding) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
         classname=f"cagexplain.{finding.id[:3]}",
         name=xml_text(f"{finding.id} {finding.title}"),
     )
-    told = xml_text(statement(finding))
+    told = xml_text(statement(audit, finding))
     kind = _OUTCOMES[finding.verdict]
     if kind == "system-out":
         ET.SubElement(case, kind).text = told

@@ -87,7 +87,7 @@ def navigator(audit: Audit) -> str:
 
 def _technique(audit: Audit, technique: Technique) -> dict[str, Any]:
     about = [finding for finding in audit.findings if _refers(finding, technique)]
-    lines = [f"{finding.id} {statement(finding)}" for finding in about]
+    lines = [f"{finding.id} {statement(audit, finding)}" for finding in about]
     entry: dict[str, Any] = {
         "techniqueID": technique.id,
         "comment": "\n".join([technique.does, *(lines or ["No check refers to it."])]),

@@ -74,7 +74,7 @@ def _event(audit: Audit, finding: Finding) -> dict[str, Any]:
         "severity": severity,
         "status_id": status,
         "status": _STATUS[status],
-        "message": statement(finding),
+        "message": statement(audit, finding),
         "metadata": {
             "version": VERSION,
             "product": {"name": TOOL, "vendor_name": TOOL, "version": version(audit)},
@@ -112,7 +112,6 @@ def _finding_info(audit: Audit, finding: Finding, made: int) -> dict[str, Any]:
         "desc": check.why if check else finding.title,
         "created_time": made,
         "types": [finding.family],
-        "data_sources": [str(audit.play.get("trace") or audit.play.get("engine") or TOOL)],
     }
     if attacks := [_attack(ref) for ref in references(finding) if _is_attack(ref)]:
         info["attacks"] = attacks

@@ -75,7 +75,7 @@ def sarif(audit: Audit) -> str:
                 "toolExecutionNotifications": [
                     {
                         "level": "error",
-                        "message": _message(statement(finding)),
+                        "message": _message(statement(audit, finding)),
                         "associatedRule": {"id": finding.id, "index": rules.index(finding.id)},
                     }
                     for finding in failed
@@ -145,7 +145,7 @@ def _result(audit: Audit, finding: Finding, index: int, place: str) -> dict[str,
         "ruleIndex": index,
         "kind": kind,
         "level": level,
-        "message": _message(statement(finding)),
+        "message": _message(statement(audit, finding)),
         "locations": [
             {
                 "physicalLocation": {
@@ -154,7 +154,7 @@ def _result(audit: Audit, finding: Finding, index: int, place: str) -> dict[str,
                 }
             }
         ],
-        "partialFingerprints": _fingerprints(finding, place),
+        "partialFingerprints": _fingerprints(audit, finding),
         "properties": {
             "verdict": finding.verdict,
             "measures": [measured.to_json() for measured in finding.measures],
@@ -172,9 +172,10 @@ def _result(audit: Audit, finding: Finding, index: int, place: str) -> dict[str,
     return result
 
 
-def _fingerprints(finding: Finding, place: str) -> dict[str, str]:
-    """The same for the same check of the same policy, whatever the numbers are."""
-    digest = hashlib.sha256(f"{finding.id}\n{place}".encode()).hexdigest()
+def _fingerprints(audit: Audit, finding: Finding) -> dict[str, str]:
+    """The same for the same check of a policy of the same name, whatever the numbers are."""
+    identity = f"{finding.id}\n{subject(audit)}".encode("utf-8", "replace")
+    digest = hashlib.sha256(identity).hexdigest()
     return {"primaryLocationLineHash": f"{digest[:16]}:1", "cagexplainCheck/v1": digest}
 
 

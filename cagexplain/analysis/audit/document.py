@@ -13,10 +13,10 @@ import types
 import typing
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, Union
 
-from cagexplain.analysis.audit import results
 from cagexplain.analysis.audit.playbook import CHOICES, SIGHTS
 from cagexplain.analysis.audit.results import SCHEMA, Audit
 from cagexplain.common.errors import CagexplainError
@@ -137,7 +137,7 @@ def _record(kind: Any, value: Any, place: str) -> Any:
     for name in value:
         if name not in fields:
             raise _Wrong(_join(place, name), "is unknown")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     values = {}
     for name, field in fields.items():
         if name in value:
@@ -145,6 +145,12 @@ def _record(kind: Any, value: Any, place: str) -> Any:
         elif _required(field):
             raise _Wrong(_join(place, name), "is missing")
     return kind(**values)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Types of a dataclass's fields."""
+    return typing.get_type_hints(kind)
 
 
 def _plain(value: Any, place: str) -> Any:
@@ -226,7 +232,7 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema_of_record(kind: Any, schema_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind, vars(results))
+    hints = _hints(kind)
     fields = dataclasses.fields(kind)
     return {
         "description": (kind.__doc__ or "").partition("\n")[0],

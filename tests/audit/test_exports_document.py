@@ -1,0 +1,197 @@
+"""`audit.json` is read back as it was written, and anything else is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cagexplain.analysis.audit import document
+from cagexplain.analysis.audit.document import read, schema
+from cagexplain.common.errors import CagexplainError
+from reports.exports import FORMATS
+from tests.audit import made
+from tests.audit.playbooks import PLAYBOOK
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas" / "audit-1.json"
+
+
+def content() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FORMATS["json"].text(made.audit(playbook=PLAYBOOK)))
+    return found
+
+
+def refused(path: Path, data: bytes | str) -> CagexplainError:
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    with pytest.raises(CagexplainError) as caught:
+        read(path)
+    assert caught.value.where == path
+    assert caught.value.remedy
+    return caught.value
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    for i, audit in enumerate(
+        (made.audit(), made.audit(playbook=PLAYBOOK), made.audit(findings=()))
+    ):
+        path = tmp_path / f"{i}.json"
+        path.write_text(FORMATS["json"].text(audit), encoding="utf-8")
+        assert read(path) == audit
+
+
+def test_what_later_fields_leave_out_has_its_default(tmp_path: Path) -> None:
+    old = content()
+    for name in ("playbook", "notes", "bundle"):
+        del old[name]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(old))
+    assert read(path) == made.audit(playbook=None, notes=(), bundle=None)
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    # To write it anew: cagexplain.common.files.write_json(PUBLISHED, schema())
+    assert json.loads(PUBLISHED.read_text(encoding="utf-8")) == schema()
+
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def put(*path: str | int) -> Callable[[Any], Change]:
+    """A change of one entry."""
+
+    def change(value: Any) -> Change:
+        def apply(whole: dict[str, Any]) -> None:
+            place: Any = whole
+            for part in path[:-1]:
+                place = place[part]
+            place[path[-1]] = value
+
+        return apply
+
+    return change
+
+
+BROKEN: dict[str, tuple[Change, str | None, str]] = {
+    "foreign": (put("project")("other"), None, "not an audit"),
+    "a trace": (put("kind")("trace"), None, "not an audit"),
+    "newer": (put("schema_version")(2), "schema_version", "version 2"),
+    "true": (put("schema_version")(True), "schema_version", "version True"),
+    "unversioned": (lambda c: c.pop("schema_version"), "schema_version", "version None"),
+    "missing": (lambda c: c.pop("command"), "command", "missing"),
+    "unknown": (put("score")(7), "score", "unknown"),
+    "text": (put("command")(3), "command", "must be a text"),
+    "object": (put("policy")([]), "policy", "must be an object"),
+    "list": (put("findings")({}), "findings", "must be a list"),
+    "verdict": (put("findings", 0, "verdict")("OK"), "findings[0].verdict", "must be one of"),
+    "verdict kind": (put("findings", 0, "verdict")([]), "findings[0].verdict", "must be one of"),
+    "count": (put("findings", 2, "n")(1.5), "findings[2].n", "whole number"),
+    "truth": (put("findings", 2, "muted")(1), "findings[2].muted", "true or false"),
+    "number": (
+        put("findings", 2, "measures", 0, "low")("0.1"),
+        "findings[2].measures[0].low",
+        "must be a number",
+    ),
+    "infinite": (
+        put("findings", 2, "measures", 0, "low")(float("inf")),
+        "findings[2].measures[0].low",
+        "finite",
+    ),
+    "huge": (put("mean_return", "mean")(10**400), "mean_return.mean", "finite"),
+    "nan within": (put("play", "x")([{"y": float("nan")}]), "play.x[0].y", "finite"),
+    "pair": (
+        put("baseline", "verdicts", "A")(["PASS"]),
+        "baseline.verdicts.A",
+        "2 entries",
+    ),
+    "time": (put("created")("yesterday"), "created", "ISO 8601"),
+    "twice": (lambda c: c["findings"].append(c["findings"][0]), "findings[13].id", "twice"),
+    "sight": (
+        put("playbook", "situations", 0, "sees")("smell"),
+        "playbook.situations[0].sees",
+        "unknown",
+    ),
+    "choices": (
+        put("playbook", "situations", 1, "choices")([]),
+        "playbook.situations[1].choices",
+        "empty",
+    ),
+    "action": (
+        put("playbook", "situations", 0, "choices", 1, "action")("Nuke"),
+        "playbook.situations[0].choices[1]",
+        "no action",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_names_the_field_and_what_is_wrong(name: str, tmp_path: Path) -> None:
+    change, field, problem = BROKEN[name]
+    broken = content()
+    change(broken)
+    error = refused(tmp_path / "audit.json", json.dumps(broken))
+    assert error.field == field
+    assert problem in error.problem
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"[" * 100_000,
+        b'{"project": "cagexplain", "kind": "audit", "schema_version": ' + b"9" * 5000 + b"}",
+        b'{"project": "\\ud800"}',
+    ],
+    ids=["empty", "not UTF-8", "cut off", "deep", "long number", "half a character"],
+)
+def test_what_is_no_json_is_refused(data: bytes, tmp_path: Path) -> None:
+    assert "is not JSON" in refused(tmp_path / "audit.json", data).problem
+
+
+def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in (tmp_path, tmp_path / "missing.json"):
+        with pytest.raises(CagexplainError, match="cannot be read"):
+            read(path)
+    assert "not an audit" in refused(tmp_path / "list.json", "[]").problem
+    monkeypatch.setattr(document, "MAX_BYTES", 1000)
+    assert "MiB" in refused(tmp_path / "large.json", json.dumps(content())).problem
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(data=st.data())
+@settings(max_examples=80)
+def test_any_entry_is_read_as_it_is_or_refused(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole = content()
+    place: Any = whole
+    while True:  # walk to some entry of the document, and put something else there
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        below = place[key]
+        if not isinstance(below, dict | list) or not below or data.draw(st.booleans()):
+            break
+        place = below
+    place[key] = data.draw(_JSON)
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    try:
+        audit = read(path)
+    except CagexplainError as error:
+        assert error.where == path
+    else:
+        assert json.loads(json.dumps(audit.to_json())) == whole
