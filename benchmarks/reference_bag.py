@@ -8,8 +8,8 @@ catalogue, the value with its interval, triggers and design effect. --policy and
 policy that the file has already and that was not chosen stays as it is.
 
 --fit plays nothing. It sets the recorded values beside the borders of a profile, and marks where
-these do not tell the policies apart: `bad` above a do-nothing policy (one of sleep and random
-should fail unless the check cannot apply to it), `good` below the expert (which should not fail).
+these do not tell the policies apart: neither sleep nor random fails though the check applies to
+one of them, the expert fails, or all get the same verdict.
 """
 
 import json
@@ -20,62 +20,62 @@ from typing import Any, Final
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from benchmarks.audit_play import play, playable
 from cagexplain import __version__
-from cagexplain.analysis.audit.measure import count
+from cagexplain.analysis.audit.plays import Counts
 from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.check import Measure
+from cagexplain.analysis.practices.check import Better
 from cagexplain.analysis.practices.profiles import load_profile
-from cagexplain.analysis.practices.references import FILE, SCHEMA, Recorded, records
+from cagexplain.analysis.practices.references import (
+    FILE,
+    SCHEMA,
+    Recorded,
+    read_references,
+    records,
+)
+from cagexplain.analysis.practices.spreads import Never
 from cagexplain.analysis.practices.statistics import Interval, estimate
-from cagexplain.analysis.practices.tallies import Tallies
 from cagexplain.analysis.practices.verdicts import verdict
-from cagexplain.analysis.practices.view import Facts
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_json
+from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import builtin_policies, load_policy
-from cagexplain.policies.rollout import seed_range
 
 FIRST_SEED: Final = 5_000_000
 DO_NOTHING: Final = ("sleep", "random")
 STRONGEST: Final = "expert"
 _DIGITS: Final = 6
-_SIGNS: Final = {"INCONCLUSIVE": "?", "-": ""}
+_SIGNS: Final = {"INCONCLUSIVE": "?", "-": "-", "PASS": "P", "WARN": "W", "FAIL": "F"}
 
 
-def recorded(spec: str, name: str, episodes: int) -> dict[str, Any]:
-    """Play a policy and measure everything.
+def recorded(policy: Policy, name: str, counts: Counts) -> dict[str, Any]:
+    """The entry of a policy.
 
     Args:
-        spec: built-in name or path of a checkpoint.
+        policy: that was played.
         name: to file it under.
-        episodes: to play.
+        counts: from play on the seeds from `FIRST_SEED` on.
     """
-    policy = load_policy(spec)
-    tallies = Tallies(checks(), Facts(), details=False)
-    seeds = seed_range(FIRST_SEED, episodes)
-    played = count(policy, seeds, [tallies])
     measures = {}
-    for check in checks():
+    for check in playable():
         for measure in check.measures:
-            sums = tallies.sums(check.id, measure.key)
-            if sums is None:
-                continue
-            found = estimate(measure.statistic, sums)
+            key = f"{check.id}.{measure.key}"
+            found = estimate(measure.statistic, counts.sums[key])
             if not np.isnan(found.value):
-                measures[f"{check.id}.{measure.key}"] = {
+                measures[key] = {
                     field: _plain(getattr(found, field))
                     for field in ("value", "low", "high", "n", "deff")
                 }
+    episodes = len(counts.returns)
     return {
         "name": name,
         "kind": policy.kind,
         "sha256": policy.describe().get("sha256"),
         "episodes": episodes,
-        "seeds": [int(seeds[0]), int(seeds[-1])],
-        "mean_return": _plain(float(played.returns.mean())),
+        "seeds": [FIRST_SEED, FIRST_SEED + episodes - 1],
+        "mean_return": _plain(float(counts.returns.mean())),
         "measures": measures,
     }
 
@@ -88,6 +88,7 @@ def _plain(value: float) -> float | None:
 @click.option("--episodes", default=100, show_default=True, help="Of each policy.")
 @click.option("--policy", "names", multiple=True, help="Built-in policy.  [default: all of them]")
 @click.option("--add", "added", multiple=True, metavar="NAME=PATH", help="Checkpoint to play too.")
+@click.option("--processes", default=1, show_default=True)
 @click.option("--fit", is_flag=True, help="Print the recorded values beside the borders.")
 @click.option("--profile", default="default", show_default=True, help="Borders for --fit.")
 @click.option(
@@ -100,13 +101,17 @@ def command(
     episodes: int,
     names: Sequence[str],
     added: Sequence[str],
+    processes: int,
     fit: bool,
     profile: str,
     out: Path,
 ) -> None:
     """Record the reference policies, or show what was recorded."""
     if fit:
-        _fit(out, profile)
+        try:
+            _fit(out, profile)
+        except (CagexplainError, OSError) as error:
+            raise click.ClickException(str(error)) from error
         return
     chosen = {name: name for name in names or ([] if added else builtin_policies())}
     for entry in added:
@@ -116,12 +121,11 @@ def command(
         chosen[known_as] = checkpoint
     try:
         kept = json.loads(out.read_bytes())["policies"] if out.exists() else []
-        fresh = {
-            name: recorded(spec, name, episodes)
-            for name, spec in track(chosen.items(), "playing", total=len(chosen))
-        }
+        loaded = {name: load_policy(spec) for name, spec in chosen.items()}
     except CagexplainError as error:
         raise click.ClickException(str(error)) from error
+    counted = play(loaded, dict.fromkeys(loaded, playable()), FIRST_SEED, episodes, processes)
+    fresh = {name: recorded(loaded[name], name, counts) for name, counts in counted.items()}
     policies = [entry for entry in kept if entry["name"] not in fresh] + list(fresh.values())
     write_json(
         out,
@@ -141,7 +145,7 @@ def command(
 
 
 def _fit(path: Path, spec: str) -> None:
-    profile = load_profile(spec)
+    profile, usual = load_profile(spec), read_references(path)
     policies, measured = records(path)
     names = [policy.name for policy in policies]
     table = Table("measure", "good", "bad", *names, "", title=f"{profile.name} ({path.name})")
@@ -154,7 +158,11 @@ def _fit(path: Path, spec: str) -> None:
             values = {name: measured[name].get((check.id, measure.key)) for name in names}
             verdicts = {
                 policy.name: _verdict(
-                    values[policy.name], policy.episodes, measure, good, bad, n_min
+                    values[policy.name],
+                    policy.episodes,
+                    usual.deff(check.id, measure.key),
+                    measure.better,
+                    (good, bad, n_min),
                 )
                 for policy in policies
             }
@@ -166,36 +174,42 @@ def _fit(path: Path, spec: str) -> None:
                 *cells,
                 "; ".join(_complaints(verdicts)),
             )
-    Console(width=60 + 12 * len(names)).print(table)
+    Console(width=80 + 12 * len(names)).print(table)
 
 
 def _verdict(
-    value: Recorded | None, episodes: int, measure: Measure, good: float, bad: float, n_min: int
+    value: Recorded | None,
+    episodes: int,
+    deff: float | None,
+    better: Better,
+    borders: tuple[float, float, int],
 ) -> str:
     """By the recorded limits; a dash without a value or with too few triggers."""
-    if value is None or value.n < n_min:
+    if value is None or value.n < borders[2]:
         return "-"
     centre, low, high = (
         np.inf if limit is None else limit for limit in (value.value, value.low, value.high)
     )
     if value.low is None and value.value is not None:
         low = np.nan  # unknown, not beyond what was followed
-    interval = Interval(centre, low, high, value.n, episodes, np.nan, None)
-    return verdict(interval, measure.better, good, bad, n_min)
+    if value.value in (0, 1) and deff is not None:  # this was recorded without a design effect
+        never = Never(min(max(value.n / max(deff, 1), episodes), value.n), centre == 1, True)
+        low, high = never.limits(0.025)
+    return verdict(Interval(centre, low, high, value.n, episodes, np.nan, None), better, *borders)
 
 
 def _cell(value: Recorded | None, its: str) -> str:
     if value is None:
         return ""
     number = "never" if value.value is None else f"{value.value:.3g}"
-    return f"{number} {_SIGNS.get(its, its)}"
+    return f"{number} {_SIGNS[its]}"
 
 
 def _complaints(verdicts: dict[str, str]) -> list[str]:
     found = []
     trivial = [verdicts[name] for name in DO_NOTHING if name in verdicts]
     if any(v != "-" for v in trivial) and "FAIL" not in trivial:
-        found.append("neither sleep nor random fails")
+        found.append("trivial ones do not fail")
     if verdicts.get(STRONGEST) == "FAIL":
         found.append("the expert fails")
     judged = {v for v in verdicts.values() if v != "-"}

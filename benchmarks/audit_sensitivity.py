@@ -1,0 +1,121 @@
+"""How often the audit notices planted defects.
+
+    python -m benchmarks.audit_sensitivity [--audits N] [--episodes N] [--defect NAME] [--json FILE]
+
+Plays every policy of `benchmarks.defects`, cuts the play into audits of EPISODES episodes each on
+seeds of their own, and counts in how many of them the check that is meant for the defect fails. The
+expert without defects is judged by the same checks beside it. The target is 95 % for every defect.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.audit_play import judge, play, playable, slices
+from benchmarks.defects import DEFECTS
+from cagexplain.analysis.practices.profiles import Profile, load_profile
+from cagexplain.analysis.practices.references import load_references
+from cagexplain.common.errors import CagexplainError
+from cagexplain.common.files import write_json
+from cagexplain.policies.registry import load_policy
+
+FIRST_SEED: Final = 6_000_000
+TARGET: Final = 0.95
+_SOUND: Final = "expert"
+
+
+def measure(
+    names: Sequence[str], audits: int, episodes: int, processes: int, profile: Profile
+) -> list[dict[str, Any]]:
+    """Verdicts of the meant check by defect, as ``{verdict: number of audits}``."""
+    meant = {name: playable([DEFECTS[name].check]) for name in names}
+    sound = tuple({check.id: check for own in meant.values() for check in own}.values())
+    policies = {name: DEFECTS[name].make() for name in names}
+    counts = play(
+        policies | {_SOUND: load_policy(_SOUND)},
+        {**meant, _SOUND: sound},
+        FIRST_SEED,
+        audits * episodes,
+        processes,
+    )
+    usual = load_references()
+    found = []
+    for name in names:
+        ident = DEFECTS[name].check
+        verdicts, values = {}, {}
+        for policy in (name, _SOUND):
+            findings = [
+                judge(counts[policy], part, meant[name], profile, usual)[ident]
+                for part in slices(audits, episodes)
+            ]
+            verdicts[policy] = Counter(finding.verdict for finding in findings)
+            values[policy] = {m.key: m.value for m in findings[0].measures if m.good is not None}
+        found.append(
+            {
+                "defect": name,
+                "summary": DEFECTS[name].summary,
+                "check": ident,
+                "share": verdicts[name]["FAIL"] / audits,
+                "verdicts": dict(verdicts[name]),
+                "sound": dict(verdicts[_SOUND]),
+                "values": values[name],
+                "sound_values": values[_SOUND],
+            }
+        )
+    return found
+
+
+@click.command()
+@click.option("--audits", default=20, show_default=True, help="Of each defect.")
+@click.option("--episodes", default=50, show_default=True, help="Of each audit.")
+@click.option("--defect", "names", multiple=True, help="By name.  [default: all]")
+@click.option("--profile", default="default", show_default=True)
+@click.option("--processes", default=1, show_default=True)
+@click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path))
+def command(
+    audits: int,
+    episodes: int,
+    names: Sequence[str],
+    profile: str,
+    processes: int,
+    out: Path | None,
+) -> None:
+    """Measure the sensitivity of the audit."""
+    unknown = [name for name in names if name not in DEFECTS]
+    if unknown:
+        raise click.UsageError(f"no such defect: {unknown[0]}; known are {', '.join(DEFECTS)}")
+    try:
+        found = measure(names or tuple(DEFECTS), audits, episodes, processes, load_profile(profile))
+    except CagexplainError as error:
+        raise click.ClickException(str(error)) from error
+    if out:
+        write_json(out, {"audits": audits, "episodes": episodes, "defects": found})
+    table = Table(
+        *("defect", "check", "fails", "verdicts", "expert", "first values", "of the expert"),
+        title=f"{audits} audits of {episodes} episodes",
+    )
+    for row in found:
+        mark = "" if row["share"] >= TARGET else " !"
+        texts = [_counts(row[key]) for key in ("verdicts", "sound")]
+        texts += [_values(row[key]) for key in ("values", "sound_values")]
+        table.add_row(row["defect"], row["check"], f"{row['share']:.0%}{mark}", *texts)
+    Console(width=180).print(table)
+    noticed = sum(row["share"] >= TARGET for row in found)
+    click.echo(f"{noticed} of {len(found)} defects are noticed in at least {TARGET:.0%} of audits")
+
+
+def _counts(verdicts: dict[str, int]) -> str:
+    return " ".join(f"{verdict} {n}" for verdict, n in sorted(verdicts.items()))
+
+
+def _values(values: dict[str, float | None]) -> str:
+    return " ".join(f"{k} {'none' if v is None else f'{v:.3g}'}" for k, v in values.items())
+
+
+if __name__ == "__main__":
+    command()
