@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -125,7 +125,7 @@ class Expert(Scripted):
     """
 
     rests = True
-    state = (
+    state: ClassVar[tuple[str, ...]] = (
         "_exists", "_running", "_on", "_age", "_known", "_unclear", "_scanned", "_decoy",
     )  # fmt: skip
 

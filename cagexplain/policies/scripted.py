@@ -315,20 +315,20 @@ class CommsBlock(Scripted):
 
     rests = True
 
-    _PAIRS: Final = [
+    PAIRS: Final = [
         [(to, frm) for to in zones for frm in network.ALPHABETICAL if frm != to]
         for zones in BLUE_ZONES
     ]
     BLOCKED, REAL = _ragged(
         [
             [observations.OFFSETS[a] + observations.blocked_bit(a, to, frm) for to, frm in pairs]
-            for a, pairs in enumerate(_PAIRS)
+            for a, pairs in enumerate(PAIRS)
         ]
     )
     PROHIBITED, _ = _ragged(
         [
             [observations.OFFSETS[a] + observations.policy_bit(a, to, frm) for to, frm in pairs]
-            for a, pairs in enumerate(_PAIRS)
+            for a, pairs in enumerate(PAIRS)
         ]
     )
     BLOCK, _ = _indices(ActionKind.BLOCK)
