@@ -125,6 +125,6 @@ CHECK = Check(
         ),
     ),
     needs=frozenset({"observations"}),
-    absent="It blocked nothing that the communication policy keeps open.",
+    absent="The policy blocked nothing that the communication policy keeps open.",
     related=("NET-01", "NET-04", "NET-07"),
 )

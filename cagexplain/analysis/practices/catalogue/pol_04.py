@@ -103,6 +103,6 @@ CHECK = Check(
             cases=invalid,
         ),
     ),
-    absent="It ordered no Restore.",
+    absent="The policy ordered no Restore.",
     related=("REC-02", "POL-02"),
 )
