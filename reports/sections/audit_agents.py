@@ -31,7 +31,7 @@ class Own:
         finding: of the team.
         part: its cases.
         share: of them that speak against it; None where that cannot be told.
-        word: beside the team: worse, better, alike; how many of its cases where that cannot be told.
+        word: beside the team: worse, better, alike; its part of the cases where that is unknown.
     """
 
     finding: Finding

@@ -1,40 +1,22 @@
-"""The moments in which a decision mattered most, on the time line of their episodes."""
+"""The moments in which a decision mattered most: when, what was done, what else there was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from cagexplain.analysis.decisions import DecisionReport, Explanation
 from cagexplain.cc4 import phases
+from reports.pages import source
 from reports.sections import Section, decisions, gap, render
 from reports.sections.audit_verdict import STYLE
+from reports.words import CAUSES
 from reports.words import decisions as words
 
 MOST: Final = 10
 """Moments that are shown."""
 
 _TITLE = "The most telling moments"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A moment on the line: place in per cent, number, and where its explanation is."""
-
-    place: float
-    number: int
-    target: str
-    title: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """An episode: its moments in order, and where its phases change."""
-
-    episode: int
-    marks: tuple[Mark, ...]
-    changes: tuple[float, ...]
 
 
 def section(report: DecisionReport | None, steps: int | None, why_not: str = "") -> Section:
@@ -46,26 +28,45 @@ def section(report: DecisionReport | None, steps: int | None, why_not: str = "")
         why_not: why there is none.
     """
     if report is None or not report.decisions:
-        html = gap(why_not or "No decision was explained.", "The audit of a checkpoint does so.")
+        html = gap(why_not or "No decision was explained.", "The audit of a policy explains some.")
         return Section("decisions", _TITLE, html, STYLE)
-    weight = sorted(report.decisions, key=lambda found: -(found.importance or 0.0))
-    chosen = replace(report, decisions=tuple(weight[:MOST]))
-    told = decisions.section(chosen)
+    found = sorted(report.decisions, key=lambda moment: -(moment.importance or 0.0))[:MOST]
+    length = steps or phases.DEFAULT_STEPS
     html = render(
         "audit_moments.html.j2",
-        lines=list(_lines(chosen.decisions, steps or phases.DEFAULT_STEPS)),
-        decisions=told.html,
+        says=words.overall(replace(report, decisions=tuple(found))),
+        report=report,
+        rollouts=words.rollouts(report),
+        moments=[_moment(number, moment, length) for number, moment in enumerate(found)],
+        changes=_changes(length),
+        causes=CAUSES,
+        shown=decisions.INFLUENCES,
+        signed=words.signed,
+        limits=words.limits,
     )
-    return Section("decisions", _TITLE, html, STYLE + told.style, told.script)
+    return Section("decisions", _TITLE, html, STYLE + source("sections/decisions.css"))
 
 
-def _lines(found: Sequence[Explanation], steps: int) -> Iterator[Line]:
+def _moment(number: int, found: Explanation, steps: int) -> dict[str, Any]:
+    return {
+        **decisions.described(number, found),
+        "place": 100 * found.step / steps,
+        "phase": phases.PHASE_NAMES[found.phase],
+        "verdict": _verdict(found),
+    }
+
+
+def _verdict(found: Explanation) -> str:
+    """What the roll-outs say of the choice, in a few words."""
+    verdicts = {words.verdict(option) for option in found.options if not option.chosen}
+    if "better" in verdicts:
+        return "a mistake: another action would surely have been better"
+    if verdicts == {"worse"}:
+        return "right: every other action would surely have been worse"
+    return "open: no other action is surely better"
+
+
+def _changes(steps: int) -> tuple[float, float]:
+    """Where the phases change, in per cent of the episode."""
     first, second, _ = phases.lengths(steps)
-    for episode in sorted({moment.episode for moment in found}):
-        marks = [
-            Mark(100 * moment.step / steps, i + 1, f"decisions-{i}", words.title(moment))
-            for i, moment in enumerate(found)
-            if moment.episode == episode
-        ]
-        ordered = tuple(sorted(marks, key=lambda mark: mark.place))
-        yield Line(episode, ordered, (100 * first / steps, 100 * (first + second) / steps))
+    return 100 * first / steps, 100 * (first + second) / steps

@@ -23,7 +23,7 @@ def section(audit: Audit) -> Section:
         told=told,
         says=_says(wrong),
         shown=[_told(finding, audit) for finding in wrong[:SHOWN]],
-        rest=wrong[SHOWN:],
+        rest=[(finding, words.headline(finding)) for finding in wrong[SHOWN:]],
         known={finding.id for finding in audit.findings},
         key=render("audit_key.html.j2", others=False),
         order=words.ORDER,
@@ -36,11 +36,10 @@ def _says(wrong: list[Finding]) -> str:
         return "No check of the policy failed or gave a warning."
     fails = sum(finding.verdict == "FAIL" for finding in wrong)
     warnings = len(wrong) - fails
-    kept = "not met" if wrong[0].verdict == "FAIL" else "only partly met"
     gave = "a warning" if warnings < 2 else "warnings"
     return (
         f"{fails or 'No'} check{'s' * (fails != 1)} of the policy failed, {warnings or 'none'} "
-        f"gave {gave}. Gravest: “{wrong[0].title}” is {kept}."
+        f"gave {gave}. The gravest: {words.headline(wrong[0])}."
     )
 
 
@@ -51,5 +50,6 @@ def _told(finding: Finding, audit: Audit) -> dict[str, Any]:
         "headline": found.headline,
         "parts": found.parts,
         "bar": None if measured is None else bar(measured),
+        "ends": [] if measured is None else told.ends(measured),
         "bar_label": "" if measured is None else told.line(measured),
     }

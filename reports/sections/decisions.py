@@ -16,7 +16,7 @@ from reports.sections import Section, gap, render
 from reports.words import CAUSES
 from reports.words import decisions as words
 
-_INFLUENCES: Final = 12
+INFLUENCES: Final = 12
 """Entries of the observation that are shown."""
 
 _TITLE: Final = "Key decisions"
@@ -54,11 +54,11 @@ def section(report: DecisionReport | None, why_not: str = "") -> Section:
         says=words.overall(report),
         report=report,
         rollouts=words.rollouts(report),
-        decisions=[_decision(number, found) for number, found in enumerate(report.decisions)],
+        decisions=[described(number, found) for number, found in enumerate(report.decisions)],
         phase_names=phases.PHASE_NAMES,
         causes=CAUSES,
         colours=palette.ACTIONS,
-        shown=_INFLUENCES,
+        shown=INFLUENCES,
         signed=words.signed,
         limits=words.limits,
     )
@@ -76,7 +76,8 @@ def decisions_page(report: DecisionReport) -> str:
     )
 
 
-def _decision(number: int, found: Explanation) -> dict[str, Any]:
+def described(number: int, found: Explanation) -> dict[str, Any]:
+    """What the template's macros show of a decision."""
     return {
         "id": f"decisions-{number}",
         "found": found,
@@ -111,7 +112,7 @@ def _bars(options: Sequence[Option]) -> list[Bar | None]:
 def _influences(found: Explanation) -> list[tuple[Influence, Bar]]:
     if found.attribution is None:
         return []
-    shown = found.attribution.influences[:_INFLUENCES]
+    shown = found.attribution.influences[:INFLUENCES]
     reach = [i.attribution for i in shown]
     low, high = min(reach, default=0.0), max(reach, default=0.0)
     return [(i, _bar(i.attribution, (None, None), min(low, 0.0), max(high, 0.0))) for i in shown]

@@ -143,6 +143,14 @@ def borders(found: Measured) -> str:
     )
 
 
+def ends(found: Measured) -> list[str]:
+    """What lies at the left and the right end of a bar; nothing without borders."""
+    if found.good is None or found.bad is None:
+        return []
+    good, bad = borders(found).split(", ")
+    return [good, bad] if found.better == "lower" else [bad, good]
+
+
 def points(found: Change) -> str:
     """A change of the return: +312 (280 to 346)."""
     return f"{signed_points(found.mean)} {interval(found)}"

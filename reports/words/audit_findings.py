@@ -11,6 +11,7 @@ from cagexplain.analysis.practices import checks
 from cagexplain.analysis.practices.check import Check
 from reports.words import NBSP, number, percent
 from reports.words import audit as told
+from reports.words.audit_problems import PROBLEMS
 
 _WEIGHTS: Final = {"critical": 8.0, "high": 4.0, "medium": 2.0, "low": 1.0, "info": 0.5}
 """What a failure of a severity weighs when findings are put in order."""
@@ -77,9 +78,12 @@ def tell(finding: Finding, audit: Audit) -> Told:
 
 
 def headline(finding: Finding) -> str:
-    """The good condition, and that it does not hold."""
-    lead = {"FAIL": "Not met: ", "WARN": "Only partly met: "}.get(finding.verdict, "")
-    return f"{lead}{finding.title}"
+    """What is wrong, in a few words."""
+    problem = PROBLEMS.get(finding.id)
+    if problem is None:
+        lead = {"FAIL": "Not met: ", "WARN": "Only partly met: "}.get(finding.verdict, "")
+        return f"{lead}{finding.title}"
+    return f"In part: {problem}" if finding.verdict == "WARN" else problem
 
 
 def decisive(finding: Finding) -> Measured | None:
@@ -100,6 +104,8 @@ def what(finding: Finding, audit: Audit) -> str:
     sentences = [f"The {measured.name} is {told.value(measured)} ({brackets})."]
     if measured is finding.measures[0]:
         sentences.append(basis(finding, audit))
+    elif measured.n:
+        sentences.append(f"It rests on {number(measured.n)} cases.")
     sentences.append(standing(measured))
     if finding.verdict == "FAIL" and finding.survives is False:
         sentences.append("With so many checks, chance alone could have made this failure.")
@@ -152,7 +158,7 @@ def where(finding: Finding) -> str:
 
 def _opening(main: Measured) -> str:
     shares = main.unit in ("share", "difference of shares")
-    return "Most often wrong:" if shares else "Most cases:"
+    return "Most often wrong:" if shares else "Most cases lie in:"
 
 
 def _worst(parts: Sequence[Part], main: Measured) -> str:
@@ -195,8 +201,10 @@ def since(finding: Finding, audit: Audit) -> str:
 
 def cost(price: Price | None, audit: Audit) -> str:
     """What the finding costs: what its remedy, played on the same seeds, changes."""
+    if price is None and not audit.prices:
+        return "Not priced: no remedy was played in this audit."
     if price is None:
-        return "Not priced: there is no remedy that could be played in the policy’s stead."
+        return "Not priced: no remedy for it could be played in the policy’s stead."
     remedy = " and ".join(f"“{title}”" for title in price.titles)
     lead = f"With the remedy {remedy} played over the policy on the same {number(price.episodes)} "
     lead += "episodes, the score changes by "

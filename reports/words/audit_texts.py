@@ -12,11 +12,12 @@ from reports.words import number, percent
 SETTING: Final = (
     "CAGE Challenge 4 is a simulated military network: two deployed sites, each with a restricted "
     "and an operational zone, and a headquarters with a public, an administrative and an office "
-    "network. Users work in it, and an attacker tries to take machines over and to stop the "
-    "services that the mission needs.",
-    "Five defending agents, together “the policy”, each guard a part of it. At every step each "
-    "sees alerts on its machines and may look at one, stop suspicious processes there (Remove), "
-    "rebuild it (Restore), plant a decoy service, or block or open the traffic between two zones.",
+    "network. Users (“green”) work on its machines (“hosts”). An attacker (“red”) tries to take "
+    "hosts over and to stop the services that the mission needs.",
+    "Five defending agents (“blue”), together “the policy”, each guard a part of it. At every step "
+    "(“tick”) an agent sees alerts on its hosts and may look at one (Analyse), stop suspicious "
+    "processes there (Remove), rebuild it (Restore), plant a false service (DeployDecoy), or block "
+    "or open the traffic between two zones.",
     "Points are lost when users cannot work, when the attacker stops a service, and for every "
     "Restore. An episode has about 500 steps in three phases: planning, then two missions that "
     "make other zones critical.",
