@@ -25,6 +25,8 @@ from cagexplain.cc4.outcome import Outcome
 from cagexplain.tracing.schema import LEVEL_CAUSES
 
 _BY_REMOVE = LEVEL_CAUSES.index("Remove")
+_SAME = ("row", "host", "found")
+"""What two Analyses must have in common to tell the same."""
 
 
 def own_alert(view: View) -> Bools:
@@ -91,7 +93,7 @@ def _new_decoys(view: View) -> IntArray:
 def _told_before(view: View) -> Bools:
     """``bool[decision]`` whether an Analyse listed what another one of the host just had."""
     made = view.shared(decisions)
-    looks = np.flatnonzero(made.found >= 0)
+    looks = np.flatnonzero((made.kind == ActionKind.ANALYSE) & (made.ends >= 0))
     looks = looks[np.lexsort((made.ends[looks], made.host[looks], made.row[looks]))]
     now, past = looks[1:], looks[:-1]
     same = [getattr(made, name)[now] == getattr(made, name)[past] for name in _SAME]
@@ -99,6 +101,3 @@ def _told_before(view: View) -> Bools:
     told = np.zeros(len(made), dtype=np.bool_)
     told[now[again]] = True
     return told
-
-
-_SAME = ("row", "host", "found")

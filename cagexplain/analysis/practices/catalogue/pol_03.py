@@ -15,6 +15,8 @@ from cagexplain.analysis.practices.views_health import in_vain
 
 _RUN = 3
 """Repetitions that make a loop."""
+_SAME = ("row", "agent", "kind", "host", "to_zone", "from_zone")
+"""What they have in common."""
 
 
 def ineffective(view: View) -> Cases:
@@ -35,9 +37,6 @@ def looping(view: View) -> Cases:
     hit = np.zeros(len(made), dtype=np.bool_)
     hit[order] = vain[order] & (np.bincount(run)[run] >= _RUN)
     return _decisions(view, hit)
-
-
-_SAME = ("row", "agent", "kind", "host", "to_zone", "from_zone")
 
 
 def _decisions(view: View, hit: Bools) -> Cases:
