@@ -15,8 +15,8 @@ from cagexplain.analysis.practices.check import FRAMEWORKS
 from reports.exports.common import dumps, references, statement, subject
 
 LAYER: Final = "4.5"
-_NAVIGATOR: Final = "4.9.0"
-"""Oldest version of the Navigator that reads this format."""
+_NAVIGATOR: Final = "5.0.0"
+"""Version of the Navigator that the layer is made for; this format came with 4.9."""
 
 
 @dataclass(frozen=True)

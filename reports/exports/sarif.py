@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from cagexplain.analysis.audit.results import Audit, Evidence, Finding, Verdict
+from cagexplain.analysis.audit.results import Audit, Evidence, Finding, Measured, Verdict
 from cagexplain.analysis.practices.check import FRAMEWORKS, Check, Severity
 from reports.exports.common import (
     TOOL,
@@ -51,6 +51,7 @@ _SCORES: Final[Mapping[Severity, str]] = {
     "info": "0.0",
 }
 """Within the bands in which code scanning sees the same five severities."""
+_NUMBERS: Final = ("key", "unit", "value", "low", "high", "n", "good", "bad", "verdict")
 
 
 def sarif(audit: Audit) -> str:
@@ -157,8 +158,8 @@ def _result(audit: Audit, finding: Finding, index: int, place: str) -> dict[str,
         "partialFingerprints": _fingerprints(audit, finding),
         "properties": {
             "verdict": finding.verdict,
-            "measures": [measured.to_json() for measured in finding.measures],
-            "price": finding.price.to_json() if finding.price else None,
+            "measures": [_numbers(measured) for measured in finding.measures],
+            "price": finding.price.reward.to_json() if finding.price else None,
         },
     }
     if finding.evidence:
@@ -170,6 +171,10 @@ def _result(audit: Audit, finding: Finding, index: int, place: str) -> dict[str,
     if audit.baseline:
         result["baselineState"] = _since_baseline(audit, finding)
     return result
+
+
+def _numbers(measured: Measured) -> dict[str, Any]:
+    return {name: getattr(measured, name) for name in _NUMBERS}
 
 
 def _fingerprints(audit: Audit, finding: Finding) -> dict[str, str]:
