@@ -59,13 +59,19 @@ def tables(view: View) -> FloatArray:
     in each pairing."""
     made, shown = view.shared(decisions), view.shared(patterns)
     columns = []
-    for other in range(1 + OTHERS):
-        row = (made.row + other) % view.n
-        step = np.where(row == made.row, made.step + other * _SHIFT, made.step) % view.steps
+    for further, later in [(0, 0), *_pairings(view.n)]:
+        row, step = (made.row + further) % view.n, (made.step + later) % view.steps
         cell = (made.row * _PATTERNS + shown[row, step, made.agent]) * N_KINDS + made.kind
         counts = np.bincount(cell, minlength=view.n * _CELLS)
         columns.append(counts.reshape(view.n, _CELLS))
     return np.hstack(columns).astype(np.float64)
+
+
+def _pairings(n: int) -> list[tuple[int, int]]:
+    """By how many episodes, and steps, what is compared lies apart."""
+    if n == 1:
+        return [(0, _SHIFT * number) for number in range(1, 1 + OTHERS)]
+    return [(1 + number % (n - 1), 0) for number in range(OTHERS)]
 
 
 def excess(totals: FloatArray) -> FloatArray:
