@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
+
+import numpy as np
 
 from cagexplain.analysis.audit import baseline
-from cagexplain.analysis.audit.results import Audit
+from cagexplain.analysis.audit.prices import Priced, price
+from cagexplain.analysis.audit.results import Audit, Finding, Variation
+from cagexplain.analysis.audit.robustness import Varied, vary
 from cagexplain.analysis.audit.run import compose, judge, of_surrogate, outside
 from cagexplain.analysis.decisions import DecisionReport, explain
 from cagexplain.analysis.fsm import FsmAnalysis, analyse
@@ -24,6 +28,11 @@ from cagexplain.policies.base import Policy
 from cagexplain.tracing.trace import Trace
 
 T = TypeVar("T")
+
+PRICE_SEED: Final = 2_000_000
+"""First seed of the episodes that price remedies: not those whose findings are to be priced."""
+VARIATION_SEED: Final = 3_000_000
+"""First seed of the episodes under other conditions."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,8 @@ def conduct(
     """
     play = _Further(trace, policy, why_not, advance)
     judged = judge(trace, profile, references)
-    priced = None
-    variations = ()
+    priced = play.prices(judged.findings, pairs)
+    variations = play.variations(varied, siblings)
     surrogate = play.surrogate(rules)
     explanations = play.explanations(moments)
     findings = outside(judged.findings, play.numbers, profile, references, varied)
@@ -96,8 +105,8 @@ def conduct(
         judged,
         findings,
         command,
-        prices=priced.prices if priced else (),
-        bundle=priced.bundle if priced else None,
+        prices=priced.prices,
+        bundle=priced.bundle,
         variations=variations,
         failed=failed,
         notes=play.notes,
@@ -129,6 +138,43 @@ class _Further:
         self.numbers: dict[str, list[Interval] | str] = {}
         self.why_not: dict[str, str] = {}
         self.notes = [f"The policy was not played on: {why_not}"] if policy is None else []
+
+    def prices(self, findings: Sequence[Finding], pairs: int) -> Priced:
+        """What the remedies of the findings are worth."""
+
+        def priced(policy: Policy) -> Priced:
+            return price(
+                policy,
+                findings,
+                PRICE_SEED + np.arange(pairs),
+                params_of(self._trace),
+                workers=self._cores,
+                advance=self._advance,
+            )
+
+        found = self._tried("prices", "Remedies were not priced", priced) if pairs else None
+        return found or Priced((), None)
+
+    def variations(self, episodes: int, siblings: Sequence[Policy]) -> tuple[Variation, ...]:
+        """The policy under other conditions, judged by ROB-01 and ROB-02."""
+
+        def varied(policy: Policy) -> Varied:
+            return vary(
+                policy,
+                VARIATION_SEED + np.arange(episodes),
+                params_of(self._trace),
+                siblings=siblings,
+                workers=self._cores,
+                advance=self._advance,
+            )
+
+        found = self._tried("variations", "Robustness was not played", varied) if episodes else None
+        if found is None:
+            reason = "The policy was not played under other conditions."
+            self.numbers |= {"ROB-01": reason, "ROB-02": reason}
+            return ()
+        self.numbers |= found.numbers
+        return found.variations
 
     def surrogate(self, wanted: bool) -> Surrogate | None:
         """Decision trees of the policy, judged by SUR-01."""
