@@ -308,3 +308,12 @@ def test_damages_as_a_plain_recount_has_them(drawn: Recorded) -> None:
     columns = (found.row, found.step, found.host, found.hit, found.duration)
     assert len(expected) > 20
     assert set(zip(*(column.tolist() for column in columns), strict=True)) == expected
+
+
+def test_without_observations_nobody_knows_what_was_seen(tmp_path: Path) -> None:
+    rows = blue(0, 0, ActionKind.RESTORE, user(OZA)) + blue(0, 0, ActionKind.RESTORE, user(OZB))
+    view = by_hand(tmp_path / "t", {"steps": steps(9), "blue": rows})
+    assert len(rec_01.without_evidence(view)) == 2
+    vars(view.batch)["process"] = None
+    assert len(rec_01.restores(view)) == 2
+    assert len(rec_01.with_evidence(view)) == len(rec_01.without_evidence(view)) == 0
