@@ -220,7 +220,7 @@ def _tell(folder: Path, audit: Audit) -> None:
     click.echo(", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name]))
     for finding in sorted(audit.findings, key=lambda f: _SEVERITIES.index(f.severity)):
         if finding.verdict == "FAIL":
-            click.echo(f"  FAIL {finding.id} ({finding.severity}): not shown: {finding.title}")
+            click.echo(f"  FAIL {finding.id} ({finding.severity}), not met: {finding.title}")
     click.echo(folder / "audit.html")
 
 
@@ -230,7 +230,7 @@ def _status(audit: Audit, fail_on: str | None, strict: bool) -> int:
     verdicts = {f.verdict for f in audit.findings if f.severity in grave}
     if fail_on is not None and "FAIL" in verdicts:
         return FINDINGS
-    if "ERROR" in verdicts and fail_on is not None:
+    if any(finding.verdict == "ERROR" for finding in audit.findings):
         return 1
     return UNDECIDED if strict and "INCONCLUSIVE" in verdicts else 0
 

@@ -32,6 +32,7 @@ from cagexplain.analysis.practices.verdicts import (
 )
 from cagexplain.analysis.practices.view import TABLES, Facts, View
 from cagexplain.cc4 import agents, network, phases
+from cagexplain.common.errors import CagexplainError
 
 EXAMPLES: Final = 20
 """Most cases that are shown as evidence of a finding."""
@@ -86,8 +87,14 @@ class Tallies:
         view = View(batch, self.facts)
         self.episodes += batch.n
         for check in self.checks:
-            if check.id in self._counted:
-                self._add(check, view, self._counted[check.id])
+            counted = self._counted.get(check.id)
+            if counted is not None and not counted.error:
+                try:
+                    self._add(check, view, counted)
+                except CagexplainError:  # the trace is at fault, which concerns all checks
+                    raise
+                except Exception as error:
+                    counted.error = f"{type(error).__name__}: {error}"
 
     def _add(self, check: Check, view: View, counted: _Counted) -> None:
         for measure in check.measures:
@@ -162,13 +169,16 @@ class Tallies:
         head = declared(check, profile)
         if reason := profile.muted(check) or self._reason(check):
             return Finding(verdict="NOT_APPLICABLE", reason=reason, **head)
+        counted = self._counted[check.id]
+        if counted.error:
+            reason = f"The check could not be computed: {counted.error}"
+            return Finding(verdict="ERROR", reason=reason, **head)
         intervals = []
         for measure in check.measures:
             sums = self.sums(check.id, measure.key)
             assert sums is not None
             deff = references.deff(check.id, measure.key)
             intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
-        counted = self._counted[check.id]
         first = np.concatenate(counted.firsts) if counted.firsts else np.empty(0)
         return replace(
             judged(check, intervals, profile, references, self.episodes),

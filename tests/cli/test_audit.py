@@ -1,0 +1,196 @@
+"""`cagexplain audit` and `cagexplain checks` from end to end."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cagexplain.analysis import practices
+from cagexplain.analysis.audit import document
+from cagexplain.analysis.practices import tallies
+from cagexplain.cli.main import main
+
+SHORT = ["--episodes", "6", "--steps", "60"]
+ALONE = ["--prices", "0", "--variations", "0", "--moments", "0"]
+FILES = {
+    "audit.html",
+    "audit.json",
+    "audit.sarif",
+    "audit.junit.xml",
+    "audit.ocsf.json",
+    "audit.navigator.json",
+    "playbook.cacao.json",
+    "findings.csv",
+    "trace",
+}
+
+
+@pytest.fixture(scope="module")
+def sleeping(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An audit of Sleep, which is not played on."""
+    folder = tmp_path_factory.mktemp("audit") / "sleep"
+    assert main(["audit", "sleep", "-o", str(folder), *SHORT, *ALONE]) == 0
+    return folder
+
+
+def test_a_policy(sleeping: Path) -> None:
+    assert {path.name for path in sleeping.iterdir()} == FILES
+    audit = document.read(sleeping / "audit.json")
+    assert [finding.id for finding in audit.findings] == [c.id for c in practices.checks()]
+    assert "ERROR" not in {finding.verdict for finding in audit.findings}
+    assert audit.policy["name"] == "sleep"
+    assert audit.play["seeds"] == [1_000_000, 1_000_005]
+    page = (sleeping / "audit.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert audit.profile["sha256"] in page
+
+
+def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    assert main(["audit", str(sleeping / "trace"), "-o", str(again), *ALONE]) == 0
+    first, second = (document.read(folder / "audit.json") for folder in (sleeping, again))
+    assert first.findings == second.findings
+    assert first.mean_return == second.mean_return
+    assert not (again / "trace").exists()
+
+
+def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sleep answers no alert, which is critical; six short episodes leave much undecided."""
+    trace = [str(sleeping / "trace"), *ALONE]
+    strict = ["--strict"]
+    for number, (options, status) in enumerate(
+        (([], 0), (["--fail-on", "critical"], 3), (strict, 4), ([*strict, "--fail-on", "high"], 3))
+    ):
+        folder = tmp_path / str(number)
+        assert main(["audit", *trace, "-o", str(folder), *options]) == status
+        assert (folder / "audit.html").is_file()
+    assert "FAIL DET-04 (critical), not met:" in capsys.readouterr().out
+
+
+def test_a_baseline(sleeping: Path, tmp_path: Path) -> None:
+    command = ["audit", "restore_cycle", *SHORT, *ALONE, "-o", str(tmp_path / "now")]
+    assert main([*command, "--baseline", str(sleeping / "audit.json")]) == 0
+    audit = document.read(tmp_path / "now" / "audit.json")
+    assert audit.baseline is not None
+    assert audit.baseline.baseline.startswith("sleep of ")
+    assert set(audit.baseline.new) | set(audit.baseline.fixed) | set(audit.baseline.unchanged)
+
+
+def test_played_on(tmp_path: Path) -> None:
+    """Prices, variations and moments, as few as can be."""
+    few = ["--prices", "4", "--variations", "2", "--moments", "1", "--workers", "1"]
+    folder = tmp_path / "audit"
+    assert main(["audit", "punch", "--episodes", "6", *few, "-o", str(folder)]) == 0
+    audit = document.read(folder / "audit.json")
+    assert audit.prices
+    assert {price.episodes for price in audit.prices} == {4}
+    assert {variation.group for variation in audit.variations} >= {"alerts", "red", "length"}
+    assert audit.finding("ROB-02").measures
+    assert audit.notes == ()
+
+
+def test_without_observations_the_checks_that_need_them_say_so(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    assert main(["trace", "reactive", *SHORT, "--no-observations", "-o", str(trace)]) == 0
+    assert main(["audit", str(trace), *ALONE, "-o", str(tmp_path / "audit")]) == 0
+    audit = document.read(tmp_path / "audit" / "audit.json")
+    blind = audit.finding("DET-01")
+    assert (blind.verdict, blind.measures) == ("NOT_APPLICABLE", ())
+    assert "without observations" in blind.reason
+    assert audit.finding("REC-01").measures
+
+
+def test_a_policy_that_is_gone_leaves_notes(sleeping: Path, tmp_path: Path) -> None:
+    trace = Path(shutil.copytree(sleeping / "trace", tmp_path / "trace"))
+    manifest = json.loads((trace / "manifest.json").read_text())
+    manifest["policy"] |= {"name": "gone", "path": "gone.pt", "sha256": "0" * 64}
+    (trace / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["audit", str(trace), "-o", str(tmp_path / "audit")]) == 0
+    audit = document.read(tmp_path / "audit" / "audit.json")
+    assert audit.prices == audit.variations == ()
+    assert any("gone.pt" in note for note in audit.notes)
+
+
+def test_a_check_that_cannot_be_computed_does_not_lose_the_others(
+    sleeping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tallies.Tallies._add
+
+    def fail(self: Any, check: Any, *rest: Any) -> None:
+        if check.id == "NET-01":
+            raise IndexError("out of <reach>")
+        count(self, check, *rest)
+
+    monkeypatch.setattr(tallies.Tallies, "_add", fail)
+    assert main(["audit", str(sleeping / "trace"), *ALONE, "-o", str(tmp_path / "a")]) == 1
+    audit = document.read(tmp_path / "a" / "audit.json")
+    broken = audit.finding("NET-01")
+    assert (broken.verdict, broken.reason) == (
+        "ERROR",
+        "The check could not be computed: IndexError: out of <reach>",
+    )
+    assert audit.finding("NET-02").verdict != "ERROR"
+    assert "out of &lt;reach&gt;" in (tmp_path / "a" / "audit.html").read_text()
+
+
+PROFILES = {
+    "checks: {XYZ-01: {severity: low}}": "XYZ-01",
+    "checks: {ERA-01: {measures: {other: {good: 1, bad: 0}}}}": "other",
+    "checks: {ERA-01: {measures: {value: {good: 0.9, bad: 0.2, unit: ticks}}}}": "unit",
+    "checks: {ERA-01: {measures: {value: {good: 0.2, bad: 0.9}}}}": "good",
+}
+
+
+@pytest.mark.parametrize("content", PROFILES)
+def test_bad_profiles_are_refused_before_anything_is_played(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\ndescription: of my own\nextends: default\n{content}\n")
+    out = tmp_path / "audit"
+    assert main(["audit", "sleep", "--profile", str(file), "-o", str(out)]) in (1, 2)
+    message = capsys.readouterr().err
+    assert message.startswith("Error: ") and message.count("\n") == 1
+    assert "mine.yaml" in message and PROFILES[content] in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["nobody"], 2, "neither a built-in policy nor a checkpoint"),
+        (["sleep", "--profile", "none"], 2, "none"),
+        (["sleep", "--baseline", "missing.json"], 1, "missing.json"),
+        (["sleep", "--sibling", "nobody"], 2, "nobody"),
+        (["sleep", "--fail-on", "doom"], 2, "doom"),
+    ],
+)
+def test_wrong_usage(
+    arguments: list[str], status: int, told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "audit"
+    assert main(["audit", *arguments, "-o", str(out)]) == status
+    assert told in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_earlier_audit_is_kept(sleeping: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (sleeping / "audit.html").read_bytes()
+    assert main(["audit", "sleep", *SHORT, *ALONE, "-o", str(sleeping)]) == 1
+    assert "sleep" in capsys.readouterr().err
+    assert (sleeping / "audit.html").read_bytes() == before
+
+
+def test_checks_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["checks"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for check in practices.checks():
+        assert any(line.split()[:2] == [check.id, check.severity] for line in lines)
+    assert main(["checks", "era-01"]) == 0
+    explained = capsys.readouterr().out
+    check = practices.check("ERA-01")
+    assert check.title in explained and "CM0027" in explained
+    assert main(["checks", "ERA-99"]) == 2
+    assert "there is no check 'ERA-99'" in capsys.readouterr().err
