@@ -186,9 +186,8 @@ class Expert(Scripted):
         self._decoy[env, agent, self._on[env, agent]] = True
 
     def look(self, obs: npt.NDArray[np.int8], free: BoolArray) -> Sight:
-        """What the observation shows."""
-        process = scripted.alerts(obs, scripted.PROCESS)
-        connection = scripted.alerts(obs, scripted.CONNECTION)
+        """What the observation shows, and what follows from it."""
+        process, connection = self.alerts(obs)
         by_ssh = process & connection
         return Sight(
             obs=obs,
@@ -199,6 +198,11 @@ class Expert(Scripted):
             source=connection & ~process & by_ssh.any(axis=-1, keepdims=True),
             free=free,
         )
+
+    def alerts(self, obs: npt.NDArray[np.int8]) -> tuple[BoolArray, BoolArray]:
+        """Process and connection alerts of the last step, by agent and slot."""
+        process, connection = scripted.PROCESS, scripted.CONNECTION
+        return scripted.alerts(obs, process), scripted.alerts(obs, connection)
 
     def remember(self, sight: Sight) -> None:
         """Add what is seen to what is known."""
