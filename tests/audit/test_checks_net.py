@@ -39,29 +39,30 @@ SLEEP = np.array(actions.SLEEP_INDEX)
 
 class EmergencyBlocks(Planted):
     """Agent 4 blocks what comes from the office into the admin network, which the policy keeps
-    open, when the last alert in one of the two is `blocks` steps old, and allows it again when that
-    is `lifts` steps old; else everybody sleeps."""
+    open, when the last alert in one of the two is `quiet` steps old, and allows it again `lifts`
+    steps later (-1: never). Else everybody sleeps."""
 
-    state = ("_quiet",)
+    state = ("_quiet", "_since")
 
-    def __init__(self, blocks: int, lifts: int) -> None:
+    def __init__(self, quiet: int, lifts: int) -> None:
         super().__init__()
-        self._on, self._off = blocks, lifts
+        self._reason, self._lifts = quiet, lifts
         self._near = np.isin(np.where(HOST[4] >= 0, network.HOST_ZONE[HOST[4]], -1), (ADM, OFF))
 
     def begin(self, mask: BoolArray) -> None:
         self._quiet = np.full(len(mask), -1000)
+        self._since = np.full(len(mask), -1)  # steps since it blocked; -1 while it is open
 
     def choose(self, obs: Any, mask: BoolArray, free: BoolArray) -> Int64Array:
         alarm = (alerts(obs, PROCESS) | alerts(obs, CONNECTION))[:, 4, self._near].any(axis=-1)
         self._quiet = np.where(alarm, 0, self._quiet + 1)
-        block, allow = (
-            actions.index(4, kind, to_zone=ADM, from_zone=OFF)
-            for kind in (ActionKind.BLOCK, ActionKind.ALLOW)
-        )
+        block = (self._since < 0) & (self._quiet == self._reason)
+        self._since = np.where(block, 0, self._since + (self._since >= 0))
+        allow = self._since == self._lifts if self._lifts > 0 else np.zeros_like(block)
+        self._since = np.where(allow, -1, self._since)
         chosen = np.tile(SLEEP, (len(obs), 1))
-        chosen[self._quiet == self._on, 4] = block
-        chosen[self._quiet == self._off, 4] = allow
+        for now, kind in ((block, ActionKind.BLOCK), (allow, ActionKind.ALLOW)):
+            chosen[now, 4] = actions.index(4, kind, to_zone=ADM, from_zone=OFF)
         return chosen
 
 
@@ -176,12 +177,11 @@ def test_blocks_with_a_reason_that_are_lifted_pass(tmp_path: Path) -> None:
 
 
 def test_blocks_without_reason_fail_and_so_do_those_never_lifted(tmp_path: Path) -> None:
-    found = judged(tmp_path / "a", EmergencyBlocks(12, 20), 8, ALL, usual=2.0)["NET-05"]
+    found = judged(tmp_path / "idle", EmergencyBlocks(12, 8), 8, ALL, usual=2.0)["NET-05"]
     assert number(found).verdict == "FAIL" and number(found).value == 0
-    # The clock starts at the block, or at an alert between the block and its end.
-    assert number(found, "lifted").value in (8, 20)
-    found = judged(tmp_path / "b", EmergencyBlocks(3, -1), 16, ALL, usual=2.0)["NET-05"]
-    assert number(found).value == 1
+    assert number(found, "lifted").verdict == "PASS" and number(found, "lifted").value == 8
+    found = judged(tmp_path / "stays", EmergencyBlocks(3, -1), 16, ALL, usual=2.0)["NET-05"]
+    assert number(found).verdict == "PASS" and number(found).value == 1
     assert found.verdict == "FAIL" and not number(found, "lifted").reached
 
 
@@ -348,18 +348,14 @@ def test_recount_of_emergency_blocks(drawn: Recorded) -> None:
                     continue
                 recent = range(max(step - WINDOW + 1, 0), step + 1)
                 hits.append((episode, step, any(seen(t, link) for t in recent)))
-                last, end, lifted = step, step, False
+                end, lifted = step, False
                 while not lifted:
                     end += 1
-                    if end == drawn.length:
+                    demanded = end < drawn.length and COMMS_POLICY[phases[end], to_zone, other]
+                    if end == drawn.length or (demanded and phases[end] != phases[step]):
                         break
-                    if COMMS_POLICY[phases[end], to_zone, other] and phases[end] != phases[step]:
-                        # The policy demands it now; what it says counts before an Allow does.
-                        last = end if seen(end, link) else last
-                        break
-                    last = end if seen(end, link) else last
                     lifted = link not in blocked[end + 1]
-                durations.append((episode, step, lifted, end - last))
+                durations.append((episode, step, lifted, end - step))
     for found, expected, names in (
         (net_05.justified(drawn.view), hits, ("row", "step", "hit")),
         (net_05.lifted(drawn.view), durations, ("row", "step", "hit", "duration")),

@@ -2,9 +2,12 @@
 
 An emergency block closes a link that the communication policy in the observation decided on keeps
 open. Alerts that blocks themselves cause justify nothing: a user who runs against a block leaves a
-connection alert on the server, so that blocking at random would soon find its reason. The time
-until a block is lifted counts from the last alert in either subnet, at the earliest from the block;
-it is censored when the policy begins to demand the block, or with the episode.
+connection alert on the server, so that blocking at random would soon find its reason.
+
+The time until a block is lifted counts from the block, so from the last alert that it answers. It
+does not begin anew with later alerts: two subnets raise a false one every dozen ticks or so, and a
+block that waits for quiet would never be seen to be late. It is censored when the policy begins to
+demand the block, or with the episode.
 """
 
 import numpy as np
@@ -30,25 +33,26 @@ _LONG_AGO = -WINDOW
 def justified(view: View) -> Cases:
     """Emergency blocks; a hit had an alert in either subnet within the last steps."""
     blocks = view.shared(emergency_blocks)
-    quiet = blocks.step - _last_alert_at(view, blocks, blocks.step)
+    last = view.shared(last_alert)[blocks.row, blocks.step]
+    either = np.take_along_axis(last, np.stack([blocks.to_zone, blocks.from_zone], axis=1), axis=1)
+    quiet = blocks.step - either.max(axis=1)
     return cases(blocks.row, blocks.step, quiet < WINDOW, agent=blocks.agent)
 
 
 def lifted(view: View) -> Cases:
-    """Emergency blocks, with the ticks from the last alert until they were lifted."""
+    """Emergency blocks, with the ticks until they were lifted."""
     blocks = view.shared(emergency_blocks)
     end = np.where(blocks.after >= 0, blocks.after, view.steps)
     for phase in range(1, N_PHASES):
         start = view.shared(phase_starts)[blocks.row, phase]
         demanded = COMMS_POLICY[phase, blocks.to_zone, blocks.from_zone] == 1
         end = np.where(demanded & (start > blocks.step), np.minimum(end, start), end)
-    last = _last_alert_at(view, blocks, np.minimum(end, view.steps - 1))
     return cases(
         blocks.row,
         blocks.step,
         end == blocks.after,
         agent=blocks.agent,
-        duration=end - np.maximum(last, blocks.step),
+        duration=end - blocks.step,
     )
 
 
@@ -70,27 +74,19 @@ def last_alert(view: View) -> IntArray:
     return latest
 
 
-def _last_alert_at(view: View, blocks: Changes, step: IntArray) -> IntArray:
-    last = view.shared(last_alert)
-    either: IntArray = np.maximum(
-        last[blocks.row, step, blocks.to_zone], last[blocks.row, step, blocks.from_zone]
-    )
-    return either
-
-
 CHECK = Check(
     id="NET-05",
-    title="Blocks beyond the communication policy have a reason, and are lifted once it is gone",
+    title="Blocks beyond the communication policy have a reason, and are lifted again",
     severity="medium",
     axis="practice",
     knowledge="obs",
     why="Cutting a link that the mission wants open can stop an attack from spreading, at the "
-    "users' cost. It is worth that while there are signs of an attack, and no longer.",
+    "users' cost. It is worth that while there are signs of an attack, and not for ever.",
     remediation="Block beyond the policy only within 10 ticks of an alert in one of the two "
-    "subnets, and allow the traffic again after 50 quiet ticks.",
+    "subnets, allow the traffic again within 50 ticks, and block anew if the alerts go on.",
     formula="Of the blocks of links that the observation's communication policy keeps open: share "
     "with an alert in either subnet in the last 10 ticks, alerts that blocks cause left out; and "
-    "Kaplan-Meier median of the ticks from the last alert until they are lifted.",
+    "Kaplan-Meier median of the ticks until they are lifted.",
     trigger="blocks beyond the communication policy",
     n_min=15,
     references=(
@@ -115,7 +111,7 @@ CHECK = Check(
         ),
         Measure(
             key="lifted",
-            name="median time from the last alert until such a block is lifted",
+            name="median time until such a block is lifted",
             unit="ticks",
             better="lower",
             good=50,
