@@ -1,6 +1,6 @@
 # A machine needs Python 3.11 or newer, make and git; everything else goes into .venv.
 #   make setup   install cagexplain and its tools into .venv
-#   make demo    train, evaluate, trace and report, in a few minutes
+#   make demo    train, evaluate, trace, report and audit, in a few minutes
 #   make test    all checks and tests
 #   make lint    the checks alone
 #   make bench   the figures of the README

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job from end to end: train, evaluate, trace, report. `make demo` runs it.
+# The main job from end to end: train, evaluate, trace, report, audit. `make demo` runs it.
 # STEPS, EPISODES, SEED and PRESET change what is trained and how much is played.
 set -eu
 cd "$(dirname "$0")/.."
@@ -32,4 +32,8 @@ cagexplain trace "$run/train/ckpt.pt" --episodes "$episodes" -o "$run/trace"
 heading "Writing the report"
 cagexplain fsm-report "$run/trace" --critical 5 -o "$run/fsm.html"
 
-heading "Done. Open the report in a browser: $PWD/$run/fsm.html"
+heading "Auditing the trained policy into $run/audit"
+cagexplain audit "$run/trace" --moments 0 -o "$run/audit"
+
+heading "Done. Open the reports in a browser:"
+printf '%s\n' "$PWD/$run/fsm.html" "$PWD/$run/audit/audit.html"

@@ -57,7 +57,7 @@ def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: 
 
 
 def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Sleep answers no alert, which is critical; six short episodes leave much undecided."""
+    """Red stays for ever under Sleep, which is critical; six short episodes leave much undecided."""
     trace = [str(sleeping / "trace"), *ALONE]
     strict = ["--strict"]
     for number, (options, status) in enumerate(
@@ -66,7 +66,7 @@ def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         folder = tmp_path / str(number)
         assert main(["audit", *trace, "-o", str(folder), *options]) == status
         assert (folder / "audit.html").is_file()
-    assert "FAIL DET-04 (critical), not met:" in capsys.readouterr().out
+    assert "FAIL ERA-05 (critical), not met:" in capsys.readouterr().out
 
 
 def test_a_baseline(sleeping: Path, tmp_path: Path) -> None:
