@@ -45,7 +45,7 @@ FORMS = {
     "RE&CT": r"R[AS]\d{4}",
 }
 """How the frameworks number their passages."""
-NAMES = {"Remove", "Restore", "Impact", "Block"}
+NAMES = {"Analyse", "Remove", "Restore", "DeployDecoy", "Block", "Impact"}
 """Actions of CC4, which are written with a capital letter wherever they stand."""
 ONLY_IN_CSF_1 = {"RS.AN-01", "RS.AN-02", "RS.AN-04", "RS.AN-05", "RS.MI-03"}
 

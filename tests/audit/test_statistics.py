@@ -228,7 +228,7 @@ def test_unreached_quantiles_have_infinite_limits() -> None:
 
 
 def test_without_skewness_it_is_students_interval() -> None:
-    spread = Skewed(10.0, 2.0, 0.0, 9.0)
+    spread = Skewed(10.0, 0.0, 2.0, 0.0, 9.0)
     assert spread.limits(0.025) == pytest.approx((10 - 2 * 2.262157, 10 + 2 * 2.262157))
     assert spread.chance(10 + 2 * 2.262157, below=True) == pytest.approx(0.025, rel=1e-5)
 
@@ -242,20 +242,21 @@ def test_without_skewness_it_is_students_interval() -> None:
 def test_chances_at_the_limits_are_the_tails(
     error: float, skewness: float, freedom: int, tail: float
 ) -> None:
-    spread = Skewed(1.0, error, skewness, float(freedom))
+    spread = Skewed(1.0, 0.0, error, skewness, float(freedom))
     low, high = spread.limits(tail)
     assert spread.chance(high, below=True) == pytest.approx(tail, rel=1e-4)
     assert spread.chance(low, below=False) == pytest.approx(tail, rel=1e-4)
 
 
 def test_skewness_moves_both_limits_to_its_side() -> None:
-    straight, skew = Skewed(0.0, 1.0, 0.0, 30.0), Skewed(0.0, 1.0, 0.5, 30.0)
+    straight, skew = Skewed(0.0, 0.0, 1.0, 0.0, 30.0), Skewed(0.0, 0.0, 1.0, 0.5, 30.0)
     assert all(a < b for a, b in zip(straight.limits(0.025), skew.limits(0.025), strict=True))
 
 
 def test_skewness_is_that_of_the_distribution() -> None:
     drawn = np.random.default_rng(0).gamma(4.0, size=200_000)
-    spread = skewed(4.0, drawn, 10.0)
+    spread = skewed(3.5, drawn, 10.0)
+    assert spread.bias == pytest.approx(0.5, abs=0.02)
     assert spread.error == pytest.approx(2 * np.sqrt(10 / 9), rel=0.01)
     assert spread.skewness == pytest.approx(1.0, rel=0.05)
 
@@ -310,6 +311,21 @@ def test_intervals_of_skewed_counts_cover_the_truth(episodes: int) -> None:
     counts = rng.negative_binomial(0.3, 0.3 / (0.3 + 5), (300, episodes))
     audits = [np.stack([c, np.ones(episodes), np.ones(episodes)], axis=1) * 1.0 for c in counts]
     assert 0.90 <= coverage(PerEpisode(), audits, 5.0) <= 0.99
+
+
+def test_intervals_of_biased_values_cover_the_truth() -> None:
+    """The entropy of few counts is mostly too small."""
+
+    def entropy(totals: np.ndarray) -> np.ndarray:
+        share = totals / totals.sum(axis=-1, keepdims=True)
+        return -np.sum(share * np.log2(np.fmax(share, 1e-12)), axis=-1)
+
+    shares = np.arange(1, 13) / 78
+    truth = float(entropy(shares))
+    audits = list(np.random.default_rng(3).multinomial(10, shares, (300, 20)).astype(float))
+    statistic = Function(entropy, lambda totals: totals.sum(axis=-1))
+    assert np.mean([entropy(sums.sum(axis=0)) < truth for sums in audits]) > 0.7
+    assert 0.90 <= coverage(statistic, audits, truth) <= 0.99
 
 
 def test_intervals_of_medians_cover_the_truth() -> None:

@@ -23,7 +23,7 @@ from cagexplain.analysis.practices.verdicts import (
 
 def interval(low: float, high: float, n: float = 100, episodes: int = 20) -> Interval:
     value = (low + high) / 2
-    spread = Skewed(value, (high - low) / 4, 0.0, episodes - 1.0)
+    spread = Skewed(value, 0.0, (high - low) / 4, 0.0, episodes - 1.0)
     return Interval(value, low, high, n, episodes, np.nan, spread)
 
 

@@ -2,8 +2,9 @@
 
 * Most values are smooth functions of sums over episodes. Their limits follow from the standard
   deviation and the skewness of the bootstrap distribution by Hall's (1992) transformation, which
-  removes the skewness from Student's statistic. Percentiles are too short where few episodes bring
-  most of the hits.
+  removes the skewness from Student's statistic, after the bias that the bootstrap finds is taken
+  off, which the largest of several shares has, or an entropy (Efron and Tibshirani 1993, chapter
+  10). Percentiles are too short where few episodes bring most of the hits.
 * Quantiles of durations jump, and quotients of shares have no variance. Theirs are expanded
   percentiles (Hesterberg 2015, section 5.5): at levels moved out so that a normal mean of few
   episodes would get Student's interval.
@@ -47,12 +48,14 @@ class Skewed:
 
     Attributes:
         value: the estimate.
+        bias: its expectation minus the truth.
         error: its standard error.
         skewness: of its distribution.
         freedom: degrees of freedom.
     """
 
     value: float
+    bias: float
     error: float
     skewness: float
     freedom: float
@@ -61,14 +64,15 @@ class Skewed:
     def limits(self, tail: float) -> tuple[float, float]:
         """Where the transformed statistic has Student's quantiles."""
         far = -float(stdtrit(self.freedom, tail))
-        low, high = (self.value - self.error * self._back(t) for t in (far, -far))
+        centre = self.value - self.bias
+        low, high = (centre - self.error * self._back(t) for t in (far, -far))
         return min(low, self.value), max(high, self.value)
 
     def chance(self, border: float, below: bool) -> float:
         """Tail of the transformed statistic."""
         if self.error == 0:
             return 0.0
-        skew, t = self.skewness, (self.value - border) / self.error
+        skew, t = self.skewness, (self.value - self.bias - border) / self.error
         straight = t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6
         return float(stdtr(self.freedom, straight if below else -straight))
 
@@ -87,10 +91,13 @@ def skewed(value: float, drawn: FloatArray, units: float) -> Skewed:
         drawn: ``float64[resample]`` its bootstrap distribution.
         units: number of independent episodes.
     """
-    off = drawn - drawn.mean()
+    mean = float(drawn.mean())
+    off = drawn - mean
     deviation = float(np.sqrt(np.mean(off**2)))
     skewness = float(np.mean((off / deviation) ** 3)) if deviation > 1e-12 else 0.0
-    return Skewed(value, deviation * float(np.sqrt(units / (units - 1))), skewness, units - 1)
+    return Skewed(
+        value, mean - value, deviation * float(np.sqrt(units / (units - 1))), skewness, units - 1
+    )
 
 
 @dataclass(frozen=True)
