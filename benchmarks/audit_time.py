@@ -1,0 +1,93 @@
+"""How long a full audit takes on the command line, and how large its page is.
+
+    python -m benchmarks.audit_time [POLICY] [--episodes N] [--parts] [--json FILE]
+
+Runs `cagexplain audit` (by default of `ippo_long` with 100 episodes) in a process of its own,
+prices and robustness included. CPU time is that of all its processes: on a machine that others use
+too, it tells more than the time on the wall. --parts runs it again without prices, without
+robustness and without moments: what each of them takes is the difference. The targets are 3 minutes
+on two cores and a page of 1 MB.
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cagexplain.common.files import write_json
+
+TARGET_S: Final = 180
+TARGET_BYTES: Final = 1_000_000
+PARTS: Final = {
+    "full": (),
+    "without prices": ("--prices", "0"),
+    "without robustness": ("--variations", "0"),
+    "without moments": ("--moments", "0"),
+}
+"""Further options of the command."""
+
+
+def audit(policy: str, episodes: int, options: tuple[str, ...]) -> dict[str, Any]:
+    """Time one audit: seconds on the wall and of CPU, largest process, bytes of its files."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "audit"
+        arguments = ["audit", policy, "--episodes", str(episodes), "-o", str(out), *options]
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [Path(sys.executable).with_name("cagexplain"), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode != 0:
+            raise click.ClickException(f"{' '.join(arguments)} failed:\n{done.stderr}")
+        return {
+            "wall_s": round(wall, 1),
+            "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+            "largest_process_mib": after.ru_maxrss // 1024,
+            "bytes": {path.name: path.stat().st_size for path in sorted(out.glob("*.*"))},
+        }
+
+
+@click.command()
+@click.argument("policy", default="ippo_long")
+@click.option("--episodes", default=100, show_default=True)
+@click.option("--parts", is_flag=True, help="Also time the audit without each of its parts.")
+@click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path))
+def command(policy: str, episodes: int, parts: bool, out: Path | None) -> None:
+    """Time a full audit."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, options in PARTS.items():
+        if parts or not options:
+            click.echo(f"{name} ...", err=True)
+            found[name] = audit(policy, episodes, options)
+    if out:
+        write_json(out, {"policy": policy, "episodes": episodes, "runs": found})
+    table = Table("", "wall s", "CPU s", "largest process MiB", "page bytes")
+    for name, run in found.items():
+        page = run["bytes"].get("audit.html", 0)
+        table.add_row(
+            name,
+            *(str(run[key]) for key in ("wall_s", "cpu_s", "largest_process_mib")),
+            f"{page:,}",
+        )
+    Console(width=100).print(table)
+    full = found["full"]
+    slow = full["wall_s"] > TARGET_S
+    large = full["bytes"].get("audit.html", 0) > TARGET_BYTES
+    click.echo(
+        f"{'more' if slow else 'no more'} than {TARGET_S} s, "
+        f"{'more' if large else 'no more'} than {TARGET_BYTES:,} bytes"
+    )
+
+
+if __name__ == "__main__":
+    command()
