@@ -57,7 +57,7 @@ def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: 
 
 
 def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Red stays for ever under Sleep, which is critical; six short episodes leave much undecided."""
+    """Under Sleep red stays, which is critical; six short episodes leave much undecided."""
     trace = [str(sleeping / "trace"), *ALONE]
     strict = ["--strict"]
     for number, (options, status) in enumerate(
