@@ -16,6 +16,8 @@ _MARGIN: Final = 0.06
 """Room beyond the outermost number, as a share of what lies between the outermost ones."""
 _STRETCH: Final = 12.0
 """A number this many times beyond the borders squeezes them too much on an even scale."""
+_TINY: Final = 1e-6
+"""Borders below this share of the largest number are no measure of it."""
 _EDGE: Final = 98.5
 """Where durations that are not reached are drawn."""
 _SIGNED: Final = ("difference of shares", "points")
@@ -138,7 +140,7 @@ def scale_of(numbers: Sequence[float], found: Measured) -> Scale:
     if found.unit == "share":
         high = min(high, 1.0)
     border = max(abs(x) for x in (found.good, found.bad) if x is not None) if _judged(found) else 0
-    if low >= 0 and border and high > _STRETCH * border:
+    if low >= 0 and _TINY * high < border < high / _STRETCH:
         return Scale(0.0, high, border)
     return Scale(low, high)
 

@@ -119,13 +119,13 @@ BUNDLE: Final = Price(
 )
 
 _PARTS: Final = (
-    Part("zone", "restricted zone A", 12, 140),
-    Part("zone", "operational zone A", 70, 150),
-    Part("zone", "office network", 5, 122),
+    Part("zone", "restricted_zone_a_subnet", 12, 140),
+    Part("zone", "operational_zone_a_subnet", 70, 150),
+    Part("zone", "office_network_subnet", 5, 122),
     Part("agent", "blue_agent_0", 12, 140),
     Part("agent", "blue_agent_1", 70, 150),
     Part("agent", "blue_agent_4", 5, 122),
-    Part("phase", "planning", 30, 130),
+    Part("phase", "pre-planning", 30, 130),
     Part("phase", "mission A", 40, 142),
     Part("phase", "mission B", 17, 140),
 )
@@ -134,7 +134,7 @@ _EVIDENCE: Final = tuple(
         episode,
         40 + 7 * episode,
         f"blue_agent_{episode % 5}",
-        f"restricted_zone_a_server_host_{episode}",
+        f"restricted_zone_a_subnet_server_host_{episode}",
     )
     for episode in range(8)
 )

@@ -1,0 +1,128 @@
+"""The page of an audit in a real browser. Skipped where there is none."""
+
+import dataclasses
+import importlib.resources
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from reports.audit import audit_page
+from tests.audit import made
+from tests.reports.browser import needs_browser, opened, probe
+from tests.reports.test_decisions_section import BARE, FULL, report
+from tests.reports.test_surrogate_section import surrogate
+
+pytestmark = needs_browser
+
+_FITS = """
+  const within = (element) => element.getBoundingClientRect().right <= innerWidth + 1;
+  const clipped = [...document.querySelectorAll("main *")]
+    .filter((element) => !element.closest(".scroll, svg, pre") && !within(element));
+  return { wide: document.documentElement.scrollWidth, width: innerWidth,
+           clipped: clipped.map((element) => element.outerHTML.slice(0, 80)) };
+"""
+_WORKS = """
+  const table = document.querySelector("table.checks");
+  const ids = () => [...table.tBodies].filter((row) => !row.hidden).map((row) => row.dataset.id);
+  const select = document.querySelector('[data-filter="verdict"]');
+  const before = ids();
+  select.value = "FAIL";
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+  const failed = ids();
+  const said = document.querySelector(".shown").textContent;
+  location.hash = "#checks-NET-01";
+  dispatchEvent(new HashChangeEvent("hashchange"));
+  const revealed = ids();
+  const opened = document.querySelector("#checks-NET-01 details").open;
+  const head = [...table.tHead.rows[0].cells].find((cell) => cell.dataset.sort === "severity");
+  const button = head.querySelector("button");
+  button.focus();
+  const reached = document.activeElement === button;
+  button.click();
+  const ranks = [...table.tBodies].map((row) => Number(row.dataset.severityRank));
+  const up = head.getAttribute("aria-sort");
+  button.click();
+  const dead = [...document.querySelectorAll("a[href^='#']")].map((link) => link.hash.slice(1))
+    .filter((id) => !document.getElementById(decodeURIComponent(id)));
+  return { before, failed, said, revealed, opened, reached, ranks, up, dead,
+           down: head.getAttribute("aria-sort"),
+           pairs: [...table.tBodies].every((row) => row.rows.length === 2),
+           wrong, loaded: performance.getEntriesByType("resource").length };
+"""
+_LISTENER = """<script>
+  const wrong = [];
+  addEventListener("error", (event) => wrong.push(event.message));
+  document.addEventListener("securitypolicyviolation", (event) => wrong.push(event.blockedURI));
+</script></head>"""
+_HARM = """
+  return {
+    images: document.images.length,
+    sortable: document.querySelectorAll("table.checks button").length,
+    handlers: [...document.querySelectorAll("*")].filter((e) => e.onload || e.onerror).length,
+    wrong,
+  };
+"""
+_AXE = """<script>
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
+  addEventListener("load", () => axe.run(document).then((found) => {
+    document.body.dataset.axe = JSON.stringify(found.violations.map((violation) =>
+      [violation.id, violation.nodes.length, violation.nodes[0].html.slice(0, 200),
+       violation.nodes[0].failureSummary]));
+  }));
+</script></body>"""
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    explained = report(FULL, dataclasses.replace(BARE, step=FULL.step + 1))
+    return audit_page(made.audit(), explanations=explained, surrogate=surrogate())
+
+
+@pytest.mark.parametrize("width", [500, 900, 1400])
+def test_the_page_fits_the_window(page: str, tmp_path: Path, width: int) -> None:
+    seen = probe(page, tmp_path, _FITS, width)
+    assert seen["clipped"] == []
+    assert seen["width"] == width and seen["wide"] <= width
+
+
+def test_checks_are_filtered_sorted_and_found_without_an_error(page: str, tmp_path: Path) -> None:
+    seen = probe(page.replace("</head>", _LISTENER, 1), tmp_path, _WORKS, 1400)
+    findings = made.audit().findings
+    assert sorted(seen["before"]) == sorted(finding.id for finding in findings)
+    failed = sorted(finding.id for finding in findings if finding.verdict == "FAIL")
+    assert sorted(seen["failed"]) == failed
+    assert seen["said"] == f"{len(failed)} of {len(findings)} checks shown"
+    assert "NET-01" in seen["revealed"] and seen["opened"]
+    assert seen["reached"] and seen["pairs"]
+    assert seen["ranks"] == sorted(seen["ranks"])
+    assert (seen["up"], seen["down"]) == ("ascending", "descending")
+    assert seen["dead"] == []
+    assert seen["wrong"] == [] and seen["loaded"] == 0
+
+
+def test_hostile_names_run_nothing(tmp_path: Path) -> None:
+    html = audit_page(made.hostile()).replace("</head>", _LISTENER, 1)
+    seen = probe(html, tmp_path, _HARM, 1000)
+    assert seen["sortable"] > 0
+    assert (seen["images"], seen["handlers"], seen["wrong"]) == (0, 0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("width", "flags"),
+    [(1400, ()), (500, ("--blink-settings=preferredColorScheme=0",))],
+    ids=["light", "dark and narrow"],
+)
+def test_axe_finds_no_barrier(
+    page: str, tmp_path: Path, width: int, flags: tuple[str, ...]
+) -> None:
+    """With all of the page open. Its own policy would not let the foreign script run."""
+    package = pytest.importorskip("axe_core_python")
+    axe = (importlib.resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
+    free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    html = free.replace("</body>", f"<script>{axe}</script>{_AXE}")
+    # Axe answers after the page has loaded; the browser's clock waits for it.
+    (body,) = opened(html, tmp_path, width, "--virtual-time-budget=60000", *flags).all("body")
+    assert json.loads(body.attributes["data-axe"]) == []
