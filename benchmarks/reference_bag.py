@@ -46,6 +46,8 @@ from cagexplain.policies.registry import builtin_policies, load_policy
 FIRST_SEED: Final = 5_000_000
 DO_NOTHING: Final = ("sleep", "random")
 STRONGEST: Final = "expert"
+TWINS: Final = ("monitor",)
+"""Built-in policies that do as another one does, which should not count twice."""
 _DIGITS: Final = 6
 _SIGNS: Final = {"INCONCLUSIVE": "?", "-": "-", "PASS": "P", "WARN": "W", "FAIL": "F"}
 
@@ -78,6 +80,10 @@ def recorded(policy: Policy, name: str, counts: Counts) -> dict[str, Any]:
         "mean_return": _plain(float(counts.returns.mean())),
         "measures": measures,
     }
+
+
+def _reference_policies() -> list[str]:
+    return [name for name in builtin_policies() if name not in TWINS]
 
 
 def _plain(value: float) -> float | None:
@@ -113,7 +119,7 @@ def command(
         except (CagexplainError, OSError) as error:
             raise click.ClickException(str(error)) from error
         return
-    chosen = {name: name for name in names or ([] if added else builtin_policies())}
+    chosen = {name: name for name in names or ([] if added else _reference_policies())}
     for entry in added:
         known_as, separator, checkpoint = entry.partition("=")
         if not separator:
