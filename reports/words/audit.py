@@ -137,10 +137,12 @@ def borders(found: Measured) -> str:
     """What is good and what is bad; that nothing is, where there are no borders."""
     if found.good is None or found.bad is None:
         return "shown only, not judged"
-    good, bad = ("≥", "≤") if found.better == "higher" else ("≤", "≥")
-    return (
-        f"good {good} {amount(found.good, found.unit)}, bad {bad} {amount(found.bad, found.unit)}"
+    signs = ("≥", "≤") if found.better == "higher" else ("≤", "≥")
+    good, bad = (
+        f"{sign}{NBSP}{amount(border, found.unit)}"
+        for sign, border in zip(signs, (found.good, found.bad), strict=True)
     )
+    return f"good {good}, bad {bad}"
 
 
 def ends(found: Measured) -> list[str]:

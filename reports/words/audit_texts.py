@@ -109,11 +109,17 @@ GLOSSARY: Final = (
                 "Points of an episode: 0 at best, less for every loss. CC4’s official measure.",
             ),
             ("Sleep", "The policy that does nothing; what any defender must beat."),
+            (
+                "State",
+                "How far the attacker is on a host, in its own view: known (K), scanned (S), user "
+                "(U) or root access (R); with a D, its subnet was swept.",
+            ),
             ("Tick, step", "The unit of time; all agents act once."),
             (
                 "Zone",
-                "A subnet. Restricted and operational zones of sites A and B; public access, admin "
-                "and office networks of the headquarters.",
+                "A subnet. Restricted and operational zones of sites A and B (RZA, OZA, RZB, OZB); "
+                "public access zone, admin and office networks of the headquarters (PAZ, ADM, "
+                "OFF); the contractors’ network (CON), which nobody defends.",
             ),
         ),
     ),

@@ -58,7 +58,8 @@ def _basis(audit: Audit, axis: str, about: str) -> str:
     sentences = [f"Of {len(own)} checks {about}, {passed} pass and {_failed(failed)}."]
     if unclear:
         more = [f.more_episodes for f in own if f.verdict == "INCONCLUSIVE" and f.more_episodes]
-        further = f": to settle them may take {number(max(more))} more episodes" if more else ""
+        them = "it" if unclear == 1 else "them"
+        further = f": to settle {them} may take {number(max(more))} more episodes" if more else ""
         sentences.append(f"{unclear} {'is' if unclear == 1 else 'are'} inconclusive{further}.")
     return " ".join(sentences)
 
