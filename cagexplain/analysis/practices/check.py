@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from cagexplain.analysis.practices.passages import TITLES
 from cagexplain.analysis.practices.statistics import Statistic
 
 if TYPE_CHECKING:
@@ -80,17 +81,20 @@ class Reference:
 
     Attributes:
         framework: a key of `FRAMEWORKS`, which has its version.
-        id: of the passage, such as ``"DE.AE-02"`` or ``"T1210"``.
-        title: its name there; empty if it has none.
+        id: of the passage, such as ``"DE.AE-02"`` or ``"T1210"``; one of `passages.TITLES`.
     """
 
     framework: str
     id: str
-    title: str = ""
 
     def __post_init__(self) -> None:
         _require(self.framework in FRAMEWORKS, self.id, "framework", "is not in FRAMEWORKS")
-        _require(bool(self.id), self.framework, "id", "is empty")
+        _require(self.id in TITLES[self.framework], self.id, "id", "is not in TITLES")
+
+    @property
+    def title(self) -> str:
+        """What the passage is about."""
+        return TITLES[self.framework][self.id]
 
 
 @dataclass(frozen=True)

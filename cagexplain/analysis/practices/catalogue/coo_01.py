@@ -153,7 +153,7 @@ CHECK = Check(
     "own alerts, less that of messages shifted in time.",
     trigger="link changes, or decisions after messages",
     n_min=20,
-    references=(Reference("CSF", "RS.MA-01", "The incident response plan is executed"),),
+    references=(Reference("CSF", "RS.MA-01"),),
     measures=(
         Measure(
             key="value",

@@ -74,7 +74,7 @@ CHECK = Check(
     "hosts.",
     trigger="hosts with a process alert",
     n_min=20,
-    references=(Reference("CSF", "DE.CM-09", "Hosts and runtime environments are monitored"),),
+    references=(Reference("CSF", "DE.CM-09"),),
     measures=(
         Measure(
             key="value",

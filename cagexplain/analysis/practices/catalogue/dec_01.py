@@ -50,10 +50,10 @@ CHECK = Check(
     trigger="hosts that red tried to exploit",
     n_min=30,
     references=(
-        Reference("SP 800-53", "SC-26", "Decoys"),
-        Reference("Engage", "EAC0005", "Lures"),
-        Reference("D3FEND", "D3-DNR", "Decoy Network Resource"),
-        Reference("ATT&CK", "T1210", "Exploitation of Remote Services"),
+        Reference("SP 800-53", "SC-26"),
+        Reference("Engage", "EAC0005"),
+        Reference("D3FEND", "D3-DNR"),
+        Reference("ATT&CK", "T1210"),
     ),
     measures=(
         Measure(

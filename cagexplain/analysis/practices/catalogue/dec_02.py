@@ -57,8 +57,8 @@ CHECK = Check(
     trigger="DeployDecoys",
     n_min=30,
     references=(
-        Reference("CSF", "ID.AM-05", "Assets are prioritized"),
-        Reference("SP 800-53", "SC-26", "Decoys"),
+        Reference("CSF", "ID.AM-05"),
+        Reference("SP 800-53", "SC-26"),
     ),
     measures=(
         Measure(

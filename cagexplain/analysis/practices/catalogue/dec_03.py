@@ -95,11 +95,12 @@ CHECK = Check(
     trigger="exploits of decoys",
     n_min=15,
     references=(
-        Reference("Engage", "EGO0001", "Expose"),
-        Reference("Engage", "EAP0002", "Detect"),
-        Reference("CSF", "DE.AE-02", "Adverse events are analyzed"),
-        Reference("SP 800-53", "SC-26", "Decoys"),
-        Reference("ATT&CK", "T1210", "Exploitation of Remote Services"),
+        Reference("Engage", "EGO0001"),
+        Reference("Engage", "EAP0002"),
+        Reference("CSF", "DE.AE-02"),
+        Reference("SP 800-53", "SC-26"),
+        Reference("ATT&CK", "T1210"),
+        Reference("ATT&CK", "T1046"),
     ),
     measures=(
         Measure(

@@ -103,10 +103,10 @@ CHECK = Check(
     trigger="hosts with an alert whose agent was free",
     n_min=100,
     references=(
-        Reference("CSF", "DE.AE-02", "Adverse events are analysed"),
-        Reference("CSF", "RS.MA-02", "Incident reports are triaged and validated"),
-        Reference("SP 800-53", "SI-4", "System Monitoring"),
-        Reference("D3FEND", "D3-PSA", "Process Spawn Analysis"),
+        Reference("CSF", "DE.AE-02"),
+        Reference("CSF", "RS.MA-02"),
+        Reference("SP 800-53", "SI-4"),
+        Reference("D3FEND", "D3-PSA"),
     ),
     measures=(
         _measure("value", "an alert", on_alert, 0.20, 0.02),

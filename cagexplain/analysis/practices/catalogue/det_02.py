@@ -119,7 +119,7 @@ CHECK = Check(
     "other episodes, divided by the entropy of the action class.",
     trigger="decisions with an alert in the last 6 steps",
     n_min=200,
-    references=(Reference("CSF", "DE.AE-02", "Adverse events are analysed"),),
+    references=(Reference("CSF", "DE.AE-02"),),
     measures=(
         Measure(
             key="value",

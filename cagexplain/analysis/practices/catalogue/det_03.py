@@ -63,8 +63,8 @@ CHECK = Check(
     trigger="stays of red with an alert",
     n_min=20,
     references=(
-        Reference("CSF", "RS.MA-02", "Incident reports are triaged and validated"),
-        Reference("SP 800-61", "3.2", "Detection and Analysis"),
+        Reference("CSF", "RS.MA-02"),
+        Reference("SP 800-61", "3.2"),
     ),
     measures=(
         _measure(

@@ -45,8 +45,9 @@ CHECK = Check(
     trigger="stays of red with a process alert",
     n_min=20,
     references=(
-        Reference("CSF", "DE.AE-08", "Incidents are declared by criteria"),
-        Reference("CSF", "RS.MA-02", "Incident reports are triaged and validated"),
+        Reference("CSF", "DE.AE-08"),
+        Reference("CSF", "RS.MA-02"),
+        Reference("ATT&CK", "T1210"),
     ),
     measures=(
         Measure(

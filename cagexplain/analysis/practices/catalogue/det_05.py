@@ -63,10 +63,10 @@ CHECK = Check(
     trigger="Removes and Restores on weak evidence",
     n_min=20,
     references=(
-        Reference("CSF", "DE.AE-03", "Information is correlated from several sources"),
-        Reference("CSF", "RS.AN-03", "Analysis establishes what has taken place"),
-        Reference("COUN7ER", "CM0027", "Rebuild compromised host"),
-        Reference("D3FEND", "D3-FA", "File Analysis"),
+        Reference("CSF", "DE.AE-03"),
+        Reference("CSF", "RS.AN-03"),
+        Reference("COUN7ER", "CM0027"),
+        Reference("D3FEND", "D3-FA"),
     ),
     measures=(
         Measure(

@@ -48,8 +48,8 @@ CHECK = Check(
     trigger="finished Analyses that found files",
     n_min=30,
     references=(
-        Reference("CSF", "RS.AN-03", "Analysis establishes what has taken place"),
-        Reference("D3FEND", "D3-FA", "File Analysis"),
+        Reference("CSF", "RS.AN-03"),
+        Reference("D3FEND", "D3-FA"),
     ),
     measures=(
         Measure(

@@ -94,10 +94,10 @@ CHECK = Check(
     trigger="first responses to root access",
     n_min=20,
     references=(
-        Reference("CSF", "RS.MI-02", "Incidents are eradicated"),
+        Reference("CSF", "RS.MI-02"),
         Reference("CSF", "RC.RP-02"),
-        Reference("COUN7ER", "CM0027", "Rebuild compromised host"),
-        Reference("D3FEND", "D3-RDI", "Restore Disk Image"),
+        Reference("COUN7ER", "CM0027"),
+        Reference("D3FEND", "D3-RDI"),
         Reference("RE&CT", "RA5001"),
     ),
     measures=(

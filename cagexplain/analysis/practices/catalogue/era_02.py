@@ -56,9 +56,8 @@ CHECK = Check(
     trigger="executed Removes",
     n_min=20,
     references=(
-        Reference("COUN7ER", "CM0023", "Identify and terminate suspicious processes"),
-        Reference("D3FEND", "D3-PT", "Process Termination"),
-        Reference("RE&CT", "RA4301"),
+        Reference("COUN7ER", "CM0023"),
+        Reference("D3FEND", "D3-PT"),
     ),
     measures=(
         Measure(

@@ -97,9 +97,9 @@ CHECK = Check(
     trigger="Removes and Restores on compromised hosts",
     n_min=20,
     references=(
-        Reference("CSF", "RS.MI-02", "Incidents are eradicated"),
-        Reference("CSF", "RC.RP-05", "Integrity of restored assets is verified"),
-        Reference("RE&CT", "RA4502"),
+        Reference("CSF", "RS.MI-02"),
+        Reference("CSF", "RC.RP-05"),
+        Reference("RE&CT", "RA5001"),
     ),
     measures=(
         _measure(

@@ -40,8 +40,8 @@ CHECK = Check(
     trigger="Removes that left red on the host",
     n_min=15,
     references=(
-        Reference("CSF", "RS.MA-04", "Incidents are escalated as needed"),
-        Reference("COUN7ER", "CM0027", "Rebuild compromised host"),
+        Reference("CSF", "RS.MA-04"),
+        Reference("COUN7ER", "CM0027"),
     ),
     measures=(
         Measure(

@@ -86,7 +86,7 @@ CHECK = Check(
     "defended host until it is evicted, apart for onsets with and without an alert.",
     trigger="stays of red",
     n_min=30,
-    references=(Reference("SP 800-61", "3.3.4", "Eradication and Recovery"),),
+    references=(Reference("SP 800-61", "3.3.4"),),
     measures=(
         _measure(
             "visible", "median stay of red after an onset with an alert", visible, 0.5, 10, 50

@@ -44,8 +44,9 @@ CHECK = Check(
     trigger="stays of red that began with user access",
     n_min=30,
     references=(
-        Reference("CSF", "RS.MI-01", "Incidents are contained"),
-        Reference("ATT&CK", "TA0004", "Privilege Escalation"),
+        Reference("CSF", "RS.MI-01"),
+        Reference("ATT&CK", "TA0004"),
+        Reference("ATT&CK", "T1068"),
     ),
     measures=(
         Measure(

@@ -100,8 +100,8 @@ CHECK = Check(
     trigger="evictions of red",
     n_min=20,
     references=(
-        Reference("SP 800-61", "3.3.4", "Eradication and Recovery"),
-        Reference("COUN7ER", "CM0027", "Rebuild compromised host"),
+        Reference("SP 800-61", "3.3.4"),
+        Reference("COUN7ER", "CM0027"),
     ),
     measures=(
         Measure(

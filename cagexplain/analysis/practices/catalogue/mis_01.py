@@ -52,8 +52,8 @@ CHECK = Check(
     trigger="episodes",
     n_min=5,
     references=(
-        Reference("ATT&CK", "T1489", "Service Stop"),
-        Reference("CSF", "RC.RP-04", "Mission functions are considered in recovery"),
+        Reference("ATT&CK", "T1489"),
+        Reference("CSF", "RC.RP-04"),
     ),
     measures=(
         Measure(

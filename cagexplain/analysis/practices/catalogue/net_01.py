@@ -46,8 +46,8 @@ CHECK = Check(
     n_min=1000,
     references=(
         Reference("CSF", "PR.IR-01"),
-        Reference("SP 800-53", "AC-4", "Information Flow Enforcement"),
-        Reference("D3FEND", "D3-NTPM", "Network Traffic Policy Mapping"),
+        Reference("SP 800-53", "AC-4"),
+        Reference("D3FEND", "D3-NTPM"),
     ),
     measures=(
         Measure(

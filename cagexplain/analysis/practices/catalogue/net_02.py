@@ -58,11 +58,13 @@ CHECK = Check(
     n_min=1000,
     references=(
         Reference("CSF", "ID.AM-03"),
-        Reference("SP 800-53", "AC-4", "Information Flow Enforcement"),
-        Reference("SP 800-53", "SC-7", "Boundary Protection"),
-        Reference("ATT&CK", "M1030", "Network Segmentation"),
-        Reference("D3FEND", "D3-ITF", "Inbound Traffic Filtering"),
-        Reference("COUN7ER", "CM0034", "Identify and Block Suspicious Hosts"),
+        Reference("SP 800-53", "AC-4"),
+        Reference("SP 800-53", "SC-7"),
+        Reference("ATT&CK", "M1030"),
+        Reference("ATT&CK", "T1046"),
+        Reference("ATT&CK", "T1210"),
+        Reference("D3FEND", "D3-ITF"),
+        Reference("COUN7ER", "CM0034"),
     ),
     measures=(
         _measure("value", "", lambda view: view.shared(closed_links), True),

@@ -63,8 +63,8 @@ CHECK = Check(
     references=(
         Reference("CSF", "RC.RP-04"),
         Reference("CSF", "ID.AM-03"),
-        Reference("SP 800-53", "AC-4", "Information Flow Enforcement"),
-        Reference("D3FEND", "D3-NTPM", "Network Traffic Policy Mapping"),
+        Reference("SP 800-53", "AC-4"),
+        Reference("D3FEND", "D3-NTPM"),
     ),
     measures=(
         Measure(

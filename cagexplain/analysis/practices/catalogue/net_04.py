@@ -58,10 +58,10 @@ CHECK = Check(
     trigger="episodes",
     n_min=5,
     references=(
-        Reference("SP 800-61", "3.3.1", "Choosing a Containment Strategy"),
+        Reference("SP 800-61", "3.3.1"),
         Reference("CSF", "PR.IR-04"),
         Reference("CSF", "RC.RP-04"),
-        Reference("COUN7ER", "CM0065", "Isolate Endpoints from Network"),
+        Reference("COUN7ER", "CM0065"),
     ),
     measures=(
         Measure(

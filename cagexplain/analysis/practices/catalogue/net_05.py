@@ -90,13 +90,14 @@ CHECK = Check(
     trigger="blocks beyond the communication policy",
     n_min=15,
     references=(
-        Reference("CSF", "RS.MI-01", "Incidents are contained"),
+        Reference("CSF", "RS.MI-01"),
         Reference("CSF", "RC.RP-05"),
         Reference("RE&CT", "RA3102"),
         Reference("RE&CT", "RA5101"),
-        Reference("D3FEND", "D3-NTF", "Network Traffic Filtering"),
-        Reference("D3FEND", "D3-RNA", "Restore Network Access"),
-        Reference("COUN7ER", "CM0065", "Isolate Endpoints from Network"),
+        Reference("ATT&CK", "T1210"),
+        Reference("D3FEND", "D3-NTF"),
+        Reference("D3FEND", "D3-RNA"),
+        Reference("COUN7ER", "CM0065"),
     ),
     measures=(
         Measure(

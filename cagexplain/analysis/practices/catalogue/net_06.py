@@ -34,9 +34,9 @@ CHECK = Check(
     trigger="decisions",
     n_min=500,
     references=(
-        Reference("SP 800-53", "AC-4", "Information Flow Enforcement"),
-        Reference("SP 800-53", "SC-7", "Boundary Protection"),
-        Reference("D3FEND", "D3-NTF", "Network Traffic Filtering"),
+        Reference("SP 800-53", "AC-4"),
+        Reference("SP 800-53", "SC-7"),
+        Reference("D3FEND", "D3-NTF"),
     ),
     measures=(
         Measure(

@@ -43,7 +43,7 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RS.MA-02"),
-        Reference("D3FEND", "D3-NTA", "Network Traffic Analysis"),
+        Reference("D3FEND", "D3-NTA"),
     ),
     measures=(
         Measure(

@@ -152,7 +152,7 @@ CHECK = Check(
     "also by Blocks and Allows that change nothing, are no collapse.",
     trigger="decisions",
     n_min=500,
-    references=(Reference("AI RMF", "MEASURE 2.5", "Valid and reliable"),),
+    references=(Reference("AI RMF", "MEASURE 2.5"),),
     measures=(
         Measure(
             key="disruptive",

@@ -61,7 +61,7 @@ CHECK = Check(
     n_min=500,
     references=(
         Reference("CSF", "ID.IM-03"),
-        Reference("AI RMF", "MEASURE 2.5", "Valid and reliable"),
+        Reference("AI RMF", "MEASURE 2.5"),
     ),
     measures=(
         Measure(

@@ -79,7 +79,7 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RC.RP-02"),
-        Reference("COUN7ER", "CM0027", "Rebuild compromised host"),
+        Reference("COUN7ER", "CM0027"),
     ),
     measures=(
         Measure(

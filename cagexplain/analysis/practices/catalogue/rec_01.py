@@ -54,9 +54,9 @@ CHECK = Check(
     trigger="executed Restores",
     n_min=30,
     references=(
-        Reference("COUN7ER", "CM0027", "Rebuild compromised host"),
-        Reference("CSF", "RS.MA-02", "Incident reports are triaged and validated"),
-        Reference("D3FEND", "D3-RDI", "Restore Disk Image"),
+        Reference("COUN7ER", "CM0027"),
+        Reference("CSF", "RS.MA-02"),
+        Reference("D3FEND", "D3-RDI"),
         Reference("RE&CT", "RA5001"),
     ),
     measures=(

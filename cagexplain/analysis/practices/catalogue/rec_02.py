@@ -65,8 +65,8 @@ CHECK = Check(
     trigger="episodes",
     n_min=5,
     references=(
-        Reference("CSF", "RC.RP-02", "Recovery actions are selected, scoped and prioritized"),
-        Reference("CSF", "PR.IR-04", "Adequate resource capacity is maintained"),
+        Reference("CSF", "RC.RP-02"),
+        Reference("CSF", "PR.IR-04"),
     ),
     measures=(
         Measure(

@@ -47,8 +47,8 @@ CHECK = Check(
     trigger="executed Restores in zones of the active mission",
     n_min=10,
     references=(
-        Reference("CSF", "RC.RP-04", "Mission functions are considered in recovery"),
-        Reference("CSF", "ID.AM-05", "Assets are prioritized"),
+        Reference("CSF", "RC.RP-04"),
+        Reference("CSF", "ID.AM-05"),
     ),
     measures=(
         Measure(

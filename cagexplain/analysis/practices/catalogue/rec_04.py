@@ -55,9 +55,9 @@ CHECK = Check(
     trigger="executed Restores",
     n_min=20,
     references=(
-        Reference("CSF", "RC.RP-05", "Integrity of restored assets is verified"),
-        Reference("Engage", "EAC0005", "Lures"),
-        Reference("SP 800-61", "3.3.4", "Eradication and Recovery"),
+        Reference("CSF", "RC.RP-05"),
+        Reference("Engage", "EAC0005"),
+        Reference("SP 800-61", "3.3.4"),
     ),
     measures=(
         Measure(

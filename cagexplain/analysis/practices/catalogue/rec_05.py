@@ -62,8 +62,8 @@ CHECK = Check(
     trigger="answers to one of several alerts on hosts of different weight",
     n_min=20,
     references=(
-        Reference("CSF", "RS.MA-03", "Incidents are categorized and prioritized"),
-        Reference("CSF", "ID.AM-05", "Assets are prioritized"),
+        Reference("CSF", "RS.MA-03"),
+        Reference("CSF", "ID.AM-05"),
     ),
     measures=(
         Measure(

@@ -70,9 +70,9 @@ CHECK = Check(
     trigger="damaged hosts",
     n_min=20,
     references=(
-        Reference("CSF", "RC.RP-05", "Normal operating status is confirmed"),
-        Reference("ATT&CK", "T1499", "Endpoint Denial of Service"),
-        Reference("ATT&CK", "T1489", "Service Stop"),
+        Reference("CSF", "RC.RP-05"),
+        Reference("ATT&CK", "T1499"),
+        Reference("ATT&CK", "T1489"),
     ),
     measures=(
         _measure("value", "median time until damaged services are whole again", 0.5, 30, 100),

@@ -18,7 +18,7 @@ CHECK = Check(
     "between two halves of the episodes of one seed.",
     trigger="policies trained with other seeds",
     n_min=3,
-    references=(Reference("AI RMF", "MEASURE 2.5", "Valid and reliable"),),
+    references=(Reference("AI RMF", "MEASURE 2.5"),),
     measures=(
         Measure(
             key="excess",

@@ -19,7 +19,7 @@ CHECK = Check(
     "variants of the attacker, on the same seeds; the worst of them.",
     trigger="paired episodes",
     n_min=10,
-    references=(Reference("AI RMF", "MEASURE 2.7", "Secure and resilient"),),
+    references=(Reference("AI RMF", "MEASURE 2.7"),),
     measures=(
         Measure(
             key="worst_loss",

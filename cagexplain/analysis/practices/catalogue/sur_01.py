@@ -17,7 +17,7 @@ CHECK = Check(
     "and the trees' lead in return over a policy that always sleeps, divided by the policy's own.",
     trigger="held-out decisions",
     n_min=500,
-    references=(Reference("AI RMF", "MEASURE 2.9", "Explained, validated and documented"),),
+    references=(Reference("AI RMF", "MEASURE 2.9"),),
     measures=(
         Measure(
             key="balanced",
