@@ -36,11 +36,12 @@ def outcome(findings: Sequence[Finding]) -> Outcome:
 def _axis(findings: Sequence[Finding], axis: Axis) -> bool | None:
     """Whether a decisive check of an axis fails; None if too few are judged to say that none does.
 
-    A FAIL counts if it survives the correction for the number of checks.
+    A FAIL counts if it survives the correction for the number of checks; one that does not may be
+    chance and leaves its check undecided.
     """
     own = [f for f in findings if f.axis == axis and f.severity in DECISIVE]
     if any(f.verdict == "FAIL" and f.survives is not False for f in own):
         return True
     applicable = [f for f in own if f.verdict != "NOT_APPLICABLE"]
-    judged = [f for f in applicable if f.verdict in ("PASS", "WARN", "FAIL")]
+    judged = [f for f in applicable if f.verdict in ("PASS", "WARN")]
     return False if applicable and len(judged) >= ENOUGH * len(applicable) else None

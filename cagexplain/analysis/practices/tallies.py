@@ -19,11 +19,13 @@ from cagexplain.analysis.practices.statistics import (
     HORIZON,
     Difference,
     FloatArray,
+    Incidence,
     IntArray,
     Interval,
     estimate,
 )
 from cagexplain.analysis.practices.verdicts import (
+    MIN_EPISODES,
     discoveries,
     more_episodes,
     p_value,
@@ -111,6 +113,9 @@ class Tallies:
     def _detail(self, measure: Measure, cases: Cases, view: View, counted: _Counted) -> None:
         if isinstance(measure.statistic, Difference):  # the others are only compared with
             cases = cases.where(cases.group == 1)
+        if isinstance(measure.statistic, Incidence):  # the end came before anything could be told
+            lost = ~cases.hit & ~cases.other & (cases.duration <= measure.statistic.at)
+            cases = cases.where(~lost)
         split = {
             "zone": np.where(cases.host >= 0, network.HOST_ZONE[cases.host], -1),
             "agent": cases.agent,
@@ -218,13 +223,16 @@ def judged(
     measures = tuple(judge(check, m, interval, profile, references) for m, interval in pairs)
     if check.absent and not any(i.n for m, i in pairs if m.judged):
         return Finding(verdict="NOT_APPLICABLE", reason=check.absent, measures=measures, **head)
-    whole = together([m.verdict for m in measures if m.good is not None])
+    verdicts = [m.verdict for m in measures if m.good is not None]
+    whole = together(verdicts)
+    chances = sum(its != "NOT_APPLICABLE" for its in verdicts)  # any of them fails the check
     p, further, reason = None, None, ""
     for measured, interval in zip(measures, intervals, strict=True):
         if measured.good is None or measured.bad is None or measured.verdict != whole:
             continue
         if whole == "FAIL":
-            p = min(1.0 if p is None else p, p_value(interval, measured.better, measured.bad))
+            its = chances * p_value(interval, measured.better, measured.bad)
+            p = min(1.0 if p is None else p, its)
         if whole == "INCONCLUSIVE":
             borders = measured.good, measured.bad
             more = more_episodes(interval, measured.better, *borders, head["n_min"], episodes)
@@ -290,20 +298,27 @@ def _percentile(value: float, better: str, standing: Mapping[str, float | None])
     others = [HORIZON + 1.0 if other is None else other for other in standing.values()]
     if np.isnan(value) or not others:
         return None
+    value = HORIZON + 1.0 if np.isinf(value) else value
     no_better = [o <= value if better == "higher" else o >= value for o in others]
     return sum(no_better) / len(others)
 
 
 def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
     """Cases that speak against the policy."""
-    if measure.unit == "ticks":
-        return ~cases.hit | (cases.duration > (measure.good or 0))
+    if measure.unit == "ticks":  # one that the end cut off sooner tells nothing
+        return np.greater(cases.duration, measure.good or 0)
     return ~cases.hit if measure.better == "higher" else cases.hit
 
 
 def _too_little(found: Interval, n_min: int, trigger: str) -> str:
+    if found.episodes < MIN_EPISODES:
+        counted = f"{found.episodes} episode{'' if found.episodes == 1 else 's'}"
+        with_any = "" if trigger == "episodes" else f" with {trigger}"
+        return f"Only {counted}{with_any}; a verdict needs {MIN_EPISODES}."
     if found.n < n_min:
         return f"Only {round(found.n)} {trigger}; a verdict needs {n_min}."
+    if np.isnan(found.low) or np.isnan(found.high):
+        return "The number is undefined, as what it is divided by never happened."
     return "The confidence interval reaches over a border."
 
 
