@@ -69,12 +69,13 @@ _CRITICAL: Final = _critical()
 
 
 def _weight(now: Situation) -> Int64s:
-    """What the mission loses in the zone of each host, in points: ``int64[n, 112]``."""
-    return ZONE_WEIGHT[now.phase][:, SEAT_ZONE]
+    """Rank of hosts: by what the mission loses in their zones, servers first: ``int64[n, 112]``."""
+    weight: Int64s = 2 * ZONE_WEIGHT[now.phase][:, SEAT_ZONE] + ~IS_USER
+    return weight
 
 
 def _pressing(now: Situation) -> Int64s:
-    """Rank of hosts with alerts: the heaviest zone first, then the latest alert."""
+    """Rank of hosts with alerts: the heaviest first, then the latest alert."""
     since = np.minimum(now.since_process, now.since_connection)
     return _weight(now) * 10_000 - np.minimum(since, 9_999)
 
@@ -165,7 +166,7 @@ def _second_decoys(now: Situation) -> BoolArray:
 
 def _first_decoy(now: Situation) -> Int64s:
     bare = now.exists & (now.decoys == 0)
-    return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare, 2 * _weight(now) + ~IS_USER))
+    return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare, _weight(now)))
 
 
 def _rearm(now: Situation) -> Int64s:
@@ -216,7 +217,7 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
         "restore_alerted",
         "Restore every host that shows a process alert, at once",
         "As soon as the agent is free, the machine with a malicious-process alert is rebuilt, the "
-        "one in the most important zone first; false alerts are answered too, a point each.",
+        "most important one first; false alerts are answered too, a point each.",
         ("DET-01", "DET-02", "DET-03", "DET-04", "ERA-05", "ERA-06", "POL-02", "COV-01"),
         demand=_restore_alerted,
     ),
@@ -230,9 +231,9 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
     ),
     Remedy(
         "heaviest_first",
-        "Answer the alert in the most important zone first",
+        "Answer the alert on the most important host first",
         "When several machines show process alerts, the agent's action goes to the one whose zone "
-        "costs the mission most.",
+        "costs the mission most, and to servers before workstations.",
         ("REC-05",),
         replace=_heaviest_first,
     ),
