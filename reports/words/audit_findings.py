@@ -71,7 +71,7 @@ def tell(finding: Finding, audit: Audit) -> Told:
         ("Where", where(finding)),
         ("Since", since(finding, audit)),
         ("Why it matters", known.why if known else ""),
-        ("What it costs", cost(finding.price, audit)),
+        ("What it costs", f"{cost(finding.price, audit)} {cured(finding)}".strip()),
         ("What to do", remedy(finding)),
     ]
     return Told(finding, headline(finding), tuple((name, text) for name, text in parts if text))
@@ -218,6 +218,16 @@ def cost(price: Price | None, audit: Audit) -> str:
     return f"{number(mean)} points per episode{share}. {lead}{changed}."
 
 
+def cured(finding: Finding) -> str:
+    """What the remedy does to the number that the verdict rests on; empty if that is unknown."""
+    measured, effects = decisive(finding), finding.price.effects if finding.price else ()
+    for effect in effects:
+        if measured is not None and effect.key == f"{finding.id}.{measured.key}":
+            before, after = (told.reached(x, effect.unit) for x in (effect.before, effect.after))
+            return f"The number itself goes from {before} to {after} with it."
+    return ""
+
+
 def remedy(finding: Finding) -> str:
     """What to do; a remedy that was measured to do harm is not advised."""
     known, price = declared(finding.id), finding.price
@@ -233,6 +243,6 @@ def bundle(price: Price) -> str:
     """What the best set of remedies gains."""
     return (
         f"Played together over the policy on {number(price.episodes)} episodes, these change the "
-        f"score by {told.points(price.reward)} per episode, in {percent(price.share_changed)} of "
-        "the decisions. The set was searched for, so its gain is a little flattered."
+        f"score by {told.points(price.reward)} per episode: {told.pays(price)[1]}. They change "
+        f"{percent(price.share_changed)} of the decisions."
     )

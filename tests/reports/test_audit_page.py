@@ -89,6 +89,7 @@ def test_top_findings_are_sentences(document: Element) -> None:
     assert "step 38 of 500" in text
     assert "312 points per episode of the 420 points that it loses" in text
     assert "(280 to 346)" in text
+    assert "The number itself goes from 21 % to 98 % with it." in text
     assert len(others) == 4
     harmful = next(e for e in others if "NET-02" in words(e))
     assert "the remedy makes things worse" in words(harmful)
