@@ -140,4 +140,4 @@ def _own(name: str, wrong: Sequence[Finding]) -> Iterator[Own]:
         word = (
             "worse" if share > whole + _WORSE else "better" if share < whole - _WORSE else "alike"
         )
-        yield Own(finding, part, share, word)
+        yield Own(finding, part, share, word if part.n >= words.FEW else "too few cases")

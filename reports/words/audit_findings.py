@@ -19,7 +19,7 @@ _CLEARLY: Final = 0.05
 """By how much a part must be worse than the whole to be named."""
 _PART: Final = 0.05
 """Share of the cases that a part must have to be named."""
-_FEW: Final = 10
+FEW: Final = 10
 """Cases that it must have."""
 
 ORDER: Final = (
@@ -166,7 +166,7 @@ def _worst(parts: Sequence[Part], main: Measured) -> str:
     shares = [
         (bad / part.n, part)
         for part in parts
-        if (bad := against(part, main)) is not None and part.n >= max(_FEW, _PART * total)
+        if (bad := against(part, main)) is not None and part.n >= max(FEW, _PART * total)
     ]
     if shares:
         whole = sum(against(part, main) or 0 for part in parts) / total
