@@ -117,6 +117,6 @@ CHECK = Check(
             None,
         ),
     ),
-    absent="Red never was root on a host before the first response to it.",
+    absent="Red was root on no host when the first response to it came.",
     related=("ERA-02", "ERA-04"),
 )

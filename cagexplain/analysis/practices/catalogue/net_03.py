@@ -1,9 +1,10 @@
 """NET-03: changes of phase are followed quickly.
 
-A link that agrees with the new phase already when it begins counts as 0 ticks; one that does not
-agree when the next phase begins, or the episode ends, is censored there. The observation shows the
-new policy one step late, and a block holds from the next decision on, so 2 ticks are the fastest
-reaction.
+A link agrees once it does so for `LASTING` ticks in a row: links that are opened and closed in turn
+agree every now and then. One that agrees from the beginning of the phase counts as 0 ticks; one
+that does not before the next phase, or the episode's end, is censored there. The observation shows
+the new policy one step late, and a block holds from the next decision on, so 2 ticks are the
+fastest reaction.
 
 Half of the links agree with the new phase by chance, or if everything stays blocked for ever; so
 the slowest tenth is judged as well.
@@ -14,11 +15,12 @@ import numpy as np
 from cagexplain.analysis.practices.cases import Cases, cases
 from cagexplain.analysis.practices.check import Check, Measure, Reference
 from cagexplain.analysis.practices.statistics import Quantile
-from cagexplain.analysis.practices.view import View, blocked
+from cagexplain.analysis.practices.view import View, blocked, recently
 from cagexplain.analysis.practices.views_links import LINK, phase_starts
 from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.phases import COMMS_POLICY
 
+LASTING = 10
 CHANGED = np.argwhere((COMMS_POLICY[1:] != COMMS_POLICY[:-1]) & LINK)
 """``int[link, 3]`` number of the change of phase, zone to and zone from of links whose policy
 changes."""
@@ -31,9 +33,10 @@ def changed_links(view: View) -> Cases:
     start, end = starts[:, change + 1], starts[:, change + 2]
     wanted = COMMS_POLICY[change + 1, to_zone, from_zone] == 1
     step = np.arange(view.steps)[:, None]
-    agrees = view.shared(blocked)[:, :, to_zone, from_zone] == wanted
-    agrees &= (step >= start[:, None]) & (step < end[:, None])
-    follows = agrees.any(axis=1)
+    differs = np.not_equal(view.shared(blocked)[:, :, to_zone, from_zone], wanted)
+    agrees = ~recently(differs[:, ::-1], LASTING)[:, ::-1]  # now and in the ticks to come
+    agrees &= (step >= start[:, None]) & (step + LASTING <= end[:, None])
+    follows = np.logical_or.reduce(agrees, axis=1)
     until = np.where(follows, agrees.argmax(axis=1), end)
     row, link = np.nonzero(start < view.steps)  # phases that short episodes do not reach
     return cases(
@@ -56,8 +59,8 @@ CHECK = Check(
     remediation="When the phase changes, let each agent compare its blocks with the policy that "
     "its observation shows, and correct one link per tick, before anything that is not urgent.",
     formula="Kaplan-Meier median and 90th percentile of the ticks from a change of phase until "
-    "each link whose policy changed agrees with it, 0 if it does already; links that do not until "
-    "the next phase are censored.",
+    "each link whose policy changed agrees with it for 10 ticks on, 0 if it does already; links "
+    "that do not until the next phase are censored.",
     trigger="links whose policy changed",
     n_min=8,
     references=(

@@ -1,4 +1,7 @@
-"""NET-06: no flapping of blocks."""
+"""NET-06: no flapping of blocks.
+
+Episodes in which nobody changed a link are left out: leaving links alone shows no steadiness.
+"""
 
 import numpy as np
 
@@ -11,12 +14,13 @@ from cagexplain.cc4.agents import N_BLUE
 
 
 def reversals(view: View) -> Cases:
-    """All decisions; a hit undoes a change of the same link within the last steps."""
+    """Decisions of episodes with changes of links; a hit undoes one of the last steps."""
     made, changed = view.shared(decisions), view.shared(changes)
     soon = (changed.before >= 0) & (changed.step - changed.before <= WINDOW)
     undone = np.zeros((view.n, view.steps, N_BLUE), dtype=np.bool_)
     undone[changed.row[soon], changed.step[soon], changed.agent[soon]] = True
-    return cases(made.row, made.step, undone[made.row, made.step, made.agent], agent=made.agent)
+    hit = undone[made.row, made.step, made.agent]
+    return cases(made.row, made.step, hit, agent=made.agent).where(np.isin(made.row, changed.row))
 
 
 CHECK = Check(
@@ -30,7 +34,7 @@ CHECK = Check(
     remediation="Forbid an agent to undo its own change of a link within 10 ticks, unless the "
     "phase changes in between.",
     formula="Blocks and Allows that undo a change of the same link at most 10 ticks before, per "
-    "100 decisions.",
+    "100 decisions, in episodes in which any link was changed.",
     trigger="decisions",
     n_min=500,
     references=(
@@ -50,5 +54,6 @@ CHECK = Check(
             cases=reversals,
         ),
     ),
+    absent="The policy changed no link.",
     related=("NET-03", "COO-01"),
 )
