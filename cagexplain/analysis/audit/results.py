@@ -333,7 +333,8 @@ class Audit(Result):
         practice: ``"compliant"``, ``"unorthodox"`` or ``"undetermined"``.
         outcome: ``"effective"``, ``"ineffective"`` or ``"undetermined"``.
         findings: of all checks, in the order of the catalogue.
-        fails_expected_by_chance: number of FAILs of a policy that is exactly on all bad borders.
+        fails_expected_by_chance: most FAILs to expect of a policy that is exactly on all bad
+            borders.
         references: the policies that values are held against.
         prices: single remedies; bundle: the best found set of them, None if none helps.
         variations: robustness; the usual conditions first.

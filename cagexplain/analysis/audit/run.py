@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from scipy.special import stdtrit
 
 from cagexplain import __version__
 from cagexplain.analysis.audit import axes
@@ -23,13 +24,14 @@ from cagexplain.analysis.audit.results import (
     Price,
     Variation,
 )
+from cagexplain.analysis.intervals import CONFIDENCE
 from cagexplain.analysis.passes import run
 from cagexplain.analysis.practices import CATALOGUE, checks
 from cagexplain.analysis.practices.profiles import Profile
 from cagexplain.analysis.practices.references import References
+from cagexplain.analysis.practices.spreads import Skewed
 from cagexplain.analysis.practices.statistics import Interval
 from cagexplain.analysis.practices.tallies import Tallies, corrected, declared, judged
-from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES
 from cagexplain.analysis.practices.view import Facts
 from cagexplain.analysis.surrogate_results import Surrogate
 from cagexplain.cc4 import phases
@@ -133,7 +135,12 @@ def of_surrogate(surrogate: Surrogate) -> list[Interval]:
         value: float | None, low: float | None, high: float | None, n: float, episodes: int
     ) -> Interval:
         known = [np.nan if number is None else number for number in (value, low, high)]
-        return Interval(known[0], known[1], known[2], n, episodes, np.nan, None)
+        middle, least, most = known
+        # Only the limits are known; Student's quantile tells the error that they come from.
+        freedom = max(episodes - 1, 1)
+        error = (most - least) / 2 / float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+        spread = Skewed(middle, 0.0, error, 0.0, freedom) if np.isfinite(known).all() else None
+        return Interval(middle, least, most, n, episodes, np.nan, spread)
 
     held_out = int(surrogate.options.get("held_out", worst.episodes))
     return [
@@ -171,7 +178,6 @@ def compose(
     """
     manifest = trace.manifest
     findings = corrected([_priced(finding, prices) for finding in findings])
-    tested = sum(f.verdict not in ("NOT_APPLICABLE", "ERROR") for f in findings)
     return Audit(
         policy=manifest.policy,
         play={
@@ -198,7 +204,7 @@ def compose(
         practice=axes.practice(findings),
         outcome=axes.outcome(findings),
         findings=findings,
-        fails_expected_by_chance=FALSE_DISCOVERIES / 2 * tested,
+        fails_expected_by_chance=_by_chance(findings),
         references=references.policies,
         prices=tuple(prices),
         bundle=bundle,
@@ -207,6 +213,17 @@ def compose(
         playbook=judged_play.playbook,
         notes=tuple(notes),
     )
+
+
+def _by_chance(findings: Sequence[Finding]) -> float:
+    """Most FAILs to expect of a policy that is exactly on all bad borders: an interval misses the
+    truth on the bad side with half of what it leaves to chance, and any number fails its check."""
+    judged_numbers = sum(
+        measured.verdict != "NOT_APPLICABLE" and measured.n >= finding.n_min
+        for finding in findings
+        for measured in finding.measures
+    )
+    return (1 - CONFIDENCE) / 2 * judged_numbers
 
 
 def _priced(finding: Finding, prices: Sequence[Price]) -> Finding:

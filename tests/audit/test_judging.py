@@ -1,0 +1,93 @@
+"""What becomes of findings: the two axes, chance, p-values, evidence."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from cagexplain.analysis.audit import axes
+from cagexplain.analysis.audit.results import Finding, Verdict
+from cagexplain.analysis.audit.run import of_surrogate
+from cagexplain.analysis.practices.catalogue import det_07, era_05, sur_01
+from cagexplain.analysis.practices.references import References
+from cagexplain.analysis.practices.statistics import PerEpisode, Share, estimate
+from cagexplain.analysis.practices.tallies import corrected, judged
+from cagexplain.analysis.practices.verdicts import p_value
+from cagexplain.analysis.surrogate_results import Surrogate
+from tests.audit.small import DECLARED
+
+NOBODY = References((), {}, {})
+
+
+def finding(verdict: Verdict, axis: Any = "practice", **more: Any) -> Finding:
+    """A finding of high severity."""
+    return Finding(
+        id="DET-01",
+        title="Alerts change what the agent does",
+        family="Detection and analysis",
+        severity=more.pop("severity", "high"),
+        axis=axis,
+        knowledge="obs",
+        trigger="alerts",
+        n_min=20,
+        verdict=verdict,
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([finding("PASS"), finding("PASS"), finding("FAIL", survives=True)], "unorthodox"),
+        ([finding("PASS"), finding("WARN")], "compliant"),
+        ([finding("PASS"), finding("FAIL", survives=True, severity="medium")], "compliant"),
+        ([finding("PASS"), finding("FAIL", survives=True, axis="outcome")], "compliant"),
+        ([finding("FAIL", survives=False)], "undetermined"),
+        ([finding("PASS"), finding("PASS"), finding("FAIL", survives=False)], "compliant"),
+        ([finding("PASS"), finding("INCONCLUSIVE"), finding("INCONCLUSIVE")], "undetermined"),
+        ([finding("PASS"), finding("NOT_APPLICABLE"), finding("NOT_APPLICABLE")], "compliant"),
+        ([finding("PASS"), finding("ERROR"), finding("ERROR")], "undetermined"),
+        ([], "undetermined"),
+    ],
+)
+def test_the_axis_of_practice(findings: list[Finding], expected: str) -> None:
+    assert axes.practice(findings) == expected
+
+
+@pytest.mark.parametrize(
+    ("episodes", "reason"),
+    [
+        (1, "Only 1 episode with silent stays of red; a verdict needs 5."),
+        (4, "Only 4 episodes with silent stays of red; a verdict needs 5."),
+        (5, "Only 10 silent stays of red; a verdict needs 20."),
+    ],
+)
+def test_why_there_is_no_verdict(episodes: int, reason: str) -> None:
+    found = estimate(Share(), np.tile([1.0, 2.0], (episodes, 1)))
+    assert judged(det_07.CHECK, [found], DECLARED, NOBODY, episodes).reason == reason
+
+
+def test_a_check_of_two_numbers_has_two_chances_to_fail() -> None:
+    rng = np.random.default_rng(0)
+    bad = estimate(PerEpisode(), 2 * np.column_stack([rng.normal(60, 12, 20), np.ones((20, 2))]))
+    good = estimate(PerEpisode(), np.ones((20, 3)) * 100)
+    shown = [bad] * 4  # without borders
+    found = judged(era_05.CHECK, [bad, good, *shown], DECLARED, NOBODY, 20)
+    assert found.verdict == "FAIL"
+    assert found.p == pytest.approx(2 * p_value(bad, "lower", 50))
+
+
+@pytest.mark.parametrize(("limits", "verdict"), [((0.3, 0.4), "FAIL"), ((0.85, 0.95), "PASS")])
+def test_clearly_bad_trees_fail_beyond_chance(limits: tuple[float, float], verdict: str) -> None:
+    low, high = limits
+    agreement = SimpleNamespace(value=(low + high) / 2, low=low, high=high, total=9000, episodes=30)
+    surrogate = SimpleNamespace(
+        agents=[SimpleNamespace(fidelity=SimpleNamespace(plain=agreement))],
+        team=SimpleNamespace(gain=0.9, low=0.85, high=0.95),
+        options={"held_out": 30},
+    )
+    numbers = of_surrogate(cast(Surrogate, surrogate))
+    (found,) = corrected([judged(sur_01.CHECK, numbers, DECLARED, NOBODY, 30)])
+    assert found.verdict == verdict
+    assert found.survives is (True if verdict == "FAIL" else None)
