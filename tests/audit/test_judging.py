@@ -44,7 +44,7 @@ def finding(verdict: Verdict, axis: Any = "practice", **more: Any) -> Finding:
         ([finding("PASS"), finding("FAIL", survives=True, severity="medium")], "compliant"),
         ([finding("PASS"), finding("FAIL", survives=True, axis="outcome")], "compliant"),
         ([finding("FAIL", survives=False)], "undetermined"),
-        ([finding("PASS"), finding("PASS"), finding("FAIL", survives=False)], "compliant"),
+        ([finding("PASS"), finding("PASS"), finding("FAIL", survives=False)], "undetermined"),
         ([finding("PASS"), finding("INCONCLUSIVE"), finding("INCONCLUSIVE")], "undetermined"),
         ([finding("PASS"), finding("NOT_APPLICABLE"), finding("NOT_APPLICABLE")], "compliant"),
         ([finding("PASS"), finding("ERROR"), finding("ERROR")], "undetermined"),

@@ -34,14 +34,15 @@ def outcome(findings: Sequence[Finding]) -> Outcome:
 
 
 def _axis(findings: Sequence[Finding], axis: Axis) -> bool | None:
-    """Whether a decisive check of an axis fails; None if too few are judged to say that none does.
+    """Whether a decisive check of an axis fails; None if that cannot be said.
 
-    A FAIL counts if it survives the correction for the number of checks; one that does not may be
-    chance and leaves its check undecided.
+    A FAIL is held against the policy if it survives the correction for the number of checks. One
+    that does not may be chance, but as long as there is one, nobody can say that none fails.
     """
     own = [f for f in findings if f.axis == axis and f.severity in DECISIVE]
-    if any(f.verdict == "FAIL" and f.survives is not False for f in own):
-        return True
+    fails = [f.survives is not False for f in own if f.verdict == "FAIL"]
+    if fails:
+        return True if any(fails) else None
     applicable = [f for f in own if f.verdict != "NOT_APPLICABLE"]
     judged = [f for f in applicable if f.verdict in ("PASS", "WARN")]
     return False if applicable and len(judged) >= ENOUGH * len(applicable) else None

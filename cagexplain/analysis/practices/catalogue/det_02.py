@@ -12,7 +12,8 @@ over `OTHERS` pairings in which each decision is held against what another episo
 showed the same agent at the same step. That keeps what the clock explains and breaks the tie
 between an alert and its answer; circular shifts within the episode break the clock as well, and let
 blind scripts pass. Only an episode that stands alone is paired with itself, shifted by some steps.
-The pairings are fixed, so that the same episodes give the same value. Both terms are functions of
+The pairings are fixed, so that the same batches of episodes give the same value; other batches
+change it a little. Both terms are functions of
 sums over episodes, so the bootstrap judges their difference instead of a permutation test.
 """
 
