@@ -174,7 +174,7 @@ def vary(
     others = [(condition, seeds) for condition in conditions] + list(_networks(seeds, usual))
     plays = both(first, seeds, keys)
     plays += [play for condition, own in others for play in both(condition, own)]
-    plays += [Play(f"sibling {i}", seeds, keys, usual) for i in range(len(siblings))]
+    plays += [Play(f"sibling {i}", seeds, keys, params=usual) for i in range(len(siblings))]
     with Team(players, workers, advance) as team:
         played = iter(team.play(plays))
     base = _Pair(next(played), next(played))
