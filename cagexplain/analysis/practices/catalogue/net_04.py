@@ -1,7 +1,8 @@
 """NET-04: mission traffic survives the defence.
 
 The observation shows a new communication policy one step late, and blocks are lifted one at a time:
-who follows it perfectly loses about 0.9 accesses per 100 ticks at the changes of phase.
+who follows it perfectly loses about 0.9 accesses per 100 ticks at the changes of phase. So 2, not
+the catalogue's 1, is the good border.
 """
 
 import numpy as np
@@ -34,13 +35,13 @@ def lost_accesses(view: View) -> Cases:
 
 
 def penalty(view: View) -> FloatArray:
-    """Reward lost to them and hundreds of ticks, per episode."""
+    """Reward lost to them, hundreds of ticks, and episodes: ``float64[n, 3]``."""
     green = view.batch.frame("green")
     lost = codes(green, "cause") == _BLOCKED
     reward = np.bincount(
         green["row"].to_numpy()[lost], green["penalty"].to_numpy()[lost], minlength=view.n
     )
-    return np.stack([-reward, np.full(view.n, view.steps / _PER)], axis=1)
+    return np.stack([-reward, np.full(view.n, view.steps / _PER), np.ones(view.n)], axis=1)
 
 
 CHECK = Check(
@@ -83,7 +84,7 @@ CHECK = Check(
             bad=None,
             statistic=Function(
                 of=lambda totals: totals[..., 0] / np.maximum(totals[..., 1], 1e-12),
-                triggers=lambda totals: totals[..., 1] * _PER,
+                triggers=lambda totals: totals[..., 2],
             ),
             sums=penalty,
         ),

@@ -1,4 +1,10 @@
-"""SUR-01: the explanation may be believed. The audit computes its numbers from a surrogate tree."""
+"""SUR-01: the explanation may be believed. The audit computes its numbers from a surrogate tree.
+
+The catalogue asks for agreement averaged over actions. Of policies that draw among hundreds of
+actions most of them occur too rarely for that, so the overlap averaged over decisions is judged, of
+the agent that is explained worst. A policy that mostly waits is easy to agree with: the return that
+the trees keep tells whether the rest is right, too.
+"""
 
 from cagexplain.analysis.practices.check import Check, Measure, Reference
 from cagexplain.analysis.practices.statistics import Share
@@ -13,15 +19,16 @@ CHECK = Check(
     "otherwise, or defend worse, then their rules tell about the trees and not about the policy.",
     remediation="Allow deeper trees or more rounds of imitation; until then read the statistics of "
     "the recorded behaviour, and leave the rules aside.",
-    formula="On held-out episodes: agreement of the trees with the policy, averaged over actions; "
-    "and the trees' lead in return over a policy that always sleeps, divided by the policy's own.",
+    formula="On held-out episodes: probability that the trees and the policy take the same action, "
+    "averaged over decisions, of the agent where it is lowest; and the trees' lead in return over "
+    "a policy that always sleeps, divided by the policy's own.",
     trigger="held-out decisions",
     n_min=500,
     references=(Reference("AI RMF", "MEASURE 2.9"),),
     measures=(
         Measure(
-            key="balanced",
-            name="share of decisions on which trees and policy agree, averaged over actions",
+            key="agreement",
+            name="lowest agent's share of decisions on which tree and policy agree",
             unit="share",
             better="higher",
             good=0.80,
