@@ -51,10 +51,11 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Many checks",
-        "Of many checks some fail by chance. A policy exactly on all bad borders would get about "
+        "Of many checks some fail by chance. A policy exactly on all bad borders would get up to "
         f"{audit.fails_expected_by_chance:.1f} failures. Failures are corrected together "
         f"(Benjamini and Hochberg 1995: at most {percent(FALSE_DISCOVERIES)} false ones); those "
-        "that do not survive are marked and do not count for the two verdicts.",
+        "that do not survive are marked. They are not held against the policy in the two verdicts, "
+        "which say “cannot be told yet” while there is one of high or critical severity.",
     )
     yield (
         "Prices",

@@ -105,7 +105,7 @@ def test_a_look_is_no_answer_to_root() -> None:
 def test_who_never_answers_is_not_judged_by_the_answer() -> None:
     finding = found("sleep")["ERA-01"]
     assert finding.verdict == "NOT_APPLICABLE"
-    assert "before the first response" in finding.reason
+    assert "when the first response" in finding.reason
 
 
 def test_first_responses_to_what_could_be_seen(tmp_path: Path) -> None:
