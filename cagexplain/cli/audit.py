@@ -74,7 +74,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
     "--variations",
     "varied",
     type=click.IntRange(min=0),
-    default=30,
+    default=20,
     show_default=True,
     help="Episodes under each other condition; 0 leaves robustness out.",
 )

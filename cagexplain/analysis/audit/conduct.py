@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 PRICE_SEED: Final = 2_000_000
 """First seed of the episodes that price remedies: not those whose findings are to be priced."""
+ROLLOUTS: Final = 32
+"""Futures per alternative of an explained decision; `cagexplain explain` plays more."""
 VARIATION_SEED: Final = 3_000_000
 """First seed of the episodes under other conditions."""
 
@@ -202,6 +204,7 @@ class _Further:
                 chosen.places,
                 selection=chosen.how,
                 importance=chosen.importance,
+                rollouts=ROLLOUTS,
                 workers=self._cores,
                 advance=self._advance,
             )
