@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import services
+from cagexplain.sim.jit import entry
+from cagexplain.sim.types import Array
 
 Bools = npt.NDArray[np.bool_]
 Int8s = npt.NDArray[np.int8]
@@ -117,12 +119,19 @@ _FLAGS = {"host_exists", "ot_stopped", "red_active", "blue_started", "red_detect
 
 
 def _lowest_reliability(state: Any) -> Int8s:
-    order, points = state["svc_order"], state["svc_reliability"]
-    lowest = np.full(order.shape[:-1], services.MAX_RELIABILITY, dtype=np.int8)
-    for k in range(int(state["svc_n"].max())):
-        point = np.take_along_axis(points, order[..., k : k + 1], axis=-1)[..., 0]
-        np.minimum(lowest, point, out=lowest, where=k < state["svc_n"])
+    lowest = np.empty(state["svc_n"].shape, dtype=np.int8)
+    _write_lowest(state["svc_n"], state["svc_order"], state["svc_reliability"], lowest)
     return lowest
+
+
+@entry
+def _write_lowest(count: Array, order: Array, points: Array, lowest: Array) -> None:
+    for e in range(len(count)):
+        for host in range(count.shape[1]):
+            least = services.MAX_RELIABILITY
+            for k in range(count[e, host]):
+                least = min(least, points[e, host, order[e, host, k]])
+            lowest[e, host] = least
 
 
 _COMPUTED: Final[dict[str, Callable[[Any], npt.NDArray[Any]]]] = {
