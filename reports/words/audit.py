@@ -180,7 +180,7 @@ def _whole(found: float) -> str:
 def pays(price: Price) -> tuple[str, str]:
     """What following a remedy comes to: CSS class and words."""
     if not price.reward.clear:
-        return "open", "no clear effect on the score"
+        return "open", "no clear effect"
     return ("better", "pays") if price.reward.mean > 0 else ("worse", "makes things worse")
 
 

@@ -12,7 +12,7 @@ from reports.words import audit as told
 
 _OUTCOME: Final = {
     "effective": "It defends well",
-    "ineffective": "It defends badly",
+    "ineffective": "It does not reach what a defence must reach",
     "undetermined": "Whether it defends well cannot be told yet",
 }
 _PRACTICE: Final = {

@@ -100,7 +100,7 @@ def test_prices_tell_gains_and_harm_alike(document: Element) -> None:
     table = checks.table_with(document, "prices", "Remedy")
     assert [(row[1], row[4]) for row in table] == [
         ("+312", "pays"),
-        ("+1.2", "no clear effect on the score"),
+        ("+1.2", "no clear effect"),
         ("−145", "makes things worse"),
     ]
     (bundle,) = [e for e in document if "bundle" in e.classes]

@@ -227,8 +227,23 @@ def _by_chance(findings: Sequence[Finding]) -> float:
 
 
 def _priced(finding: Finding, prices: Sequence[Price]) -> Finding:
-    """A finding with the price of the remedy that gains most of those that answer it."""
+    """A finding with the price of its remedy: of those that answer it, the one that gains most
+    among those that surely mend its own numbers, if any do."""
     own = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
     if finding.verdict not in ("FAIL", "WARN") or not own:
         return finding
-    return replace(finding, price=max(own, key=lambda price: price.reward.mean))
+    best = max(own, key=lambda price: (_mends(price, finding.id), price.reward.mean))
+    return replace(finding, price=best)
+
+
+def _mends(price: Price, check: str) -> bool:
+    """Whether a remedy surely betters a number of a check."""
+    changes = [
+        (effect.change, effect.better)
+        for effect in price.effects
+        if effect.key.startswith(f"{check}.")
+    ]
+    return any(
+        change is not None and change.clear and (change.mean > 0) == (better == "higher")
+        for change, better in changes
+    )
