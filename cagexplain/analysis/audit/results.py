@@ -74,7 +74,8 @@ class Price(Result):
         episodes: pairs of episodes, with and without.
         reward: change of the return; positive if the remedy gains.
         share_changed: share of decisions that the override changed.
-        effects: on the checks' own measures, then on the main metrics.
+        effects: on the checks' own measures, then on the main metrics; counted on the first 50 of
+            the pairs.
     """
 
     remedies: tuple[str, ...]
@@ -210,8 +211,8 @@ class Variation(Result):
         episodes: played.
         mean_return: with its interval; low and high None with fewer than two episodes.
         change: of the return against the usual conditions; None where that compares nothing.
-        relative_loss: loss of the policy's lead over Sleep, as a share of that lead under the usual
-            conditions; None if undefined.
+        relative_loss: by how much the share of Sleep's losses that the policy averts is smaller than
+            under the usual conditions, as a share of it there; None if undefined.
         effects: on the main metrics.
     """
 
