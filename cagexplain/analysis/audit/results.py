@@ -211,8 +211,8 @@ class Variation(Result):
         episodes: played.
         mean_return: with its interval; low and high None with fewer than two episodes.
         change: of the return against the usual conditions; None where that compares nothing.
-        relative_loss: by how much the share of Sleep's losses that the policy averts is smaller than
-            under the usual conditions, as a share of it there; None if undefined.
+        relative_loss: by how much the share of Sleep's losses that the policy averts is smaller
+            than under the usual conditions, as a share of it there; None if undefined.
         effects: on the main metrics.
     """
 

@@ -14,8 +14,8 @@ CHECK = Check(
     "script. A defence that works only under the conditions it was trained in is brittle.",
     remediation="Train with alerts dropped and invented at random, and against all variants of the "
     "attacker; do not rely on a single alert for what is costly.",
-    formula="The share of the points lost by a policy that always sleeps that this one averts, (P - "
-    "S) / (-S), under the usual conditions; how much of it is lost with a quarter of the alerts "
+    formula="The share of the points lost by a policy that always sleeps that this one averts, "
+    "(P - S) / (-S), under the usual conditions; how much of it is lost with a quarter of the alerts "
     "dropped, with three times the false alerts, and against other variants of the attacker, on "
     "the same seeds; the worst of them.",
     trigger="paired episodes",
@@ -24,7 +24,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="worst_loss",
-            name="largest loss under other conditions of what the policy averts under the usual ones",
+            name="largest loss under other conditions of what the policy averts usually",
             unit="share",
             better="lower",
             good=0.10,
