@@ -78,6 +78,15 @@ class Counts:
     decisions: Int64s
     changed: Int64s
 
+    def part(self, episodes: slice) -> Counts:
+        """Some of the episodes, where the numbers of all are counted."""
+        return Counts(
+            self.returns[episodes],
+            {key: sums[episodes] for key, sums in self.sums.items()},
+            self.decisions[episodes],
+            self.changed[episodes],
+        )
+
 
 class Team:
     """Policies, and the processes that play them; a context manager.
