@@ -15,9 +15,8 @@ CHECK = Check(
     remediation="Train with alerts dropped and invented at random, and against all variants of the "
     "attacker; do not rely on a single alert for what is costly.",
     formula="The share of the points lost by a policy that always sleeps that this one averts, "
-    "(P - S) / (-S), under the usual conditions; how much of it is lost with a quarter of the "
-    "alerts dropped, with three times the false alerts, and against other variants of the attacker, on "
-    "the same seeds; the worst of them.",
+    "(P - S) / (-S); how much of it is lost with a quarter of the alerts dropped, with three times "
+    "the false alerts, and against other variants of the attacker, on the same seeds; the worst.",
     trigger="paired episodes",
     n_min=10,
     references=(Reference("AI RMF", "MEASURE 2.7"),),
