@@ -221,7 +221,20 @@ def test_unreached_quantiles_have_infinite_limits() -> None:
     assert its.high == np.inf
     never = cases(row, 0, False, duration=400)
     its = estimate(Quantile(0.5), Quantile(0.5).sums(never, 30, 500))
-    assert (its.value, its.low, its.high) == (np.inf, np.inf, np.inf)
+    assert (its.value, its.low, its.high) == (np.inf, HORIZON, np.inf)
+
+
+def test_short_episodes_leave_open_what_comes_after_them() -> None:
+    row = np.repeat(np.arange(10), 20)
+    duration = np.tile(np.arange(20) + 40, 10)  # to 59 at most
+    never = cases(row, 0, False, duration=duration)
+    its = estimate(Quantile(0.5), Quantile(0.5).sums(never, 10, 60))
+    assert (its.value, its.low, its.high) == (np.inf, 59, np.inf)
+    few = cases(row, 0, np.arange(200) % 20 == 0, duration=duration)
+    for at, rises in ((59, False), (100, True)):
+        its = estimate(Incidence(at), Incidence(at).sums(few, 10, 60))
+        assert its.low <= 0.05 + 1e-9
+        assert (its.high == 1) == rises
 
 
 # --- spreads -----------------------------------------------------------------------------------

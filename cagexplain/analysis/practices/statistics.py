@@ -283,7 +283,8 @@ class Interval:
 
     Attributes:
         value: NaN if undefined, infinity if a quantile is not reached.
-        low, high: limits at 95 %; NaN with fewer than two episodes that have triggers.
+        low, high: limits at 95 %; NaN with fewer than two episodes that have triggers. The upper
+            one of a quantile may be infinite.
         n: triggers.
         episodes: that have any.
         deff: design effect of a share: by how much its variance exceeds that of as many
@@ -347,7 +348,25 @@ def estimate(
         low, high = max(low, 0.0), min(high, 1.0)
     elif statistic.counted:
         low = max(low, 0.0)
+    low, high = _as_far_as_followed(statistic, totals, low, high)
     return Interval(value, low, high, n, episodes, deff, spread)
+
+
+def _as_far_as_followed(
+    statistic: Statistic, totals: FloatArray, low: float, high: float
+) -> tuple[float, float]:
+    """Limits that claim nothing about times that no case was followed to, as in short episodes.
+
+    A quantile that is not reached is only known to lie beyond, and an incidence may still rise.
+    """
+    if isinstance(statistic, Quantile | Incidence):
+        lengths = totals.reshape(-1, HORIZON + 1)
+        followed = int(np.flatnonzero(lengths.any(axis=0))[-1])
+        if isinstance(statistic, Quantile):
+            low = float(followed) if np.isinf(low) else low
+        elif followed < statistic.at and lengths[-1].any():
+            high = 1.0
+    return low, high
 
 
 def _effective(triggers: FloatArray) -> float:
