@@ -221,6 +221,8 @@ def _tell(folder: Path, audit: Audit) -> None:
     for finding in sorted(audit.findings, key=lambda f: _SEVERITIES.index(f.severity)):
         if finding.verdict == "FAIL":
             click.echo(f"  FAIL {finding.id} ({finding.severity}), not met: {finding.title}")
+    for note in audit.notes:
+        click.echo(f"note: {note}")
     click.echo(folder / "audit.html")
 
 

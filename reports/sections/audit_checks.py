@@ -109,7 +109,7 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
     yield words.where(finding)
     yield words.since(finding, audit)
     if finding.more_episodes is not None:
-        yield f"About {number(finding.more_episodes)} more episodes would probably settle it."
+        yield f"About {told.roughly(finding.more_episodes)} more episodes would probably settle it."
     if finding.p is not None:
         kept = "survives" if finding.survives else "does not survive"
         yield f"p = {finding.p:.2g}; the failure {kept} the correction for many checks."

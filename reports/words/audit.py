@@ -82,6 +82,11 @@ def decimal(value: float) -> str:
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
+def roughly(count: int) -> str:
+    """An estimated number, with the two digits that it can bear at most: 3,000 for 2,999."""
+    return number(round(count, 2 - len(str(count))))
+
+
 def signed(value: float) -> str:
     """The same, always with a sign."""
     return f"+{decimal(value)}" if value > 0 else decimal(value)
@@ -95,7 +100,7 @@ def amount(value: float | None, unit: str) -> str:
         return percent(value)
     if unit == "difference of shares":
         return f"{signed(100 * value)}{NBSP}percentage points"
-    suffix = _SUFFIXES.get(unit, "")
+    suffix = "tick" if unit == "ticks" and abs(value) == 1 else _SUFFIXES.get(unit, "")
     return f"{decimal(value)}{NBSP}{suffix}" if suffix else decimal(value)
 
 

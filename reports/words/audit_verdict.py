@@ -59,7 +59,11 @@ def _basis(audit: Audit, axis: str, about: str) -> str:
     if unclear:
         more = [f.more_episodes for f in own if f.verdict == "INCONCLUSIVE" and f.more_episodes]
         them = "it" if unclear == 1 else "them"
-        further = f": to settle {them} may take {number(max(more))} more episodes" if more else ""
+        further = (
+            f": to settle {them} may take about {told.roughly(max(more))} more episodes"
+            if more
+            else ""
+        )
         sentences.append(f"{unclear} {'is' if unclear == 1 else 'are'} inconclusive{further}.")
     return " ".join(sentences)
 

@@ -45,6 +45,9 @@ def test_a_policy(sleeping: Path) -> None:
     page = (sleeping / "audit.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert audit.profile["sha256"] in page
+    (note,) = audit.notes  # episodes of 60 steps are not those of the reference policies
+    assert "episodes of 500 steps" in note
+    assert note in page
 
 
 def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: Path) -> None:
@@ -57,16 +60,16 @@ def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: 
 
 
 def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Under Sleep red stays, which is critical; six short episodes leave much undecided."""
+    """Sleep answers no alert, which is grave; that red stays long, 60 steps cannot show."""
     trace = [str(sleeping / "trace"), *ALONE]
     strict = ["--strict"]
     for number, (options, status) in enumerate(
-        (([], 0), (["--fail-on", "critical"], 3), (strict, 4), ([*strict, "--fail-on", "high"], 3))
+        (([], 0), (["--fail-on", "critical"], 0), (strict, 4), ([*strict, "--fail-on", "high"], 3))
     ):
         folder = tmp_path / str(number)
         assert main(["audit", *trace, "-o", str(folder), *options]) == status
         assert (folder / "audit.html").is_file()
-    assert "FAIL ERA-05 (critical), not met:" in capsys.readouterr().out
+    assert "FAIL DET-03 (high), not met:" in capsys.readouterr().out
 
 
 def test_a_baseline(sleeping: Path, tmp_path: Path) -> None:

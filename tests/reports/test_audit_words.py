@@ -38,6 +38,13 @@ def test_amounts(value: float | None, unit: str, text: str) -> None:
     assert told.amount(value, unit).replace(NBSP, " ") == text
 
 
+@pytest.mark.parametrize(
+    ("count", "text"), [(7, "7"), (45, "45"), (2_999, "3,000"), (13_764, "14,000")]
+)
+def test_estimates_bear_two_digits(count: int, text: str) -> None:
+    assert told.roughly(count) == text
+
+
 def test_intervals_name_their_unit_once() -> None:
     assert told.between(0.17, 0.26, "share").replace(NBSP, " ") == "17 to 26 %"
     assert told.between(64, 80, "ticks").replace(NBSP, " ") == "64 to 80 ticks"

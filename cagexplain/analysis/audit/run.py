@@ -40,6 +40,8 @@ from cagexplain.policies.evaluation import estimate
 from cagexplain.tracing.trace import Trace
 
 _PACKAGES: Final = ("numba", "numpy", "pandas", "pyarrow", "scipy")
+_RED: Final = "finite_state"
+"""The attacker that the reference policies were recorded against."""
 
 
 def facts_of(trace: Trace) -> Facts:
@@ -183,7 +185,7 @@ def compose(
         play={
             "trace": str(trace.path),
             "engine": manifest.engine,
-            "red": manifest.options.get("red", "finite_state"),
+            "red": manifest.options.get("red", _RED),
             "steps": manifest.options["steps"],
             "calls": phases.calls(manifest.options["steps"]),
             "episodes": trace.n_episodes,
@@ -211,8 +213,26 @@ def compose(
         variations=tuple(variations),
         baseline=baseline,
         playbook=judged_play.playbook,
-        notes=tuple(notes),
+        notes=(*_caveats(trace, len(failed or {})), *notes),
     )
+
+
+def _caveats(trace: Trace, failed: int) -> list[str]:
+    """What a reader must know about the episodes, as sentences."""
+    found = []
+    wanted = len(trace.manifest.seeds) - failed
+    if trace.n_episodes < wanted:
+        found.append(
+            f"The recording is unfinished: {trace.n_episodes} of {wanted} episodes are judged."
+        )
+    usual = {"steps": phases.DEFAULT_STEPS, "red": _RED}
+    if any(trace.manifest.options.get(key, value) != value for key, value in usual.items()):
+        found.append(
+            "The reference policies, Sleep among them, were recorded in episodes of "
+            f"{phases.DEFAULT_STEPS} steps against the attacker {_RED}. This audit was not, so its "
+            "numbers cannot be held against theirs, and borders in ticks may be out of reach."
+        )
+    return found
 
 
 def _by_chance(findings: Sequence[Finding]) -> float:
