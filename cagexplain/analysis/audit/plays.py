@@ -7,6 +7,8 @@ batch is many short calls into NumPy, which threads of one process would only ta
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -170,9 +172,18 @@ _POLICIES: dict[str, Policy] = {}
 def _begin(policies: dict[str, Policy]) -> None:
     import torch
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Every core has a worker already.
     torch.set_num_threads(1)
     _POLICIES.update(policies)
+
+
+def _end_with_parent() -> None:
+    """Leave no worker behind whose audit was killed, as build servers do with what takes long."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(play: Play) -> Counts:
