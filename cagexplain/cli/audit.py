@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from cagexplain.tracing.trace import Trace
 
 RUNS: Final = Path("runs")
+TRACE: Final = "trace"
+"""Folder, within that of an audit, of the episodes that it rests on."""
+MIN_STEPS: Final = 30
 FINDINGS: Final = 3
 """Exit status if there are findings at or above ``--fail-on``."""
 UNDECIDED: Final = 4
@@ -108,23 +113,28 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     from cagexplain.analysis.practices.profiles import load_profile
     from cagexplain.analysis.practices.references import load_references
     from cagexplain.common.files import prepare_output_dir
+    from cagexplain.tracing.trace import open_trace
 
     # What cannot be used is told before the work, not after it.
     profile, references = load_profile(options["profile"]), load_references()
     earlier = None if options["baseline"] is None else read(options["baseline"])
     siblings = [playing.load(spec, options) for spec in options["siblings"]]
-    given = Path(subject)
-    recorded = (given / "manifest.json").is_file()
-    policy = None if recorded else playing.load(subject, options)
-    name = given.name if policy is None else policy.name
-    folder = prepare_output_dir(output or _new_folder(name))
-    trace, failed = (
-        (_opened(given), {}) if policy is None else _record(folder / "trace", policy, options)
-    )
+    _require_phases(options["steps"])
     why_not = ""
-    if policy is None:
+    policy: Policy | None
+    failed: dict[int, str] = {}
+    if (given := _recorded(Path(subject))) is not None:
+        trace = open_trace(given)
         policy, why_not = _reloaded(trace, options["policy_file"])
-    with playing.counting(f"auditing {name}", 0) as advance:
+        name = str(trace.manifest.policy.get("name", given.name))
+        folder = prepare_output_dir(output or _new_folder(name))
+    else:
+        policy = playing.load(subject, options)
+        name = policy.name
+        folder = prepare_output_dir(output or _new_folder(name))
+        with _telling_where(folder / TRACE):
+            trace, failed = _record(folder / TRACE, policy, options)
+    with _telling_where(trace.path), playing.counting(f"auditing {name}", 0) as advance:
         found = conduct(
             trace,
             policy,
@@ -144,6 +154,37 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     _write(folder, found)
     _tell(folder, found.audit)
     return _status(found.audit, options["fail_on"], options["strict"])
+
+
+def _recorded(given: Path) -> Path | None:
+    """The trace that a path names, or that an earlier audit has left in it; None for policies."""
+    folders = (given, given / TRACE)
+    return next((folder for folder in folders if (folder / "manifest.json").is_file()), None)
+
+
+def _require_phases(steps: int) -> None:
+    from cagexplain.common.errors import UsageError
+
+    if steps < MIN_STEPS:
+        raise UsageError(
+            f"{steps} steps are too few to judge a policy in all three phases of the mission",
+            where="--steps",
+            remedy=f"Give at least {MIN_STEPS}; an episode of CC4 has 500",
+        )
+
+
+@contextlib.contextmanager
+def _telling_where(trace: Path) -> Iterator[None]:
+    """Say after Ctrl-C how to go on without playing the episodes again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (trace / "manifest.json").is_file():
+            click.echo(
+                f"The finished episodes are in {trace}; 'cagexplain audit {trace}' judges them.",
+                err=True,
+            )
+        raise
 
 
 def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trace, dict[int, str]]:
@@ -169,12 +210,6 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
     return done.trace, done.failed
 
 
-def _opened(folder: Path) -> Trace:
-    from cagexplain.tracing.trace import open_trace
-
-    return open_trace(folder)
-
-
 def _reloaded(trace: Trace, policy_file: Path | None) -> tuple[Policy | None, str]:
     """The policy of a trace, or why it cannot be played again."""
     from cagexplain.analysis.replay import require_native
@@ -185,6 +220,8 @@ def _reloaded(trace: Trace, policy_file: Path | None) -> tuple[Policy | None, st
         require_native(trace)
         policy = reload_policy(trace.manifest.policy, policy_file)
     except CagexplainError as error:
+        if policy_file is not None:
+            raise
         return None, str(error)
     playing.single_threaded(policy)
     return policy, ""

@@ -7,7 +7,7 @@ from typing import Final
 
 from cagexplain.analysis.audit.results import Audit, Change, Finding
 from cagexplain.analysis.practices.check import SEVERITIES
-from reports.words import NBSP, number
+from reports.words import NBSP, number, percent
 from reports.words import audit as told
 
 _OUTCOME: Final = {
@@ -90,9 +90,15 @@ def score(audit: Audit) -> str:
         if mean.mean < 0
         else f"Its mean score is {number(mean.mean)} points per episode {told.interval(mean)}."
     ]
-    if "sleep" in by_name:
-        sentences.append(f"Doing nothing loses {number(-by_name['sleep'].mean_return)}.")
-    if audit.references:
+    # The references were played under CC4's own conditions.
+    usual = audit.play.get("steps") == 500 and audit.play.get("red") == "finite_state"
+    if usual and "sleep" in by_name:
+        nothing = by_name["sleep"].mean_return
+        averted = f", so it averts {percent(1 - mean.mean / nothing)} of that" * (
+            mean.mean > nothing
+        )
+        sentences.append(f"Doing nothing loses {number(-nothing)}{averted}.")
+    if usual and audit.references:
         best = max(audit.references, key=lambda reference: reference.mean_return)
         sentences.append(
             f"The best of {len(audit.references)} reference policies, {best.name}, loses "

@@ -57,6 +57,9 @@ def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: 
     assert first.findings == second.findings
     assert first.mean_return == second.mean_return
     assert not (again / "trace").exists()
+    third = tmp_path / "third"
+    assert main(["audit", str(sleeping), "-o", str(third), *ALONE]) == 0  # its folder will do
+    assert document.read(third / "audit.json").findings == first.findings
 
 
 def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,6 +171,7 @@ def test_bad_profiles_are_refused_before_anything_is_played(
         (["sleep", "--baseline", "missing.json"], 1, "missing.json"),
         (["sleep", "--sibling", "nobody"], 2, "nobody"),
         (["sleep", "--fail-on", "doom"], 2, "doom"),
+        (["sleep", "--steps", "2"], 2, "--steps: 2 steps are too few"),
     ],
 )
 def test_wrong_usage(
