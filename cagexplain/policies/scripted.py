@@ -449,9 +449,7 @@ BUILTIN: Final[Mapping[str, Builtin]] = MappingProxyType(
             "Restore every host in turn, in every step, busy or not", Spam, (_K.RESTORE,)
         ),
         "punch": Builtin("Analyse every host in turn, Restore it if it had alerts", Punch),
-        "expert": Builtin(
-            "a playbook: comms policy, Restore on evidence, decoys, Analyse, hunt", _expert
-        ),
+        "expert": Builtin("playbook: comms policy, Restore on evidence, decoys, hunt", _expert),
     }
 )
 """The built-in policies by name."""
