@@ -357,15 +357,18 @@ def _as_far_as_followed(
 ) -> tuple[float, float]:
     """Limits that claim nothing about times that no case was followed to, as in short episodes.
 
-    A quantile that is not reached is only known to lie beyond, and an incidence may still rise.
+    A quantile that is not reached is only known to lie beyond, and an incidence may still rise by
+    those who are left.
     """
     if isinstance(statistic, Quantile | Incidence):
         lengths = totals.reshape(-1, HORIZON + 1)
         followed = int(np.flatnonzero(lengths.any(axis=0))[-1])
         if isinstance(statistic, Quantile):
             low = float(followed) if np.isinf(low) else low
-        elif followed < statistic.at and lengths[-1].any():
-            high = 1.0
+        elif followed < statistic.at:
+            at_risk = np.cumsum(lengths.sum(axis=0)[::-1])[::-1]
+            left = np.prod(1 - _quotient(lengths[:-1].sum(axis=0), at_risk)[: followed + 1])
+            high = min(high + float(left), 1.0)
     return low, high
 
 
