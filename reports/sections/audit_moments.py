@@ -44,7 +44,7 @@ def section(report: DecisionReport | None, steps: int | None, why_not: str = "")
         signed=words.signed,
         limits=words.limits,
     )
-    return Section("decisions", _TITLE, html, STYLE + source("sections/decisions.css"))
+    return Section("decisions", _TITLE, html, source("sections/decisions.css"))
 
 
 def _moment(number: int, found: Explanation, steps: int) -> dict[str, Any]:

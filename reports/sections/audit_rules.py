@@ -9,7 +9,6 @@ from markupsafe import Markup
 from cagexplain.analysis.audit.results import Audit
 from cagexplain.analysis.surrogate_results import Surrogate
 from reports.sections import Section, render, surrogate
-from reports.sections.audit_verdict import STYLE
 from reports.words import audit_findings as words
 
 CHECK = "SUR-01"
@@ -28,7 +27,7 @@ def section(audit: Audit, result: Surrogate | None, why_not: str = "") -> Sectio
     """Make the section; without trees it is a marked gap."""
     made = surrogate.section(result, why_not)
     found = banner(audit) if result is not None else Markup()
-    return replace(made, html=found + made.html, style=STYLE + made.style)
+    return replace(made, html=found + made.html)
 
 
 def banner(audit: Audit) -> Markup:

@@ -202,3 +202,8 @@ def test_whatever_names_say_stays_text() -> None:
     assert words(document.all("title")[0]).startswith("</script><svg onload")
     (record,) = [e for e in document.all("pre", within="provenance") if "json" in e.classes]
     assert json.loads(record.text)["policy"]["name"] == made.HOSTILE
+
+
+def test_a_style_sheet_stands_on_the_page_once() -> None:
+    page = audit_page(made.audit(), explanations=report(FULL), surrogate=surrogate())
+    assert page.count(".checks { min-width") == 1
