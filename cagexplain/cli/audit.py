@@ -176,14 +176,23 @@ def _require_phases(steps: int) -> None:
 @contextlib.contextmanager
 def _telling_where(trace: Path) -> Iterator[None]:
     """Say after Ctrl-C how to go on without playing the episodes again."""
+    from cagexplain.tracing import manifest as manifests
+
     try:
         yield
     except KeyboardInterrupt:
-        if (trace / "manifest.json").is_file():
-            click.echo(
-                f"The finished episodes are in {trace}; 'cagexplain audit {trace}' judges them.",
-                err=True,
-            )
+        if (trace / manifests.FILE_NAME).is_file():
+            found = manifests.read(trace)
+            done, planned = found.finished_episodes, len(found.seeds)
+            said = f"{done} of {planned} episodes are in {trace}"
+            if done < planned:
+                said += (
+                    "; 'cagexplain trace' with the same policy and options, --output "
+                    f"{trace} and --resume records the others"
+                )
+            if done:
+                said += f"; 'cagexplain audit {trace}' judges them"
+            click.echo(f"{said}.", err=True)
         raise
 
 

@@ -129,9 +129,9 @@ def _own(name: str, wrong: Sequence[Finding]) -> Iterator[Own]:
     for finding in wrong:
         team = [part for part in finding.parts if part.kind == "agent"]
         part = next((part for part in team if part.name == name), None)
-        if part is None or not part.n or not finding.measures:
+        if part is None or not part.n or finding.decisive is None:
             continue
-        bad = [words.against(each, finding.measures[0]) for each in (part, *team)]
+        bad = [words.against(each, finding.decisive) for each in (part, *team)]
         if bad[0] is None:
             cases = percent(part.n / sum(each.n for each in team))
             yield Own(finding, part, None, f"{cases} of the team’s cases")

@@ -80,7 +80,7 @@ def _filters(findings: Sequence[Finding]) -> Iterator[tuple[str, str, list[tuple
 
 
 def _row(finding: Finding, audit: Audit) -> dict[str, Any]:
-    check, main = words.declared(finding.id), words.decisive(finding)
+    check, main = words.declared(finding.id), finding.decisive
     return {
         "f": finding,
         "check": check,
@@ -118,7 +118,7 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
 def _parts(finding: Finding, kind: str) -> Iterator[PartRow]:
     for part in finding.parts:
         if part.kind == kind and part.n:
-            bad = words.against(part, finding.measures[0]) if finding.measures else None
+            bad = words.against(part, finding.decisive) if finding.decisive else None
             yield PartRow(
                 words.part_name(part),
                 number(part.n),

@@ -44,7 +44,7 @@ def _says(wrong: list[Finding]) -> str:
 
 
 def _told(finding: Finding, audit: Audit) -> dict[str, Any]:
-    found, measured = words.tell(finding, audit), words.decisive(finding)
+    found, measured = words.tell(finding, audit), finding.decisive
     return {
         "finding": finding,
         "headline": found.headline,

@@ -11,7 +11,6 @@ from cagexplain.analysis.practices import checks
 from cagexplain.analysis.practices.check import Check
 from reports.words import NBSP, number, percent
 from reports.words import audit as told
-from reports.words.audit_problems import PROBLEMS
 
 _WEIGHTS: Final = {"critical": 8.0, "high": 4.0, "medium": 2.0, "low": 1.0, "info": 0.5}
 """What a failure of a severity weighs when findings are put in order."""
@@ -79,22 +78,16 @@ def tell(finding: Finding, audit: Audit) -> Told:
 
 def headline(finding: Finding) -> str:
     """What is wrong, in a few words."""
-    problem = PROBLEMS.get(finding.id)
-    if problem is None:
+    known = declared(finding.id)
+    if known is None:
         lead = {"FAIL": "Not met: ", "WARN": "Only partly met: "}.get(finding.verdict, "")
         return f"{lead}{finding.title}"
-    return f"In part: {problem}" if finding.verdict == "WARN" else problem
-
-
-def decisive(finding: Finding) -> Measured | None:
-    """The number that the verdict rests on: the first judged one with the same verdict."""
-    judged = [m for m in finding.measures if m.good is not None]
-    return next((m for m in judged if m.verdict == finding.verdict), judged[0] if judged else None)
+    return f"In part: {known.problem}" if finding.verdict == "WARN" else known.problem
 
 
 def what(finding: Finding, audit: Audit) -> str:
     """What was measured, how surely, on how much, and what others do."""
-    measured = decisive(finding)
+    measured = finding.decisive
     if measured is None:
         return finding.reason
     limits = told.limits(measured)
@@ -143,9 +136,9 @@ def against(part: Part, measured: Measured) -> int | None:
 
 def where(finding: Finding) -> str:
     """Zone, agent and phase that are clearly worse than the whole."""
-    if not finding.measures:
+    main = finding.decisive
+    if main is None:
         return ""
-    main = finding.measures[0]
     kinds = {
         kind: [p for p in finding.parts if p.kind == kind] for kind in ("zone", "agent", "phase")
     }
@@ -220,7 +213,7 @@ def cost(price: Price | None, audit: Audit) -> str:
 
 def cured(finding: Finding) -> str:
     """What the remedy does to the number that the verdict rests on; empty if that is unknown."""
-    measured, effects = decisive(finding), finding.price.effects if finding.price else ()
+    measured, effects = finding.decisive, finding.price.effects if finding.price else ()
     for effect in effects:
         if measured is not None and effect.key == f"{finding.id}.{measured.key}":
             before, after = (told.reached(x, effect.unit) for x in (effect.before, effect.after))

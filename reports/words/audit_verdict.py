@@ -90,15 +90,13 @@ def score(audit: Audit) -> str:
         if mean.mean < 0
         else f"Its mean score is {number(mean.mean)} points per episode {told.interval(mean)}."
     ]
-    # The references were played under CC4's own conditions.
-    usual = audit.play.get("steps") == 500 and audit.play.get("red") == "finite_state"
-    if usual and "sleep" in by_name:
+    if "sleep" in by_name:
         nothing = by_name["sleep"].mean_return
         averted = f", so it averts {percent(1 - mean.mean / nothing)} of that" * (
             mean.mean > nothing
         )
         sentences.append(f"Doing nothing loses {number(-nothing)}{averted}.")
-    if usual and audit.references:
+    if audit.references:
         best = max(audit.references, key=lambda reference: reference.mean_return)
         sentences.append(
             f"The best of {len(audit.references)} reference policies, {best.name}, loses "

@@ -142,7 +142,7 @@ def measure(**changes: object) -> Measure:
 
 
 def make(**changes: object) -> Check:
-    words = dict.fromkeys(("title", "why", "remediation", "formula", "trigger"), "Words.")
+    words = dict.fromkeys(("title", "problem", "why", "remediation", "formula", "trigger"), "Words")
     given: dict[str, object] = {
         "id": "ERA-01",
         "severity": "high",
@@ -171,6 +171,8 @@ def test_a_whole_declaration_is_accepted() -> None:
         ({"id": "ABC-01"}, "belongs to no family"),
         ({"title": ""}, "title has not"),
         ({"title": "x" * 121}, "title has not"),
+        ({"title": "It holds."}, "title ends with a full stop"),
+        ({"problem": ""}, "problem has not"),
         ({"severity": "urgent"}, "severity is unknown"),
         ({"axis": "style"}, "axis is unknown"),
         ({"why": ""}, "why has not"),

@@ -31,7 +31,7 @@ def measure(key: str, better: Any = "higher", **changes: Any) -> Measure:
 
 
 def check(ident: str, *measures: Measure) -> Check:
-    text = dict.fromkeys(("title", "why", "remediation", "formula", "trigger"), "Words.")
+    text = dict.fromkeys(("title", "problem", "why", "remediation", "formula", "trigger"), "Words")
     return Check(
         id=ident,
         severity="medium",
@@ -55,8 +55,8 @@ def load(tmp_path: Path, text: str) -> Profile:
     return load_profile(str(path), CATALOGUE)
 
 
-def test_an_empty_file_keeps_every_declaration(tmp_path: Path) -> None:
-    profile = load(tmp_path, "")
+def test_what_is_not_said_stays_as_declared(tmp_path: Path) -> None:
+    profile = load(tmp_path, "name: own")
     assert (profile.name, profile.description) == ("own", "")
     assert profile.borders(MIXED, MIXED.measures[0]) == (0.8, 0.4)
     assert profile.borders(SHOWN, SHOWN.measures[1]) == (None, None)
@@ -98,6 +98,7 @@ def test_what_a_file_says_holds_and_the_rest_stays(tmp_path: Path) -> None:
 
 BORDERS = "checks:\n  ERA-01:\n    measures:\n      value:\n        "
 WRONG = {
+    "nothing": ("", 1, "checks", "borders of your own"),
     "a check that does not exist": ("checks:\n  ERA-99: {}", 2, "ERA-99", "ERA-01"),
     "a check in small letters": ("checks:\n  era-01: {}", 2, "era-01", "'ERA-01'"),
     "a field that does not exist": ("checks:\n  ERA-01:\n    colour: red", 3, "colour", "severity"),
@@ -164,7 +165,7 @@ def test_no_such_profile() -> None:
 
 
 def test_the_hash_tells_judgements_apart_and_nothing_else(tmp_path: Path) -> None:
-    plain = load(tmp_path, "").sha256
+    plain = load(tmp_path, "name: own").sha256
     assert re.fullmatch("[0-9a-f]{64}", plain)
     same = (
         "name: other\ndescription: Another file.",

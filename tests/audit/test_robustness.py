@@ -134,6 +134,19 @@ def test_policies_that_share_no_action_are_wholly_apart() -> None:
     found = robustness._stability([mixed(first, 0), mixed(second, 1)])
     assert not isinstance(found, str)
     assert found[0].value == pytest.approx(1)
+    assert np.isnan(found[0].low) and np.isnan(found[0].high)  # one distance has no interval
+
+
+def test_the_interval_is_about_training_seeds_not_about_episodes_alone() -> None:
+    """Two policies agree and one does not: what a further one would do, nobody can say."""
+    same, other = np.eye(actions.N_KINDS)[[0, 3]]
+    (three,) = robustness._stability([mixed(same, 0), mixed(same, 1), mixed(other, 2)])
+    assert not isinstance(three, str)
+    assert three.value == pytest.approx(2 / 3)
+    assert three.low < 0 and three.high > 1
+    # Without one of the two that agree the distance is 1, without the other one 0.
+    error = np.sqrt(2 / 3 * (2 * (1 - 2 / 3) ** 2 + (0 - 2 / 3) ** 2))
+    assert three.high - three.low == pytest.approx(2 * 4.303 * error, rel=1e-3)
 
 
 def test_the_same_policy_as_its_own_sibling_is_not_apart() -> None:

@@ -11,6 +11,7 @@ from cagexplain.analysis import practices
 from cagexplain.analysis.audit import document
 from cagexplain.analysis.practices import tallies
 from cagexplain.cli.main import main
+from cagexplain.tracing import recording
 
 SHORT = ["--episodes", "6", "--steps", "60"]
 ALONE = ["--prices", "0", "--variations", "0", "--moments", "0"]
@@ -60,6 +61,41 @@ def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: 
     third = tmp_path / "third"
     assert main(["audit", str(sleeping), "-o", str(third), *ALONE]) == 0  # its folder will do
     assert document.read(third / "audit.json").findings == first.findings
+
+
+def test_episodes_of_another_kind_are_not_held_against_the_reference_policies(
+    sleeping: Path,
+) -> None:
+    audit = document.read(sleeping / "audit.json")
+    assert audit.references == ()
+    assert not any(measured.standing for f in audit.findings for measured in f.measures)
+    assert "reference policies do better" not in (sleeping / "audit.html").read_text()
+
+
+def test_an_interrupted_recording_can_be_gone_on_with_or_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played = ["--episodes", "3", "--steps", "60", "--batch", "1"]
+    write = recording.Recording._write
+
+    def stop(self: Any, part: Any, tables: Any) -> None:
+        if part.number == 2:
+            raise KeyboardInterrupt
+        write(self, part, tables)
+
+    monkeypatch.setattr(recording.Recording, "_write", stop)
+    folder = tmp_path / "audit"
+    assert main(["audit", "sleep", "-o", str(folder), *played, *ALONE]) == 130
+    message = capsys.readouterr().err
+    trace = str(folder / "trace")
+    assert "2 of 3 episodes" in message and "--resume" in message
+    assert f"'cagexplain audit {trace}'" in message
+    monkeypatch.setattr(recording.Recording, "_write", write)
+    assert main(["audit", trace, "-o", str(tmp_path / "part"), *ALONE]) == 0
+    assert "2 of 3 episodes" in document.read(tmp_path / "part" / "audit.json").notes[0]
+    assert main(["trace", "sleep", "--output", trace, "--resume", *played]) == 0
+    assert main(["audit", trace, "-o", str(tmp_path / "all"), *ALONE]) == 0
+    assert document.read(tmp_path / "all" / "audit.json").play["episodes"] == 3
 
 
 def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

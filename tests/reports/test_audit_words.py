@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cagexplain.analysis.audit.results import Change, Finding, Part
-from cagexplain.analysis.practices import checks
 from cagexplain.analysis.practices.check import UNITS
 from reports.sections.audit_scale import bar, change_bars, scale_of
 from reports.words import NBSP, audit_findings, audit_verdict
 from reports.words import audit as told
-from reports.words.audit_problems import PROBLEMS
 from tests.audit import made
 
 numbers = st.floats(-1e4, 1e4, allow_nan=False)
@@ -156,11 +154,6 @@ def test_both_verdicts_fit_in_a_sentence(practice: str, outcome: str) -> None:
     assert ("cannot be told" in text or "can be told" in text) == (
         "undetermined" in (practice, outcome)
     )
-
-
-def test_every_check_has_a_problem_in_words() -> None:
-    assert set(PROBLEMS) == {check.id for check in checks()}
-    assert not any(text.endswith(".") for text in PROBLEMS.values())
 
 
 @given(

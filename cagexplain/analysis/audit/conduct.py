@@ -13,7 +13,7 @@ from cagexplain.analysis.audit import baseline
 from cagexplain.analysis.audit.prices import Priced, price
 from cagexplain.analysis.audit.results import Audit, Finding, Variation
 from cagexplain.analysis.audit.robustness import Varied, vary
-from cagexplain.analysis.audit.run import compose, judge, of_surrogate, outside
+from cagexplain.analysis.audit.run import comparable, compose, judge, of_surrogate, outside
 from cagexplain.analysis.decisions import DecisionReport, explain
 from cagexplain.analysis.fsm import FsmAnalysis, analyse
 from cagexplain.analysis.practices.profiles import Profile
@@ -93,6 +93,7 @@ def conduct(
     Raises:
         CagexplainError: the trace cannot be judged.
     """
+    references = references if comparable(trace) else references.elsewhere()
     play = _Further(trace, policy, why_not, advance)
     judged = judge(trace, profile, references)
     priced = play.prices(judged.findings, pairs)

@@ -169,10 +169,10 @@ class Finding(Result):
             cannot be told.
         p: for a FAIL, one-sided probability of numbers like these at the bad border.
         survives: whether the FAIL survives the correction for the number of checks.
-        parts: where and when the cases are.
-        since: first step of a case that speaks against the policy, as the median over episodes that
-            have any; None if there is none.
-        evidence: examples, spread over the episodes.
+        parts: where and when the cases of the decisive number are.
+        since: first step of one of these that speaks against the policy, as the median over the
+            episodes that have any; None if there is none.
+        evidence: examples of these, spread over the episodes.
         price: of its remedy; None if there is none or it was not played.
         muted: whether the profile leaves the check out; the reason then is the profile's.
     """
@@ -198,6 +198,12 @@ class Finding(Result):
     evidence: tuple[Evidence, ...] = ()
     price: Price | None = None
     muted: bool = False
+
+    @property
+    def decisive(self) -> Measured | None:
+        """The number that the verdict rests on: the first judged one with the same verdict."""
+        judged = [m for m in self.measures if m.good is not None]
+        return next((m for m in judged if m.verdict == self.verdict), judged[0] if judged else None)
 
 
 @dataclass(frozen=True)

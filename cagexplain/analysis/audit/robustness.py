@@ -24,7 +24,9 @@ from cagexplain.analysis.audit.paired import (
 )
 from cagexplain.analysis.audit.plays import Counts, Play, Team
 from cagexplain.analysis.audit.results import Variation
+from cagexplain.analysis.intervals import CONFIDENCE
 from cagexplain.analysis.permutation import jensen_shannon
+from cagexplain.analysis.practices.spreads import Skewed
 from cagexplain.analysis.practices.statistics import FloatArray, Function, Interval, estimate
 from cagexplain.cc4 import actions, phases, rates, red_fsm
 from cagexplain.cc4.actions import ActionKind
@@ -296,31 +298,47 @@ def _stability(plays: Sequence[Counts]) -> list[Interval] | str:
     In every state of the attacker (the most advanced one among the agent's hosts) the mixes of
     action kinds of two policies are compared, each counted in another half of the episodes; from
     that the distance of the two halves of one policy is taken off, which chance alone makes.
+
+    The interval is about training seeds in general: to the variance over episodes it adds that
+    over the policies, found by leaving out one after the other (Efron and Tibshirani 1993, chapter
+    11). Two policies are one distance, which has no interval.
     """
     if len(plays) < 2:
         return "No policies of the same method, trained with other seeds, were given."
     sums = np.hstack([_halved(play.sums[MIX]) for play in plays])
     shape = (len(plays), 2, red_fsm.N_STATES, actions.N_KINDS)
 
-    def excess(totals: FloatArray) -> FloatArray:
-        mix = totals.reshape(*totals.shape[:-1], *shape)
-        first, second = mix[..., 0, :, :], mix[..., 1, :, :]
-        every = range(len(plays))
-        other = [
-            _apart(first[..., a, :, :], second[..., b, :, :])
-            for a in every
-            for b in every
-            if a != b
-        ]
-        same = [_apart(first[..., a, :, :], second[..., a, :, :]) for a in every]
-        found: FloatArray = np.mean(other, axis=0) - np.mean(same, axis=0)
-        return found
+    def mixes(totals: FloatArray) -> FloatArray:
+        return totals.reshape(*totals.shape[:-1], *shape)
 
     # Triggers are the policies; every episode has them all.
     count = Function(
-        of=excess, triggers=lambda totals: np.full(totals.shape[:-1], float(len(plays)))
+        of=lambda totals: _excess(mixes(totals)),
+        triggers=lambda totals: np.full(totals.shape[:-1], float(len(plays))),
     )
-    return [estimate(count, sums)]
+    found = estimate(count, sums)
+    n, whole = len(plays), mixes(sums.sum(axis=0))
+    if n == 2 or not isinstance(found.spread, Skewed):
+        return [replace(found, low=np.nan, high=np.nan, spread=None)]
+    without = np.array([_excess(np.delete(whole, i, axis=0)) for i in range(n)])
+    error = float(np.hypot(found.spread.error, np.sqrt((n - 1) * without.var())))
+    spread = replace(found.spread, error=error, freedom=n - 1)
+    low, high = spread.limits((1 - CONFIDENCE) / 2)
+    return [replace(found, low=low, high=high, spread=spread)]
+
+
+def _excess(mixes: FloatArray) -> FloatArray:
+    """By how much different policies are further apart than the halves of one, from counts
+    ``[..., policy, half, state, kind]``."""
+    first, second = mixes[..., 0, :, :], mixes[..., 1, :, :]
+    every = range(mixes.shape[-4])
+    apart = {
+        (a, b): _apart(first[..., a, :, :], second[..., b, :, :]) for a in every for b in every
+    }
+    other = [apart[a, b] for a, b in apart if a != b]
+    same = [apart[a, a] for a in every]
+    found: FloatArray = np.mean(other, axis=0) - np.mean(same, axis=0)
+    return found
 
 
 def _halved(sums: FloatArray) -> FloatArray:

@@ -41,7 +41,8 @@ from cagexplain.tracing.trace import Trace
 
 _PACKAGES: Final = ("numba", "numpy", "pandas", "pyarrow", "scipy")
 _RED: Final = "finite_state"
-"""The attacker that the reference policies were recorded against."""
+_USUAL: Final = {"steps": phases.DEFAULT_STEPS, "red": _RED}
+"""Of the episodes that the reference policies were recorded in."""
 
 
 def facts_of(trace: Trace) -> Facts:
@@ -53,6 +54,12 @@ def facts_of(trace: Trace) -> Facts:
         engine=manifest.engine["name"],
         steps=int(manifest.options["steps"]),
     )
+
+
+def comparable(trace: Trace) -> bool:
+    """Whether its episodes are such as the reference policies were recorded in."""
+    options = trace.manifest.options
+    return all(options.get(key, value) == value for key, value in _USUAL.items())
 
 
 @dataclass(frozen=True)
@@ -225,12 +232,11 @@ def _caveats(trace: Trace, failed: int) -> list[str]:
         found.append(
             f"The recording is unfinished: {trace.n_episodes} of {wanted} episodes are judged."
         )
-    usual = {"steps": phases.DEFAULT_STEPS, "red": _RED}
-    if any(trace.manifest.options.get(key, value) != value for key, value in usual.items()):
+    if not comparable(trace):
         found.append(
             "The reference policies, Sleep among them, were recorded in episodes of "
             f"{phases.DEFAULT_STEPS} steps against the attacker {_RED}. This audit was not, so its "
-            "numbers cannot be held against theirs, and borders in ticks may be out of reach."
+            "numbers are not held against theirs, and borders in ticks may be out of reach."
         )
     return found
 

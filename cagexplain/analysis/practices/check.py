@@ -146,6 +146,7 @@ class Check:
     Attributes:
         id: family and number, such as ``"ERA-01"``.
         title: the good condition, in at most 120 characters.
+        problem: what it means that it does not hold, for headlines; likewise.
         severity: how grave a failure is.
         axis: whether it is about what the policy does (practice), what comes of it (outcome), its
             health, its robustness, or about the explanation (meta).
@@ -171,6 +172,7 @@ class Check:
 
     id: str
     title: str
+    problem: str
     severity: Severity
     axis: Axis
     knowledge: Knowledge
@@ -196,7 +198,10 @@ class Check:
 
         require(_ID.fullmatch(self.id) is not None, "id", "is not like ABC-01")
         require(self.id[:3] in FAMILIES, "id", "belongs to no family")
-        require(0 < len(self.title) <= _MAX_TITLE, "title", f"has not 1 to {_MAX_TITLE} characters")
+        for name in ("title", "problem"):
+            text = getattr(self, name)
+            require(0 < len(text) <= _MAX_TITLE, name, f"has not 1 to {_MAX_TITLE} characters")
+            require(not text.endswith("."), name, "ends with a full stop")
         require(self.severity in SEVERITIES, "severity", "is unknown")
         require(self.axis in AXES, "axis", "is unknown")
         for name in ("why", "remediation", "formula", "trigger", "applies_when"):

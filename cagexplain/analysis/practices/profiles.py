@@ -127,6 +127,8 @@ def load_profile(spec: str, catalogue: Sequence[Check] | None = None) -> Profile
     path = FOLDER / f"{spec}.yaml" if spec in SHIPPED else Path(spec)
     root = load(path)
     top = _fields(root, ("name", "description", "extends", "checks"))
+    if not top:
+        raise root.error("it says nothing", "checks", remedy="Give checks with borders of your own")
     overrides: dict[str, Override] = {}
     if "extends" in top:
         base = _one_of(top["extends"], "extends", SHIPPED)

@@ -60,6 +60,10 @@ class References:
         """Values of the reference policies, by name."""
         return dict(self.known.get((check, measure), {}))
 
+    def elsewhere(self) -> References:
+        """What is left of them for episodes of another kind, in which they were not recorded."""
+        return References((), {}, self.deffs)
+
     def deff(self, check: str, measure: str) -> float | None:
         """Usual design effect of a share; None if no policy shows one."""
         return self.deffs.get((check, measure))

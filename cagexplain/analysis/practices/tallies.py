@@ -48,13 +48,20 @@ _SPLITS: Final[dict[str, Names]] = {
 
 
 @dataclass
-class _Counted:
-    """What a check has counted so far."""
+class _Details:
+    """Where and when the cases of a number are."""
 
-    sums: dict[str, list[FloatArray]] = field(default_factory=dict)
     parts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     firsts: list[IntArray] = field(default_factory=list)
     examples: list[Evidence] = field(default_factory=list)
+
+
+@dataclass
+class _Counted:
+    """What a check has counted so far, by the key of the measure."""
+
+    sums: dict[str, list[FloatArray]] = field(default_factory=dict)
+    details: dict[str, _Details] = field(default_factory=dict)
     error: str = ""
 
 
@@ -106,11 +113,12 @@ class Tallies:
                 assert measure.cases is not None
                 cases = measure.cases(view)
                 sums = measure.statistic.sums(cases, view.n, view.steps)
-                if self._details and measure is check.measures[0]:
-                    self._detail(measure, cases, view, counted)
+                if self._details and measure.judged:
+                    details = counted.details.setdefault(measure.key, _Details())
+                    self._detail(measure, cases, view, details)
             counted.sums.setdefault(measure.key, []).append(sums)
 
-    def _detail(self, measure: Measure, cases: Cases, view: View, counted: _Counted) -> None:
+    def _detail(self, measure: Measure, cases: Cases, view: View, details: _Details) -> None:
         if isinstance(measure.statistic, Difference):  # the others are only compared with
             cases = cases.where(cases.group == 1)
         if isinstance(measure.statistic, Incidence):  # the end came before anything could be told
@@ -124,15 +132,15 @@ class Tallies:
         for kind, names in _SPLITS.items():
             part = split[kind]
             known = part >= 0
-            table = counted.parts.setdefault(kind, np.zeros((len(names), 2), dtype=np.int64))
+            table = details.parts.setdefault(kind, np.zeros((len(names), 2), dtype=np.int64))
             table[:, 0] += np.bincount(part[known & cases.hit], minlength=len(names))
             table[:, 1] += np.bincount(part[known], minlength=len(names))
         bad = cases.where(_against(measure, cases))
         first = np.full(view.n, np.iinfo(np.int64).max)
         np.minimum.at(first, bad.row, bad.step)
-        counted.firsts.append(first[first < np.iinfo(np.int64).max])
+        details.firsts.append(first[first < np.iinfo(np.int64).max])
         chosen = np.linspace(0, len(bad) - 1, min(EXAMPLES, len(bad))).astype(np.int64)
-        counted.examples += [
+        details.examples += [
             Evidence(
                 int(view.batch.episodes[bad.row[i]]),
                 int(bad.step[i]),
@@ -184,12 +192,15 @@ class Tallies:
             assert sums is not None
             deff = references.deff(check.id, measure.key)
             intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
-        first = np.concatenate(counted.firsts) if counted.firsts else np.empty(0)
+        finding = judged(check, intervals, profile, references, self.episodes)
+        key = finding.decisive.key if finding.decisive else ""
+        details = counted.details.get(key, _Details())
+        first = np.concatenate(details.firsts) if details.firsts else np.empty(0)
         return replace(
-            judged(check, intervals, profile, references, self.episodes),
-            parts=_parts(counted),
+            finding,
+            parts=_parts(details),
             since=int(np.median(first)) if len(first) else None,
-            evidence=_spread(counted.examples),
+            evidence=_spread(details.examples),
         )
 
 
@@ -322,11 +333,11 @@ def _too_little(found: Interval, n_min: int, trigger: str) -> str:
     return "The confidence interval reaches over a border."
 
 
-def _parts(counted: _Counted) -> tuple[Part, ...]:
+def _parts(details: _Details) -> tuple[Part, ...]:
     return tuple(
         Part(kind, names[i], int(hits), int(n))  # type: ignore[arg-type]
         for kind, names in _SPLITS.items()
-        for i, (hits, n) in enumerate(counted.parts.get(kind, ()))
+        for i, (hits, n) in enumerate(details.parts.get(kind, ()))
         if n
     )
 

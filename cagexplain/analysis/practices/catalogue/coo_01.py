@@ -142,6 +142,7 @@ def _told(totals: FloatArray) -> FloatArray:
 CHECK = Check(
     id="COO-01",
     title="Agents do not undo each other's blocks, and what they tell each other matters",
+    problem="The defenders undo each other’s blocks, or send messages without effect",
     severity="low",
     axis="practice",
     knowledge="obs",

@@ -60,6 +60,7 @@ def _alerts(totals: FloatArray) -> FloatArray:
 CHECK = Check(
     id="COV-01",
     title="No host and no zone is neglected",
+    problem="Some machines or zones are neglected",
     severity="medium",
     axis="practice",
     knowledge="obs",

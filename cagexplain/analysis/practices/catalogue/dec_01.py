@@ -36,6 +36,7 @@ def decoy_time(view: View) -> FloatArray:
 CHECK = Check(
     id="DEC-01",
     title="A decoy stands on a host before the first exploit hits it",
+    problem="The attacker’s first attempts meet no decoy",
     severity="medium",
     axis="practice",
     knowledge="truth",

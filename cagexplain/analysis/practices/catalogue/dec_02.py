@@ -46,6 +46,7 @@ def _ratio(totals: FloatArray) -> FloatArray:
 CHECK = Check(
     id="DEC-02",
     title="Decoys stand where they matter and are not piled up",
+    problem="Decoys are piled up, or stand where they matter little",
     severity="low",
     axis="practice",
     knowledge="obs",

@@ -82,6 +82,7 @@ def _followed(view: View, which: Bools, hit: Bools) -> Cases:
 CHECK = Check(
     id="DEC-03",
     title="A touched decoy is answered",
+    problem="Touched decoys are ignored",
     severity="high",
     axis="practice",
     knowledge="obs",

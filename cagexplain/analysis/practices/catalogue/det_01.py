@@ -89,6 +89,7 @@ def _measure(
 CHECK = Check(
     id="DET-01",
     title="Alerts change what the agent does",
+    problem="Alerts hardly change what the defenders do",
     severity="high",
     axis="practice",
     knowledge="obs",

@@ -107,6 +107,7 @@ def alerted(totals: FloatArray) -> FloatArray:
 CHECK = Check(
     id="DET-02",
     title="Actions depend on alerts at all",
+    problem="What the defenders do does not depend on alerts",
     severity="medium",
     axis="practice",
     knowledge="obs",

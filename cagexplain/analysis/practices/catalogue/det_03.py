@@ -50,6 +50,7 @@ def _measure(
 CHECK = Check(
     id="DET-03",
     title="A visible alert is answered soon",
+    problem="Visible alerts are answered late",
     severity="high",
     axis="practice",
     knowledge="obs",

@@ -32,6 +32,7 @@ def unanswered(view: View) -> Cases:
 CHECK = Check(
     id="DET-04",
     title="No visible incident stays unanswered",
+    problem="Visible intrusions stay unanswered",
     severity="critical",
     axis="practice",
     knowledge="obs",

@@ -50,6 +50,7 @@ def _blind(facts: Facts) -> str | None:
 CHECK = Check(
     id="DET-05",
     title="Weak evidence is looked at before a host is disrupted",
+    problem="Machines are disrupted on weak evidence, without a look first",
     severity="medium",
     axis="practice",
     knowledge="obs",

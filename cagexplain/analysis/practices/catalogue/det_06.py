@@ -35,6 +35,7 @@ def _blind(facts: Facts) -> str | None:
 CHECK = Check(
     id="DET-06",
     title="What Analyse finds is used",
+    problem="What inspections find is not used",
     severity="medium",
     axis="practice",
     knowledge="obs",

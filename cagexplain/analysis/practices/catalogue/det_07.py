@@ -29,6 +29,7 @@ def silent(view: View) -> Cases:
 CHECK = Check(
     id="DET-07",
     title="Footholds that raise no alert are hunted down",
+    problem="Intruders that raise no alert are left alone",
     severity="high",
     axis="outcome",
     knowledge="truth",

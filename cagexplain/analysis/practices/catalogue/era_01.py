@@ -82,6 +82,7 @@ def _measure(
 CHECK = Check(
     id="ERA-01",
     title="Root access is answered by Restore",
+    problem="Intruders with full control are not answered by a rebuild",
     severity="critical",
     axis="practice",
     knowledge="truth",

@@ -44,6 +44,7 @@ def _cases(view: View, own: Bools, hit: Bools) -> Cases:
 CHECK = Check(
     id="ERA-02",
     title="Remove is used where it can work",
+    problem="Suspicious processes are stopped where that cannot work",
     severity="medium",
     axis="practice",
     knowledge="truth",

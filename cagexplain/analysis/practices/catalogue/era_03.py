@@ -84,6 +84,7 @@ def _measure(
 CHECK = Check(
     id="ERA-03",
     title="Remove and Restore really evict red",
+    problem="Clean-ups do not throw the intruder out",
     severity="high",
     axis="outcome",
     knowledge="truth",

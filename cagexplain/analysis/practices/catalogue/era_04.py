@@ -28,6 +28,7 @@ def failed_removes(view: View) -> Cases:
 CHECK = Check(
     id="ERA-04",
     title="A Remove that leaves red on the host is followed by Restore",
+    problem="A clean-up that failed is not followed by a rebuild",
     severity="high",
     axis="practice",
     knowledge="truth",

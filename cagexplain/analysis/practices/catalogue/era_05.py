@@ -75,6 +75,7 @@ def _measure(
 CHECK = Check(
     id="ERA-05",
     title="Red does not stay long",
+    problem="Intruders stay long",
     severity="critical",
     axis="outcome",
     knowledge="truth",

@@ -32,6 +32,7 @@ def footholds(view: View) -> Cases:
 CHECK = Check(
     id="ERA-06",
     title="User footholds do not become root",
+    problem="Intruders gain full control of the machines that they enter",
     severity="high",
     axis="outcome",
     knowledge="truth",

@@ -88,6 +88,7 @@ def _again(
 CHECK = Check(
     id="ERA-07",
     title="Cleared hosts stay clean",
+    problem="Machines that were cleaned are soon taken again",
     severity="medium",
     axis="outcome",
     knowledge="truth",

@@ -39,6 +39,7 @@ def critical_impacts(view: View) -> Cases:
 CHECK = Check(
     id="MIS-01",
     title="No critical service is stopped during its mission",
+    problem="The attacker stops services that the running mission needs",
     severity="critical",
     axis="outcome",
     knowledge="truth",

@@ -33,6 +33,7 @@ def _link_ticks(view: View, wanted: Bools) -> Cases:
 CHECK = Check(
     id="NET-01",
     title="No block closes what the communication policy keeps open",
+    problem="Connections that the mission needs open are cut",
     severity="high",
     axis="practice",
     knowledge="obs",

@@ -45,6 +45,7 @@ def _measure(key: str, when: str, counted: Callable[[View], Cases], judged: bool
 CHECK = Check(
     id="NET-02",
     title="What the communication policy closes is blocked",
+    problem="Connections that should be closed stay open",
     severity="medium",
     axis="practice",
     knowledge="obs",

@@ -51,6 +51,7 @@ def changed_links(view: View) -> Cases:
 CHECK = Check(
     id="NET-03",
     title="Changes of the mission phase are followed quickly",
+    problem="Traffic rules follow the phases of the mission late or not at all",
     severity="medium",
     axis="practice",
     knowledge="obs",

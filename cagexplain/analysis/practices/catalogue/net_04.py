@@ -47,6 +47,7 @@ def penalty(view: View) -> FloatArray:
 CHECK = Check(
     id="NET-04",
     title="Mission traffic survives the defence",
+    problem="The defence itself cuts off users",
     severity="critical",
     axis="outcome",
     knowledge="truth",

@@ -77,6 +77,7 @@ def last_alert(view: View) -> IntArray:
 CHECK = Check(
     id="NET-05",
     title="Blocks beyond the communication policy have a reason, and are lifted again",
+    problem="Extra blocks are set without a reason, or never lifted",
     severity="medium",
     axis="practice",
     knowledge="obs",

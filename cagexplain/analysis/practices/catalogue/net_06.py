@@ -26,6 +26,7 @@ def reversals(view: View) -> Cases:
 CHECK = Check(
     id="NET-06",
     title="Blocks do not flap",
+    problem="Blocks are set and lifted back and forth",
     severity="medium",
     axis="practice",
     knowledge="obs",

@@ -30,6 +30,7 @@ def chased(view: View) -> Cases:
 CHECK = Check(
     id="NET-07",
     title="No alert that the defence itself caused is chased",
+    problem="The defenders chase alerts that their own blocks caused",
     severity="low",
     axis="practice",
     knowledge="truth",

@@ -140,6 +140,7 @@ _ENTROPY = Function(of=_entropy, triggers=lambda totals: totals.sum(axis=-1))
 CHECK = Check(
     id="POL-01",
     title="No agent's policy has collapsed to one action",
+    problem="An agent has collapsed to repeating a single action",
     severity="high",
     axis="health",
     knowledge="obs",

@@ -17,6 +17,7 @@ def idle_under_alert(view: View) -> Cases:
 CHECK = Check(
     id="POL-02",
     title="Agents act while their hosts show alerts",
+    problem="The defenders idle while their machines show alerts",
     severity="high",
     axis="health",
     knowledge="obs",

@@ -47,6 +47,7 @@ def _decisions(view: View, hit: Bools) -> Cases:
 CHECK = Check(
     id="POL-03",
     title="Actions have effects, and those without are not repeated",
+    problem="Many actions have no effect",
     severity="medium",
     axis="health",
     knowledge="truth",

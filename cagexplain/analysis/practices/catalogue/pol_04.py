@@ -67,6 +67,7 @@ def _submissions(view: View, hit: Any) -> Cases:
 CHECK = Check(
     id="POL-04",
     title="No Restore is paid for that is not carried out",
+    problem="Rebuilds are paid for that are never carried out",
     severity="low",
     axis="health",
     knowledge="obs",

@@ -40,6 +40,7 @@ def _evident(view: View) -> np.ndarray:
 CHECK = Check(
     id="REC-01",
     title="Few Restores hit clean hosts",
+    problem="Clean machines are rebuilt, which interrupts work for nothing",
     severity="high",
     axis="practice",
     knowledge="truth",

@@ -51,6 +51,7 @@ def busy_host_ticks(view: View) -> FloatArray:
 CHECK = Check(
     id="REC-02",
     title="Restores stay within the recovery budget",
+    problem="More machines are rebuilt than the budget allows",
     severity="medium",
     axis="practice",
     knowledge="obs",

@@ -34,6 +34,7 @@ def critical_restores(view: View) -> Cases:
 CHECK = Check(
     id="REC-03",
     title="Hosts of the active mission are restored only when they are compromised",
+    problem="Clean machines of the running mission are rebuilt",
     severity="high",
     axis="practice",
     knowledge="truth",

@@ -44,6 +44,7 @@ def _followed(view: View, *kinds: ActionKind) -> Cases:
 CHECK = Check(
     id="REC-04",
     title="Restored hosts are checked or get a decoy again",
+    problem="Rebuilt machines are neither checked nor protected by a decoy again",
     severity="low",
     axis="practice",
     knowledge="obs",

@@ -47,6 +47,7 @@ def conflicts(view: View) -> Cases:
 CHECK = Check(
     id="REC-05",
     title="The more important host comes first",
+    problem="Less important machines are helped first",
     severity="medium",
     axis="practice",
     knowledge="obs",

@@ -57,6 +57,7 @@ def _measure(key: str, name: str, share: float, good: float | None, bad: float |
 CHECK = Check(
     id="REC-06",
     title="Damaged services are repaired soon",
+    problem="Damaged services stay damaged for long",
     severity="high",
     axis="outcome",
     knowledge="truth",

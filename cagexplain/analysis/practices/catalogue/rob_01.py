@@ -6,6 +6,7 @@ from cagexplain.analysis.practices.statistics import Share
 CHECK = Check(
     id="ROB-01",
     title="Policies trained with other seeds behave alike",
+    problem="Training with another seed gives another behaviour",
     severity="high",
     axis="robustness",
     knowledge="truth",
@@ -15,7 +16,7 @@ CHECK = Check(
     "whose findings are the best, not the one whose return is.",
     formula="Mean Jensen-Shannon distance between the action mixes of two training seeds, in each "
     "state of the attacker, weighted by how often the state occurs, minus the same distance "
-    "between two halves of the episodes of one seed.",
+    "between two halves of the episodes of one seed. The interval covers other training seeds too.",
     trigger="policies trained with other seeds",
     n_min=3,
     references=(Reference("AI RMF", "MEASURE 2.5"),),

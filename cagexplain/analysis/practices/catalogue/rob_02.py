@@ -7,6 +7,7 @@ from cagexplain.analysis.practices.statistics import Share
 CHECK = Check(
     id="ROB-02",
     title="The policy keeps its lead with missing and false alerts and against other attackers",
+    problem="The defence breaks under missing or false alerts, or another attacker",
     severity="high",
     axis="robustness",
     knowledge="truth",

@@ -12,6 +12,7 @@ from cagexplain.analysis.practices.statistics import Share
 CHECK = Check(
     id="SUR-01",
     title="The rules that explain the policy decide, and defend, as it does",
+    problem="The rules that explain the policy are not its rules",
     severity="high",
     axis="meta",
     knowledge="obs",
