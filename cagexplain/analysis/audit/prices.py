@@ -27,8 +27,6 @@ Int64s = npt.NDArray[np.int64]
 
 PAIRS: Final = 200
 """Pairs of episodes that show a change of a twentieth of the return of a good policy."""
-COUNTED: Final = 50
-"""Of these, how many show the changes of other numbers, whose counting takes most of the time."""
 _CANDIDATES: Final = 3
 """Remedies that are tried as the next one of a bundle, the best ones by themselves."""
 _PLAYER: Final = "policy"
@@ -124,9 +122,8 @@ class _Prices:
             tried = {more.id: c.returns for more, c in zip(left, played, strict=True)}
         if not chosen:
             return None
-        plays = [self._play(those, self._keys(chosen), report) for those in ((), chosen)]
-        before, after = self._team.play(plays)
-        return self._price(chosen, after, before)
+        (after,) = self._team.play([self._play(chosen, self._keys(chosen), report)])
+        return self._price(chosen, after, self._plain.part(report))
 
     def _keys(self, remedies: Sequence[Remedy]) -> tuple[str, ...]:
         own = [key for check in self._answered(remedies) for key in keys_of(check)]
@@ -140,7 +137,7 @@ class _Prices:
     def _play(
         self, remedies: tuple[Remedy, ...], keys: tuple[str, ...], episodes: slice = slice(None)
     ) -> Play:
-        return Play(_PLAYER, self._seeds[episodes], keys, self._params, remedies, counted=COUNTED)
+        return Play(_PLAYER, self._seeds[episodes], keys, self._params, remedies)
 
     def _price(self, remedies: tuple[Remedy, ...], after: Counts, before: Counts) -> Price:
         return Price(
