@@ -11,6 +11,7 @@ import pytest
 
 from cagexplain.analysis.audit.results import Finding
 from cagexplain.analysis.passes import run
+from cagexplain.analysis.practices.cases import Cases
 from cagexplain.analysis.practices.catalogue import pol_01, pol_02, pol_03, pol_04
 from cagexplain.analysis.practices.references import References
 from cagexplain.analysis.practices.tallies import Tallies
@@ -122,26 +123,49 @@ def test_the_worst_agent_decides(played: Any) -> None:
     assert (number(others, "pair").value or 0) < 0.2
 
 
-def test_agents_that_do_not_collapse_do_not_hide_one_that_does() -> None:
-    chosen = np.array([[[5, 1], [3, 3]], [[0, 0], [9, 0]]])  # [case set, agent, group]
-    for table, expected in zip(chosen, (5 / 7, 9 / 10), strict=True):
-        agent, group = (np.repeat(axis.ravel(), table.ravel()) for axis in np.indices(table.shape))
-        waits = np.arange(N_BLUE).repeat([1, 1, 0, 0, 0])
-        hit = np.append(np.ones(len(agent), bool), np.zeros(len(waits), bool))
-        found = pol_01.cases(
-            np.zeros(len(hit)),
-            0,
-            hit,
-            agent=np.append(agent, waits),
-            group=np.append(group, np.zeros(len(waits))),
-        )
-        largest = pol_01.Largest(2)
-        assert largest.value(largest.sums(found, 1, 1).sum(axis=0)) == pytest.approx(expected)
-        assert largest.n(largest.sums(found, 1, 1)).tolist() == [len(hit)]
+def chosen(counts: Any) -> Cases:
+    """Decisions ``[half, agent, class]``, and a wait of each of two agents in each half."""
+    table = np.asarray(counts)
+    half, agent, of_class = (
+        np.repeat(axis.ravel(), table.ravel()) for axis in np.indices(table.shape)
+    )
+    hit = np.append(np.ones(len(agent), bool), np.zeros(4, bool))
+    agent = np.append(agent, [0, 1, 0, 1])
+    group = np.append(half * table.shape[2] + of_class, [0, 0, table.shape[2], table.shape[2]])
+    return pol_01.cases(group // table.shape[2], 0, hit, agent=agent, group=group)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([[5, 1], [3, 3]], [[5, 1], [3, 3]], 5 / 7),
+        ([[0, 0], [9, 0]], [[0, 0], [7, 0]], (9 / 10 + 7 / 8) / 2),
+        # What is largest in a half by chance is not in the other.
+        ([[6, 0], [3, 3]], [[0, 6], [3, 3]], 0),
+        ([[6, 0], [3, 3]], [[3, 3], [1, 5]], (3 / 7 + 3 / 7) / 2),
+    ],
+)
+def test_agents_that_do_not_collapse_do_not_hide_one_that_does(
+    first: Any, second: Any, expected: float
+) -> None:
+    found, largest = chosen([first, second]), pol_01.Largest(2)
+    sums = largest.sums(found, 2, 1)
+    assert largest.value(sums.sum(axis=0)) == pytest.approx(expected)
+    assert largest.n(sums).sum() == len(found)
+
+
+def test_the_largest_of_many_alike_is_not_too_large() -> None:
+    generator, largest = np.random.default_rng(0), pol_01.Largest(50)
+    found = [
+        float(largest.value(largest.sums(chosen(table), 2, 1).sum(axis=0)))
+        for table in generator.multinomial(500, np.full(50, 1 / 50), size=(100, 2, 5))
+    ]
+    error = np.std(found) / 10
+    assert abs(np.mean(found) - 1 / 50) < 4 * error < 0.003  # the plain maximum is 0.034
 
 
 def test_nobody_decides_nothing() -> None:
-    assert np.isnan(pol_01.Largest(2).value(np.zeros(15)))
+    assert np.isnan(pol_01.Largest(2).value(np.zeros(30)))
     assert np.isnan(pol_04.PerMiss().value(np.zeros(2)))
 
 
@@ -294,23 +318,33 @@ def test_recount_of_idling_under_alert(drawn: Recorded) -> None:
 
 def test_recount_of_the_largest_shares(drawn: Recorded) -> None:
     lanes = _lanes(drawn)
-    counts: dict[str, dict[str, Counter[Any]]] = defaultdict(lambda: defaultdict(Counter))
-    total: Counter[str] = Counter()
+    counts: dict[str, tuple[Counter[Any], Counter[Any]]] = defaultdict(
+        lambda: (Counter(), Counter())
+    )
+    total: tuple[Counter[str], Counter[str]] = Counter(), Counter()
     for row in drawn.decisions():
         end = _ended(lanes[row.episode, row.agent], row.step)
         waits = row.action_type in ("Sleep", "Monitor")
         waits |= end is not None and "Traffic" in row.action_type and end.outcome == "FAILURE"
-        total[row.agent] += 1
+        half = row.episode % 2
+        total[half][row.agent] += 1
         if not waits:
-            counts["pair"][row.agent][row.action] += 1
-            counts["type"][row.agent][row.action_type] += 1
+            counts["pair"][half][row.agent, row.action] += 1
+            counts["type"][half][row.agent, row.action_type] += 1
             if row.action_type in ("Remove", "Restore", "BlockTrafficZone"):
-                counts["disruptive"][row.agent][row.action_type] += 1
+                counts["disruptive"][half][row.agent, row.action_type] += 1
     for measure in pol_01.CHECK.measures[:3]:
         assert measure.cases is not None
         sums = measure.statistic.sums(measure.cases(drawn.view), drawn.episodes, drawn.length)
-        shares = [max(c.values()) / total[agent] for agent, c in counts[measure.key].items()]
-        assert measure.statistic.value(sums.sum(axis=0)) == pytest.approx(max(shares))
+        shares = [
+            {cell: n / total[half][cell[0]] for cell, n in counts[measure.key][half].items()}
+            for half in (0, 1)
+        ]
+        found = [
+            shares[1 - half].get(max(own, key=own.__getitem__), 0)
+            for half, own in enumerate(shares)
+        ]
+        assert measure.statistic.value(sums.sum(axis=0)) == pytest.approx(np.mean(found))
 
 
 def test_recount_of_charged_restores(drawn: Recorded) -> None:

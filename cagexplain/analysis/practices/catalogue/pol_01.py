@@ -3,6 +3,9 @@
 Shares are of all decisions of an agent, and the agent with the largest one decides: a team is not
 saved by four sound members. Waiting, also by a Block or Allow that changes nothing, is no collapse
 (POL-02 judges it), so it counts among the decisions only.
+
+The largest of many shares is too large by chance, the more so the more alike they are. So it is
+looked for in one half of the episodes and measured in the other, and the other way round.
 """
 
 from dataclasses import dataclass
@@ -21,68 +24,73 @@ from cagexplain.cc4.actions import ActionKind
 DISRUPTIVE = (ActionKind.REMOVE, ActionKind.RESTORE, ActionKind.BLOCK)
 """Actions that take something from users or their machines."""
 _N_KINDS = len(ActionKind)
+_N_PAIRS = max(actions.SIZES)
 
 
 @dataclass(frozen=True)
 class Largest:
-    """Largest share that the hits of one group have of an agent's cases, over agents and groups.
+    """Largest share that the hits of one class have of an agent's cases, over agents and classes,
+    looked for in one half of the episodes and measured in the other.
 
     Attributes:
-        groups: number of groups.
+        classes: number of classes. A case's group is its class, in episodes with odd numbers plus
+            the number of classes.
     """
 
-    groups: int
+    classes: int
     bounded: bool = False
     counted: bool = False
-    smooth: bool = True  # so that its bias is taken off: the largest of several is too large
+    smooth: bool = True
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
-        """Hits by agent and group, then cases by agent."""
-        hits = self._table(cases.where(cases.hit), n, self.groups)
-        every = self._table(cases, n, 1)
-        return np.hstack([hits, every])
-
-    def _table(self, cases: Cases, n: int, groups: int) -> FloatArray:
-        group = cases.group if groups > 1 else np.zeros_like(cases.group)
-        cell = (cases.row * agents.N_BLUE + cases.agent) * groups + group
-        width = agents.N_BLUE * groups
-        return np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.float64)
+        """Hits by half, agent and class, then cases by half and agent."""
+        half, of_class = np.divmod(cases.group, self.classes)
+        agent = (cases.row * 2 + half) * agents.N_BLUE + cases.agent
+        cell = (agent * self.classes + of_class)[cases.hit]
+        width = 2 * agents.N_BLUE
+        hits = np.bincount(cell, minlength=n * width * self.classes)
+        every = np.bincount(agent, minlength=n * width)
+        return np.hstack([hits.reshape(n, -1), every.reshape(n, -1)]).astype(np.float64)
 
     def value(self, totals: FloatArray) -> FloatArray:
-        """The share; NaN without cases."""
-        hits, every = totals[..., : -agents.N_BLUE], totals[..., -agents.N_BLUE :]
-        most = hits.reshape(*hits.shape[:-1], agents.N_BLUE, self.groups).max(axis=-1)
-        shares = most / np.maximum(every, 1)
-        return np.where(every.any(axis=-1), shares.max(axis=-1), np.nan)
+        """The mean share over both halves; NaN where one of them has no cases."""
+        every = totals[..., -2 * agents.N_BLUE :].reshape(*totals.shape[:-1], 2, agents.N_BLUE)
+        hits = totals[..., : -2 * agents.N_BLUE].reshape(*every.shape, self.classes)
+        shares = (hits / np.maximum(every, 1)[..., None]).reshape(*every.shape[:-1], -1)
+        largest = shares.argmax(axis=-1)[..., ::-1, None]  # of the other half
+        found = np.take_along_axis(shares, largest, axis=-1)[..., 0].mean(axis=-1)
+        return np.where(every.any(axis=-1).all(axis=-1), found, np.nan)
 
     def n(self, totals: FloatArray) -> FloatArray:
         """Cases."""
-        every: FloatArray = totals[..., -agents.N_BLUE :].sum(axis=-1)
+        every: FloatArray = totals[..., -2 * agents.N_BLUE :].sum(axis=-1)
         return every
 
 
 def disruptive(view: View) -> Cases:
-    """All decisions; a hit is disruptive, its group is its kind."""
+    """All decisions; a hit is disruptive, its class is its kind."""
     made = view.shared(decisions)
     hit = np.isin(made.kind, DISRUPTIVE) & ~made.idle
-    return _decisions(view, hit, made.kind)
+    return _decisions(view, hit, made.kind, _N_KINDS)
 
 
 def kinds(view: View) -> Cases:
-    """All decisions; a hit does not wait, its group is its kind."""
+    """All decisions; a hit does not wait, its class is its kind."""
     made = view.shared(decisions)
-    return _decisions(view, ~made.idle, made.kind)
+    return _decisions(view, ~made.idle, made.kind, _N_KINDS)
 
 
 def pairs(view: View) -> Cases:
-    """All decisions; a hit does not wait, its group is the action with its target."""
+    """All decisions; a hit does not wait, its class is the action with its target."""
     made = view.shared(decisions)
     place = np.where(made.host >= 0, made.host, _link(made.to_zone, made.from_zone))
-    return _decisions(view, ~made.idle, _INDEX[made.kind, place])
+    return _decisions(view, ~made.idle, _INDEX[made.kind, place], _N_PAIRS)
 
 
-def _decisions(view: View, hit: Any, group: IntArray) -> Cases:
+def _decisions(view: View, hit: Any, of_class: IntArray, classes: int) -> Cases:
     made = view.shared(decisions)
+    half = view.batch.episodes[made.row] % 2
+    group = half * classes + of_class
     return cases(made.row, made.step, hit, agent=made.agent, host=made.host, group=group)
 
 
@@ -149,8 +157,9 @@ CHECK = Check(
     remediation="Train again with more exploration or another seed; until then replace the "
     "collapsed agent by a scripted one, or mask the repeated action after its third use in a row.",
     formula="Largest share that one disruptive action type (Remove, Restore, Block), one action "
-    "type and one action with its target have of an agent's decisions, of the worst agent. Waits, "
-    "also by Blocks and Allows that change nothing, are no collapse.",
+    "type and one action with its target have of an agent's decisions, of the worst agent, looked "
+    "for in one half of the episodes and measured in the other. Waits, also by Blocks and Allows "
+    "that change nothing, are no collapse.",
     trigger="decisions",
     n_min=500,
     references=(Reference("AI RMF", "MEASURE 2.5"),),
@@ -172,7 +181,7 @@ CHECK = Check(
             better="lower",
             good=0.2,
             bad=0.5,
-            statistic=Largest(max(actions.SIZES)),
+            statistic=Largest(_N_PAIRS),
             cases=pairs,
         ),
         Measure(
