@@ -34,6 +34,18 @@ def probe(html: str, folder: Path, body: str, width: int, *flags: str) -> dict[s
 
 def opened(html: str, folder: Path, width: int, *flags: str) -> Element:
     """A page as it is after its scripts have run."""
+    size = f"--window-size={width},900"
+    return parse(_browsed(html, folder, size, "--dump-dom", *flags))
+
+
+def printed(html: str, folder: Path) -> bytes:
+    """A page as a PDF."""
+    pdf = folder / "page.pdf"
+    _browsed(html, folder, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    return pdf.read_bytes()
+
+
+def _browsed(html: str, folder: Path, *flags: str) -> str:
     assert _CHROMIUM is not None
     page = folder / "page.html"
     page.write_text(html, encoding="utf-8")
@@ -41,7 +53,6 @@ def opened(html: str, folder: Path, width: int, *flags: str) -> Element:
         *(_CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
         *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
         *("--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}"),
-        *(f"--window-size={width},900", "--dump-dom", *flags, page.as_uri()),
+        *(*flags, page.as_uri()),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return parse(done.stdout)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout

@@ -10,7 +10,7 @@ import pytest
 
 from reports.audit import audit_page
 from tests.audit import made
-from tests.reports.browser import needs_browser, opened, probe
+from tests.reports.browser import needs_browser, opened, printed, probe
 from tests.reports.test_decisions_section import BARE, FULL, report
 from tests.reports.test_surrogate_section import surrogate
 
@@ -22,6 +22,15 @@ _FITS = """
     .filter((element) => !element.closest(".scroll, svg, pre") && !within(element));
   return { wide: document.documentElement.scrollWidth, width: innerWidth,
            clipped: clipped.map((element) => element.outerHTML.slice(0, 80)) };
+"""
+_PRINTED = f"""
+  const found = (() => {{ {_FITS} }})();
+  const table = document.querySelector("table.checks");
+  const cells = [...table.querySelectorAll("th, tr.row td")].filter((cell) => cell.offsetWidth);
+  found.title = table.querySelector("td.title").offsetWidth;
+  found.over = cells.filter((cell) => cell.scrollWidth > cell.clientWidth + 1)
+    .map((cell) => cell.outerHTML.slice(0, 80));
+  return found;
 """
 _WORKS = """
   const table = document.querySelector("table.checks");
@@ -85,6 +94,20 @@ def test_the_page_fits_the_window(page: str, tmp_path: Path, width: int) -> None
     seen = probe(page, tmp_path, _FITS, width)
     assert seen["clipped"] == []
     assert seen["width"] == width and seen["wide"] <= width
+
+
+def test_the_page_fits_a_sheet_of_paper(page: str, tmp_path: Path) -> None:
+    """A4 with the margins of the page, and what is read first there as wide as is needed."""
+    seen = probe(page.replace("@media print", "@media all"), tmp_path, _PRINTED, 688)
+    assert seen["clipped"] == [] and seen["wide"] <= seen["width"] == 688
+    assert seen["over"] == []
+    assert seen["title"] > 150
+
+
+def test_the_page_is_printed(page: str, tmp_path: Path) -> None:
+    pdf = printed(page, tmp_path)
+    assert pdf.startswith(b"%PDF-")
+    assert 5 < len(re.findall(rb"/Type\s*/Page\b", pdf)) < 60
 
 
 def test_checks_are_filtered_sorted_and_found_without_an_error(page: str, tmp_path: Path) -> None:
