@@ -1,5 +1,6 @@
 """What becomes of findings: the two axes, chance, p-values, evidence."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,13 +10,17 @@ import pytest
 from cagexplain.analysis.audit import axes
 from cagexplain.analysis.audit.results import Finding, Verdict
 from cagexplain.analysis.audit.run import of_surrogate
+from cagexplain.analysis.passes import run
 from cagexplain.analysis.practices.catalogue import det_07, era_05, sur_01
+from cagexplain.analysis.practices.profiles import Override, Profile
 from cagexplain.analysis.practices.references import References
 from cagexplain.analysis.practices.statistics import PerEpisode, Share, estimate
-from cagexplain.analysis.practices.tallies import corrected, judged
+from cagexplain.analysis.practices.tallies import Tallies, corrected, judged
 from cagexplain.analysis.practices.verdicts import p_value
+from cagexplain.analysis.practices.view import Facts
 from cagexplain.analysis.surrogate_results import Surrogate
-from tests.audit.small import DECLARED
+from tests.analysis.planted import record
+from tests.audit.small import DECLARED, number
 
 NOBODY = References((), {}, {})
 
@@ -76,6 +81,24 @@ def test_a_check_of_two_numbers_has_two_chances_to_fail() -> None:
     found = judged(era_05.CHECK, [bad, good, *shown], DECLARED, NOBODY, 20)
     assert found.verdict == "FAIL"
     assert found.p == pytest.approx(2 * p_value(bad, "lower", 50))
+
+
+@pytest.mark.parametrize("key", ["visible", "silent"])
+def test_where_and_when_are_told_of_the_number_that_decides(tmp_path: Path, key: str) -> None:
+    """Sleep evicts nobody, so whatever is not let pass fails."""
+    tallies = Tallies([era_05.CHECK], Facts())
+    run(record(tmp_path / key, "sleep", 8), [tallies])
+    lenient = {k: (300.0, 301.0) for k in ("visible", "silent") if k != key}
+    profile = Profile("lenient", "", {"ERA-05": Override(borders=lenient)}, "")
+    (found,) = tallies.findings(profile, NOBODY)
+    assert found.verdict == "FAIL"
+    decisive = found.decisive
+    assert decisive is not None and decisive.key == key
+    for kind in ("zone", "agent", "phase"):
+        assert sum(part.n for part in found.parts if part.kind == kind) == decisive.n
+    visible, silent = (number(found, k).n for k in ("visible", "silent"))
+    assert visible != silent
+    assert found.evidence and found.since is not None
 
 
 @pytest.mark.parametrize(("limits", "verdict"), [((0.3, 0.4), "FAIL"), ((0.85, 0.95), "PASS")])
