@@ -39,7 +39,10 @@ def level_changes(truth: GroundTruth, before: Array, done_kind: Array, done_host
     by_blue = done_host[episode] == host[:, None]
 
     def any_of(own: Array, kinds: Array, *wanted: int) -> Array:
-        return np.asarray((own & np.isin(kinds[episode], wanted)).any(axis=1))
+        now = kinds[episode]
+        return np.asarray(
+            (own & np.logical_or.reduce([now == kind for kind in wanted])).any(axis=1)
+        )
 
     rose = after[at] > before[at]
     cause = np.select(

@@ -68,8 +68,13 @@ _BIT_SLICES: Final = [
 
 _CAUSES_BESIDE_ACTIONS: Final = 2 * red_fsm.N_RED_ACTIONS
 
-_GREEN_KIND: Final = np.array([GreenAction.LOCAL_WORK, GreenAction.ACCESS], dtype=np.int8)
-"""Green actions in the order of ``schema.GREEN_KINDS``, which is that of what makes them fail."""
+_WORK: Final = (GreenAction.LOCAL_WORK, GreenAction.ACCESS)
+"""In the order of ``schema.GREEN_KINDS``, which is that of what makes them fail."""
+_GREEN_KIND: Final = np.array(
+    [_WORK.index(action) if action in _WORK else -1 for action in (*GreenAction, None)],
+    dtype=np.int8,
+)
+"""Index in `_WORK` by ``GreenAction``; the last one is that of no action, whose code is -1."""
 
 
 class Recorder(Observer):
@@ -86,11 +91,12 @@ class Recorder(Observer):
 
     def begin(self, env: Env, seeds: npt.NDArray[np.int64]) -> None:
         """Keep the worlds of the batch."""
-        truth = env.truth()
+        self._truth = truth = env.truth()
         self._n = len(seeds)
         self._calls = phases.calls(env.params.steps)
         self._t = 0
         self._exists = truth.host_exists.copy()
+        self._users = self._exists & _HAS_USER
         self._stateful = self._exists & _HOSTS_WITH_STATE
         self._os = truth.host_os.copy()
         self._services = truth.services.copy()
@@ -107,12 +113,12 @@ class Recorder(Observer):
         )
         self._condition = _condition(truth)
         self._green_work = np.zeros(
-            (self._n, phases.N_PHASES, network.N_REAL_ZONES, len(_GREEN_KIND), 2), dtype=np.int32
+            (self._n, phases.N_PHASES, network.N_REAL_ZONES, len(_WORK), 2), dtype=np.int32
         )
 
     def before_step(self, env: Env, decision: Decision) -> None:
         """Keep what the decisions are made on, and the decisions."""
-        truth = env.truth()
+        truth = self._truth  # nothing has happened since the last step
         states = host_states(truth.fsm_state)
         self._level_before = truth.host_level.copy()
         self._put_situation(env.obs, truth, states)
@@ -126,7 +132,7 @@ class Recorder(Observer):
 
     def after_step(self, env: Env, decision: Decision) -> None:
         """Keep what the step did."""
-        truth = env.truth()
+        self._truth = truth = env.truth()
         t = self._t
         self._steps.put(
             t,
@@ -178,7 +184,7 @@ class Recorder(Observer):
         target = _HOST[_AGENTS, effective]
         has_target = target >= 0
         busy_with = np.where(env.free, effective, truth.blue_action)
-        green = np.where(_HAS_USER & self._exists, truth.green_action, np.int8(-1))
+        green = np.where(self._users, truth.green_action, np.int8(-1))
         self._blue.put(
             self._t,
             action=chosen.astype(np.int16),
@@ -221,10 +227,10 @@ class Recorder(Observer):
         )
 
     def _put_transitions(self, truth: GroundTruth) -> None:
-        real = np.arange(truth.trans_host.shape[1]) < truth.trans_n[:, None]
+        real = np.nonzero(np.arange(truth.trans_n.max()) < truth.trans_n[:, None])
         self._transitions.put(
             self._t,
-            np.nonzero(real)[0],
+            real[0],
             agent=truth.trans_agent[real],
             host=truth.trans_host[real],
             from_state=truth.trans_from[real],
@@ -247,11 +253,10 @@ class Recorder(Observer):
         self._condition = condition
 
     def _put_green(self, truth: GroundTruth, phase: Array) -> None:
-        worked = (_HAS_USER & self._exists)[..., None] & (
-            truth.green_action[..., None] == _GREEN_KIND
-        )
-        env, user, kind = np.nonzero(worked)
-        failed = truth.green_failure[env, user] == kind + 1
+        kinds = np.where(self._users, _GREEN_KIND[truth.green_action], np.int8(-1))
+        env, user = at = np.nonzero(kinds >= 0)
+        kind = kinds[at]
+        failed = truth.green_failure[at] == kind + 1
         shape = self._green_work.shape[:-1]
         cell = np.ravel_multi_index((env, phase[env], network.HOST_ZONE[user], kind), shape)
         for column, cells in enumerate((cell, cell[failed])):
