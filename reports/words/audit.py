@@ -257,6 +257,8 @@ def lost_limits(share: Change | None) -> str:
 
 
 def _percent(share: float) -> str:
+    if 0 < abs(share) < 0.0005:  # a sign before "<0.1 %" reads as nothing
+        return f"0.0{NBSP}%"
     return ("−" if share < 0 else "+" if share > 0 else "") + percent(abs(share))
 
 

@@ -146,6 +146,14 @@ def test_standing(percentile: float | None, text: str) -> None:
     assert audit_findings.standing(made.measured(percentile=percentile)) == text
 
 
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.046, "−4.6 %"), (-0.001, "+0.1 %"), (0.0002, "0.0 %"), (-0.0002, "0.0 %")],
+)
+def test_what_a_condition_costs_of_the_lead(share: float, text: str) -> None:
+    assert told.lost(Change(share, None, None)).replace(NBSP, " ") == text
+
+
 @pytest.mark.parametrize("practice", ["compliant", "unorthodox", "undetermined"])
 @pytest.mark.parametrize("outcome", ["effective", "ineffective", "undetermined"])
 def test_both_verdicts_fit_in_a_sentence(practice: str, outcome: str) -> None:

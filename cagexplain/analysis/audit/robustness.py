@@ -321,8 +321,11 @@ def _stability(plays: Sequence[Counts]) -> list[Interval] | str:
     if n == 2 or not isinstance(found.spread, Skewed):
         return [replace(found, low=np.nan, high=np.nan, spread=None)]
     without = np.array([_excess(np.delete(whole, i, axis=0)) for i in range(n)])
-    error = float(np.hypot(found.spread.error, np.sqrt((n - 1) * without.var())))
-    spread = replace(found.spread, error=error, freedom=n - 1)
+    own = found.spread
+    error = float(np.hypot(own.error, np.sqrt((n - 1) * without.var())))
+    # Third moments add up, and that over so few policies is not known.
+    skewness = own.skewness * (own.error / error) ** 3 if error else 0.0
+    spread = replace(own, error=error, skewness=skewness, freedom=n - 1)
     low, high = spread.limits((1 - CONFIDENCE) / 2)
     return [replace(found, low=low, high=high, spread=spread)]
 
