@@ -8,7 +8,6 @@ and estimating their advantages, and finding the reasons (attributions and flips
 of all threads: on a machine that others use too, it tells more than the time on the wall.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from cagexplain.analysis.attributions import attribute
 from cagexplain.analysis.counterfactuals import HORIZON, ROLLOUTS, Question
 from cagexplain.analysis.flips import flips
 from cagexplain.analysis.replay import Place, Record, moments
+from cagexplain.common import machine
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
 from cagexplain.tracing.recording import Recording
@@ -44,7 +44,7 @@ EPISODES: Final = 5
 def command(decisions: int, name: str, rollouts: int, horizon: int, workers: int | None) -> None:
     """Measure how long explanations take."""
     torch.set_num_threads(1)
-    threads = workers or len(os.sched_getaffinity(0))
+    threads = workers or machine.cores()
     policy = load_policy(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace"

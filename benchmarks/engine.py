@@ -29,6 +29,7 @@ from benchmarks import phases
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.phases import DEFAULT_STEPS
+from cagexplain.common import machine
 from cagexplain.envs import BatchedEnv
 from cagexplain.envs.batched import Snapshot
 from cagexplain.envs.cyborg.locate import load
@@ -251,7 +252,7 @@ def print_throughput(
 def main(cyborg_path: Path | None) -> None:
     """Prints the tables."""
     console = Console()
-    cores = len(os.sched_getaffinity(0))
+    cores = machine.cores()
     start = middle_of_episodes()
     print_machine(console, cores)
     print_phases(console, start)

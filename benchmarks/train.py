@@ -14,7 +14,6 @@ Then IPPO with the preset `tuned` runs once per core side by side, and alone on 
 """
 
 import multiprocessing
-import os
 import resource
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +29,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from cagexplain.cc4 import phases
+from cagexplain.common import machine
 from cagexplain.policies.rollout import EVALUATION_SEED
 from trainers.clock import Clock
 from trainers.evaluation import training_seeds
@@ -130,7 +130,7 @@ def _apart(jobs: list[tuple[Any, ...]], *, count: bool) -> list[Speed]:
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 def main(only: tuple[str, ...], presets: tuple[str, ...], rounds: int) -> None:
     """Measure the presets of all algorithms."""
-    console, cores = Console(), len(os.sched_getaffinity(0))
+    console, cores = Console(), machine.cores()
     table = Table(title="Training on one core: µs per environment step and share of the time")
     headings = ("method", "preset", "steps/s", *PARTS, "GFLOP/s", "of peak", "2M steps", "memory")
     for heading in headings:

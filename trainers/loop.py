@@ -19,7 +19,6 @@ are no part of the settings.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -30,6 +29,7 @@ import torch
 
 import cagexplain
 from cagexplain.cc4 import phases
+from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, write_json
 from cagexplain.envs import BatchedEnv, EnvParams
@@ -105,7 +105,7 @@ class Run:
         _check_device(device)
         torch.set_num_threads(1)  # parallel work is split by hand, see the learners
         self.config, self.settings, self.folder = config, settings, folder
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or machine.cores()
         self.make_env = make_env
         self.learner: Learner = find_algorithm(config.algorithm).make(
             settings, config.seed, self.threads, device

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from rich.text import Text
 from cagexplain.cc4.actions import N_KINDS
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cli import playing
+from cagexplain.common import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,7 +134,7 @@ def command(
     require_native(opened)
     policy = reload_policy(opened.manifest.policy, policy_file)
     _single_threaded()
-    threads = workers or len(os.sched_getaffinity(0))
+    threads = workers or machine.cores()
     selection = None
     if critical is not None:
         selection = _critical(opened, policy, critical, number, episode, threads)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cagexplain.cli import playing
+from cagexplain.common import machine
 
 if TYPE_CHECKING:
     from cagexplain.tracing.trace import Trace
@@ -124,7 +124,7 @@ def _played(
         policy = reload_policy(trace.manifest.policy, policy_file)
         playing.single_threaded(policy)
         if critical is not None:
-            cores = len(os.sched_getaffinity(0))
+            cores = machine.cores()
             chosen = choose(trace, policy, critical, workers=cores)
             found["explanations"] = explain(
                 trace,

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import full_state, raw
 from cagexplain.envs.truth import GroundTruth, of_state
@@ -69,7 +69,7 @@ class BatchedEnv:
         _announce_compilation()
         self.params = params or EnvParams()
         self.n_envs = n_envs
-        cores = threads or len(os.sched_getaffinity(0))
+        cores = threads or machine.cores()
         self.threads = max(1, min(cores, n_envs // MIN_ENVS_PER_THREAD))
         # The calling thread plays the first slice itself.
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cagexplain.common import machine
 from cagexplain.envs.batched import BatchedEnv
 from cagexplain.envs.protocol import Env
 from cagexplain.sim.params import EnvParams
@@ -29,7 +29,7 @@ class Engine:
     @property
     def processes(self) -> int:
         """How many workers there are if all of them have something to do."""
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or machine.cores()
 
     def make(self, n_envs: int, params: EnvParams | None = None) -> Env:
         """A batch of environments.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import phases
+from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, Engine, Env, EnvParams
 from cagexplain.fidelity import view
@@ -152,7 +152,7 @@ def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcome]:
     Raises:
         CagexplainError: CybORG failed, or a process died; the outcomes before it were given.
     """
-    n_workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    n_workers = min(workers or machine.cores(), len(jobs))
     if n_workers == 1:
         yield from map(compare, jobs)
         return

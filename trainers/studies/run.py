@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
+from cagexplain.common import machine
 from cagexplain.common.files import prepare_output_dir, write_json
 from trainers.studies.definition import Study
 from trainers.studies.jobs import Job, refuse_differences, study_jobs
@@ -41,7 +41,7 @@ class Place:
             from trainers.studies.cluster import RayBackend
 
             return RayBackend(self.ray, self.workers, self.function)
-        cores = len(os.sched_getaffinity(0))
+        cores = machine.cores()
         return LocalBackend(self.workers or cores, self.function, keep=(lock,))
 
 

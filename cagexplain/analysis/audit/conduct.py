@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
@@ -23,6 +22,7 @@ from cagexplain.analysis.replay import params_of
 from cagexplain.analysis.screening import critical
 from cagexplain.analysis.surrogate import extract
 from cagexplain.analysis.surrogate_results import Surrogate
+from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Policy
 from cagexplain.tracing.trace import Trace
@@ -33,6 +33,8 @@ PRICE_SEED: Final = 2_000_000
 """First seed of the episodes that price remedies: not those whose findings are to be priced."""
 ROLLOUTS: Final = 32
 """Futures per alternative of an explained decision; `cagexplain explain` plays more."""
+WORKERS: Final = 8
+"""Most processes to play in: each takes up to a gigabyte."""
 VARIATION_SEED: Final = 3_000_000
 """First seed of the episodes under other conditions."""
 
@@ -137,7 +139,7 @@ class _Further:
         advance: Callable[[int], None],
     ) -> None:
         self._trace, self._policy, self._advance = trace, policy, advance
-        self._cores = len(os.sched_getaffinity(0))
+        self._workers = min(machine.cores(), WORKERS)
         self.numbers: dict[str, list[Interval] | str] = {}
         self.why_not: dict[str, str] = {}
         self.notes = [f"The policy was not played on: {why_not}"] if policy is None else []
@@ -151,7 +153,7 @@ class _Further:
                 findings,
                 PRICE_SEED + np.arange(pairs),
                 params_of(self._trace),
-                workers=self._cores,
+                workers=self._workers,
                 advance=self._advance,
             )
 
@@ -167,7 +169,7 @@ class _Further:
                 VARIATION_SEED + np.arange(episodes),
                 params_of(self._trace),
                 siblings=siblings,
-                workers=self._cores,
+                workers=self._workers,
                 advance=self._advance,
             )
 
@@ -197,7 +199,7 @@ class _Further:
 
         def explained(policy: Policy) -> DecisionReport:
             chosen = critical(
-                self._trace, policy, moments, workers=self._cores, advance=self._advance
+                self._trace, policy, moments, workers=self._workers, advance=self._advance
             )
             return explain(
                 self._trace,
@@ -206,7 +208,7 @@ class _Further:
                 selection=chosen.how,
                 importance=chosen.importance,
                 rollouts=ROLLOUTS,
-                workers=self._cores,
+                workers=self._workers,
                 advance=self._advance,
             )
 
