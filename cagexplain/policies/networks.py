@@ -478,7 +478,7 @@ def draw(logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     cumulative = probability.cumsum(-1)
     total = cumulative[..., -1]
     point = torch.minimum(u * total, torch.nextafter(total, torch.zeros_like(total)))
-    action = torch.searchsorted(cumulative, point.unsqueeze(-1), right=True)
+    action = torch.searchsorted(cumulative, point.unsqueeze(-1).contiguous(), right=True)
     return action.squeeze(-1), probability.gather(-1, action).squeeze(-1).log()
 
 
