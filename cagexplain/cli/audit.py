@@ -261,12 +261,14 @@ def _write(folder: Path, found: Conducted) -> None:
 
 def _tell(folder: Path, audit: Audit) -> None:
     """What a terminal shows of an audit."""
+    from reports.words.audit_findings import headline
+
     counts = Counter(finding.verdict for finding in audit.findings)
     click.echo(f"practice: {audit.practice}; outcome: {audit.outcome}")
     click.echo(", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name]))
     for finding in sorted(audit.findings, key=lambda f: _SEVERITIES.index(f.severity)):
         if finding.verdict == "FAIL":
-            click.echo(f"  FAIL {finding.id} ({finding.severity}), not met: {finding.title}")
+            click.echo(f"  FAIL {finding.id} ({finding.severity}): {headline(finding)}")
     for note in audit.notes:
         click.echo(f"note: {note}")
     click.echo(folder / "audit.html")
