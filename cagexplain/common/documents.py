@@ -1,0 +1,129 @@
+"""Reading documents that others may have written: JSON held against a declared type.
+
+What a document may hold is said once, as a dataclass whose fields have types, ranges and patterns
+(`Annotated[int, Meta(ge=0)]`); `msgspec` reads the file straight into it. A file is looked at
+before it is read: its kind (a pipe would block, a device may never end) and its size.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from cagexplain.common.errors import CagexplainError
+
+SIZE_LIMIT: Final = 64 * 2**20
+"""Bytes of the largest document that is read, unless its reader says otherwise."""
+
+Document = TypeVar("Document")
+
+_PLACE: Final = re.compile(r"^(?P<problem>.*?)(?: - at `(?:key in )?\$?(?P<field>[^`]*)`)?$", re.S)
+
+
+def require_file(path: str | Path, what: str, *, limit: int | None = SIZE_LIMIT) -> Path:
+    """Refuse what is no regular file, or larger than it can sensibly be, before it is opened.
+
+    Args:
+        path: of the file; links are followed.
+        what: it should be, in words, such as "manifest".
+        limit: largest size in bytes; None for any.
+
+    Returns:
+        The path.
+
+    Raises:
+        CagexplainError: there is no such file, it is a folder, pipe or device, or too large.
+    """
+    path = Path(path)
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CagexplainError(
+            f"there is no such {what}", where=path, remedy="Give the path of an existing file"
+        ) from error
+    except ValueError as error:  # a null character in the name
+        raise CagexplainError(
+            f"this is no name of a file ({error})", remedy=f"Give the path of a {what}"
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise CagexplainError(
+            f"this is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, not a {what}",
+            where=path,
+            remedy="Give the path of a file",
+        )
+    if limit is not None and status.st_size > limit:
+        raise CagexplainError(
+            f"the file has {status.st_size:,} bytes; a {what} has at most {limit:,}",
+            where=path,
+            remedy=f"Give the right file: this is no {what} that cagexplain wrote",
+        )
+    return path
+
+
+def read_json(
+    path: str | Path,
+    kind: type[Document],
+    what: str,
+    *,
+    remedy: str,
+    limit: int = SIZE_LIMIT,
+) -> Document:
+    """Read a JSON file into `kind`, a dataclass or another type that `msgspec` knows.
+
+    Args:
+        path: of the file.
+        kind: what it has to hold.
+        what: it is, in words, such as "manifest".
+        remedy: what the user can do if it is unusable.
+        limit: largest size in bytes.
+
+    Raises:
+        CagexplainError: see `require_file`; or the text is no JSON, or holds something else than
+            `kind` says; then with the field.
+        OSError: the file cannot be read.
+    """
+    path = require_file(path, what, limit=limit)
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        raise _refusal(error, path, remedy) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CagexplainError(
+            f"the {what} is not valid JSON ({str(error).rstrip('.')})", where=path, remedy=remedy
+        ) from error
+
+
+def convert(value: Any, kind: type[Document], where: str | Path, *, remedy: str) -> Document:
+    """Hold plain containers that were read otherwise (a checkpoint's, say) against `kind`.
+
+    Raises:
+        CagexplainError: they hold something else; with the field.
+    """
+    try:
+        return msgspec.convert(value, type=kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _refusal(error, where, remedy) from error
+
+
+def _refusal(error: Exception, where: str | Path, remedy: str) -> CagexplainError:
+    found = _PLACE.match(str(error))
+    assert found is not None  # the pattern matches every text
+    field = (found["field"] or "").lstrip(".") or None
+    problem = found["problem"].replace("`", "'")
+    return CagexplainError(problem[:1].lower() + problem[1:], where=where, field=field, remedy=remedy)
+
+
+_KINDS: Final = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
