@@ -117,7 +117,9 @@ def _refusal(error: Exception, where: str | Path, remedy: str) -> CagexplainErro
     assert found is not None  # the pattern matches every text
     field = (found["field"] or "").lstrip(".") or None
     problem = found["problem"].replace("`", "'")
-    return CagexplainError(problem[:1].lower() + problem[1:], where=where, field=field, remedy=remedy)
+    return CagexplainError(
+        problem[:1].lower() + problem[1:], where=where, field=field, remedy=remedy
+    )
 
 
 _KINDS: Final = {
