@@ -36,10 +36,12 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.checkpoint import (
     Checkpoint,
     load_checkpoint,
+    package_versions,
     read_plain,
     save_checkpoint,
     write_plain,
 )
+from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from cagexplain.policies.trained import TrainedPolicy
 from trainers.clock import Clock
@@ -75,6 +77,7 @@ class Progress:
 
     Attributes:
         rounds, steps: finished rounds, and the environment steps made in them.
+        gradient_steps: steps of an acting network's optimiser in them, the mean over the networks.
         seconds: spent in them, evaluation included, over all parts of a resumed run.
         best: best mean return in evaluation; None before the first evaluation.
         best_steps: when that was.
@@ -83,6 +86,7 @@ class Progress:
 
     rounds: int = 0
     steps: int = 0
+    gradient_steps: float = 0.0
     seconds: float = 0.0
     best: float | None = None
     best_steps: int = 0
@@ -155,6 +159,7 @@ class Run:
         row: Row = {"round": progress.rounds, "steps": progress.steps + per_round}
         row |= {"steps_per_second": rate, **metrics}
         progress.steps += per_round
+        progress.gradient_steps += metrics["gradient_steps"]
         progress.rounds += 1
         if progress.steps // self.config.eval_every > before or progress.rounds == rounds:
             with clock("evaluation"):
@@ -216,11 +221,15 @@ class Run:
         """Play the best weights on episodes that had no part in choosing them."""
         best, progress = load_checkpoint(self.folder / BEST), self.progress
         returns = self._evaluate(best, EVALUATION_SEED, self.config.final_episodes)
+        chance = evaluate(
+            load_policy("random"), EVALUATION_SEED, self.config.final_episodes, self._env
+        )
         result = Result(
             algorithm=self.config.algorithm,
             preset=self.config.preset,
             seed=self.config.seed,
             steps=progress.steps,
+            gradient_steps=progress.gradient_steps,
             seconds=progress.seconds,
             steps_per_second=progress.steps / progress.seconds,
             best_steps=progress.best_steps,
@@ -228,6 +237,8 @@ class Run:
             final_mean=returns.mean,
             final_std=returns.std,
             final_returns=returns.episodes.tolist(),
+            random_mean=chance.mean,
+            versions=package_versions(),
         )
         best.summary |= {
             "final_return": result.final_mean,
@@ -241,9 +252,11 @@ class Run:
         return result
 
     def _verdict(self, result: Result) -> str:
+        below = f", BELOW RANDOM PLAY ({result.random_mean:.1f})" if result.below_random else ""
         return (
             f"best weights (after {result.best_steps:,} steps): {result.final_mean:.1f} ± "
-            f"{result.final_std:.1f} over {len(result.final_returns)} other held-out episodes, "
+            f"{result.final_std:.1f} over {len(result.final_returns)} other held-out episodes"
+            f"{below}, {result.gradient_steps:,.0f} gradient steps, "
             f"{result.seconds:.0f} s of training: {self.folder / BEST}"
         )
 

@@ -112,12 +112,14 @@ class MADDPG:
         # A draw from the policy is what Gumbel noise on its logits makes the best action.
         rollout = self.player.play(env, seeds, self.actors, networks.sample, rng, clock)
         metrics = self.player.seek_novelty(rollout, number, rng, clock)
+        metrics["gradient_steps"] = 0.0
         with clock("update"):
             self._remember(rollout)
             if number >= cfg.warmup:
                 rate = cfg.learning_rate * (1 - number / of if cfg.anneal else 1)
                 beta = cfg.priority_beta + (1 - cfg.priority_beta) * number / of
                 reports = [r for _ in range(cfg.updates) for r in self._update(rate, beta, rng)]
+                metrics["gradient_steps"] = float(cfg.updates)
                 metrics |= {k: float(np.mean([r[k] for r in reports])) for k in reports[0]}
         metrics["replay_fill"] = self.memory.fill
         return metrics | {"return": float(rollout.official_returns().mean())}

@@ -227,7 +227,7 @@ class PPO:
             steps.append((float(surrogate.detach()), relative, kl, clipped, norm))
         names = ("surrogate", "entropy", "kl", "clipped", "actor_grad_norm")
         means = np.mean(steps, axis=0) if steps else np.zeros(len(names))
-        return dict(zip(names, means.tolist(), strict=True)) | {"policy_steps": float(len(steps))}
+        return dict(zip(names, means.tolist(), strict=True)) | {"gradient_steps": float(len(steps))}
 
     def _fit_values(
         self, critic: Critic, batch: _Batch, rate: float, rng: np.random.Generator

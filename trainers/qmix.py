@@ -91,17 +91,18 @@ class QMIX:
         chooses = exploration.KINDS[cfg.exploration](explore)
         rollout = self.player.play(env, seeds, self.actor_stacks, chooses, rng, clock)
         metrics = self.player.seek_novelty(rollout, number, rng, clock)
+        metrics["gradient_steps"] = 0.0
         with clock("update"):
             self._remember(rollout)
             if number >= cfg.warmup:
                 rate = cfg.learning_rate * (1 - number / of if cfg.anneal else 1)
                 beta = cfg.priority_beta + (1 - cfg.priority_beta) * number / of
                 reports = [self._update(rate, beta, rng) for _ in range(cfg.updates)]
+                metrics["gradient_steps"] = float(cfg.updates)
                 metrics |= {k: float(np.mean([r[k] for r in reports])) for k in reports[0]}
         return metrics | {
             "epsilon" if cfg.exploration == "epsilon" else "temperature": explore,
             "replay_fill": self.memory.fill,
-            "updates": float(self.updates),
             "return": float(rollout.official_returns().mean()),
         }
 

@@ -25,7 +25,9 @@ class Learner(Protocol):
     def round(
         self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
     ) -> dict[str, float]:
-        """Play one episode per environment, learn, and report metrics ("return" among them).
+        """Play one episode per environment, learn, and report metrics: among them "return", and
+        "gradient_steps", the steps of an acting network's optimiser in this round (the mean over
+        the networks).
 
         All randomness must follow from the run's seed and `number`, so that a resumed run
         repeats it.

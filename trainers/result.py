@@ -20,16 +20,20 @@ class Result:
     Attributes:
         algorithm, preset, seed: of the run.
         steps, seconds, steps_per_second: made in training, evaluation included.
+        gradient_steps: steps of an acting network's optimiser, the mean over the networks.
         best_steps: when the weights of `ckpt.pt` were reached.
         evaluations: [steps, mean return] of each evaluation on the way.
         final_mean, final_std: of the returns of these weights in `final_returns`, episodes that had
             no part in choosing them.
+        random_mean: mean return of the policy `random` in the same episodes.
+        versions: of the packages that decide what a run does.
     """
 
     algorithm: str
     preset: str
     seed: int
     steps: int
+    gradient_steps: float
     seconds: float
     steps_per_second: float
     best_steps: int
@@ -37,6 +41,13 @@ class Result:
     final_mean: float
     final_std: float
     final_returns: list[float]
+    random_mean: float
+    versions: dict[str, str]
+
+    @property
+    def below_random(self) -> bool:
+        """Whether the weights play worse than `random` in the same episodes."""
+        return self.final_mean < self.random_mean
 
 
 def write_result(folder: Path, result: Result) -> None:

@@ -28,6 +28,7 @@ def run(folder: Path, seed: int, returns: Sequence[float], final: float) -> None
         "preset": "paper",
         "seed": seed,
         "steps": PER_ROUND * n,
+        "gradient_steps": 10.0 * n,
         "seconds": 100.0 + seed,
         "steps_per_second": 50.0 * n,
         "best_steps": PER_ROUND * n,
@@ -35,6 +36,8 @@ def run(folder: Path, seed: int, returns: Sequence[float], final: float) -> None
         "final_mean": final,
         "final_std": 3.0,
         "final_returns": [final - 3, final, final + 3],
+        "random_mean": -5000.0,
+        "versions": {"cagexplain": "0.1.0"},
     }
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
 

@@ -57,6 +57,7 @@ def finish(job: dict[str, Any]) -> None:
         "preset": run["preset"],
         "seed": run["seed"],
         "steps": run["steps"],
+        "gradient_steps": 40.0,
         "seconds": 2.0,
         "steps_per_second": run["steps"] / 2,
         "best_steps": run["steps"],
@@ -64,6 +65,8 @@ def finish(job: dict[str, Any]) -> None:
         "final_mean": value + run["seed"],
         "final_std": 1.0,
         "final_returns": [value + run["seed"] - 1, value + run["seed"] + 1],
+        "random_mean": -5000.0,
+        "versions": {},
     }
     (Path(job["folder"]) / "result.json").write_text(json.dumps(result))
 

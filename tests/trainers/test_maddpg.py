@@ -378,7 +378,7 @@ def test_solves_the_two_step_game(member):
 def test_metrics_before_and_after_the_first_update():
     learner = MADDPG(replace(SMALL, replay=16), 0, 1, "cpu")
     waiting, learning = rounds(learner, FakeEnv(4), 2)
-    assert waiting == {"replay_fill": 0.25, "return": waiting["return"]}
+    assert waiting == {"replay_fill": 0.25, "gradient_steps": 0, "return": waiting["return"]}
     assert learning["entropy"] == pytest.approx(1, abs=1e-3)
     assert learning["replay_fill"] == 0.5
     assert learning.keys() - waiting.keys() == {

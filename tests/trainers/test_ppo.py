@@ -346,9 +346,9 @@ def test_an_agent_stops_when_its_policy_has_moved_too_far():
     settings = replace(FAST, learning_rate=0.1, target_kl=0.01, epochs=10, minibatches=1)
     learner = PPO(settings, 0, 1)
     metrics = rounds(learner, FakeEnv(8), 1)[0]
-    assert metrics["policy_steps"] < 10
+    assert metrics["gradient_steps"] < 10
     free = PPO(replace(settings, target_kl=None), 0, 1)
-    assert rounds(free, FakeEnv(8), 1)[0]["policy_steps"] == 10
+    assert rounds(free, FakeEnv(8), 1)[0]["gradient_steps"] == 10
 
 
 def test_step_size_is_lowered_linearly():

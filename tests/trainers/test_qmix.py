@@ -380,7 +380,7 @@ def test_epsilon_falls_with_the_rounds():
     assert [m["epsilon"] for m in metrics] == pytest.approx(
         [1, 10**-0.5, 0.1, 10**-1.5, 0.01, 0.01]
     )
-    assert [m["updates"] for m in metrics] == [0, 1, 2, 3, 4, 5]
+    assert [m["gradient_steps"] for m in metrics] == [0, 1, 1, 1, 1, 1]
     assert metrics[1]["replay_fill"] == 2 * ENVS / 1000
 
 
