@@ -1,22 +1,25 @@
-"""Joint actions: what all agents would do, and what a critic of that sees.
+"""Joint actions: what all agents would do, and what a critic makes of that.
 
 A critic sees the inputs of all agents, who of them is free to decide, and one-hot vectors of what
 all are doing. It is told who is free because an action that has just been started is worth
-something else than the same action about to end.
+something else than the same action about to end. The one-hot vectors are never made: what the
+first layer computes from them are rows of its weights, picked by number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies import features, networks
-from cagexplain.policies.networks import Stack
+from cagexplain.policies.networks import Layers, Stack, mlp
 from trainers.replay import Segments
 
 
@@ -39,19 +42,58 @@ def _outputs(actors: Sequence[Stack], steps: Segments, t: int) -> list[Tensor]:
     return [actor(x[t]) + mask[t] for actor, x, mask in triples]
 
 
-def width(profile: str) -> int:
-    """Number of a critic's inputs under an observation profile."""
-    return sum(features.sizes(profile)) + N_BLUE + actions.TOTAL
+@dataclass(frozen=True)
+class Seen:
+    """What critics see of B steps.
+
+    Attributes:
+        dense: (B, width) inputs of all agents, and who is free.
+        action: (B, agents) what all are doing.
+    """
+
+    dense: Tensor
+    action: Tensor
+
+    def rows(self, rows: Tensor) -> Seen:
+        """Some of the steps."""
+        return Seen(self.dense.index_select(0, rows), self.action.index_select(0, rows))
 
 
-def seen(steps: Segments, t: int, action: Tensor) -> Tensor:
-    """A critic's inputs (B, width) at moment `t` with actions (B, agents)."""
-    one_hot = steps.state.new_zeros(len(action), actions.TOTAL)
-    one_hot.scatter_(1, action + torch.tensor(actions.OFFSETS, device=action.device), 1.0)
-    return torch.cat([steps.state[t], steps.free[t].float(), one_hot], 1)
+def seen(steps: Segments, t: int, action: Tensor) -> Seen:
+    """What critics see at moment `t` with actions (B, agents)."""
+    return Seen(torch.cat([steps.state[t], steps.free[t].float()], 1), action)
 
 
-def replaced(joint: Tensor, agent: int, one_hot: Tensor) -> Tensor:
-    """A critic's inputs (B, width) with another action of one agent, (B, its actions)."""
-    start = joint.shape[1] - actions.TOTAL + actions.OFFSETS[agent]
-    return torch.cat([joint[:, :start], one_hot, joint[:, start + one_hot.shape[1] :]], 1)
+class Judge:
+    """The critics' network: a perceptron with one output.
+
+    Args:
+        profile: of the observation.
+        hidden: widths of its hidden layers, at least one.
+    """
+
+    def __init__(self, profile: str, hidden: Sequence[int]) -> None:
+        self.dense = sum(features.sizes(profile)) + N_BLUE
+        self.network = mlp((self.dense + actions.TOTAL, *hidden, 1))
+        self._onward = mlp((*hidden, 1))  # all of it but the first layer
+
+    def value(self, layers: Layers, seen: Seen, own: tuple[int, Tensor] | None = None) -> Tensor:
+        """What one critic makes of joint inputs and actions: (B,).
+
+        Args:
+            layers: of the critic.
+            seen: of B steps.
+            own: an agent, and a vector (B, its actions) in place of its action's one-hot vector.
+        """
+        (weight, bias), *onward = layers
+        of_inputs, of_actions = weight[0].tensor_split([self.dense])
+        offsets = torch.tensor(actions.OFFSETS, device=seen.action.device)
+        picked = (seen.action + offsets).tensor_split(N_BLUE, 1)
+        if own is not None:
+            agent, vector = own
+            picked = (*picked[:agent], *picked[agent + 1 :])
+            start = actions.OFFSETS[agent]
+            bias = bias + vector @ of_actions[start : start + vector.shape[1]]
+        first = torch.addmm(bias, seen.dense, of_inputs)
+        first = first + F.embedding_bag(torch.cat(picked, 1), of_actions, mode="sum")
+        return self._onward(onward, torch.relu(first).unsqueeze(0)).flatten()

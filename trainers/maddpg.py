@@ -25,12 +25,13 @@ from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies import networks
 from cagexplain.policies.features import GROUPS
-from cagexplain.policies.networks import Layers, Stack, mlp
+from cagexplain.policies.networks import Stack
 from trainers import joint
 from trainers.buffers import Rollout
 from trainers.clock import Clock
 from trainers.gumbel import ESTIMATORS
 from trainers.health import check_finite
+from trainers.joint import Seen
 from trainers.maddpg_config import MADDPGConfig
 from trainers.memory import Memory
 from trainers.norm import ValueNorm
@@ -54,13 +55,13 @@ class _Agent:
 
 @dataclass
 class _Batch:
-    """B steps and the moment after each, and what critics see of them (B, critic's inputs)."""
+    """B steps and the moment after each, and what critics see of them."""
 
     steps: Segments
     weight: Tensor  # (B,) importance
-    taken: Tensor  # what was done
-    considered: Tensor  # what others do while an agent thinks about its own action
-    following: Tensor  # what target actors would do next
+    taken: Seen  # what was done
+    considered: Seen  # what others do while an agent thinks about its own action
+    following: Seen  # what target actors would do next
 
 
 class MADDPG:
@@ -81,11 +82,13 @@ class MADDPG:
         self.player = Player(settings, seed)
         alpha = settings.priority_alpha if settings.prioritised else None
         self.memory = Memory(settings.observation, settings.replay, 1, alpha, device)
-        judge = mlp((joint.width(settings.observation), *settings.critic_hidden, 1))
+        self.judge = joint.Judge(settings.observation, settings.critic_hidden)
         with torch.device(device):
             self.actors = networks.build_actors(vars(settings))
             self.target_actors = networks.build_actors(vars(settings))
-            self.critics, self.target_critics = (Stack(judge, N_BLUE) for _ in range(2))
+            self.critics, self.target_critics = (
+                Stack(self.judge.network, N_BLUE) for _ in range(2)
+            )
         generator = torch.Generator().manual_seed(seed)
         for stack in (*self.actors, self.critics):
             stack.initialise(generator, 0.01)  # all actions alike, all values near zero
@@ -176,9 +179,9 @@ class MADDPG:
     def _critic_loss(self, agent: _Agent, batch: _Batch) -> tuple[Tensor, Tensor, dict[str, float]]:
         """Squared TD error, in units of the returns' spread; errors (B,)."""
         cfg, steps, index = self.config, batch.steps, agent.agent
-        value = self._value(agent.critic.layers, batch.taken)
+        value = self.judge.value(agent.critic.layers, batch.taken)
         with torch.no_grad():
-            onward = self._value(self.target_critics.member(index), batch.following)
+            onward = self.judge.value(self.target_critics.member(index), batch.following)
             onward = agent.norm.denormalise(onward)
             if cfg.time_limit == "terminal":
                 onward = onward.masked_fill(steps.last[0], 0.0)
@@ -187,10 +190,6 @@ class MADDPG:
         error = agent.norm.normalise(target) - value
         loss = 0.5 * (batch.weight * error.square()).mean()
         return loss, error.detach(), {"critic_loss": float(loss.detach()), "q_mean": q_mean}
-
-    def _value(self, layers: Layers, seen: Tensor) -> Tensor:
-        """What a critic makes of joint inputs and actions: (rows,)."""
-        return self.critics.network(layers, seen.unsqueeze(0)).flatten()
 
     def _actor_loss(
         self, agent: _Agent, batch: _Batch, rng: np.random.Generator
@@ -203,9 +202,10 @@ class MADDPG:
         inputs = batch.steps.inputs[g][0, m].index_select(0, rows)
         raw = agent.actor.network(agent.actor.layers, inputs.unsqueeze(0)).squeeze(0)
         chosen = ESTIMATORS[cfg.estimator](raw, legal, cfg.gumbel_temperature, rng)
-        seen = joint.replaced(batch.considered.index_select(0, rows), index, chosen)
         # The stack's own tensors are no parameters, so the critic stays as it is.
-        value = self._value(self.critics.member(index), seen)
+        value = self.judge.value(
+            self.critics.member(index), batch.considered.rows(rows), (index, chosen)
+        )
         cost = cfg.regulariser * torch.where(legal == 0, raw, 0.0).square().mean(-1) - value
         # Divided like this, a batch in which the agent is never free changes nothing.
         loss = (batch.weight.index_select(0, rows) * cost).sum() / max(1, len(rows))

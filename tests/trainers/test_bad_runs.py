@@ -31,7 +31,12 @@ class Learner:
         self.breaks = breaks
 
     def round(self, env, seeds, number, of, clock):
-        metrics = {"return": -float(number), "gradient_steps": 1.0, "value_loss": 0.1, "entropy": 1.0}
+        metrics = {
+            "return": -float(number),
+            "gradient_steps": 1.0,
+            "value_loss": 0.1,
+            "entropy": 1.0,
+        }
         self.actors[0].layers[-1][1].fill_(number)
         self.breaks(self, number, metrics)
         return metrics

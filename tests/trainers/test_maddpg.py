@@ -61,28 +61,44 @@ def place(agent):
     return g, GROUPS[g].index(agent)
 
 
-def joint_actions(seen):
-    """The actions (B, agents) that a critic's inputs tell of."""
-    one_hot = seen[:, -actions.TOTAL :]
-    assert torch.equal(one_hot.sum(1), torch.full((len(seen),), 5.0))
-    parts = one_hot.split(list(actions.SIZES), 1)
-    assert all((part.sum(1) == 1).all() for part in parts)
-    return torch.stack([part.argmax(1) for part in parts], 1)
+def plain(seen):
+    """A critic's inputs (B, inputs) with one-hot vectors of the actions."""
+    one_hot = [
+        torch.nn.functional.one_hot(seen.action[:, agent], size)
+        for agent, size in enumerate(actions.SIZES)
+    ]
+    return torch.cat([seen.dense, *one_hot], 1)
 
 
 def test_critics_see_inputs_who_is_free_and_what_is_executed():
     _, batch = played()
     steps, width = batch.steps, batch.steps.state.shape[-1]
     for seen, t in ((batch.taken, 0), (batch.following, 1)):
-        assert torch.equal(seen[:, :width], steps.state[t])
-        assert torch.equal(seen[:, width : width + 5] == 1, steps.free[t])
-    assert torch.equal(joint_actions(batch.taken), steps.action[0])
-    assert torch.equal(batch.considered, batch.taken)
+        assert torch.equal(seen.dense[:, :width], steps.state[t])
+        assert torch.equal(seen.dense[:, width:] == 1, steps.free[t])
+    assert torch.equal(batch.taken.action, steps.action[0])
+    assert torch.equal(batch.considered.action, batch.taken.action)
+
+
+def test_a_critic_is_the_plain_network_of_one_hot_vectors(double_precision):
+    learner, batch = double_precision
+    for agent in range(5):
+        layers = learner.critics.member(agent)
+        expected = learner.critics.network(layers, plain(batch.taken)[None])[0, :, 0]
+        torch.testing.assert_close(learner.judge.value(layers, batch.taken), expected)
+
+        other = torch.softmax(torch.randn(len(expected), actions.SIZES[agent]), 1)
+        start = batch.taken.dense.shape[1] + actions.OFFSETS[agent]
+        inputs = plain(batch.taken)
+        inputs[:, start : start + other.shape[1]] = other
+        expected = learner.critics.network(layers, inputs[None])[0, :, 0]
+        found = learner.judge.value(layers, batch.taken, (agent, other))
+        torch.testing.assert_close(found, expected)
 
 
 def test_target_actions_are_the_best_available_ones_of_target_actors():
     learner, batch = played()
-    found, steps = joint_actions(batch.following), batch.steps
+    found, steps = batch.following.action, batch.steps
     illegal_would_win = 0
     for agent in range(5):
         g, m = place(agent)
@@ -103,8 +119,8 @@ def test_others_may_act_as_they_would_now():
     batch = learner._gather(batch.steps, batch.weight, np.random.default_rng(0))
     free, action = batch.steps.free[0], batch.steps.action[0]
     expected = torch.where(free, torch.tensor(actions.SLEEP_INDEX), action)
-    assert torch.equal(joint_actions(batch.considered), expected)
-    assert torch.equal(joint_actions(batch.taken), action)
+    assert torch.equal(batch.considered.action, expected)
+    assert torch.equal(batch.taken.action, action)
     assert not torch.equal(expected, action)
 
 
@@ -117,7 +133,7 @@ def test_critic_loss_is_the_weighted_mean_of_squared_errors(time_limit):
         loss, errors, _ = learner._critic_loss(agent, batch)
         norm, k = agent.norm, agent.agent
         live, target = (
-            stack.network(stack.member(k), x[None])[0, :, 0]
+            stack.network(stack.member(k), plain(x)[None])[0, :, 0]
             for stack, x in (
                 (learner.critics, batch.taken),
                 (learner.target_critics, batch.following),
