@@ -25,7 +25,7 @@ from torch import Tensor
 from cagexplain.cc4 import actions, phases
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.errors import UsageError
-from cagexplain.policies import features
+from cagexplain.policies import features, networks
 from cagexplain.policies.features import GROUPS
 from trainers.buffers import Rollout
 
@@ -227,7 +227,7 @@ def _by_group(sizes: tuple[int, ...]) -> list[int]:
 
 def _available(legal: Tensor, free: Tensor, action: Tensor) -> Tensor:
     """Additive masks from legal (members, B, actions), free and action (L + 1, B, members)."""
-    permitted = torch.log(legal.float())
-    frozen = torch.log(free.float()).transpose(1, 2).unsqueeze(-1)  # of a busy agent, everything
+    permitted = networks.additive(legal)
+    frozen = networks.additive(free).transpose(1, 2).unsqueeze(-1)  # of a busy agent, everything
     running = action.transpose(1, 2).unsqueeze(-1)
     return (permitted + frozen).scatter_(-1, running, 0.0)  # but that; a free agent's is legal

@@ -56,6 +56,9 @@ class LearningRun:
         final: mean return of the best weights on held-out episodes.
         episodes: how many these were.
         made, seconds, rate: steps made, seconds they took, steps per second.
+        gradient_steps: steps of an acting network's optimiser.
+        random: mean return of random play in the held-out episodes.
+        versions: of the packages that it was trained with.
     """
 
     seed: int
@@ -66,6 +69,18 @@ class LearningRun:
     made: int
     seconds: float
     rate: float
+    gradient_steps: float
+    random: float
+    versions: Mapping[str, str]
+
+    def at(self, steps: int) -> float | None:
+        """The mean training return of the tenth of the run that ends with `steps` steps; None if
+        the run is shorter."""
+        if steps > self.made:
+            return None
+        stop = int(np.searchsorted(self.steps, steps, side="right"))
+        start = max(0, stop - max(1, len(self.returns) // 10))
+        return float(self.returns[start:stop].mean()) if stop else None
 
     def measure(self, window: Sequence[float] | None) -> float:
         """The final return, or the mean training return in a window of the run.
@@ -116,6 +131,9 @@ class MethodResult(Result):
         iqm, low, high: interquartile mean and its bootstrap interval; None likewise.
         steps: made per run.
         seconds, rate: mean over the runs; None without any.
+        gradient_steps: mean over the runs; None without any.
+        below_random: seeds of the runs that ended below random play in the same episodes.
+        versions: package versions that the runs were trained with, each combination once.
     """
 
     id: str
@@ -134,6 +152,22 @@ class MethodResult(Result):
     steps: int
     seconds: float | None
     rate: float | None
+    gradient_steps: float | None
+    below_random: list[int]
+    versions: list[str]
+
+
+@dataclass(frozen=True)
+class EqualSteps(Result):
+    """Training returns of methods after the same number of environment steps.
+
+    Attributes:
+        steps: that the shortest run of the figure made.
+        methods: id -> mean over the runs of the return in the tenth of each run that ends there.
+    """
+
+    steps: int
+    methods: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -200,7 +234,8 @@ class FindingResult(Result):
 
 @dataclass(frozen=True)
 class FigureResult(Result):
-    """A figure: curves and pairs of its methods that have finished runs, and its findings."""
+    """A figure: curves and pairs of its methods that have finished runs, and its findings; equal
+    steps only where the methods' runs differ in length."""
 
     id: str
     title: str
@@ -208,6 +243,7 @@ class FigureResult(Result):
     curves: list[Curve]
     pairs: list[Pair]
     findings: list[FindingResult]
+    equal: EqualSteps | None
 
 
 @dataclass(frozen=True)
@@ -219,6 +255,7 @@ class StudyResult(Result):
         margin: difference in return that does not matter, in points.
         wanted, finished: number of runs; those that methods share count once.
         seconds: of training, all finished runs together.
+        left_out: finished runs that do not count, and why: their settings are not the study's.
         methods: by id.
         figures: in the order of the study.
     """
@@ -228,6 +265,7 @@ class StudyResult(Result):
     wanted: int
     finished: int
     seconds: float
+    left_out: list[str]
     methods: dict[str, MethodResult]
     figures: list[FigureResult]
 
@@ -239,7 +277,7 @@ def analyse_study(folder: str | Path) -> StudyResult:
         CagexplainError: there is no study, a file is damaged, or no run is finished.
     """
     folder = Path(folder)
-    study = _read_json(folder / "study.json", "Give the folder of a `cagexplain study run`")
+    study = read_study_file(folder)
     try:
         return _analyse(study, folder)
     except (KeyError, TypeError) as error:
@@ -250,10 +288,16 @@ def analyse_study(folder: str | Path) -> StudyResult:
         ) from error
 
 
+def read_study_file(folder: Path) -> dict[str, Any]:
+    """What a study's runs mean; CagexplainError if the folder has no study."""
+    return _read_json(folder / "study.json", "Give the folder of a `cagexplain study run`")
+
+
 def _analyse(study: Mapping[str, Any], folder: Path) -> StudyResult:
     seeds, methods = study["seeds"], study["methods"]
+    left_out: list[str] = []
     by_folder = {
-        name: list(_runs(folder / "runs" / name, seeds))
+        name: list(_runs(folder / "runs" / name, seeds, methods[name]["config"], left_out))
         for name in dict.fromkeys(method["runs"] for method in methods.values())
     }
     runs = {name: by_folder[method["runs"]] for name, method in methods.items()}
@@ -270,6 +314,7 @@ def _analyse(study: Mapping[str, Any], folder: Path) -> StudyResult:
         wanted=len(by_folder) * len(seeds),
         finished=len(finished),
         seconds=sum(run.seconds for run in finished),
+        left_out=left_out,
         methods={
             name: _method(name, method, runs[name], len(seeds)) for name, method in methods.items()
         },
@@ -277,11 +322,20 @@ def _analyse(study: Mapping[str, Any], folder: Path) -> StudyResult:
     )
 
 
-def _runs(folder: Path, seeds: Sequence[int]) -> Iterator[LearningRun]:
-    """The finished runs of a method."""
+def _runs(
+    folder: Path, seeds: Sequence[int], config: Mapping[str, Any], left_out: list[str]
+) -> Iterator[LearningRun]:
+    """The finished runs of a method; those with other settings are told in `left_out`."""
     for seed in seeds:
         place = folder / f"seed-{seed}"
-        if (place / "result.json").exists():
+        if not (place / "result.json").exists():
+            continue
+        made = _read_json(place / "config.json", "Remove the run's folder and train it again")
+        wanted = {**config, "seed": seed}
+        other = sorted(key for key in wanted | made if wanted.get(key) != made.get(key))
+        if other:
+            left_out.append(f"{folder.name}, seed {seed}: has another {', '.join(other)}")
+        else:
             yield read_run(place)
 
 
@@ -301,6 +355,9 @@ def read_run(folder: Path) -> LearningRun:
             made=result["steps"],
             seconds=result["seconds"],
             rate=result["steps_per_second"],
+            gradient_steps=result["gradient_steps"],
+            random=result["random_mean"],
+            versions=result["versions"],
         )
     except (pa.ArrowException, FileNotFoundError, KeyError, TypeError) as error:
         raise CagexplainError(
@@ -345,6 +402,14 @@ def _method(
         steps=runs[0].made if runs else 0,
         seconds=float(np.mean([run.seconds for run in runs])) if runs else None,
         rate=float(np.mean([run.rate for run in runs])) if runs else None,
+        gradient_steps=float(np.mean([run.gradient_steps for run in runs])) if runs else None,
+        below_random=[run.seed for run in runs if run.final < run.random],
+        versions=list(
+            dict.fromkeys(
+                ", ".join(f"{name} {number}" for name, number in run.versions.items())
+                for run in runs
+            )
+        ),
     )
 
 
@@ -357,6 +422,21 @@ def _figure(figure: Mapping[str, Any], runs: Mapping[str, Sequence[LearningRun]]
         curves=[curve(method, runs[method]) for method in there],
         pairs=pairs({method: _finals(runs[method]) for method in there}),
         findings=[_finding(finding, runs) for finding in figure["findings"]],
+        equal=_equal_steps({method: runs[method] for method in there}),
+    )
+
+
+def _equal_steps(runs: Mapping[str, Sequence[LearningRun]]) -> EqualSteps | None:
+    made = {run.made for of_method in runs.values() for run in of_method}
+    if len(made) < 2:
+        return None
+    steps = min(made)
+    found = {
+        method: [value for run in of_method if (value := run.at(steps)) is not None]
+        for method, of_method in runs.items()
+    }
+    return EqualSteps(
+        steps, {method: float(np.mean(values)) for method, values in found.items() if values}
     )
 
 
@@ -418,7 +498,7 @@ def _finding(
 ) -> FindingResult:
     stated = finding["comparisons"]
     claims = [_claim(comparison, runs, len(stated)) for comparison in stated]
-    return FindingResult(finding["text"], _all([claim.verdict for claim in claims]), claims)
+    return FindingResult(finding["text"], all_verdicts([claim.verdict for claim in claims]), claims)
 
 
 def _claim(stated: Mapping[str, Any], runs: Mapping[str, Sequence[LearningRun]], of: int) -> Claim:
@@ -466,7 +546,8 @@ def judge(
     return Verdict.INCONCLUSIVE
 
 
-def _all(verdicts: Sequence[Verdict]) -> Verdict:
+def all_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of a finding, from those of its claims: none, or any in doubt, leave it in doubt."""
     if Verdict.CONTRADICTED in verdicts:
         return Verdict.CONTRADICTED
     if set(verdicts) == {Verdict.SUPPORTED}:

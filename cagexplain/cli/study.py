@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
+
+_KEPT: Final = click.Path(file_okay=False, path_type=Path)
+_KEPT_HELP: Final = (
+    "Folder with the small files of finished runs (a few hundred kB each), to keep where "
+    "checkpoints are too large: what is there counts as finished, what finishes is added."
+)
 
 
 @click.group("study", short_help="Train a whole study, and report what it shows.")
@@ -27,11 +34,17 @@ def command() -> None:
     metavar="auto|ADDRESS",
     help="Train on a Ray cluster instead of this machine alone.",
 )
+@click.option("--kept", type=_KEPT, help=_KEPT_HELP)
 @click.option(
     "--only", multiple=True, metavar="NAME", help="Limit to a method or a figure; may be repeated."
 )
 def run(
-    file: Path, out: Path | None, workers: int | None, ray: str | None, only: tuple[str, ...]
+    file: Path,
+    out: Path | None,
+    workers: int | None,
+    ray: str | None,
+    kept: Path | None,
+    only: tuple[str, ...],
 ) -> None:
     """Train the runs that FILE declares.
 
@@ -42,8 +55,48 @@ def run(
     from trainers.studies.run import Place, run_study
 
     folder = out or Path("runs") / file.stem
-    run_study(read_study(file), folder, Place(workers, ray), only=only)
+    run_study(read_study(file), folder, Place(workers, ray), only=only, kept=kept)
     click.echo(f"Now: cagexplain study report {folder}")
+
+
+@command.command("explain")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--episodes",
+    type=click.IntRange(min=10),
+    default=100,
+    show_default=True,
+    help="Episodes of each run, with Sleep masked and again with Sleep allowed.",
+)
+@click.option("--kept", type=_KEPT, help=_KEPT_HELP)
+def explain(folder: Path, episodes: int, kept: Path | None) -> None:
+    """Play the policies of the finished runs in FOLDER, and keep what they do.
+
+    Each run gets an explain.json: what blue chose in each state of red's machine, and the tests of
+    its reactions. `cagexplain study report` shows them as figure 8, and judges what the paper says
+    of its policies. Runs that have the file are skipped.
+    """
+    import torch
+
+    from cagexplain.analysis.explained_run import explain_run, write_explained
+    from cagexplain.cc4.phases import DEFAULT_STEPS, calls
+    from cagexplain.cli.playing import progress
+    from trainers.loop import BEST
+    from trainers.studies import keeping
+
+    torch.set_num_threads(1)  # as in every command that plays: the networks are small
+    waiting, lost = keeping.unexplained(folder, kept)
+    for run in waiting:
+        with progress(f"explaining {run}", 2 * episodes * calls(DEFAULT_STEPS)) as bar:
+            write_explained(folder / run, explain_run(folder / run / BEST, episodes, bar))
+        keeping.keep(folder, run, kept)
+        click.echo(folder / run)
+    if lost:
+        click.echo(
+            f"Not explained, as their checkpoints are not here: {', '.join(map(str, lost))}. "
+            "Train these runs again to explain them."
+        )
+    click.echo(f"Now: cagexplain study report {kept or folder}")
 
 
 @command.command("report")

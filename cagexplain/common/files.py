@@ -87,13 +87,13 @@ def write_text(path: str | Path, content: str) -> None:
         file.write(content)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` to `path` as indented JSON as `atomic_write` does.
+def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write `value` to `path` as JSON, indented or in one line, as `atomic_write` does.
 
     Raises:
         TypeError, ValueError: `value` has no JSON form (NaN and infinity have none).
     """
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def sha256_file(path: str | Path) -> str:

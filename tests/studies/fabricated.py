@@ -40,6 +40,7 @@ def run(folder: Path, seed: int, returns: Sequence[float], final: float) -> None
         "versions": {"cagexplain": "0.1.0"},
     }
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps({"seed": seed}), encoding="utf-8")
 
 
 def learning(rng: np.random.Generator, start: float, end: float, rounds: int) -> list[float]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cagexplain.common import machine
 from cagexplain.common.files import prepare_output_dir, write_json
+from trainers.studies import keeping
 from trainers.studies.definition import Study
 from trainers.studies.jobs import Job, refuse_differences, study_jobs
 from trainers.studies.local import LocalBackend, locked
@@ -51,6 +52,7 @@ def run_study(
     place: Place,
     *,
     only: Iterable[str] = (),
+    kept: Path | None = None,
     console: Console | None = None,
 ) -> list[Entry]:
     """Train all runs of a study that are not finished.
@@ -63,6 +65,7 @@ def run_study(
         folder: of the study; it may hold what an earlier call has left.
         place: where to train.
         only: see `jobs.study_jobs`.
+        kept: folder of kept runs (see `keeping`), to take finished ones from and to add to.
         console: for the progress.
 
     Returns:
@@ -77,10 +80,33 @@ def run_study(
     refuse_differences(jobs)
     prepare_output_dir(folder, allow_existing=True)
     with locked(folder) as lock:
-        write_json(folder / STUDY, study.to_json())
-        runs = train(jobs, place.backend(lock), console or Console())
+        if kept is not None:
+            keeping.restore(kept, folder, [job.folder.relative_to(folder) for job in jobs])
+            refuse_differences(jobs)
+        for place_of_study in filter(None, (folder, kept)):
+            place_of_study.mkdir(parents=True, exist_ok=True)
+            write_json(place_of_study / STUDY, study.to_json())
+        keeper = _Keeper(folder, kept)
+        runs = train(jobs, place.backend(lock), console or Console(), keeper.look)
+        keeper.look(runs)
     refuse_failures(runs)
     return runs
+
+
+class _Keeper:
+    """Copies the small files of runs as they finish."""
+
+    def __init__(self, folder: Path, kept: Path | None) -> None:
+        self._folder, self._kept = folder, kept
+        self._done: set[Path] = set()
+
+    def look(self, runs: Sequence[Entry]) -> None:
+        """Keep what has finished since the last call."""
+        for entry in runs:
+            run = entry.job.folder.relative_to(self._folder)
+            if entry.state is State.FINISHED and run not in self._done:
+                keeping.keep(self._folder, run, self._kept)
+                self._done.add(run)
 
 
 def train(
