@@ -33,8 +33,8 @@ import time
 import traceback
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Final
@@ -43,7 +43,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fuzz_kinds import KINDS, Content, Files, Kind, NotFinite
+from benchmarks.fuzz_kinds import KINDS, Case, Content, Files, Kind, NotFinite
 from cagexplain.cli.main import explain
 from cagexplain.common.errors import CagexplainError
 
@@ -96,7 +96,7 @@ class Bench:
         self.files: Files = {str(p.relative_to(folder)): p.read_bytes() for p in paths}
         self.good = ""
 
-    def case(self, number: int) -> Any:
+    def case(self, number: int) -> Case:
         """The input of a number."""
         name = zlib.crc32(self.kind.name.encode())
         return self.kind.case(self.files, np.random.default_rng([self.seed, name, number]))
@@ -186,7 +186,11 @@ def _work(jobs: Sequence[Job], start: int, folder: Path, seed: int, pipe: Connec
             benches[which].good = kind.says(kind.load(own / kind.name))  # also warms up
         pipe.send((position, None))
         began = time.process_time()
-        outcome = benches[which].run(number)
+        try:
+            outcome = benches[which].run(number)
+        except Exception:  # of this benchmark, not of a reader
+            pipe.send((position, traceback.format_exc()))
+            return
         if _memory(os.getpid(), "VmHWM") > MEMORY:
             outcome = Outcome(outcome.kind, number, SPACE, outcome.what)
         elif time.process_time() - began > SECONDS:
@@ -243,6 +247,11 @@ class _Worker:
                     self.busy, self.position = True, position
                     self._began = time.monotonic(), _processor_time(self.process.pid or 0)
                     return None
+                if isinstance(outcome, str):
+                    which, number = self.jobs[position]
+                    raise RuntimeError(
+                        f"{KINDS[which].name} {number} breaks the benchmark\n{outcome}"
+                    )
                 self.busy, self.position = False, position + 1
                 if outcome.label == SPACE:
                     self._restart()
@@ -360,10 +369,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found.append(outcome)
             if sys.stderr.isatty() and len(found) % 100 == 0:
                 print(f"\r{len(found):,} of {len(jobs):,}", end="", file=sys.stderr, flush=True)
-        bad = [outcome for outcome in found if outcome.label in BAD]
+        benches = {kind.name: Bench(kind, folder / kind.name, options.seed) for kind in KINDS}
+        bad = [_named(outcome, benches) for outcome in found if outcome.label in BAD]
         if options.save:
-            kept = found if options.number is not None else bad
-            _save(options.save, kept, folder, options.seed)
+            for outcome in found if options.number is not None else bad:
+                _save(options.save, outcome, benches[outcome.kind])
     seconds = time.monotonic() - began
     title = f"{len(found):,} of {len(jobs):,} inputs, seed {options.seed}, {seconds:.0f} s"
     console.print(_counts(found, title))
@@ -439,14 +449,18 @@ def _examples(bad: Sequence[Outcome], seed: int) -> Table:
     return table
 
 
-def _save(target: Path, found: Sequence[Outcome], folder: Path, seed: int) -> None:
-    benches = {kind.name: Bench(kind, folder / kind.name, seed) for kind in KINDS}
-    for outcome in found:
-        case = benches[outcome.kind].case(outcome.number)
-        own = target / f"{outcome.kind}-{outcome.number}"
-        shutil.copytree(folder / outcome.kind, own, dirs_exist_ok=True)
-        for path, content in case.files.items():
-            place(own / path, content)
+def _named(outcome: Outcome, benches: Mapping[str, Bench]) -> Outcome:
+    """An outcome with what was done to its file, also if the process could not tell it any more."""
+    what = outcome.what or benches[outcome.kind].case(outcome.number).what
+    return replace(outcome, what=what)
+
+
+def _save(target: Path, outcome: Outcome, bench: Bench) -> None:
+    """Keep an input: all files of its kind, with the spoilt ones."""
+    own = target / f"{outcome.kind}-{outcome.number}"
+    shutil.copytree(bench.folder, own, dirs_exist_ok=True)
+    for path, content in bench.case(outcome.number).files.items():
+        place(own / path, content)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ object says, so that a reader which accepts a spoilt file can be held to it: the
 same, or something else that the file may legally say, and nothing else.
 """
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -14,9 +16,8 @@ import os
 import re
 import typing
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,8 @@ from typing import Any, Final, Protocol
 import jsonschema
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 import yaml
 from torch import Tensor
@@ -48,24 +51,22 @@ from cagexplain.analysis import fsm, passes
 from cagexplain.analysis.audit import baseline, document
 from cagexplain.analysis.audit.conduct import conduct
 from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.profiles import RANGES, SHIPPED, Profile, load_profile
+from cagexplain.analysis.practices.profiles import RANGES, Profile, load_profile
 from cagexplain.analysis.practices.references import load_references
 from cagexplain.analysis.replay import params_of
-from cagexplain.cc4 import red_fsm
+from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.agents import BLUE, N_BLUE
-from cagexplain.common import yaml_lines
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies import features, messages, networks
 from cagexplain.policies.base import Policy
 from cagexplain.policies.named_features import NAMES
 from cagexplain.policies.registry import load_policy, reload_policy
 from cagexplain.policies.tree import Tree, TreePolicy
-from cagexplain.tracing import schema
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from reports.exports import FORMATS
 from reports.fsm_report import fsm_report
-from trainers import config, loop, registry
+from trainers import loop, registry
 from trainers.config import RunConfig
 from trainers.studies.definition import Study, read_study
 from trainers.studies.jobs import study_jobs
@@ -153,7 +154,7 @@ def _feed(update: Callable[[bytes], object], value: Any) -> None:
             for name in value:
                 _feed(update, _column(value[name]))
         case _:
-            update(f"{type(value).__name__} {ascii(value)};".encode())
+            update(f"{type(value).__name__} {value!a};".encode())
 
 
 def _column(values: pd.Series) -> Any:
@@ -200,6 +201,11 @@ def _allowed(rules: Sequence[Rule], old: Any, new: Any) -> bool:
     return True
 
 
+def _finite(number: float) -> bool:
+    """Also of whole numbers that are too large for a float."""
+    return -math.inf < number < math.inf
+
+
 def _never(old: Any, new: Any) -> bool:
     return False
 
@@ -229,9 +235,7 @@ def _count(low: int, high: float) -> Callable[[Any, Any], bool]:
 
 
 def _real(low: float, high: float) -> Callable[[Any, Any], bool]:
-    return lambda old, new: (
-        type(new) in (int, float) and math.isfinite(new) and low <= new <= high
-    )
+    return lambda old, new: type(new) in (int, float) and _finite(new) and low <= new <= high
 
 
 def _tensor(old: Any, new: Any) -> bool:
@@ -247,17 +251,14 @@ def _json_case(
     file: str,
     content: bytes,
     rng: Rng,
-    legal: Callable[[Any, Any], bool],
-    *,
-    seal: Callable[[Any], Any] = lambda document: document,
+    legal: Callable[[Any], bool],
 ) -> Case:
     """A spoilt JSON document: its values, its text, or the file itself.
 
     Args:
         file: its name.
         content: of the good one.
-        legal: judges a document, and what was loaded from it.
-        seal: what makes digests fit again.
+        legal: judges a document.
     """
     chance = rng.random()
     if chance < _RARELY:
@@ -265,7 +266,7 @@ def _json_case(
         return Case({file: special}, what)
     if chance < 0.75:
         spoilt, what = spoil_plain(json.loads(content), rng)
-        data = to_json(seal(spoilt))
+        data = to_json(spoilt)
     elif chance < 0.77:
         data, what = deep_json(content, rng)
     else:
@@ -276,13 +277,13 @@ def _json_case(
             found = json.loads(data.decode("utf-8"))
         except (ValueError, RecursionError):
             return False
-        return legal(found, loaded)
+        return legal(found)
 
     return Case({file: data}, what, judged)
 
 
-def _yaml_case(file: str, content: bytes, rng: Rng, legal: Callable[[Any, Any], bool]) -> Case:
-    """Likewise a spoilt YAML file."""
+def _yaml_case(file: str, content: bytes, rng: Rng, legal: Callable[[Any], bool]) -> Case:
+    """Likewise a spoilt YAML file; what was loaded from it tells whether it was legal."""
     chance = rng.random()
     if chance < _RARELY:
         special, what = _special(rng, file)
@@ -295,13 +296,7 @@ def _yaml_case(file: str, content: bytes, rng: Rng, legal: Callable[[Any, Any], 
         data = text.encode("utf-8", "surrogatepass")
     else:
         data, what = spoil_bytes(content, rng)
-    path = Path(file)
-
-    def judged(loaded: Any) -> bool:
-        del path
-        return legal(None, loaded)
-
-    return Case({file: data}, what, legal=lambda loaded: legal(None, loaded))
+    return Case({file: data}, what, legal)
 
 
 # --- policies ---
@@ -319,7 +314,7 @@ class _PolicyKind:
         rng, probes = np.random.default_rng(0), []
         for _ in range(6):
             probes.append((env.obs.copy(), env.mask.copy(), env.free.copy()))
-            env.step(load_random(env, rng))
+            env.step(_random_actions(env, rng))
         return probes
 
     def load(self, folder: Path) -> Any:
@@ -358,10 +353,8 @@ class NotFinite(Exception):
     """A policy was accepted, and its outputs are not numbers to choose by."""
 
 
-def load_random(env: BatchedEnv, rng: Rng) -> Any:
+def _random_actions(env: BatchedEnv, rng: Rng) -> Any:
     """A random valid action for every agent."""
-    from cagexplain.cc4 import actions
-
     chosen = np.empty((env.n_envs, N_BLUE), np.int64)
     for agent in range(N_BLUE):
         mask = env.mask[:, actions.slice_of(agent)]
@@ -369,18 +362,16 @@ def load_random(env: BatchedEnv, rng: Rng) -> Any:
     return chosen
 
 
-def _torch_case(
-    file: str, content: bytes, rng: Rng, rules: Sequence[Rule], bomb: Callable[[Path], object]
-) -> Case:
+def _torch_case(file: str, content: bytes, rng: Rng, rules: Sequence[Rule]) -> Case:
     """A spoilt file of torch.save: its objects, its archive, its bytes, or the file itself."""
     chance = rng.random()
-    original = _unpickled(content)
+    original = _good(content)
     if chance < _RARELY:
         special, what = _special(rng, file)
         return Case({file: special}, what)
     if chance < 1.25 * _RARELY:
-        return Case({file: bomb}, "a member that is inflated to gigabytes")
-    if chance < 0.55:
+        data, what = _bomb(content, rng), "a member more, of gigabytes of zeros"
+    elif chance < 0.55:
         spoilt, what = spoil_plain(original, rng)
         buffer = io.BytesIO()
         torch.save(spoilt, buffer)
@@ -404,33 +395,27 @@ def _unpickled(content: bytes) -> Any:
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
-def _bomb(path: Path) -> None:
-    """An archive with a member of 16 GB, in 16 MB."""
-    size = 2**24
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    zeros = bytes(size)
-    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
-    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
-    end = packer.flush()
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
-        for i in range(8):  # members below 4 GB need no extension of the format
-            info = zipfile.ZipInfo(f"archive/data/{i}")
-            info.compress_type = zipfile.ZIP_DEFLATED
-            packed = block * 120 + end
-            info.file_size, info.compress_size = 120 * size, len(packed)
-            info.header_offset = archive.fp.tell()  # type: ignore[union-attr]
-            archive.fp.write(info.FileHeader() + packed)  # type: ignore[union-attr]
-            archive.filelist.append(info)
-            archive.NameToInfo[info.filename] = info
-            archive.start_dir = archive.fp.tell()  # type: ignore[attr-defined, union-attr]
-            archive._didModify = True  # type: ignore[attr-defined]
+_good = functools.cache(_unpickled)
+"""The same of a good file, which nobody changes."""
+
+
+def _bomb(content: bytes, rng: Rng) -> bytes:
+    """An archive with some more gigabytes than it seems to have."""
+    packed = io.BytesIO(content)
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as archive:
+        folder = archive.namelist()[0].partition("/")[0]
+        zeros = bytes(2**24)
+        with archive.open(f"{folder}/data/extra", "w", force_zip64=True) as member:
+            for _ in range(one_of(rng, (16, 128))):
+                member.write(zeros)
+    return packed.getvalue()
 
 
 _CHECKPOINT_RULES: Final[tuple[Rule, ...]] = (
     ("(project|kind|format_version|layout)(/.*)?", _never),
-    ("algorithm|variant|versions/.*", _text),
-    ("summary(/.*)?", lambda old, new: isinstance(old, dict | None) or plain_json(new)),
+    ("algorithm|variant", _text),
+    ("versions/.*", _or_missing(_text)),
+    ("summary(/.*)?", _plain),
     ("config/observation", _in(*features.PROFILES)),
     ("config/network", _in(*networks.KINDS)),
     ("config/core", _or_missing(_in(*networks.CORES))),
@@ -459,7 +444,7 @@ class CheckpointKind(_PolicyKind):
 
     def case(self, files: Files, rng: Rng) -> Case:
         """See `_torch_case`."""
-        return _torch_case(self.file, files[self.file], rng, _CHECKPOINT_RULES, _bomb)
+        return _torch_case(self.file, files[self.file], rng, _CHECKPOINT_RULES)
 
 
 class TreeKind(_PolicyKind):
@@ -481,9 +466,7 @@ class TreeKind(_PolicyKind):
         """See `_json_case`."""
         content = files[self.file]
         original = json.loads(content)
-        return _json_case(
-            self.file, content, rng, lambda found, loaded: _tree_legal(original, found)
-        )
+        return _json_case(self.file, content, rng, lambda found: _tree_legal(original, found))
 
 
 def _tree_legal(original: Any, found: Any) -> bool:
@@ -491,7 +474,7 @@ def _tree_legal(original: Any, found: Any) -> bool:
         ("name", _text),
         ("deterministic", _bool),
         ("messages", _in(*messages.KINDS)),
-        ("teacher(/.*)?", lambda old, new: _plain(old, new)),
+        ("teacher(/.*)?", _plain),
         ("agents/[^/]*/feature/#", lambda old, new: (old is None) == (new is None)),
         ("agents/[^/]*/(threshold|weight)/#", _real(-math.inf, math.inf)),
         ("agents/[^/]*(/.*)?", lambda old, new: new is not MISSING),
@@ -503,7 +486,7 @@ def _tree_legal(original: Any, found: Any) -> bool:
 
 
 def _is_tree(tree: Any) -> bool:
-    """Whether arrays are a tree: each node is reached once from the root, leaves weigh something."""
+    """Whether arrays are a tree: the root leads once to each node, leaves weigh something."""
     try:
         n, waiting, reached = len(tree["feature"]), [0], set()
         if any(len(tree[k]) != n for k in ("threshold", "left", "right", "weight")):
@@ -517,7 +500,7 @@ def _is_tree(tree: Any) -> bool:
                 if not tree["weight"][int(node)] > 0:
                     return False
                 continue
-            if asked not in NAMES or not math.isfinite(tree["threshold"][int(node)]):
+            if asked not in NAMES or not _finite(tree["threshold"][int(node)]):
                 return False
             waiting += [tree["left"][int(node)], tree["right"][int(node)]]
     except (TypeError, KeyError, ValueError, OverflowError):
@@ -540,20 +523,18 @@ def _train(folder: Path) -> None:
         preset, hidden=(4,), envs=1, observation="flat", network="mlp", epochs=1
     )
     training = loop.start(run, settings, folder, threads=1, make_env=_env)
-    with open(os.devnull, "w") as nothing:
-        import contextlib
+    with (
+        open(os.devnull, "w") as nothing,
+        contextlib.redirect_stdout(nothing),
+        contextlib.redirect_stderr(nothing),
+    ):
+        training.train()
 
-        with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
-            training.train()
 
-
-def _declared(of: type, place: str, new: Any) -> bool:
-    """Whether a stored setting has its declared type and range."""
-    field_name = place.split("/")[1]
-    known = {entry.name: entry for entry in dataclasses.fields(of)}
-    if field_name not in known or new is MISSING:
-        return False
-    return _fits(known[field_name], typing.get_type_hints(of)[field_name], new)
+def _declared(of: type, name: str, old: Any, new: Any) -> bool:
+    """Whether a stored setting, or an item of it, has its declared type and range."""
+    (entry,) = (entry for entry in dataclasses.fields(of) if entry.name == name)
+    return new is not MISSING and _fits(entry, typing.get_type_hints(of)[name], new)
 
 
 def _fits(entry: "dataclasses.Field[Any]", kind: Any, value: Any) -> bool:
@@ -571,20 +552,19 @@ def _fits(entry: "dataclasses.Field[Any]", kind: Any, value: Any) -> bool:
         return False
     if isinstance(value, str | bool):
         return not isinstance(value, str) or clean_text(value)
-    return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+    return _finite(value) and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _resume_rules(settings: type) -> tuple[Rule, ...]:
-    return (
-        ("(project|kind|format_version)", _never),
-        ("progress/(rounds|steps|best_steps)", _count(0, 1e15)),
-        ("progress/seconds", _real(0, 1e12)),
-        ("progress/best", lambda old, new: new is None or _real(-1e12, 1e12)(old, new)),
-        ("progress/evaluations/#/#", _real(-1e12, 1e15)),
-        ("progress/evaluations", lambda old, new: isinstance(new, list) and plain_json(new)),
-        ("learner/.*", lambda old, new: _tensor(old, new) or _alike(old, new)),
-        ("[^/]*", lambda old, new: old is MISSING),
-    )
+_RESUME_RULES: Final[tuple[Rule, ...]] = (
+    ("(project|kind|format_version)", _never),
+    ("progress/(rounds|steps|best_steps)", _count(0, 1e15)),
+    ("progress/seconds", _real(0, 1e12)),
+    ("progress/best", lambda old, new: new is None or _real(-1e12, 1e12)(old, new)),
+    ("progress/evaluations/#/#", _real(-1e12, 1e15)),
+    ("progress/evaluations", lambda old, new: isinstance(new, list) and plain_json(new)),
+    ("learner/.*", lambda old, new: _tensor(old, new) or _alike(old, new)),
+    ("[^/]*", lambda old, new: old is MISSING),
+)
 
 
 def _alike(old: Any, new: Any) -> bool:
@@ -605,30 +585,13 @@ class ResumeKind:
 
     def case(self, files: Files, rng: Rng) -> Case:
         """See `_torch_case`."""
-        kind = type(registry.find_preset("ippo", "paper"))
-        rules: tuple[Rule, ...] = _resume_rules(kind)
-        case = _torch_case(_RESUME, files[_RESUME], rng, rules, _bomb)
-        if not isinstance(content := case.files[_RESUME], bytes):
-            return case
-        original = _unpickled(files[_RESUME])
-
-        def judged(loaded: Any) -> bool:
-            try:
-                found = _unpickled(content)
-            except Exception:  # see `_torch_case`
-                return False
-            rest = [(place, old, new) for place, old, new in differences(original, found)]
-            settings = [(p, new) for p, _, new in rest if p.startswith(("run/", "settings/"))]
-            if not all(
-                _declared(RunConfig if p.startswith("run/") else kind, p, new)
-                for p, new in settings
-            ):
-                return False
-            others = {k: v for k, v in found.items() if k not in ("run", "settings")}
-            usual = {k: v for k, v in original.items() if k not in ("run", "settings")}
-            return _allowed(rules, usual, others)
-
-        return dataclasses.replace(case, legal=judged)
+        settings = type(registry.find_preset("ippo", "paper"))
+        declared = [
+            (f"{part}/({field.name})(/#)?", functools.partial(_declared, of, field.name))
+            for part, of in (("run", RunConfig), ("settings", settings))
+            for field in dataclasses.fields(of)
+        ]
+        return _torch_case(_RESUME, files[_RESUME], rng, (*declared, *_RESUME_RULES))
 
     def load(self, folder: Path) -> Any:
         """The run, ready to go on."""
@@ -686,12 +649,12 @@ class _TraceKind:
     def use(self, loaded: Any, number: int) -> None:
         """Analyse it in one of the ways of the commands, and write what they write."""
         trace: Trace = loaded[0]
-        match number % 4:
+        match number % 8:  # pages and audits take most of the time
             case 0:
                 analysis = fsm.analyse(trace)
                 _write(analysis.to_json())
                 fsm_report(analysis).html.encode("utf-8")
-            case 2:
+            case 4:
                 audit = _audit(trace)
                 for export in FORMATS.values():
                     export.text(audit).encode("utf-8")
@@ -726,7 +689,7 @@ _MANIFEST_RULES: Final[tuple[Rule, ...]] = (
     ("(episodes|finished)(/.*)?", lambda old, new: True),  # for people: nothing reads them
     ("engine/(name|version)", _text),
     ("(engine|packages)/.*", _or_missing(_text)),
-    ("policy/(name|kind|rule)", _text),
+    ("policy/(name|kind)", _text),
     ("policy/path", _or_missing(_text)),
     ("policy/(deterministic|mask_sleep)", _or_missing(_bool)),
     ("policy/sha256", lambda old, new: bool(re.fullmatch("[0-9a-f]{64}", str(new)))),
@@ -754,7 +717,7 @@ class ManifestKind(_TraceKind):
         content = files[_MANIFEST]
         original = json.loads(content)
         return _json_case(
-            _MANIFEST, content, rng, lambda found, _: _allowed(_MANIFEST_RULES, original, found)
+            _MANIFEST, content, rng, lambda found: _allowed(_MANIFEST_RULES, original, found)
         )
 
     def use(self, loaded: Any, number: int) -> None:
@@ -768,6 +731,15 @@ class TableKind(_TraceKind):
     """A Parquet file of a trace, with or without a manifest that fits it again."""
 
     name, share = "table", 0.32
+
+    def says(self, loaded: Any) -> str:
+        """The manifest but for sizes and digests, and the values of all tables."""
+        trace, tables = loaded
+        said = dataclasses.asdict(trace.manifest)
+        for part in said["parts"]:
+            part.pop("files")
+        return digest([said, tables])
+
     _modes = ("digests left", "sizes renewed", "digests renewed", "digests renewed")
 
     def case(self, files: Files, rng: Rng) -> Case:
@@ -788,7 +760,9 @@ class TableKind(_TraceKind):
         else:
             data, what = fuzz_tables.spoil_table(name, files[path], rng)
             changed, whole = {path: data}, False
-        manifest = files[_MANIFEST] if mode == "digests left" else self._renewed(files, changed, mode)
+        manifest = (
+            files[_MANIFEST] if mode == "digests left" else self._renewed(files, changed, mode)
+        )
 
         def judged(loaded: Any) -> bool:
             if mode != "digests renewed":
@@ -818,9 +792,6 @@ class TableKind(_TraceKind):
 
 
 def _n_rows(content: bytes, otherwise: int) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         return int(pq.read_metadata(io.BytesIO(content)).num_rows)
     except (OSError, pa.ArrowException):
@@ -861,7 +832,7 @@ class ProfileKind:
 
     def case(self, files: Files, rng: Rng) -> Case:
         """See `_yaml_case`."""
-        return _yaml_case(_PROFILE, files[_PROFILE], rng, lambda _, loaded: _profile_legal(loaded))
+        return _yaml_case(_PROFILE, files[_PROFILE], rng, _profile_legal)
 
     def load(self, folder: Path) -> Profile:
         """The profile."""
@@ -904,7 +875,7 @@ def _profile_legal(profile: Profile) -> bool:
             if good is None or bad is None:
                 continue
             low, high = RANGES.get(measure.unit, (0, math.inf))
-            if not all(math.isfinite(b) and low <= b <= high for b in (good, bad)):
+            if not all(_finite(b) and low <= b <= high for b in (good, bad)):
                 return False
             if good == bad or (good > bad) != (measure.better == "higher"):
                 return False
@@ -951,7 +922,7 @@ class StudyKind:
 
     def case(self, files: Files, rng: Rng) -> Case:
         """See `_yaml_case`."""
-        return _yaml_case(_STUDY, files[_STUDY], rng, lambda _, loaded: _study_legal(loaded))
+        return _yaml_case(_STUDY, files[_STUDY], rng, _study_legal)
 
     def load(self, folder: Path) -> Study:
         """The study."""
@@ -969,7 +940,7 @@ class StudyKind:
 
 
 def _study_legal(study: Study) -> bool:
-    if not (clean_text(study.name) and study.seeds and math.isfinite(study.margin)):
+    if not (clean_text(study.name) and study.seeds and _finite(study.margin)):
         return False
     if study.margin < 0 or not all(type(s) is int and 0 <= s < 2**31 for s in study.seeds):
         return False
@@ -996,15 +967,10 @@ class BaselineKind:
         for path in sorted(trace.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         trace.rmdir()
-        self._good(folder / _AUDIT)
-
-    def _good(self, path: Path) -> Any:
-        self._now = document.read(path)
-        return self._now
 
     def case(self, files: Files, rng: Rng) -> Case:
         """See `_json_case`."""
-        return _json_case(_AUDIT, files[_AUDIT], rng, lambda found, _: _audit_legal(found))
+        return _json_case(_AUDIT, files[_AUDIT], rng, _audit_legal)
 
     def load(self, folder: Path) -> Any:
         """The audit."""
@@ -1016,7 +982,9 @@ class BaselineKind:
 
     def use(self, loaded: Any, number: int) -> None:
         """Compare it with another audit and with itself, and write the comparison in all forms."""
-        compared = baseline.compare(dataclasses.replace(loaded, findings=loaded.findings[1:]), loaded)
+        compared = baseline.compare(
+            dataclasses.replace(loaded, findings=loaded.findings[1:]), loaded
+        )
         written = dataclasses.replace(loaded, baseline=compared)
         for export in FORMATS.values() if number % 8 == 0 else (FORMATS["json"],):
             export.text(written).encode("utf-8")

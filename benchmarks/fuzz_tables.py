@@ -124,9 +124,7 @@ def _value_fits(name: str, column: schema.Column, values: pd.Series) -> bool:
     return True
 
 
-def _keys_fit(
-    name: str, frame: pd.DataFrame, original: pd.DataFrame, hosts: pd.DataFrame
-) -> bool:
+def _keys_fit(name: str, frame: pd.DataFrame, original: pd.DataFrame, hosts: pd.DataFrame) -> bool:
     if name in _DENSE:
         keys = list(_DENSE[name])
         if not _same_rows(frame[keys], original[keys]):
