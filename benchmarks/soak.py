@@ -7,7 +7,7 @@ closed, PettingZoo environments likewise, a trace is recorded, analysed and audi
 cycle the resident memory is taken, when garbage has been collected.
 
 Memory grows if the slope of its second half (Theil and Sen) is above the bound, in MB per ten
-minutes, and the 95 % interval of the slope is above zero: one step up by an allocator is no growth.
+minutes, and the 95 % interval of the slope is above zero: a step near the end is no growth.
 Threads and files grow if there are more of them in the last quarter than ever in the first half.
 The exit status is 1 if anything grows, or if there were too few cycles to tell.
 """

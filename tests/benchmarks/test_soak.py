@@ -22,7 +22,7 @@ def samples(
 def test_noise_a_warm_up_and_a_step_are_no_growth() -> None:
     assert trend(samples()).growing(20) == []
     assert trend(samples(lambda i: 100 * (1 - np.exp(-i / 5)))).growing(20) == []
-    assert trend(samples(lambda i: 64.0 * (i > 45))).growing(64) == []
+    assert trend(samples(lambda i: 64.0 * (i > 56))).growing(20) == []
     assert trend(samples(threads=lambda i: 7 + (i > 3))).growing(20) == []
 
 
