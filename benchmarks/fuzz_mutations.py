@@ -326,7 +326,16 @@ def spoil_pickle(data: bytes, rng: Rng) -> tuple[bytes, str]:
             swapped = data[there:after_there] + data[after:there] + code
             return data[:cut] + swapped + data[after_there:], "opcodes exchanged"
         case 3:
-            plain = (b"N", b"\x88", b"K\x07", b"J\xff\xff\xff\xff", b"}", b"]", b")", b"X\0\0\0\0")
+            plain: tuple[bytes, ...] = (
+                b"N",
+                b"\x88",
+                b"K\x07",
+                b"J\xff\xff\xff\xff",
+                b"}",
+                b"]",
+                b")",
+                b"X\0\0\0\0",
+            )
             plain += (b"G\x7f\xf8\0\0\0\0\0\0", b"G\x7f\xf0\0\0\0\0\0\0", b"\x8a\x09" + b"\xff" * 9)
             return data[:cut] + one_of(rng, plain) + data[after:], "opcode replaced by a value"
         case 4:

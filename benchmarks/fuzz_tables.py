@@ -261,6 +261,7 @@ def _column(table: pa.Table, rng: Rng) -> tuple[pa.Table, str]:
             nothing = pa.nulls(len(table), values.type)
             return table.set_column(i, column, nothing), f"{column} has no values"
     plain = values.to_pylist()
+    kinds: tuple[pa.DataType, ...]
     kinds = (pa.int64(), pa.float64(), pa.float16(), pa.string(), pa.binary(), pa.bool_())
     kinds += (pa.list_(pa.int64()), pa.timestamp("s"), pa.dictionary(pa.int8(), pa.int64()))
     kind = one_of(rng, kinds)
