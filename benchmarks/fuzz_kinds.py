@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -47,13 +47,17 @@ from benchmarks.fuzz_mutations import (
     spoil_zip,
     to_json,
 )
-from cagexplain.analysis import fsm, passes
+from cagexplain.analysis import fsm, passes, reaction_counts, study_tables
 from cagexplain.analysis.audit import baseline, document
 from cagexplain.analysis.audit.conduct import conduct
+from cagexplain.analysis.circumstances import CircumstanceCounter
+from cagexplain.analysis.counts import Counter
+from cagexplain.analysis.dwell import DwellCounter
 from cagexplain.analysis.practices import checks
 from cagexplain.analysis.practices.profiles import RANGES, Profile, load_profile
 from cagexplain.analysis.practices.references import load_references
 from cagexplain.analysis.replay import params_of
+from cagexplain.analysis.soc_tallies import SocTallies
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.envs import BatchedEnv, EnvParams
@@ -622,10 +626,11 @@ def _trace(folder: Path) -> None:
     recording.run()
 
 
-def _collectors() -> list[Any]:
+def _collectors() -> list[passes.Collector]:
+    """Those of `fsm.analyse`."""
     return [
-        *(fsm.Counter(), fsm.CircumstanceCounter(), fsm.DwellCounter()),
-        *(fsm.reaction_counts.Collector(), fsm.study_tables.Collector(), fsm.SocTallies()),
+        *(Counter(), CircumstanceCounter(), DwellCounter()),
+        *(reaction_counts.Collector(), study_tables.Collector(), SocTallies()),
     ]
 
 
