@@ -44,11 +44,13 @@ class MADDPGConfig(Settings):
     )
 
 
-# The study's column for MADDPG. It is silent on what follows the regulariser, and on replay, batch
-# and number of updates: these are the ones of Lowe et al. 2017 (a million steps remembered, an
-# update on 1,024 of them every 100 steps), and of Schaul et al. 2016 for the priorities.
+# The study's column for MADDPG. It is silent on Adam's epsilon (its 1e-5 is PPO's; here PyTorch's
+# own), on what follows the regulariser, and on replay, batch and number of updates: these
+# are the ones of Lowe et al. 2017 (a million steps remembered, an update on 1,024 of them every 100
+# steps), and of Schaul et al. 2016 for the priorities.
 _PAPER: Final = MADDPGConfig(
-    **COMMON | {"anneal": False, "adam_eps": 1e-8},
+    **COMMON | {"anneal": False},
+    adam_eps=1e-8,
     critic_hidden=(256, 256),
     replay=2000,
     warmup=2,

@@ -49,6 +49,7 @@ class PPOConfig(Settings):
 # losses of actor and critic share an optimiser: here each network has its own.
 _PAPER: Final = PPOConfig(
     **COMMON,
+    adam_eps=1e-5,
     critic="own",
     critic_hidden=(256, 256),
     epochs=10,

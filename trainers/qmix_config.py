@@ -60,16 +60,16 @@ class QMIXConfig(Settings):
     value_norm_decay: float = setting("memory of that per round", low=0, high=1)
 
 
-# The study's column for QMIX. Its target networks move every 10 updates; its updates come every 10
-# episodes, as those of its other methods do, so that is every 10 rounds. (Every 10 steps of Adam,
-# as it can be read as well, values of this preset run away: after 100 rounds they were positive
-# where every reward is negative, and the return was below that of random actions.)
-# It is silent on: the mixer, the size of the memory and, for r_qmix, 32 whole episodes per update
-# and one update per episode played (those are pymarl's, by the authors of QMIX); double Q-learning
-# and one-step targets (the same); alpha and beta (Schaul et al. 2016); how long epsilon falls,
-# temperatures, and normalisation of values (ours: rewards of hundreds would else outweigh the clip
-# of the gradient). Here a feed-forward member's update takes 1,024 single steps, 40 times per
-# round, so every step is learned from about 8 times, as in DQN (Mnih et al. 2015).
+# The study's column for QMIX. Its target networks move every 10 updates, which come every 10
+# episodes, as those of its other methods do: that is every 10 rounds here. Read as every 10 steps of
+# Adam, the values run away (docs/training.md, "What the presets are").
+# It is silent on: Adam's epsilon (its 1e-5 is PPO's; here PyTorch's own), the mixer, the size of the
+# memory and, for r_qmix, 32 whole episodes per update and one update per episode played (those are
+# pymarl's, by the authors of QMIX); double Q-learning and one-step targets (the same); alpha and
+# beta (Schaul et al. 2016); how long epsilon falls, temperatures, and normalisation of values (ours:
+# rewards of hundreds would else outweigh the clip of the gradient). Here a feed-forward member's
+# update takes 1,024 single steps, 40 times per round, so every step is learned from about 8 times,
+# as in DQN (Mnih et al. 2015).
 _PAPER: Final = QMIXConfig(
     **COMMON
     | {
@@ -77,6 +77,7 @@ _PAPER: Final = QMIXConfig(
         "acting": "greedy",
         "anneal": False,
     },
+    adam_eps=1e-8,
     mixer="monotonic",
     mixer_embed=32,
     mixer_hyper=64,

@@ -58,7 +58,8 @@ class Settings:
     ngu_decay: float = setting("NGU: factor on that step size per round", low=0.5, high=1)
 
 
-# The study's settings where it gives them. It is silent on: ReLU, orthogonal initialisation,
+# The study's settings that hold for all its methods, where it gives them; what it gives for a
+# family stands in the family's file. It is silent on: ReLU, orthogonal initialisation,
 # the size of recurrent layers, the time limit, and all NGU settings but k, the kernel, L, the
 # networks and their step size; those are the values of the papers of each method.
 PAPER: Final[dict[str, Any]] = {
@@ -76,7 +77,6 @@ PAPER: Final[dict[str, Any]] = {
     "gamma": 0.99,
     "learning_rate": 2.5e-4,
     "anneal": True,
-    "adam_eps": 1e-5,
     "max_grad_norm": 0.5,
     "reward_scale": 1.0,
     "ngu_weight": 0.3,

@@ -11,7 +11,7 @@ from cagexplain.policies.features import GROUPS, sizes
 from trainers.intrinsic import NGU, EpisodicNovelty, Moments, ReturnScale
 from trainers.settings import PAPER, Settings
 
-SETTINGS = Settings(**PAPER)
+SETTINGS = Settings(**PAPER, adam_eps=1e-5)
 ENVS, STEPS = 3, 24
 SMALL = replace(SETTINGS, envs=ENVS, ngu_k=4, ngu_hidden=(16,), ngu_embedding=6)
 
