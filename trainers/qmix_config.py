@@ -61,15 +61,15 @@ class QMIXConfig(Settings):
 
 
 # The study's column for QMIX. Its target networks move every 10 updates, which come every 10
-# episodes, as those of its other methods do: that is every 10 rounds here. Read as every 10 steps of
-# Adam, the values run away (docs/training.md, "What the presets are").
-# It is silent on: Adam's epsilon (its 1e-5 is PPO's; here PyTorch's own), the mixer, the size of the
-# memory and, for r_qmix, 32 whole episodes per update and one update per episode played (those are
-# pymarl's, by the authors of QMIX); double Q-learning and one-step targets (the same); alpha and
-# beta (Schaul et al. 2016); how long epsilon falls, temperatures, and normalisation of values (ours:
-# rewards of hundreds would else outweigh the clip of the gradient). Here a feed-forward member's
-# update takes 1,024 single steps, 40 times per round, so every step is learned from about 8 times,
-# as in DQN (Mnih et al. 2015).
+# episodes, as those of its other methods do: that is every 10 rounds here. Read as every 10 steps
+# of Adam, the values run away (docs/training.md, "What the presets are").
+# It is silent on: Adam's epsilon (its 1e-5 is PPO's; here PyTorch's own), the mixer, the size of
+# the memory and, for r_qmix, 32 whole episodes per update and one update per episode played (those
+# are pymarl's, by the authors of QMIX); double Q-learning and one-step targets (the same); alpha
+# and beta (Schaul et al. 2016); how long epsilon falls, temperatures, and normalisation of values
+# (ours: rewards of hundreds would else outweigh the clip of the gradient). Here a feed-forward
+# member's update takes 1,024 single steps, 40 times per round, so every step is learned from about
+# 8 times, as in DQN (Mnih et al. 2015).
 _PAPER: Final = QMIXConfig(
     **COMMON
     | {
