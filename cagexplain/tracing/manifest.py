@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import os
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ class Manifest:
         parts: what is finished.
         packages: versions of what recorded it.
         created: UTC, ISO 8601.
+        policy_file: absolute path of the file that the policy was loaded from, if there is one;
+            traces of before do not tell.
     """
 
     engine: dict[str, str]
@@ -81,6 +84,7 @@ class Manifest:
     parts: list[Part]
     packages: dict[str, str]
     created: str
+    policy_file: str | None = None
 
     @property
     def finished_episodes(self) -> int:
@@ -112,19 +116,37 @@ class Manifest:
             episode += part.episodes
 
     def write(self, folder: Path) -> None:
-        """Replace the manifest of a trace."""
+        """Replace the manifest of a trace.
+
+        Raises:
+            CagexplainError: something in it has no JSON form, such as NaN.
+        """
         head = {"project": PROJECT, "kind": KIND, "schema_version": schema.SCHEMA_VERSION}
         progress = {
             "episodes": {"planned": len(self.seeds), "finished": self.finished_episodes},
             "finished": self.finished,
         }
-        write_json(folder / FILE_NAME, {**head, **progress, **asdict(self)})
+        path = folder / FILE_NAME
+        try:
+            write_json(path, {**head, **progress, **asdict(self)})
+        except (TypeError, ValueError) as error:
+            raise CagexplainError(
+                f"what the policy tells about itself cannot be written as JSON ({error})",
+                where=path,
+                field="policy",
+                remedy="Let its describe() give words, finite numbers, lists and mappings only",
+            ) from error
 
 
 def new(
     engine: dict[str, str], policy: dict[str, Any], options: dict[str, Any], seeds: list[int]
 ) -> Manifest:
-    """The manifest of a recording that begins now."""
+    """The manifest of a recording that begins now.
+
+    Raises:
+        CagexplainError: the policy tells of itself what no manifest may hold.
+    """
+    convert(policy, _Policy, "describe() of the policy", remedy="Mend what it returns")
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return Manifest(
         engine=engine,
@@ -134,7 +156,13 @@ def new(
         parts=[],
         packages={"python": platform.python_version(), **versions},
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        policy_file=_policy_file(policy),
     )
+
+
+def _policy_file(policy: dict[str, Any]) -> str | None:
+    path = policy.get("path")  # that of a policy of the package is its name
+    return os.path.abspath(path) if path is not None and os.path.isfile(path) else None
 
 
 def read(folder: Path) -> Manifest:
@@ -181,7 +209,7 @@ class _Engine:
 
 @dataclass(frozen=True)
 class _Policy:
-    name: str
+    name: str = "unnamed"
     path: str | None = None
     sha256: str | None = None
     mask_sleep: bool = False
