@@ -210,6 +210,7 @@ class _Engine:
 @dataclass(frozen=True)
 class _Policy:
     name: str = "unnamed"
+    kind: str = "unknown"
     path: str | None = None
     sha256: str | None = None
     mask_sleep: bool = False

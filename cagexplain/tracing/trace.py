@@ -125,11 +125,10 @@ def latest_trace(runs: str | Path) -> Path:
     """
     found = []
     for folder in _folders(Path(runs)):
-        if (folder / manifests.FILE_NAME).exists():
-            try:
-                found.append((manifests.read(folder).created, folder))
-            except (CagexplainError, OSError):
-                continue  # another kind of run, or a damaged trace: named outright it is reported
+        try:
+            found.append((manifests.read(folder).created, folder))
+        except (CagexplainError, OSError):
+            continue  # no trace, or a damaged one: named outright it is reported
     if not found:
         raise CagexplainError(
             "there is no trace below this folder",

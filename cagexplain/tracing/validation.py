@@ -96,8 +96,12 @@ class _Content:
             with pq.ParquetFile(self._path, page_checksum_verification=True) as file:
                 self._check_form(file, recorded.rows)
                 for column in self._table.columns:
-                    self._check_column(column, file.read([column.name]).column(0))
-        except (OSError, pa.ArrowException) as error:
+                    found = file.read([column.name]).column(0)
+                    found.validate(full=True)
+                    if len(found) != recorded.rows:
+                        raise pa.ArrowInvalid(f"{column.name} has {len(found)} rows")
+                    self._check_column(column, found)
+        except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
             raise damaged(self._path, error) from error
         for column in self._table.columns:
             self._check_references(column)
@@ -164,42 +168,41 @@ class _Content:
             )
 
     def _check_references(self, column: Column) -> None:
-        """What a column's values have to do with other columns, tables and the manifest."""
-        if column.name not in self.values:
-            return
-        values, name = self.values[column.name], column.name
-        if column.within == "episodes":
-            first, last = self._part.first_episode, self._part.first_episode + self._part.episodes
-            self._refuse_value(
-                name,
-                (values < first) | (values >= last),
-                f"must be {first} to {last - 1}, the episodes of this file by the manifest",
-            )
-        elif column.within == "steps":
-            self._refuse_value(
-                name,
-                (values < 0) | (values >= self._calls),
-                f"must be 0 to {self._calls - 1}, the steps of an episode by the manifest",
-            )
-        elif column.within == "world" and self._world is not None:
-            absent = (values >= 0) & ~self._world[self.row_of_episode(), values]
-            self._refuse_row(name, absent, "names a host that the table 'hosts' does not have")
+        """What a column's values have to do with the manifest, other columns and tables."""
+        if column.within is not None:
+            self._check_within(column)
         if column.sizes is not None:
-            size = np.array(column.sizes)[self.values["agent"]]
-            if pa.types.is_binary(column.type):
-                wrong, problem = values != (size + 7) // 8, "has the wrong number of bytes"
-            else:
-                wrong, problem = values >= size, "has a number that this agent does not have"
-            self._refuse_row(name, wrong, problem)
+            self._check_sizes(column, column.sizes)
         if column.with_column is not None:
-            other = column.with_column
-            lacks = values < 0
-            self._refuse_row(
-                name, lacks & (self.values[other] >= 0), f"lacks a value, but {other} has one"
-            )
-            self._refuse_row(
-                name, ~lacks & (self.values[other] < 0), f"has a value, but {other} has none"
-            )
+            there, other = self.values[column.name] >= 0, self.values[column.with_column] >= 0
+            with_it = f"but {column.with_column} has"
+            self._refuse_row(column.name, other & ~there, f"lacks a value, {with_it} one")
+            self._refuse_row(column.name, there & ~other, f"has a value, {with_it} none")
+
+    def _check_within(self, column: Column) -> None:
+        values, first = self.values[column.name], self._first(column.name)
+        if column.within == "world":
+            if self._world is not None:
+                absent = (values >= 0) & ~self._world[self.row_of_episode(), values]
+                self._refuse_row(
+                    column.name, absent, "names a host that the table 'hosts' does not have"
+                )
+            return
+        end = first + self._size(column.name)
+        what = "steps of an episode" if column.within == "steps" else "episodes of this file"
+        self._refuse_value(
+            column.name,
+            (values < first) | (values >= end),
+            f"must be {first} to {end - 1}, the {what} by the manifest",
+        )
+
+    def _check_sizes(self, column: Column, sizes: Sequence[int]) -> None:
+        size = np.array(sizes)[self.values["agent"]]
+        if pa.types.is_binary(column.type):
+            wrong, problem = self.values[column.name] != (size + 7) // 8, "the wrong size"
+        else:
+            wrong, problem = self.values[column.name] >= size, "a number that the agent lacks"
+        self._refuse_row(column.name, wrong, f"has {problem}")
 
     def _check_rows(self) -> None:
         """No row is there twice, none is missing, and they are in order."""

@@ -200,7 +200,7 @@ def test_rows_are_named(sound: Path, tmp_path: Path) -> None:
     assert "blue: step: row 7 has -3; it must be 0 to 5, the steps" in refusal(
         "blue", lambda table: changed(table, "step", 7, -3)
     )
-    assert "masks: bits: row 2 has the wrong number of bytes" in refusal(
+    assert "masks: bits: row 2 has the wrong size" in refusal(
         "masks", lambda table: changed(table, "bits", 2, b"12")
     )
     without = [i for i in range(CALLS * 5 * EPISODES) if i != CALLS * 5 + 11]
@@ -208,3 +208,14 @@ def test_rows_are_named(sound: Path, tmp_path: Path) -> None:
         "blue: episode, step, agent: there is no row for episode 3, step 2, agent blue_agent_1"
         in refusal("blue", lambda table: table.take(without))
     )
+
+
+def test_names_that_are_no_text_are_told(sound: Path, tmp_path: Path) -> None:
+    path = tmp_path / "hosts" / "part-000001.parquet"
+    path.parent.mkdir()
+    part = open_trace(sound).manifest.parts[PART]
+    table = pq.read_table(part.path(sound, "hosts"))
+    names = pa.array([b"\xff"] * table.num_rows, pa.binary()).view(pa.string())
+    told = agreeing(path, part, of_column(table, "zone", names.dictionary_encode()))
+    with pytest.raises(CagexplainError, match=r"hosts/part-000001.parquet: the file is damaged .+"):
+        validate_file(path, "hosts", told, CALLS, None)
