@@ -75,27 +75,31 @@ def reload_policy(
     """
     name, recorded, digest = (facts.get(key) for key in ("name", "path", "sha256"))
     mask_sleep = bool(facts.get("mask_sleep", False))
-    if path is None and recorded is None and name in BUILTIN:
+    spec = None
+    if path is not None:
+        candidates = [Path(path)]
+    elif recorded is None and name in BUILTIN:
         return load_policy(str(name), mask_sleep=mask_sleep)
-    if path is None and (recorded is None or digest is None):
+    elif recorded is None or digest is None:
         raise CagexplainError(
             f"the trace was recorded with a policy, '{name}', that only its own code can play",
             remedy="Give it with --policy",
         )
-    shipped = path is None and recorded in SHIPPED
-    if path is not None:
-        candidates = [Path(path)]
-    elif shipped:
-        candidates = [_DATA / f"{recorded}.pt"]
+    elif recorded in SHIPPED:
+        spec, candidates = str(recorded), [_DATA / f"{recorded}.pt"]
     else:
         candidates = [Path(str(recorded)), *places]
     file = _known_file(candidates, digest)
-    spec = str(recorded) if shipped else str(file.absolute())
-    return load_policy(spec, mask_sleep=mask_sleep, deterministic=facts.get("deterministic"))
+    return load_policy(
+        spec or str(file.absolute()),
+        mask_sleep=mask_sleep,
+        deterministic=facts.get("deterministic"),
+    )
 
 
 def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
-    """The first of some files that has this SHA-256; None: there is no telling, and any will do."""
+    """The first of some files that has this SHA-256. Without one there is no telling: any will do,
+    and playing an episode again shows whether it is the right one."""
     remedy = "Give its file with --policy PATH, or record the trace again"
     there = [file for file in candidates if file.is_file()]
     if not there:

@@ -134,7 +134,8 @@ class Manifest:
                 f"what the policy tells about itself cannot be written as JSON ({error})",
                 where=path,
                 field="policy",
-                remedy="Let its describe() give words, finite numbers, lists and mappings only",
+                remedy="Let its describe() give text, finite numbers, lists and mappings only, and "
+                "give its file a name in UTF-8",
             ) from error
 
 
