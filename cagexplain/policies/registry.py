@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -101,7 +102,7 @@ def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
     """The first of some files that has this SHA-256. Without one there is no telling: any will do,
     and playing an episode again shows whether it is the right one."""
     remedy = "Give its file with --policy PATH, or record the trace again"
-    there = [file for file in candidates if file.is_file()]
+    there = [file for file in candidates if os.path.isfile(file)]  # False for impossible names, too
     if not there:
         raise CagexplainError(
             "the policy that the trace was recorded with is not here (any more)",

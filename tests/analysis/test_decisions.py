@@ -279,6 +279,9 @@ def test_policies_are_found_again(tmp_path: Path) -> None:
     by_own_code = r"'mine', that only its own code can play\. Give it with --policy\."
     with pytest.raises(CagexplainError, match=by_own_code):
         reload_policy({"name": "mine", "kind": "scripted"})
+    for name in ("a" * 3_000, "a\0b"):
+        with pytest.raises(CagexplainError, match="not here"):
+            reload_policy({**facts, "path": name})
     without_digest = {"name": "mine", "kind": "checkpoint", "path": str(moved)}
     with pytest.raises(CagexplainError, match=by_own_code):
         reload_policy(without_digest)
