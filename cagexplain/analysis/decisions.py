@@ -134,7 +134,7 @@ def explain(
 
     Args:
         trace: of our engine.
-        policy: that it was recorded with (`registry.reload_policy`).
+        policy: that it was recorded with (`cagexplain.analysis.replay.policy_of`).
         places: of the decisions.
         rollouts: futures per alternative; 0 for none.
         horizon: steps that each is played for, at most.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams, Snapshot
 from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.registry import reload_policy
 from cagexplain.policies.rollout import DEFAULT_BATCH
 from cagexplain.tracing import manifest
 from cagexplain.tracing.trace import Trace
@@ -142,6 +144,29 @@ def require_native(trace: Trace) -> None:
             where=trace.path,
             remedy="Record the policy with '--engine native', which plays the same episodes",
         )
+
+
+def policy_of(trace: Trace, path: Path | None = None) -> Policy:
+    """The policy that a trace was recorded with, wherever the present folder is.
+
+    Its file is looked for where it was loaded from, as it was written then and as an absolute
+    path, and beside the trace's folder, so that both can move together.
+
+    Args:
+        trace: of our engine.
+        path: where it lies now, if that is elsewhere.
+
+    Raises:
+        CagexplainError: see `reload_policy`; or the trace was recorded with CybORG.
+    """
+    require_native(trace)
+    facts, file = trace.manifest.policy, trace.manifest.policy_file
+    places = []
+    if file is not None:
+        places.append(Path(file))
+    if facts.get("path") is not None:
+        places.append(trace.path.resolve().parent / Path(facts["path"]).name)
+    return reload_policy(facts, path, places=places)
 
 
 def params_of(trace: Trace) -> EnvParams:

@@ -221,13 +221,11 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
 
 def _reloaded(trace: Trace, policy_file: Path | None) -> tuple[Policy | None, str]:
     """The policy of a trace, or why it cannot be played again."""
-    from cagexplain.analysis.replay import require_native
+    from cagexplain.analysis.replay import policy_of
     from cagexplain.common.errors import CagexplainError
-    from cagexplain.policies.registry import reload_policy
 
     try:
-        require_native(trace)
-        policy = reload_policy(trace.manifest.policy, policy_file)
+        policy = policy_of(trace, policy_file)
     except CagexplainError as error:
         if policy_file is not None:
             raise

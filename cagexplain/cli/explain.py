@@ -117,9 +117,8 @@ def command(
     episodes are played again with the policy that was recorded, so its checkpoint must be there.
     """
     from cagexplain.analysis.decisions import explain
-    from cagexplain.analysis.replay import Place, require_native
+    from cagexplain.analysis.replay import Place, policy_of
     from cagexplain.common.files import write_json, write_text
-    from cagexplain.policies.registry import reload_policy
     from cagexplain.tracing.trace import latest_trace, open_trace
     from reports.sections.decisions import decisions_page
 
@@ -131,8 +130,7 @@ def command(
         if file is not None:
             playing.require_folder(file)
     opened = open_trace(folder)
-    require_native(opened)
-    policy = reload_policy(opened.manifest.policy, policy_file)
+    policy = policy_of(opened, policy_file)
     _single_threaded()
     threads = workers or machine.cores()
     selection = None

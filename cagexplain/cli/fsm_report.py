@@ -109,19 +109,17 @@ def _played(
 ) -> dict[str, Any]:
     """What takes the policy itself; a reason if it cannot be played again."""
     from cagexplain.analysis.decisions import explain
-    from cagexplain.analysis.replay import require_native
+    from cagexplain.analysis.replay import policy_of
     from cagexplain.analysis.screening import critical as choose
     from cagexplain.analysis.surrogate import extract
     from cagexplain.common.errors import CagexplainError
     from cagexplain.envs import EnvParams
-    from cagexplain.policies.registry import reload_policy
 
     found: dict[str, Any] = {}
     if critical is None and not rules:
         return found
     try:
-        require_native(trace)
-        policy = reload_policy(trace.manifest.policy, policy_file)
+        policy = policy_of(trace, policy_file)
         playing.single_threaded(policy)
         if critical is not None:
             cores = machine.cores()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,41 +61,63 @@ def load_policy(
     return MaskSleep(policy) if mask_sleep else policy
 
 
-def reload_policy(facts: Mapping[str, Any], path: str | Path | None = None) -> Policy:
+def reload_policy(
+    facts: Mapping[str, Any], path: str | Path | None = None, *, places: Sequence[Path] = ()
+) -> Policy:
     """The policy that a trace was recorded with.
 
     Args:
         facts: what it said about itself (the manifest's entry "policy").
         path: where it lies now, if its file was moved.
+        places: where else its file may lie; it is known by its SHA-256.
 
     Raises:
-        CagexplainError: its file is gone or another one, or nothing can tell what it was.
+        CagexplainError: its file is gone or another one, or only its own code can play it.
     """
-    name, recorded = str(facts.get("name")), facts.get("path")
+    name, recorded, digest = (facts.get(key) for key in ("name", "path", "sha256"))
     mask_sleep = bool(facts.get("mask_sleep", False))
+    spec = None
+    if path is not None:
+        candidates = [Path(path)]
+    elif recorded is None and name in BUILTIN:
+        return load_policy(str(name), mask_sleep=mask_sleep)
+    elif recorded is None or digest is None:
+        raise CagexplainError(
+            f"the trace was recorded with a policy, '{name}', that only its own code can play",
+            remedy="Give it with --policy",
+        )
+    elif recorded in SHIPPED:
+        spec, candidates = str(recorded), [_DATA / f"{recorded}.pt"]
+    else:
+        candidates = [Path(str(recorded)), *places]
+    file = _known_file(candidates, digest)
+    return load_policy(
+        spec or str(file.absolute()),
+        mask_sleep=mask_sleep,
+        deterministic=facts.get("deterministic"),
+    )
+
+
+def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
+    """The first of some files that has this SHA-256. Without one there is no telling: any will do,
+    and playing an episode again shows whether it is the right one."""
     remedy = "Give its file with --policy PATH, or record the trace again"
-    if recorded is None and path is None:
-        if name not in BUILTIN:
-            raise CagexplainError(
-                f"the trace does not tell where the policy '{name}' came from", remedy=remedy
-            )
-        return load_policy(name, mask_sleep=mask_sleep)
-    file = Path(path or (_DATA / f"{recorded}.pt" if recorded in SHIPPED else str(recorded)))
-    if not file.is_file():
+    there = [file for file in candidates if os.path.isfile(file)]  # False for impossible names, too
+    if not there:
         raise CagexplainError(
             "the policy that the trace was recorded with is not here (any more)",
-            where=file,
+            where=candidates[0],
             remedy=remedy,
         )
-    if sha256_file(file) != facts.get("sha256"):
-        raise CagexplainError(
-            "this is another policy than the one that the trace was recorded with "
-            "(their SHA-256 differ)",
-            where=file,
-            remedy=remedy,
-        )
-    spec = str(recorded) if path is None and recorded in SHIPPED else str(file.absolute())
-    return load_policy(spec, mask_sleep=mask_sleep, deterministic=facts.get("deterministic"))
+    for file in there:
+        if digest is None or sha256_file(file) == digest:
+            return file
+    raise CagexplainError(
+        "this is another policy than the one that the trace was recorded with "
+        "(their SHA-256 differ)",
+        where=there[0],
+        remedy=remedy,
+    )
 
 
 def _load_file(spec: str, *, deterministic: bool | None) -> Policy:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cagexplain.tracing import schema
 
 Array = npt.NDArray[Any]
 Rows = dict[str, Array]
+
+UNKNOWN: Final = -2
+"""Code of a name that the schema does not have."""
 
 
 class Dense:
@@ -76,3 +80,17 @@ def arrow(column: schema.Column, values: Any) -> pa.Array:
     if column.nullable:
         return pa.array(values, mask=np.isnan(values)).cast(column.type)
     return pa.array(values).cast(column.type)
+
+
+def codes(column: schema.Column, values: pa.ChunkedArray) -> npt.NDArray[np.int16]:
+    """Positions of values among a column's categories: -1 for null, `UNKNOWN` for other names.
+
+    A file may hold its names in another order, so the dictionary of each chunk is looked up.
+    """
+    names = pa.array(column.categories)
+    pieces = [np.empty(0, dtype=np.int16)]
+    for chunk in values.chunks:
+        of_entry = pc.index_in(chunk.dictionary, value_set=names).fill_null(UNKNOWN).to_numpy()
+        entry = chunk.indices.fill_null(len(of_entry)).to_numpy()
+        pieces.append(np.append(of_entry, -1).astype(np.int16)[entry])
+    return np.concatenate(pieces)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
+import os
 import platform
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from msgspec import Meta
+
+from cagexplain.common.documents import convert, read_json
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_json
 from cagexplain.tracing import schema
@@ -22,7 +24,9 @@ FILE_NAME: Final = "manifest.json"
 PROJECT: Final = "cagexplain"
 KIND: Final = "trace"
 _PACKAGES: Final = ("numpy", "numba", "pyarrow")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_MOST_BYTES: Final = 2**32
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 RECORD_AGAIN: Final = "Record the trace again with 'cagexplain trace'"
 
@@ -31,9 +35,9 @@ RECORD_AGAIN: Final = "Record the trace again with 'cagexplain trace'"
 class File:
     """A Parquet file: number of rows, size, SHA-256."""
 
-    rows: int
-    bytes: int
-    sha256: str
+    rows: Count
+    bytes: Annotated[int, Meta(ge=0, le=_MOST_BYTES)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,9 @@ class Part:
         files: by table.
     """
 
-    number: int
-    first_episode: int
-    episodes: int
+    number: Count
+    first_episode: Count
+    episodes: Annotated[int, Meta(ge=1)]
     files: dict[str, File]
 
     def path(self, folder: Path, table: str) -> Path:
@@ -69,15 +73,18 @@ class Manifest:
         parts: what is finished.
         packages: versions of what recorded it.
         created: UTC, ISO 8601.
+        policy_file: absolute path of the file that the policy was loaded from, if there is one;
+            traces of before do not tell.
     """
 
     engine: dict[str, str]
     policy: dict[str, Any]
     options: dict[str, Any]
-    seeds: list[int]
+    seeds: list[Count]
     parts: list[Part]
     packages: dict[str, str]
     created: str
+    policy_file: str | None = None
 
     @property
     def finished_episodes(self) -> int:
@@ -95,20 +102,52 @@ class Manifest:
         left_out = () if self.options.get("observations", True) else schema.OBSERVATION_TABLES
         return tuple(name for name in schema.TABLES if name not in left_out)
 
+    def require_no_gap(self, folder: Path) -> None:
+        """Refuse a trace that lacks episodes before its last one, as while it is resumed."""
+        episode = 0
+        for i, part in enumerate(self.parts):
+            if part.first_episode != episode:
+                raise CagexplainError(
+                    f"episodes {episode} to {part.first_episode - 1} are missing",
+                    where=folder / FILE_NAME,
+                    field=f"parts[{i}].first_episode",
+                    remedy="Run the same 'cagexplain trace' command with --resume",
+                )
+            episode += part.episodes
+
     def write(self, folder: Path) -> None:
-        """Replace the manifest of a trace."""
+        """Replace the manifest of a trace.
+
+        Raises:
+            CagexplainError: something in it has no JSON form, such as NaN.
+        """
         head = {"project": PROJECT, "kind": KIND, "schema_version": schema.SCHEMA_VERSION}
         progress = {
             "episodes": {"planned": len(self.seeds), "finished": self.finished_episodes},
             "finished": self.finished,
         }
-        write_json(folder / FILE_NAME, {**head, **progress, **asdict(self)})
+        path = folder / FILE_NAME
+        try:
+            write_json(path, {**head, **progress, **asdict(self)})
+        except (TypeError, ValueError) as error:
+            raise CagexplainError(
+                f"what the policy tells about itself cannot be written as JSON ({error})",
+                where=path,
+                field="policy",
+                remedy="Let its describe() give text, finite numbers, lists and mappings only, and "
+                "give its file a name in UTF-8",
+            ) from error
 
 
 def new(
     engine: dict[str, str], policy: dict[str, Any], options: dict[str, Any], seeds: list[int]
 ) -> Manifest:
-    """The manifest of a recording that begins now."""
+    """The manifest of a recording that begins now.
+
+    Raises:
+        CagexplainError: the policy tells of itself what no manifest may hold.
+    """
+    convert(policy, _Policy, "describe() of the policy", remedy="Mend what it returns")
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return Manifest(
         engine=engine,
@@ -118,7 +157,13 @@ def new(
         parts=[],
         packages={"python": platform.python_version(), **versions},
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        policy_file=_policy_file(policy),
     )
+
+
+def _policy_file(policy: dict[str, Any]) -> str | None:
+    path = policy.get("path")  # that of a policy of the package is its name
+    return os.path.abspath(path) if path is not None and os.path.isfile(path) else None
 
 
 def read(folder: Path) -> Manifest:
@@ -130,20 +175,14 @@ def read(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise CagexplainError("no such folder", where=folder, remedy="Give the folder of a trace")
     path = folder / FILE_NAME
-    if not path.is_file():
+    if not path.exists():
         raise CagexplainError(
             f"this folder has no {FILE_NAME}, so it is not a trace",
             where=folder,
             remedy="Give a folder that 'cagexplain trace' has written",
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CagexplainError(f"not JSON ({error})", where=path, remedy=RECORD_AGAIN) from error
-    if not isinstance(content, dict) or (content.get("project"), content.get("kind")) != (
-        PROJECT,
-        KIND,
-    ):
+    content = read_json(path, dict[str, Any], "manifest", remedy=RECORD_AGAIN)
+    if (content.get("project"), content.get("kind")) != (PROJECT, KIND):
         raise CagexplainError(
             "this is not the manifest of a trace",
             where=path,
@@ -158,73 +197,58 @@ def read(folder: Path) -> Manifest:
             field="schema_version",
             remedy="Install a newer cagexplain" if newer else RECORD_AGAIN,
         )
-    return _Checked(path).manifest(content)
+    convert(content, _Entries, path, remedy=RECORD_AGAIN)
+    manifest = convert(content, Manifest, path, remedy=RECORD_AGAIN)
+    _require_parts(manifest, path)
+    return manifest
 
 
-class _Checked:
-    """Builds a manifest from JSON, or names the field that is wrong."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def manifest(self, content: dict[str, Any]) -> Manifest:
-        parts = self._get(content, "parts", list)
-        manifest = Manifest(
-            engine=self._get(content, "engine", dict),
-            policy=self._get(content, "policy", dict),
-            options=self._get(content, "options", dict),
-            seeds=self._get(content, "seeds", list),
-            parts=[self._part(part, f"parts[{i}]") for i, part in enumerate(parts)],
-            packages=self._get(content, "packages", dict),
-            created=self._get(content, "created", str),
-        )
-        for i, seed in enumerate(manifest.seeds):
-            self._require(_is_count(seed), f"seeds[{i}]")
-        for i, part in enumerate(manifest.parts):
-            self._require(set(part.files) == set(manifest.tables), f"parts[{i}].files")
-        self._require(manifest.finished_episodes <= len(manifest.seeds), "parts")
-        return manifest
-
-    def _part(self, value: Any, field: str) -> Part:
-        self._require(isinstance(value, dict), field)
-        counts = {
-            name: self._get(value, name, int, field)
-            for name in ("number", "first_episode", "episodes")
-        }
-        files = self._get(value, "files", dict, field)
-        return Part(
-            **counts,
-            files={
-                str(table): self._file(file, f"{field}.files.{table}")
-                for table, file in files.items()
-            },
-        )
-
-    def _file(self, value: Any, field: str) -> File:
-        self._require(isinstance(value, dict), field)
-        file = File(
-            rows=self._get(value, "rows", int, field),
-            bytes=self._get(value, "bytes", int, field),
-            sha256=self._get(value, "sha256", str, field),
-        )
-        self._require(_SHA256.fullmatch(file.sha256) is not None, f"{field}.sha256")
-        return file
-
-    def _get(self, content: dict[str, Any], name: str, kind: type, inside: str = "") -> Any:
-        value = content.get(name)
-        field = f"{inside}.{name}" if inside else name
-        self._require(_is_count(value) if kind is int else isinstance(value, kind), field)
-        return value
-
-    def _require(self, condition: bool, field: str) -> None:
-        if not condition:
-            raise CagexplainError(
-                "missing or not as it should be",
-                where=self._path,
-                field=field,
-                remedy=RECORD_AGAIN,
-            )
+@dataclass(frozen=True)
+class _Engine:
+    name: str
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+@dataclass(frozen=True)
+class _Policy:
+    name: str = "unnamed"
+    kind: str = "unknown"
+    path: str | None = None
+    sha256: str | None = None
+    mask_sleep: bool = False
+    deterministic: bool | None = None
+    sees_files: bool = False
+
+
+@dataclass(frozen=True)
+class _Options:
+    steps: Annotated[int, Meta(ge=2, le=2**31 - 1)]  # as the columns `step` can hold
+    red: str
+    observations: bool = True
+    mask_sleep: bool = False
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """What is relied on in the entries that have further ones."""
+
+    engine: _Engine
+    policy: _Policy
+    options: _Options
+
+
+def _require_parts(manifest: Manifest, path: Path) -> None:
+    """Refuse parts that are not of the trace's tables, or do not follow one another."""
+    number, episode = -1, 0
+    for i, part in enumerate(manifest.parts):
+        field, problem = f"parts[{i}]", None
+        if set(part.files) != set(manifest.tables):
+            field, problem = f"{field}.files", "these are not the tables of the trace"
+        elif part.number <= number:
+            field, problem = f"{field}.number", "parts are numbered upwards, each once"
+        elif part.first_episode < episode:
+            field, problem = f"{field}.first_episode", "an earlier part has this episode too"
+        elif part.first_episode + part.episodes > len(manifest.seeds):
+            field, problem = f"{field}.episodes", "there are more episodes than seeds"
+        if problem is not None:
+            raise CagexplainError(problem, where=path, field=field, remedy=RECORD_AGAIN)
+        number, episode = part.number, part.first_episode + part.episodes

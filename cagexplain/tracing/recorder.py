@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward, services
+from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.green import GreenAction
 from cagexplain.policies.base import Decision
@@ -377,9 +377,7 @@ class Recorder(Observer):
 
     def _host_rows(self) -> dict[str, Any]:
         episode, host = np.nonzero(self._exists)
-        names = np.array(
-            [_service_names(bits) for bits in range(1 << services.N_REAL)], dtype=object
-        )
+        names = np.array(schema.SERVICE_LISTS, dtype=object)
         return {
             "episode": episode.astype(np.int32),
             "host": host,
@@ -421,7 +419,3 @@ def _effective(env: Env, index: Array) -> Array:
 def _condition(truth: GroundTruth) -> Array:
     """Decoys, lowest reliability and whether the OT service is stopped: ``int8[n, 137, 3]``."""
     return np.stack([truth.decoys, truth.reliability, truth.ot_stopped.astype(np.int8)], axis=-1)
-
-
-def _service_names(bits: int) -> str:
-    return ",".join(name for i, name in enumerate(services.REAL) if bits >> i & 1)

@@ -152,7 +152,8 @@ class Recording:
                     field=name,
                     remedy="Resume with the arguments it was begun with, or record to a new folder",
                 )
-        return replace(found, parts=[part for part in found.parts if self._intact(part)])
+        parts = [part for part in found.parts if self._intact(part)]
+        return replace(found, parts=parts, policy_file=fresh.policy_file)
 
     def _sweep(self) -> None:
         """Remove what a killed process was writing when it died."""

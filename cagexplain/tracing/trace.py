@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cagexplain.common.errors import CagexplainError
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
+from cagexplain.tracing.columns import codes
 from cagexplain.tracing.manifest import Manifest, Part
-
-_REMEDY: Final = "Restore the file, or run the same 'cagexplain trace' command with --resume"
+from cagexplain.tracing.validation import damaged, validate
 
 
 class Trace:
@@ -77,18 +74,17 @@ class Trace:
         """One batch of a table; columns and errors as in `batches`."""
         wanted = _columns(schema.TABLES[name], columns)
         table = self.read_arrow(part, name, columns)
-        path = part.path(self.path, name)
-        return pd.DataFrame({c.name: _series(path, c, table.column(c.name)) for c in wanted})
+        return pd.DataFrame({c.name: _series(c, table.column(c.name)) for c in wanted})
 
     def read_arrow(self, part: Part, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """The same as Arrow holds it, unchecked: for columns of bytes, slow to turn into Python."""
+        """The same as Arrow holds it: for columns of bytes, slow to turn into Python."""
         self._require_recorded(name)
         path = part.path(self.path, name)
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 return file.read([c.name for c in _columns(schema.TABLES[name], columns)])
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
     def _require_recorded(self, name: str) -> None:
         if name not in schema.TABLES:
@@ -102,10 +98,11 @@ class Trace:
 
 
 def open_trace(path: str | Path) -> Trace:
-    """Open a trace and check every file of it: present, of the right size, columns and types.
+    """Open a trace and check all of it, so that nothing that reads it need doubt what it holds.
 
     Raises:
-        CagexplainError: something is missing, damaged, of another schema, or nothing is recorded.
+        CagexplainError: something is missing, damaged, not what the schema says, or nothing is
+            recorded.
     """
     folder = Path(path)
     manifest = manifests.read(folder)
@@ -115,9 +112,8 @@ def open_trace(path: str | Path) -> Trace:
             where=folder,
             remedy="Run the same 'cagexplain trace' command with --resume",
         )
-    for part in manifest.parts:
-        for name in manifest.tables:
-            _check(part, name, part.path(folder, name))
+    manifest.require_no_gap(folder)
+    validate(folder, manifest)
     return Trace(folder, manifest)
 
 
@@ -128,11 +124,11 @@ def latest_trace(runs: str | Path) -> Path:
         CagexplainError: there is none.
     """
     found = []
-    for path in Path(runs).rglob(manifests.FILE_NAME):
+    for folder in _folders(Path(runs)):
         try:
-            found.append((manifests.read(path.parent).created, path.parent))
-        except CagexplainError:
-            continue  # another kind of run, or a damaged trace: named outright it is reported
+            found.append((manifests.read(folder).created, folder))
+        except (CagexplainError, OSError):
+            continue  # no trace, or a damaged one: named outright it is reported
     if not found:
         raise CagexplainError(
             "there is no trace below this folder",
@@ -142,89 +138,29 @@ def latest_trace(runs: str | Path) -> Path:
     return max(found)[1]
 
 
+def _folders(top: Path) -> Iterator[Path]:
+    """A folder and all below it, those behind links too, each once."""
+    seen = set()
+    for path, below, _ in os.walk(top, followlinks=True):
+        real = os.path.realpath(path)
+        if real in seen:
+            below.clear()  # a link back, or a second one
+            continue
+        seen.add(real)
+        yield Path(path)
+
+
 def _columns(table: schema.Table, names: Sequence[str] | None) -> list[schema.Column]:
     """Columns by their names, in the order asked for; all without names."""
     known = {column.name: column for column in table.columns}
     return [known[name] for name in (known if names is None else names)]
 
 
-def _check(part: Part, name: str, path: Path) -> None:
-    if not path.is_file():
-        raise CagexplainError(
-            f"this file of the table '{name}' is missing", where=path, remedy=_REMEDY
-        )
-    if path.stat().st_size != part.files[name].bytes:
-        raise CagexplainError(
-            f"the file is damaged: it has {path.stat().st_size} bytes, "
-            f"{part.files[name].bytes} were written",
-            where=path,
-            remedy=_REMEDY,
-        )
-    try:
-        with pq.ParquetFile(path) as file:
-            rows, found = file.metadata.num_rows, file.schema_arrow
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-    if rows != part.files[name].rows:
-        raise CagexplainError(
-            f"the file has {rows} rows instead of {part.files[name].rows}",
-            where=path,
-            remedy=_REMEDY,
-        )
-    for field in schema.TABLES[name].schema:
-        position = found.get_field_index(field.name)
-        if position < 0:
-            raise CagexplainError(
-                "the column is missing", where=path, field=field.name, remedy=_REMEDY
-            )
-        if not _same_type(found.field(position).type, field.type):
-            raise CagexplainError(
-                f"the column has type {found.field(position).type} instead of {field.type}",
-                where=path,
-                field=field.name,
-                remedy=_REMEDY,
-            )
-
-
-def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:
-    if pa.types.is_dictionary(found) and pa.types.is_dictionary(expected):
-        found, expected = found.value_type, expected.value_type  # the width of codes is not kept
-    return bool(found.equals(expected))
-
-
-def _damaged(path: Path, error: Exception) -> CagexplainError:
-    return CagexplainError(f"the file is damaged ({error})", where=path, remedy=_REMEDY)
-
-
-def _series(path: Path, column: schema.Column, values: pa.ChunkedArray) -> pd.Series:
+def _series(column: schema.Column, values: pa.ChunkedArray) -> pd.Series:
     """A column as pandas has it, with the schema's categories if it is categorical."""
-    if not column.nullable and values.null_count:
-        raise CagexplainError(
-            "the column lacks values", where=path, field=column.name, remedy=_REMEDY
-        )
     if column.categories is None:
         return pd.Series(values.to_pandas(), name=column.name)
-    names = pa.array(column.categories)
-    pieces = [_codes(chunk, names) for chunk in values.chunks]
-    codes = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int16)
-    if np.count_nonzero(codes < 0) != values.null_count:
-        raise CagexplainError(
-            "the column has a name that the schema does not know",
-            where=path,
-            field=column.name,
-            remedy=_REMEDY,
-        )
     return pd.Series(
-        pd.Categorical.from_codes(codes, pd.Index(column.categories)), name=column.name
+        pd.Categorical.from_codes(codes(column, values), pd.Index(column.categories)),
+        name=column.name,
     )
-
-
-def _codes(chunk: pa.DictionaryArray, names: pa.Array) -> npt.NDArray[np.int16]:
-    """Positions in `names` of the values of a chunk, -1 for nulls and for unknown values.
-
-    A file may hold its names in another order, so only the chunk's dictionary is looked up.
-    """
-    of_entry = pc.index_in(chunk.dictionary, value_set=names).fill_null(-1).to_numpy()
-    entry = chunk.indices.fill_null(len(of_entry)).to_numpy()
-    code: npt.NDArray[np.int16] = np.append(of_entry, -1).astype(np.int16)[entry]
-    return code

@@ -455,6 +455,6 @@ def test_the_command_refuses_a_trace_of_another_schema(
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "schema_version": 1}))
     page = tmp_path / "c.html"
-    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(page)]) == 1
+    assert main(["compare", str(tmp_path / "b"), str(tmp_path / "a"), "-o", str(page)]) == 1
     assert "schema_version: the trace has version 1" in capsys.readouterr().err
     assert not page.exists()

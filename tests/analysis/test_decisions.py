@@ -11,7 +11,15 @@ import torch
 from cagexplain.analysis import screening
 from cagexplain.analysis.alternatives import alternatives, preferences
 from cagexplain.analysis.decisions import explain
-from cagexplain.analysis.replay import Place, Record, moments, params_of, play_again, spread
+from cagexplain.analysis.replay import (
+    Place,
+    Record,
+    moments,
+    params_of,
+    play_again,
+    policy_of,
+    spread,
+)
 from cagexplain.analysis.screening import APART, candidates_of, critical
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE
@@ -61,10 +69,6 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Trace:
 def valued(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     folder = tmp_path_factory.mktemp("valued")
     return record(folder, load_policy(str(checkpoint(folder, "values"))))
-
-
-def policy_of(trace: Trace) -> Policy:
-    return reload_policy(trace.manifest.policy)
 
 
 def decided(trace: Trace, n: int) -> list[Place]:
@@ -272,5 +276,13 @@ def test_policies_are_found_again(tmp_path: Path) -> None:
     other.mkdir()
     with pytest.raises(CagexplainError, match=r"another policy.*--policy PATH"):
         reload_policy(facts, checkpoint(other, "values"))
-    with pytest.raises(CagexplainError, match="'mine' came from"):
+    by_own_code = r"'mine', that only its own code can play\. Give it with --policy\."
+    with pytest.raises(CagexplainError, match=by_own_code):
         reload_policy({"name": "mine", "kind": "scripted"})
+    for name in ("a" * 3_000, "a\0b"):
+        with pytest.raises(CagexplainError, match="not here"):
+            reload_policy({**facts, "path": name})
+    without_digest = {"name": "mine", "kind": "checkpoint", "path": str(moved)}
+    with pytest.raises(CagexplainError, match=by_own_code):
+        reload_policy(without_digest)
+    assert reload_policy(without_digest, moved).describe()["sha256"] == facts["sha256"]

@@ -117,6 +117,10 @@ class FakeEnv:
             host = actions.HOST[agent]
             self.mask[e, actions.slice_of(agent)] = (host < 0) | exists[host]
 
+    def _hosts(self, e: int) -> np.ndarray:
+        """Hosts that there are, but for the internet's."""
+        return np.flatnonzero(self._truth.host_exists[e, : network.INTERNET_HOST])
+
     def _situation(self, e: int, rng: np.random.Generator) -> None:
         truth = self._truth
         real = truth.host_exists[e] & (truth.services[e] != 0)
@@ -129,9 +133,10 @@ class FakeEnv:
     def _services(self, e: int, step: int) -> None:
         """Some hosts lose reliability and get decoys as time goes on; no generator is used."""
         truth, hosts = self._truth, np.arange(137)
-        truth.decoys[e] = np.minimum(step // (3 + hosts % 5), 4)
-        truth.reliability[e] = 100 - 20 * np.minimum(step // (2 + hosts % 7), 5)
-        truth.ot_stopped[e] = (hosts % 11 == 0) & (step % 4 == 3)
+        exists = truth.host_exists[e]
+        truth.decoys[e] = np.minimum(step // (3 + hosts % 5), 4) * exists
+        truth.reliability[e] = 100 - 20 * np.minimum(step // (2 + hosts % 7), 5) * exists
+        truth.ot_stopped[e] = (hosts % 11 == 0) & (step % 4 == 3) & exists
         truth.blue_found[e] = hosts[:5] % 3
 
     def _see(self, e: int, rng: np.random.Generator) -> None:
@@ -166,7 +171,7 @@ class FakeEnv:
         truth = self._truth
         truth.trans_n[e] = rng.integers(0, N_TRANSITIONS)
         truth.trans_agent[e] = rng.integers(0, 6, N_TRANSITIONS)
-        truth.trans_host[e] = rng.integers(0, 136, N_TRANSITIONS)
+        truth.trans_host[e] = rng.choice(self._hosts(e), N_TRANSITIONS, replace=False)
         truth.trans_from[e] = rng.integers(0, 10, N_TRANSITIONS)
         truth.trans_to[e] = rng.integers(0, 10, N_TRANSITIONS)
         truth.trans_cause[e] = rng.integers(0, 21, N_TRANSITIONS)
@@ -179,11 +184,11 @@ class FakeEnv:
         ):
             for agent in range(agents.N_RED):
                 started[e, agent] = rng.integers(-1, red_fsm.N_RED_ACTIONS)
-                target = int(rng.integers(0, 136))
+                target = int(rng.choice(self._hosts(e)))
                 scan = started[e, agent] == red_fsm.RedAction.DISCOVER_SYSTEMS
                 host[e, agent] = -1 if scan else target
                 zone[e, agent] = network.HOST_ZONE[target]
-                source[e, agent] = rng.integers(-1, 136)
+                source[e, agent] = rng.choice([-1, *self._hosts(e)])
         truth.red_outcome[e] = rng.integers(1, 4, 6)
         truth.red_detected[e] = rng.random(6) < 0.5
 
@@ -194,7 +199,8 @@ class FakeEnv:
         # Local work fails for one reason, access for the other.
         reason = np.array([2, 1, 0])[truth.green_action[e]] * user
         truth.green_failure[e] = reason * (rng.random(137) < 0.1)
-        truth.green_target[e] = np.where(truth.green_failure[e] == 2, rng.integers(0, 136, 137), -1)
+        targets = rng.choice(self._hosts(e), 137)
+        truth.green_target[e] = np.where(truth.green_failure[e] == 2, targets, -1)
         parts = np.zeros((3, 9), dtype=np.int32)
         for host in np.flatnonzero(truth.green_failure[e]):
             cause = truth.green_failure[e, host] - 1

@@ -1,4 +1,4 @@
-import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,13 @@ from cagexplain.policies.rollout import Observer
 from cagexplain.tracing import schema
 from cagexplain.tracing.trace import latest_trace, open_trace
 from tests.tracing.conftest import STEPS, Record
+from tests.tracing.damage import edit_manifest, replace_table
 
 BLUE = Path("blue") / "part-000001.parquet"
 
 
-def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / "manifest.json"
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
-def replace_table(folder: Path, table: pa.Table) -> None:
-    """Put another table in the place of the second part of `blue`, with a manifest that agrees."""
-    pq.write_table(table, folder / BLUE)
-
-    def agree(content: dict[str, Any]) -> None:
-        file = content["parts"][1]["files"]["blue"]
-        file["bytes"], file["rows"] = (folder / BLUE).stat().st_size, table.num_rows
-
-    edit_manifest(folder, agree)
+def replace_blue(folder: Path, table: pa.Table) -> None:
+    replace_table(folder, "blue", 1, table)
 
 
 def test_tables_come_back_as_the_schema_says(recorded: Path) -> None:
@@ -119,22 +106,6 @@ def damage_newer(folder: Path) -> None:
     edit_manifest(folder, lambda content: content.update(schema_version=schema.SCHEMA_VERSION + 1))
 
 
-def damage_manifest_no_seeds(folder: Path) -> None:
-    edit_manifest(folder, lambda content: content.pop("seeds"))
-
-
-def damage_manifest_number(folder: Path) -> None:
-    edit_manifest(folder, lambda content: content["parts"][1].update(number="../../1"))
-
-
-def damage_manifest_hash(folder: Path) -> None:
-    edit_manifest(folder, lambda c: c["parts"][0]["files"]["red"].update(sha256="beef"))
-
-
-def damage_manifest_table(folder: Path) -> None:
-    edit_manifest(folder, lambda content: content["parts"][2]["files"].pop("green"))
-
-
 def damage_missing_file(folder: Path) -> None:
     (folder / BLUE).unlink()
 
@@ -152,15 +123,13 @@ def damage_other_rows(folder: Path) -> None:
 
 
 def damage_lost_column(folder: Path) -> None:
-    replace_table(folder, pq.read_table(folder / BLUE).drop_columns(["zone_state"]))
+    replace_blue(folder, pq.read_table(folder / BLUE).drop_columns(["zone_state"]))
 
 
 def damage_column_type(folder: Path) -> None:
     table = pq.read_table(folder / BLUE)
     at = table.schema.get_field_index("ticks_left")
-    replace_table(
-        folder, table.set_column(at, "ticks_left", table["ticks_left"].cast(pa.float64()))
-    )
+    replace_blue(folder, table.set_column(at, "ticks_left", table["ticks_left"].cast(pa.float64())))
 
 
 @pytest.mark.parametrize(
@@ -168,18 +137,17 @@ def damage_column_type(folder: Path) -> None:
     [
         (damage_missing_folder, r"trace: no such folder\. .+"),
         (damage_no_manifest, r"trace: this folder has no manifest\.json.+ .+"),
-        (damage_manifest_cut, r"manifest\.json: not JSON .+\. Record the trace again.+"),
+        (
+            damage_manifest_cut,
+            r"manifest\.json: the manifest is not valid JSON .+\. Record the trace again.+",
+        ),
         (damage_manifest_of_others, r"manifest\.json: this is not the manifest of a trace\. .+"),
         (damage_newer, r"schema_version: .+version 4.+ reads 3\. Install a newer cagexplain\."),
-        (damage_manifest_no_seeds, r"manifest\.json: seeds: missing or .+"),
-        (damage_manifest_number, r"manifest\.json: parts\[1\]\.number: missing or .+"),
-        (damage_manifest_hash, r"manifest\.json: parts\[0\]\.files\.red\.sha256: .+"),
-        (damage_manifest_table, r"manifest\.json: parts\[2\]\.files: .+"),
         (damage_missing_file, r"part-000001\.parquet: .*'blue' is missing\. .+--resume\."),
         (damage_truncated, r"part-000001\.parquet: the file is damaged: it has .+--resume\."),
-        (damage_garbage, r"part-000001\.parquet: the file is damaged .+--resume\."),
-        (damage_other_rows, r"part-000001\.parquet: the file has 80 rows instead of 1\. .+"),
-        (damage_lost_column, r"part-000001\.parquet: zone_state: the column is missing\. .+"),
+        (damage_garbage, r"part-000001\.parquet: the file is not the one .+SHA-256.+--resume\."),
+        (damage_other_rows, r"part-000001\.parquet: blue: the file has 80 rows instead of 1\. .+"),
+        (damage_lost_column, r"part-000001\.parquet: blue: zone_state: the column is missing\. .+"),
         (damage_column_type, r"ticks_left: the column has type double instead of int8\. .+"),
     ],
 )
@@ -192,35 +160,25 @@ def test_damage_is_told_on_opening(
         open_trace(recorded)
 
 
-def test_a_flipped_byte_is_told_on_reading(recorded: Path) -> None:
+def test_a_flipped_byte_is_told_on_opening(recorded: Path) -> None:
+    content = bytearray((recorded / BLUE).read_bytes())
+    content[len(content) // 2] ^= 0x10
+    (recorded / BLUE).write_bytes(content)
+    with pytest.raises(CagexplainError, match=r"part-000001\.parquet: the file is not the one"):
+        open_trace(recorded)
+
+
+def test_a_byte_that_flips_after_the_opening_is_told_on_reading(recorded: Path) -> None:
     """Every byte of the column data counts: the pages carry checksums."""
+    trace = open_trace(recorded)
     content = bytearray((recorded / BLUE).read_bytes())
     metadata = pq.read_metadata(recorded / BLUE).row_group(0).column(3)
     assert metadata.path_in_schema == "action"
     start = metadata.dictionary_page_offset or metadata.data_page_offset
     content[start + metadata.total_compressed_size - 5] ^= 0x10
     (recorded / BLUE).write_bytes(content)
-    trace = open_trace(recorded)
     with pytest.raises(CagexplainError, match=r"part-000001\.parquet: the file is damaged"):
         trace.table("blue", ["action"])
-
-
-def test_names_outside_the_schema_are_told_on_reading(recorded: Path) -> None:
-    table = pq.read_table(recorded / BLUE)
-    at = table.schema.get_field_index("zone_state")
-    names = pa.array(["<script>"] * table.num_rows).dictionary_encode()
-    replace_table(recorded, table.set_column(at, "zone_state", names))
-    with pytest.raises(CagexplainError, match="zone_state: the column has a name"):
-        open_trace(recorded).table("blue")
-
-
-def test_missing_values_are_told_on_reading(recorded: Path) -> None:
-    table = pq.read_table(recorded / BLUE)
-    at = table.schema.get_field_index("ticks_left")
-    nothing = pa.nulls(table.num_rows, pa.int8())
-    replace_table(recorded, table.set_column(at, pa.field("ticks_left", pa.int8()), nothing))
-    with pytest.raises(CagexplainError, match="ticks_left: the column lacks values"):
-        open_trace(recorded).table("blue")
 
 
 def test_another_order_of_names_makes_no_difference(recorded: Path) -> None:
@@ -230,8 +188,125 @@ def test_another_order_of_names_makes_no_difference(recorded: Path) -> None:
         at = table.schema.get_field_index(name)
         by_appearance = table[name].cast(pa.string()).combine_chunks().dictionary_encode()
         table = table.set_column(at, name, by_appearance)
-    replace_table(recorded, table)
+    replace_blue(recorded, table)
     pd.testing.assert_frame_equal(open_trace(recorded).table("blue"), expected)
+
+
+def entry(*path: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
+    """A change of one entry of the manifest; a value of None removes it."""
+
+    def change(content: dict[str, Any]) -> None:
+        *above, last = path
+        for step in above:
+            content = content[step]
+        if value is None:
+            content.pop(last)
+        else:
+            content[last] = value
+
+    return change
+
+
+def part_twice(content: dict[str, Any]) -> None:
+    content["parts"].insert(1, content["parts"][0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (entry("seeds", value=None), "missing required field 'seeds'"),
+        (entry("seeds", 3, value=-1), r"seeds\[3\]: expected 'int' >= 0"),
+        (entry("seeds", 3, value=2**63), r"seeds\[3\]: "),
+        (entry("seeds", 3, value="1"), r"seeds\[3\]: expected 'int', got 'str'"),
+        (entry("seeds", value=[100, 101, 102]), r"parts\[1\]\.episodes: there are more episodes"),
+        (entry("options", value=[]), "options: expected 'object'"),
+        (entry("options", "steps", value=None), "options: .*missing required field 'steps'"),
+        (entry("options", "steps", value="60"), r"options\.steps: expected 'int', got 'str'"),
+        (entry("options", "steps", value=9.5), r"options\.steps: expected 'int', got 'float'"),
+        (entry("options", "steps", value=True), r"options\.steps: expected 'int', got 'bool'"),
+        (entry("options", "steps", value=1), r"options\.steps: expected 'int' >= 2"),
+        (entry("options", "steps", value=10**12), r"options\.steps: expected 'int' <="),
+        (entry("options", "steps", value=STEPS + 1), r"steps: episode, step: there is no row for"),
+        (entry("options", "steps", value=STEPS - 1), r"steps: the file has 16 rows instead of at"),
+        (entry("options", "red", value=7), r"options\.red: expected 'str'"),
+        (entry("options", "observations", value="no"), r"options\.observations: expected 'bool'"),
+        (entry("options", "observations", value=False), r"parts\[0\]\.files: these are not"),
+        (entry("policy", "name", value={}), r"policy\.name: expected 'str'"),
+        (entry("policy", "mask_sleep", value="yes"), r"policy\.mask_sleep: expected 'bool'"),
+        (entry("engine", value={}), "engine: .*missing required field 'name'"),
+        (entry("created", value=5), "created: expected 'str'"),
+        (entry("packages", "numpy", value=5), r"packages\[...\]: expected 'str'"),
+        (entry("parts", 1, value="all"), r"parts\[1\]: expected 'object'"),
+        (entry("parts", 1, "number", value="../../1"), r"parts\[1\]\.number: expected 'int'"),
+        (entry("parts", 1, "number", value=0), r"parts\[1\]\.number: parts are numbered upwards"),
+        (entry("parts", 2, "number", value=7), r"part-000007\.parquet: this file of the table"),
+        (entry("parts", 1, "first_episode", value=1), r"parts\[1\]\.first_episode: an earlier"),
+        (entry("parts", 1, "first_episode", value=3), r"parts\[2\]\.first_episode: an earlier"),
+        (entry("parts", 1, "episodes", value=1), r"parts\[2\]\.first_episode: episodes? 3"),
+        (entry("parts", 2, "episodes", value=2), r"parts\[2\]\.episodes: there are more"),
+        (entry("parts", 1, "episodes", value=0), r"parts\[1\]\.episodes: expected 'int' >= 1"),
+        (entry("parts", 1, value=None), r"parts\[1\]\.first_episode: episodes 2 to 3 are missing"),
+        (entry("parts", 0, value=None), r"parts\[0\]\.first_episode: episodes 0 to 1 are missing"),
+        (part_twice, r"parts\[1\]\.number: parts are numbered upwards, each once"),
+        (entry("parts", 2, "files", "green", value=None), r"parts\[2\]\.files: these are not the"),
+        (entry("parts", 2, "files", "purple", value={}), r"files\[...\]: .*missing required"),
+        (entry("parts", 0, "files", "red", "sha256", value="beef"), r"sha256: expected 'str' mat"),
+        (entry("parts", 0, "files", "red", "sha256", value="0" * 64), r"red/.*: the file is not t"),
+        (entry("parts", 0, "files", "red", "bytes", value=2**40), r"bytes: expected 'int' <="),
+        (entry("parts", 0, "files", "red", "rows", value=-1), r"rows: expected 'int' >= 0"),
+        (entry("parts", 0, "files", "red", "rows", value=1), r"red: the file has \d+ rows instead"),
+        (entry("schema_version", value=True), "schema_version: the trace has version True"),
+        (entry("kind", value="study"), "this is not the manifest of a trace"),
+    ],
+)
+def test_a_wrong_manifest_is_told_with_its_field(
+    recorded: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    edit_manifest(recorded, change)
+    with pytest.raises(CagexplainError, match=message) as told:
+        open_trace(recorded)
+    assert told.value.remedy
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"project":' * 100_000,
+        "[]",
+        "null",
+        "",
+        '{"project": "cagexplain", "kind": "trace", "schema_version": NaN}',
+        '{"project": "cagexplain", "kind": "trace", "schema_version": "\\ud800"}',
+    ],
+)
+def test_a_manifest_that_is_none_is_told(recorded: Path, content: str) -> None:
+    (recorded / "manifest.json").write_text(content)
+    with pytest.raises(CagexplainError, match=r"manifest\.json: .+"):
+        open_trace(recorded)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", str(BLUE)])
+def test_what_never_ends_is_not_read(recorded: Path, name: str) -> None:
+    for make, kind in (
+        (lambda path: path.symlink_to("/dev/zero"), "a device"),
+        (os.mkfifo, "a pipe"),
+        (Path.mkdir, "a folder"),
+    ):
+        path = recorded / name
+        path.unlink()
+        make(path)
+        with pytest.raises(CagexplainError, match=f"this is {kind}, not a "):
+            open_trace(recorded)
+        if path.is_dir():
+            path.rmdir()
+            path.touch()
+
+
+def test_a_manifest_of_gigabytes_is_not_read(recorded: Path) -> None:
+    os.truncate(recorded / "manifest.json", 2**40)
+    with pytest.raises(CagexplainError, match="a manifest has at most"):
+        open_trace(recorded)
 
 
 def test_latest_trace(begin: Record, tmp_path: Path) -> None:
@@ -245,6 +320,17 @@ def test_latest_trace(begin: Record, tmp_path: Path) -> None:
     (tmp_path / "runs" / "other").mkdir()
     (tmp_path / "runs" / "other" / "manifest.json").write_text('{"project": "something else"}')
     assert latest_trace(tmp_path / "runs") == tmp_path / "runs" / "deep" / "er" / "b"
+
+
+def test_the_latest_trace_may_lie_behind_a_link(begin: Record, tmp_path: Path) -> None:
+    begin("elsewhere/trace", episodes=1)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(runs)  # a circle ends
+    (runs / "pipe").mkdir()
+    os.mkfifo(runs / "pipe" / "manifest.json")
+    assert latest_trace(runs) == runs / "linked" / "trace"
 
 
 def test_rewards_add_up_to_the_official_return(recorded: Path) -> None:

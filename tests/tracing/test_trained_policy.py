@@ -1,11 +1,14 @@
 """Recording and evaluating checkpoints."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from cagexplain.analysis.replay import policy_of
+from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file
 from cagexplain.envs import EnvParams, engines
 from cagexplain.policies import networks
@@ -15,6 +18,7 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import open_trace
 from tests.policies.fake_env import FakeEnv
+from tests.tracing.damage import edit_manifest
 
 PARAMS = EnvParams(steps=9)
 SEEDS = np.arange(5)
@@ -52,6 +56,61 @@ def test_a_moved_checkpoint_resumes_its_recording(path: Path, tmp_path: Path) ->
     again = load_policy(str(moved))
     Recording(tmp_path / "trace", again, SEEDS, PARAMS, batch=2, resume=True).run()
     assert open_trace(tmp_path / "trace").finished
+
+
+def test_the_policy_of_a_trace_is_found_from_any_folder(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = sha256_file(path)
+    home = tmp_path / "home"
+    home.mkdir()
+    named = path.rename(home / "ck pt.pt")
+    monkeypatch.chdir(home)
+    Recording(Path("trace"), load_policy(named.name), SEEDS, PARAMS).run()
+
+    def found() -> str:
+        facts = policy_of(open_trace(home / "trace")).describe()
+        assert facts["sha256"] == digest
+        return str(facts["path"])
+
+    assert found() == str(named)
+    monkeypatch.chdir(tmp_path)
+    assert found() == str(named)
+    (tmp_path / named.name).write_bytes(b"another one, of the same name")
+    assert found() == str(named)
+    home = home.rename(tmp_path / "moved")
+    assert found() == str(home / named.name)
+
+    def as_before(content: dict[str, Any]) -> None:
+        del content["policy_file"]
+
+    edit_manifest(home / "trace", as_before)
+    assert found() == str(home / named.name)
+    (home / named.name).unlink()
+    with pytest.raises(CagexplainError, match=r"another policy.*--policy PATH"):
+        found()
+    (tmp_path / named.name).unlink()
+    with pytest.raises(CagexplainError, match=r"ck pt\.pt: .*not here.*--policy PATH"):
+        found()
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"summary": float("nan")}, r"policy: .*cannot be written as JSON .*nan"),
+        ({"name": "\ud800"}, r"policy: .*cannot be written as JSON .*surrogate"),
+        ({"path": Path("x.pt")}, r"path: expected 'str"),
+        ({"name": None}, "name: expected 'str'"),
+    ],
+)
+def test_a_policy_that_tells_what_no_manifest_holds_is_refused_before_it_plays(
+    facts: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    policy = load_policy("random")
+    told = {**policy.describe(), **facts}
+    policy.describe = lambda: told  # type: ignore[method-assign]
+    with pytest.raises(CagexplainError, match=message):
+        Recording(tmp_path / "trace", policy, SEEDS, PARAMS)
 
 
 def test_with_sleep_masked_a_trained_policy_never_rests(path: Path, tmp_path: Path) -> None:
