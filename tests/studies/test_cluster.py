@@ -44,6 +44,7 @@ def test_cluster_that_does_not_answer() -> None:
         RayBackend("auto")
 
 
+@pytest.mark.slow
 def test_results_are_those_of_local_workers(tmp_path: Path, cluster: RayBackend) -> None:
     made, console = study(tmp_path, "a", "killed_once", seeds=1), Console(file=io.StringIO())
     for side, backend in (("ray", cluster), ("local", LocalBackend(2, FAKE))):
@@ -57,6 +58,7 @@ def test_results_are_those_of_local_workers(tmp_path: Path, cluster: RayBackend)
             assert there.read_bytes() == here.read_bytes()
 
 
+@pytest.mark.slow
 def test_run_on_a_cluster_saves_before_it_stops(tmp_path: Path, cluster: RayBackend) -> None:
     (run,) = entries(study_jobs(study(tmp_path, "slow_a", seeds=1), tmp_path / "out"))
 
