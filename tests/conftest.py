@@ -1,4 +1,11 @@
+import os
+
 from hypothesis import settings
+
+# One thread per process, here and in all processes that tests start: networks are small, and
+# threads that wait for each other eat the cores of the tests beside them. This must be said before
+# anything imports NumPy or torch.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # No test may depend on how busy the machine is.
 settings.register_profile("cagexplain", deadline=None)

@@ -121,6 +121,7 @@ def test_a_baseline(sleeping: Path, tmp_path: Path) -> None:
     assert set(audit.baseline.new) | set(audit.baseline.fixed) | set(audit.baseline.unchanged)
 
 
+@pytest.mark.slow
 def test_played_on(tmp_path: Path) -> None:
     """Prices, variations and moments, as few as can be."""
     few = ["--prices", "4", "--variations", "2", "--moments", "1", "--workers", "1"]

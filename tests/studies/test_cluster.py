@@ -1,21 +1,36 @@
-"""Workers on a Ray cluster. Where Ray is not installed, only that is said."""
+"""Workers on a Ray cluster, which one process starts once for all of these tests."""
 
 import io
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import ray
 from rich.console import Console
 
 from cagexplain.common.errors import CagexplainError, UsageError
+from tests.studies.conftest import ROOT
 from tests.studies.test_runner import attempts, study
 from trainers.studies.cluster import RayBackend, RayTask
 from trainers.studies.jobs import standing, study_jobs
-from trainers.studies.run import Place, run_study
+from trainers.studies.local import LocalBackend
+from trainers.studies.run import Place, train
 from trainers.studies.runner import State, entries, work
 
 FAKE = "tests.studies.fake_trainer:train"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayBackend]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)  # nodes find the tests
+        backend = Place(workers=2, ray="local", function=FAKE).backend(lock=-1)
+        assert isinstance(backend, RayBackend)
+        yield backend
+        ray.shutdown()
 
 
 def test_missing_ray_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,21 +40,17 @@ def test_missing_ray_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_cluster_that_does_not_answer() -> None:
-    pytest.importorskip("ray")
     with pytest.raises(CagexplainError, match="no Ray cluster answers at 'auto'"):
         RayBackend("auto")
 
 
-def test_results_are_those_of_local_workers(tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray")
+@pytest.mark.slow
+def test_results_are_those_of_local_workers(tmp_path: Path, cluster: RayBackend) -> None:
     made, console = study(tmp_path, "a", "killed_once", seeds=1), Console(file=io.StringIO())
-    try:
-        place = Place(workers=2, ray="local", function=FAKE)
-        run_study(made, tmp_path / "ray", place, console=console)
-    finally:
-        ray.shutdown()
-    run_study(made, tmp_path / "local", Place(workers=2, function=FAKE), console=console)
-    assert attempts(tmp_path / "ray", "killed_once") == 2
+    for side, backend in (("ray", cluster), ("local", LocalBackend(2, FAKE))):
+        runs = train(study_jobs(made, tmp_path / side), backend, console)
+        assert [run.state for run in runs] == [State.FINISHED] * 2
+        assert attempts(tmp_path / side, "killed_once") == 2
     for name in ("a", "killed_once"):
         for file in ("result.json", "config.json"):
             place_in_study = Path("runs", name, "seed-0", file)
@@ -47,18 +58,15 @@ def test_results_are_those_of_local_workers(tmp_path: Path) -> None:
             assert there.read_bytes() == here.read_bytes()
 
 
-def test_run_on_a_cluster_saves_before_it_stops(tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray")
+@pytest.mark.slow
+def test_run_on_a_cluster_saves_before_it_stops(tmp_path: Path, cluster: RayBackend) -> None:
     (run,) = entries(study_jobs(study(tmp_path, "slow_a", seeds=1), tmp_path / "out"))
 
     def watch() -> None:
         if run.standing.steps:
             run.cancel()
 
-    try:
-        work([run], RayBackend("local", 1, FAKE), watch)
-    finally:
-        ray.shutdown()
+    work([run], cluster, watch)
     assert run.state is State.STOPPED
     assert standing(run.job).steps == 9_980
 

@@ -149,6 +149,7 @@ def steps_of(tmp_path: Path, *methods: str) -> list[int]:
     return [standing(job).steps for job in jobs if job.method in methods]
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_the_workers_save(tmp_path: Path) -> None:
     process = begin(tmp_path, "slow_a", "slow_b")
     process.send_signal(signal.SIGINT)

@@ -4,6 +4,7 @@ import io
 import json
 from pathlib import Path
 
+import optuna
 import pytest
 from rich.console import Console
 
@@ -96,7 +97,6 @@ def test_optuna_continues_where_it_was(tmp_path: Path) -> None:
 
 
 def test_killed_search_completes_the_point_it_was_at(tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna")
     given = space(ranges=RANGES, seeds=(0,))
     optuna_search(given, tmp_path, FAKE, 1, "none", silent())
     storage = optuna.storages.journal.JournalFileBackend(str(tmp_path / "optuna.journal"))
@@ -113,7 +113,6 @@ def test_killed_search_completes_the_point_it_was_at(tmp_path: Path) -> None:
 
 def test_hopeless_points_are_given_up(tmp_path: Path) -> None:
     """The fake's runs below gamma 0.35 wait to be stopped."""
-    pytest.importorskip("optuna")
     place = Place(workers=1, function=FAKE.function)
     good = space(ranges={"gamma": Range(0.85, 0.95, False)}, seeds=(0,))
     bad = space(ranges={"gamma": Range(0.2, 0.3, False)}, seeds=(0,))
@@ -125,7 +124,6 @@ def test_hopeless_points_are_given_up(tmp_path: Path) -> None:
 
 
 def test_failures_are_told(tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
     place = Place(workers=1, function="tests.studies.fake_trainer:fail")
     console, given = silent(), space(ranges=RANGES, seeds=(0,))
     with pytest.raises(CagexplainError, match="no point was trained to its end"):

@@ -11,6 +11,7 @@ from trainers.studies.definition import read_study
 from trainers.studies.jobs import study_jobs
 
 
+@pytest.mark.slow
 def test_smoke_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "smoke"
     command = ["study", "run", str(ROOT / "studies" / "smoke.yaml"), "--out", str(out)]

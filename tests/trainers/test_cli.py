@@ -185,6 +185,7 @@ def test_resume_without_a_run(tmp_path, capsys):
     assert "no run to resume" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_exits_with_130(tmp_path):
     folder = tmp_path / "run"
     options = [*SMALL, "--steps", "1000000", "--eval-every", "1", "--out", str(folder)]

@@ -5,6 +5,7 @@ Every node needs cagexplain installed and the study's folder under the same path
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class RayBackend:
                 remedy="Install it with `pip install 'cagexplain[ray]'`, or leave --ray out",
             ) from error
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise CagexplainError(
                 f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0]})",
