@@ -97,6 +97,23 @@ def reload_policy(facts: Mapping[str, Any], path: str | Path | None = None) -> P
     return load_policy(spec, mask_sleep=mask_sleep, deterministic=facts.get("deterministic"))
 
 
+def source_of(facts: Mapping[str, Any]) -> str | None:
+    """File that a built-in policy is made of: its rule or its weights.
+
+    Args:
+        facts: what the policy says about itself.
+
+    Returns:
+        Its path from the folder in which the package lies, with ``/``; None for other policies.
+    """
+    name, recorded = str(facts.get("name")), facts.get("path")
+    if recorded in SHIPPED:
+        return f"cagexplain/data/{recorded}.pt"
+    if recorded is None and name in BUILTIN:
+        return type(BUILTIN[name].make(name)).__module__.replace(".", "/") + ".py"
+    return None
+
+
 def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
     if Path(spec).suffix == ".json":
         return load_tree(spec, deterministic=deterministic)
