@@ -8,7 +8,6 @@ its seeds of the best evaluation on the way, on the validation episodes; the fin
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from rich.console import Console
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, write_json, write_text
 from trainers.config import Assignment, RunConfig
-from trainers.result import RESULT
+from trainers.result import read_result
 from trainers.studies.definition import Study, make_method
 from trainers.studies.jobs import Job, method_job, refuse_differences, study_jobs
 from trainers.studies.local import locked
@@ -370,7 +369,7 @@ def _import_optuna() -> Any:
         raise UsageError(
             "Optuna is not installed",
             where="--optuna",
-            remedy="Install it with `pip install 'cagexplain[search]'`, or search a --grid",
+            remedy="Install it with `pip install optuna`, or search a --grid",
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
@@ -380,11 +379,8 @@ def judge(values: Values, runs: Sequence[Entry], *, pruned: bool = False) -> Poi
     """Sum up the runs of a point."""
     scores = [max(e for _, e in r.standing.evaluations) for r in runs if r.standing.evaluations]
     done = all(run.state is State.FINISHED for run in runs)
-    finals = [
-        json.loads((run.job.folder / RESULT).read_text(encoding="utf-8"))["final_mean"]
-        for run in runs
-        if run.state is State.FINISHED
-    ]
+    finished = [read_result(run.job.folder) for run in runs if run.state is State.FINISHED]
+    finals = [result.final_mean for result in finished if result is not None]
     return Point(
         values=values,
         state="finished" if done else "pruned" if pruned else "failed",
