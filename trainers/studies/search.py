@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from cagexplain.common.documents import require_file
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, write_json, write_text
 from trainers.config import Assignment, RunConfig
@@ -215,14 +216,7 @@ def optuna_search(
     space.study(_corners(space))  # refuses what cannot be trained before anything is written
     prepare_output_dir(folder, allow_existing=True)
     with locked(folder) as lock:
-        storage = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
-        study = optuna.create_study(
-            study_name="search",
-            storage=optuna.storages.JournalStorage(storage),
-            direction="maximize",
-            load_if_exists=True,
-            pruner=_pruner(optuna, pruner),
-        )
+        study = _journal(optuna, folder / JOURNAL, _pruner(optuna, pruner))
         _requeue(optuna, study)
         # The sampler's generator is not stored; its seed tells continued searches apart.
         study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), constant_liar=True)
@@ -241,6 +235,27 @@ def optuna_search(
             remedy="Remove the cause that the logs tell, then search again in a new folder",
         )
     return found
+
+
+def _journal(optuna: Any, path: Path, pruner: Any) -> Any:
+    """The search that a journal tells of, or a new one."""
+    if path.exists():
+        require_file(path, "journal of a search", limit=None)
+    try:
+        storage = optuna.storages.journal.JournalFileBackend(str(path))
+        return optuna.create_study(
+            study_name="search",
+            storage=optuna.storages.JournalStorage(storage),
+            direction="maximize",
+            load_if_exists=True,
+            pruner=pruner,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise CagexplainError(
+            f"the journal is damaged ({type(error).__name__}: {error})",
+            where=path,
+            remedy="Remove it to search anew; what has been trained is not lost",
+        ) from error
 
 
 def _train_trials(
