@@ -157,6 +157,6 @@ def explain(error: Exception) -> CagexplainError:
         )
     return CagexplainError(
         f"internal error at {place.filename}:{place.lineno}: {type(error).__name__}: {error}",
-        remedy="Correct it if that line is yours; else rerun with CAGEXPLAIN_DEBUG=1 to see the "
-        "traceback, and report it",
+        remedy="Rerun with CAGEXPLAIN_DEBUG=1 to see the traceback; correct that line if it is "
+        "yours, and report it if it is ours",
     )
