@@ -175,7 +175,7 @@ def _node(loader: _Loader, raw: yaml.Node, path: Path) -> Node:
 def _plain_value(loader: _Loader, raw: yaml.Node, place: Node) -> Any:
     """The value of a word; refuses what no other file of ours could hold."""
     value = loader.construct_object(raw)
-    if isinstance(value, str) and not value.isascii() and _HALF.search(value):
+    if isinstance(value, str) and _HALF.search(value):
         raise place.error("there is half a character in this text", remedy="Write it anew")
     if isinstance(value, int) and abs(value) >= 2**63:
         raise place.error("the number is too large", remedy="Give a smaller one")

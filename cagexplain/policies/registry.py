@@ -107,7 +107,7 @@ def source_of(facts: Mapping[str, Any]) -> str | None:
         Its path from the folder in which the package lies, with ``/``; None for other policies.
     """
     name, recorded = str(facts.get("name")), facts.get("path")
-    if recorded in SHIPPED:
+    if isinstance(recorded, str) and recorded in SHIPPED:
         return f"cagexplain/data/{recorded}.pt"
     if recorded is None and name in BUILTIN:
         return type(BUILTIN[name].make(name)).__module__.replace(".", "/") + ".py"

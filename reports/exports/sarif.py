@@ -39,7 +39,6 @@ _WARNED: Final[Mapping[Verdict, str]] = {"FAIL": "fail", "WARN": "review"}
 """Verdicts that are results, and their kinds."""
 _NOTICES: Final[Mapping[Verdict, str]] = {
     "ERROR": "error",
-    "FAIL": "note",
     "WARN": "note",
     "INCONCLUSIVE": "note",
     "PASS": "none",

@@ -87,7 +87,7 @@ class _File:
     """The whole file."""
 
     kind: Literal["references"]
-    schema_version: Literal[1]
+    schema_version: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
     policies: list[_Policy]
 
 
