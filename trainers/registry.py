@@ -1,4 +1,4 @@
-"""The algorithms by name. A new one is a file of its own and one line here."""
+"""The algorithms by name. A new one is a file of its own, imported here, and one entry."""
 
 from __future__ import annotations
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.documents import read_json
 from cagexplain.common.files import write_json
 
 RESULT: Final = "result.json"
@@ -60,11 +59,9 @@ def read_result(folder: Path) -> Result | None:
     path = folder / RESULT
     if not path.exists():
         return None
-    try:
-        return Result(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise CagexplainError(
-            f"the result is damaged ({error})",
-            where=path,
-            remedy="Remove the file and continue the run, which judges it again",
-        ) from error
+    return read_json(
+        path,
+        Result,
+        "result",
+        remedy="Remove the file and continue the run, which judges it again",
+    )

@@ -21,8 +21,12 @@ def graphml(graph: FsmGraph) -> str:
 
 
 def node_link(graph: FsmGraph) -> str:
-    """The graph as JSON in NetworkX's node-link form, which D3 and others read."""
-    return json.dumps(nx.node_link_data(_plain(graph), edges="links"), indent=2) + "\n"
+    """The graph as JSON in NetworkX's node-link form: ``nodes`` and ``edges``.
+
+    ``networkx.node_link_graph`` reads it as it is from NetworkX 3.6 on; in NetworkX 3.4 and 3.5 it
+    has to be told ``edges="edges"``.
+    """
+    return json.dumps(nx.node_link_data(_plain(graph), edges="edges"), indent=2) + "\n"
 
 
 def _plain(graph: FsmGraph) -> nx.MultiDiGraph:

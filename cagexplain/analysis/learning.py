@@ -8,7 +8,6 @@ which method, and which differences between methods the findings claim; every fi
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,9 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from cagexplain.analysis import study_files
 from cagexplain.analysis.learning_statistics import (
     CONFIDENCE,
     Difference,
@@ -31,6 +29,13 @@ from cagexplain.analysis.learning_statistics import (
     mean_difference,
 )
 from cagexplain.analysis.results import Result
+from cagexplain.analysis.study_files import (
+    RESULT,
+    read_config,
+    read_curve,
+    read_outcome,
+    read_study,
+)
 from cagexplain.common.errors import CagexplainError
 
 POINTS: Final = 100
@@ -277,30 +282,13 @@ def analyse_study(folder: str | Path) -> StudyResult:
         CagexplainError: there is no study, a file is damaged, or no run is finished.
     """
     folder = Path(folder)
-    study = read_study_file(folder)
-    try:
-        return _analyse(study, folder)
-    except (KeyError, TypeError) as error:
-        raise CagexplainError(
-            f"the file is not one of this version ({type(error).__name__}: {error})",
-            where=folder / "study.json",
-            remedy="Call `cagexplain study run` again, which writes it anew",
-        ) from error
-
-
-def read_study_file(folder: Path) -> dict[str, Any]:
-    """What a study's runs mean; CagexplainError if the folder has no study."""
-    return _read_json(folder / "study.json", "Give the folder of a `cagexplain study run`")
-
-
-def _analyse(study: Mapping[str, Any], folder: Path) -> StudyResult:
-    seeds, methods = study["seeds"], study["methods"]
+    study = read_study(folder)
     left_out: list[str] = []
     by_folder = {
-        name: list(_runs(folder / "runs" / name, seeds, methods[name]["config"], left_out))
-        for name in dict.fromkeys(method["runs"] for method in methods.values())
+        name: list(_runs(folder / "runs" / name, study, name, left_out))
+        for name in dict.fromkeys(method.runs for method in study.methods.values())
     }
-    runs = {name: by_folder[method["runs"]] for name, method in methods.items()}
+    runs = {name: by_folder[method.runs] for name, method in study.methods.items()}
     finished = list(itertools.chain.from_iterable(by_folder.values()))
     if not finished:
         raise CagexplainError(
@@ -309,86 +297,66 @@ def _analyse(study: Mapping[str, Any], folder: Path) -> StudyResult:
             remedy="Wait for one, or continue with `cagexplain study run`",
         )
     return StudyResult(
-        name=study["name"],
-        margin=study["margin"],
-        wanted=len(by_folder) * len(seeds),
+        name=study.name,
+        margin=study.margin,
+        wanted=len(by_folder) * len(study.seeds),
         finished=len(finished),
         seconds=sum(run.seconds for run in finished),
         left_out=left_out,
         methods={
-            name: _method(name, method, runs[name], len(seeds)) for name, method in methods.items()
+            name: _method(name, method, runs[name], len(study.seeds))
+            for name, method in study.methods.items()
         },
-        figures=[_figure(figure, runs) for figure in study["figures"]],
+        figures=[_figure(figure, runs) for figure in study.figures],
     )
 
 
 def _runs(
-    folder: Path, seeds: Sequence[int], config: Mapping[str, Any], left_out: list[str]
+    folder: Path, study: study_files.Study, method: str, left_out: list[str]
 ) -> Iterator[LearningRun]:
     """The finished runs of a method; those with other settings are told in `left_out`."""
-    for seed in seeds:
+    for seed in study.seeds:
         place = folder / f"seed-{seed}"
-        if not (place / "result.json").exists():
+        if not (place / RESULT).exists():
             continue
-        made = _read_json(place / "config.json", "Remove the run's folder and train it again")
-        wanted = {**config, "seed": seed}
+        made = read_config(place)
+        wanted = {**study.methods[method].config, "seed": seed}
         other = sorted(key for key in wanted | made if wanted.get(key) != made.get(key))
         if other:
-            left_out.append(f"{folder.name}, seed {seed}: has another {', '.join(other)}")
+            left_out.append(f"{method}, seed {seed}: has another {', '.join(other)}")
         else:
             yield read_run(place)
 
 
 def read_run(folder: Path) -> LearningRun:
     """Read a finished run; CagexplainError if a file is damaged."""
-    remedy = "Remove the run's folder and train it again"
-    result = _read_json(folder / "result.json", remedy)
-    path = folder / "metrics.parquet"
-    try:
-        table = pq.read_table(path, columns=["steps", "return"])
-        return LearningRun(
-            seed=result["seed"],
-            steps=table["steps"].to_numpy(),
-            returns=table["return"].to_numpy(),
-            final=result["final_mean"],
-            episodes=len(result["final_returns"]),
-            made=result["steps"],
-            seconds=result["seconds"],
-            rate=result["steps_per_second"],
-            gradient_steps=result["gradient_steps"],
-            random=result["random_mean"],
-            versions=result["versions"],
-        )
-    except (pa.ArrowException, FileNotFoundError, KeyError, TypeError) as error:
-        raise CagexplainError(
-            f"the results of this run are damaged ({type(error).__name__}: {error})",
-            where=folder,
-            remedy=remedy,
-        ) from error
-
-
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CagexplainError("there is no such file", where=path, remedy=remedy) from error
-    except ValueError as error:
-        raise CagexplainError(
-            f"the file is damaged ({error})", where=path, remedy=remedy
-        ) from error
-    return content
+    result = read_outcome(folder)
+    steps, returns = read_curve(folder)
+    return LearningRun(
+        seed=result.seed,
+        steps=steps,
+        returns=returns,
+        final=result.final_mean,
+        episodes=len(result.final_returns),
+        made=result.steps,
+        seconds=result.seconds,
+        rate=result.steps_per_second,
+        gradient_steps=result.gradient_steps,
+        random=result.random_mean,
+        versions=result.versions,
+    )
 
 
 def _method(
-    name: str, method: Mapping[str, Any], runs: Sequence[LearningRun], wanted: int
+    name: str, method: study_files.Method, runs: Sequence[LearningRun], wanted: int
 ) -> MethodResult:
     finals = _finals(runs)
     few = len(runs) < 2
     limits = None if few else bootstrap([finals], iqm)
     return MethodResult(
         id=name,
-        title=method["title"],
-        config=method["config"],
+        title=method.title,
+        config=method.config,
         wanted=wanted,
         seeds=[run.seed for run in runs],
         finals=finals.tolist(),
@@ -413,15 +381,15 @@ def _method(
     )
 
 
-def _figure(figure: Mapping[str, Any], runs: Mapping[str, Sequence[LearningRun]]) -> FigureResult:
-    there = [method for method in figure["methods"] if runs[method]]
+def _figure(figure: study_files.Figure, runs: Mapping[str, Sequence[LearningRun]]) -> FigureResult:
+    there = [method for method in figure.methods if runs[method]]
     return FigureResult(
-        id=figure["id"],
-        title=figure["title"],
-        methods=figure["methods"],
+        id=figure.id,
+        title=figure.title,
+        methods=list(figure.methods),
         curves=[curve(method, runs[method]) for method in there],
         pairs=pairs({method: _finals(runs[method]) for method in there}),
-        findings=[_finding(finding, runs) for finding in figure["findings"]],
+        findings=[_finding(finding, runs) for finding in figure.findings],
         equal=_equal_steps({method: runs[method] for method in there}),
     )
 
@@ -494,31 +462,33 @@ def pairs(finals: Mapping[str, Values]) -> list[Pair]:
 
 
 def _finding(
-    finding: Mapping[str, Any], runs: Mapping[str, Sequence[LearningRun]]
+    finding: study_files.Finding, runs: Mapping[str, Sequence[LearningRun]]
 ) -> FindingResult:
-    stated = finding["comparisons"]
+    stated = finding.comparisons
     claims = [_claim(comparison, runs, len(stated)) for comparison in stated]
-    return FindingResult(finding["text"], all_verdicts([claim.verdict for claim in claims]), claims)
+    return FindingResult(finding.text, all_verdicts([claim.verdict for claim in claims]), claims)
 
 
-def _claim(stated: Mapping[str, Any], runs: Mapping[str, Sequence[LearningRun]], of: int) -> Claim:
+def _claim(
+    stated: study_files.Comparison, runs: Mapping[str, Sequence[LearningRun]], of: int
+) -> Claim:
     samples = [
-        np.array([run.measure(stated["window"]) for run in runs[stated[role]]])
-        for role in ("method", "other")
+        np.array([run.measure(stated.window) for run in runs[name]])
+        for name in (stated.method, stated.other)
     ]
     difference = mean_difference(*samples) if all(map(len, samples)) else None
     low, high = _ends(difference.interval() if difference else None)
     return Claim(
-        method=stated["method"],
-        relation=stated["relation"],
-        other=stated["other"],
-        measure=stated["measure"],
-        least=stated["low"],
-        most=stated["high"],
+        method=stated.method,
+        relation=stated.relation,
+        other=stated.other,
+        measure=stated.measure,
+        least=stated.low,
+        most=stated.high,
         difference=difference.value if difference else None,
         low=low,
         high=high,
-        verdict=judge(difference, stated["low"], stated["high"], of),
+        verdict=judge(difference, stated.low, stated.high, of),
     )
 
 

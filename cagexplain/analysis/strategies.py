@@ -30,10 +30,11 @@ from cagexplain.analysis.explained_run import (
     ExplainedRun,
     read_explained,
 )
-from cagexplain.analysis.learning import Verdict, all_verdicts, judge, read_study_file
+from cagexplain.analysis.learning import Verdict, all_verdicts, judge
 from cagexplain.analysis.learning_statistics import Difference, Values, mean_difference
 from cagexplain.analysis.reaction_results import CONSISTENT
 from cagexplain.analysis.results import Result
+from cagexplain.analysis.study_files import Study, read_study
 from cagexplain.analysis.study_tables import MEANINGFUL
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.actions import ActionKind
@@ -189,11 +190,11 @@ def analyse_strategies(folder: str | Path) -> StrategiesResult | None:
         CagexplainError: there is no study, or a file is damaged.
     """
     folder = Path(folder)
-    study = read_study_file(folder)
+    study = read_study(folder)
     methods = [
-        _Method(name, entry["title"], entry["config"], list(_runs(folder, entry["runs"], study)))
-        for name, entry in study["methods"].items()
-        if entry["runs"] == name
+        _Method(name, entry.title, entry.config, list(_runs(folder, name, study)))
+        for name, entry in study.methods.items()
+        if entry.runs == name
     ]
     there = [method for method in methods if method.runs]
     if not there:
@@ -202,7 +203,7 @@ def analyse_strategies(folder: str | Path) -> StrategiesResult | None:
     return StrategiesResult(
         base=base.id,
         explained=sum(len(method.runs) for method in there),
-        wanted=len(methods) * len(study["seeds"]),
+        wanted=len(methods) * len(study.seeds),
         conditions=[
             ConditionResult(
                 condition=condition,
@@ -214,8 +215,8 @@ def analyse_strategies(folder: str | Path) -> StrategiesResult | None:
     )
 
 
-def _runs(folder: Path, method: str, study: Mapping[str, Any]) -> Iterator[_Run]:
-    for seed in study["seeds"]:
+def _runs(folder: Path, method: str, study: Study) -> Iterator[_Run]:
+    for seed in study.seeds:
         place = folder / "runs" / method / f"seed-{seed}"
         explained = read_explained(place)
         if explained is None:
@@ -228,7 +229,7 @@ def _runs(folder: Path, method: str, study: Mapping[str, Any]) -> Iterator[_Run]
                 field="conditions",
                 remedy="Call `cagexplain study explain` again",
             )
-        yield _Run(seed, int(study["methods"][method]["config"]["steps"]), explained)
+        yield _Run(seed, int(study.methods[method].config["steps"]), explained)
 
 
 # ---- figure 8 ----

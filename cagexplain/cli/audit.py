@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import re
 import shlex
@@ -58,6 +59,11 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
     "--strict",
     is_flag=True,
     help=f"Exit with status {UNDECIDED} if a check (as grave as --fail-on) is inconclusive.",
+)
+@click.option(
+    "--sarif-warnings",
+    is_flag=True,
+    help="Also list warnings as results in audit.sarif; code scanning makes an alert of each.",
 )
 @click.option("--baseline", type=_FILE, help="Earlier audit.json to compare with.")
 @click.option(
@@ -151,7 +157,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
             failed=failed,
             advance=advance,
         )
-    _write(folder, found)
+    _write(folder, found, options["sarif_warnings"])
     _tell(folder, found.audit)
     return _status(found.audit, options["fail_on"], options["strict"])
 
@@ -239,14 +245,18 @@ def _again() -> str:
     return shlex.join(["cagexplain", *sys.argv[1:]])
 
 
-def _write(folder: Path, found: Conducted) -> None:
+def _write(folder: Path, found: Conducted, sarif_warnings: bool) -> None:
     """Numbers first: the page is made from them."""
     from cagexplain.common.files import write_text
     from reports.audit import audit_page
     from reports.exports import FORMATS
+    from reports.exports.sarif import sarif
 
-    for export in FORMATS.values():
-        write_text(folder / export.file, export.text(found.audit))
+    texts = {export.file: export.text for export in FORMATS.values()}
+    if sarif_warnings:
+        texts[FORMATS["sarif"].file] = functools.partial(sarif, warnings=True)
+    for file, text in texts.items():
+        write_text(folder / file, text(found.audit))
     page = audit_page(
         found.audit,
         analysis=found.analysis,

@@ -55,7 +55,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--dot", type=_FILE, help="Also write the state machine for Graphviz.")
 @click.option("--svg", type=_FILE, help="Also write the picture of the state machine.")
 @click.option("--graphml", type=_FILE, help="Also write the state machine as GraphML.")
-@click.option("--graph-json", type=_FILE, help="Also write it as JSON, nodes and links.")
+@click.option("--graph-json", type=_FILE, help="Also write it as JSON, nodes and edges.")
 def command(
     trace: Path | None,
     output: Path | None,

@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "checks": ("cagexplain.cli.checks", "command", "List and explain the checks of an audit."),
 }
 
+_PACKAGES = ("cagexplain", "trainers", "reports")
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 _OS_ERRORS: dict[int, tuple[str, str]] = {
@@ -138,12 +139,24 @@ def explain(error: Exception) -> CagexplainError:
             return CagexplainError(
                 "out of memory", remedy="Use fewer environments at once, or a bigger machine"
             )
-        case ImportError():
+        case ImportError() if (error.name or "").partition(".")[0] not in _PACKAGES:
             return CagexplainError(
                 str(error), remedy="Complete the installation with `make setup`, then rerun"
             )
     place = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = place.filename, place.lineno
+    if isinstance(error, SyntaxError):
+        file, line = error.filename or file, error.lineno
+    if place.name == "<module>" or isinstance(error, SyntaxError):
+        # Our own files can all be imported, so this one is the user's, or he has changed it: a new
+        # algorithm, say, and its entry in the registry.
+        return CagexplainError(
+            f"{type(error).__name__}: {error}",
+            where=f"{file}, line {line}",
+            remedy="Correct this file: it fails as soon as it is imported",
+        )
     return CagexplainError(
         f"internal error at {place.filename}:{place.lineno}: {type(error).__name__}: {error}",
-        remedy="Rerun with CAGEXPLAIN_DEBUG=1 to see the traceback, and report it",
+        remedy="Rerun with CAGEXPLAIN_DEBUG=1 to see the traceback; correct that line if it is "
+        "yours, and report it if it is ours",
     )

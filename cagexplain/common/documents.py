@@ -22,7 +22,9 @@ SIZE_LIMIT: Final = 64 * 2**20
 
 Document = TypeVar("Document")
 
-_PLACE: Final = re.compile(r"^(?P<problem>.*?)(?: - at `(?:key in )?\$?(?P<field>[^`]*)`)?$", re.S)
+_PLACE: Final = re.compile(
+    r"^(?P<problem>.*?)(?: - at (?:`key` in )?`\$?(?P<field>[^`]*)`)?$", re.S
+)
 
 
 def require_file(path: str | Path, what: str, *, limit: int | None = SIZE_LIMIT) -> Path:

@@ -22,7 +22,15 @@ from typing import Any, Final
 
 import yaml
 
+from cagexplain.common.documents import require_file
 from cagexplain.common.errors import UsageError
+
+LIMIT: Final = 2**20
+"""Bytes of the largest file that is read; people write it."""
+_LONGEST: Final = 500
+"""Characters of the longest complaint."""
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half of a pair of UTF-16: no text by itself, and nothing that UTF-8 could write."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Node:
 
     def error(self, problem: str, field: str | None = None, *, remedy: str) -> UsageError:
         """The error to raise about this value: it begins with its place."""
-        return UsageError(problem, where=self.place, field=field, remedy=remedy)
+        return UsageError(_short(problem), where=self.place, field=field, remedy=remedy)
 
     def _expect(self, kind: type[Any], form: str) -> Any:
         if self.value is None:
@@ -79,12 +87,15 @@ def load(path: str | Path) -> Node:
     """Read a YAML file.
 
     Raises:
+        CagexplainError: there is no such file, it is a folder, pipe or device, or larger than
+            `LIMIT`.
         UsageError: with the line, for text that is no YAML, names that are not words or occur
-            twice, aliases (a few lines of them can stand for more than memory holds) and tags
-            other than those of plain data.
+            twice, aliases (a few lines of them can stand for more than memory holds), tags other
+            than those of plain data, and what JSON cannot hold: half characters and whole numbers
+            beyond 64 bits.
         OSError: the file cannot be read.
     """
-    path = Path(path)
+    path = require_file(path, "YAML file", limit=LIMIT)
     try:
         loader = _Loader(path.read_bytes())
         root = loader.get_single_node()
@@ -97,8 +108,13 @@ def load(path: str | Path) -> Node:
         where = path
         problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
     raise UsageError(
-        f"the file cannot be read as YAML ({problem})", where=where, remedy="Correct it"
+        f"the file cannot be read as YAML ({_short(problem)})", where=where, remedy="Correct it"
     )
+
+
+def _short(problem: str) -> str:
+    """A complaint that fits into a terminal, whatever the file holds where it is wrong."""
+    return problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]} ..."
 
 
 class _Loader(yaml.SafeLoader):
@@ -140,8 +156,9 @@ def _node(loader: _Loader, raw: yaml.Node, path: Path) -> Node:
         case yaml.MappingNode():
             entries: dict[str, Node] = {}
             for key, content in raw.value:
-                name, place = loader.construct_object(key), key.start_mark.line + 1
+                place = key.start_mark.line + 1
                 here = Node(None, path, place)
+                name = _plain_value(loader, key, here)
                 if not isinstance(name, str):
                     raise here.error(f"{name!r} is no name", remedy="Put it in quotation marks")
                 if name in entries:
@@ -152,4 +169,14 @@ def _node(loader: _Loader, raw: yaml.Node, path: Path) -> Node:
             return Node(entries, path, line)
         case yaml.SequenceNode():
             return Node([_node(loader, item, path) for item in raw.value], path, line)
-    return Node(loader.construct_object(raw), path, line)
+    return Node(_plain_value(loader, raw, Node(None, path, line)), path, line)
+
+
+def _plain_value(loader: _Loader, raw: yaml.Node, place: Node) -> Any:
+    """The value of a word; refuses what no other file of ours could hold."""
+    value = loader.construct_object(raw)
+    if isinstance(value, str) and _HALF.search(value):
+        raise place.error("there is half a character in this text", remedy="Write it anew")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise place.error("the number is too large", remedy="Give a smaller one")
+    return value

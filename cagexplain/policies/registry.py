@@ -120,6 +120,23 @@ def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
     )
 
 
+def source_of(facts: Mapping[str, Any]) -> str | None:
+    """File that a built-in policy is made of: its rule or its weights.
+
+    Args:
+        facts: what the policy says about itself.
+
+    Returns:
+        Its path from the folder in which the package lies, with ``/``; None for other policies.
+    """
+    name, recorded = str(facts.get("name")), facts.get("path")
+    if isinstance(recorded, str) and recorded in SHIPPED:
+        return f"cagexplain/data/{recorded}.pt"
+    if recorded is None and name in BUILTIN:
+        return type(BUILTIN[name].make(name)).__module__.replace(".", "/") + ".py"
+    return None
+
+
 def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
     if Path(spec).suffix == ".json":
         return load_tree(spec, deterministic=deterministic)

@@ -25,6 +25,7 @@ _LEADS: Final[Mapping[Verdict, str]] = {
     "ERROR": "Could not be checked",
 }
 """How a verdict on a title, which states the good condition, reads."""
+_MUTED: Final = "Muted by the profile"
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -86,6 +87,6 @@ def version(audit: Audit) -> str:
 
 def statement(audit: Audit, finding: Finding) -> str:
     """What was found, as sentences: the verdict, the number with its interval, and the place."""
-    lead = f"{_LEADS[finding.verdict]}: {finding.title}."
+    lead = f"{_MUTED if finding.muted else _LEADS[finding.verdict]}: {finding.title}."
     parts = [lead, what(finding, audit), where(finding), finding.reason]
     return " ".join(dict.fromkeys(filter(None, parts))).replace(NBSP, " ")

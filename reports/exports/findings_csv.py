@@ -9,7 +9,8 @@ from typing import Final
 from cagexplain.analysis.audit.results import Audit, Finding, Measured
 from reports.exports.common import xml_text
 
-_FINDING: Final = ("id", "title", "family", "severity", "axis", "knowledge", "verdict", "reason")
+_HEAD: Final = ("id", "title", "family", "severity", "axis", "knowledge")
+_FINDING: Final = (*_HEAD, "verdict", "reason", "muted")
 _MEASURED: Final = ("key", "name", "unit", "better", "value", "low", "high", "n", "good", "bad")
 _AS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a text begins that spreadsheets may take for a formula; the last four are full-width."""

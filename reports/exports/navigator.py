@@ -70,6 +70,7 @@ def navigator(audit: Audit) -> str:
         "description": "How a blue policy of CAGE Challenge 4 stands up to the techniques that red "
         "uses there, by the worst verdict of the checks that refer to each.",
         "sorting": 2,
+        "layout": {"layout": "side", "expandedSubtechniques": "annotated"},
         "hideDisabled": False,
         "techniques": [_technique(audit, technique) for technique in TECHNIQUES],
         "gradient": {"colors": list(_COLOURS), "minValue": 0, "maxValue": 100},
@@ -91,7 +92,6 @@ def _technique(audit: Audit, technique: Technique) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "techniqueID": technique.id,
         "comment": "\n".join([technique.does, *(lines or ["No check refers to it."])]),
-        "showSubtechniques": "." in technique.id,
     }
     if scores := [_SCORES[f.verdict] for f in about if f.verdict in _SCORES]:
         entry["score"] = min(scores)

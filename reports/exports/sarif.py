@@ -1,5 +1,9 @@
 """SARIF 2.1.0 (OASIS), as code scanning and SARIF viewers read it: checks as rules.
 
+Code scanning makes an alert of every result, whatever its `kind` and its `suppressions` say. So
+only what is wrong is a result: failures and, if asked for, warnings. All other verdicts, those of
+muted checks among them, are notifications of the tool, with the same text and numbers.
+
 `kind` tells the verdict and `level` is ``none`` unless a check fails, as the standard wants
 (sections 3.27.9 and 3.27.10). The same audit gives the same text.
 """
@@ -28,14 +32,19 @@ from reports.exports.common import (
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-_KINDS: Final[Mapping[Verdict, str]] = {
-    "FAIL": "fail",
-    "WARN": "review",
-    "INCONCLUSIVE": "open",
-    "PASS": "pass",
-    "NOT_APPLICABLE": "notApplicable",
+ABOUT: Final = "https://github.com/cage-challenge/cage-challenge-4"
+"""What viewers link the tool's name to: the challenge whose policies it audits."""
+_FAILED: Final[Mapping[Verdict, str]] = {"FAIL": "fail"}
+_WARNED: Final[Mapping[Verdict, str]] = {"FAIL": "fail", "WARN": "review"}
+"""Verdicts that are results, and their kinds."""
+_NOTICES: Final[Mapping[Verdict, str]] = {
+    "ERROR": "error",
+    "WARN": "note",
+    "INCONCLUSIVE": "note",
+    "PASS": "none",
+    "NOT_APPLICABLE": "none",
 }
-"""An ERROR is no result but a notification of the tool."""
+"""Level of the notification of a verdict that is no result."""
 _LEVELS: Final[Mapping[Severity, str]] = {
     "critical": "error",
     "high": "error",
@@ -54,15 +63,21 @@ _SCORES: Final[Mapping[Severity, str]] = {
 _NUMBERS: Final = ("key", "unit", "value", "low", "high", "n", "good", "bad", "verdict")
 
 
-def sarif(audit: Audit) -> str:
-    """One run: a rule for each check, and a result for each that has a verdict."""
-    rules = [finding.id for finding in audit.findings]
+def sarif(audit: Audit, *, warnings: bool = False) -> str:
+    """One run: a rule for each check, and a result for each that fails.
+
+    Args:
+        audit: what to tell.
+        warnings: whether the checks that warn are results too.
+    """
+    kinds = _WARNED if warnings else _FAILED
     place = _place(audit)
-    failed = [finding for finding in audit.findings if finding.verdict == "ERROR"]
+    numbered = list(enumerate(audit.findings))
     run = {
         "tool": {
             "driver": {
                 "name": TOOL,
+                "informationUri": ABOUT,
                 "version": version(audit),
                 "rules": [_rule(finding) for finding in audit.findings],
             }
@@ -72,23 +87,20 @@ def sarif(audit: Audit) -> str:
             {
                 "commandLine": audit.command,
                 "endTimeUtc": moment(audit).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "executionSuccessful": not failed,
+                "executionSuccessful": all(f.verdict != "ERROR" for f in audit.findings),
                 "toolExecutionNotifications": [
-                    {
-                        "level": "error",
-                        "message": _message(statement(audit, finding)),
-                        "associatedRule": {"id": finding.id, "index": rules.index(finding.id)},
-                    }
-                    for finding in failed
+                    _notification(audit, finding, number)
+                    for number, finding in numbered
+                    if finding.verdict not in kinds
                 ],
             }
         ],
         "artifacts": [_artifact(audit, place)],
         "columnKind": "utf16CodeUnits",
         "results": [
-            _result(audit, finding, rules.index(finding.id), place)
-            for finding in audit.findings
-            if finding.verdict in _KINDS
+            _result(audit, finding, number, place, kinds[finding.verdict])
+            for number, finding in numbered
+            if finding.verdict in kinds
         ],
         "properties": {"profile": audit.profile, "play": audit.play, "notes": audit.notes},
     }
@@ -96,8 +108,12 @@ def sarif(audit: Audit) -> str:
 
 
 def _place(audit: Audit) -> str:
-    """What viewers show as the place of all results: the policy's file, else the trace."""
-    for place in (audit.policy.get("path"), audit.play.get("trace")):
+    """What viewers show as the place of all results: the policy's file, else the trace.
+
+    Code scanning refuses a file with a URI of any other scheme than ``file``, so what is not below
+    a folder of the user is told by a relative one.
+    """
+    for place in (audit.policy.get("source"), audit.policy.get("path"), audit.play.get("trace")):
         if isinstance(place, str) and place:
             absolute = "file://" if place.startswith("/") else ""
             return absolute + quote(place, safe="/", errors="replace")
@@ -124,11 +140,16 @@ def _rule(finding: Finding) -> dict[str, Any]:
         },
     }
     check = declaration(finding)
-    return rule | (_explained(check) if check else {})
+    return rule | (_explained(check) if check else _unexplained(finding))
+
+
+def _unexplained(finding: Finding) -> dict[str, Any]:
+    """What code scanning wants of every rule."""
+    return {"fullDescription": {"text": finding.title}, "help": {"text": finding.title}}
 
 
 def _explained(check: Check) -> dict[str, Any]:
-    """What only a declaration has."""
+    """The same from a declaration, which has more to say."""
     return {
         "fullDescription": {"text": check.why},
         "help": {"text": f"{check.remediation}\n\nMeasured: {check.formula}"},
@@ -136,8 +157,16 @@ def _explained(check: Check) -> dict[str, Any]:
     }
 
 
-def _result(audit: Audit, finding: Finding, index: int, place: str) -> dict[str, Any]:
-    kind = _KINDS[finding.verdict]
+def _notification(audit: Audit, finding: Finding, index: int) -> dict[str, Any]:
+    return {
+        "level": _NOTICES[finding.verdict],
+        "message": _message(statement(audit, finding)),
+        "associatedRule": {"id": finding.id, "index": index},
+        "properties": _told(finding),
+    }
+
+
+def _result(audit: Audit, finding: Finding, index: int, place: str, kind: str) -> dict[str, Any]:
     level = _LEVELS[finding.severity] if kind == "fail" else "none"
     if kind == "fail" and level == "none":
         kind = "informational"
@@ -147,30 +176,26 @@ def _result(audit: Audit, finding: Finding, index: int, place: str) -> dict[str,
         "kind": kind,
         "level": level,
         "message": _message(statement(audit, finding)),
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": place, "index": 0},
-                    "region": {"startLine": 1},
-                }
-            }
-        ],
+        "locations": [{"physicalLocation": _physical(place)}],
         "partialFingerprints": _fingerprints(audit, finding),
-        "properties": {
-            "verdict": finding.verdict,
-            "measures": [_numbers(measured) for measured in finding.measures],
-            "price": finding.price.reward.to_json() if finding.price else None,
-        },
+        "properties": _told(finding),
     }
     if finding.evidence:
-        result["relatedLocations"] = [_example(case, i) for i, case in enumerate(finding.evidence)]
-    if finding.muted:
-        result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": finding.reason}
+        result["relatedLocations"] = [
+            _example(case, number, place) for number, case in enumerate(finding.evidence)
         ]
     if audit.baseline:
         result["baselineState"] = _since_baseline(audit, finding)
     return result
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    return {
+        "verdict": finding.verdict,
+        "muted": finding.muted,
+        "measures": [_numbers(measured) for measured in finding.measures],
+        "price": finding.price.reward.to_json() if finding.price else None,
+    }
 
 
 def _numbers(measured: Measured) -> dict[str, Any]:
@@ -184,14 +209,20 @@ def _fingerprints(audit: Audit, finding: Finding) -> dict[str, str]:
     return {"primaryLocationLineHash": f"{digest[:16]}:1", "cagexplainCheck/v1": digest}
 
 
-def _example(case: Evidence, number: int) -> dict[str, Any]:
+def _example(case: Evidence, number: int, place: str) -> dict[str, Any]:
+    """A case; code scanning refuses a location that has no file, so it gets the policy's."""
     where = [name for name in (case.agent, case.host) if name]
     path = [f"episode {case.episode}", f"step {case.step}", *where]
     return {
         "id": number,
         "message": _message(", ".join(path)),
+        "physicalLocation": _physical(place),
         "logicalLocations": [{"fullyQualifiedName": "/".join(path), "kind": "resource"}],
     }
+
+
+def _physical(place: str) -> dict[str, Any]:
+    return {"artifactLocation": {"uri": place, "index": 0}, "region": {"startLine": 1}}
 
 
 def _since_baseline(audit: Audit, finding: Finding) -> str:

@@ -51,6 +51,7 @@ def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
     for name, part, key in (
         ("Kind", audit.policy, "kind"),
         ("File", audit.policy, "path"),
+        ("Part of the package", audit.policy, "source"),
         ("Policy’s SHA-256", audit.policy, "sha256"),
         ("Trace", audit.play, "trace"),
         ("Attacker", audit.play, "red"),

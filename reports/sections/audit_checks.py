@@ -102,9 +102,10 @@ def _row(finding: Finding, audit: Audit) -> dict[str, Any]:
 
 def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
     """What the verdict rests on, as sentences."""
-    yield finding.reason
     if finding.muted:
-        yield "The profile leaves this check out."
+        yield f"Muted by the profile, so that it counts for nothing: {finding.reason}"
+    else:
+        yield finding.reason
     yield words.basis(finding, audit)
     yield words.where(finding)
     yield words.since(finding, audit)

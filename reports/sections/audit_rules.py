@@ -21,6 +21,7 @@ _BANNERS = {
     "INCONCLUSIVE": "Whether these rules may be believed cannot be told yet.",
     "NOT_APPLICABLE": "Whether these rules may be believed was not checked.",
 }
+_MUTED = "The profile mutes the check that tells whether these rules may be believed."
 
 
 def section(audit: Audit, result: Surrogate | None, why_not: str = "") -> Section:
@@ -37,4 +38,5 @@ def banner(audit: Audit) -> Markup:
     if verdict == "PASS":
         return Markup()
     text = words.what(finding, audit) if finding else ""
-    return render("audit_banner.html.j2", lead=_BANNERS[verdict], text=text)
+    lead = _MUTED if finding and finding.muted else _BANNERS[verdict]
+    return render("audit_banner.html.j2", lead=lead, text=text)

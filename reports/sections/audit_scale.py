@@ -92,7 +92,7 @@ class Scale:
     def span(self, start: float, stop: float) -> Span:
         """The stretch between two numbers."""
         a, b = self.at(start), self.at(stop)
-        return Span(a, b - a)
+        return Span(a, max(b - a, 0.0))  # numbers that round differently may be out of order
 
     def _bent(self, number: float) -> float:
         return number if self.unit is None else math.log1p(max(number, 0.0) / self.unit)

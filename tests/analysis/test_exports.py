@@ -42,7 +42,9 @@ def test_what_is_unknown_is_left_out_and_causes_have_attributes(graph: FsmGraph)
 
 
 def test_node_link_json_can_be_read_again(graph: FsmGraph) -> None:
-    read = nx.node_link_graph(json.loads(node_link(graph)), edges="links")
+    read = nx.node_link_graph(json.loads(node_link(graph)))  # as NetworkX has it by default
+    assert isinstance(read, nx.MultiDiGraph)
+    assert read.number_of_nodes() == len(graph.states)
     assert read.number_of_edges() == len(graph.transitions)
     scan = next(
         e for e in graph.transitions if (e.source, e.action, e.ending) == ("K", 1, "success")
@@ -62,6 +64,8 @@ def test_the_command_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFix
     assert picture.count("<style>") == 1
     assert "var(--red)" in picture and "--red: #" in picture  # the colours come along
     assert nx.read_graphml(tmp_path / "g.xml").number_of_nodes() == 10
+    with open(tmp_path / "g.json") as file:
+        assert nx.node_link_graph(json.load(file)).number_of_nodes() == 10
 
 
 def test_an_unknown_episode_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

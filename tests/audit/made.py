@@ -367,9 +367,8 @@ def findings() -> tuple[Finding, ...]:
             knowledge="obs",
             verdict="NOT_APPLICABLE",
             reason="The contract does not ask for decoys.",
-            measures=(),
+            measures=(measured(name="share of decoys on hosts that have one"),),
             muted=True,
-            **{"n": 0, "episodes": 0},
             **bare,
         ),
         finding(

@@ -17,12 +17,15 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from sarif_kit.validate import validation_errors
 
 from cagexplain.analysis.audit import document
-from cagexplain.analysis.audit.results import Audit, Verdict
+from cagexplain.analysis.audit.results import Audit, Compared, Verdict
 from cagexplain.analysis.practices.check import FRAMEWORKS
+from cagexplain.cli.main import main
 from reports.exports import FORMATS
 from reports.exports.navigator import TECHNIQUES
 from reports.exports.ocsf import VERSION
+from reports.exports.sarif import sarif
 from tests.audit import made
+from tests.audit.conftest import ALONE
 from tests.audit.playbooks import PLAYBOOK
 
 SCHEMAS = Path(__file__).parents[1] / "data" / "schemas"
@@ -96,6 +99,12 @@ def test_follows_its_schema(name: str, audit: Callable[[], Audit]) -> None:
     assert ERRORS[name](text(name, audit())) == []
 
 
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_real_audit_follows_its_schema(name: str, real: Audit, audited: Path) -> None:
+    assert text(name, real) == (audited / FORMATS[name].file).read_bytes().decode("utf-8")
+    assert ERRORS[name](text(name, real)) == []
+
+
 @pytest.mark.parametrize("name", SPOILT)
 def test_the_schema_would_notice(name: str) -> None:
     good = text(name, full())
@@ -123,26 +132,103 @@ def _results(audit: Audit) -> dict[str, dict[str, Any]]:
     return {result["ruleId"]: result for result in run["results"]}
 
 
-def test_sarif_tells_verdicts_by_kind_and_has_a_level_only_for_failures() -> None:
-    results = _results(full())
-    kinds = {"ERA-01": "fail", "DET-04": "review", "DET-07": "open", "NET-01": "pass"}
-    assert {check: results[check]["kind"] for check in kinds} == kinds
-    assert results["DET-05"]["kind"] == "notApplicable"
-    assert {r["level"] for r in results.values() if r["kind"] != "fail"} == {"none"}
-    assert results["ERA-01"]["level"] == "error"
-    assert results["NET-02"]["level"] == "warning"
-
-
-def test_sarif_reports_an_error_as_a_notification() -> None:
-    (run,) = json.loads(text("sarif", full()))["runs"]
+def _notifications(audit: Audit) -> dict[str, dict[str, Any]]:
+    (run,) = json.loads(text("sarif", audit))["runs"]
     (invocation,) = run["invocations"]
-    assert "ROB-02" not in _results(full())
-    assert not invocation["executionSuccessful"]
-    assert [n["associatedRule"]["id"] for n in invocation["toolExecutionNotifications"]] == [
-        "ROB-02"
-    ]
-    (fine,) = json.loads(text("sarif", bare()))["runs"][0]["invocations"]
-    assert fine["executionSuccessful"]
+    rules = run["tool"]["driver"]["rules"]
+    for told in invocation["toolExecutionNotifications"]:
+        assert rules[told["associatedRule"]["index"]]["id"] == told["associatedRule"]["id"]
+    return {told["associatedRule"]["id"]: told for told in invocation["toolExecutionNotifications"]}
+
+
+@pytest.mark.parametrize("made_up", [True, False], ids=["fabricated", "real"])
+def test_sarif_makes_a_result_of_every_failure_and_of_nothing_else(
+    made_up: bool, real: Audit
+) -> None:
+    """Code scanning makes an alert of every result, whatever else stands in it."""
+    audit = full() if made_up else real
+    fails = {finding.id for finding in audit.findings if finding.verdict == "FAIL"}
+    assert fails
+    assert set(_results(audit)) == fails
+    assert set(_notifications(audit)) == {f.id for f in audit.findings} - fails
+    assert not any("suppressions" in result for result in _results(audit).values())
+
+
+def test_sarif_lists_warnings_if_asked_for() -> None:
+    (run,) = json.loads(sarif(full(), warnings=True))["runs"]
+    kinds = {result["ruleId"]: (result["kind"], result["level"]) for result in run["results"]}
+    assert kinds["ERA-01"] == ("fail", "error")
+    assert kinds["NET-02"] == ("fail", "warning")
+    assert kinds["DET-04"] == ("review", "none")  # no level but of failures
+    assert set(kinds) == {f.id for f in full().findings if f.verdict in ("FAIL", "WARN")}
+    assert validation_errors(json.loads(sarif(full(), warnings=True))) == []
+
+
+def test_the_command_lists_warnings_if_asked_for(audited: Path, tmp_path: Path) -> None:
+    profile = str(audited.parent / "own.yaml")
+    command = ["audit", str(audited), *ALONE, "--profile", profile, "-o", str(tmp_path / "a")]
+    assert main([*command, "--sarif-warnings"]) == 0
+    (run,) = json.loads((tmp_path / "a" / "audit.sarif").read_bytes())["runs"]
+    assert {"DET-03": "fail", "REC-03": "review"}.items() <= {
+        result["ruleId"]: result["kind"] for result in run["results"]
+    }.items()
+
+
+def test_sarif_tells_the_rest_by_notifications() -> None:
+    told = _notifications(full())
+    levels = {"ROB-02": "error", "DET-04": "note", "DET-07": "note", "NET-01": "none"}
+    assert {check: told[check]["level"] for check in levels} == levels
+    assert told["NET-01"]["properties"]["verdict"] == "PASS"
+    assert told["NET-01"]["properties"]["measures"][0]["value"] == 0.0
+
+
+def test_sarif_says_whether_the_checks_could_be_carried_out() -> None:
+    for audit, fine in ((full(), False), (bare(), True)):
+        (invocation,) = json.loads(text("sarif", audit))["runs"][0]["invocations"]
+        assert invocation["executionSuccessful"] is fine
+
+
+def _locations(value: Any) -> list[dict[str, Any]]:
+    """All SARIF locations in a document: those of results, and related ones."""
+    if isinstance(value, list):
+        return [found for item in value for found in _locations(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [*value.get("locations", []), *value.get("relatedLocations", [])]
+    return own + [found for item in value.values() for found in _locations(item)]
+
+
+@pytest.mark.parametrize("made_up", [True, False], ids=["fabricated", "real"])
+def test_sarif_gives_every_location_a_file(made_up: bool, real: Audit) -> None:
+    """Code scanning rejects a location without one."""
+    audit = full() if made_up else real
+    (run,) = json.loads(text("sarif", audit))["runs"]
+    (artifact,) = run["artifacts"]
+    locations = _locations(run)
+    assert len(locations) > len(run["results"])  # evidence too
+    for location in locations:
+        place = location["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == artifact["location"]["uri"]
+        assert place["region"]["startLine"] == 1
+    assert any("logicalLocations" in location for location in locations)
+
+
+def test_sarif_of_a_real_audit_names_a_file_that_is_there(real: Audit) -> None:
+    (result, *_) = _results(real).values()
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert (Path(__file__).parents[2] / uri).is_file()
+
+
+def test_sarif_has_what_code_scanning_wants_of_tool_and_rules(real: Audit) -> None:
+    for audit in (full(), real):
+        (run,) = json.loads(text("sarif", audit))["runs"]
+        driver = run["tool"]["driver"]
+        assert driver["informationUri"].startswith("https://")
+        assert [rule["id"] for rule in driver["rules"]] == [f.id for f in audit.findings]
+        for rule in driver["rules"]:
+            assert rule["shortDescription"]["text"] and rule["fullDescription"]["text"]
+            assert rule["help"]["text"]
+            assert len(rule["properties"]["tags"]) <= 20
 
 
 def test_sarif_rules_come_from_the_declarations() -> None:
@@ -161,22 +247,20 @@ def test_sarif_fingerprints_match_runs_whatever_the_numbers_are() -> None:
             "partialFingerprints"
         ]
 
-    assert prints() == prints(verdict="WARN", n=3, measures=())
+    assert prints() == prints(n=3, measures=())
     other = made.audit(policy={"name": "another"})
     assert _results(other)["ERA-01"]["partialFingerprints"] != prints()
 
 
-def test_sarif_suppresses_what_the_profile_mutes() -> None:
-    muted = made.finding(verdict="NOT_APPLICABLE", reason="We have no decoys.", muted=True)
-    (suppression,) = _results(made.audit(findings=(muted,)))["ERA-01"]["suppressions"]
-    assert suppression["justification"] == "We have no decoys."
-    assert "suppressions" not in _results(made.audit(findings=(made.finding(),)))["ERA-01"]
-
-
 def test_sarif_tells_what_is_new_since_the_baseline() -> None:
-    results = _results(full())
-    states = {"NET-06": "new", "NET-01": "updated", "ERA-01": "unchanged"}
-    assert {check: results[check]["baselineState"] for check in states} == states
+    def state(**changes: Any) -> str:
+        compared = dataclasses.replace(Compared("", (), (), (), {}), **changes)
+        audit = made.audit(findings=(made.finding(),), baseline=compared)
+        return str(_results(audit)["ERA-01"]["baselineState"])
+
+    assert state(new=("ERA-01",), verdicts={"ERA-01": ("PASS", "FAIL")}) == "new"
+    assert state(verdicts={"ERA-01": ("ERROR", "FAIL")}) == "updated"
+    assert state(unchanged=("ERA-01",)) == "unchanged"
     assert not any("baselineState" in r for r in _results(made.audit(baseline=None)).values())
 
 
@@ -185,7 +269,8 @@ def test_sarif_tells_what_is_new_since_the_baseline() -> None:
     [
         ({"name": "p", "path": "runs/a b/ckpt.pt"}, "runs/a%20b/ckpt.pt"),
         ({"name": "p", "path": "/data/ckpt.pt"}, "file:///data/ckpt.pt"),
-        ({"name": "ippo_long"}, "policies/ippo_long"),
+        ({"name": "own"}, "policies/own"),
+        ({"path": "ippo_long", "source": "cagexplain/data/x.pt"}, "cagexplain/data/x.pt"),
         ({"name": "../#?", "path": "half \udcff"}, "half%20%3F"),
     ],
 )
@@ -287,6 +372,12 @@ def test_navigator_scores_techniques_by_their_worst_verdict() -> None:
     assert scores(REC_06="INCONCLUSIVE")["T1499"] is None
     assert scores(ERA_06="FAIL")["T1068"] == 0  # which cites the tactic
     assert set(scores().values()) == {None}
+
+
+def test_navigator_opens_with_the_annotated_subtechniques_shown() -> None:
+    layer = json.loads(text("navigator", full()))
+    assert layer["layout"]["expandedSubtechniques"] == "annotated"
+    assert any("." in technique["techniqueID"] for technique in layer["techniques"])
 
 
 def test_navigator_has_each_technique_once() -> None:

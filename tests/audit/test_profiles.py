@@ -114,6 +114,8 @@ WRONG = {
     "a border that is true": (BORDERS + "good: true", 5, "good", "number"),
     "a border that is not a number": (BORDERS + "bad: .nan", 5, "bad", "number"),
     "a border without bounds": (BORDERS + "bad: -.inf", 5, "bad", "number"),
+    "a border beyond all numbers": (BORDERS + f"bad: {10**400}", 5, "", "smaller"),
+    "half a character": ('name: "\\ud800"', 1, "", "anew"),
     "a share above one": (BORDERS + "good: 80", 5, "good", "from 0 to 1"),
     "borders the wrong way round": (BORDERS + "good: 0.3", 4, "good, bad", "higher"),
     "borders that are the same": (BORDERS + "good: 0.4", 4, "good, bad", "higher"),

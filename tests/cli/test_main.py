@@ -181,3 +181,30 @@ def test_installed_script(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "No such command 'nonsense'" in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "problem"),
+    [
+        ("x = 1\nFAMILIES = ((reinforce, 1),)\n", 2, "NameError: name 'reinforce' is not defined"),
+        ("x = 1\n\ny = (\n", 3, "SyntaxError"),
+        ("from trainers import reinforced\n", 1, "ImportError: cannot import name 'reinforced'"),
+        ("import trainers.reinforced\n", 1, "No module named 'trainers.reinforced'"),
+    ],
+)
+def test_a_file_of_the_user_that_fails_is_named_as_his(
+    source: str,
+    line: int,
+    problem: str,
+    play: Play,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file_of_mine.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert play(lambda: importlib.import_module("file_of_mine")) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"Error: {tmp_path / 'file_of_mine.py'}, line {line}: ")
+    assert problem in message
+    assert "report it" not in message

@@ -1,4 +1,5 @@
 import math
+import os
 import string
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cagexplain.common import yaml_lines
-from cagexplain.common.errors import UsageError
+from cagexplain.common.errors import CagexplainError, UsageError
 
 
 @pytest.fixture
@@ -61,7 +62,11 @@ def test_words_are_read_by_the_core_schema(write, text, value):
 
 NAMES = st.text(string.ascii_letters + string.digits + "_- ", min_size=1)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
@@ -91,6 +96,10 @@ def test_reads_what_pyyaml_writes(tmp_path_factory, value):
         (b"a: \xff\xfe\n", "cannot be read as YAML"),
         ("a: " + "[" * 3000, "cannot be read as YAML"),
         ("a: " + "9" * 5000, "cannot be read as YAML"),
+        ("a: 1\nb: 9223372036854775808", "line 2: the number is too large"),
+        ('a: 1\nb: "\\ud800"', "line 2: there is half a character"),
+        ('a: 1\n"x\\udfff": 1', "line 2: there is half a character"),
+        ("a: " + "{b: " * 100_000, "cannot be read as YAML"),
     ],
 )
 def test_what_is_wrong_is_told_with_the_line(write, text, said):
@@ -117,6 +126,25 @@ def test_empty_file_is_an_empty_mapping(write):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError) as error:
+    with pytest.raises(CagexplainError, match="there is no such YAML file") as error:
         yaml_lines.load(tmp_path / "none.yaml")
-    assert error.value.filename == str(tmp_path / "none.yaml")
+    assert error.value.where == tmp_path / "none.yaml"
+
+
+def test_what_is_no_file_or_too_large_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(CagexplainError, match="this is a pipe"):  # which would block for ever
+        yaml_lines.load(tmp_path / "pipe.yaml")
+    with pytest.raises(CagexplainError, match="this is a folder"):
+        yaml_lines.load(tmp_path)
+    with open(tmp_path / "large.yaml", "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(CagexplainError, match="at most"):
+        yaml_lines.load(tmp_path / "large.yaml")
+
+
+def test_complaints_fit_into_a_terminal(write):
+    root = yaml_lines.load(write("a: [" + "x, " * 100_000 + "]\n"))
+    with pytest.raises(UsageError) as error:
+        root.mapping()["a"].mapping()
+    assert len(str(error.value)) < 1000

@@ -87,7 +87,9 @@ def test_another_challenge_without_a_class(tmp_path: Path) -> None:
 
 def test_a_package_that_it_needs_is_missing(tmp_path: Path) -> None:
     files = {**_WHOLE, "env.py": "import surely_not_installed\n"}
-    _complains(_evaluate(_package(tmp_path, files)), "'surely_not_installed'", "cagexplain[cyborg]")
+    _complains(
+        _evaluate(_package(tmp_path, files)), "'surely_not_installed'", "pip install -e '.[cyborg]'"
+    )
 
 
 def test_a_process_that_dies(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import cagexplain
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.policies.registry import SHIPPED, builtin_policies, load_policy
+from cagexplain.policies.registry import SHIPPED, builtin_policies, load_policy, source_of
 from tests.policies.fake_env import FakeEnv
 
 RESTING = {agent: {actions.SLEEP_INDEX[agent], actions.MONITOR_INDEX[agent]} for agent in range(5)}
@@ -82,3 +83,14 @@ def test_random_rests_if_nobody_masks_it() -> None:
         rests += sum(np.isin(chosen[:, agent], list(RESTING[agent])).sum() for agent in range(5))
         env.step(chosen)
     assert rests > 0
+
+
+@pytest.mark.parametrize("name", sorted(builtin_policies()))
+def test_the_source_of_a_builtin_policy_is_there(name: str) -> None:
+    source = source_of({"name": name} | ({"path": name} if name in SHIPPED else {}))
+    assert source is not None and (Path(cagexplain.__file__).parents[1] / source).is_file()
+
+
+def test_other_policies_have_no_source() -> None:
+    for facts in ({"name": "mine"}, {"name": "sleep", "path": "sleep.pt"}, {"path": ["x"]}):
+        assert source_of(facts) is None

@@ -121,7 +121,9 @@ def test_the_table_has_every_check_with_its_details(audit: Audit, document: Elem
     assert "does not survive" in words(rows["ERA-05"])
     assert "not reached within an episode (beyond 300 ticks)" in words(rows["ERA-05"])
     assert "About 140 more episodes" in words(rows["DET-07"])
-    assert "The profile leaves this check out." in words(rows["DEC-02"])
+    muted = words(rows["DEC-02"])
+    assert "Muted by the profile" in muted and "The contract does not ask for decoys." in muted
+    assert "21 %" in muted  # what was measured stays visible
     assert "The policy crashed in episode 3" in words(rows["ROB-02"])
 
 

@@ -1,12 +1,17 @@
 """The analysis of a study's folder, with made-up runs, and its report."""
 
 import json
+import math
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cagexplain.analysis.learning import Verdict, analyse_study, curve, read_run
@@ -94,12 +99,94 @@ def test_what_cannot_be_analysed(tmp_path: Path) -> None:
     with pytest.raises(CagexplainError, match="no run of this study is finished"):
         analyse_study(folder)
     (folder / "study.json").write_text("{}")
-    with pytest.raises(CagexplainError, match="not one of this version"):
+    with pytest.raises(CagexplainError, match="missing required field 'name'"):
         analyse_study(folder)
     folder = study(tmp_path / "damaged", {"a": [-5.0]})
     (folder / "runs" / "a" / "seed-0" / "metrics.parquet").write_text("PAR1")
-    with pytest.raises(CagexplainError, match="results of this run are damaged"):
+    with pytest.raises(CagexplainError, match="the metrics are damaged"):
         analyse_study(folder)
+
+
+def _put(*path: str | int) -> Callable[[Any], Callable[[Any], None]]:
+    """A change of one entry of a document."""
+
+    def change(value: Any) -> Callable[[Any], None]:
+        def apply(whole: Any) -> None:
+            for part in path[:-1]:
+                whole = whole[part]
+            whole[path[-1]] = value
+
+        return apply
+
+    return change
+
+
+STATED = ("figures", 0, "findings", 0, "comparisons", 0)
+WRONG_STUDIES = {
+    "seeds": (_put("seeds")("many"), "seeds"),
+    "negative seed": (_put("seeds", 1)(-1), r"seeds\[\.\.\.\]|seeds"),
+    "margin": (_put("margin")("wide"), "margin"),
+    "not a number": (_put("margin")(float("nan")), "not valid JSON"),
+    "half a character": (_put("name")("\ud800"), "not valid JSON"),
+    "methods": (_put("methods")([]), "methods"),
+    "outside": (_put("methods", "a", "runs")("../../elsewhere"), "runs"),
+    "runs of nobody": (_put("methods", "a", "runs")("z"), "methods.a.runs: there is no method 'z'"),
+    "figure of nobody": (_put("figures", 0, "methods")(["z"]), "there is no method 'z'"),
+    "claim of nobody": (_put(*STATED, "other")("z"), "there is no method 'z'"),
+    "window": (_put(*STATED, "window")([0, 7]), "window"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_STUDIES)
+def test_a_wrong_study_is_told_with_the_field(name: str, tmp_path: Path) -> None:
+    change, told = WRONG_STUDIES[name]
+    folder = study(tmp_path, {"a": [-5.0], "b": [-6.0]}, findings()[:1])
+    whole = json.loads((folder / "study.json").read_text())
+    change(whole)
+    (folder / "study.json").write_text(json.dumps(whole))
+    with pytest.raises(CagexplainError, match=told) as raised:
+        analyse_study(folder)
+    assert raised.value.where == folder / "study.json"
+
+
+WRONG_RESULTS = {
+    "no episodes": _put("final_returns")([]),
+    "a word": _put("final_mean")("good"),
+    "no number": _put("seconds")(float("nan")),
+    "no seed": lambda whole: whole.pop("seed"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_RESULTS)
+def test_a_wrong_result_is_told(name: str, tmp_path: Path) -> None:
+    place = study(tmp_path, {"a": [-5.0]}) / "runs" / "a" / "seed-0"
+    whole = json.loads((place / "result.json").read_text())
+    WRONG_RESULTS[name](whole)
+    (place / "result.json").write_text(json.dumps(whole))
+    with pytest.raises(CagexplainError) as raised:
+        read_run(place)
+    assert raised.value.where == place / "result.json"
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"steps": [1, 2], "return": [-5.0, math.nan]}, "return: this column has a number"),
+        ({"steps": [1, 2], "return": [-5.0, -math.inf]}, "return: this column has a number"),
+        ({"steps": [1, 2], "return": ["a", "b"]}, "return: this column has something else"),
+        ({"steps": [2, 1], "return": [-5.0, -4.0]}, "steps: the steps do not rise"),
+        ({"steps": [1, 2]}, "return"),
+        ({"steps": [], "return": []}, "steps"),
+    ],
+)
+def test_a_wrong_table_is_told_with_the_column(
+    columns: dict[str, list[Any]], told: str, tmp_path: Path
+) -> None:
+    place = study(tmp_path, {"a": [-5.0]}) / "runs" / "a" / "seed-0"
+    pq.write_table(pa.table(columns), place / "metrics.parquet")
+    with pytest.raises(CagexplainError, match=told) as raised:
+        read_run(place)
+    assert raised.value.where == place / "metrics.parquet"
 
 
 @pytest.fixture(scope="module")

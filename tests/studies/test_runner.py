@@ -60,6 +60,9 @@ def test_all_runs_are_trained_once_and_skipped_then(tmp_path: Path) -> None:
     run_study(made, out, FAKE, console=console)
     assert [attempts(out, method, seed) for method in "ab" for seed in (0, 1)] == [1, 1, 1, 1]
     assert "0 to train, 0 steps (4 finished before, 0 continued)" in printed(console)
+    (out / "runs" / "b" / "seed-1" / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CagexplainError, match=r"seed-1/config\.json: "):
+        run_study(made, out, FAKE, console=silent())
 
 
 def test_killed_worker_is_replaced_and_others_go_on(tmp_path: Path) -> None:

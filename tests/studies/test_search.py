@@ -81,6 +81,15 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in (folder / "runs").iterdir()}
 
 
+@pytest.mark.parametrize("content", [b"[1, 2]\n{}\n", b'{"op_code": "x"}\n{}\n', b"\xff\xff\n{}\n"])
+def test_a_damaged_journal_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "optuna.journal").write_bytes(content)
+    given = space(ranges={"gamma": Range(0.8, 0.99, False)})
+    with pytest.raises(CagexplainError, match="the journal is damaged") as raised:
+        optuna_search(given, tmp_path, FAKE, 1, "none", silent())
+    assert raised.value.where == tmp_path / "optuna.journal"
+
+
 def test_optuna_continues_where_it_was(tmp_path: Path) -> None:
     given = space(ranges=RANGES, seeds=(0,))
     first = optuna_search(given, tmp_path, FAKE, 2, "none", silent())

@@ -1,7 +1,5 @@
 """The algorithm of docs/adding-an-algorithm.md is the one that is run here."""
 
-import importlib.util
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+import trainers
+from tests.docs import pages
 from tests.trainers.toy import Recall, TwoStep
 from trainers import loop, registry
 from trainers.clock import Clock
@@ -20,15 +20,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "adding-an-algorithm.md"
 
 @pytest.fixture(scope="module")
 def reinforce(tmp_path_factory):
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    path = tmp_path_factory.mktemp("page") / "reinforce.py"
-    path.write_text(code)
-    spec = importlib.util.spec_from_file_location("reinforce_of_the_page", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    (block,) = [block for block in pages.blocks(PAGE) if block.kind == "python"]
+    with pages.program(block, tmp_path_factory.mktemp("page")) as module:
+        yield module
 
 
 @pytest.mark.parametrize(
@@ -45,7 +39,25 @@ def test_it_learns(reinforce, name, toy, best):
     assert learner.player.rollout.team.sum(0).mean() > 0.9 * best
 
 
-def test_one_line_in_the_registry_makes_it_trainable(reinforce, tmp_path, monkeypatch):
+def test_the_changes_of_the_registry_make_it_known(reinforce, tmp_path, monkeypatch):
+    """They are applied to a copy of the registry, which is then imported."""
+    (block,) = [block for block in pages.blocks(PAGE) if block.kind == "diff"]
+    source = Path(registry.__file__).read_text(encoding="utf-8")
+    for part in block.text.split("\n\n"):
+        old, new = (
+            [line[1:] for line in part.splitlines() if line[0] == sign] for sign in ("-", "+")
+        )
+        assert source.count("\n".join(old)) == 1
+        source = source.replace("\n".join(old), "\n".join(new))
+    monkeypatch.setitem(sys.modules, "trainers.reinforce", reinforce)
+    monkeypatch.setattr(trainers, "reinforce", reinforce, raising=False)
+    changed = replace(block, kind="python", text=source, line=1)
+    with pages.program(changed, tmp_path) as module:
+        assert set(module.ALGORITHMS) - set(registry.ALGORITHMS) == {"reinforce", "r_reinforce"}
+        assert module.ALGORITHMS["reinforce"].make is reinforce.Reinforce
+
+
+def test_an_entry_makes_it_trainable(reinforce, tmp_path, monkeypatch):
     entry = registry.Algorithm(reinforce.presets("reinforce"), reinforce.Reinforce, reinforce.check)
     monkeypatch.setitem(registry.ALGORITHMS, "reinforce", entry)
     config = RunConfig("reinforce", "paper", steps=160, eval_episodes=2, final_episodes=2)

@@ -38,7 +38,7 @@ class RayBackend:
             raise UsageError(
                 "Ray is not installed",
                 where="--ray",
-                remedy="Install it with `pip install 'cagexplain[ray]'`, or leave --ray out",
+                remedy="Install it with `pip install ray`, or leave --ray out",
             ) from error
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)

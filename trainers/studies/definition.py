@@ -43,6 +43,9 @@ MEASURES: Final[dict[str, tuple[float, float] | None]] = {
 """Measure of a run -> the part of its training whose mean return it is, both as shares of the
 steps; None: the return of the best weights on the held-out episodes at the end."""
 
+MOST_SEEDS: Final = 10_000
+"""Runs of each method that a study may have."""
+
 SHORTHANDS: Final = ("messages", "reward", "intrinsic")
 """Settings that may be given outside `settings`, as on the command line."""
 
@@ -335,10 +338,18 @@ def _number(node: Node, name: str) -> float:
 
 def _seeds(node: Node) -> tuple[int, ...]:
     """A list of seeds, or how many: that many from 0 on."""
-    if isinstance(node.value, list):
+    listed = isinstance(node.value, list)
+    number = len(node.value) if listed else _of_type(node, "seeds", int)
+    if number > MOST_SEEDS:
+        raise node.error(
+            f"{number:,} runs of each method are too many",
+            "seeds",
+            remedy=f"Give at most {MOST_SEEDS:,}",
+        )
+    if listed:
         seeds = tuple(_of_type(item, "seeds", int) for item in node.value)
     else:
-        seeds = tuple(range(_of_type(node, "seeds", int)))
+        seeds = tuple(range(number))
     if not seeds or len(set(seeds)) < len(seeds):
         raise node.error(
             f"{node.plain()!r} are not seeds of several runs",

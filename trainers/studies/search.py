@@ -8,7 +8,6 @@ its seeds of the best evaluation on the way, on the validation episodes; the fin
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,10 +17,11 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from cagexplain.common.documents import require_file
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, write_json, write_text
 from trainers.config import Assignment, RunConfig
-from trainers.result import RESULT
+from trainers.result import read_result
 from trainers.studies.definition import Study, make_method
 from trainers.studies.jobs import Job, method_job, refuse_differences, study_jobs
 from trainers.studies.local import locked
@@ -216,14 +216,7 @@ def optuna_search(
     space.study(_corners(space))  # refuses what cannot be trained before anything is written
     prepare_output_dir(folder, allow_existing=True)
     with locked(folder) as lock:
-        storage = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
-        study = optuna.create_study(
-            study_name="search",
-            storage=optuna.storages.JournalStorage(storage),
-            direction="maximize",
-            load_if_exists=True,
-            pruner=_pruner(optuna, pruner),
-        )
+        study = _journal(optuna, folder / JOURNAL, _pruner(optuna, pruner))
         _requeue(optuna, study)
         # The sampler's generator is not stored; its seed tells continued searches apart.
         study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), constant_liar=True)
@@ -242,6 +235,27 @@ def optuna_search(
             remedy="Remove the cause that the logs tell, then search again in a new folder",
         )
     return found
+
+
+def _journal(optuna: Any, path: Path, pruner: Any) -> Any:
+    """The search that a journal tells of, or a new one."""
+    if path.exists():
+        require_file(path, "journal of a search", limit=None)
+    try:
+        storage = optuna.storages.journal.JournalFileBackend(str(path))
+        return optuna.create_study(
+            study_name="search",
+            storage=optuna.storages.JournalStorage(storage),
+            direction="maximize",
+            load_if_exists=True,
+            pruner=pruner,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise CagexplainError(
+            f"the journal is damaged ({type(error).__name__}: {error})",
+            where=path,
+            remedy="Remove it to search anew; what has been trained is not lost",
+        ) from error
 
 
 def _train_trials(
@@ -370,7 +384,7 @@ def _import_optuna() -> Any:
         raise UsageError(
             "Optuna is not installed",
             where="--optuna",
-            remedy="Install it with `pip install 'cagexplain[search]'`, or search a --grid",
+            remedy="Install it with `pip install optuna`, or search a --grid",
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
@@ -380,11 +394,8 @@ def judge(values: Values, runs: Sequence[Entry], *, pruned: bool = False) -> Poi
     """Sum up the runs of a point."""
     scores = [max(e for _, e in r.standing.evaluations) for r in runs if r.standing.evaluations]
     done = all(run.state is State.FINISHED for run in runs)
-    finals = [
-        json.loads((run.job.folder / RESULT).read_text(encoding="utf-8"))["final_mean"]
-        for run in runs
-        if run.state is State.FINISHED
-    ]
+    finished = [read_result(run.job.folder) for run in runs if run.state is State.FINISHED]
+    finals = [result.final_mean for result in finished if result is not None]
     return Point(
         values=values,
         state="finished" if done else "pruned" if pruned else "failed",

@@ -7,35 +7,23 @@ them. A document may come from anywhere: what is read is built from checked plai
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, Union
+from typing import Any, Final, Literal, Union
 
 from cagexplain.analysis.audit.playbook import CHOICES, SIGHTS
 from cagexplain.analysis.audit.results import SCHEMA, Audit
+from cagexplain.common.documents import convert, read_json
 from cagexplain.common.errors import CagexplainError
 
-MAX_BYTES: Final = 64 * 2**20
-"""Size up to which a document is read; real ones have less than 1 MiB."""
 SCHEMA_ID: Final = f"urn:cagexplain:audit:{SCHEMA}"
 _HEAD: Final = {"project": "cagexplain", "kind": "audit"}
 _REMEDY: Final = "Give an audit.json that 'cagexplain audit' has written"
-_NAMES: Final = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
 _JSON_NAMES: Final = {str: "string", bool: "boolean", int: "integer", float: "number"}
-
-
-class _Wrong(Exception):
-    """A value that does not fit: which one, and what is wrong with it."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(problem)
-        self.field, self.problem = field, problem
 
 
 def read(path: str | Path) -> Audit:
@@ -46,138 +34,65 @@ def read(path: str | Path) -> Audit:
             it is missing, unknown or not what it must be.
     """
     path = Path(path)
-
-    def refuse(problem: str, field: str | None = None, remedy: str = _REMEDY) -> NoReturn:
-        raise CagexplainError(problem, where=path, field=field, remedy=remedy)
-
-    try:
-        with open(path, "rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        refuse(f"cannot be read ({error.strerror})")
-    if len(raw) > MAX_BYTES:
-        refuse(f"has more than {MAX_BYTES // 2**20} MiB, which no audit has")
-    try:
-        content = json.loads(raw.decode("utf-8"))
-        json.dumps(content, ensure_ascii=False).encode("utf-8")  # escapes may hold half characters
-    except (ValueError, RecursionError):  # also of numbers that are too long, and of bad UTF-8
-        refuse("is not JSON in UTF-8")
-    if not isinstance(content, dict) or any(content.get(k) != v for k, v in _HEAD.items()):
-        refuse("is not an audit")
+    content = read_json(path, dict[str, Any], "saved audit", remedy=_REMEDY)
+    if any(content.get(key) != value for key, value in _HEAD.items()):
+        raise CagexplainError("is not an audit", where=path, remedy=_REMEDY)
     version = content.get("schema_version")
     if type(version) is not int or version != SCHEMA:
-        refuse(
+        raise CagexplainError(
             f"is of version {version!r:.40}; this cagexplain reads version {SCHEMA}",
+            where=path,
             field="schema_version",
             remedy="Make the audit again with this version of cagexplain",
         )
-    try:
-        audit: Audit = _built(Audit, {k: v for k, v in content.items() if k not in _HEAD}, "")
-        _consistent(audit)
-    except _Wrong as wrong:
-        refuse(wrong.problem, wrong.field or None)
-    except RecursionError:
-        refuse("is nested too deeply")
+    audit = convert(content, Audit, path, remedy=_REMEDY)
+    for field, problem in _flaws(content, audit):
+        raise CagexplainError(problem, where=path, field=field, remedy=_REMEDY)
     return audit
 
 
-def _consistent(audit: Audit) -> None:
-    """Check what types cannot tell."""
+def _flaws(content: dict[str, Any], audit: Audit) -> Iterator[tuple[str, str]]:
+    """What types cannot tell: the field, and what is wrong with it."""
+    for field in _unknown(content, audit.to_json()):
+        yield field, "is unknown"
     try:
         datetime.fromisoformat(audit.created)
     except ValueError:
-        raise _Wrong("created", "is not a time in ISO 8601") from None
+        yield "created", "is not a time in ISO 8601"
     known: set[str] = set()
     for i, finding in enumerate(audit.findings):
         if finding.id in known:
-            raise _Wrong(f"findings[{i}].id", f"occurs twice: {finding.id!r:.40}")
+            yield f"findings[{i}].id", f"occurs twice: {finding.id!r:.40}"
         known.add(finding.id)
     for i, situation in enumerate(audit.playbook.situations if audit.playbook else ()):
         place = f"playbook.situations[{i}]"
-        _require(situation.sees in SIGHTS, f"{place}.sees", "is unknown")
-        _require(len(situation.choices) > 0, f"{place}.choices", "is empty")
+        if situation.sees not in SIGHTS:
+            yield f"{place}.sees", "is unknown"
+        if not situation.choices:
+            yield f"{place}.choices", "is empty"
         for j, choice in enumerate(situation.choices):
-            known_choice = (choice.action, choice.aim) in CHOICES
-            _require(known_choice, f"{place}.choices[{j}]", "is no action that an agent has")
+            if (choice.action, choice.aim) not in CHOICES:
+                yield f"{place}.choices[{j}]", "is no action that an agent has"
 
 
-def _built(kind: Any, value: Any, place: str) -> Any:
-    """A value of a type, from plain JSON values; `place` names it in errors."""
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return _plain(value, place)
-    if dataclasses.is_dataclass(kind):
-        return _record(kind, value, place)
-    if origin is Literal:
-        if not isinstance(value, str) or value not in parts:
-            raise _Wrong(place, f"must be one of {', '.join(map(str, parts))}")
-        return value
-    if origin in (Union, types.UnionType):
-        return None if value is None else _built(_without_none(parts), value, place)
-    if origin is tuple:
-        _require(isinstance(value, list), place, "must be a list")
-        if parts[-1] is not Ellipsis:
-            _require(len(value) == len(parts), place, f"must have {len(parts)} entries")
-        kinds = [parts[0]] * len(value) if parts[-1] is Ellipsis else parts
-        return tuple(
-            _built(k, v, f"{place}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True))
-        )
-    if origin is dict:
-        _require(isinstance(value, dict), place, "must be an object")
-        return {k: _built(parts[1], v, _join(place, k)) for k, v in value.items()}
-    if kind is float and type(value) in (int, float):
-        return _finite(value, place)
-    _require(type(value) is kind, place, f"must be {_NAMES[kind]}")
-    return value
-
-
-def _record(kind: Any, value: Any, place: str) -> Any:
-    _require(isinstance(value, dict), place, "must be an object")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for name in value:
-        if name not in fields:
-            raise _Wrong(_join(place, name), "is unknown")
-    hints = _hints(kind)
-    values = {}
-    for name, field in fields.items():
-        if name in value:
-            values[name] = _built(hints[name], value[name], _join(place, name))
-        elif _required(field):
-            raise _Wrong(_join(place, name), "is missing")
-    return kind(**values)
+def _unknown(given: Any, read: Any, place: str = "") -> Iterator[str]:
+    """Fields of a document that nothing was made of."""
+    if isinstance(given, dict):
+        for name, value in given.items():
+            field = f"{place}.{name:.40}" if place else f"{name:.40}"
+            if name not in read:
+                yield field
+            else:
+                yield from _unknown(value, read[name], field)
+    elif isinstance(given, list):
+        for i, (value, its) in enumerate(zip(given, read, strict=True)):
+            yield from _unknown(value, its, f"{place}[{i}]")
 
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     """Types of a dataclass's fields."""
     return typing.get_type_hints(kind)
-
-
-def _plain(value: Any, place: str) -> Any:
-    """Any JSON value with finite numbers."""
-    if isinstance(value, dict):
-        return {k: _plain(v, _join(place, k)) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v, f"{place}[{i}]") for i, v in enumerate(value)]
-    return _finite(value, place) if isinstance(value, float) else value
-
-
-def _finite(value: float, place: str) -> float:
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    _require(math.isfinite(number), place, "must be a finite number")
-    return number
-
-
-def _require(condition: bool, place: str, problem: str) -> None:
-    if not condition:
-        raise _Wrong(place, problem)
-
-
-def _join(place: str, name: str) -> str:
-    return f"{place}.{name:.40}" if place else f"{name:.40}"
 
 
 def _without_none(parts: tuple[Any, ...]) -> Any:

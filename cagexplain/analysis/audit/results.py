@@ -174,7 +174,8 @@ class Finding(Result):
             episodes that have any; None if there is none.
         evidence: examples of these, spread over the episodes.
         price: of its remedy; None if there is none or it was not played.
-        muted: whether the profile leaves the check out; the reason then is the profile's.
+        muted: whether the profile leaves the check out: the verdict is NOT_APPLICABLE and the
+            reason the profile's, while the numbers keep what was measured and how they stand.
     """
 
     id: str
@@ -201,8 +202,11 @@ class Finding(Result):
 
     @property
     def decisive(self) -> Measured | None:
-        """The number that the verdict rests on: the first judged one with the same verdict."""
+        """The number that the verdict rests on: the first judged one with the same verdict; of a
+        muted check, the one that asks for most attention."""
         judged = [m for m in self.measures if m.good is not None]
+        if self.muted:
+            return min(judged, key=lambda m: VERDICTS.index(m.verdict), default=None)
         return next((m for m in judged if m.verdict == self.verdict), judged[0] if judged else None)
 
 
@@ -330,7 +334,8 @@ class Audit(Result):
     """An audit of a policy.
 
     Attributes:
-        policy: what it says about itself: name, kind, SHA-256.
+        policy: what it says about itself: name, kind, SHA-256; of built-in ones also `source`, the
+            file that they are made of.
         play: how it was played: engine, red variant, steps, seeds, episodes, trace.
         profile: name and SHA-256 of the borders, and what the file says of itself.
         command: that makes this audit again.

@@ -7,7 +7,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy.special import stdtrit
@@ -31,12 +31,13 @@ from cagexplain.analysis.practices.profiles import Profile
 from cagexplain.analysis.practices.references import References
 from cagexplain.analysis.practices.spreads import Skewed
 from cagexplain.analysis.practices.statistics import Interval
-from cagexplain.analysis.practices.tallies import Tallies, corrected, declared, judged
+from cagexplain.analysis.practices.tallies import Tallies, corrected, declared, judged, muted
 from cagexplain.analysis.practices.view import Facts
 from cagexplain.analysis.surrogate_results import Surrogate
 from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.evaluation import estimate
+from cagexplain.policies.registry import source_of
 from cagexplain.tracing.trace import Trace
 
 _PACKAGES: Final = ("numba", "numpy", "pandas", "pyarrow", "scipy")
@@ -120,15 +121,14 @@ def outside(
     found = list(findings)
     for check in checks():
         given = numbers.get(check.id)
-        if given is None or profile.muted(check):
+        if given is None:
             continue
         place = next(i for i, finding in enumerate(found) if finding.id == check.id)
         if isinstance(given, str):
-            found[place] = Finding(
-                verdict="NOT_APPLICABLE", reason=given, **declared(check, profile)
-            )
+            finding = Finding(verdict="NOT_APPLICABLE", reason=given, **declared(check, profile))
         else:
-            found[place] = judged(check, given, profile, references, episodes)
+            finding = judged(check, given, profile, references, episodes)
+        found[place] = muted(finding, profile.muted(check))
     return tuple(found)
 
 
@@ -188,7 +188,7 @@ def compose(
     manifest = trace.manifest
     findings = corrected([_priced(finding, prices) for finding in findings])
     return Audit(
-        policy=manifest.policy,
+        policy=_with_source(manifest.policy),
         play={
             "trace": str(trace.path),
             "engine": manifest.engine,
@@ -220,8 +220,14 @@ def compose(
         variations=tuple(variations),
         baseline=baseline,
         playbook=judged_play.playbook,
-        notes=(*_caveats(trace, len(failed or {})), *notes),
+        notes=(*_caveats(trace, len(failed or {})), *_left_out(findings), *notes),
     )
+
+
+def _with_source(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """What a policy says about itself; a built-in one also in which file it is."""
+    source = source_of(policy)
+    return {**policy, "source": source} if source else dict(policy)
 
 
 def _caveats(trace: Trace, failed: int) -> list[str]:
@@ -241,12 +247,22 @@ def _caveats(trace: Trace, failed: int) -> list[str]:
     return found
 
 
+def _left_out(findings: Sequence[Finding]) -> list[str]:
+    """What the profile mutes, so that nobody takes its silence for a good result."""
+    found = [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]
+    if not found:
+        return []
+    told = "1 check is" if len(found) == 1 else f"{len(found)} checks are"
+    return [f"{told} muted by the profile and counted in no verdict: {', '.join(found)}."]
+
+
 def _by_chance(findings: Sequence[Finding]) -> float:
     """Most FAILs to expect of a policy that is exactly on all bad borders: an interval misses the
     truth on the bad side with half of what it leaves to chance, and any number fails its check."""
     judged_numbers = sum(
         measured.verdict != "NOT_APPLICABLE" and measured.n >= finding.n_min
         for finding in findings
+        if not finding.muted
         for measured in finding.measures
     )
     return (1 - CONFIDENCE) / 2 * judged_numbers

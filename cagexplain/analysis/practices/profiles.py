@@ -13,7 +13,7 @@ from the declarations of the checks themselves::
         measures:
           value: {good: 0.1, bad: 0.4, unit: share}   # the unit may be left out
       DEC-02:
-        muted: Decoys are not bought yet.             # leaves the check out, with this reason
+        muted: Decoys are not bought yet.             # counts for nothing, with this reason
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Override:
 
     Attributes:
         severity, n_min: instead of the declared ones; None keeps them.
-        muted: why the check is left out; empty if it is not.
+        muted: why the check counts for nothing; empty if it counts.
         borders: good and bad border, by the key of the measure.
     """
 
@@ -81,7 +81,8 @@ class Profile:
     def borders(self, check: Check, measure: Measure) -> tuple[float | None, float | None]:
         """Good and bad border of a measure; None if it is only shown."""
         own = self._of(check).borders.get(measure.key)
-        return own if own is not None else (measure.good, measure.bad)
+        good, bad = own if own is not None else (measure.good, measure.bad)
+        return _plain(good), _plain(bad)
 
     def severity(self, check: Check) -> Severity:
         """How grave a failure is."""
@@ -92,7 +93,7 @@ class Profile:
         return self._of(check).n_min or check.n_min
 
     def muted(self, check: Check) -> str:
-        """Why the check is left out; empty if it is not."""
+        """Why the check counts for nothing, although it is measured; empty if it counts."""
         return self._of(check).muted
 
     def _of(self, check: Check) -> Override:
@@ -154,7 +155,7 @@ def _hash(profile: Profile, catalogue: Sequence[Check]) -> str:
             profile.severity(check),
             profile.n_min(check),
             bool(profile.muted(check)),
-            {m.key: [_plain(b) for b in profile.borders(check, m)] for m in check.measures},
+            {m.key: list(profile.borders(check, m)) for m in check.measures},
         ]
         for check in catalogue
     }

@@ -6,21 +6,23 @@ return and, by check and measure, the value with its interval, its triggers and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from cagexplain.analysis.audit.results import ReferencePolicy
+from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError
 
 FILE: Final = Path(__file__).parent / "references.json"
 SCHEMA: Final = 1
 """Version of the file."""
+_REMEDY: Final = "Record it again with 'python -m benchmarks.reference_bag'"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,26 @@ class References:
         return self.deffs.get((check, measure))
 
 
+@dataclass(frozen=True)
+class _Policy:
+    """An entry of the file."""
+
+    name: str
+    kind: str
+    mean_return: float
+    episodes: Annotated[int, Meta(ge=1)]
+    measures: dict[Annotated[str, Meta(pattern=r"^[^.]+\.[^.]+$")], Recorded]
+
+
+@dataclass(frozen=True)
+class _File:
+    """The whole file."""
+
+    kind: Literal["references"]
+    schema_version: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
+    policies: list[_Policy]
+
+
 @cache
 def load_references() -> References:
     """The recorded ones that come with the project; none before the first recording."""
@@ -101,53 +123,23 @@ def records(
         CagexplainError: the file is none, or not of this version, or lacks something.
         OSError: it cannot be read.
     """
-    try:
-        content = json.loads(path.read_bytes())
-        kind, version = content["kind"], content["schema_version"]
-        if (kind, version) != ("references", SCHEMA):
-            raise ValueError(f"it holds '{kind}' of version {version}")
-        policies = tuple(_policy(entry) for entry in content["policies"])
-        measured = {
-            entry["name"]: {
-                _key(name): _recorded(name, value) for name, value in entry["measures"].items()
-            }
-            for entry in content["policies"]
-        }
-        if len(measured) != len(policies):
-            raise ValueError("a policy occurs twice")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        problem = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise CagexplainError(
-            f"this is no file of reference results of version {SCHEMA} ({problem})",
-            where=path,
-            remedy="Record it again with 'python -m benchmarks.reference_bag'",
-        ) from error
+    read = read_json(path, _File, "file of reference results", remedy=_REMEDY)
+    measured: dict[str, dict[tuple[str, str], Recorded]] = {}
+    for i, policy in enumerate(read.policies):
+        if policy.name in measured:
+            raise CagexplainError(
+                f"'{policy.name}' occurs twice",
+                where=path,
+                field=f"policies[{i}].name",
+                remedy=_REMEDY,
+            )
+        measured[policy.name] = {_key(key): found for key, found in policy.measures.items()}
+    policies = tuple(
+        ReferencePolicy(p.name, p.kind, p.mean_return, p.episodes) for p in read.policies
+    )
     return policies, measured
 
 
-def _policy(entry: Mapping[str, Any]) -> ReferencePolicy:
-    name, kind, episodes = entry["name"], entry["kind"], entry["episodes"]
-    if not (isinstance(name, str) and isinstance(kind, str) and type(episodes) is int):
-        raise ValueError("a policy needs a name, a kind and a number of episodes")
-    return ReferencePolicy(name, kind, _number(name, entry["mean_return"]), episodes)
-
-
 def _key(name: str) -> tuple[str, str]:
-    check, dot, measure = name.partition(".")
-    if not (check and dot and measure):
-        raise ValueError(f"'{name}' is not like ABC-01.value")
+    check, _, measure = name.partition(".")
     return check, measure
-
-
-def _recorded(name: str, entry: Mapping[str, Any]) -> Recorded:
-    value, low, high, deff = (
-        None if entry[field] is None else _number(name, entry[field])
-        for field in ("value", "low", "high", "deff")
-    )
-    return Recorded(value, low, high, _number(name, entry["n"]), deff)
-
-
-def _number(name: str, value: Any) -> float:
-    if type(value) not in (int, float) or not np.isfinite(value):
-        raise ValueError(f"{value!r} of '{name}' is no number")
-    return float(value)

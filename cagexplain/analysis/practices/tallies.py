@@ -179,8 +179,26 @@ class Tallies:
         references: References,
         policies: IntArray | None,
     ) -> Finding:
+        finding = muted(self._judged(check, profile, references, policies), profile.muted(check))
+        key = finding.decisive.key if finding.decisive else ""
+        details = self._counted.get(check.id, _Counted()).details.get(key, _Details())
+        first = np.concatenate(details.firsts) if details.firsts else np.empty(0)
+        return replace(
+            finding,
+            parts=_parts(details),
+            since=int(np.median(first)) if len(first) else None,
+            evidence=_spread(details.examples),
+        )
+
+    def _judged(
+        self,
+        check: Check,
+        profile: Profile,
+        references: References,
+        policies: IntArray | None,
+    ) -> Finding:
         head = declared(check, profile)
-        if reason := profile.muted(check) or self._reason(check):
+        if reason := self._reason(check):
             return Finding(verdict="NOT_APPLICABLE", reason=reason, **head)
         counted = self._counted[check.id]
         if counted.error:
@@ -192,16 +210,29 @@ class Tallies:
             assert sums is not None
             deff = references.deff(check.id, measure.key)
             intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
-        finding = judged(check, intervals, profile, references, self.episodes)
-        key = finding.decisive.key if finding.decisive else ""
-        details = counted.details.get(key, _Details())
-        first = np.concatenate(details.firsts) if details.firsts else np.empty(0)
-        return replace(
-            finding,
-            parts=_parts(details),
-            since=int(np.median(first)) if len(first) else None,
-            evidence=_spread(details.examples),
-        )
+        return judged(check, intervals, profile, references, self.episodes)
+
+
+def muted(finding: Finding, why: str) -> Finding:
+    """A finding as it counts once the profile has muted its check: for no verdict at all.
+
+    What was measured stays, with the verdict of each number, so that a reader can see what the
+    profile asks not to look at.
+
+    Args:
+        finding: of the check.
+        why: reason of the profile; empty leaves the finding as it is.
+    """
+    if not why:
+        return finding
+    return replace(
+        finding,
+        verdict="NOT_APPLICABLE",
+        reason=why,
+        more_episodes=None,
+        p=None,
+        muted=True,
+    )
 
 
 def declared(check: Check, profile: Profile) -> dict[str, Any]:

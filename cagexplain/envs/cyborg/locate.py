@@ -117,7 +117,8 @@ def _missing(error: ModuleNotFoundError, path: Path | None) -> CagexplainError:
     return CagexplainError(
         f"CybORG needs the package '{name}', which is not installed",
         where=str(path) if path else "--engine cyborg",
-        remedy="install what CybORG needs with: pip install 'cagexplain[cyborg]'",
+        remedy="install what CybORG needs, in the checkout of cagexplain: "
+        "pip install -e '.[cyborg]'",
     )
 
 

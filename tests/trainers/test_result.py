@@ -1,0 +1,35 @@
+"""The result of a run is read back as it was written, or refused with the field."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cagexplain.common.errors import CagexplainError
+from trainers.result import RESULT, Result, read_result, write_result
+
+MADE = Result("ippo", "paper", 1, 100, 2.0, 50.0, 100, [[100, -5.0]], -5.0, 1.0, [-6.0, -4.0])
+
+
+def test_it_is_read_back(tmp_path: Path) -> None:
+    assert read_result(tmp_path) is None
+    write_result(tmp_path, MADE)
+    assert read_result(tmp_path) == MADE
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("seed", "one", "seed: expected 'int'"),
+        ("final_mean", None, "final_mean: expected 'float'"),
+        ("final_returns", "many", "final_returns: expected 'array'"),
+        ("seconds", float("nan"), "not valid JSON"),
+    ],
+)
+def test_what_is_wrong_is_told(field: str, value: object, told: str, tmp_path: Path) -> None:
+    write_result(tmp_path, MADE)
+    whole = json.loads((tmp_path / RESULT).read_text())
+    (tmp_path / RESULT).write_text(json.dumps(whole | {field: value}))
+    with pytest.raises(CagexplainError, match=told) as raised:
+        read_result(tmp_path)
+    assert raised.value.where == tmp_path / RESULT
