@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import numpy as np
 import pandas as pd
 import pyarrow as pa
