@@ -96,6 +96,11 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def told(path: str | Path) -> str:
+    """The name of a file as text that JSON can hold: bytes that are no UTF-8 as ``\\udcff``."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal."""
     with open(path, "rb") as file:

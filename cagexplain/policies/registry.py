@@ -98,6 +98,11 @@ def reload_policy(facts: Mapping[str, Any], path: str | Path | None = None) -> P
 
 
 def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
+    if not spec:  # as a path, it would be the present folder
+        raise UsageError(
+            "the name of the policy is empty",
+            remedy="Run 'cagexplain policies' for the names, or give the path of a ckpt.pt",
+        )
     if Path(spec).suffix == ".json":
         return load_tree(spec, deterministic=deterministic)
 
