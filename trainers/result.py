@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from cagexplain.common.errors import CagexplainError
+from msgspec import Meta
+
+from cagexplain.common.documents import read_json
 from cagexplain.common.files import write_json
 
 RESULT: Final = "result.json"
+
+Count = Annotated[int, Meta(ge=0)]
+Spread = Annotated[float, Meta(ge=0)]
+Evaluation = Annotated[list[float], Meta(min_length=2, max_length=2)]
+"""[steps, mean return]"""
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,14 @@ class Result:
     algorithm: str
     preset: str
     seed: int
-    steps: int
-    seconds: float
-    steps_per_second: float
-    best_steps: int
-    evaluations: list[list[float]]
+    steps: Count
+    seconds: Spread
+    steps_per_second: Spread
+    best_steps: Count
+    evaluations: list[Evaluation]
     final_mean: float
-    final_std: float
-    final_returns: list[float]
+    final_std: Spread
+    final_returns: Annotated[list[float], Meta(min_length=1)]
 
 
 def write_result(folder: Path, result: Result) -> None:
@@ -49,11 +55,9 @@ def read_result(folder: Path) -> Result | None:
     path = folder / RESULT
     if not path.exists():
         return None
-    try:
-        return Result(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise CagexplainError(
-            f"the result is damaged ({error})",
-            where=path,
-            remedy="Remove the file and continue the run, which judges it again",
-        ) from error
+    return read_json(
+        path,
+        Result,
+        "result",
+        remedy="Remove the file and continue the run, which judges it again",
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from cagexplain.cc4 import phases
+from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError, UsageError
 from trainers.config import RunConfig
 from trainers.logging import read_metrics
@@ -47,7 +47,7 @@ class Job:
     def steps(self) -> int:
         """Environment steps that the run will make: it plays whole rounds of whole episodes."""
         per_round: int = self.settings.envs * phases.calls(phases.DEFAULT_STEPS)
-        return max(1, self.run.steps // per_round) * per_round
+        return self.run.rounds(per_round) * per_round
 
     @property
     def finished(self) -> bool:
@@ -138,14 +138,12 @@ def refuse_differences(jobs: Iterable[Job]) -> None:
     for job in jobs:
         if not (job.finished or job.started):
             continue
-        try:
-            there = json.loads((job.folder / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CagexplainError(
-                f"the settings of this run cannot be read ({error})",
-                where=job.folder / CONFIG,
-                remedy="Remove the folder, then rerun",
-            ) from error
+        there = read_json(
+            job.folder / CONFIG,
+            dict[str, Any],
+            "file of settings",
+            remedy="Remove the folder, then rerun",
+        )
         now = plain_config(job.run, job.settings)
         found += [
             f"{job.folder}: {key} was {there.get(key, '-')}, is now {now.get(key, '-')}"
