@@ -159,6 +159,13 @@ def check(settings: Any, places: Mapping[str, str | None] | None = None) -> None
     for entry in fields(settings):
         low, high, choices = (entry.metadata.get(key) for key in ("low", "high", "choices"))
         value = getattr(settings, entry.name)
+        if value == ():
+            raise UsageError(
+                "there is no number in it",
+                where=(places or {}).get(entry.name),
+                field=entry.name,
+                remedy="Give at least one",
+            )
         for item in value if isinstance(value, tuple) else (value,):
             if choices is not None:
                 good = item in choices

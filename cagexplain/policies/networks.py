@@ -470,7 +470,9 @@ def stored(stacks: Sequence[Stack]) -> list[list[list[Tensor]]]:
     return [[[weight, bias] for weight, bias in stack.layers] for stack in stacks]
 
 
-def require_fit(networks: Sequence[tuple[Network, int]], saved: Any) -> None:
+def require_fit(
+    networks: Sequence[tuple[Network, int]], saved: Any, kind: torch.dtype = torch.float32
+) -> None:
     """Refuse what is not the stored parameters of networks, each with its number of agents.
 
     Raises:
@@ -479,7 +481,7 @@ def require_fit(networks: Sequence[tuple[Network, int]], saved: Any) -> None:
     for g, (network, members), layers in _paired("", networks, saved):
         for k, shapes, tensors in _paired(f"[{g}]", network.shapes, layers):
             for i, shape, tensor in _paired(f"[{g}][{k}]", shapes, tensors):
-                problem = _misfit((members, *shape), tensor)
+                problem = _misfit((members, *shape), kind, tensor)
                 if problem is not None:
                     raise ValueError(f"[{g}][{k}][{i}] {problem}")
 
@@ -492,22 +494,23 @@ def _paired(place: str, ours: Sequence[Any], theirs: Any) -> list[tuple[int, Any
     return [(i, *pair) for i, pair in enumerate(zip(ours, theirs, strict=True))]
 
 
-def _misfit(shape: tuple[int, ...], tensor: Any) -> str | None:
+def _misfit(shape: tuple[int, ...], kind: torch.dtype, tensor: Any) -> str | None:
     """Why a value is not the parameters of a shape, in words."""
     if not isinstance(tensor, Tensor):
         return f"is a {type(tensor).__name__}, not a tensor"
     if tensor.shape != shape:
         return f"has shape {tuple(tensor.shape)}, not {shape}"
     # Strides can make one stored number a tensor of any size.
-    if tensor.dtype != torch.float32 or not tensor.is_contiguous():
-        return f"is of type {tensor.dtype} or out of order, not {torch.float32} in order"
+    if tensor.dtype != kind or not tensor.is_contiguous():
+        return f"is of type {tensor.dtype} or out of order, not {kind} in order"
     return None if tensor.isfinite().all() else "is not finite"
 
 
 @torch.no_grad()
 def restore(stacks: Sequence[Stack], saved: Any) -> None:
     """Copy what `stored` gave into stacks of the same shapes; ValueError, before, if it differs."""
-    require_fit([(stack.network, stack.members) for stack in stacks], saved)
+    kind = stacks[0].layers[0][0].dtype
+    require_fit([(stack.network, stack.members) for stack in stacks], saved, kind)
     for stack, layers in zip(stacks, saved, strict=True):
         for ours, theirs in zip(stack.layers, layers, strict=True):
             for tensor, value in zip(ours, theirs, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -95,7 +96,7 @@ class TrainedPolicy:
                 where=source,
                 remedy="Let it play its best actions (--deterministic)",
             )
-        self.actors = _actors(checkpoint, source)
+        self.actors = _actors(settings, checkpoint, source)
         self.profile, self.messages = settings.observation, settings.messages
         self._try()
         self.reset(np.zeros(1, np.int64))
@@ -237,10 +238,10 @@ def load_trained(
     )
 
 
-def _actors(checkpoint: Checkpoint, source: Path | None) -> list[Stack]:
+def _actors(settings: ActingSettings, checkpoint: Checkpoint, source: Path | None) -> list[Stack]:
     """The actors of a checkpoint; refuses weights that do not fit its settings."""
     try:
-        return networks.stored_actors(checkpoint.config, checkpoint.weights.get("actors"))
+        return networks.stored_actors(asdict(settings), checkpoint.weights.get("actors"))
     except (ValueError, UsageError) as error:
         raise CagexplainError(
             f"the weights do not fit the settings and the layouts ({error})",
