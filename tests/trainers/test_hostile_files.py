@@ -106,8 +106,8 @@ def test_the_unchanged_checkpoint_plays(tmp_path, content):
 
 def test_a_checkpoint_changed_anywhere_is_sound_or_refused(tmp_path, content):
     path, refused = tmp_path / "ckpt.pt", 0
-    for at in places(content):
-        for new in (*WRONG, ...):
+    for number, at in enumerate(places(content)):
+        for new in (*(WRONG * 2)[number % len(WRONG) :][:4], ...):
             torch.save(changed(content, at, new), path)
             try:
                 load_trained(path).describe()
@@ -119,7 +119,7 @@ def test_a_checkpoint_changed_anywhere_is_sound_or_refused(tmp_path, content):
                 assert free or (len(at) == 1 and new == "x"), (at, new)
                 assert not isinstance(new, torch.Tensor), at
                 assert new is ... or (new == new and new not in ("\ud800", 10**30)), (at, new)
-    assert refused > 400
+    assert refused > 200
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def resumed(tmp_path, stopped, monkeypatch):
 def test_a_resume_file_changed_anywhere_is_sound_or_refused(tmp_path, stopped, resumed):
     refused, taken = 0, set()
     for number, at in enumerate(places(stopped)):
-        for new in (WRONG[number % len(WRONG)], WRONG[(number + 4) % len(WRONG)], ...):
+        for new in (*(WRONG * 2)[number % len(WRONG) :][:2], ...):
             try:
                 resumed(changed(stopped, at, new))
             except CagexplainError as error:
