@@ -135,7 +135,7 @@ def read_metrics(folder: Path) -> list[Row]:
     try:
         # Opened once: the run replaces the file while it is read.
         table = pq.read_table(io.BytesIO(path.read_bytes()))
-        for name in {*table.column_names, *_ALWAYS}:
+        for name in dict.fromkeys((*_ALWAYS, *table.column_names)):
             kind = pa.int64() if name in _COUNTS else pa.float64()
             if table.schema.field(name).type != kind:
                 raise ValueError(f"{name} is not of type {kind}")

@@ -36,6 +36,7 @@ from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, remove_leftovers, write_json
 from cagexplain.common.locks import locked
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -153,8 +154,8 @@ class Run:
             )
         if rounds * per_round != self.config.steps:
             print(
-                f"Training {rounds * per_round:,} steps, not {self.config.steps:,}: whole rounds "
-                f"of {per_round:,}, and {env.n_envs} episodes per round"
+                f"Training {rounds * per_round:,} steps, not {self.config.steps:,}: a round has "
+                f"{per_round:,} ({env.n_envs} episodes of {per_round // env.n_envs})"
             )
         with contextlib.closing(Display(rounds * per_round, progress.steps)) as display:
             with (
@@ -424,6 +425,8 @@ def resume(
         check_combination(config.algorithm, settings)
     except UsageError as error:  # nobody has used anything wrongly here
         raise _unfit(path, error) from error
+    if networks.actor_bytes(vars(settings)) > (path / RESUME).stat().st_size:
+        raise _unfit(path, ValueError("it is smaller than the networks of its settings"))
     run = Run(config, settings, path, threads=threads, device=device, make_env=make_env)
     run.progress, run.stamp = stored.progress, stamp
     if read_result(path) is None:

@@ -294,7 +294,7 @@ class Stack:
     """
 
     def __init__(self, network: Network, members: int) -> None:
-        size = members * sum(math.prod(shape) for layer in network.shapes for shape in layer)
+        size = _size(network, members)
         if size > MAX_PARAMETERS:
             raise UsageError(
                 f"networks of {size:,} parameters are too large (at most {MAX_PARAMETERS:,} for "
@@ -414,6 +414,16 @@ def stored_actors(config: Mapping[str, Any], saved: Any) -> list[Stack]:
     stacks = build_actors(config)
     restore(stacks, saved)
     return stacks
+
+
+def actor_bytes(config: Mapping[str, Any]) -> int:
+    """Memory that the parameters of the agents' networks take."""
+    return 4 * sum(_size(network, members) for network, members in _actors(config))
+
+
+def _size(network: Network, members: int) -> int:
+    """Number of parameters of all agents."""
+    return members * sum(math.prod(shape) for layer in network.shapes for shape in layer)
 
 
 def _actors(config: Mapping[str, Any]) -> list[tuple[Network, int]]:

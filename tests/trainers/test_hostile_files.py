@@ -326,7 +326,7 @@ def resumed(tmp_path, stopped, monkeypatch):
         return made[0]
 
     monkeypatch.setattr(loop, "find_algorithm", lambda name: replace(entry, make=make))
-    (tmp_path / loop.RESUME).touch()
+    torch.save(stopped, tmp_path / loop.RESUME)
 
     def resume(content):
         monkeypatch.setattr(loop, "read_plain", lambda path, kind: dict(content))
@@ -384,6 +384,14 @@ def test_what_is_wrong_in_a_resume_file_is_named(tmp_path, stopped, at, new, fie
         loop.resume(tmp_path, threads=1, make_env=fake)
     assert (error.value.where, error.value.field) == (tmp_path / loop.RESUME, field)
     assert error.value.exit_code == 1
+
+
+def test_networks_larger_than_their_file_are_not_made(tmp_path, stopped, monkeypatch):
+    large = changed(stopped, ("settings", "hidden"), [8192, 1024])
+    torch.save(large, tmp_path / loop.RESUME)
+    monkeypatch.setattr(loop, "Run", None)
+    with pytest.raises(CagexplainError, match="smaller than the networks of its settings"):
+        loop.resume(tmp_path, threads=1, make_env=fake)
 
 
 def test_rounds_and_steps_must_agree(tmp_path, stopped):

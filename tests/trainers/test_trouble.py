@@ -225,8 +225,8 @@ def test_steps_are_whole_rounds_for_runs_and_studies_alike(steps, envs, rounds):
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        (PER_ROUND // 2, f"Training {PER_ROUND} steps, not 80: whole rounds of {PER_ROUND},"),
-        (2 * PER_ROUND - 1, f"Training {PER_ROUND} steps, not 319: whole rounds"),
+        (PER_ROUND // 2, f"Training {PER_ROUND} steps, not 80: a round has {PER_ROUND} (4 ep"),
+        (2 * PER_ROUND - 1, f"Training {PER_ROUND} steps, not 319: a round"),
         (PER_ROUND, ""),
     ],
 )

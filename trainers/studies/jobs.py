@@ -167,7 +167,7 @@ def standing(job: Job) -> Standing:
     return Standing(
         steps=int(rows[-1]["steps"]),
         last=rows[-1]["return"],
-        rate=rows[-1]["steps_per_second"],
+        rate=rows[-1].get("steps_per_second"),
         evaluations=tuple(
             (int(row["steps"]), row["evaluation"]) for row in rows if "evaluation" in row
         ),
