@@ -133,14 +133,14 @@ def require_plain(value: Any, where: str | Path, field: str = "", *, remedy: str
     seen, ahead = 0, [(field, value)]
     while ahead:
         name, item = ahead.pop()
-        seen += 1
+        seen += len(item) if isinstance(item, dict | list | tuple) else 0
         problem = "there is more in it than any such file holds" if seen > _MOST else _flaw(item)
         if problem is not None:
             raise CagexplainError(problem, where=where, field=name or None, remedy=remedy)
         if isinstance(item, dict):
             ahead += [(f"{name}.{key}".lstrip("."), part) for key, part in item.items()]
         elif isinstance(item, list | tuple):
-            ahead += [(f"{name}[{number}]", part) for number, part in enumerate(item[:_MOST])]
+            ahead += [(f"{name}[{number}]", part) for number, part in enumerate(item)]
 
 
 def _flaw(item: Any) -> str | None:
