@@ -130,17 +130,19 @@ def require_plain(value: Any, where: str | Path, field: str = "", *, remedy: str
     Raises:
         CagexplainError: names the field.
     """
-    seen, ahead = 0, [(field, value)]
+    seen, ahead = 0, [(field, value, 0)]
     while ahead:
-        name, item = ahead.pop()
+        name, item, depth = ahead.pop()
         seen += len(item) if isinstance(item, dict | list | tuple) else 0
-        problem = "there is more in it than any such file holds" if seen > _MOST else _flaw(item)
+        problem: str | None = "there is more in it than any such file holds"
+        if seen <= _MOST and depth <= _DEEPEST:
+            problem = _flaw(item)
         if problem is not None:
             raise CagexplainError(problem, where=where, field=name or None, remedy=remedy)
         if isinstance(item, dict):
-            ahead += [(f"{name}.{key}".lstrip("."), part) for key, part in item.items()]
+            ahead += [(f"{name}.{key}".lstrip("."), part, depth + 1) for key, part in item.items()]
         elif isinstance(item, list | tuple):
-            ahead += [(f"{name}[{number}]", part) for number, part in enumerate(item)]
+            ahead += [(f"{name}[{number}]", part, depth + 1) for number, part in enumerate(item)]
 
 
 def _flaw(item: Any) -> str | None:
@@ -160,7 +162,8 @@ def _flaw(item: Any) -> str | None:
 
 
 _MOST: Final = 1_000_000
-"""Values in the largest plain data that is taken."""
+_DEEPEST: Final = 20
+"""Values in the largest plain data that is taken, and how deep they may lie."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
