@@ -13,13 +13,16 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.common import yaml_lines
-from cagexplain.common.errors import UsageError
+from cagexplain.common.documents import convert
+from cagexplain.common.errors import CagexplainError, UsageError
 
 Settings = TypeVar("Settings")
+
+_OTHER_VERSION: Final = "Start the run again in a new folder: this version cannot continue it"
 
 
 def setting(
@@ -58,6 +61,10 @@ class RunConfig:
         default="finite_state",
         choices=tuple(VARIANTS),
     )
+
+    def rounds(self, per_round: int) -> int:
+        """Rounds of `per_round` steps that fit into `steps`; one if none does."""
+        return max(1, self.steps // per_round)
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,13 @@ def check(settings: Any, places: Mapping[str, str | None] | None = None) -> None
     for entry in fields(settings):
         low, high, choices = (entry.metadata.get(key) for key in ("low", "high", "choices"))
         value = getattr(settings, entry.name)
+        if value == ():
+            raise UsageError(
+                "there is no number in it",
+                where=(places or {}).get(entry.name),
+                field=entry.name,
+                remedy="Give at least one",
+            )
         for item in value if isinstance(value, tuple) else (value,):
             if choices is not None:
                 good = item in choices
@@ -221,10 +235,28 @@ def refuse_changes(stored: Sequence[Any], given: Sequence[Any], where: str | Pat
     )
 
 
-def from_plain(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """Rebuild a settings dataclass from stored plain values (lists for tuples)."""
-    plain = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    return kind(**plain)
+def from_plain(kind: type[Settings], values: Any, where: str | Path) -> Settings:
+    """Rebuild a settings dataclass from stored plain values (lists for tuples).
+
+    Args:
+        kind: of the settings.
+        values: by name.
+        where: they were stored.
+
+    Raises:
+        CagexplainError: they are not all of these settings and no others, each of its type and in
+            its range.
+    """
+    settings = convert(values, kind, where, remedy=_OTHER_VERSION)
+    try:
+        for name in values.keys() - _kinds(settings).keys():
+            raise UsageError("there is no such setting", field=name, remedy=_OTHER_VERSION)
+        check(settings)
+    except UsageError as error:  # nobody has used anything wrongly here
+        raise CagexplainError(
+            error.problem, where=where, field=error.field, remedy=_OTHER_VERSION
+        ) from error
+    return settings
 
 
 def _words(value: Any) -> str:

@@ -26,6 +26,7 @@ from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies.features import GROUPS, sizes
 from trainers.settings import Settings
+from trainers.trainable import adam
 
 MAX_ROWS: Final = 8192
 """Steps of a round that the networks learn from, drawn at random where there are more: the number
@@ -215,7 +216,7 @@ class NGU:
         self.agents = [_Agent(settings, agent, generator) for agent in range(N_BLUE)]
         self.networks = nn.ModuleList(self.agents)
         trained = [p for p in self.networks.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(trained, fused=True)
+        self.optimiser = adam(trained, 1e-8)
 
     @torch.no_grad()
     def rewards(

@@ -19,6 +19,7 @@ are no part of the settings.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -30,9 +31,12 @@ import torch
 import cagexplain
 from cagexplain.cc4 import phases
 from cagexplain.common import machine
+from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.common.files import prepare_output_dir, write_json
+from cagexplain.common.files import prepare_output_dir, remove_leftovers, write_json
+from cagexplain.common.locks import locked
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -54,7 +58,8 @@ from trainers.logging import METRICS as METRICS
 from trainers.logging import MetricsLog, Row
 from trainers.registry import Learner, check_combination, find_algorithm, find_preset
 from trainers.result import RESULT as RESULT
-from trainers.result import Result, read_result, write_result
+from trainers.result import Count, Evaluation, Result, Spread, read_result, write_result
+from trainers.stored import REMEDY, fitted
 
 CONFIG: Final = "config.json"
 BEST: Final = "ckpt.pt"
@@ -84,13 +89,13 @@ class Progress:
         evaluations: [steps, mean return] of each.
     """
 
-    rounds: int = 0
-    steps: int = 0
-    gradient_steps: float = 0.0
-    seconds: float = 0.0
+    rounds: Count = 0
+    steps: Count = 0
+    gradient_steps: Spread = 0.0
+    seconds: Spread = 0.0
     best: float | None = None
-    best_steps: int = 0
-    evaluations: list[list[float]] = field(default_factory=list)
+    best_steps: Count = 0
+    evaluations: list[Evaluation] = field(default_factory=list)
 
 
 class Run:
@@ -115,6 +120,7 @@ class Run:
             settings, config.seed, self.threads, device
         )
         self.progress = Progress()
+        self.stamp = _stamp(folder)
 
     def train(self) -> Result:
         """Train to the end and judge the best weights; a finished run only tells its result.
@@ -123,18 +129,43 @@ class Run:
             KeyboardInterrupt: the run was interrupted; its state has been saved.
             CagexplainError: learning diverged; what was saved before is untouched.
         """
-        env = self._env(self.settings.envs)
-        per_round = env.n_envs * phases.calls(env.params.steps)
-        rounds = max(1, self.config.steps // per_round)
-        progress = self.progress
         result = read_result(self.folder)
         if result is not None:
             print(f"This run is finished: {self._verdict(result)}")
             return result
-        self._require_best()
+        with locked(
+            self.folder,
+            "another process trains this run",
+            remedy="Wait for its end, or stop it, then continue with --resume",
+        ):
+            self._require_latest()
+            remove_leftovers(self.folder)
+            self._require_best()
+            return self._train()
+
+    def _train(self) -> Result:
+        """Train what is left, and judge the best weights."""
+        env = self._env(self.settings.envs)
+        per_round = env.n_envs * phases.calls(env.params.steps)
+        rounds = self.config.rounds(per_round)
+        progress = self.progress
+        if progress.steps != progress.rounds * per_round:
+            raise CagexplainError(
+                f"{progress.rounds} rounds of {per_round:,} steps are not {progress.steps:,}",
+                where=self.folder / RESUME,
+                field="progress",
+                remedy=REMEDY,
+            )
+        if rounds * per_round != self.config.steps:
+            print(
+                f"Training {rounds * per_round:,} steps, not {self.config.steps:,}: a round has "
+                f"{per_round:,} ({env.n_envs} episodes of {per_round // env.n_envs})"
+            )
         with contextlib.closing(Display(rounds * per_round, progress.steps)) as display:
             with (
-                contextlib.closing(MetricsLog(self.folder, progress.rounds, progress.steps)) as log,
+                contextlib.closing(
+                    MetricsLog(self.folder, progress.rounds, progress.steps, display.note)
+                ) as log,
                 interrupts(display.end_soon) as asked,
             ):
                 while progress.rounds < rounds:
@@ -204,6 +235,15 @@ class Run:
             progress.best, progress.best_steps = mean, progress.steps
             save_checkpoint(self.folder / BEST, self._checkpoint())
 
+    def _require_latest(self) -> None:
+        """Notice that somebody else has trained on since this state was read."""
+        if _stamp(self.folder) != self.stamp:
+            raise CagexplainError(
+                "another process has continued this run in the meantime",
+                where=self.folder,
+                remedy="Call the same again, with --resume",
+            )
+
     def _require_best(self) -> None:
         """Notice before the training, not after it, that what it is to be judged by is lost."""
         if self.progress.best is None:
@@ -216,6 +256,21 @@ class Run:
                 where=self.folder / BEST,
                 remedy="Put the file back, or start the run again in a new folder",
             ) from error
+
+    def _fitted(self, stored: Any) -> dict[str, Any]:
+        """A learner's stored state, if it has the form of this one's.
+
+        A replay memory looks at its own: its form depends on what it remembers.
+        """
+        ours, memory = self.learner.state(), {}
+        if isinstance(stored, dict) and ours.pop("memory", None) is not None:
+            memory = {key: part for key, part in stored.items() if key == "memory"}
+            stored = {key: part for key, part in stored.items() if key != "memory"}
+            rounds, steps = self.progress.rounds, self.progress.steps
+            if not memory and steps + steps // max(1, rounds) <= self.config.steps:
+                raise LookupError("the replay memory is missing, and training is not over")
+        found: dict[str, Any] = fitted(ours, stored, self.folder / RESUME, "learner")
+        return found | memory
 
     def _judge(self) -> Result:
         """Play the best weights on episodes that had no part in choosing them."""
@@ -304,6 +359,7 @@ class Run:
                 "learner": learner,
             },
         )
+        self.stamp = _stamp(self.folder)
 
 
 def start(
@@ -339,8 +395,12 @@ def start(
         )
     run = Run(config, settings, Path(folder), threads=threads, device=device, make_env=make_env)
     prepare_output_dir(folder)  # last, so that what is refused leaves nothing behind
-    write_json(run.folder / CONFIG, {**asdict(config), **asdict(settings)})
-    run._save_resume()  # from now on the folder can be resumed
+    try:
+        write_json(run.folder / CONFIG, {**asdict(config), **asdict(settings)})
+        run._save_resume()  # from now on the folder can be resumed
+    except BaseException:
+        (run.folder / CONFIG).unlink(missing_ok=True)  # until then, it can be used again
+        raise
     return run
 
 
@@ -367,22 +427,53 @@ def resume(
             where=path,
             remedy="Give the folder of a run, or start one without --resume",
         )
+    stamp = _stamp(path)
     content = read_plain(path / RESUME, "resume file")
+    learner = content.pop("learner", None)
+    stored = convert(content, _Stored, path / RESUME, remedy=REMEDY)
+    config = from_plain(RunConfig, stored.run, path / RESUME)
     try:
-        config = from_plain(RunConfig, content["run"])
         kind = type(find_preset(config.algorithm, config.preset))
-        settings = from_plain(kind, content["settings"])
-        run = Run(config, settings, path, threads=threads, device=device, make_env=make_env)
-        if read_result(path) is None:
-            run.learner.load(content["learner"])
-        run.progress = Progress(**content["progress"])
-    except (TypeError, ValueError, LookupError, RuntimeError) as error:
-        raise CagexplainError(
-            f"the run cannot be continued ({type(error).__name__}: {error})",
-            where=path / RESUME,
-            remedy="Start it again in a new folder",
-        ) from error
+        settings = from_plain(kind, stored.settings, path / RESUME)
+        check_combination(config.algorithm, settings)
+    except UsageError as error:  # nobody has used anything wrongly here
+        raise _unfit(path, error) from error
+    if networks.actor_bytes(vars(settings)) > (path / RESUME).stat().st_size:
+        raise _unfit(path, ValueError("it is smaller than the networks of its settings"))
+    run = Run(config, settings, path, threads=threads, device=device, make_env=make_env)
+    run.progress, run.stamp = stored.progress, stamp
+    if read_result(path) is None:
+        try:
+            run.learner.load(run._fitted(learner))
+        except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+            raise _unfit(path, error) from error
     return run
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What `resume.pt` holds besides the learner's state."""
+
+    run: dict[str, Any]
+    settings: dict[str, Any]
+    progress: Progress
+
+
+def _unfit(folder: Path, error: Exception) -> CagexplainError:
+    return CagexplainError(
+        f"the run cannot be continued ({type(error).__name__}: {error})",
+        where=folder / RESUME,
+        remedy=REMEDY,
+    )
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """What changes whenever `resume.pt` is written."""
+    try:
+        status = os.stat(folder / RESUME)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _check_device(device: str) -> None:

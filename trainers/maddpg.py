@@ -246,5 +246,6 @@ class MADDPG:
             agent.actor.optimiser.load_state_dict(state["actor_optimisers"][k])
             agent.critic.optimiser.load_state_dict(state["critic_optimisers"][k])
             agent.norm.load(state["norms"][k])
-        self.memory.load(state["memory"])
+        if "memory" in state:  # not in those of finished runs
+            self.memory.load(state["memory"])
         self.player.load(state["player"])

@@ -81,12 +81,18 @@ class Memory:
         return {"replay": self.replay.state(), "priorities": priorities}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from a stored `state`."""
+        """Continue from a stored `state`; ValueError if it is of another form."""
+        if set(state) != {"replay", "priorities"}:
+            raise ValueError("it holds other things than replay and priorities")
         self.replay.load(state["replay"])
-        if state["priorities"] is not None:
+        if self.replay.added:
             self._prioritise()
+        if (self.priorities is None) != (state["priorities"] is None):
+            raise ValueError("priorities are there, or are not, against the settings")
         if self.priorities is not None:
             self.priorities.load(state["priorities"])
+            if not self.priorities.leaves.any():
+                raise ValueError("priorities.leaves leave nothing to draw")
 
     def _prioritise(self) -> None:
         """Make the priorities of all segments that may be remembered."""

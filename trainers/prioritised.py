@@ -81,8 +81,13 @@ class Priorities:
         return {"leaves": torch.from_numpy(self.leaves)}
 
     def load(self, state: dict[str, torch.Tensor]) -> None:
-        """Continue from a stored state of the same capacity."""
-        self._set(np.arange(len(self.leaves)), state["leaves"].numpy())
+        """Continue from a stored state of the same capacity; ValueError if it is of another."""
+        leaves = state["leaves"].numpy()
+        if leaves.shape != self.leaves.shape or leaves.dtype != self.leaves.dtype:
+            raise ValueError(f"priorities.leaves are {leaves.dtype} of {leaves.shape}")
+        if not (leaves.sum() < np.inf and (leaves >= 0).all()):
+            raise ValueError("priorities.leaves are no priorities")
+        self._set(np.arange(len(self.leaves)), leaves)
 
     def _set(self, indices: Indices, powers: npt.ArrayLike) -> None:
         self.leaves[indices] = powers

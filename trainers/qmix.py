@@ -31,6 +31,7 @@ from trainers.player import Player
 from trainers.qmix_config import QMIXConfig
 from trainers.replay import Segments
 from trainers.returns import lambda_returns
+from trainers.trainable import adam
 from trainers.unroll import unroll
 
 
@@ -69,7 +70,7 @@ class QMIX:
             [(nn.Parameter(w), nn.Parameter(b)) for w, b in stack.layers] for stack in self.stacks
         ]
         self.parameters = [p for layers in self.live for layer in layers for p in layer]
-        self.optimiser = torch.optim.Adam(self.parameters, eps=settings.adam_eps, fused=True)
+        self.optimiser = adam(self.parameters, settings.adam_eps)
         self.norm = ValueNorm(settings.value_norm_decay)
         self.updates = 0
 
@@ -207,5 +208,6 @@ class QMIX:
         self.optimiser.load_state_dict(state["optimiser"])
         self.norm.load(state["norm"])
         self.updates = state["updates"]
-        self.memory.load(state["memory"])
+        if "memory" in state:  # not in those of finished runs
+            self.memory.load(state["memory"])
         self.player.load(state["player"])

@@ -172,12 +172,29 @@ class Replay:
         return {"added": self.added, "steps": self.steps, "content": filled}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from a stored state of the same profile and capacity."""
-        self.added = state["added"]
-        if self.added:
-            self._reserve(state["steps"])
+        """Continue from a stored state of the same profile and capacity; ValueError if it is of
+        another form."""
+        added, steps, content = state["added"], state["steps"], state["content"]
+        if type(added) is not int or type(steps) is not int or added < 0:
+            raise ValueError("added and steps are no numbers of episodes and of steps")
+        # Before anything is reserved: it may be no longer than the constructor found room for.
+        if not bool(added) <= steps <= phases.calls(phases.DEFAULT_STEPS):
+            raise ValueError(f"episodes of {steps} steps")
+        layout = _layout(self.profile, min(added, self.capacity), steps) if added else {}
+        if content.keys() != layout.keys():
+            raise ValueError(f"content holds {', '.join(content)}")
+        for name, (shape, kind) in layout.items():
+            array = content[name].numpy()
+            finite = np.isfinite(array.sum(dtype=np.float64))
+            if (array.shape, array.dtype) != (shape, kind) or not finite:
+                raise ValueError(f"content.{name} is not {np.dtype(kind)} of {shape}, all finite")
+        if added and not _possible(content["action"].numpy()):
+            raise ValueError("content.action holds numbers that are no actions")
+        self.added = added
+        if added:
+            self._reserve(steps)
         for name, array in self.content.items():
-            array[: self.episodes] = state["content"][name].numpy()
+            array[: self.episodes] = content[name].numpy()
 
     def _reserve(self, steps: int) -> None:
         self.steps = steps
@@ -218,6 +235,11 @@ def _layout(profile: str, capacity: int, steps: int) -> dict[str, tuple[tuple[in
         "free": ((*rows, N_BLUE), np.bool_),
         "reward": ((*rows, N_BLUE), np.float32),
     }
+
+
+def _possible(chosen: npt.NDArray[np.int16]) -> bool:
+    """Whether actions (..., agents) are in the agents' layouts."""
+    return bool(((chosen >= 0) & (chosen < np.array(actions.SIZES))).all())
 
 
 def _by_group(sizes: tuple[int, ...]) -> list[int]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from msgspec import Meta
 
 from cagexplain.common.documents import read_json
 from cagexplain.common.files import write_json
 
 RESULT: Final = "result.json"
+
+Count = Annotated[int, Meta(ge=0)]
+Spread = Annotated[float, Meta(ge=0)]
+Evaluation = Annotated[list[float], Meta(min_length=2, max_length=2)]
+"""[steps, mean return]"""
 
 
 @dataclass(frozen=True)
@@ -31,15 +38,15 @@ class Result:
     algorithm: str
     preset: str
     seed: int
-    steps: int
-    gradient_steps: float
-    seconds: float
-    steps_per_second: float
-    best_steps: int
-    evaluations: list[list[float]]
+    steps: Count
+    gradient_steps: Spread
+    seconds: Spread
+    steps_per_second: Spread
+    best_steps: Count
+    evaluations: list[Evaluation]
     final_mean: float
-    final_std: float
-    final_returns: list[float]
+    final_std: Spread
+    final_returns: Annotated[list[float], Meta(min_length=1)]
     random_mean: float
     versions: dict[str, str]
 

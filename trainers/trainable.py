@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,18 @@ def parts(
     return found
 
 
+def adam(parameters: Sequence[Tensor], eps: float) -> torch.optim.Adam:
+    """An optimiser whose state has its whole form at once, and not when it is first used."""
+    optimiser = torch.optim.Adam(parameters, eps=eps, fused=True)
+    for parameter in parameters:
+        optimiser.state[parameter] = {
+            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
+    return optimiser
+
+
 class Trainable:
     """One network of a stack and its optimiser; the parameters are views into the stack.
 
@@ -74,7 +86,7 @@ class Trainable:
         self.recurrent = isinstance(stack.network, Recurrent)
         self.layers = [(nn.Parameter(w), nn.Parameter(b)) for w, b in stack.member(member)]
         self.parameters = [parameter for layer in self.layers for parameter in layer]
-        self.optimiser = torch.optim.Adam(self.parameters, eps=adam_eps, fused=True)
+        self.optimiser = adam(self.parameters, adam_eps)
 
     def __call__(self, inputs: Tensor, part: Part) -> Tensor:
         """Outputs (rows, out) for the decisions of a part, from inputs (steps, envs, width)."""

@@ -7,6 +7,7 @@ before it is read: its kind (a pipe would block, a device may never end) and its
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -106,12 +107,66 @@ def convert(value: Any, kind: type[Document], where: str | Path, *, remedy: str)
     """Hold plain containers that were read otherwise (a checkpoint's, say) against `kind`.
 
     Raises:
-        CagexplainError: they hold something else; with the field.
+        CagexplainError: they hold something else, or what JSON cannot (`require_plain`); with the
+            field.
     """
+    require_plain(value, where, remedy=remedy)
     try:
         return msgspec.convert(value, type=kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _refusal(error, where, remedy) from error
+
+
+def require_plain(value: Any, where: str | Path, field: str = "", *, remedy: str) -> None:
+    """Refuse what cannot be written as JSON and read again, wherever it lies in a value.
+
+    What passes is finite in every sense: files of other formats may say that a list holds itself,
+    or that it holds another one a thousand times, which every copy would then write out.
+
+    Args:
+        value: of null, Booleans, numbers, texts, lists, and dicts with texts as keys.
+        where: the file that it was read from.
+        field: that it is the content of; empty for all of it.
+        remedy: what the user can do about it.
+
+    Raises:
+        CagexplainError: names the field.
+    """
+    seen, ahead = 0, [(field, value, 0)]
+    while ahead:
+        name, item, depth = ahead.pop()
+        seen += len(item) if isinstance(item, dict | list | tuple) else 0
+        problem: str | None = "there is more in it than any such file holds"
+        if seen <= _MOST and depth <= _DEEPEST:
+            problem = _flaw(item)
+        if problem is not None:
+            raise CagexplainError(problem, where=where, field=name or None, remedy=remedy)
+        if isinstance(item, dict):
+            ahead += [(f"{name}.{key}".lstrip("."), part, depth + 1) for key, part in item.items()]
+        elif isinstance(item, list | tuple):
+            ahead += [(f"{name}[{number}]", part, depth + 1) for number, part in enumerate(item)]
+
+
+def _flaw(item: Any) -> str | None:
+    """What keeps a single value out of JSON, in words; its parts are not looked at."""
+    match item:
+        case float() if not math.isfinite(item):
+            return f"{item} is not a finite number"
+        case int() if abs(item) >= 2**63:
+            return "the number is too large"
+        case str() if _SURROGATE.search(item):
+            return "the text is not valid Unicode"
+        case dict() if not all(isinstance(key, str) and not _SURROGATE.search(key) for key in item):
+            return "a key is not valid text"
+        case None | bool() | int() | float() | str() | dict() | list() | tuple():
+            return None
+    return f"this is a {type(item).__name__}, not plain data"
+
+
+_MOST: Final = 1_000_000
+_DEEPEST: Final = 20
+"""Values in the largest plain data that is taken, and how deep they may lie."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def _refusal(error: Exception, where: str | Path, remedy: str) -> CagexplainError:

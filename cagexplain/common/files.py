@@ -6,13 +6,16 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Literal, overload
+from typing import IO, Any, Final, Literal, overload
 
 from cagexplain.common.errors import CagexplainError
+
+_TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 @overload
@@ -49,7 +52,7 @@ def _atomic_write(path: Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
         raise CagexplainError(
             "is not a regular file", where=path, remedy="Give the name of a file to write"
         )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # see _TEMPORARY
     text_options = {"encoding": "utf-8", "newline": "\n"} if mode == "w" else {}
     try:
         with open(temporary, mode.replace("w", "x"), **text_options) as file:  # type: ignore[call-overload]
@@ -64,6 +67,13 @@ def _atomic_write(path: Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
             error.filename = str(path)  # writes fail without naming the file
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of killed writers from a folder that nobody writes to now."""
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -94,6 +104,11 @@ def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
         TypeError, ValueError: `value` has no JSON form (NaN and infinity have none).
     """
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def told(path: str | Path) -> str:
+    """The name of a file as text that JSON can hold: bytes that are no UTF-8 as ``\\udcff``."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def sha256_file(path: str | Path) -> str:

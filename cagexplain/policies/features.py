@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import copy
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,8 @@ GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
 )
 """Agents of equal observation and action layouts, which can share a batched product."""
 
-PROFILES: Final = ("flat", "memory")
+Profile = Literal["flat", "memory"]
+PROFILES: Final[tuple[str, ...]] = get_args(Profile)
 _MEMORY_NAMES: Final = (
     "existence of",
     "process alert since the last Restore of",

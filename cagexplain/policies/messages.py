@@ -13,7 +13,7 @@ action   the index of the action in progress (below 242), most significant bit f
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ import numpy.typing as npt
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
 
-KINDS: Final = ("none", "action", "2bit", "8bit")
+Kind = Literal["none", "action", "2bit", "8bit"]
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
 _HOSTS: Final = observations.HOSTS_PER_BLOCK
 _ALERTS: Final = np.array(

@@ -11,7 +11,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import HOST_KINDS
+from cagexplain.common.errors import UsageError
 from cagexplain.policies import features
 from cagexplain.policies.features import GROUPS
 from cagexplain.policies.host_scores import host_scores
@@ -281,10 +282,26 @@ def _action_order(agent: int) -> npt.NDArray[np.int64]:
     return np.array(order)
 
 
+MAX_PARAMETERS: Final = 100_000_000
+"""Of all agents of a group; a hundred times what is trained here takes a few hundred MB."""
+
+
 class Stack:
-    """A network with the parameters of all agents of a group."""
+    """A network with the parameters of all agents of a group.
+
+    Raises:
+        UsageError: there would be more than `MAX_PARAMETERS`.
+    """
 
     def __init__(self, network: Network, members: int) -> None:
+        size = _size(network, members)
+        if size > MAX_PARAMETERS:
+            raise UsageError(
+                f"networks of {size:,} parameters are too large (at most {MAX_PARAMETERS:,} for "
+                f"{members} agents)",
+                field="hidden",
+                remedy="Give fewer or narrower layers",
+            )
         self.network = network
         self.members = members
         self.layers: Layers = [
@@ -370,8 +387,10 @@ class Acting:
         return twin
 
 
-KINDS: Final = ("mlp", "hosts", "scores")
-CORES: Final = ("none", "lstm", "gru")
+Kind = Literal["mlp", "hosts", "scores"]
+Core = Literal["none", "lstm", "gru"]
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
+CORES: Final[tuple[str, ...]] = get_args(Core)
 
 
 def build_actors(config: Mapping[str, Any]) -> list[Stack]:
@@ -380,8 +399,37 @@ def build_actors(config: Mapping[str, Any]) -> list[Stack]:
     Args:
         config: "network", "hidden", "observation", and, for recurrent ones, "core", "core_size".
     """
+    return [Stack(network, members) for network, members in _actors(config)]
+
+
+def stored_actors(config: Mapping[str, Any], saved: Any) -> list[Stack]:
+    """The agents' networks with the parameters that `stored` gave.
+
+    Nothing is reserved for the sizes of a configuration before parameters of these sizes are seen.
+
+    Raises:
+        ValueError: the parameters are not those of such networks.
+    """
+    require_fit(_actors(config), saved)
+    stacks = build_actors(config)
+    restore(stacks, saved)
+    return stacks
+
+
+def actor_bytes(config: Mapping[str, Any]) -> int:
+    """Memory that the parameters of the agents' networks take."""
+    return 4 * sum(_size(network, members) for network, members in _actors(config))
+
+
+def _size(network: Network, members: int) -> int:
+    """Number of parameters of all agents."""
+    return members * sum(math.prod(shape) for layer in network.shapes for shape in layer)
+
+
+def _actors(config: Mapping[str, Any]) -> list[tuple[Network, int]]:
+    """Network and number of agents of each group."""
     return [
-        Stack(_network(config, group[0], actions.SIZES[group[0]], actor=True), len(group))
+        (_network(config, group[0], actions.SIZES[group[0]], actor=True), len(group))
         for group in GROUPS
     ]
 
@@ -432,14 +480,50 @@ def stored(stacks: Sequence[Stack]) -> list[list[list[Tensor]]]:
     return [[[weight, bias] for weight, bias in stack.layers] for stack in stacks]
 
 
+def require_fit(
+    networks: Sequence[tuple[Network, int]], saved: Any, kind: torch.dtype = torch.float32
+) -> None:
+    """Refuse what is not the stored parameters of networks, each with its number of agents.
+
+    Raises:
+        ValueError: says where.
+    """
+    for g, (network, members), layers in _paired("", networks, saved):
+        for k, shapes, tensors in _paired(f"[{g}]", network.shapes, layers):
+            for i, shape, tensor in _paired(f"[{g}][{k}]", shapes, tensors):
+                problem = _misfit((members, *shape), kind, tensor)
+                if problem is not None:
+                    raise ValueError(f"[{g}][{k}][{i}] {problem}")
+
+
+def _paired(place: str, ours: Sequence[Any], theirs: Any) -> list[tuple[int, Any, Any]]:
+    if not isinstance(theirs, list | tuple):
+        raise ValueError(f"{place} is a {type(theirs).__name__}, not a list".lstrip())
+    if len(theirs) != len(ours):
+        raise ValueError(f"{place} has {len(theirs)} parts, not {len(ours)}".lstrip())
+    return [(i, *pair) for i, pair in enumerate(zip(ours, theirs, strict=True))]
+
+
+def _misfit(shape: tuple[int, ...], kind: torch.dtype, tensor: Any) -> str | None:
+    """Why a value is not the parameters of a shape, in words."""
+    if not isinstance(tensor, Tensor):
+        return f"is a {type(tensor).__name__}, not a tensor"
+    if tensor.shape != shape:
+        return f"has shape {tuple(tensor.shape)}, not {shape}"
+    # Strides can make one stored number a tensor of any size.
+    if tensor.dtype != kind or not tensor.is_contiguous():
+        return f"is of type {tensor.dtype} or out of order, not {kind} in order"
+    return None if tensor.isfinite().all() else "is not finite"
+
+
 @torch.no_grad()
 def restore(stacks: Sequence[Stack], saved: Any) -> None:
-    """Copy what `stored` gave into stacks of the same shapes; ValueError if they differ."""
+    """Copy what `stored` gave into stacks of the same shapes; ValueError, before, if it differs."""
+    kind = stacks[0].layers[0][0].dtype
+    require_fit([(stack.network, stack.members) for stack in stacks], saved, kind)
     for stack, layers in zip(stacks, saved, strict=True):
         for ours, theirs in zip(stack.layers, layers, strict=True):
             for tensor, value in zip(ours, theirs, strict=True):
-                if tensor.shape != value.shape:
-                    raise ValueError(f"shape {tuple(value.shape)}, not {tuple(tensor.shape)}")
                 tensor.copy_(value)
 
 

@@ -138,6 +138,11 @@ def source_of(facts: Mapping[str, Any]) -> str | None:
 
 
 def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
+    if not spec:  # as a path, it would be the present folder
+        raise UsageError(
+            "the name of the policy is empty",
+            remedy="Run 'cagexplain policies' for the names, or give the path of a ckpt.pt",
+        )
     if Path(spec).suffix == ".json":
         return load_tree(spec, deterministic=deterministic)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,17 +13,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cagexplain.cc4 import actions
-from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4 import actions, observations
+from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.common.files import sha256_file
-from cagexplain.policies import features, messages, networks
+from cagexplain.common.files import sha256_file, told
+from cagexplain.policies import messages, networks
 from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, done
-from cagexplain.policies.checkpoint import Checkpoint, load_checkpoint
+from cagexplain.policies.checkpoint import ActingSettings, Checkpoint, load_checkpoint
 from cagexplain.policies.features import GROUPS, Features
 from cagexplain.policies.networks import Acting, Stack
 
 _SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
+_REMEDY: Final = "Use a checkpoint that `cagexplain train` wrote"
+_UPDATE: Final = "Update cagexplain, or train the policy again"
 _CHUNK: Final = 512
 """Steps for which random numbers are drawn at once."""
 
@@ -60,6 +64,11 @@ class TrainedPolicy:
 
     Drawn actions depend on the seeds given to `reset` alone, not on how many environments are
     played side by side.
+
+    Raises:
+        CagexplainError: settings that are not known here, or weights that do not fit them or
+            overflow.
+        UsageError: it cannot play that way.
     """
 
     kind: Literal["checkpoint"] = "checkpoint"
@@ -76,8 +85,9 @@ class TrainedPolicy:
         self.checkpoint = checkpoint
         self.source = source
         self.known_as = known_as
-        acting = checkpoint.config.get("acting", "greedy")
-        self.deterministic = acting == "greedy" if deterministic is None else deterministic
+        settings = convert(checkpoint.config, ActingSettings, source or self.name, remedy=_UPDATE)
+        greedy = settings.acting == "greedy"
+        self.deterministic = greedy if deterministic is None else deterministic
         self.values = checkpoint.weights.get("outputs") == "values"
         if self.values and not self.deterministic:
             raise UsageError(
@@ -86,9 +96,9 @@ class TrainedPolicy:
                 where=source,
                 remedy="Let it play its best actions (--deterministic)",
             )
-        self.actors = _actors(checkpoint, source)
-        self.profile = str(checkpoint.config["observation"])
-        self.messages = str(checkpoint.config.get("messages", "none"))
+        self.actors = _actors(settings, checkpoint, source)
+        self.profile, self.messages = settings.observation, settings.messages
+        self._try()
         self.reset(np.zeros(1, np.int64))
 
     def reset(self, seeds: IntArray) -> None:
@@ -112,6 +122,7 @@ class TrainedPolicy:
         self.features.observe(obs, mask, free, self.inputs)
         legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
         raw = self.acting.outputs(self.inputs, free if self.terse else None)
+        self._require_finite(raw)
         logits = [r + a for r, a in zip(raw, legal, strict=True)]
         self.logits = logits
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
@@ -168,8 +179,39 @@ class TrainedPolicy:
             "versions": self.checkpoint.versions,
         }
         if self.source is not None:
-            facts |= {"path": self.known_as or str(self.source), "sha256": sha256_file(self.source)}
+            facts |= {
+                "path": self.known_as or told(self.source),
+                "sha256": sha256_file(self.source),
+            }
         return facts
+
+    def _try(self) -> None:
+        """Play two steps of observations in which nothing, everything or every other entry is set.
+
+        Weights may be finite and their products not; `act` tells.
+        """
+        obs = np.zeros((3, observations.TOTAL), np.int8)
+        obs[1], obs[2, ::2] = 1, 1
+        self.reset(np.arange(len(obs)))
+        for _ in range(2):
+            self.act(
+                obs,
+                np.ones((len(obs), actions.TOTAL), np.bool_),
+                np.ones((len(obs), N_BLUE), np.bool_),
+            )
+
+    def _require_finite(self, raw: Sequence[Tensor]) -> None:
+        """Refuse outputs (members, n, actions) per group that mean nothing."""
+        for group, outputs in zip(GROUPS, raw, strict=True):
+            if not (finite := outputs.isfinite()).all():
+                agent = group[int(finite.flatten(1).all(1).logical_not().nonzero()[0])]
+                raise CagexplainError(
+                    f"what the network of {BLUE[agent]} computes is not finite: its weights are "
+                    "too large",
+                    where=self.source or self.name,
+                    field="weights",
+                    remedy=_REMEDY,
+                )
 
     def _seed(self, seeds: IntArray) -> None:
         self.generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
@@ -196,33 +238,14 @@ def load_trained(
     )
 
 
-def _actors(checkpoint: Checkpoint, source: Path | None) -> list[Stack]:
-    """The actors of a checkpoint; refuses a configuration or weights that do not fit."""
-    config = checkpoint.config
-    known = {
-        "observation": (features.PROFILES, None),
-        "network": (networks.KINDS, None),
-        "core": (networks.CORES, "none"),  # not in the first checkpoints
-        "messages": (messages.KINDS, "none"),
-    }
-    for name, (choices, default) in known.items():
-        if config.get(name, default) not in choices:
-            raise CagexplainError(
-                f"{name} {config.get(name)!r} is not known here",
-                where=source,
-                field="config",
-                remedy="Update cagexplain, or train the policy again",
-            )
+def _actors(settings: ActingSettings, checkpoint: Checkpoint, source: Path | None) -> list[Stack]:
+    """The actors of a checkpoint; refuses weights that do not fit its settings."""
     try:
-        stacks = networks.build_actors(config)
-        networks.restore(stacks, checkpoint.weights["actors"])
-        if not all(bool(t.isfinite().all()) for s in stacks for layer in s.layers for t in layer):
-            raise ValueError("not finite")
-    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError, UsageError) as error:
+        return networks.stored_actors(asdict(settings), checkpoint.weights.get("actors"))
+    except (ValueError, UsageError) as error:
         raise CagexplainError(
-            "the weights do not fit the observation and action layouts",
+            f"the weights do not fit the settings and the layouts ({error})",
             where=source,
             field="weights",
-            remedy="Use a checkpoint that `cagexplain train` wrote",
+            remedy=_REMEDY,
         ) from error
-    return stacks

@@ -10,21 +10,21 @@ both what to do and to which host, and every weight has a sentence that says why
 from __future__ import annotations
 
 import copy
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 from numba import njit
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.common.documents import read_json, require_plain
 from cagexplain.common.errors import CagexplainError
-from cagexplain.common.files import sha256_file, write_json
+from cagexplain.common.files import sha256_file, told, write_json
 from cagexplain.policies import messages
 from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, done
 from cagexplain.policies.named_features import (
@@ -44,10 +44,56 @@ FILE_KIND: Final = "tree policy"
 FORMAT_VERSION: Final = 1
 LAYOUT: Final = {"observation": list(observations.SIZES), "action": list(actions.SIZES)}
 MAX_NODES: Final = 100_000
+SIZE_LIMIT: Final = 128 * 2**20
+"""Bytes of the largest file: five trees of `MAX_NODES` fit into it."""
+MAX_WEIGHT: Final = 1e300
+"""Of a leaf: sums over all actions of an agent stay finite."""
 
 _SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
 _LEAF: Final = -1
 _REMEDY: Final = "Use a file that `cagexplain surrogate` wrote, or fit the trees again"
+
+_Weight = Annotated[float, Meta(ge=0, le=MAX_WEIGHT)]
+_Node = Annotated[int, Meta(ge=-1, lt=MAX_NODES)]
+_Feature = Annotated[str, Meta(max_length=200)] | None
+_Nodes = Meta(min_length=1, max_length=MAX_NODES)
+
+
+@dataclass(frozen=True)
+class _TreeForm:
+    """A tree in a file: `Tree` with its features by name."""
+
+    feature: Annotated[list[_Feature], _Nodes]
+    threshold: Annotated[list[float], _Nodes]
+    left: Annotated[list[_Node], _Nodes]
+    right: Annotated[list[_Node], _Nodes]
+    weight: Annotated[list[_Weight], _Nodes]
+
+
+@dataclass(frozen=True)
+class _AgentsForm:
+    """A tree for each agent."""
+
+    blue_agent_0: _TreeForm
+    blue_agent_1: _TreeForm
+    blue_agent_2: _TreeForm
+    blue_agent_3: _TreeForm
+    blue_agent_4: _TreeForm
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A policy file."""
+
+    project: Literal["cagexplain"]
+    kind: Literal["tree policy"]
+    format_version: Literal[1]
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    deterministic: bool
+    messages: messages.Kind
+    layout: dict[str, list[int]]
+    teacher: dict[str, Any]
+    agents: _AgentsForm
 
 
 @dataclass(frozen=True)
@@ -224,7 +270,7 @@ class TreePolicy:
             "teacher": self.teacher,
         }
         if self.source is not None:
-            facts |= {"path": str(self.source), "sha256": sha256_file(self.source)}
+            facts |= {"path": told(self.source), "sha256": sha256_file(self.source)}
         return facts
 
     def save(self, path: str | Path) -> None:
@@ -272,88 +318,52 @@ def load_tree(path: str | Path, *, deterministic: bool | None = None) -> TreePol
         CagexplainError: the file is missing, damaged, not ours or made for another layout.
     """
     file = Path(path)
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CagexplainError("no such file", where=file, remedy=_REMEDY) from error
-    except ValueError as error:
-        raise CagexplainError(f"not JSON ({error})", where=file, remedy=_REMEDY) from error
-    check = _Check(file)
-    check.that(isinstance(content, dict), None)
-    check.that((content.get("project"), content.get("kind")) == (PROJECT, FILE_KIND), "kind")
-    check.that(content.get("format_version") == FORMAT_VERSION, "format_version")
-    check.that(content.get("layout") == LAYOUT, "layout")
-    check.that(content.get("messages") in messages.KINDS, "messages")
-    check.that(isinstance(content.get("deterministic"), bool), "deterministic")
-    check.that(isinstance(content.get("teacher"), dict), "teacher")
-    check.that(isinstance(content.get("name"), str), "name")
-    agents = content.get("agents")
-    check.that(isinstance(agents, dict) and set(agents) == set(BLUE), "agents")
+    content = read_json(file, _Form, "tree policy", remedy=_REMEDY, limit=SIZE_LIMIT)
+    require_plain(content.teacher, file, "teacher", remedy=_REMEDY)
+    _require(content.layout == LAYOUT, file, "layout")
     return TreePolicy(
-        [check.tree(agents[agent], f"agents.{agent}") for agent in BLUE],
-        name=content["name"],
-        deterministic=content["deterministic"] if deterministic is None else deterministic,
-        message_kind=content["messages"],
-        teacher=content["teacher"],
+        [_tree(getattr(content.agents, agent), file, f"agents.{agent}") for agent in BLUE],
+        name=content.name,
+        deterministic=content.deterministic if deterministic is None else deterministic,
+        message_kind=content.messages,
+        teacher=content.teacher,
         source=file,
     )
 
 
-class _Check:
-    """Builds trees from JSON, or names the field that is wrong."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def that(self, condition: bool, field: str | None) -> None:
-        if not condition:
-            raise CagexplainError(
-                "this is not a tree policy as cagexplain writes them",
-                where=self._path,
-                field=field,
-                remedy=_REMEDY,
-            )
-
-    def tree(self, value: Any, field: str) -> Tree:
-        self.that(isinstance(value, dict), field)
-        names = self._list(value, "feature", field)
-        known = {name: i for i, name in enumerate(NAMES)} | {None: _LEAF}
-        n = len(names)
-        self.that(
-            0 < n <= MAX_NODES and all(isinstance(x, str | None) and x in known for x in names),
-            f"{field}.feature",
+def _require(condition: bool, path: Path, field: str) -> None:
+    if not condition:
+        raise CagexplainError(
+            "this is not a tree policy as cagexplain writes them",
+            where=path,
+            field=field,
+            remedy=_REMEDY,
         )
-        feature = np.array([known[name] for name in names], np.int64)
-        leaf = feature == _LEAF
-        threshold, weight = (
-            self._numbers(value, name, field, n) for name in ("threshold", "weight")
-        )
-        left, right = (self._numbers(value, name, field, n) for name in ("left", "right"))
-        for name, child in (("left", left), ("right", right)):
-            inner = child[~leaf]
-            # Children come after their parents, so that there is no way round.
-            fits = (inner > np.flatnonzero(~leaf)) & (inner < n) & (inner == np.floor(inner))
-            self.that(bool(fits.all()), f"{field}.{name}")
-        children = np.concatenate([left[~leaf], right[~leaf]])
-        self.that(len(np.unique(children)) == len(children) == n - 1, f"{field}.left")
-        self.that(bool((weight[leaf] > 0).all()), f"{field}.weight")
-        return Tree(feature, threshold, left.astype(np.int64), right.astype(np.int64), weight)
 
-    def _list(self, value: dict[str, Any], name: str, field: str) -> list[Any]:
-        found = value.get(name)
-        self.that(isinstance(found, list), f"{field}.{name}")
-        return list(found)  # type: ignore[arg-type]
 
-    def _numbers(
-        self, value: dict[str, Any], name: str, field: str, n: int
-    ) -> npt.NDArray[np.float64]:
-        found = self._list(value, name, field)
-        fits = len(found) == n and all(
-            isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
-            for x in found
-        )
-        self.that(fits, f"{field}.{name}")
-        return np.array(found, np.float64)
+def _tree(form: _TreeForm, path: Path, field: str) -> Tree:
+    """The tree of a file, or a refusal of what is none."""
+    known = {name: i for i, name in enumerate(NAMES)} | {None: _LEAF}
+    n = len(form.feature)
+    _require(all(name in known for name in form.feature), path, f"{field}.feature")
+    for name in ("threshold", "left", "right", "weight"):
+        _require(len(getattr(form, name)) == n, path, f"{field}.{name}")
+    tree = Tree(
+        feature=np.array([known[name] for name in form.feature], np.int64),
+        threshold=np.array(form.threshold, np.float64),
+        left=np.array(form.left, np.int64),
+        right=np.array(form.right, np.int64),
+        weight=np.array(form.weight, np.float64),
+    )
+    leaf = tree.feature == _LEAF
+    inner = np.flatnonzero(~leaf)
+    for name, child in (("left", tree.left[inner]), ("right", tree.right[inner])):
+        # Children come after their parents, so that there is no way round.
+        _require(bool(((child > inner) & (child < n)).all()), path, f"{field}.{name}")
+    children = np.concatenate([tree.left[inner], tree.right[inner]])
+    _require(len(np.unique(children)) == len(children) == n - 1, path, f"{field}.left")
+    _require(bool((tree.weight[leaf] > 0).all()), path, f"{field}.weight")
+    return tree
 
 
 Stacked = tuple[

@@ -1,7 +1,9 @@
 """Policies that are decision trees."""
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.named_features import NAMES
 from cagexplain.policies.registry import load_policy, reload_policy
 from cagexplain.policies.rollout import play
-from cagexplain.policies.tree import Tree, TreePolicy, load_tree
+from cagexplain.policies.tree import MAX_WEIGHT, Tree, TreePolicy, load_tree
 from tests.analysis.planted import planted
 from tests.policies.test_branch import check_branching
 
@@ -181,11 +183,15 @@ N_NODES = 7
         (_set("agents", value={}), "agents"),
         (_set(*FIRST, value=3), "agents.blue_agent_0"),
         (_set(*FIRST, "feature", value=["nonsense"] * N_NODES), "agents.blue_agent_0.feature"),
-        (_set(*FIRST, "feature", value=[["list"]] * N_NODES), "agents.blue_agent_0.feature"),
+        (_set(*FIRST, "feature", value=[["list"]] * N_NODES), "agents.blue_agent_0.feature[0]"),
         (_set(*FIRST, "threshold", value=[1.0]), "agents.blue_agent_0.threshold"),
-        (_set(*FIRST, "threshold", value=["1"] * N_NODES), "agents.blue_agent_0.threshold"),
+        (_set(*FIRST, "threshold", value=["1"] * N_NODES), "agents.blue_agent_0.threshold[0]"),
         (_set(*FIRST, "weight", value=[0.0] * N_NODES), "agents.blue_agent_0.weight"),
-        (_set(*FIRST, "weight", value=[float("nan")] * N_NODES), "agents.blue_agent_0.weight"),
+        (_set(*FIRST, "weight", value=[1.7e308] * N_NODES), "agents.blue_agent_0.weight[0]"),
+        (_set(*FIRST, "left", value=[10**30] * N_NODES), "agents.blue_agent_0.left[0]"),
+        (_set(*FIRST, "left", value=[1.5] * N_NODES), "agents.blue_agent_0.left[0]"),
+        (_set("name", value=None), "name"),
+        (_set("teacher", value={"steps": 10**30}), "teacher.steps"),
         (_set(*FIRST, "left", value=[0] * N_NODES), "agents.blue_agent_0.left"),
         (_set(*FIRST, "left", value=[99] * N_NODES), "agents.blue_agent_0.left"),
         (_set(*FIRST, "right", value=[3] * N_NODES), "agents.blue_agent_0.left"),
@@ -203,14 +209,54 @@ def test_a_wrong_file_is_refused(
     assert caught.value.field == field and caught.value.where == path and caught.value.remedy
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"name": "\\ud800"}',
+        '{"teacher": NaN}',
+        '{"a": "\xff"}',
+    ],
+)
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tree.json"
-    path.write_text(text)
-    with pytest.raises(CagexplainError):
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(CagexplainError) as caught:
+        load_tree(path)
+    assert caught.value.where == path
+
+
+def test_what_is_no_file_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "tree.json"
+    os.mkfifo(path)
+    with pytest.raises(CagexplainError, match="this is a pipe"):
+        load_tree(path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(CagexplainError, match="this is a device"):
+        load_tree(path)
+    path.unlink()
+    with open(path, "wb") as file:
+        file.truncate(10 * 2**30)
+    with pytest.raises(CagexplainError, match="has 10,737,418,240 bytes"):
         load_tree(path)
 
 
+def test_the_largest_weights_still_make_probabilities() -> None:
+    largest = replace(CHANCES, weight=np.where(CHANCES.feature == -1, MAX_WEIGHT, 0.0))
+    for deterministic in (False, True):
+        policy = TreePolicy([largest] * N_BLUE, deterministic=deterministic)
+        env = BatchedEnv(2, params=PARAMS, threads=1)
+        env.reset(SEEDS[:2])
+        policy.reset(SEEDS[:2])
+        decision = policy.act(env.obs, env.mask, env.free)
+        assert np.isfinite(decision.probability).all() and np.isfinite(decision.entropy).all()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CagexplainError, match="no such file"):
+    with pytest.raises(CagexplainError, match="no such tree policy"):
         load_policy(str(tmp_path / "none.json"))

@@ -174,12 +174,12 @@ def test_other_layout(path):
 
 def test_missing_and_wrong_entries(path):
     change(path, weights=[1])
-    assert "weights: is not a dict" in refusal(path)
+    assert "weights: expected 'object', got 'array'" in refusal(path)
     change(path, weights={})
     content = torch.load(path, weights_only=True)
     del content["summary"]
     torch.save(content, path)
-    assert "summary: is missing" in refusal(path)
+    assert "missing required field 'summary'" in refusal(path)
 
 
 def test_weights_that_do_not_fit(path, checkpoint):

@@ -60,7 +60,7 @@ def test_paper_preset_is_the_studys_column():
 def test_presets_are_within_their_own_ranges_and_survive_storage(preset):
     check(preset)
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(preset).items()}
-    assert from_plain(type(preset), plain) == preset
+    assert from_plain(type(preset), plain, "here") == preset
 
 
 @pytest.mark.parametrize("preset", PRESETS)

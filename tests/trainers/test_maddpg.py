@@ -1,5 +1,6 @@
 """MADDPG: what its losses are, what learns from them and what must not, and what it solves."""
 
+import copy
 from dataclasses import fields, replace
 from typing import ClassVar
 
@@ -426,7 +427,7 @@ def test_stored_state_continues_bit_for_bit(member, tmp_path):
 def test_a_state_before_the_first_round_can_be_stored():
     settings = replace(SMALL, prioritised=True)
     first, second = (MADDPG(settings, 1, 1, "cpu") for _ in range(2))
-    second.load(first.state())
+    second.load(copy.deepcopy(first.state()))  # as from a file: a state is no copy
     rounds(first, FakeEnv(4), 2)
     rounds(second, FakeEnv(4), 2)
     assert torch.equal(tensors(first), tensors(second))

@@ -1,5 +1,6 @@
 """The QMIX family on games whose answers are known, and its update against hand-made values."""
 
+import copy
 from dataclasses import replace
 from itertools import product
 from typing import ClassVar
@@ -361,7 +362,7 @@ def test_stored_state_continues_bit_for_bit(member, tmp_path):
 
 def test_a_learner_that_has_not_begun_can_be_stored():
     first, second = (QMIX(small("per_qmix"), 1, 1) for _ in range(2))
-    second.load(first.state())
+    second.load(copy.deepcopy(first.state()))  # as from a file: a state is no copy
     assert rounds(second, TwoStep(ENVS), 2) == rounds(first, TwoStep(ENVS), 2)
 
 

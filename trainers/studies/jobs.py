@@ -47,7 +47,7 @@ class Job:
     def steps(self) -> int:
         """Environment steps that the run will make: it plays whole rounds of whole episodes."""
         per_round: int = self.settings.envs * phases.calls(phases.DEFAULT_STEPS)
-        return max(1, self.run.steps // per_round) * per_round
+        return self.run.rounds(per_round) * per_round
 
     @property
     def finished(self) -> bool:
@@ -167,7 +167,7 @@ def standing(job: Job) -> Standing:
     return Standing(
         steps=int(rows[-1]["steps"]),
         last=rows[-1]["return"],
-        rate=rows[-1]["steps_per_second"],
+        rate=rows[-1].get("steps_per_second"),
         evaluations=tuple(
             (int(row["steps"]), row["evaluation"]) for row in rows if "evaluation" in row
         ),

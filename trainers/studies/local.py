@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common import locks
 from trainers.studies.jobs import Job
 from trainers.studies.worker import TRAIN
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_LOCK: Final = ".lock"
 _POLL: Final = 0.1  # seconds
 
 
@@ -95,26 +92,10 @@ def attend(job: dict[str, Any], function: str) -> int:
     return status
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[int]:
-    """Hold a study's folder for this process and its workers.
-
-    The lock is the kernel's, on a file that the workers inherit: it ends with the last of them,
-    however they end.
-
-    Yields:
-        The descriptor to pass on.
-
-    Raises:
-        CagexplainError: somebody else holds it.
-    """
-    with open(folder / _LOCK, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CagexplainError(
-                "another study, or a worker that it left behind, is at work in this folder",
-                where=folder,
-                remedy="Wait for its end; workers whose study is dead save and end after a round",
-            ) from error
-        yield file.fileno()
+def locked(folder: Path) -> contextlib.AbstractContextManager[int]:
+    """Hold a study's folder for this process and its workers; see `locks.locked`."""
+    return locks.locked(
+        folder,
+        "another study, or a worker that it left behind, is at work in this folder",
+        remedy="Wait for its end; workers whose study is dead save and end after a round",
+    )

@@ -36,9 +36,9 @@ def train(job: dict[str, Any]) -> None:
     # Killed before it could be resumed, the run left no more than this.
     for leftover in (folder / CONFIG, *folder.glob(".*.tmp")):
         leftover.unlink(missing_ok=True)
-    run = from_plain(RunConfig, job["run"])
+    run = from_plain(RunConfig, job["run"], folder)
     kind = type(registry.find_preset(run.algorithm, run.preset))
-    loop.start(run, from_plain(kind, job["settings"]), folder, threads=1).train()
+    loop.start(run, from_plain(kind, job["settings"], folder), folder, threads=1).train()
 
 
 def main(function: str, job: str) -> int:
