@@ -18,7 +18,7 @@ import io
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,9 @@ _UNUSED: Final = frozenset(
     {"matplotlib", "prettytable", "pygame", "pytest", "ray", "sb3_contrib", "torch_geometric"}
 )
 """Imported by CybORG, never used while it plays an episode."""
+_NEVER_IMPORTED: Final = "ray.rllib"
+"""Of these, what may seem installed and cannot be imported: Ray brings its RLlib without the
+packages that RLlib needs."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +157,19 @@ class _Placeholder(ModuleType):
 
 
 class _PlaceholderFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Comes after all other finders, so it sees only what is not installed."""
+    """Finds placeholders for some modules and what is in them.
+
+    Args:
+        names: of the modules.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = tuple(names)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname.split(".")[0] not in _UNUSED:
+        if not any(f"{fullname}.".startswith(f"{name}.") for name in self._names):
             return None
         return importlib.util.spec_from_loader(fullname, self, is_package=True)
 
@@ -172,11 +182,13 @@ class _PlaceholderFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 @contextlib.contextmanager
 def _placeholders() -> Iterator[None]:
-    finder = _PlaceholderFinder()
-    sys.meta_path.append(finder)
+    first, last = _PlaceholderFinder([_NEVER_IMPORTED]), _PlaceholderFinder(_UNUSED)
+    sys.meta_path.insert(0, first)
+    sys.meta_path.append(last)  # after all others, so it sees only what is not installed
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        sys.meta_path.remove(first)
+        sys.meta_path.remove(last)
         for name in [n for n, module in sys.modules.items() if isinstance(module, _Placeholder)]:
             del sys.modules[name]  # nobody else is to take them for the real ones
