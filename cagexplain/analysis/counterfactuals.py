@@ -22,7 +22,7 @@ from cagexplain.analysis.replay import Moment
 from cagexplain.analysis.results import Result
 from cagexplain.cc4 import phases, reward
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.evaluation import CONFIDENCE, Estimate, estimate
+from cagexplain.policies.evaluation import estimate
 
 Int64s = npt.NDArray[np.int64]
 
@@ -175,8 +175,8 @@ def outcomes(
 ) -> dict[int, Outcome]:
     """What the roll-outs of a question say of each of its actions.
 
-    Intervals are percentile bootstrap intervals of the mean difference: given the state, futures
-    are independent. Each holds by itself.
+    Intervals are those of a mean over futures (`cagexplain.common.means`), which are independent
+    given the state. Each holds by itself.
 
     Args:
         question: that was played.
@@ -188,8 +188,8 @@ def outcomes(
     chosen = played[question.actions.index(question.moment.chosen)]
     parts = played - chosen
     differences = np.concatenate([parts.sum(axis=2)[..., None], parts], axis=2)
-    estimates = estimate(differences.transpose(1, 0, 2).reshape(n, -1), confidence=CONFIDENCE)
-    found = iter([_difference(e, n) for e in estimates])
+    estimates = estimate(differences.transpose(1, 0, 2).reshape(n, -1), least=ENOUGH)
+    found = iter([Difference(e.mean, e.low, e.high) for e in estimates])
     steps = steps_to_play(question.moment, params, horizon)
     return {
         action: Outcome(
@@ -201,10 +201,6 @@ def outcomes(
         )
         for i, action in enumerate(question.actions)
     }
-
-
-def _difference(found: Estimate, n: int) -> Difference:
-    return Difference(found.mean, *((found.low, found.high) if n >= ENOUGH else (None, None)))
 
 
 def _seeds(moment: Moment, rollouts: int, screening: bool) -> Int64s:

@@ -12,7 +12,6 @@ from cagexplain.analysis.practices.check import Better
 from cagexplain.analysis.practices.spreads import Never, Skewed
 from cagexplain.analysis.practices.statistics import Interval, Share, estimate
 from cagexplain.analysis.practices.verdicts import (
-    MIN_EPISODES,
     discoveries,
     more_episodes,
     p_value,
