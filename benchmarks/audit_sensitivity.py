@@ -4,8 +4,8 @@
 
 Plays every policy of `benchmarks.defects`, cuts the play into audits of EPISODES episodes each on
 seeds of their own, and counts in how many of them the check that is meant for the defect fails. The
-expert without defects is judged by the same checks beside it: it is the control, and a check that
-fails it as well shows nothing. The claim is that every defect is noticed in at least 95 % of audits.
+claim is that every defect is noticed in at least 95 % of audits. The expert without defects is
+judged by the same checks: it is the control, and a check that fails it as well shows nothing.
 """
 
 from collections import Counter

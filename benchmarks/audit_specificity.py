@@ -85,7 +85,9 @@ def _summary(audits: Sequence[Mapping[str, Finding]]) -> dict[str, Any]:
     show_default=True,
     help="Of each size; two can be compared.",
 )
-@click.option("--episodes", "sizes", multiple=True, default=(50, 100), show_default=True, type=COUNT)
+@click.option(
+    "--episodes", "sizes", multiple=True, default=(50, 100), show_default=True, type=COUNT
+)
 @click.option("--policy", "names", multiple=True, default=(SOUND,), show_default=True)
 @click.option("--profile", default="default", show_default=True)
 @click.option("--processes", type=COUNT, default=1, show_default=True)

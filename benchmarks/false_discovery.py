@@ -74,9 +74,7 @@ def command(repetitions: int, episodes: int, policies: Sequence[str]) -> Iterabl
     """Prints the table, line by line as it is found."""
     control = next(sets(count(CONTROL, _TOGETHER * episodes), _TOGETHER * episodes))
     if not all(discoveries(control)):
-        raise CannotMeasure(
-            f"{_TOGETHER * episodes} episodes do not show that '{CONTROL}' reacts"
-        )
+        raise CannotMeasure(f"{_TOGETHER * episodes} episodes do not show that '{CONTROL}' reacts")
     false: list[str] = []
     console = Console(width=120)
     table = Table(

@@ -3,10 +3,10 @@
     python -m benchmarks.sensitivity RECORDINGS... [--episodes 5] [--only NAME] [--json FILE]
 
 Breaks one rule of the engine at a time, in a copy of the sources, and replays the same few
-recordings of CybORG's episodes until one differs. First comes the engine as it is, the control: if
-it differs from any, or if a replay of it fails, nothing can be measured. A broken rule is noticed by
-a difference only, not by an error that ends the replay. The claim is that all are noticed but those
-in `UNNOTICED`.
+recordings of CybORG's episodes until one differs. First comes the control, the engine as it is: if
+it differs from any, or if a replay of it fails, nothing can be measured. A broken rule is noticed
+by a difference only, not by an error that ends the replay. The claim is that all are noticed but
+those in `UNNOTICED`.
 
 Not listed, since nothing can show them: that a handed-over session forgets port knowledge (only
 sessions made in the same step are handed over, and they know nothing yet), and which held host of
@@ -417,7 +417,14 @@ def chosen(paths: Sequence[Path], n: int) -> list[Path]:
     first, and of each the longest, with the red variant that is still rare, the official first."""
     waiting: dict[str, dict[Path, tuple[int, str]]] = {}
     for path in paths:
-        policy, red, steps, _seed = path.name.removesuffix(SUFFIX).rsplit("-", 3)
+        parts = path.name.removesuffix(SUFFIX).rsplit("-", 3)
+        if len(parts) != 4 or not parts[2].isdecimal():
+            raise UsageError(
+                "the name of a recording is POLICY-RED-STEPS-SEED",
+                where=path,
+                remedy="Give recordings as 'cagexplain lockstep --record' has named them",
+            )
+        policy, red, steps, _seed = parts
         waiting.setdefault(policy, {})[path] = int(steps), red
     order = sorted(waiting, key=lambda name: (*DIVERSE, name).index(name))
     reds: list[str] = []
@@ -479,7 +486,7 @@ def _check_all(mutations: Iterable[Mutation]) -> None:
 
 @benchmark(__doc__)
 @click.argument(
-    "places", metavar="RECORDINGS", nargs=-1, required=True, type=click.Path(exists=True)
+    "places", metavar="RECORDINGS...", nargs=-1, required=True, type=click.Path(exists=True)
 )
 @click.option(
     "--episodes", type=COUNT, default=EPISODES, show_default=True, help="Replay at most so many."

@@ -8,7 +8,7 @@ who transforms Student's statistic to take its skewness off, where these lie fur
 
 No rule can know what the episodes have not shown. `MIN_EPISODES` and `MIN_EPISODES_OF_PARTS` say
 from how many on the limits of a return, and of a part of it, cover the truth in at least 92 % of
-cases for every policy that was tried (`tests/common/test_means.py`).
+cases for every policy that was tried (`tests/analysis/test_interval_coverage.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _STRAIGHT: Final = 1e-6  # below such a skewness the transformation is the ident
 FloatArray = npt.NDArray[np.float64]
 
 
-def limits(values: npt.NDArray[Any], confidence: float = CONFIDENCE) -> tuple[FloatArray, FloatArray]:
+def limits(
+    values: npt.NDArray[Any], confidence: float = CONFIDENCE
+) -> tuple[FloatArray, FloatArray]:
     """Confidence limits of the means over the first axis.
 
     Args:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from cagexplain.analysis.distributions import Distribution, Share
 from cagexplain.analysis.fsm import Estimate
-from cagexplain.common.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
 from cagexplain.analysis.survival import Limits, Survival
+from cagexplain.common.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
 
 NBSP: Final = "\u00a0"
 
