@@ -14,7 +14,7 @@ The claims: on average, the intervals of ratios that vary cover the truth in 92 
 and those of no such ratio in less than 90 %, as far as the audits can tell.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,7 +116,7 @@ def command(
     fresh: int,
     processes: int,
     out: Path | None,
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Measure the coverage of intervals."""
     if max(sizes) > fresh:
         raise click.BadParameter(

@@ -9,7 +9,7 @@ judged by the same checks: it is the control, and a check that fails it as well 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ def command(
     profile: str,
     processes: int,
     out: Path | None,
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Measure the sensitivity of the audit."""
     found = measure(names or tuple(DEFECTS), audits, episodes, processes, load_profile(profile))
     if out:

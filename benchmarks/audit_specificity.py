@@ -10,7 +10,7 @@ the other says FAIL.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,7 +99,7 @@ def command(
     profile: str,
     processes: int,
     out: Path | None,
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Measure specificity and agreement of audits."""
     found = measure(names, audits, sizes, processes, load_profile(profile))
     if out:

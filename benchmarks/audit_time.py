@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ def audit(policy: str, episodes: int, options: tuple[str, ...]) -> dict[str, Any
 @click.option("--episodes", type=COUNT, default=100, show_default=True)
 @click.option("--parts", is_flag=True, help="Also time the audit without each of its parts.")
 @click.option("--json", "out", type=FILE)
-def command(policy: str, episodes: int, parts: bool, out: Path | None) -> Iterable[str]:
+def command(policy: str, episodes: int, parts: bool, out: Path | None) -> Sequence[str]:
     """Time a full audit."""
     found: dict[str, dict[str, Any]] = {}
     for name, options in PARTS.items():

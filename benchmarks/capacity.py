@@ -6,7 +6,7 @@ Plays policies that fill the arrays, in standard and in longer episodes, and pri
 of each capacity. The claim is that none is used up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import click
@@ -51,7 +51,7 @@ class _Peaks(Observer):
 @click.option("--episodes", type=COUNT, default=EPISODES, show_default=True)
 @click.option("--steps", "lengths", type=COUNT, multiple=True, default=LENGTHS, show_default=True)
 @click.option("--policy", "names", multiple=True, default=POLICIES, show_default=True)
-def command(episodes: int, lengths: Sequence[int], names: Sequence[str]) -> Iterable[str]:
+def command(episodes: int, lengths: Sequence[int], names: Sequence[str]) -> Sequence[str]:
     """Prints the table."""
     false = []
     table = Table("policy", "steps", *CAPACITIES, title=f"largest use, {episodes} episodes each")

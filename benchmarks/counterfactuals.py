@@ -11,7 +11,7 @@ measures, and claims nothing.
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ EPISODES: Final = 5
 @click.option("--workers", type=COUNT, help="Threads.  [default: all cores]")
 def command(
     decisions: int, name: str, episodes: int, rollouts: int, horizon: int, workers: int | None
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Measure how long explanations take."""
     torch.set_num_threads(1)
     threads = workers or machine.cores()

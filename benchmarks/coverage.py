@@ -552,7 +552,7 @@ def _kind(place: Place) -> str:
     show_default=True,
     help="Of each policy.",
 )
-def command(places: Sequence[str], limit: int | None, search: int) -> Iterable[str]:
+def command(places: Sequence[str], limit: int | None, search: int) -> Sequence[str]:
     """Prints the report."""
     console = Console(width=140)
     try:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -276,7 +276,7 @@ def print_throughput(
 )
 def command(
     parts: Sequence[str], batches: Sequence[int], cyborg_path: Path | None
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Prints the tables."""
     console = Console()
     cores = machine.cores()

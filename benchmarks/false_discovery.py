@@ -13,7 +13,7 @@ The control is a policy that does react: five sets together must show it.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +70,7 @@ def discoveries(found: Reactions) -> tuple[bool, bool]:
 @click.argument("repetitions", type=click.IntRange(min=_TOGETHER), default=200)
 @click.argument("episodes", type=COUNT, default=20)
 @click.argument("policies", metavar="[POLICY]...", nargs=-1)
-def command(repetitions: int, episodes: int, policies: Sequence[str]) -> Iterable[str]:
+def command(repetitions: int, episodes: int, policies: Sequence[str]) -> Sequence[str]:
     """Prints the table, line by line as it is found."""
     control = next(sets(count(CONTROL, _TOGETHER * episodes), _TOGETHER * episodes))
     if not all(discoveries(control)):

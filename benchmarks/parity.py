@@ -12,7 +12,7 @@ The control is in the column "same": on the recorded seeds themselves every retu
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ def _recorded() -> pd.DataFrame:
 @benchmark(__doc__)
 @click.argument("episodes", type=click.IntRange(min=FEWEST_EPISODES), default=EPISODES)
 @click.option("--policy", "names", multiple=True, metavar="NAME", help="[default: all recorded]")
-def command(episodes: int, names: Sequence[str]) -> Iterable[str]:
+def command(episodes: int, names: Sequence[str]) -> Sequence[str]:
     """Prints the table."""
     console = Console(width=150)
     reference = _recorded()

@@ -13,7 +13,7 @@ one of them, the expert fails, or all get the same verdict.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,7 +111,7 @@ def command(
     fit: bool,
     profile: str,
     out: Path,
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Record the reference policies, or show what was recorded."""
     if fit:
         _fit(out, profile)

@@ -502,7 +502,7 @@ def _check_all(mutations: Iterable[Mutation]) -> None:
 @click.option("--json", "out", type=FILE, help="Write the table there as well.")
 def command(
     places: Sequence[str], episodes: int, names: Sequence[str], out: Path | None
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Break one rule after another."""
     console = Console(width=160)
     mutations = [mutation for mutation in MUTATIONS if not names or mutation.name in names]

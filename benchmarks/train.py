@@ -17,7 +17,7 @@ measures, and claims nothing.
 import multiprocessing
 import resource
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from statistics import median
@@ -146,7 +146,7 @@ def _apart(jobs: list[tuple[Any, ...]], *, count: bool) -> list[Speed]:
 @click.option("--envs", type=COUNT, help="Episodes of a round.  [default: the preset's]")
 def command(
     only: tuple[str, ...], presets: tuple[str, ...], rounds: int, envs: int | None
-) -> Iterable[str]:
+) -> Sequence[str]:
     """Measure the presets of all algorithms."""
     console, cores = Console(), machine.cores()
     table = Table(title="Training on one core: µs per environment step and share of the time")

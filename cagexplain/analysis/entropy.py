@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import xlogy
 
-from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, CountArray, resampled
+from cagexplain.analysis.intervals import RESAMPLES, CountArray, resampled
 from cagexplain.analysis.results import Result
 from cagexplain.common import means
+from cagexplain.common.means import CONFIDENCE
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -186,9 +186,13 @@ def ratios(
     if enough.any():
         limits[:, enough] = np.clip(value + means.limits(off, confidence), *bounds)[:, enough]
     return tuple(
-        Ratio(*(None if np.isnan(number) else float(number) for number in row), float(size), int(n))
-        for *row, size, n in zip(value, *limits, below, episodes, strict=True)
+        Ratio(_known(its), _known(low), _known(high), float(size), int(n))
+        for its, low, high, size, n in zip(value, *limits, below, episodes, strict=True)
     )
+
+
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
 
 
 def _wilson(share: FloatArray, size: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

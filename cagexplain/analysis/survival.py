@@ -15,9 +15,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.analysis.intervals import CONFIDENCE, weights
+from cagexplain.analysis.intervals import weights
 from cagexplain.analysis.results import Result
 from cagexplain.common import means
+from cagexplain.common.means import CONFIDENCE
 
 HORIZON: Final = 100
 """Steps over which the restricted mean is taken."""

@@ -211,14 +211,14 @@ def estimate(
         confidence: level of each interval.
     """
     n = len(values)
-    mean = values.mean(axis=0)
-    sd = values.std(axis=0, ddof=1) if n > 1 else [None] * len(mean)
+    mean = values.mean(axis=0).tolist()
+    unknown: list[float | None] = [None] * len(mean)
+    sd = values.std(axis=0, ddof=1).tolist() if n > 1 else unknown
+    low = high = unknown
     reason = means.too_few(n, least)
-    low, high = means.limits(values, confidence) if reason is None else [[None] * len(mean)] * 2
-    return [
-        Estimate(*(None if number is None else float(number) for number in row), reason)
-        for row in zip(mean, sd, low, high, strict=True)
-    ]
+    if reason is None:
+        low, high = (limit.tolist() for limit in means.limits(values, confidence))
+    return [Estimate(*row, reason) for row in zip(mean, sd, low, high, strict=True)]
 
 
 def estimate_parts(values: IntArray | FloatArray) -> list[Estimate]:

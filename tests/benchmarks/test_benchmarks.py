@@ -117,7 +117,6 @@ def test_wrong_inputs_are_refused_in_a_line(
                 "1",
             ],
         ),
-        ("engine", ["--only", "phases"]),
         ("engine", ["--only", "throughput", "--batch", 16]),
         ("false_discovery", [5, 4, "sleep"]),
         ("parity", [100, "--policy", "sleep"]),
@@ -142,6 +141,11 @@ def test_reference_bag_writes_what_it_played(tmp_path: Path) -> None:
 def test_training_is_measured_in_small() -> None:
     # One process; the further ones of IPPO are left out.
     assert call("train", "--only", "qmix", "--rounds", 1, "--envs", 2).exit_code == 0
+
+
+@pytest.mark.slow
+def test_phases_of_a_step_play_as_the_engine_does() -> None:
+    assert call("engine", "--only", "phases").exit_code == 0
 
 
 @pytest.mark.slow

@@ -19,9 +19,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, weights
+from cagexplain.analysis.intervals import RESAMPLES, weights
 from cagexplain.analysis.practices.cases import Cases
 from cagexplain.analysis.practices.spreads import Never, Ranked, Spread, skewed
+from cagexplain.common.means import CONFIDENCE
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
