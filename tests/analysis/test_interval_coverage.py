@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from scipy.special import stdtrit
 
-from cagexplain.analysis import counterfactuals, entropy, survival
+from cagexplain.analysis import counterfactuals, entropy, permutation, reaction_tests, survival
+from cagexplain.analysis.association import difference_limits
 from cagexplain.analysis.intervals import ratios, shares
 from cagexplain.analysis.learning_statistics import MIN_RUNS, bootstrap, iqm, mean_difference
 from cagexplain.analysis.practices import statistics
@@ -245,3 +247,32 @@ def test_differences_of_few_runs_are_covered(n: int) -> None:
         mean_difference(rng.normal(0, 1, n), rng.normal(0, 1.5, n)).interval() for _ in range(2000)
     ]
     assert np.mean([low <= 0 <= high for low, high in found]) > floor(2000)  # type: ignore[misc]
+
+
+def test_surpluses_of_responses_are_covered() -> None:
+    rng = np.random.default_rng(11)
+    size = (reaction_tests.MIN_EPISODES, 3000)
+    exposed = rng.poisson(rng.gamma(3, 10 / 3, size)) + 1
+    found = rng.binomial(exposed, rng.beta(3, 7, size))
+    _, low, high = difference_limits(found - 0.1 * exposed, exposed, 0.95)
+    assert np.mean((low <= 0.2) & (high >= 0.2)) > floor(3000)
+
+
+def test_differences_of_metrics_are_covered() -> None:
+    rng = np.random.default_rng(12)
+    n, metrics = permutation.MIN_EPISODES, 60
+
+    def side() -> npt.NDArray[np.int64]:
+        below = rng.poisson(rng.gamma(2, 4, (n, metrics))) + 1
+        return np.stack([rng.poisson(below * rng.gamma(4, 5, (n, metrics))), below], axis=2)
+
+    hits = []
+    for _ in range(5):
+        found = permutation.compare(
+            *(side(), side(), permutation.ratio_difference),
+            paired=False,
+            permutations=1,
+            resamples=300,
+        )
+        hits.append(np.abs(found.value) <= stdtrit(n - 1, 0.975) * found.error)
+    assert np.mean(hits) > floor(5 * metrics)
