@@ -47,7 +47,7 @@ def covered(values: npt.NDArray[np.float64], n: int, samples: int) -> float:
 
 def floor(samples: int) -> float:
     """Three standard errors below 92 %."""
-    return FLOOR - 3 * np.sqrt(FLOOR * (1 - FLOOR) / samples)
+    return float(FLOOR - 3 * np.sqrt(FLOOR * (1 - FLOOR) / samples))
 
 
 @pytest.mark.parametrize("n", [MIN_EPISODES, 10, 20, 50, 100])
@@ -56,7 +56,7 @@ def test_returns_are_covered_from_the_least_number_of_episodes_on(policy: str, n
     assert covered(RETURNS[f"{policy}, return"].to_numpy(np.float64), n, 4000) > floor(4000)
 
 
-@pytest.mark.parametrize("column", [c for c in RETURNS if not c.endswith("return")])
+@pytest.mark.parametrize("column", [c for c in map(str, RETURNS) if not c.endswith("return")])
 def test_parts_of_returns_are_covered_from_theirs_on(column: str) -> None:
     values = RETURNS[column].to_numpy(np.float64)
     assert covered(values, MIN_EPISODES_OF_PARTS, 400) > floor(400)
@@ -130,7 +130,7 @@ def test_shares_of_the_gain_are_covered() -> None:
     drawn = np.random.default_rng(0).integers(len(above), size=(MIN_EPISODES, 2000))
     found = ratios(above[drawn], below[drawn], bounds=(-np.inf, np.inf))
     truth = above.sum() / below.sum()
-    assert np.mean([f.low <= truth <= f.high for f in found]) > floor(2000)  # type: ignore[operator]
+    assert np.mean([f.low <= truth <= f.high for f in found]) > floor(2000)
 
 
 @pytest.mark.parametrize(("shape", "mean"), [(0.7, 2.0), (2.0, 8.0), (10.0, 60.0)])
@@ -154,7 +154,7 @@ def test_entropies_are_covered() -> None:
     own = rng.dirichlet(truth * 20, (entropy.MIN_EPISODES, groups))
     found = entropy.entropies(rng.multinomial(n, own), resamples=50)
     value = -(truth * np.log(truth)).sum()
-    assert np.mean([e.low <= value <= e.high for e in found]) > floor(groups)  # type: ignore[operator]
+    assert np.mean([e.low <= value <= e.high for e in found]) > floor(groups)
     few = entropy.entropies(rng.multinomial(n, own)[:-1], resamples=5)
     assert all(e.low is None for e in few)
 
