@@ -4,7 +4,8 @@
 
 Plays every policy of `benchmarks.defects`, cuts the play into audits of EPISODES episodes each on
 seeds of their own, and counts in how many of them the check that is meant for the defect fails. The
-expert without defects is judged by the same checks beside it. The target is 95 % for every defect.
+claim is that every defect is noticed in at least 95 % of audits. The expert without defects is
+judged by the same checks: it is the control, and a check that fails it as well shows nothing.
 """
 
 from collections import Counter
@@ -17,15 +18,17 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.audit_play import judge, play, playable, slices
+from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
 from benchmarks.defects import DEFECTS
 from cagexplain.analysis.practices.profiles import Profile, load_profile
 from cagexplain.analysis.practices.references import load_references
-from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_json
 from cagexplain.policies.registry import load_policy
 
 FIRST_SEED: Final = 6_000_000
 TARGET: Final = 0.95
+MOST_BLAMED: Final = 0.05
+"""Share of audits in which a check may fail the expert without defects."""
 _SOUND: Final = "expert"
 
 
@@ -70,13 +73,20 @@ def measure(
     return found
 
 
-@click.command()
-@click.option("--audits", default=20, show_default=True, help="Of each defect.")
-@click.option("--episodes", default=50, show_default=True, help="Of each audit.")
-@click.option("--defect", "names", multiple=True, help="By name.  [default: all]")
+@benchmark(__doc__)
+@click.option("--audits", type=COUNT, default=20, show_default=True, help="Of each defect.")
+@click.option("--episodes", type=COUNT, default=50, show_default=True, help="Of each audit.")
+@click.option(
+    "--defect",
+    "names",
+    multiple=True,
+    type=click.Choice(list(DEFECTS)),
+    metavar="NAME",
+    help="By name.  [default: all]",
+)
 @click.option("--profile", default="default", show_default=True)
-@click.option("--processes", default=1, show_default=True)
-@click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--processes", type=COUNT, default=1, show_default=True)
+@click.option("--json", "out", type=FILE)
 def command(
     audits: int,
     episodes: int,
@@ -84,15 +94,9 @@ def command(
     profile: str,
     processes: int,
     out: Path | None,
-) -> None:
+) -> Sequence[str]:
     """Measure the sensitivity of the audit."""
-    unknown = [name for name in names if name not in DEFECTS]
-    if unknown:
-        raise click.UsageError(f"no such defect: {unknown[0]}; known are {', '.join(DEFECTS)}")
-    try:
-        found = measure(names or tuple(DEFECTS), audits, episodes, processes, load_profile(profile))
-    except CagexplainError as error:
-        raise click.ClickException(str(error)) from error
+    found = measure(names or tuple(DEFECTS), audits, episodes, processes, load_profile(profile))
     if out:
         write_json(out, {"audits": audits, "episodes": episodes, "defects": found})
     table = Table(
@@ -107,6 +111,14 @@ def command(
     Console(width=180).print(table)
     noticed = sum(row["share"] >= TARGET for row in found)
     click.echo(f"{noticed} of {len(found)} defects are noticed in at least {TARGET:.0%} of audits")
+    blamed = [row["check"] for row in found if row["sound"].get("FAIL", 0) > MOST_BLAMED * audits]
+    if blamed:
+        raise CannotMeasure(f"{', '.join(blamed)} fails the {_SOUND} without defects too")
+    return [
+        f"{row['check']} notices {row['defect']} in {TARGET:.0%} of audits"
+        for row in found
+        if row["share"] < TARGET
+    ]
 
 
 def _counts(verdicts: dict[str, int]) -> str:

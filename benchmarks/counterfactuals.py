@@ -5,12 +5,13 @@
 Records some episodes, draws decisions at random (every valid kind of action is an alternative) and
 times what `cagexplain explain` does with them: replaying the episodes, playing all alternatives on
 and estimating their advantages, and finding the reasons (attributions and flips). CPU time is that
-of all threads: on a machine that others use too, it tells more than the time on the wall.
+of all threads: on a machine that others use too, it tells more than the time on the wall. It
+measures, and claims nothing.
 """
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import COUNT, benchmark
 from cagexplain.analysis import counterfactuals
 from cagexplain.analysis.alternatives import alternatives, preferences
 from cagexplain.analysis.attributions import attribute
@@ -27,6 +29,7 @@ from cagexplain.analysis.counterfactuals import HORIZON, ROLLOUTS, Question
 from cagexplain.analysis.flips import flips
 from cagexplain.analysis.replay import Place, Record, moments
 from cagexplain.common import machine
+from cagexplain.common.errors import UsageError
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
 from cagexplain.tracing.recording import Recording
@@ -35,21 +38,24 @@ from cagexplain.tracing.trace import open_trace
 EPISODES: Final = 5
 
 
-@click.command()
-@click.option("--decisions", default=20, show_default=True)
+@benchmark(__doc__)
+@click.option("--decisions", type=COUNT, default=20, show_default=True)
 @click.option("--policy", "name", default="ippo_tuned", show_default=True)
-@click.option("--rollouts", default=ROLLOUTS, show_default=True)
-@click.option("--horizon", default=HORIZON, show_default=True)
-@click.option("--workers", type=int, help="Threads.  [default: all cores]")
-def command(decisions: int, name: str, rollouts: int, horizon: int, workers: int | None) -> None:
+@click.option("--episodes", type=COUNT, default=EPISODES, show_default=True)
+@click.option("--rollouts", type=COUNT, default=ROLLOUTS, show_default=True)
+@click.option("--horizon", type=COUNT, default=HORIZON, show_default=True)
+@click.option("--workers", type=COUNT, help="Threads.  [default: all cores]")
+def command(
+    decisions: int, name: str, episodes: int, rollouts: int, horizon: int, workers: int | None
+) -> Sequence[str]:
     """Measure how long explanations take."""
     torch.set_num_threads(1)
     threads = workers or machine.cores()
     policy = load_policy(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace"
-        Recording(path, policy, seed_range(EVALUATION_SEED, EPISODES)).run()
-        record = Record(open_trace(path), range(EPISODES))
+        Recording(path, policy, seed_range(EVALUATION_SEED, episodes)).run()
+        record = Record(open_trace(path), range(episodes))
     places = _drawn(record, decisions, horizon)
 
     table = Table(title=f"{decisions} decisions of {name}, {threads} threads")
@@ -75,11 +81,18 @@ def command(decisions: int, name: str, rollouts: int, horizon: int, workers: int
     _timed(table, "attributions", lambda: [attribute(moment) for moment in saved])
     _timed(table, "flips", lambda: [flips(moment) for moment in saved])
     Console().print(table)
+    return ()
 
 
 def _drawn(record: Record, n: int, horizon: int) -> list[Place]:
     """Decisions after which the whole horizon can be played."""
-    possible = np.argwhere(record.started[:, : record.steps - horizon])
+    possible = np.argwhere(record.started[:, : max(record.steps - horizon, 0)])
+    if len(possible) < n:
+        raise UsageError(
+            f"{len(possible)} decisions have {horizon} further steps",
+            field="--decisions",
+            remedy="Ask for fewer, or for a shorter horizon",
+        )
     chosen = np.random.default_rng(0).choice(len(possible), n, replace=False)
     return [Place(*(int(i) for i in possible[c])) for c in chosen]
 

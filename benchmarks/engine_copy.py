@@ -28,6 +28,8 @@ from cagexplain.sim.params import EnvParams
 ROOT: Final = Path(__file__).parent.parent
 PACKAGE: Final = ROOT / "cagexplain"
 _COPIED: Final = ("cagexplain", "benchmarks")
+_DECORATORS: Final = {"cagexplain.sim.jit.jit", "cagexplain.sim.jit.entry"}
+"""What marks a function to be compiled."""
 _OPTIMIZATION: Final = "1"
 """Numba's level: compiling takes longer than replaying. Results do not depend on it (there is no
 fast-math); at level 0 LLVM fails on records as large as ours."""
@@ -58,13 +60,20 @@ class Replayed:
 
     Attributes:
         recording: file name.
-        step: of the first difference; None: there is none.
-        differs: entry that differs, or the error that ended the replay.
+        step: of the first difference; None: there is none, or the replay did not get so far.
+        differs: entry that differs.
+        error: that ended the replay; then nothing is known about differences.
     """
 
     recording: str
     step: int | None = None
     differs: str | None = None
+    error: str | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether the whole recording was replayed without a difference."""
+        return self.step is None and self.error is None
 
 
 class Died(Exception):
@@ -100,8 +109,12 @@ class EngineCopy:
                 yield
 
     def keys(self) -> dict[str, str]:
-        """Per module of the engine, a hash of all sources that it depends on."""
-        modules = {f"cagexplain.sim.{path.stem}" for path in self.package.glob("sim/*.py")}
+        """Per module that has compiled functions, a hash of all sources that it depends on."""
+        modules = {
+            ".".join(path.relative_to(self._folder).with_suffix("").parts)
+            for path in self.package.rglob("*.py")
+            if _DECORATORS & _imports(path.read_bytes())
+        }
         return {module: self._key(module) for module in sorted(modules)}
 
     def _key(self, module: str) -> str:
@@ -217,8 +230,8 @@ def replay_file(path: Path) -> Replayed:
         recording = read_recording(path)
         params = EnvParams(steps=recording.params.steps, red=recording.params.red)
         difference = replay(replace(recording, params=params))
-    except Exception as error:  # whatever a changed engine comes up with is a finding
-        return Replayed(path.name, 0, f"{type(error).__name__}: {error}")
+    except Exception as error:  # a changed engine may come up with anything
+        return Replayed(path.name, error=f"{type(error).__name__}: {error}")
     if difference is None:
         return Replayed(path.name)
     return Replayed(path.name, difference.step, difference.fields[0])

@@ -4,24 +4,26 @@
 
 Records REPETITIONS (200 by default) independent sets of EPISODES (20) full episodes of policies
 that look at nothing, and analyses each set by itself. A set with any significant reaction is a
-false discovery; their share should not exceed the nominal 5 %. The same is asked of the dependence
-of an agent's actions on alert patterns, whose tests are adjusted by themselves. Columns "p" tell
-with which chance a test of exactly 5 % errs at least as often.
+false discovery. The claim is that their share does not exceed the nominal 5 %; columns "p" tell
+with which chance a test of exactly 5 % errs at least as often, and 0.1 % is too little. The same
+is claimed of the dependence of an agent's actions on alert patterns, whose tests are adjusted by
+themselves. Five sets together are analysed as well, where smaller biases would show.
 
-Five sets together are analysed as well, where smaller biases would show.
+The control is a policy that does react: five sets together must show it.
 """
 
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import click
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import binom
 
+from benchmarks.command import COUNT, CannotMeasure, benchmark
 from cagexplain.analysis import passes
 from cagexplain.analysis.reaction_counts import Collector, Counts
 from cagexplain.analysis.reactions import ALPHA, Reactions, summarise
@@ -34,6 +36,8 @@ POLICIES: Final = (
     *("analyse_cycle", "restore_cycle", "remove_cycle", "decoy_cycle"),
     *("block_allow_cycle", "block_all_then_sleep"),
 )
+CONTROL: Final = "reactive_remove"
+SURE: Final = 0.001
 FIRST_SEED: Final = 600_000
 _TOGETHER: Final = 5
 
@@ -62,34 +66,42 @@ def discoveries(found: Reactions) -> tuple[bool, bool]:
     return reactions, any(p < ALPHA for p in adjusted)
 
 
-def main() -> None:
+@benchmark(__doc__)
+@click.argument("repetitions", type=click.IntRange(min=_TOGETHER), default=200)
+@click.argument("episodes", type=COUNT, default=20)
+@click.argument("policies", metavar="[POLICY]...", nargs=-1)
+def command(repetitions: int, episodes: int, policies: Sequence[str]) -> Sequence[str]:
     """Prints the table, line by line as it is found."""
-    arguments = sys.argv[1:]
-    repetitions, episodes = (
-        int(arguments[i]) if len(arguments) > i else default for i, default in ((0, 200), (1, 20))
-    )
+    control = next(sets(count(CONTROL, _TOGETHER * episodes), _TOGETHER * episodes))
+    if not all(discoveries(control)):
+        raise CannotMeasure(f"{_TOGETHER * episodes} episodes do not show that '{CONTROL}' reacts")
+    false: list[str] = []
     console = Console(width=120)
     table = Table(
         *("policy", "episodes", "sets", "tests", "reactions", "p", "dependence", "p"),
         title="sets with a false discovery at 5 %",
     )
-    for policy in arguments[2:] or POLICIES:
+    for policy in policies or POLICIES:
         counts = count(policy, repetitions * episodes)
         for size in (episodes, _TOGETHER * episodes):
             results = list(sets(counts, size))
             wrong = np.array([discoveries(found) for found in results]).sum(axis=0)
+            chances = binom.sf(wrong - 1, len(results), ALPHA)
             tests = np.mean([found.answer.tests for found in results])
             cells = [
                 cell
-                for errors in wrong
-                for cell in (
-                    f"{errors} ({errors / len(results):.1%})",
-                    f"{binom.sf(errors - 1, len(results), ALPHA):.2g}",
-                )
+                for errors, chance in zip(wrong, chances, strict=True)
+                for cell in (f"{errors} ({errors / len(results):.1%})", f"{chance:.2g}")
             ]
             table.add_row(policy, str(size), str(len(results)), f"{tests:.0f}", *cells)
+            false += [
+                f"{policy}: at most {ALPHA:.0%} of sets of {size} episodes show {what}"
+                for what, chance in zip(("reactions", "dependence"), chances, strict=True)
+                if chance < SURE
+            ]
         console.print(table)
+    return false
 
 
 if __name__ == "__main__":
-    main()
+    command()

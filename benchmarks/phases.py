@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from benchmarks.command import CannotMeasure
 from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE, N_RED
 from cagexplain.envs import BatchedEnv
 from cagexplain.sim import blue, fsm, green, hosts, observe, red, reward, rng, sessions
@@ -154,7 +155,7 @@ def profile(env: BatchedEnv, actions: npt.NDArray[np.int64]) -> Profile:
     clock and without, to see that both do the same.
 
     Raises:
-        RuntimeError: the phases listed here are no longer those of the engine.
+        CannotMeasure: the phases listed here are no longer those of the engine.
     """
     start = env.save()
     for row in actions:
@@ -173,7 +174,7 @@ def profile(env: BatchedEnv, actions: npt.NDArray[np.int64]) -> Profile:
     for row, booked in zip(actions, rows, strict=True):
         _step_batch(env.state, params, row, messages, env.obs, booked, clock)
     if (env.state != expected.states).any() or (env.obs != expected.obs).any():
-        raise RuntimeError("benchmarks/phases.py does not play a step as the engine does")
+        raise CannotMeasure("benchmarks/phases.py does not play a step as the engine does")
 
     # The median of the batch's steps: whatever else runs on the machine interrupts some of them.
     typical = np.median(rows, axis=0) / env.n_envs

@@ -23,13 +23,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.audit_play import play, playable
+from benchmarks.command import COUNT, FILE, benchmark
 from cagexplain import __version__
 from cagexplain.analysis.audit.plays import Counts
 from cagexplain.analysis.practices import checks
 from cagexplain.analysis.practices.check import Better
 from cagexplain.analysis.practices.profiles import load_profile
+from cagexplain.analysis.practices.references import FILE as SHIPPED
 from cagexplain.analysis.practices.references import (
-    FILE,
     SCHEMA,
     Recorded,
     read_references,
@@ -38,7 +39,6 @@ from cagexplain.analysis.practices.references import (
 from cagexplain.analysis.practices.spreads import Never
 from cagexplain.analysis.practices.statistics import Interval, estimate
 from cagexplain.analysis.practices.verdicts import verdict
-from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_json
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import builtin_policies, load_policy
@@ -90,17 +90,17 @@ def _plain(value: float) -> float | None:
     return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
 
 
-@click.command()
-@click.option("--episodes", default=100, show_default=True, help="Of each policy.")
+@benchmark(__doc__)
+@click.option("--episodes", type=COUNT, default=100, show_default=True, help="Of each policy.")
 @click.option("--policy", "names", multiple=True, help="Built-in policy.  [default: all of them]")
 @click.option("--add", "added", multiple=True, metavar="NAME=PATH", help="Checkpoint to play too.")
-@click.option("--processes", default=1, show_default=True)
+@click.option("--processes", type=COUNT, default=1, show_default=True)
 @click.option("--fit", is_flag=True, help="Print the recorded values beside the borders.")
 @click.option("--profile", default="default", show_default=True, help="Borders for --fit.")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=FILE,
+    type=FILE,
+    default=SHIPPED,
     help="File to write.  [default: the one that comes with the project]",
 )
 def command(
@@ -111,25 +111,19 @@ def command(
     fit: bool,
     profile: str,
     out: Path,
-) -> None:
+) -> Sequence[str]:
     """Record the reference policies, or show what was recorded."""
     if fit:
-        try:
-            _fit(out, profile)
-        except (CagexplainError, OSError) as error:
-            raise click.ClickException(str(error)) from error
-        return
+        _fit(out, profile)
+        return ()
     chosen = {name: name for name in names or ([] if added else _reference_policies())}
     for entry in added:
         known_as, separator, checkpoint = entry.partition("=")
         if not separator:
             raise click.UsageError(f"--add {entry} is not of the form NAME=PATH")
         chosen[known_as] = checkpoint
-    try:
-        kept = json.loads(out.read_bytes())["policies"] if out.exists() else []
-        loaded = {name: load_policy(spec) for name, spec in chosen.items()}
-    except CagexplainError as error:
-        raise click.ClickException(str(error)) from error
+    kept = json.loads(out.read_bytes())["policies"] if out.exists() else []
+    loaded = {name: load_policy(spec) for name, spec in chosen.items()}
     counted = play(loaded, dict.fromkeys(loaded, playable()), FIRST_SEED, episodes, processes)
     fresh = {name: recorded(loaded[name], name, counts) for name, counts in counted.items()}
     policies = [entry for entry in kept if entry["name"] not in fresh] + list(fresh.values())
@@ -148,6 +142,7 @@ def command(
         cells = (new["kind"], new["episodes"], f"{new['mean_return']:.1f}", len(new["measures"]))
         table.add_row(new["name"], *map(str, cells))
     Console(width=120).print(table)
+    return ()
 
 
 def _fit(path: Path, spec: str) -> None:

@@ -3,26 +3,28 @@
     python -m benchmarks.sensitivity RECORDINGS... [--episodes 5] [--only NAME] [--json FILE]
 
 Breaks one rule of the engine at a time, in a copy of the sources, and replays the same few
-recordings of CybORG's episodes until one differs. First comes the engine as it is, which must not
-differ from any. The exit status is 1 if it does, or if a broken rule goes unnoticed.
+recordings of CybORG's episodes until one differs. First comes the control, the engine as it is: if
+it differs from any, or if a replay of it fails, nothing can be measured. A broken rule is noticed
+by a difference only, not by an error that ends the replay. The claim is that all are noticed but
+those in `UNNOTICED`.
 
 Not listed, since nothing can show them: that a handed-over session forgets port knowledge (only
 sessions made in the same step are handed over, and they know nothing yet), and which held host of
 its own zone a phishing mail comes from (all of them belong to the owner of the zone).
 """
 
-import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
 from benchmarks.engine_copy import (
     PACKAGE,
     Died,
@@ -41,9 +43,10 @@ from cagexplain.sim.params import EnvParams
 EPISODES: Final = 5
 DIVERSE: Final = (*PROBES, "random")
 """Policies whose recordings are taken first: they do what sensible play avoids."""
-_SUMMARY: Final = "Whether the comparison with CybORG notices a wrong rule."
+UNNOTICED: Final = frozenset({"file_order"})
+"""Mutations that the first five recordings do not show."""
 _SECONDS: Final = 1800
-"""A broken rule can make the engine run for ever: that counts as noticed."""
+"""A broken rule can make the engine run for ever."""
 
 
 @dataclass(frozen=True)
@@ -393,10 +396,11 @@ class Verdict:
     Attributes:
         name: the mutation's.
         caught: whether a replay differed.
-        episode: number of the replay that ended it, from 1.
+        episode: number of the last replay, from 1.
         recording: of that replay.
         step: at which it differed.
-        differs: entry that differs, or the error.
+        differs: entry that differs.
+        error: that ended the replay before anything differed.
     """
 
     name: str
@@ -405,6 +409,7 @@ class Verdict:
     recording: str
     step: int | None
     differs: str | None
+    error: str | None
 
 
 def chosen(paths: Sequence[Path], n: int) -> list[Path]:
@@ -412,7 +417,14 @@ def chosen(paths: Sequence[Path], n: int) -> list[Path]:
     first, and of each the longest, with the red variant that is still rare, the official first."""
     waiting: dict[str, dict[Path, tuple[int, str]]] = {}
     for path in paths:
-        policy, red, steps, _seed = path.name.removesuffix(SUFFIX).rsplit("-", 3)
+        parts = path.name.removesuffix(SUFFIX).rsplit("-", 3)
+        if len(parts) != 4 or not parts[2].isdecimal():
+            raise UsageError(
+                "the name of a recording is POLICY-RED-STEPS-SEED",
+                where=path,
+                remedy="Give recordings as 'cagexplain lockstep --record' has named them",
+            )
+        policy, red, steps, _seed = parts
         waiting.setdefault(policy, {})[path] = int(steps), red
     order = sorted(waiting, key=lambda name: (*DIVERSE, name).index(name))
     reds: list[str] = []
@@ -434,7 +446,7 @@ def replay_until_different(paths: Sequence[str]) -> None:
     for path in paths:
         replayed = replay_file(Path(path))
         print(json.dumps(dataclasses.asdict(replayed)), flush=True)
-        if replayed.step is not None:
+        if not replayed.equal:
             return
 
 
@@ -450,7 +462,7 @@ def judge(copy: EngineCopy, mutation: Mutation, paths: Sequence[Path]) -> Verdic
         except Died as death:
             if death.killed:
                 raise
-            replays.append(Replayed(paths[len(replays)].name, 0, str(death)))
+            replays.append(Replayed(paths[len(replays)].name, error=str(death)))
     last = replays[-1]
     caught = last.step is not None
     return Verdict(mutation.name, caught, len(replays), **dataclasses.asdict(last))
@@ -463,7 +475,7 @@ def _line(mutation: Mutation, verdict: Verdict) -> tuple[str, ...]:
         "yes" if verdict.caught else "no",
         str(verdict.episode),
         "" if verdict.step is None else str(verdict.step),
-        verdict.differs or "",
+        verdict.differs or verdict.error or "",
     )
 
 
@@ -472,26 +484,30 @@ def _check_all(mutations: Iterable[Mutation]) -> None:
         mutation.applied((PACKAGE / mutation.file).read_text())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the table; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="benchmarks.sensitivity", description=_SUMMARY)
-    parser.add_argument("recordings", nargs="+", help="files, or folders of them")
-    parser.add_argument("--episodes", type=int, default=EPISODES, help="replay at most so many")
-    parser.add_argument("--only", action="append", metavar="NAME", help="this mutation; repeatable")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
-    options = parser.parse_args(arguments)
+@benchmark(__doc__)
+@click.argument(
+    "places", metavar="RECORDINGS...", nargs=-1, required=True, type=click.Path(exists=True)
+)
+@click.option(
+    "--episodes", type=COUNT, default=EPISODES, show_default=True, help="Replay at most so many."
+)
+@click.option(
+    "--only",
+    "names",
+    multiple=True,
+    type=click.Choice([mutation.name for mutation in MUTATIONS]),
+    metavar="NAME",
+    help="This mutation; repeatable.  [default: all]",
+)
+@click.option("--json", "out", type=FILE, help="Write the table there as well.")
+def command(
+    places: Sequence[str], episodes: int, names: Sequence[str], out: Path | None
+) -> Sequence[str]:
+    """Break one rule after another."""
     console = Console(width=160)
-    names = options.only or [mutation.name for mutation in MUTATIONS]
-    mutations = [mutation for mutation in MUTATIONS if mutation.name in names]
-    if len(mutations) != len(set(names)):
-        known = ", ".join(mutation.name for mutation in MUTATIONS)
-        raise UsageError(
-            f"unknown mutation among {', '.join(names)}",
-            field="only",
-            remedy=f"choose from {known}",
-        )
+    mutations = [mutation for mutation in MUTATIONS if not names or mutation.name in names]
     _check_all(mutations)
-    paths = chosen(recordings(options.recordings), options.episodes)
+    paths = chosen(recordings(places), episodes)
     console.print("\n".join(path.name for path in paths), highlight=False)
     table = Table("mutation", "rule", "caught", "episode", "step", "first difference")
     verdicts: list[Verdict] = []
@@ -501,11 +517,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             verdicts.append(verdict)
             table.add_row(*_line(mutation, verdict))
             console.print(" | ".join(_line(mutation, verdict)), markup=False, highlight=False)
-            if options.json:
-                _write(options.json, paths, verdicts)
+            if mutation is UNCHANGED and (verdict.caught or verdict.error):
+                raise CannotMeasure(
+                    f"the engine as it is does not replay {verdict.recording} "
+                    f"({verdict.error or f'{verdict.differs} differs in step {verdict.step}'})"
+                )
+            if out:
+                _write(out, paths, verdicts)
     console.print(table)
-    control, *broken = verdicts
-    return int(control.caught or not all(verdict.caught for verdict in broken))
+    broken = verdicts[1:]
+    console.print(f"{sum(verdict.caught for verdict in broken)} of {len(broken)} noticed")
+    return [
+        f"{verdict.name} is noticed within {len(paths)} recordings"
+        + (f" (a replay ended with {verdict.error})" if verdict.error else "")
+        for verdict in broken
+        if not verdict.caught and verdict.name not in UNNOTICED
+    ]
 
 
 def _write(file: Path, paths: Sequence[Path], verdicts: Sequence[Verdict]) -> None:
@@ -515,4 +542,4 @@ def _write(file: Path, paths: Sequence[Path], verdicts: Sequence[Verdict]) -> No
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -1,6 +1,6 @@
 """Speed and memory of training.
 
-    python -m benchmarks.train [--only NAME]... [--preset NAME]... [--rounds N]
+    python -m benchmarks.train [--only NAME]... [--preset NAME]... [--rounds N] [--envs N]
 
 Every method plays and learns for a few rounds from scratch, in a process and on a core of its own.
 The time of a round is split into simulation, inference, intrinsic reward and update; the rest of a
@@ -10,14 +10,16 @@ not seen, so such methods show less than they do) and compared with the machine'
 products of 1,024 x 1,024 matrices, measured in the same process. Memory is the most that a process
 held, plus the part of its replay memory that it had not filled.
 
-Then IPPO with the preset `tuned` runs once per core side by side, and alone on all cores.
+Then IPPO with the preset `tuned` runs once per core side by side, and alone on all cores. It
+measures, and claims nothing.
 """
 
 import multiprocessing
 import resource
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Final
 
@@ -28,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.command import COUNT, benchmark
 from cagexplain.cc4 import phases
 from cagexplain.common import machine
 from cagexplain.policies.rollout import EVALUATION_SEED
@@ -86,10 +89,14 @@ def matmul_peak() -> float:
     return 2 * size**3 / best
 
 
-def measure(name: str, preset: str, threads: int, rounds: int, *, count: bool) -> Speed:
+def measure(
+    name: str, preset: str, threads: int, rounds: int, envs: int | None = None, *, count: bool
+) -> Speed:
     """Play and learn for some rounds; `count` counts the products of one more."""
     torch.set_num_threads(1)
     settings = ALGORITHMS[name].presets[preset]
+    if envs is not None:
+        settings = replace(settings, envs=envs)
     learner: Learner = ALGORITHMS[name].make(settings, 0, threads, "cpu")
     env = default_env(settings.envs, threads)
     env.reset(np.arange(EVALUATION_SEED, EVALUATION_SEED + env.n_envs))  # compiles
@@ -124,11 +131,22 @@ def _apart(jobs: list[tuple[Any, ...]], *, count: bool) -> list[Speed]:
         return [result.get() for result in results]
 
 
-@click.command()
-@click.option("--only", multiple=True, metavar="NAME", help="Limit to a method.")
-@click.option("--preset", "presets", multiple=True, help="Limit to a preset.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
-def main(only: tuple[str, ...], presets: tuple[str, ...], rounds: int) -> None:
+@benchmark(__doc__)
+@click.option(
+    "--only", type=click.Choice(list(ALGORITHMS)), multiple=True, help="Limit to a method."
+)
+@click.option(
+    "--preset",
+    "presets",
+    type=click.Choice(sorted({name for one in ALGORITHMS.values() for name in one.presets})),
+    multiple=True,
+    help="Limit to a preset.",
+)
+@click.option("--rounds", type=COUNT, default=3, show_default=True)
+@click.option("--envs", type=COUNT, help="Episodes of a round.  [default: the preset's]")
+def command(
+    only: tuple[str, ...], presets: tuple[str, ...], rounds: int, envs: int | None
+) -> Sequence[str]:
     """Measure the presets of all algorithms."""
     console, cores = Console(), machine.cores()
     table = Table(title="Training on one core: µs per environment step and share of the time")
@@ -139,7 +157,7 @@ def main(only: tuple[str, ...], presets: tuple[str, ...], rounds: int) -> None:
         for preset in algorithm.presets:
             if (only and name not in only) or (presets and preset not in presets):
                 continue
-            (speed,) = _apart([(name, preset, 1, rounds)], count=True)
+            (speed,) = _apart([(name, preset, 1, rounds, envs)], count=True)
             total = sum(speed.seconds.values())
             shares = (
                 f"{1e6 * s / speed.steps:,.0f} ({s / total:.0%})" for s in speed.seconds.values()
@@ -159,10 +177,10 @@ def main(only: tuple[str, ...], presets: tuple[str, ...], rounds: int) -> None:
             console.print(f"{name} {preset}: {speed.rate:,.0f} steps/s", highlight=False)
     console.print(table)
     if only and "ippo" not in only:
-        return
-    apart = _apart([("ippo", "tuned", 1, rounds)] * cores, count=False)
-    (together,) = _apart([("ippo", "tuned", cores, rounds)], count=False)
-    (paper,) = _apart([("ippo", "paper", cores, rounds)], count=False)
+        return ()
+    apart = _apart([("ippo", "tuned", 1, rounds, envs)] * cores, count=False)
+    (together,) = _apart([("ippo", "tuned", cores, rounds, envs)], count=False)
+    (paper,) = _apart([("ippo", "paper", cores, rounds, envs)], count=False)
     rates = ", ".join(f"{speed.rate:,.0f}" for speed in apart)
     console.print(f"ippo tuned, one run per core, side by side: {rates} steps/s", highlight=False)
     for preset, speed in (("tuned", together), ("paper", paper)):
@@ -171,7 +189,8 @@ def main(only: tuple[str, ...], presets: tuple[str, ...], rounds: int) -> None:
             f"2M steps in {RUN / speed.rate / 60:.1f} min",
             highlight=False,
         )
+    return ()
 
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -19,7 +19,7 @@ from cagexplain.analysis.learning import (
     StudyResult,
     Verdict,
 )
-from cagexplain.analysis.learning_statistics import RESAMPLES
+from cagexplain.analysis.learning_statistics import MIN_RUNS, RESAMPLES
 from reports import words
 from reports.pages import environment, source
 from reports.study_curves import BOX, compact_steps, looks, picture, svg_file
@@ -128,6 +128,7 @@ def study_report(result: StudyResult) -> StudyPage:
             **context,
             box=BOX,
             resamples=words.number(RESAMPLES),
+            min_runs=MIN_RUNS,
             configs=json.dumps(
                 {method.id: method.config for method in result.methods.values()}, indent=2
             ),

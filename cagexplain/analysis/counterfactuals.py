@@ -22,14 +22,14 @@ from cagexplain.analysis.replay import Moment
 from cagexplain.analysis.results import Result
 from cagexplain.cc4 import phases, reward
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.evaluation import CONFIDENCE, Estimate, estimate
+from cagexplain.policies.evaluation import estimate
 
 Int64s = npt.NDArray[np.int64]
 
 ROLLOUTS: Final = 64
 HORIZON: Final = 100
-ENOUGH: Final = 10
-"""Futures below which no interval is given."""
+ENOUGH: Final = 50
+"""Futures below which no interval is given: few alternatives change a future, and then by much."""
 _ROWS: Final = 256
 """Environments that a thread plays side by side: what a step of them needs stays in the cache."""
 
@@ -57,7 +57,8 @@ class Outcome(Result):
         steps: that each was played for; fewer than the horizon where the episode ends before.
         mean_return: mean sum of team rewards over these steps.
         advantage: its return minus that of the chosen action, paired by future.
-        by_cause: the advantage's parts, by name of the cause (`reward.CAUSE_NAMES`).
+        by_cause: the advantage's parts, by name of the cause (`reward.CAUSE_NAMES`). They have no
+            limits: a cause can rest on one future in hundreds.
     """
 
     rollouts: int
@@ -175,8 +176,8 @@ def outcomes(
 ) -> dict[int, Outcome]:
     """What the roll-outs of a question say of each of its actions.
 
-    Intervals are percentile bootstrap intervals of the mean difference: given the state, futures
-    are independent. Each holds by itself.
+    Intervals are those of a mean over futures (`cagexplain.common.means`), which are independent
+    given the state. Each holds by itself.
 
     Args:
         question: that was played.
@@ -187,24 +188,21 @@ def outcomes(
     n = played.shape[1]
     chosen = played[question.actions.index(question.moment.chosen)]
     parts = played - chosen
-    differences = np.concatenate([parts.sum(axis=2)[..., None], parts], axis=2)
-    estimates = estimate(differences.transpose(1, 0, 2).reshape(n, -1), confidence=CONFIDENCE)
-    found = iter([_difference(e, n) for e in estimates])
+    advantages = estimate(parts.sum(axis=2).T, least=ENOUGH)
     steps = steps_to_play(question.moment, params, horizon)
     return {
         action: Outcome(
             rollouts=n,
             steps=steps,
             mean_return=float(played[i].sum(axis=1).mean()),
-            advantage=next(found),
-            by_cause={name: next(found) for name in reward.CAUSE_NAMES},
+            advantage=Difference(found.mean, found.low, found.high),
+            by_cause={
+                name: Difference(float(mean), None, None)
+                for name, mean in zip(reward.CAUSE_NAMES, parts[i].mean(axis=0), strict=True)
+            },
         )
-        for i, action in enumerate(question.actions)
+        for i, (action, found) in enumerate(zip(question.actions, advantages, strict=True))
     }
-
-
-def _difference(found: Estimate, n: int) -> Difference:
-    return Difference(found.mean, *((found.low, found.high) if n >= ENOUGH else (None, None)))
 
 
 def _seeds(moment: Moment, rollouts: int, screening: bool) -> Int64s:

@@ -18,9 +18,9 @@ from cagexplain.analysis.results import Result
 from cagexplain.cc4 import actions, observations, phases
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import UsageError
+from cagexplain.common.means import CONFIDENCE
 from cagexplain.policies import features
 from cagexplain.policies.base import Policy
-from cagexplain.policies.evaluation import CONFIDENCE
 from cagexplain.tracing.trace import Trace
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from cagexplain.analysis.intervals import CONFIDENCE, FloatArray
+from cagexplain.analysis.intervals import FloatArray
 from cagexplain.analysis.permutation import (
     MIN_COUNTS,
     MIN_EPISODES,
@@ -33,6 +33,7 @@ from cagexplain.analysis.results import Result
 from cagexplain.analysis.samples import Sample
 from cagexplain.analysis.soc_definitions import Better
 from cagexplain.cc4 import actions
+from cagexplain.common.means import CONFIDENCE
 
 SIGNIFICANT: Final = 0.05
 

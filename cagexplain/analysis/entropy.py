@@ -7,13 +7,17 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit, xlogy
+from scipy.special import xlogy
 
-from cagexplain.analysis.intervals import CONFIDENCE, RESAMPLES, CountArray, resampled
+from cagexplain.analysis.intervals import RESAMPLES, CountArray, resampled
 from cagexplain.analysis.results import Result
+from cagexplain.common import means
+from cagexplain.common.means import CONFIDENCE
 
 FloatArray = npt.NDArray[np.float64]
 
+MIN_EPISODES: Final = 50
+"""Episodes with counts below which no interval is given: rare choices weigh much in an entropy."""
 _TAIL: Final = (1 - CONFIDENCE) / 2
 
 
@@ -23,7 +27,7 @@ class Entropy(Result):
 
     Attributes:
         value: corrected; None without counts.
-        low, high: confidence limits; None where fewer than two episodes have counts.
+        low, high: confidence limits; None where fewer than `MIN_EPISODES` have counts.
         bias: what was added to the observed shares' entropy, which is too small on average: how
             much smaller the entropies of resamples are than that of the sample. It does for whole
             episodes what the correction of Miller (1955) and Madow does for independent counts;
@@ -41,34 +45,34 @@ class Entropy(Result):
 def entropies(counts: CountArray, resamples: int = RESAMPLES) -> tuple[Entropy, ...]:
     """Estimate the entropy of each group.
 
-    Limits are the corrected value and Student's t times the cluster bootstrap's standard error,
-    one degree of freedom less than there are episodes with counts. Where all counts fall into one
-    category, nothing varies: then the upper limit is the entropy of the distribution whose largest
-    share is the exact lower limit of that category's (one trial an episode, Clopper and Pearson
-    1934), the rest spread evenly.
+    To a first approximation an entropy is a mean over episodes: of what the surprise of an
+    episode's choices is off from the entropy times their number. Its interval is that of this mean,
+    about the corrected value. Where all counts fall into one category, nothing varies: then the
+    upper limit is the entropy of the distribution whose largest share is the exact lower limit of
+    that category's (one trial an episode, Clopper and Pearson 1934), the rest spread evenly.
 
     Args:
         counts: ``[episode, group, category]``.
-        resamples: number of bootstrap samples.
+        resamples: number of bootstrap samples, which tell the bias.
     """
     _, n_groups, n_categories = counts.shape
     most = float(np.log(n_categories))
     observed = _entropy(counts.sum(axis=0, dtype=np.float64))
     episodes = (counts.sum(axis=2) > 0).sum(axis=0)
-    total, squares, used = (np.zeros(n_groups) for _ in range(3))
+    total, used = np.zeros(n_groups), np.zeros(n_groups)
     for drawn in resampled(counts, resamples):
         found = _entropy(drawn)
         known = ~np.isnan(found)
-        deviation = np.where(known, found - observed, 0.0)
-        total += deviation.sum(axis=0)
-        squares += (deviation**2).sum(axis=0)
+        total += np.where(known, found - observed, 0.0).sum(axis=0)
         used += known.sum(axis=0)
+    enough = episodes >= MIN_EPISODES
     with np.errstate(divide="ignore", invalid="ignore"):
         bias = -total / used
-        error = np.sqrt(np.maximum(squares / used - bias**2, 0) * episodes / (episodes - 1))
-        half = stdtrit(episodes - 1.0, 1 - _TAIL) * error
         value = np.clip(np.where(episodes > 1, observed + bias, observed), 0, most)
-        low, high = np.clip(value - half, 0, most), np.clip(value + half, 0, most)
+        low = high = np.full(n_groups, np.nan)
+        if enough.any():
+            limits = means.limits(_off(counts, observed))
+            low, high = (np.clip(value + limit, 0, most) for limit in limits)
         largest = np.power(2 * _TAIL, 1 / episodes)
         rest = np.maximum((1 - largest) / (n_categories - 1), 1e-300)
         surprise = -xlogy(largest, largest) - (n_categories - 1) * xlogy(rest, rest)
@@ -76,13 +80,22 @@ def entropies(counts: CountArray, resamples: int = RESAMPLES) -> tuple[Entropy, 
     return tuple(
         Entropy(
             value=None if episodes[g] == 0 else float(value[g]),
-            low=None if episodes[g] < 2 else float(low[g]),
-            high=None if episodes[g] < 2 else float(high[g]),
+            low=float(low[g]) if enough[g] else None,
+            high=float(high[g]) if enough[g] else None,
             bias=None if episodes[g] < 2 else float(bias[g]),
             most=most,
         )
         for g in range(n_groups)
     )
+
+
+def _off(counts: CountArray, entropy: FloatArray) -> FloatArray:
+    """What each episode adds to the error of the entropies: ``[episode, group]``."""
+    in_group = counts.sum(axis=2)
+    summed = counts.sum(axis=0)
+    surprise = -np.log(np.where(summed > 0, summed / summed.sum(axis=1, keepdims=True), 1.0))
+    of_episode = np.einsum("egc,gc->eg", counts, surprise)
+    return np.asarray((of_episode - entropy * in_group) / in_group.mean(axis=0))
 
 
 def _entropy(counts: npt.NDArray[Any]) -> FloatArray:

@@ -44,7 +44,7 @@ from cagexplain.analysis.timeline import Timeline, episode_choice, require_episo
 from cagexplain.cc4 import phases, red_fsm, reward
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.evaluation import Estimate as Estimate
-from cagexplain.policies.evaluation import estimate
+from cagexplain.policies.evaluation import estimate, estimate_parts
 from cagexplain.tracing.schema import SCHEMA_VERSION
 from cagexplain.tracing.trace import Trace
 
@@ -301,9 +301,8 @@ def trace_facts(trace: Trace) -> RunFacts:
 
 
 def _returns(counts: Counts) -> Returns:
-    total, *parts = estimate(
-        np.column_stack([counts.returns, counts.returns_by_phase, counts.returns_by_cause])
-    )
+    (total,) = estimate(counts.returns[:, None])
+    parts = estimate_parts(np.hstack([counts.returns_by_phase, counts.returns_by_cause]))
     return Returns(
         total,
         dict(zip(phases.PHASE_NAMES, parts[: phases.N_PHASES], strict=True)),

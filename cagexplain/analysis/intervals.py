@@ -17,8 +17,9 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from cagexplain.analysis.results import Result
+from cagexplain.common import means
+from cagexplain.common.means import CONFIDENCE, MIN_EPISODES
 
-CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2_000
 _CHUNK: Final = 100  # resamples at a time, so that memory does not grow with their number
 
@@ -146,7 +147,7 @@ class Ratio(Result):
 
     Attributes:
         value: None where there is nothing to divide by.
-        low, high: confidence limits; None with fewer than two episodes.
+        low, high: confidence limits; None with fewer than `MIN_EPISODES` of them.
         total: the divisor, such as the number of decisions.
         episodes: episodes that have any of the divisor.
     """
@@ -162,34 +163,36 @@ def ratios(
     numerator: npt.NDArray[Any],
     denominator: npt.NDArray[Any],
     *,
+    bounds: tuple[float, float] = (0.0, np.inf),
     confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
 ) -> tuple[Ratio, ...]:
-    """Pooled ratios with percentile bootstrap intervals.
+    """Pooled ratios with intervals.
+
+    To a first approximation a ratio is a mean over episodes: of what an episode's numerator is off
+    from the ratio times its denominator. Its interval is that of this mean.
 
     Args:
         numerator, denominator: ``[episode, quantity]``.
+        bounds: least and largest value that a ratio can have, such as 0 and 1 for a share.
         confidence: level of each interval.
-        resamples: number of bootstrap samples.
     """
-    pairs = np.stack([numerator, denominator], axis=1).astype(np.float64)
-    above, below = pairs.sum(axis=0)
-    episodes = (denominator > 0).sum(axis=0)
-    drawn = np.concatenate(list(resampled(pairs, resamples)))
+    above, below = (side.sum(axis=0, dtype=np.float64) for side in (numerator, denominator))
+    episodes = np.count_nonzero(denominator, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = above / below
-        found = drawn[:, 0] / drawn[:, 1]
-    tail = (1 - confidence) / 2
+        off = (numerator - value * denominator) / denominator.mean(axis=0)
+    enough = episodes >= MIN_EPISODES
+    limits = np.full((2, len(value)), np.nan)
+    if enough.any():
+        limits[:, enough] = np.clip(value + means.limits(off, confidence), *bounds)[:, enough]
+    return tuple(
+        Ratio(_known(its), _known(low), _known(high), float(size), int(n))
+        for its, low, high, size, n in zip(value, *limits, below, episodes, strict=True)
+    )
 
-    def ratio(i: int) -> Ratio:
-        n, resample = int(episodes[i]), found[:, i]
-        low, high = None, None
-        if n > 1:
-            low, high = map(float, np.nanquantile(resample, [tail, 1 - tail]))
-        known = None if np.isnan(value[i]) else float(value[i])
-        return Ratio(known, low, high, float(below[i]), n)
 
-    return tuple(map(ratio, range(len(value))))
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
 
 
 def _wilson(share: FloatArray, size: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -108,7 +108,7 @@ class Curve(Result):
         method: id.
         steps: environment steps at the end of each point.
         mean, sd: over the runs; sd None with fewer than two.
-        iqm: interquartile mean; low, high: its bootstrap interval, None with fewer than two runs.
+        iqm: interquartile mean; low, high: its bootstrap interval, None with too few runs.
         rounds: number of rounds that a point is the mean of.
     """
 
@@ -186,7 +186,8 @@ class Pair(Result):
         boot_low, boot_high: bootstrap interval over runs.
         p, p_holm: of no difference; adjusted for all pairs of the figure.
         improvement: how often a run of A beats one of B.
-        improvement_low, improvement_high: its bootstrap interval.
+        improvement_low, improvement_high: its bootstrap interval; None also where every run of one
+            beats every run of the other, as nothing shows how far that may be off.
     """
 
     a: str
@@ -352,7 +353,7 @@ def _method(
 ) -> MethodResult:
     finals = _finals(runs)
     few = len(runs) < 2
-    limits = None if few else bootstrap([finals], iqm)
+    limits = bootstrap([finals], iqm)
     return MethodResult(
         id=name,
         title=method.title,
@@ -441,7 +442,10 @@ def pairs(finals: Mapping[str, Values]) -> list[Pair]:
         boot_low, boot_high = _ends(
             bootstrap(samples, lambda x, y: np.asarray(x.mean(axis=0) - y.mean(axis=0)))
         )
-        improvement_low, improvement_high = _ends(bootstrap(samples, improvement))
+        better = float(improvement(*samples))
+        improvement_low, improvement_high = _ends(
+            bootstrap(samples, improvement) if 0 < better < 1 else None
+        )
         found.append(
             Pair(
                 a=a,
@@ -453,7 +457,7 @@ def pairs(finals: Mapping[str, Values]) -> list[Pair]:
                 boot_high=boot_high,
                 p=difference.p_value,
                 p_holm=p_holm,
-                improvement=float(improvement(*samples)),
+                improvement=better,
                 improvement_low=improvement_low,
                 improvement_high=improvement_high,
             )

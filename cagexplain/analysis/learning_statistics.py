@@ -1,10 +1,10 @@
 """Statistics of few training runs.
 
 The run is the unit of sampling: the episodes that judge it share its weights. Means and
-interquartile means get percentile bootstrap intervals over runs, as Agarwal et al. (2021) propose;
-all runs play the same task, so there is a single stratum. With the five runs that are usual such
-intervals are too narrow. So whatever is *judged* rests on Welch's t for the difference of two
-means, which keeps its level with few runs, and no bootstrap interval decides anything.
+interquartile means get bootstrap intervals over runs, as Agarwal et al. (2021) propose; all runs
+play the same task, so there is a single stratum. Percentiles of so few runs are too narrow, so they
+are moved out as a normal mean would need it, and fewer than `MIN_RUNS` have none. Whatever is
+*judged* rests on Welch's t for the difference of two means, which keeps its level with two runs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from cagexplain.common import means
+
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2_000
+MIN_RUNS: Final = 5
+"""Runs of a sample below which there is no bootstrap interval."""
 TRIM: Final = 0.25
 
 Values = npt.NDArray[np.float64]
@@ -70,7 +74,8 @@ def bootstrap(
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
 ) -> tuple[Values, Values] | None:
-    """Percentile interval of a statistic; None where a sample has fewer than two runs.
+    """Interval of a statistic, by percentiles that are moved out for few runs; None where a sample
+    has fewer than `MIN_RUNS`.
 
     Args:
         samples: ``[runs, ...]`` each; runs are drawn with replacement within each, and whole,
@@ -82,12 +87,13 @@ def bootstrap(
     Returns:
         Lower and upper limits, of the statistic's shape.
     """
-    if min(len(sample) for sample in samples) < 2:
+    fewest = min(map(len, samples))
+    if fewest < MIN_RUNS:
         return None
     rng = np.random.default_rng(0)
     drawn = [sample[rng.integers(len(sample), size=(len(sample), resamples))] for sample in samples]
-    tail = 100 * (1 - confidence) / 2
-    low, high = np.percentile(statistic(*drawn), [tail, 100 - tail], axis=0)
+    tail = means.moved_out((1 - confidence) / 2, fewest)
+    low, high = np.quantile(statistic(*drawn), [tail, 1 - tail], axis=0)
     return low, high
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.analysis import association as test
-from cagexplain.analysis.intervals import CONFIDENCE
 from cagexplain.analysis.reaction_counts import Counts
 from cagexplain.analysis.reaction_events import EVENTS, ZONES
 from cagexplain.analysis.reaction_results import HOST, LagPoint, Part, Reaction, Scope, Window
@@ -22,6 +21,7 @@ from cagexplain.analysis.reaction_tallies import (
     ZONE_RESPONSES,
 )
 from cagexplain.cc4 import actions, network, phases
+from cagexplain.common.means import CONFIDENCE
 
 ALPHA: Final = 1 - CONFIDENCE
 MIN_EXPOSED: Final = 30

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.analysis import survival
-from cagexplain.analysis.intervals import CONFIDENCE, ratios, shares
+from cagexplain.analysis.intervals import ratios, shares
 from cagexplain.analysis.passes import run
 from cagexplain.analysis.results import Result
 from cagexplain.analysis.soc_definitions import (
@@ -34,6 +34,7 @@ from cagexplain.analysis.soc_tallies import DEFENDED, SocTallies, Tally
 from cagexplain.analysis.stays import NEVER, Stays
 from cagexplain.analysis.survival import Survival
 from cagexplain.cc4 import network
+from cagexplain.common.means import CONFIDENCE
 from cagexplain.tracing.trace import Trace
 
 TEAM: Final = "team"

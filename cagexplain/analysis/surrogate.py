@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from cagexplain.analysis import surrogate_fit as fitting
 from cagexplain.analysis import surrogate_rules as ruling
-from cagexplain.analysis.intervals import resampled
+from cagexplain.analysis.intervals import ratios
 from cagexplain.analysis.surrogate_fidelity import features, fidelity, overlap
 from cagexplain.analysis.surrogate_fit import Growth
 from cagexplain.analysis.surrogate_results import AgentTree, Gain, Size, Surrogate
@@ -252,15 +252,13 @@ class _Judge:
         """How a team fares, on all held-out episodes or on the first of them."""
         returns = _returns(team, self._seeds[:episodes], self._params)
         sleep, teacher = self.sleep[:episodes], self.returns[:episodes]
-        pair = np.column_stack([returns - sleep, teacher - sleep])
-        kept, low, high = None, None, None
-        above, below = pair.mean(axis=0)
-        if below > 0:
-            kept = float(above / below)
-        if below > 0 and len(pair) > 1:
-            drawn = np.concatenate(list(resampled(pair)))
-            low, high = map(float, np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975]))
-        return Gain(seats, estimate(returns[:, None])[0], kept, low, high)
+        (mean,) = estimate(returns[:, None])
+        (kept,) = ratios(
+            (returns - sleep)[:, None], (teacher - sleep)[:, None], bounds=(-np.inf, np.inf)
+        )
+        if kept.total <= 0:
+            return Gain(seats, mean, None, None, None)
+        return Gain(seats, mean, kept.value, kept.low, kept.high)
 
     def decision_time(self, trees: TreePolicy) -> float:
         """Microseconds per decision of one agent, in a batch of 64 episodes."""

@@ -58,7 +58,8 @@ def fidelity(tree: Tree, seen: Samples, unseen: Samples, *, stochastic: bool) ->
         (base, np.ones(d)),
     )
     plain, weighted, types, when_alerted, baseline = ratios(
-        *(np.column_stack([by_episode(pair[i]) for pair in pairs]) for i in range(2))
+        *(np.column_stack([by_episode(pair[i]) for pair in pairs]) for i in range(2)),
+        bounds=(0.0, 1.0),
     )
     skill = None
     if plain.value is not None and baseline.value is not None and baseline.value < 1:

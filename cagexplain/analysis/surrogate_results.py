@@ -103,7 +103,7 @@ class Gain(Result):
         returns: of the team; same seeds as teacher and Sleep.
         gain: (team - Sleep) / (teacher - Sleep) of the mean returns; None if the teacher gains
             nothing, or was not played.
-        low, high: limits of the gain by bootstrap over episodes.
+        low, high: confidence limits of the gain; None with too few episodes.
     """
 
     seats: tuple[str, ...]

@@ -3,7 +3,8 @@
 Durations are whole steps. One that was still running at the end of its episode is *censored*: all
 that is known is that it is longer. The product-limit estimator (Kaplan and Meier 1958) uses both
 kinds; averaging the finished ones alone would make slow reactions look quick. Durations of one
-episode depend on each other, so intervals come from a bootstrap that draws whole episodes.
+episode depend on each other, so intervals come from a bootstrap that draws whole episodes; its
+percentiles are moved out for few episodes.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.analysis.intervals import CONFIDENCE, weights
+from cagexplain.analysis.intervals import weights
 from cagexplain.analysis.results import Result
+from cagexplain.common import means
+from cagexplain.common.means import CONFIDENCE
 
 HORIZON: Final = 100
 """Steps over which the restricted mean is taken."""
 MIN_DURATIONS: Final = 20
-MIN_EPISODES: Final = 5
+MIN_EPISODES: Final = 10
 RESAMPLES: Final = 500
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -164,7 +167,7 @@ def estimate(
         ended: ``int[episode, duration]`` durations that ended after so many steps.
         censored: ``int[episode, duration]`` those that were followed so many steps without an end.
         horizon: of the restricted mean, in steps.
-        confidence: level of the percentile intervals.
+        confidence: level of the intervals.
         resamples: bootstrap samples of episodes; their generator is fixed.
         with_curve: whether the curve is wanted.
     """
@@ -177,7 +180,7 @@ def estimate(
     times = np.concatenate(weights(len(ended), resamples))
     drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), times @ counts])
     longer, at_risk = _product_limit(*np.hsplit(drawn, 2))
-    tail = (1 - confidence) / 2
+    tail = means.moved_out((1 - confidence) / 2, episodes)
 
     def limits(values: FloatArray) -> Limits:
         # Resamples that do not reach a value hold infinity, which orders them rightly.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from cagexplain.cc4 import phases
 from cagexplain.cli import playing
 
 if TYPE_CHECKING:
-    from cagexplain.policies.evaluation import Evaluation
+    from cagexplain.policies.evaluation import Estimate, Evaluation
 
 
 @click.command("evaluate")
@@ -70,7 +71,10 @@ def _show(result: Evaluation, seconds: float, output: str | None) -> None:
         return
     steps = len(result.seeds) * phases.calls(result.options["steps"])
     click.echo(_heading(result))
-    Console().print(_table(result))
+    summary = result.summary()
+    Console().print(_table(summary))
+    for line in _without_interval(summary):
+        click.echo(line)
     click.echo(f"{steps:,} steps in {seconds:.1f} s, {steps / seconds:,.0f} per second")
     if output is not None:
         write_json(output, result.to_json())
@@ -85,12 +89,12 @@ def _heading(result: Evaluation) -> str:
     return f"{result.policy['name']}{masked} against {options['red']}, {episodes}, {span}"
 
 
-def _table(result: Evaluation) -> Table:
+def _table(summary: Mapping[str, Mapping[str, Estimate]]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in ("mean", "sd", "95 % confidence interval"):
         table.add_column(heading, justify="right")
-    for group, rows in result.summary().items():
+    for group, rows in summary.items():
         for name, value in rows.items():
             whole = group == "return"
             table.add_row(
@@ -101,3 +105,14 @@ def _table(result: Evaluation) -> Table:
                 style="bold" if whole else None,
             )
     return table
+
+
+def _without_interval(summary: Mapping[str, Mapping[str, Estimate]]) -> Iterator[str]:
+    """Why the return, or its parts, have no interval: one line for those with the same reason."""
+    reasons: dict[str, list[str]] = {}
+    for group, rows in summary.items():
+        (reason,) = {value.reason for value in rows.values()}
+        if reason is not None:
+            reasons.setdefault(reason, []).append(group)
+    for reason, groups in reasons.items():
+        yield f"{', '.join(groups)}: {reason}"

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import agents, network, phases, reward
+from cagexplain.common import means
+from cagexplain.common.means import CONFIDENCE, MIN_EPISODES, MIN_EPISODES_OF_PARTS
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Decision, FloatArray, IntArray, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 
 Int64Array = npt.NDArray[np.int64]
-
-CONFIDENCE: Final = 0.95
-RESAMPLES: Final = 10_000
-_DRAWS_AT_ONCE: Final = 2_000_000
-"""Bounds the memory of the bootstrap, to 16 MB."""
 
 
 class Scorer(Observer):
@@ -59,13 +56,16 @@ class Estimate:
     Attributes:
         mean: over episodes.
         sd: sample standard deviation between episodes; None for a single one.
-        low, high: bootstrap confidence limits of the mean; None for a single episode.
+        low, high: confidence limits of the mean (see `cagexplain.common.means`); None where
+            `reason` says why.
+        reason: why there is no interval; None if there is one.
     """
 
     mean: float
     sd: float | None
     low: float | None
     high: float | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,16 +108,15 @@ class Evaluation:
 
     def summary(self) -> dict[str, dict[str, Estimate]]:
         """Estimates of the return and of its parts, by heading and name."""
-        parts: dict[str, tuple[Sequence[str], Int64Array]] = {
-            "return": (("return",), self.returns[:, None]),
-            "phase": (phases.PHASE_NAMES, self.by_phase),
-            "cause": (reward.CAUSE_NAMES, self.by_cause),
-            "subnet": (network.ZONES, self.by_zone),
+        groups: dict[str, tuple[Sequence[str], list[Estimate]]] = {
+            "return": (("return",), estimate(self.returns[:, None])),
+            "phase": (phases.PHASE_NAMES, estimate_parts(self.by_phase)),
+            "cause": (reward.CAUSE_NAMES, estimate_parts(self.by_cause)),
+            "subnet": (network.ZONES, estimate_parts(self.by_zone)),
         }
-        estimates = iter(estimate(np.hstack([values for _, values in parts.values()])))
         return {
-            heading: {name: next(estimates) for name in names}
-            for heading, (names, _) in parts.items()
+            heading: dict(zip(names, found, strict=True))
+            for heading, (names, found) in groups.items()
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -141,7 +140,6 @@ class Evaluation:
             "policy": self.policy,
             "options": self.options,
             "confidence": CONFIDENCE,
-            "resamples": RESAMPLES,
             "summary": summary,
             "episodes": episodes,
         }
@@ -203,33 +201,30 @@ def evaluate(
 
 
 def estimate(
-    values: IntArray | FloatArray, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
+    values: IntArray | FloatArray, *, least: int = MIN_EPISODES, confidence: float = CONFIDENCE
 ) -> list[Estimate]:
-    """Means of the columns of `values` with percentile bootstrap intervals.
-
-    Whole episodes are drawn with replacement, as the steps within one are not independent
-    (Efron and Tibshirani 1993, chapter 13). The generator is fixed: equal values give equal limits.
+    """Means of the columns of `values`, with intervals.
 
     Args:
         values: ``[episodes, quantities]``.
-        confidence: level of the intervals.
-        resamples: number of bootstrap samples.
+        least: episodes below which there is no interval.
+        confidence: level of each interval.
     """
     n = len(values)
-    means = values.mean(axis=0)
-    if n < 2:
-        return [Estimate(float(mean), None, None, None) for mean in means]
-    generator = np.random.default_rng(0)
-    share = max(1, _DRAWS_AT_ONCE // n)
-    resampled = np.concatenate(
-        [
-            generator.multinomial(n, np.full(n, 1 / n), size=min(share, resamples - done)) @ values
-            for done in range(0, resamples, share)
-        ]
-    )
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled / n, [tail, 1 - tail], axis=0)
-    return [
-        Estimate(*map(float, row))
-        for row in zip(means, values.std(axis=0, ddof=1), low, high, strict=True)
-    ]
+    mean = values.mean(axis=0).tolist()
+    unknown: list[float | None] = [None] * len(mean)
+    sd = values.std(axis=0, ddof=1).tolist() if n > 1 else unknown
+    low = high = unknown
+    reason = means.too_few(n, least)
+    if reason is None:
+        low, high = (limit.tolist() for limit in means.limits(values, confidence))
+    return [Estimate(*row, reason) for row in zip(mean, sd, low, high, strict=True)]
+
+
+def estimate_parts(values: IntArray | FloatArray) -> list[Estimate]:
+    """`estimate` for parts of a return, which rare episodes can dominate: they take more of them.
+
+    Args:
+        values: ``[episodes, parts]``.
+    """
+    return estimate(values, least=MIN_EPISODES_OF_PARTS)

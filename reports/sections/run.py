@@ -20,6 +20,7 @@ def section(analysis: FsmAnalysis) -> Section:
         "run.html.j2",
         run_facts=list(entries(facts)),
         return_rows=list(_return_rows(analysis)),
+        interval_note=words.mean_intervals(),
         commands=_commands(facts),
         manifest_json=json.dumps(facts.to_json() | {"seeds": seeds(facts)}, indent=2),
     )

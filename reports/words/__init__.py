@@ -11,6 +11,7 @@ from typing import Any, Final
 from cagexplain.analysis.distributions import Distribution, Share
 from cagexplain.analysis.fsm import Estimate
 from cagexplain.analysis.survival import Limits, Survival
+from cagexplain.common.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
 
 NBSP: Final = "\u00a0"
 
@@ -142,8 +143,19 @@ def edge_title(edge: dict[str, Any]) -> str:
 def estimate_interval(estimate: Estimate) -> str:
     """The confidence interval of a mean, or why there is none."""
     if estimate.low is None or estimate.high is None:
-        return "No interval: that takes two episodes or more"
+        reason = estimate.reason or "no interval"
+        return reason[0].upper() + reason[1:]
     return f"95{NBSP}% interval {number(estimate.low)} to {number(estimate.high)}"
+
+
+def mean_intervals() -> str:
+    """The rule for intervals of returns and their parts."""
+    return (
+        "Intervals are Student’s over episodes, moved out on the side to which these are skewed "
+        f"(Hall 1992). That of the return takes {MIN_EPISODES} episodes; those of its parts, which "
+        f"rare episodes dominate, {MIN_EPISODES_OF_PARTS}: with fewer they would cover the truth "
+        "less often than they say."
+    )
 
 
 def too_few(n: int) -> str:

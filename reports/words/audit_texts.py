@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from cagexplain.analysis.audit.results import Audit
-from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES, MIN_EPISODES
+from cagexplain.analysis.practices.statistics import MIN_EPISODES
+from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES
 from reports.words import number, percent
 
 SETTING: Final = (

@@ -122,7 +122,7 @@ def test_restoring_a_rooted_operational_server_beats_sleep() -> None:
     right = actions.index(OZA, ActionKind.RESTORE, host=rooted[0])
     wrong = actions.index(OZA, ActionKind.RESTORE, host=clean[0])
     question = Question(found, (SLEEP, right, wrong))
-    played = returns([question], PARAMS, rollouts=32, horizon=30)[0]
+    played = returns([question], PARAMS, rollouts=ENOUGH, horizon=30)[0]
     told = outcomes(question, played, PARAMS, 30)
     better, useless = told[right], told[wrong]
     assert better.advantage.low is not None

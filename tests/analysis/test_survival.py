@@ -56,7 +56,7 @@ def test_without_censoring_the_curve_counts_what_is_longer() -> None:
 
 def test_censored_durations_lengthen_the_estimate() -> None:
     durations = np.array([2, 2, 50, 50] * 10)
-    episodes = np.arange(40) % 8
+    episodes = np.arange(40) % MIN_EPISODES
     seen = survival(durations, np.ones(40, dtype=bool), episodes, horizon=60)
     cut = survival(durations, durations < 50, episodes, horizon=50)
     assert seen.restricted_mean.value == pytest.approx(26)

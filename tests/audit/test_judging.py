@@ -63,13 +63,13 @@ def test_the_axis_of_practice(findings: list[Finding], expected: str) -> None:
 @pytest.mark.parametrize(
     ("episodes", "reason"),
     [
-        (1, "Only 1 episode with silent stays of red; a verdict needs 5."),
-        (4, "Only 4 episodes with silent stays of red; a verdict needs 5."),
-        (5, "Only 10 silent stays of red; a verdict needs 20."),
+        (1, "Only 1 episode with silent stays of red; a verdict needs 10."),
+        (9, "Only 9 episodes with silent stays of red; a verdict needs 10."),
+        (10, "Only 10 silent stays of red; a verdict needs 20."),
     ],
 )
 def test_why_there_is_no_verdict(episodes: int, reason: str) -> None:
-    found = estimate(Share(), np.tile([1.0, 2.0], (episodes, 1)))
+    found = estimate(Share(), np.tile([1.0, 1.0], (episodes, 1)))
     assert judged(det_07.CHECK, [found], DECLARED, NOBODY, episodes).reason == reason
 
 
@@ -87,7 +87,7 @@ def test_a_check_of_two_numbers_has_two_chances_to_fail() -> None:
 def test_where_and_when_are_told_of_the_number_that_decides(tmp_path: Path, key: str) -> None:
     """Sleep evicts nobody, so whatever is not let pass fails."""
     tallies = Tallies([era_05.CHECK], Facts())
-    run(record(tmp_path / key, "sleep", 8), [tallies])
+    run(record(tmp_path / key, "sleep", 10), [tallies])
     lenient = {k: (300.0, 301.0) for k in ("visible", "silent") if k != key}
     profile = Profile("lenient", "", {"ERA-05": Override(borders=lenient)}, "")
     (found,) = tallies.findings(profile, NOBODY)

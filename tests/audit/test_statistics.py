@@ -106,9 +106,9 @@ def test_incidence_with_a_competing_event_by_hand() -> None:
 
 def test_incidence_without_competition_is_one_minus_survival() -> None:
     rng = np.random.default_rng(0)
-    duration, hit, row = rng.integers(0, 90, 200), rng.random(200) < 0.6, rng.integers(0, 6, 200)
+    duration, hit, row = rng.integers(0, 90, 200), rng.random(200) < 0.6, rng.integers(0, 12, 200)
     found = survival.survival(duration, hit, row)
-    sums = Incidence(40).sums(cases(row, 0, hit, duration=duration), 6, 500)
+    sums = Incidence(40).sums(cases(row, 0, hit, duration=duration), 12, 500)
     longer = found.at(40)
     assert longer is not None
     assert value(Incidence(40), sums) == pytest.approx(1 - longer)

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from cagexplain.analysis.audit.results import Verdict
 from cagexplain.analysis.practices.check import Better
 from cagexplain.analysis.practices.spreads import Never, Skewed
-from cagexplain.analysis.practices.statistics import Interval, Share, estimate
+from cagexplain.analysis.practices.statistics import MIN_EPISODES, Interval, Share, estimate
 from cagexplain.analysis.practices.verdicts import (
-    MIN_EPISODES,
     discoveries,
     more_episodes,
     p_value,
@@ -117,8 +116,8 @@ def test_discoveries_by_hand() -> None:
 
 def test_more_episodes_for_too_few_triggers() -> None:
     assert more_episodes(interval(0.8, 0.9, n=4), "higher", 0.5, 0.2, 12, 10) == 20
-    seldom = interval(0.8, 0.9, n=40, episodes=2)
-    assert more_episodes(seldom, "higher", 0.5, 0.2, 12, 50) == 75
+    seldom = interval(0.8, 0.9, n=40, episodes=4)
+    assert more_episodes(seldom, "higher", 0.5, 0.2, 12, 50) == 50 * MIN_EPISODES // 4 - 50
     none = Interval(np.nan, np.nan, np.nan, 0, 0, np.nan, None)
     assert more_episodes(none, "higher", 0.5, 0.2, 12, 50) is None
 

@@ -123,7 +123,7 @@ def test_a_typical_page_is_small(page: Page) -> None:
 
 def test_one_episode_says_that_it_has_no_intervals(analysed: Analyse) -> None:
     document = parse(fsm_report(analysed("punch", 1)).html)
-    assert "need two episodes" in document.all("header")[0].text
+    assert "intervals need more" in document.all("header")[0].text
     shares = [row[-2:] for row in table_with(document, "targeted", "95 % low")]
     assert shares and all(limits == ["–", "–"] for limits in shares)
     assert "≈" not in document.all("table", within="overview")[0].text

@@ -45,7 +45,7 @@ def test_curves(tmp_path: Path) -> None:
     assert found.steps == [4990, 9980, 14970, 19960]
     assert found.mean == [-20, -30, -40, -50]
     assert found.sd == pytest.approx([np.sqrt(200)] * 4)
-    assert (found.low, found.high) == ([-30, -40, -50, -60], [-10, -20, -30, -40])
+    assert (found.low, found.high) == (None, None)  # that takes five runs
     single = curve("m", [read_run(tmp_path / "x")])
     assert (single.sd, single.low, single.mean) == (None, None, [-10, -20, -30, -40])
 

@@ -24,13 +24,13 @@ from cagexplain.analysis.audit.paired import (
 )
 from cagexplain.analysis.audit.plays import Counts, Play, Team
 from cagexplain.analysis.audit.results import Variation
-from cagexplain.analysis.intervals import CONFIDENCE
 from cagexplain.analysis.permutation import jensen_shannon
 from cagexplain.analysis.practices.spreads import Skewed
 from cagexplain.analysis.practices.statistics import FloatArray, Function, Interval, estimate
 from cagexplain.cc4 import actions, phases, rates, red_fsm
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.red_fsm import N_RED_ACTIONS, VARIANTS
+from cagexplain.common.means import CONFIDENCE
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import load_policy

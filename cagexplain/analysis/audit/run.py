@@ -24,7 +24,6 @@ from cagexplain.analysis.audit.results import (
     Price,
     Variation,
 )
-from cagexplain.analysis.intervals import CONFIDENCE
 from cagexplain.analysis.passes import run
 from cagexplain.analysis.practices import CATALOGUE, checks
 from cagexplain.analysis.practices.profiles import Profile
@@ -36,6 +35,7 @@ from cagexplain.analysis.practices.view import Facts
 from cagexplain.analysis.surrogate_results import Surrogate
 from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
+from cagexplain.common.means import CONFIDENCE
 from cagexplain.policies.evaluation import estimate
 from cagexplain.policies.registry import source_of
 from cagexplain.tracing.trace import Trace

@@ -17,7 +17,8 @@ from cagexplain.analysis.practices.check import (
     Reference,
     Source,
 )
-from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES, MIN_EPISODES
+from cagexplain.analysis.practices.statistics import MIN_EPISODES
+from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES
 
 WIDTH: Final = 88
 """Columns of a page in a terminal."""

@@ -19,7 +19,9 @@ from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
+
+from cagexplain.common import means
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -65,7 +67,9 @@ class Skewed:
         """Where the transformed statistic has Student's quantiles."""
         far = -float(stdtrit(self.freedom, tail))
         centre = self.value - self.bias
-        low, high = (centre - self.error * self._back(t) for t in (far, -far))
+        low, high = (
+            centre - self.error * float(means.skewed(t, self.skewness)) for t in (far, -far)
+        )
         return min(low, self.value), max(high, self.value)
 
     def chance(self, border: float, below: bool) -> float:
@@ -75,12 +79,6 @@ class Skewed:
         skew, t = self.skewness, (self.value - self.bias - border) / self.error
         straight = t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6
         return float(stdtr(self.freedom, straight if below else -straight))
-
-    def _back(self, straight: float) -> float:
-        skew = self.skewness
-        if abs(skew) < 1e-6:
-            return straight
-        return 3 / skew * (float(np.cbrt(1 + skew * (straight - skew / 6))) - 1)
 
 
 def skewed(value: float, drawn: FloatArray, units: float) -> Skewed:
@@ -115,8 +113,7 @@ class Ranked:
 
     def limits(self, tail: float) -> tuple[float, float]:
         """Percentiles at levels moved out."""
-        stretch = np.sqrt((self.freedom + 1) / self.freedom)
-        level = float(ndtr(stretch * stdtrit(self.freedom, tail)))
+        level = means.moved_out(tail, self.freedom + 1)
         low, high = np.quantile(self.drawn, [level, 1 - level], method="inverted_cdf")
         return float(low), float(high)
 

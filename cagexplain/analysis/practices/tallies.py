@@ -17,6 +17,7 @@ from cagexplain.analysis.practices.profiles import Profile
 from cagexplain.analysis.practices.references import References
 from cagexplain.analysis.practices.statistics import (
     HORIZON,
+    MIN_EPISODES,
     Difference,
     FloatArray,
     Incidence,
@@ -25,7 +26,6 @@ from cagexplain.analysis.practices.statistics import (
     estimate,
 )
 from cagexplain.analysis.practices.verdicts import (
-    MIN_EPISODES,
     discoveries,
     more_episodes,
     p_value,

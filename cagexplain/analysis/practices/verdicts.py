@@ -9,10 +9,8 @@ import numpy as np
 
 from cagexplain.analysis.audit.results import Verdict
 from cagexplain.analysis.practices.check import Better
-from cagexplain.analysis.practices.statistics import Interval
+from cagexplain.analysis.practices.statistics import MIN_EPISODES, Interval
 
-MIN_EPISODES: Final = 5
-"""Fewest episodes with triggers for a verdict."""
 FALSE_DISCOVERIES: Final = 0.05
 """Share of FAILs that may be false, over the whole catalogue (Benjamini and Hochberg 1995)."""
 _MOST_EPISODES: Final = 100_000
