@@ -160,7 +160,5 @@ def _array(
     given = as_array(value)
     if given.shape != shape or given.dtype.kind not in kinds:
         found = "no array" if given.dtype == object else f"{given.dtype} of shape {given.shape}"
-        raise UsageError(
-            f"{field} are {found}", field=field, remedy=f"give {what} of shape {shape}"
-        )
+        raise UsageError(f"this is {found}", field=field, remedy=f"give {what} of shape {shape}")
     return given
