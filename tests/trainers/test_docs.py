@@ -1,34 +1,23 @@
 """The algorithm of docs/adding-an-algorithm.md is the one that is run here."""
 
-import importlib.util
-import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests import pages
 from tests.trainers.toy import Recall, TwoStep
 from trainers import loop, registry
 from trainers.clock import Clock
 from trainers.config import RunConfig
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding-an-algorithm.md"
-
 
 @pytest.fixture(scope="module")
 def reinforce(tmp_path_factory):
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    path = tmp_path_factory.mktemp("page") / "reinforce.py"
-    path.write_text(code)
-    spec = importlib.util.spec_from_file_location("reinforce_of_the_page", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    folder = tmp_path_factory.mktemp("page")
+    with pages.program("adding-an-algorithm.md", "Adding an algorithm", folder) as module:
+        yield module
 
 
 @pytest.mark.parametrize(
