@@ -243,7 +243,8 @@ class BatchedEnv:
 
     def raw_observation(self, env: int, agent: int) -> dict[str, Any]:
         """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
-        return raw.of_record(self._record(env, "raw_observation"), checks.agent_index(agent))
+        number = checks.agent_index(agent)
+        return raw.of_record(self._record(env, "raw_observation"), number)
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of an environment's generator, as NumPy's PCG64 gives it."""
