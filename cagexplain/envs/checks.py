@@ -138,7 +138,7 @@ def bits(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[np.bo
     given = _array(value, field, shape, "biuf", "zeros and ones")
     if given.dtype.kind == "f" and not np.isfinite(given).all():
         raise UsageError("a bit is not finite", field=field, remedy="give zeros and ones")
-    return np.not_equal(given, 0)
+    return given.astype(np.bool_)
 
 
 def rows(value: object, below: int, n: int | None = None) -> npt.NDArray[np.int64]:

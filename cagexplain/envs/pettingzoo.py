@@ -19,7 +19,8 @@ from cagexplain.envs import checks
 from cagexplain.envs.batched import BatchedEnv
 from cagexplain.sim.params import EnvParams
 
-Vector = npt.NDArray[np.int64] | npt.NDArray[np.float32]
+Vector = npt.NDArray[Any]
+"""``int64``, or ``float32`` of ``observations="box"``."""
 Form = Literal["multi_discrete", "box"]
 
 _PADDING_LABEL: Final = "[Padding] Sleep"
@@ -225,11 +226,11 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # Petti
         self._env.close()
 
     def _observations(self) -> dict[str, Vector]:
-        row = np.append(self._env.obs[0], np.int8(0)).astype(self._dtype)
+        row = _with_padding(self._env.obs[0], self._dtype)
         return {agent: row[columns] for agent, columns in self._observed.items()}
 
     def _infos(self) -> dict[str, dict[str, Any]]:
-        row = np.append(self._env.mask[0], False).astype(np.int8)
+        row = _with_padding(self._env.mask[0], np.int8)
         free = self._env.free[0].tolist()
         infos: dict[str, dict[str, Any]] = {
             agent: {"action_mask": row[columns], "busy": not free[number]}
@@ -243,6 +244,13 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # Petti
 
 parallel_env = ParallelCC4
 """The name under which PettingZoo's users look for a parallel environment."""
+
+
+def _with_padding(values: npt.NDArray[Any], dtype: type[Any]) -> npt.NDArray[Any]:
+    """The values and a zero."""
+    row = np.zeros(len(values) + 1, dtype)
+    row[:-1] = values
+    return row
 
 
 def _number(agent: object) -> int:
@@ -260,7 +268,7 @@ def _number(agent: object) -> int:
     )
 
 
-def _by_agent(actions: object, messages: object) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+def _by_agent(actions: Any, messages: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
     """Actions and messages by agent, from either form."""
     if isinstance(actions, Mapping) and "actions" in actions:
         if messages is not None or not actions.keys() <= {"actions", "messages"}:
@@ -279,4 +287,4 @@ def _by_agent(actions: object, messages: object) -> tuple[Mapping[Any, Any], Map
                 field=field,
                 remedy="give a dictionary such as {'blue_agent_0': ...}",
             )
-    return actions, messages  # type: ignore[return-value]
+    return actions, messages
