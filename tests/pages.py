@@ -15,8 +15,8 @@ def programs(page: str) -> dict[str, str]:
     """The Python blocks of a page by the heading above them, which has no other one."""
     found: dict[str, str] = {}
     heading = ""
-    parts = re.finditer(r"^#+ ([^\n]+)$|^```(\w*)\n(.*?)^```", (DOCS / page).read_text(), re.M | re.S)
-    for part in parts:
+    text = (DOCS / page).read_text()
+    for part in re.finditer(r"^#+ ([^\n]+)$|^```(\w*)\n(.*?)^```", text, re.M | re.S):
         title, language, code = part.groups()
         if title:
             heading = title

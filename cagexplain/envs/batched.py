@@ -172,7 +172,7 @@ class BatchedEnv:
         self._ready = True
         self._chosen[:] = flags
         self._run(reset_batch, self.state, _BLANK, self._chosen, n_worlds, self.obs, self.mask)
-        self.reward[flags] = 0.0
+        self.reward[self._chosen] = 0.0  # not `flags`, which may be `done` itself
 
     def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
         """Plays one step with the agents' action indices (``[n, 5]``) and 8-bit messages

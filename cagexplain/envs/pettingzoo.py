@@ -193,7 +193,8 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # Petti
         they see.
         """
         checks.was_reset(self._was_reset, "state")
-        return self._env.obs[0].astype(self._dtype)
+        state: Vector = self._env.obs[0].astype(self._dtype)
+        return state
 
     def action_labels(self, agent: str) -> list[str]:
         """The wrapper's labels of the agent's actions in the current world."""

@@ -86,6 +86,19 @@ def test_reset_where_leaves_the_others_alone() -> None:
     assert (env.state[1] == fresh.state[0]).all()
 
 
+def test_what_is_done_begins_anew_without_a_reward() -> None:
+    """``done`` shows the state, which the reset changes while it is the choice."""
+    env = BatchedEnv(2)
+    env.reset([1, 2])
+    while not env.reward.all():
+        _play(env, 1)
+    env.done[1] = True  # as if its episode were shorter
+    kept = float(env.reward[0])
+    env.reset_where(env.done)
+    assert env.reward.tolist() == [kept, 0]
+    assert env.step_count[1] == 0 < env.step_count[0]
+
+
 @pytest.mark.parametrize(("steps", "calls"), [(500, 499), (10, 9), (2, 1)])
 def test_episode_lengths(steps: int, calls: int) -> None:
     env = BatchedEnv(1, params=EnvParams(steps=steps))
