@@ -95,9 +95,7 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # Petti
         self.action_spaces = {
             agent: spaces.Discrete(len(columns)) for agent, columns in self._masked.items()
         }
-        self.state_space = self._space(
-            [np.arange(size) for size in observation_layout.SIZES],
-        )
+        self.state_space = self._space([np.arange(size) for size in observation_layout.SIZES])
         self._was_reset = False
 
     def _columns(
