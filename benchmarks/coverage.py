@@ -230,7 +230,7 @@ UNREACHABLE: Final[tuple[Unreachable, ...]] = (
         "check_batch",
         (
             ("not 0 <= submitted[e, agent] < _SIZES[agent]", _TRUE),
-            ("states[e].step >= params[0].steps", _TRUE),
+            ("states[e].step >= params[0].steps - 1", _TRUE),
         ),
         "a recording has no refused steps; tests/envs/test_batched.py has",
     ),

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,24 +13,36 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import actions as action_layout
-from cagexplain.cc4 import observations
+from cagexplain.cc4 import observations, phases
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.envs import full_state, raw
+from cagexplain.envs import checks, full_state, raw
 from cagexplain.envs.truth import GroundTruth, of_state
 from cagexplain.sim import jit, rng
 from cagexplain.sim.params import EnvParams
-from cagexplain.sim.state import STATE, Error, blank
+from cagexplain.sim.state import Error, blank
 from cagexplain.sim.step import Refusal, check_batch, reset_batch, step_batch
 
 MIN_ENVS_PER_THREAD: Final = 4
 """Below this, handing work to a thread costs more than it saves."""
 
+_BLANK: Final = blank()
+
+_VIEWS: Final = {
+    "reward_parts": "reward_parts",
+    "action_cost": "action_cost",
+    "phase": "phase",
+    "step_count": "step",
+    "done": "done",
+}
+"""Public arrays that show a field of the state."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Complete states of a batch: restoring one continues its episodes exactly."""
+    """Complete states of a batch, as ``save`` gives them: restoring one continues its episodes
+    exactly."""
 
     states: np.ndarray[Any, np.dtype[np.void]]
     obs: npt.NDArray[np.int8]
@@ -54,42 +67,65 @@ class BatchedEnv:
     * ``phase`` - ``int8[n]``, ``step_count`` - ``int32[n]``, ``done`` - ``bool[n]``
 
     An episode is done after call ``steps - 1``. It is always a truncation: CC4 has no terminal
-    state. Nothing resets by itself.
+    state. Nothing resets by itself: ``reset_where(env.done)`` begins the next episodes.
 
     The results do not depend on the batch size or on the number of threads: every environment draws
-    from a generator of its own.
+    from a generator of its own. A copy (``copy.deepcopy``, ``pickle``, a process that was given the
+    environment) goes on as the original would.
+
+    What cannot be used is refused with a ``UsageError`` before anything changes.
     """
+
+    reward_parts: npt.NDArray[np.int32]
+    action_cost: npt.NDArray[np.int32]
+    phase: npt.NDArray[np.int8]
+    step_count: npt.NDArray[np.int32]
+    done: npt.NDArray[np.bool_]
 
     def __init__(
         self, n_envs: int, *, params: EnvParams | None = None, threads: int | None = None
     ) -> None:
         """``threads``: at most this many; by default the cores this process may use."""
-        if n_envs < 1:
-            raise UsageError(f"{n_envs} is no batch size", field="n_envs", remedy="give at least 1")
+        self.n_envs = n_envs = checks.n_envs(n_envs)
+        self.params = checks.params(params)
+        cores = machine.cores() if threads is None else checks.workers(threads, "threads")
         _announce_compilation()
-        self.params = params or EnvParams()
-        self.n_envs = n_envs
-        cores = threads or machine.cores()
         self.threads = max(1, min(cores, n_envs // MIN_ENVS_PER_THREAD))
-        # The calling thread plays the first slice itself.
-        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_process = 0
         bounds = np.linspace(0, n_envs, self.threads + 1).astype(int).tolist()
         self._slices = list(itertools.pairwise(bounds))
         self._compiled_params = self.params.compiled()
-        self._blank = blank()
-        self.state = np.repeat(self._blank, n_envs)
+        self.state = np.repeat(_BLANK, n_envs)
+        # Compiled code gets arrays of ours, of one dtype and layout, whatever the caller's were.
+        self._chosen = np.zeros(n_envs, dtype=np.bool_)
         self._submitted = np.zeros((n_envs, N_BLUE), dtype=np.int64)
         self._messages = np.zeros((n_envs, N_BLUE, observations.MESSAGE_BITS), dtype=np.int8)
         self.obs = np.zeros((n_envs, observations.TOTAL), dtype=np.int8)
         self.mask = np.zeros((n_envs, action_layout.TOTAL), dtype=np.bool_)
         self.reward = np.zeros(n_envs, dtype=np.float32)
-        self.reward_parts: npt.NDArray[np.int32] = self.state["reward_parts"]
-        self.action_cost: npt.NDArray[np.int32] = self.state["action_cost"]
-        self.phase: npt.NDArray[np.int8] = self.state["phase"]
-        self.step_count: npt.NDArray[np.int32] = self.state["step"]
-        self.done: npt.NDArray[np.bool_] = self.state["done"].view(np.bool_)
         self._outgrown = np.zeros(n_envs, dtype=np.int8)
         self._ready = False
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """Makes the arrays that are views of the state."""
+        for name, field in _VIEWS.items():
+            setattr(self, name, self.state[field])
+        self.done = self.done.view(np.bool_)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but threads, and views, which a copy would detach from its state."""
+        return {name: value for name, value in vars(self).items() if name not in _VIEWS} | {
+            "_pool": None
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # What was sent without copying (Ray, joblib) is read-only.
+        for name, value in state.items():
+            own = np.require(value, requirements="W") if isinstance(value, np.ndarray) else value
+            setattr(self, name, own)
+        self._show_state()
 
     @property
     def free(self) -> npt.NDArray[np.bool_]:
@@ -116,24 +152,27 @@ class BatchedEnv:
     ) -> None:
         """Starts a new episode in the chosen environments (``bool[n]``), the others untouched.
 
-        ``seeds`` has one entry per environment; those of environments not chosen are ignored.
+        The first time all have to be chosen. ``seeds`` has one entry per environment; those of
+        environments not chosen are not used.
         """
+        flags = checks.chosen(chosen, self.n_envs)
+        n_worlds = 1 + checks.skip_worlds(skip_worlds)
+        if not self._ready:
+            checks.first_seeds(seeds is not None)
+            if not flags.all():
+                raise UsageError(
+                    "the first reset leaves environments out",
+                    field="chosen",
+                    remedy="reset all of them first",
+                )
         if seeds is not None:
-            seed_list = np.atleast_1d(np.asarray(seeds)).tolist()
-            if len(seed_list) != self.n_envs:
-                raise _wrong_seeds(len(seed_list), self.n_envs)
-            for e in np.flatnonzero(chosen):
+            seed_list = checks.seeds(seeds, self.n_envs)
+            for e in np.flatnonzero(flags):
                 self.state["rng"][e] = rng.seeded(seed_list[e])
-        elif not self._ready:
-            raise UsageError(
-                "the first reset has no seeds",
-                field="seeds",
-                remedy="give one seed per environment; later resets may go without",
-            )
         self._ready = True
-        flags = np.ascontiguousarray(chosen, dtype=np.bool_)
-        self._run(reset_batch, self.state, self._blank, flags, 1 + skip_worlds, self.obs, self.mask)
-        self.reward[flags] = 0.0
+        self._chosen[:] = flags
+        self._run(reset_batch, self.state, _BLANK, self._chosen, n_worlds, self.obs, self.mask)
+        self.reward[self._chosen] = 0.0  # not `flags`, which may be `done` itself
 
     def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
         """Plays one step with the agents' action indices (``[n, 5]``) and 8-bit messages
@@ -143,25 +182,14 @@ class BatchedEnv:
             UsageError: an index outside its agent's layout, or a wrong shape.
             CagexplainError: an environment outgrew a capacity of the engine.
         """
-        submitted = np.asarray(actions)
-        if submitted.shape != self._submitted.shape or submitted.dtype.kind not in "iu":
-            raise UsageError(
-                f"actions are {submitted.dtype} of shape {submitted.shape}",
-                field="actions",
-                remedy=f"give integers of shape {self._submitted.shape}",
-            )
-        if not self._ready:
-            raise UsageError(
-                "the environment was not reset", field="step", remedy="call reset(seeds) first"
-            )
+        submitted = checks.actions(actions, self.n_envs)
+        sent = None if messages is None else checks.bits(messages, "messages", self._messages.shape)
+        checks.was_reset(self._ready, "step")
         self._submitted[:] = submitted
         problem = check_batch(self.state, self._compiled_params, self._submitted)
         if problem:
-            self._refuse(Refusal(problem))
-        if messages is None:
-            self._messages.fill(0)
-        else:
-            np.not_equal(messages, 0, out=self._messages.view(np.bool_))
+            raise checks.outside_layout() if problem == Refusal.ACTION else checks.is_over()
+        self._messages[:] = 0 if sent is None else sent
         self._run(
             step_batch,
             self.state,
@@ -177,22 +205,21 @@ class BatchedEnv:
 
     def _run(self, work: Callable[..., None], *arrays: Any) -> None:
         """Runs compiled work over the batch, one slice per thread."""
-        if self._pool is None:
+        if self.threads == 1:
             work(*arrays, 0, self.n_envs)
             return
-        others = [self._pool.submit(work, *arrays, *bounds) for bounds in self._slices[1:]]
-        work(*arrays, *self._slices[0])
+        pool = self._workers()
+        others = [pool.submit(work, *arrays, *bounds) for bounds in self._slices[1:]]
+        work(*arrays, *self._slices[0])  # the calling thread plays the first slice itself
         for other in others:
             other.result()
 
-    def _refuse(self, reason: Refusal) -> None:
-        if reason is Refusal.ACTION:
-            raise UsageError(
-                "an index is outside its agent's action layout",
-                field="actions",
-                remedy=f"give indices below {action_layout.SIZES}",
-            )
-        raise UsageError("an episode is over", field="step", remedy="reset it before the next step")
+    def _workers(self) -> ThreadPoolExecutor:
+        """The other threads, started when they are first needed; again in a forked process, which
+        has the pool but not its threads."""
+        if self._pool is None or self._pool_process != os.getpid():
+            self._pool, self._pool_process = ThreadPoolExecutor(self.threads - 1), os.getpid()
+        return self._pool
 
     def _raise_capacity(self) -> None:
         env = int(np.flatnonzero(self._outgrown)[0])
@@ -207,44 +234,51 @@ class BatchedEnv:
 
     def truth(self) -> GroundTruth:
         """What really is and happened, for recorders and tests."""
+        checks.was_reset(self._ready, "truth")
         return of_state(self.state)
 
     def full_state(self, env: int) -> dict[str, Any]:
         """One environment's complete state as named entries (see ``envs.full_state``)."""
-        return full_state.of_record(self.state[env])
+        return full_state.of_record(self._record(env, "full_state"))
 
     def raw_observation(self, env: int, agent: int) -> dict[str, Any]:
         """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
-        return raw.of_record(self.state[env], agent)
+        number = checks.agent_index(agent)
+        return raw.of_record(self._record(env, "raw_observation"), number)
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of an environment's generator, as NumPy's PCG64 gives it."""
-        return dict(rng.to_numpy(self.state[env]["rng"]).state)
+        return dict(rng.to_numpy(self._record(env, "generator_state")["rng"]).state)
+
+    def _record(self, env: int, asked: str) -> Any:
+        checks.was_reset(self._ready, asked)
+        return self.state[checks.env_index(env, self.n_envs)]
 
     def save(self, rows: npt.ArrayLike | None = None) -> Snapshot:
-        """A copy of some environments (by default of all), generators included."""
-        kept = np.arange(self.n_envs) if rows is None else np.asarray(rows)
+        """A copy of some environments (by default of all), generators included.
+
+        ``rows``: integers, which environments.
+        """
+        checks.was_reset(self._ready, "save")
+        kept = np.arange(self.n_envs) if rows is None else checks.rows(rows, self.n_envs)
         return Snapshot(self.state[kept], self.obs[kept], self.mask[kept], self.reward[kept])
 
     def restore(self, snapshot: Snapshot, rows: npt.ArrayLike | None = None) -> None:
         """Continues from a snapshot.
 
         ``rows``: for each environment, the row of the snapshot it continues from (by default its
-        own), so that one saved state can be played on many times.
+        own), so that one saved state can be played on many times. How long the episodes last
+        follows from this environment's parameters.
         """
-        chosen = np.arange(self.n_envs) if rows is None else np.asarray(rows)
-        fits = snapshot.states.dtype == STATE and chosen.shape == (self.n_envs,)
-        if not fits or chosen.min() < 0 or chosen.max() >= len(snapshot.states):
-            raise UsageError(
-                "the snapshot does not fit this environment",
-                field="snapshot",
-                remedy="restore a snapshot of the same version, one row per environment",
-            )
+        n_saved = _rows_of(snapshot, like=self)
+        own = np.arange(self.n_envs) if rows is None else rows
+        chosen = checks.rows(own, n_saved, self.n_envs)
         # Copies records straight to their place; assigning `states[chosen]` takes 14 times as long.
         np.take(snapshot.states, chosen, out=self.state, mode="clip")
         self.obs[:] = snapshot.obs[chosen]
         self.mask[:] = snapshot.mask[chosen]
         self.reward[:] = snapshot.reward[chosen]
+        self.done[:] = self.step_count >= phases.calls(self.params.steps)
         self._ready = True
 
     def reseed(self, seeds: npt.ArrayLike) -> None:
@@ -255,23 +289,40 @@ class BatchedEnv:
 
         ``seeds``: one integer per environment.
         """
-        seed_list = np.atleast_1d(np.asarray(seeds)).tolist()
-        if len(seed_list) != self.n_envs:
-            raise _wrong_seeds(len(seed_list), self.n_envs)
+        checks.was_reset(self._ready, "reseed")
+        seed_list = checks.seeds(seeds, self.n_envs)
         generators = {seed: rng.seeded(seed) for seed in set(seed_list)}
         self.state["rng"] = [generators[seed] for seed in seed_list]
 
     def close(self) -> None:
-        """Ends the threads."""
-        if self._pool is not None:
+        """Ends the threads. A later step starts them again."""
+        if self._pool is not None and self._pool_process == os.getpid():
             self._pool.shutdown()
+        self._pool = None
 
 
-def _wrong_seeds(seeds: int, n_envs: int) -> UsageError:
-    return UsageError(
-        f"{seeds} seeds for {n_envs} environments",
-        field="seeds",
-        remedy="give one seed per environment",
+def _rows_of(snapshot: Snapshot, like: BatchedEnv) -> int:
+    """How many environments a snapshot holds, if it is one of this kind of environment.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if isinstance(snapshot, Snapshot) and isinstance(snapshot.states, np.ndarray):
+        n = snapshot.states.size
+        pairs = [(snapshot.states, like.state)] + [
+            (getattr(snapshot, name), getattr(like, name)) for name in ("obs", "mask", "reward")
+        ]
+        if all(
+            isinstance(saved, np.ndarray)
+            and saved.dtype == ours.dtype
+            and saved.shape == (n, *ours.shape[1:])
+            for saved, ours in pairs
+        ):
+            return n
+    raise UsageError(
+        "the snapshot does not fit this environment",
+        field="snapshot",
+        remedy="restore what save() of the same version returned",
     )
 
 

@@ -15,8 +15,10 @@ from cagexplain.cc4.red_fsm import (
     VARIANTS,
 )
 from cagexplain.common.errors import UsageError
+from cagexplain.common.inputs import as_array, probability, shown, whole_number
 
 MAX_STEPS: Final = 100_000
+MAX_DURATION: Final = 100
 
 PARAMS: Final = np.dtype(
     [
@@ -48,7 +50,7 @@ class EnvParams:
     :mod:`cagexplain.cc4.rates` and red's durations in steps, by action number.
 
     Raises:
-        UsageError: a value is out of range.
+        UsageError: a value is of another type or out of range.
     """
 
     steps: int = phases.DEFAULT_STEPS
@@ -63,33 +65,29 @@ class EnvParams:
     red_duration: tuple[int, ...] = field(default=tuple(int(d) for d in RED_DURATION))
 
     def __post_init__(self) -> None:
-        if not 2 <= self.steps <= MAX_STEPS:
+        checked: dict[str, Any] = {"steps": whole_number(self.steps, "steps", 2, MAX_STEPS)}
+        if not isinstance(self.red, str) or self.red not in VARIANTS:
             raise UsageError(
-                f"{self.steps} is out of range",
-                field="steps",
-                remedy=f"give an episode length of 2 to {MAX_STEPS}",
-            )
-        if self.red not in VARIANTS:
-            raise UsageError(
-                f"there is no red variant '{self.red}'",
+                f"there is no red variant {shown(self.red)}",
                 field="red",
                 remedy=f"choose one of {', '.join(VARIANTS)}",
             )
         for name in (f.name for f in fields(self) if f.type is float or f.type == "float"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(
-                    f"{getattr(self, name)} is no probability",
-                    field=name,
-                    remedy="give a number from 0 to 1",
-                )
-        if len(self.red_duration) != N_RED_ACTIONS or not all(
-            1 <= d <= 100 for d in self.red_duration
+            checked[name] = probability(getattr(self, name), name)
+        durations = as_array(self.red_duration)
+        if (
+            durations.shape != (N_RED_ACTIONS,)
+            or durations.dtype.kind not in "iu"
+            or not ((durations >= 1) & (durations <= MAX_DURATION)).all()
         ):
             raise UsageError(
                 "red's durations are not usable",
                 field="red_duration",
-                remedy=f"give {N_RED_ACTIONS} whole numbers from 1 to 100",
+                remedy=f"give {N_RED_ACTIONS} whole numbers from 1 to {MAX_DURATION}",
             )
+        checked["red_duration"] = tuple(durations.tolist())
+        for name, value in checked.items():  # plain numbers, whatever they were given as
+            object.__setattr__(self, name, value)
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters as plain, JSON-able values."""

@@ -71,7 +71,7 @@ def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
         for agent in range(N_BLUE):
             if not 0 <= submitted[e, agent] < _SIZES[agent]:
                 return _ACTION
-        if states[e].step >= params[0].steps:
+        if states[e].step >= params[0].steps - 1:
             return _OVER
     return _NOTHING
 

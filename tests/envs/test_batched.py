@@ -1,10 +1,15 @@
 """BatchedEnv: independence of batch and threads, snapshots, checks of what it is given."""
 
+import json
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.red_fsm import N_RED_ACTIONS
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.sim.state import Error
@@ -81,6 +86,19 @@ def test_reset_where_leaves_the_others_alone() -> None:
     assert (env.state[1] == fresh.state[0]).all()
 
 
+def test_what_is_done_begins_anew_without_a_reward() -> None:
+    """``done`` shows the state, which the reset changes while it is the choice."""
+    env = BatchedEnv(2)
+    env.reset([1, 2])
+    while not env.reward.all():
+        _play(env, 1)
+    env.done[1] = True  # as if its episode were shorter
+    kept = float(env.reward[0])
+    env.reset_where(env.done)
+    assert env.reward.tolist() == [kept, 0]
+    assert env.step_count[1] == 0 < env.step_count[0]
+
+
 @pytest.mark.parametrize(("steps", "calls"), [(500, 499), (10, 9), (2, 1)])
 def test_episode_lengths(steps: int, calls: int) -> None:
     env = BatchedEnv(1, params=EnvParams(steps=steps))
@@ -91,7 +109,6 @@ def test_episode_lengths(steps: int, calls: int) -> None:
         env.step(sleep)
         assert env.step_count[0] == call + 1
     assert env.done[0]
-    env.step(sleep)  # one more call is accepted, as in CybORG
     with pytest.raises(UsageError, match="over"):
         env.step(sleep)
 
@@ -161,11 +178,145 @@ def test_unusable_actions_are_refused_and_change_nothing(rows: np.ndarray, match
         ({"red": "green"}, "red"),
         ({"phishing": 1.5}, "phishing"),
         ({"red_duration": (1, 2)}, "red_duration"),
+        ({"red_duration": (1.5,) * N_RED_ACTIONS}, "red_duration"),
+        ({"steps": 10.5}, "steps: 10.5 is no whole number"),
+        ({"steps": True}, "steps: True is no whole number"),
+        ({"steps": "10"}, "steps: '10' is no whole number"),
+        ({"red": ["finite_state"]}, "red"),
+        ({"phishing": "0.5"}, "phishing: '0.5' is no probability"),
+        ({"phishing": True}, "phishing: True is no probability"),
+        ({"phishing": float("nan")}, "phishing: nan is no probability"),
     ],
 )
 def test_parameters_are_checked(fields: dict[str, object], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         EnvParams(**fields)  # type: ignore[arg-type]
+
+
+def test_parameters_are_plain_numbers_however_they_were_given() -> None:
+    given = EnvParams(
+        steps=np.int64(10), phishing=np.float32(0.5), red_duration=[1] * N_RED_ACTIONS
+    )
+    plain = EnvParams(steps=10, phishing=0.5, red_duration=(1,) * N_RED_ACTIONS)
+    assert given == plain
+    assert json.dumps(given.as_dict()) == json.dumps(plain.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ((np.zeros(0, bool),), r"chosen: .* shape \(0,\).*of shape \(3,\)"),
+        ((np.ones(2, bool),), "chosen"),
+        ((np.ones((3, 1), bool),), "chosen"),
+        (([0, 1],), "chosen"),
+        (([0, 1, 1],), "chosen: this is int64 .* truth values"),
+        ((True,), "chosen"),
+        ((np.ones(3, bool), [1, 2]), "2 seeds for 3"),
+        ((np.ones(3, bool), [1, 2, -3]), "seeds: .*whole numbers from 0"),
+        ((np.ones(3, bool), [1, 2, 1.5]), "seeds: .*whole numbers from 0"),
+        ((np.ones(3, bool), [True] * 3), "seeds: .*whole numbers from 0"),
+        ((np.ones(3, bool), "abc"), "seeds"),
+    ],
+)
+def test_a_choice_is_a_truth_value_for_each(arguments: tuple[Any, ...], match: str) -> None:
+    env = BatchedEnv(3)
+    env.reset([1, 2, 3])
+    before = env.state.copy()
+    with pytest.raises(UsageError, match=match):
+        env.reset_where(*arguments)
+    assert (env.state == before).all()
+
+
+@pytest.mark.parametrize("skipped", [-1, 0.5, True, None, 10**9])
+def test_skipped_worlds_are_a_whole_number(skipped: Any) -> None:
+    env = BatchedEnv(1)
+    with pytest.raises(UsageError, match="skip_worlds"):
+        env.reset([1], skip_worlds=skipped)
+    with pytest.raises(UsageError, match="not reset"):
+        env.step(np.array([actions.SLEEP_INDEX]))
+
+
+def test_seeds_may_be_of_any_size() -> None:
+    env = BatchedEnv(2)
+    env.reset([2**70, 2**64 - 1])
+    twin = BatchedEnv(2)
+    twin.reset(np.zeros(2, int))
+    twin.reseed([2**70, 2**64 - 1])
+    twin.reset()
+    assert (env.state == twin.state).all()
+
+
+def test_the_first_reset_is_of_all() -> None:
+    env = BatchedEnv(3)
+    with pytest.raises(UsageError, match="leaves environments out"):
+        env.reset_where(np.array([True, True, False]), [1, 2, 3])
+    for ask in (env.save, env.truth, lambda: env.full_state(0), lambda: env.reseed([1, 2, 3])):
+        with pytest.raises(UsageError, match="not reset"):
+            ask()
+    env.reset_where(np.ones(3, bool), [1, 2, 3])
+    env.step(np.array([actions.SLEEP_INDEX] * 3))
+
+
+@pytest.mark.parametrize("name", ["states", "obs", "mask", "reward"])
+def test_a_snapshot_is_whole(name: str) -> None:
+    env = BatchedEnv(3)
+    env.reset([1, 2, 3])
+    saved = env.save()
+    _play(env, 3)
+    before = env.state.copy(), env.obs.copy()
+    array = getattr(saved, name)
+    for broken in (array[:2], array[:, None], array.view(np.uint8), array.tolist()):
+        with pytest.raises(UsageError, match="snapshot"):
+            env.restore(replace(saved, **{name: broken}))
+    for rows in ([0, 1], [0, 1, 3], [0, 1, -1], [0.0, 1.0, 2.0], [True] * 3, 1):
+        with pytest.raises(UsageError, match="rows"):
+            env.restore(saved, rows)
+    assert (env.state == before[0]).all()
+    assert (env.obs == before[1]).all()
+
+
+def test_restored_episodes_last_as_long_as_this_environment_says() -> None:
+    short, long = (BatchedEnv(1, params=EnvParams(steps=steps)) for steps in (5, 8))
+    short.reset([1])
+    _play(short, 4)
+    assert short.done.all()
+    long.restore(short.save())
+    assert not long.done.any()
+    _play(long, 3)
+    assert long.done.all()
+    short.restore(long.save())
+    assert short.done.all()
+    with pytest.raises(UsageError, match="over"):
+        _play(short, 1)
+
+
+@pytest.mark.parametrize("index", [-1, 3, 1.0, True, None, "rng", slice(None), [0]])
+def test_one_environment_is_named_by_its_number(index: Any) -> None:
+    env = BatchedEnv(3)
+    env.reset([1, 2, 3])
+    for ask in (env.full_state, env.generator_state, lambda i: env.raw_observation(i, 0)):
+        with pytest.raises(UsageError, match="env"):
+            ask(index)
+    with pytest.raises(UsageError, match="agent"):
+        env.raw_observation(0, 5 if index == 3 else index)
+
+
+@pytest.mark.parametrize("messages", [1, [0] * 8, np.zeros((1, 5, 7)), None, "a"])
+def test_message_bits_have_a_shape(messages: Any) -> None:
+    env = BatchedEnv(1)
+    env.reset([1])
+    if messages is None:
+        messages = np.full((1, N_BLUE, 8), np.nan)
+    with pytest.raises(UsageError, match="messages"):
+        env.step(np.array([actions.SLEEP_INDEX]), messages)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, 10**9])
+def test_a_batch_has_a_size(size: Any) -> None:
+    with pytest.raises(UsageError, match="n_envs"):
+        BatchedEnv(size)
+    with pytest.raises(UsageError, match="threads"):
+        BatchedEnv(1, threads=size)
 
 
 def test_the_first_reset_needs_seeds() -> None:

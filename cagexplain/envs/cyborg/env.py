@@ -17,6 +17,7 @@ from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.envs import checks
 from cagexplain.envs.cyborg.entries import of_cyborg, plain
 from cagexplain.envs.cyborg.locate import load
 from cagexplain.envs.cyborg.world import Frame, World
@@ -49,7 +50,9 @@ class CybORGEnv:
         workers: int = 1,
         path: Path | None = None,
     ) -> None:
-        self.params = params or EnvParams()
+        self.n_envs = n_envs = checks.n_envs(n_envs)
+        self.params = checks.params(params)
+        n_workers = min(checks.workers(workers, "workers"), n_envs)
         defaults = EnvParams().as_dict()
         for name, value in self.params.as_dict().items():
             if name not in _TAKEN and value != defaults[name]:
@@ -59,8 +62,6 @@ class CybORGEnv:
                     remedy="leave the default, or use --engine native",
                 )
         load(path)  # an unusable CybORG is reported here, not by a worker
-        self.n_envs = n_envs
-        n_workers = min(workers, n_envs)
         shares = np.array_split(np.arange(n_envs), n_workers)
         make = _Local if n_workers == 1 else _Remote
         self._workers = [make(len(share), self.params, path) for share in shares]
@@ -70,47 +71,30 @@ class CybORGEnv:
 
     def reset(self, seeds: npt.ArrayLike | None = None, *, skip_worlds: int = 0) -> None:
         """Start a new episode everywhere; see ``BatchedEnv.reset``."""
-        if seeds is None and not self._frames:
-            raise UsageError(
-                "the first reset has no seeds",
-                field="seeds",
-                remedy="give one seed per environment; later resets may go without",
-            )
+        skipped = checks.skip_worlds(skip_worlds)
+        if not self._frames:
+            checks.first_seeds(seeds is not None)
         if seeds is not None:
-            self._seeds = np.atleast_1d(np.asarray(seeds)).tolist()
-            if len(self._seeds) != self.n_envs:
-                raise UsageError(
-                    f"{len(self._seeds)} seeds for {self.n_envs} environments",
-                    field="seeds",
-                    remedy="give one seed per environment",
-                )
+            self._seeds = [*checks.seeds(seeds, self.n_envs)]
         given = self._seeds if seeds is not None else [None] * self.n_envs
-        self._all("reset", lambda share: (given[share], skip_worlds))
+        self._all("reset", lambda share: (given[share], skipped))
 
     def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
         """Play one step; see ``BatchedEnv.step``."""
-        submitted = np.asarray(actions)
-        if (
-            submitted.shape != (self.n_envs, N_BLUE)
-            or not np.issubdtype(submitted.dtype, np.integer)
-            or (submitted < 0).any()
-            or (submitted >= _SIZES).any()
-        ):
-            raise UsageError(
-                f"actions are {submitted.dtype} of shape {submitted.shape}, or out of range",
-                field="actions",
-                remedy=f"give integers of shape {(self.n_envs, N_BLUE)} below {_SIZES.tolist()}",
-            )
-        if not self._frames or self.done.any():
-            raise UsageError(
-                "an episode is not running", field="step", remedy="reset it before the next step"
-            )
+        submitted = checks.actions(actions, self.n_envs)
         sent = np.zeros((self.n_envs, N_BLUE, MESSAGE_BITS), dtype=np.int8)
-        sent[:] = 0 if messages is None else np.not_equal(messages, 0)
+        if messages is not None:
+            sent[:] = checks.bits(messages, "messages", sent.shape)
+        checks.was_reset(bool(self._frames), "step")
+        if (submitted < 0).any() or (submitted >= _SIZES).any():
+            raise checks.outside_layout()
+        if self.done.any():
+            raise checks.is_over()
         self._all("step", lambda share: (submitted[share], sent[share]))
 
     def truth(self) -> GroundTruth:
         """What really is and happened, for recorders and tests."""
+        checks.was_reset(bool(self._frames), "truth")
         return self._truth
 
     def full_state(self, env: int) -> dict[str, Any]:
@@ -119,7 +103,7 @@ class CybORGEnv:
 
     def raw_observation(self, env: int, agent: int) -> dict[str, Any]:
         """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
-        return self._one("raw_observation", env, agent)
+        return self._one("raw_observation", env, checks.agent_index(agent))
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of an environment's generator, as NumPy's PCG64 gives it."""
@@ -138,6 +122,8 @@ class CybORGEnv:
 
     def _one(self, what: str, env: int, *arguments: Any) -> dict[str, Any]:
         """Ask the worker that plays an environment."""
+        checks.was_reset(bool(self._frames), what)
+        env = checks.env_index(env, self.n_envs)
         share, worker = next(
             (share, worker)
             for share, worker in zip(self._shares, self._workers, strict=True)

@@ -1,0 +1,164 @@
+"""What environments are given, checked once at the border: behind it, compiled code and worker
+processes use indices as they are.
+
+Every function returns the checked value in the form in which it is used, or raises a
+:class:`UsageError` before anything has changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import actions as action_layout
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.errors import UsageError
+from cagexplain.common.inputs import as_array, shown, whole_number
+from cagexplain.sim.params import EnvParams
+
+MAX_ENVS: Final = 1 << 16
+"""Environments of a batch: their states take 27 GiB."""
+MAX_WORKERS: Final = 1024
+MAX_SKIPPED: Final = 10_000
+"""Worlds that a reset may draw and discard: a few seconds per environment."""
+
+
+def n_envs(value: object) -> int:
+    """A batch size."""
+    return whole_number(value, "n_envs", 1, MAX_ENVS)
+
+
+def workers(value: object, field: str) -> int:
+    """A number of threads or processes."""
+    return whole_number(value, field, 1, MAX_WORKERS)
+
+
+def params(value: EnvParams | None) -> EnvParams:
+    """An environment's parameters; None: the defaults."""
+    if value is None or isinstance(value, EnvParams):
+        return value or EnvParams()
+    raise UsageError(
+        f"a {type(value).__name__} is no set of parameters",
+        field="params",
+        remedy="give an EnvParams",
+    )
+
+
+def flag(value: object, field: str) -> bool:
+    """An option that is on or off."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise UsageError(
+        f"{shown(value)} is not True or False", field=field, remedy="give True or False"
+    )
+
+
+def skip_worlds(value: object) -> int:
+    """A number of worlds to discard."""
+    return whole_number(value, "skip_worlds", 0, MAX_SKIPPED)
+
+
+def env_index(value: object, n: int) -> int:
+    """One environment of a batch."""
+    return whole_number(value, "env", 0, n - 1)
+
+
+def agent_index(value: object) -> int:
+    """One blue agent."""
+    return whole_number(value, "agent", 0, N_BLUE - 1)
+
+
+def seeds(value: object, n: int) -> list[int]:
+    """One seed per environment (a single one may stand alone): whole numbers of any size from 0,
+    as ``numpy.random.default_rng`` takes them."""
+    given = np.atleast_1d(as_array(value))
+    if given.shape != (n,):
+        what = f"{len(given)} seeds" if given.ndim == 1 else f"seeds of shape {given.shape}"
+        raise UsageError(
+            f"{what} for {n} environments", field="seeds", remedy="give one seed per environment"
+        )
+    listed: list[Any] = given.tolist()
+    if not all(type(seed) is int and seed >= 0 for seed in listed):
+        raise UsageError(
+            f"{shown(value)} are not whole numbers from 0",
+            field="seeds",
+            remedy="give whole numbers from 0",
+        )
+    return listed
+
+
+def first_seeds(given: bool) -> None:
+    """The first reset has to have seeds."""
+    if not given:
+        raise UsageError(
+            "the first reset has no seeds",
+            field="seeds",
+            remedy="give one seed per environment; later resets may go without",
+        )
+
+
+def was_reset(ready: bool, field: str) -> None:
+    """There must be worlds before anything can be done with them."""
+    if not ready:
+        raise UsageError(
+            "the environment was not reset", field=field, remedy="call reset(seeds) first"
+        )
+
+
+def chosen(value: object, n: int) -> npt.NDArray[np.bool_]:
+    """A choice of environments, ``bool[n]``. Lists of indices are refused: of zeros and ones, they
+    could be either."""
+    return _array(value, "chosen", (n,), "b", "truth values")
+
+
+def actions(value: object, n: int) -> npt.NDArray[Any]:
+    """Action indices, integers ``[n, 5]``; whether they are inside their layouts is not looked
+    at."""
+    return _array(value, "actions", (n, N_BLUE), "iu", "integers")
+
+
+def outside_layout() -> UsageError:
+    """What an action index outside its agent's layout is answered with."""
+    return UsageError(
+        "an index is outside its agent's action layout",
+        field="actions",
+        remedy=f"give indices below {action_layout.SIZES}",
+    )
+
+
+def is_over() -> UsageError:
+    """What a step after an episode's end is answered with."""
+    return UsageError("an episode is over", field="step", remedy="reset it before the next step")
+
+
+def bits(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Message bits: numbers or truth values, of which any but zero is a one."""
+    given = _array(value, field, shape, "biuf", "zeros and ones")
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        raise UsageError("a bit is not finite", field=field, remedy="give zeros and ones")
+    return given.astype(np.bool_)
+
+
+def rows(value: object, below: int, n: int | None = None) -> npt.NDArray[np.int64]:
+    """``n`` (by default any number of) row numbers below a limit."""
+    given = as_array(value)
+    given = _array(given, "rows", (given.size if n is None else n,), "iu", "integers")
+    if (given < 0).any() or (given >= below).any():
+        raise UsageError(
+            f"a row is outside 0 to {below - 1}",
+            field="rows",
+            remedy=f"give a list of whole numbers from 0 to {below - 1}",
+        )
+    return given.astype(np.int64, copy=False)
+
+
+def _array(
+    value: object, field: str, shape: tuple[int, ...], kinds: str, what: str
+) -> npt.NDArray[Any]:
+    given = as_array(value)
+    if given.shape != shape or given.dtype.kind not in kinds:
+        found = "no array" if given.dtype == object else f"{given.dtype} of shape {given.shape}"
+        raise UsageError(f"this is {found}", field=field, remedy=f"give {what} of shape {shape}")
+    return given
