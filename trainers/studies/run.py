@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from cagexplain.common import machine
+from cagexplain.common import machine, terminal
 from cagexplain.common.files import prepare_output_dir, write_json
 from trainers.studies.definition import Study
 from trainers.studies.jobs import Job, refuse_differences, study_jobs
@@ -78,7 +78,7 @@ def run_study(
     prepare_output_dir(folder, allow_existing=True)
     with locked(folder) as lock:
         write_json(folder / STUDY, study.to_json())
-        runs = train(jobs, place.backend(lock), console or Console())
+        runs = train(jobs, place.backend(lock), console or terminal.console())
     refuse_failures(runs)
     return runs
 
