@@ -1,8 +1,6 @@
 """Many CC4 environments behind arrays."""
 
-import functools
 import itertools
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import full_state, raw
 from cagexplain.envs.truth import GroundTruth, of_state
-from cagexplain.sim import jit, rng
+from cagexplain.sim import rng
 from cagexplain.sim.params import EnvParams
 from cagexplain.sim.state import STATE, Error, blank
 from cagexplain.sim.step import Refusal, check_batch, reset_batch, step_batch
@@ -66,7 +64,6 @@ class BatchedEnv:
         """``threads``: at most this many; by default the cores this process may use."""
         if n_envs < 1:
             raise UsageError(f"{n_envs} is no batch size", field="n_envs", remedy="give at least 1")
-        _announce_compilation()
         self.params = params or EnvParams()
         self.n_envs = n_envs
         cores = threads or machine.cores()
@@ -273,14 +270,3 @@ def _wrong_seeds(seeds: int, n_envs: int) -> UsageError:
         field="seeds",
         remedy="give one seed per environment",
     )
-
-
-@functools.cache
-def _announce_compilation() -> None:
-    """Says on standard error, once per process, that the engine has to be compiled first."""
-    if not jit.is_compiled():
-        print(
-            "Compiling the simulator for this machine (once; up to a minute) ...",
-            file=sys.stderr,
-            flush=True,
-        )
