@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from cagexplain.cli.options import FILE_TO_WRITE, output_option
+from cagexplain.cli.places import RUNS
+
 
 @click.group("study", short_help="Train a whole study, and report what it shows.")
 def command() -> None:
@@ -14,11 +17,7 @@ def command() -> None:
 
 @command.command("run")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the study.  [default: runs/NAME-OF-FILE]",
-)
+@output_option("Folder of the study.  [default: runs/NAME-OF-FILE]")
 @click.option(
     "--workers", type=click.IntRange(1), help="Runs at once.  [default: one per processor core]"
 )
@@ -31,7 +30,7 @@ def command() -> None:
     "--only", multiple=True, metavar="NAME", help="Limit to a method or a figure; may be repeated."
 )
 def run(
-    file: Path, out: Path | None, workers: int | None, ray: str | None, only: tuple[str, ...]
+    file: Path, output: Path | None, workers: int | None, ray: str | None, only: tuple[str, ...]
 ) -> None:
     """Train the runs that FILE declares.
 
@@ -41,19 +40,18 @@ def run(
     from trainers.studies.definition import read_study
     from trainers.studies.run import Place, run_study
 
-    folder = out or Path("runs") / file.stem
+    folder = output or RUNS / file.stem
     run_study(read_study(file), folder, Place(workers, ray), only=only)
     click.echo(f"Now: cagexplain study report {folder}")
 
 
 @command.command("report")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="HTML file to write; what else is written lies beside it.  [default: FOLDER/report.html]",
+@output_option(
+    "HTML file to write; what else is written lies beside it.  [default: FOLDER/report.html]",
+    FILE_TO_WRITE,
 )
-def report(folder: Path, out: Path | None) -> None:
+def report(folder: Path, output: Path | None) -> None:
     """Show what the finished runs in FOLDER say about the study's findings.
 
     Beside the page there are results.md and results.json with the same numbers, and the learning
@@ -65,7 +63,7 @@ def report(folder: Path, out: Path | None) -> None:
 
     result = analyse_study(folder)
     page = study_report(result)
-    target = out or folder / "report.html"
+    target = output or folder / "report.html"
     write_text(target, page.html)
     write_text(target.with_name("results.md"), page.markdown)
     write_json(target.with_name("results.json"), result.to_json())
