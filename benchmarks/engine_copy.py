@@ -36,6 +36,10 @@ fast-math); at level 0 LLVM fails on records as large as ours."""
 
 _KEEPING: Final = """
 
+import os
+
+import numba
+
 _KEYS = {keys}
 _compiled = jit
 

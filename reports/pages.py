@@ -9,15 +9,18 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from cagexplain.common.printing import visible
 from reports import palette, words
 
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Templates of this package. They escape everything that is not marked as safe."""
+    """Templates of this package. They escape everything that is not marked as safe, and show
+    control characters, which XML cannot hold, as escapes."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
         autoescape=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

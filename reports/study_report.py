@@ -20,6 +20,7 @@ from cagexplain.analysis.learning import (
     Verdict,
 )
 from cagexplain.analysis.learning_statistics import MIN_RUNS, RESAMPLES
+from cagexplain.common.printing import visible
 from reports import words
 from reports.pages import environment, source
 from reports.study_curves import BOX, compact_steps, looks, picture, svg_file
@@ -355,5 +356,5 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def cell(text: str) -> str:
     """Text that Markdown takes for nothing else, in one line."""
-    flat = " ".join(text.split(" ")).replace("\n", " ")
+    flat = visible(text).replace("\n", " ")
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#!" else char for char in flat)

@@ -13,6 +13,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cagexplain.common import terminal
+
 
 class Display:
     """Shows return, steps per second and time left; on a terminal as a bar, else as lines.
@@ -34,7 +36,7 @@ class Display:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
+            console=console or terminal.console(),
         )
         self.task = self.progress.add_task("", total=total, completed=done, shown="-", rate=0.0)
         self.progress.start()

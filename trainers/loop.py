@@ -175,7 +175,7 @@ class Run:
                     if "evaluation" in row or asked:
                         self._save(log)
                     if asked:
-                        display.note(f"Saved. Continue with --resume --out {self.folder}")
+                        display.note(f"Saved. Continue with --resume --output {self.folder}")
                         raise KeyboardInterrupt
             result = self._judge()
             display.note(self._verdict(result))

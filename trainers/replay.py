@@ -10,11 +10,8 @@ rewards that arise while an action runs reach the decision for it through the st
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +22,7 @@ from torch import Tensor
 from cagexplain.cc4 import actions, phases
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.errors import UsageError
+from cagexplain.common.machine import available_bytes
 from cagexplain.policies import features, networks
 from cagexplain.policies.features import GROUPS
 from trainers.buffers import Rollout
@@ -206,23 +204,6 @@ class Replay:
         array = torch.from_numpy(self.content[name]).flatten(0, 1)
         picked = array.index_select(0, torch.from_numpy(rows.ravel()))
         return picked.view(*rows.shape, -1).to(self.device)
-
-
-def available_bytes(system: Path = Path("/")) -> int:
-    """Memory that this process can get without swapping, by the machine and by its container.
-
-    Args:
-        system: root of the file system that tells.
-    """
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with contextlib.suppress(OSError, StopIteration):
-        lines = (system / "proc/meminfo").read_text(encoding="ascii").splitlines()
-        found.append(next(1024 * int(line.split()[1]) for line in lines if "MemAvailable" in line))
-    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
-        group = system / "sys/fs/cgroup"
-        limit, used = (group / f"memory.{name}" for name in ("max", "current"))
-        found.append(int(limit.read_text()) - int(used.read_text()))
-    return min(found)
 
 
 def _layout(profile: str, capacity: int, steps: int) -> dict[str, tuple[tuple[int, ...], Any]]:

@@ -91,6 +91,7 @@ def extract(
     """
     started = time.perf_counter()
     params, options = params or EnvParams(), options or Options()
+    held_out = seed_range(options.seed, options.held_out)
     teacher = Teacher(policy, options.stochastic)
     progress(f"{policy.name} plays {options.episodes} episodes")
     seeds = seed_range(FIT_SEED, options.episodes)
@@ -113,7 +114,6 @@ def extract(
     candidates.append((float(_returns(make(trees), seeds, params).mean()), trees))
     # As VIPER does: of all the trees that were made, those that play best.
     _, trees = max(candidates, key=lambda candidate: candidate[0])
-    held_out = seed_range(options.seed, options.held_out)
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
     unseen, returns = roll_out(teacher, None, held_out, params)
     judge = _Judge(teacher, make, held_out, params, policy, returns, teacher.stochastic)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
-import re
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +15,9 @@ import click
 
 from cagexplain.analysis.audit.results import VERDICTS
 from cagexplain.cli import playing
+from cagexplain.cli.options import Command, Unused, output_option
+from cagexplain.cli.places import new_place
+from cagexplain.common import machine
 
 if TYPE_CHECKING:
     from cagexplain.analysis.audit.conduct import Conducted
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from cagexplain.policies.base import Policy
     from cagexplain.tracing.trace import Trace
 
-RUNS: Final = Path("runs")
-TRACE: Final = "trace"
-"""Folder, within that of an audit, of the episodes that it rests on."""
 MIN_STEPS: Final = 30
 FINDINGS: Final = 3
 """Exit status if there are findings at or above ``--fail-on``."""
@@ -36,14 +34,39 @@ _SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("audit")
-@click.argument("subject", metavar="POLICY|TRACE")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the audit, new or empty.  [default: runs/audit-POLICY-1, -2, ...]",
+def _of_trace(given: Mapping[str, Any]) -> bool:
+    return playing.recorded(given["subject"]) is not None
+
+
+_OF_PLAYER: Final = ("mask_sleep", "deterministic")
+"""How a policy plays; also that of --sibling, which is played in any case."""
+_UNUSED: Final = (
+    Unused(
+        "on a recorded trace, whose episodes are what they are",
+        _of_trace,
+        (
+            *(name for name in playing.EPISODES_NAMES if name not in _OF_PLAYER),
+            *playing.PLAYING_NAMES,
+            "engine",
+        ),
+    ),
+    Unused(
+        "on a recorded trace without --sibling",
+        lambda given: _of_trace(given) and not given["siblings"],
+        _OF_PLAYER,
+    ),
+    Unused(
+        "on a policy: it tells where that of a TRACE lies",
+        lambda given: not _of_trace(given),
+        ("policy_file",),
+    ),
+    playing.WITHOUT_CYBORG,
 )
+
+
+@click.command("audit", cls=Command, unused=_UNUSED)
+@click.argument("subject", metavar="POLICY|TRACE")
+@output_option("Folder of the audit, new or empty.  [default: runs/audit-POLICY-1, -2, ...]")
 @click.option(
     "--profile",
     default="default",
@@ -119,27 +142,30 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     from cagexplain.analysis.practices.profiles import load_profile
     from cagexplain.analysis.practices.references import load_references
     from cagexplain.common.files import prepare_output_dir
+    from cagexplain.common.processes import spawning
     from cagexplain.tracing.trace import open_trace
 
     # What cannot be used is told before the work, not after it.
+    if machine.cores() > 1 and (options["priced"] or options["varied"]):
+        spawning()
     profile, references = load_profile(options["profile"]), load_references()
     earlier = None if options["baseline"] is None else read(options["baseline"])
     siblings = [playing.load(spec, options) for spec in options["siblings"]]
-    _require_phases(options["steps"])
     why_not = ""
     policy: Policy | None
     failed: dict[int, str] = {}
-    if (given := _recorded(Path(subject))) is not None:
+    if (given := playing.recorded(subject)) is not None:
         trace = open_trace(given)
         policy, why_not = _reloaded(trace, options["policy_file"])
         name = str(trace.manifest.policy.get("name", given.name))
-        folder = prepare_output_dir(output or _new_folder(name))
+        folder = prepare_output_dir(output or new_place("audit", name))
     else:
+        _require_phases(options["steps"])
         policy = playing.load(subject, options)
         name = policy.name
-        folder = prepare_output_dir(output or _new_folder(name))
-        with _telling_where(folder / TRACE):
-            trace, failed = _record(folder / TRACE, policy, options)
+        folder = prepare_output_dir(output or new_place("audit", name))
+        with _telling_where(folder / playing.TRACE):
+            trace, failed = _record(folder / playing.TRACE, policy, options)
     with _telling_where(trace.path), playing.counting(f"auditing {name}", 0) as advance:
         found = conduct(
             trace,
@@ -162,19 +188,13 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     return _status(found.audit, options["fail_on"], options["strict"])
 
 
-def _recorded(given: Path) -> Path | None:
-    """The trace that a path names, or that an earlier audit has left in it; None for policies."""
-    folders = (given, given / TRACE)
-    return next((folder for folder in folders if (folder / "manifest.json").is_file()), None)
-
-
 def _require_phases(steps: int) -> None:
     from cagexplain.common.errors import UsageError
 
     if steps < MIN_STEPS:
         raise UsageError(
             f"{steps} steps are too few to judge a policy in all three phases of the mission",
-            where="--steps",
+            where="--episode-length",
             remedy=f"Give at least {MIN_STEPS}; an episode of CC4 has 500",
         )
 
@@ -291,10 +311,3 @@ def _status(audit: Audit, fail_on: str | None, strict: bool) -> int:
     if any(finding.verdict == "ERROR" for finding in audit.findings):
         return 1
     return UNDECIDED if strict and "INCONCLUSIVE" in verdicts else 0
-
-
-def _new_folder(name: str) -> Path:
-    """The first unused one of runs/audit-NAME-1, -2, ..."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
-    candidates = (RUNS / f"audit-{name}-{i}" for i in itertools.count(1))
-    return next(folder for folder in candidates if not folder.exists())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cagexplain.cli.playing import FILE_WIDTH
+from cagexplain.common import terminal
 
 
 @click.command("checks")
@@ -23,11 +22,8 @@ def command(check: str | None) -> None:
     if check is not None:
         click.echo(text(practices.check(check)))
         return
-    console = Console()
-    if not console.is_terminal:
-        console.width = FILE_WIDTH
     table = Table("id", "severity", "axis", "judged on", "what it checks", box=None)
     for each in practices.checks():
         row = (each.id, each.severity, each.axis, each.knowledge, each.title)
         table.add_row(*map(Text, row))
-    console.print(table)
+    terminal.console().print(table)

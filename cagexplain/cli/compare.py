@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from cagexplain.cli.options import FILE_TO_WRITE, JSON_OPTION, Command, Unused, output_option
+from cagexplain.cli.places import RUNS, new_place
+from cagexplain.common import terminal
 
 if TYPE_CHECKING:
-    from cagexplain.analysis.comparison import Comparison, Pair
+    from rich.console import Console
 
-SHOWN = 5
-"""Groups that a summary names; the page has all."""
-_FILE = click.Path(dir_okay=False, path_type=Path)
+    from cagexplain.analysis.comparison import Comparison, Condition, Pair
+    from cagexplain.analysis.differences import MetricDifference
+    from cagexplain.tracing.trace import Trace
+
+SHOWN: Final = 5
+"""Groups that --full names; the page has all."""
+LINES: Final = 15
+"""What the terminal shows without --full."""
+_UNUSED: Final = (
+    Unused(
+        "on the parts of one trace, which were recorded together",
+        lambda given: given["by"] is not None,
+        ("allow_different_conditions",),
+    ),
+)
 
 
-@click.command("compare")
+@click.command("compare", cls=Command, unused=_UNUSED)
 @click.argument(
     "traces", nargs=-1, required=True, metavar="TRACE...", type=click.Path(path_type=Path)
 )
-@click.option(
-    "-o",
-    "--output",
-    type=_FILE,
-    default=Path("compare.html"),
-    show_default=True,
-    help="HTML file to write.",
+@output_option(
+    "HTML file to write.  [default: runs/compare-POLICY-POLICY-1.html, -2, ...]", FILE_TO_WRITE
 )
-@click.option("--json", "json_file", type=_FILE, help="Also write all numbers as JSON.")
+@JSON_OPTION
 @click.option(
     "--by",
     type=click.Choice(["phase", "agent"]),
@@ -42,12 +51,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     is_flag=True,
     help="Accept other attackers or lengths of the episodes; the result says so.",
 )
+@click.option("--full", is_flag=True, help="Show all metrics on the terminal, too.")
 def command(
     traces: tuple[Path, ...],
-    output: Path,
+    output: Path | None,
     json_file: Path | None,
     by: str | None,
     allow_different_conditions: bool,
+    full: bool,
 ) -> None:
     """Show where policies differ, and whether that can be chance.
 
@@ -55,16 +66,13 @@ def command(
     in all of them (the default of `trace`) the episodes are compared seed by seed.
     """
     from cagexplain.analysis.comparison import compare_parts, compare_traces
-    from cagexplain.cli.playing import require_folder
     from cagexplain.common.errors import UsageError
     from cagexplain.common.files import write_json, write_text
     from cagexplain.tracing.trace import open_trace
     from reports.compare import compare_report
 
-    for file in (output, json_file):
-        if file is not None:
-            require_folder(file)
     opened = [open_trace(folder) for folder in traces]
+    target = output or _new_file(opened, by)
     if by is None:
         comparison = compare_traces(opened, allow_different=allow_different_conditions)
     elif len(opened) == 1:
@@ -75,39 +83,82 @@ def command(
             where="--by",
             remedy="Give one trace to divide, or leave --by out",
         )
-    write_text(output, compare_report(comparison).html)
+    write_text(target, compare_report(comparison).html)
     if json_file is not None:
         write_json(json_file, comparison.to_json())
-    _show(comparison, Console())
-    for path in (output, json_file):
-        if path is not None:
-            click.echo(path)
+    written = [str(path) for path in (target, json_file) if path is not None]
+    if full:
+        _show_all(comparison, terminal.console())
+    else:
+        _show(_summary(comparison), LINES - len(written))
+    for path in written:
+        click.echo(path)
 
 
-def _show(comparison: Comparison, console: Console) -> None:
-    for condition in comparison.conditions:
-        console.print(
-            f"Different {condition.name}: {', '.join(condition.values)}. What differs below need "
-            "not be the policies' doing.",
-            style="bold",
-            markup=False,
-        )
+def _new_file(traces: Sequence[Trace], by: str | None) -> Path:
+    """A new one below runs, named after the policies."""
+    names = [str(trace.manifest.policy.get("name", trace.path.name)) for trace in traces]
+    RUNS.mkdir(exist_ok=True)
+    return new_place("compare", "-".join([*names, *([f"by-{by}"] if by else [])]), ".html")
+
+
+def _show(lines: Sequence[str], most: int) -> None:
+    if len(lines) > most:
+        left = len(lines) - most + 1
+        lines = [*lines[: most - 1], f"... {left} more lines: --full shows all, and the page."]
+    for line in lines:
+        click.echo(line)
+
+
+def _summary(comparison: Comparison) -> list[str]:
+    """The most important of all pairs first: what the whole says of a pair in a few lines."""
+    lines = [_warning(condition) for condition in comparison.conditions]
     for pair in comparison.pairs:
-        seeds = "the same seeds" if pair.paired else "different seeds"
-        console.print(f"\n{pair.a} and {pair.b}, on {seeds}", style="bold", markup=False)
+        significant = sum(metric.significant for metric in pair.metrics)
+        differ = f"{significant} of {len(pair.metrics)} metrics differ significantly"
+        lines.append(f"{_heading(pair)}: {differ}.")
+        lines += [f"  {_metric(metric)}" for metric in pair.metrics if metric.metric == "return"]
+        lines += [f"  {line.strip()}" for line in _choices(pair, 1)]
+    return lines + [f"Not compared: {line}" for line in comparison.left_out]
+
+
+def _warning(condition: Condition) -> str:
+    return (
+        f"Different {condition.name}: {', '.join(condition.values)}. What differs below need not "
+        "be the policies' doing."
+    )
+
+
+def _heading(pair: Pair) -> str:
+    return f"{pair.a} and {pair.b}, on {'the same' if pair.paired else 'different'} seeds"
+
+
+def _metric(metric: MetricDifference) -> str:
+    values = f"{metric.metric} {_number(metric.value_a)} and {_number(metric.value_b)}"
+    if metric.difference is None:
+        return f"{values}: not enough data, n = {min(metric.n_a, metric.n_b)}"
+    interval = f"{_number(metric.low)} to {_number(metric.high)}"
+    return f"{values}: {_number(metric.difference)} ({interval}), p {_p(metric.p_adjusted)}"
+
+
+def _show_all(comparison: Comparison, console: Console) -> None:
+    for condition in comparison.conditions:
+        console.print(_warning(condition), style="bold")
+    for pair in comparison.pairs:
+        console.print(f"\n{_heading(pair)}", style="bold")
         if pair.metrics:
             console.print(_metrics(pair))
-        for line in _choices(pair):
-            console.print(line, markup=False)
+        for line in _choices(pair, SHOWN):
+            console.print(line)
     for line in comparison.left_out:
-        console.print(f"Not compared: {line}", markup=False)
+        console.print(f"Not compared: {line}")
 
 
 def _metrics(pair: Pair) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in (pair.a, pair.b, "difference", "95 % interval", "p, adjusted"):
-        table.add_column(Text(heading), justify="right")
+        table.add_column(heading, justify="right")
     for metric in pair.metrics:
         lacking = f"not enough data: n = {min(metric.n_a, metric.n_b)}"
         table.add_row(
@@ -122,7 +173,7 @@ def _metrics(pair: Pair) -> Table:
     return table
 
 
-def _choices(pair: Pair) -> Sequence[str]:
+def _choices(pair: Pair, shown: int) -> list[str]:
     groups = [group for view in pair.views for group in view.groups]
     tested = [group for group in groups if group.p is not None]
     n = sum(group.significant for group in tested)
@@ -130,7 +181,7 @@ def _choices(pair: Pair) -> Sequence[str]:
         f"Choices differ significantly in {n} of {len(tested)} situations"
         f" ({len(groups) - len(tested)} more lack data)."
     ]
-    for place in pair.most[:SHOWN]:
+    for place in pair.most[:shown]:
         found = place.difference
         if not found.significant:
             continue

@@ -9,26 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from cagexplain.cc4 import phases
 from cagexplain.cli import playing
+from cagexplain.cli.options import FILE_OR_OUTPUT, Command
+from cagexplain.common import terminal
 
 if TYPE_CHECKING:
     from cagexplain.policies.evaluation import Estimate, Evaluation
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command, unused=[playing.WITHOUT_CYBORG])
 @click.argument("policy")
 @playing.options
 @click.option(
     "--json",
     "output",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=FILE_OR_OUTPUT,
     help="Write everything, episode by episode, to this file; - is the standard output.",
 )
-def command(policy: str, output: str | None, **options: Any) -> None:
+def command(policy: str, output: Path | None, **options: Any) -> None:
     """Play POLICY and report its return.
 
     POLICY is the path of a checkpoint or the name of a built-in policy (see `cagexplain
@@ -38,8 +39,6 @@ def command(policy: str, output: str | None, **options: Any) -> None:
     from cagexplain.policies.evaluation import evaluate
     from cagexplain.policies.rollout import seed_range
 
-    if output not in (None, "-"):
-        playing.require_folder(Path(output))
     params = EnvParams(steps=options["steps"], red=options["red"])
     player = playing.load(policy, options)
     engine = playing.engine(options)
@@ -63,16 +62,16 @@ def command(policy: str, output: str | None, **options: Any) -> None:
             _show(finished[-1], time.perf_counter() - began, output)
 
 
-def _show(result: Evaluation, seconds: float, output: str | None) -> None:
+def _show(result: Evaluation, seconds: float, output: Path | None) -> None:
     from cagexplain.common.files import write_json
 
-    if output == "-":
+    if str(output) == "-":
         click.echo(json.dumps(result.to_json(), indent=2))
         return
     steps = len(result.seeds) * phases.calls(result.options["steps"])
     click.echo(_heading(result))
     summary = result.summary()
-    Console().print(_table(summary))
+    terminal.console().print(_table(summary))
     for line in _without_interval(summary):
         click.echo(line)
     click.echo(f"{steps:,} steps in {seconds:.1f} s, {steps / seconds:,.0f} per second")

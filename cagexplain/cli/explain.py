@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cagexplain.cc4.actions import N_KINDS
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cli import playing
-from cagexplain.common import machine
+from cagexplain.cli.options import FILE_TO_WRITE, JSON_OPTION, Command, Unused, output_option
+from cagexplain.cli.places import RUNS
+from cagexplain.common import machine, terminal
+from cagexplain.common.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rich.console import Console
 
     from cagexplain.analysis.counterfactuals import Difference
     from cagexplain.analysis.decisions import DecisionReport, Explanation, Option
@@ -25,13 +29,26 @@ if TYPE_CHECKING:
     from cagexplain.policies.base import Policy
     from cagexplain.tracing.trace import Trace
 
-RUNS: Final = Path("runs")
 _CRITICAL: Final = 10
 _ENTRIES: Final = 8
 """Entries of the observation, and flips, that the terminal shows."""
 
 
-@click.command("explain")
+_UNUSED: Final = (
+    Unused(
+        "with --critical, which finds the steps",
+        lambda given: given["critical"] is not None,
+        ("steps",),
+    ),
+    Unused(
+        "without futures to play on",
+        lambda given: given["rollouts"] == 0,
+        ("horizon", "every_action"),
+    ),
+)
+
+
+@click.command("explain", cls=Command, unused=_UNUSED)
 @click.argument("trace", required=False, type=click.Path(path_type=Path))
 @click.option("--episode", type=click.IntRange(min=0), help="Number of the episode, from 0.")
 @click.option(
@@ -84,18 +101,8 @@ _ENTRIES: Final = 8
     type=click.IntRange(min=1),
     help="Threads that play on.  [default: all cores]",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="HTML file to write.  [default: explain.html in the trace's folder]",
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write all numbers as JSON.",
-)
+@output_option("HTML file to write.  [default: explain.html in the trace's folder]", FILE_TO_WRITE)
+@JSON_OPTION
 def command(
     trace: Path | None,
     episode: int | None,
@@ -118,18 +125,18 @@ def command(
     """
     from cagexplain.analysis.decisions import explain
     from cagexplain.analysis.replay import Place, policy_of
-    from cagexplain.common.files import write_json, write_text
+    from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
     from reports.sections.decisions import decisions_page
 
     number = None if agent is None else int(agent[-1])
-    _require_decisions(critical, episode, steps, number)
+    if critical is None and (episode is None or not steps or number is None):
+        raise UsageError(
+            "which decisions?", remedy="Give --episode, --step and --agent, or --critical"
+        )
     folder = trace or latest_trace(RUNS)
-    target = output or folder / "explain.html"
-    for file in (target, json_file):
-        if file is not None:
-            playing.require_folder(file)
     opened = open_trace(folder)
+    target = output or prepare_output_file(folder / "explain.html")
     policy = policy_of(opened, policy_file)
     _single_threaded()
     threads = workers or machine.cores()
@@ -163,18 +170,6 @@ def command(
             click.echo(path)
 
 
-def _require_decisions(
-    critical: int | None, episode: int | None, steps: tuple[int, ...], agent: int | None
-) -> None:
-    from cagexplain.common.errors import UsageError
-
-    remedy = "Give --episode, --step and --agent, or --critical"
-    if critical is not None and steps:
-        raise UsageError("--step and --critical exclude each other", remedy=remedy)
-    if critical is None and (episode is None or not steps or agent is None):
-        raise UsageError("which decisions?", remedy=remedy)
-
-
 def _single_threaded() -> None:
     import torch
 
@@ -193,9 +188,7 @@ def _critical(
 
 
 def _show(report: DecisionReport) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = playing.FILE_WIDTH
+    console = terminal.console(highlight=False)
     if len(report.decisions) > 1:
         console.print(_overview(report))
     else:
@@ -213,7 +206,7 @@ def _show(report: DecisionReport) -> None:
 def _overview(report: DecisionReport) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=Text(f"{report.policy}: {report.selection}"),
+        title=f"{report.policy}: {report.selection}",
         title_justify="left",
     )
     for name in ("episode", "step"):
@@ -239,21 +232,20 @@ def _show_one(console: Console, decision: Explanation) -> None:
         f"{decision.agent} in step {decision.step} of episode {decision.episode}: "
         f"{decision.action}",
         style="bold",
-        markup=False,
     )
     seen = ", ".join(decision.alerts) or "no alerts"
-    console.print(f"It saw: {seen}.", markup=False)
+    console.print(f"It saw: {seen}.")
     console.print(_options(decision.options))
     if decision.attribution is not None:
         console.print(f"What drove the {decision.attribution.target}:")
         for i in decision.attribution.influences[:_ENTRIES]:
-            console.print(f"  {i.attribution:+9.3f}  {i.name} ({i.value:g})", markup=False)
+            console.print(f"  {i.attribution:+9.3f}  {i.name} ({i.value:g})")
     for condition in decision.path:
-        console.print(f"  {condition}", markup=False)
+        console.print(f"  {condition}")
     if decision.flips is not None:
         _show_flips(console, decision)
     for note in decision.notes:
-        console.print(note, style="dim", markup=False)
+        console.print(note, style="dim")
 
 
 def _options(options: Iterable[Option]) -> Table:
@@ -299,8 +291,8 @@ def _show_flips(console: Console, decision: Explanation) -> None:
     flips = decision.flips
     assert flips is not None
     if decision.likeliest is False:
-        console.print(f"This was drawn; most preferred was {flips.preferred}.", markup=False)
+        console.print(f"This was drawn; most preferred was {flips.preferred}.")
     if flips.size is None:
         console.print(f"No change of up to {flips.limit} entries seen changes the choice.")
     for flip in flips.found[:_ENTRIES]:
-        console.print(f"{' and '.join(flip.changes)}: {flip.action}", markup=False)
+        console.print(f"{' and '.join(flip.changes)}: {flip.action}")

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cagexplain.cli import playing
+from cagexplain.cli.options import FILE_TO_WRITE, JSON_OPTION, Command, Unused, output_option
+from cagexplain.cli.places import RUNS
 from cagexplain.common import machine
 
 if TYPE_CHECKING:
     from cagexplain.tracing.trace import Trace
 
-RUNS = Path("runs")
 _PLAYED = ("explanations", "surrogate")
 """What takes the policy itself, by the names of the page's arguments."""
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("fsm-report")
+_UNUSED: Final = (
+    Unused(
+        "without --critical or --rules, which play the policy",
+        lambda given: given["critical"] is None and not given["rules"],
+        ("policy_file",),
+    ),
+)
+
+
+@click.command("fsm-report", cls=Command, unused=_UNUSED)
 @click.argument("trace", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=_FILE,
-    help="HTML file to write.  [default: fsm-report.html in the trace's folder]",
+@output_option(
+    "HTML file to write.  [default: fsm-report.html in the trace's folder]", FILE_TO_WRITE
 )
 @click.option(
     "--episode",
@@ -51,11 +58,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Where the policy's file lies now, if it was moved since the recording; for --critical "
     "and --rules, which play it.",
 )
-@click.option("--json", "json_file", type=_FILE, help="Also write all numbers as JSON.")
-@click.option("--dot", type=_FILE, help="Also write the state machine for Graphviz.")
-@click.option("--svg", type=_FILE, help="Also write the picture of the state machine.")
-@click.option("--graphml", type=_FILE, help="Also write the state machine as GraphML.")
-@click.option("--graph-json", type=_FILE, help="Also write it as JSON, nodes and edges.")
+@JSON_OPTION
+@click.option("--dot", type=FILE_TO_WRITE, help="Also write the state machine for Graphviz.")
+@click.option("--svg", type=FILE_TO_WRITE, help="Also write the picture of the state machine.")
+@click.option("--graphml", type=FILE_TO_WRITE, help="Also write the state machine as GraphML.")
+@click.option("--graph-json", type=FILE_TO_WRITE, help="Also write it as JSON, nodes and edges.")
 def command(
     trace: Path | None,
     output: Path | None,
@@ -72,17 +79,14 @@ def command(
     """
     from cagexplain.analysis import exports
     from cagexplain.analysis.fsm import analyse
-    from cagexplain.common.files import write_json, write_text
+    from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
     from reports.fsm_report import fsm_report
     from reports.standalone import standalone
 
     folder = trace or latest_trace(RUNS)
-    target = output or folder / "fsm-report.html"
     opened = open_trace(folder)
-    for file in (target, json_file, *pictures.values()):
-        if file is not None:
-            playing.require_folder(file)
+    target = output or prepare_output_file(folder / "fsm-report.html")
     analysis = analyse(opened, episodes)
     played = _played(opened, critical, rules, policy_file)
     page = fsm_report(analysis, **played)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import BLUE
-from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.cli import playing
+from cagexplain.cli.options import FILE_TO_WRITE, Command, Unused, refuse
+from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,13 +42,31 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     return seeds
 
 
-@click.command("lockstep")
-@click.option(
-    "--policy",
+_COMPARING: Final = (
     "policies",
-    multiple=True,
-    help="Built-in policy, checkpoint or probe; repeat for several.  [default: random]",
+    "old_policies",
+    "seeds",
+    "reds",
+    "steps",
+    "deterministic",
+    "workers",
+    "cyborg_path",
+    "record",
+    "output",
 )
+_UNUSED: Final = (
+    Unused("with --list-probes", lambda given: given["list_probes"], (*_COMPARING, "replay")),
+    Unused(
+        "on recordings, which are of episodes that were played",
+        lambda given: given["replay"] is not None,
+        _COMPARING,
+    ),
+)
+
+
+@click.command("lockstep", cls=Command, unused=_UNUSED)
+@click.argument("policies", nargs=-1, metavar="[POLICY]...")
+@click.option("--policy", "old_policies", multiple=True, hidden=True)
 @click.option("--seeds", callback=_seeds, default="0-9", show_default=True, help="Episodes.")
 @click.option(
     "--red",
@@ -57,9 +75,7 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     multiple=True,
     help="Attacker; repeat for several.  [default: finite_state]",
 )
-@click.option(
-    "--steps", type=int, default=DEFAULT_STEPS, show_default=True, help="Length of an episode."
-)
+@click.option("--episode-length", "steps", **playing.LENGTH)
 @click.option(
     "--deterministic/--stochastic",
     default=None,
@@ -80,12 +96,13 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
 @click.option(
     "--json",
     "output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE_TO_WRITE,
     help="Write the outcome of every episode to this file.",
 )
 @click.option("--list-probes", is_flag=True, help="List the probes and stop.")
 def command(
     policies: tuple[str, ...],
+    old_policies: tuple[str, ...],
     seeds: list[int],
     reds: tuple[str, ...],
     steps: int,
@@ -99,9 +116,10 @@ def command(
 ) -> int:
     """Play both simulators with the same seeds and actions and compare them after every step.
 
-    Every policy meets every attacker on every seed. Compared without tolerance: the whole state,
-    observations, masks, rewards, what happened, and the random number generator. Exit code 3: they
-    differ.
+    POLICY is a built-in policy, a checkpoint or a probe (see --list-probes); random if none is
+    given. Every policy meets every attacker on every seed. Compared without tolerance: the whole
+    state, observations, masks, rewards, what happened, and the random number generator. Exit code
+    3: they differ.
     """
     from cagexplain.envs import EnvParams
     from cagexplain.fidelity.lockstep import Job
@@ -113,20 +131,20 @@ def command(
         return 0
     if replay is not None:
         return _replay(replay)
+    policies = policies + old_policies or ("random",)
+    rules = True
     for policy in policies:
         if policy not in PROBES:
             from cagexplain.policies.registry import load_policy
 
-            load_policy(policy)  # complains before anything is played
-    if output is not None:
-        playing.require_folder(output)
+            rules &= load_policy(policy).kind == "scripted"  # complains before anything is played
+    if rules:
+        refuse(("deterministic",), "on policies that follow a rule of their own")
     if record is not None:
         record.mkdir(parents=True, exist_ok=True)
     jobs = [
         Job(policy, seed, EnvParams(steps=steps, red=red), deterministic, cyborg_path, record)
-        for red, policy, seed in itertools.product(
-            reds or ("finite_state",), policies or ("random",), seeds
-        )
+        for red, policy, seed in itertools.product(reds or ("finite_state",), policies, seeds)
     ]
     return _run(jobs, workers, output)
 
@@ -140,7 +158,8 @@ def _run(jobs: list[Job], workers: int | None, output: Path | None) -> int:
 
     load(jobs[0].cyborg_path)  # an unusable CybORG is reported once, not by every worker
     outcomes: list[Outcome] = []
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+    console = terminal.console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("lockstep", total=len(jobs))
         try:
             for outcome in run(jobs, workers):

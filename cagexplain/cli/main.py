@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import errno
 import importlib
+import importlib.util
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 import click
 
 from cagexplain import __version__
 from cagexplain.common.errors import CagexplainError
+from cagexplain.common.printing import drop, safe_streams
 
 # command name: (module, attribute, one-line help), in the order of the work
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -47,7 +51,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "checks": ("cagexplain.cli.checks", "command", "List and explain the checks of an audit."),
 }
 
-_PACKAGES = ("cagexplain", "trainers", "reports")
+
+_ROOT: Final = Path(__file__).parents[2]
+_BESIDE: Final = ("trainers", "reports")
+"""Packages that lie beside this one."""
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 _OS_ERRORS: dict[int, tuple[str, str]] = {
@@ -80,6 +87,7 @@ class LazyGroup(click.Group):
         """Import the command that `args` call."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
+            _require_own_packages()
             module, attribute, _ = self.table[name]
             command = getattr(importlib.import_module(module), attribute)
         return name, command, rest
@@ -88,9 +96,22 @@ class LazyGroup(click.Group):
 cli = LazyGroup(
     COMMANDS,
     help="Train, trace and explain blue agents for CAGE Challenge 4.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # With colours Click cuts no codes out: names that hold some are shown as they are, escaped.
+    context_settings={"help_option_names": ["-h", "--help"], "color": True},
 )
 click.version_option(__version__, prog_name="cagexplain")(cli)
+
+
+def _require_own_packages() -> None:
+    """Refuse packages of somebody else that have the names of ours and are found before them."""
+    for name in _BESIDE:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin and Path(spec.origin).parents[1] != _ROOT:
+            raise CagexplainError(
+                f"this hides the package '{name}' of cagexplain",
+                where=spec.origin,
+                remedy="Rename it, or call cagexplain from another folder",
+            )
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -103,26 +124,47 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Failures are told on
         stderr; with CAGEXPLAIN_DEBUG=1 in the environment their traceback comes first.
     """
+    with safe_streams() as failure:
+        status = _main(args)
+        if (error := failure()) is not None:
+            error.filename = "standard output"
+            return _tell(error)
+        return status
+
+
+def _main(args: Sequence[str] | None) -> int:
     try:
         result = cli.main(args, prog_name="cagexplain", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        return INTERRUPTED
+    except click.Abort as error:
+        # Click takes every EOFError for Ctrl-D at a question, of which there are none.
+        if isinstance(error.__cause__, EOFError):
+            return _tell(error.__cause__)
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
     except BrokenPipeError:
-        # The reader has gone, as in `| head`; what is still buffered must go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop(sys.stdout)  # the reader has gone, as in `| head`
         return 1
     except Exception as error:
-        if os.environ.get("CAGEXPLAIN_DEBUG") == "1":
-            traceback.print_exc()
-        message = explain(error)
-        click.echo(f"Error: {message}", err=True)
-        return message.exit_code
+        return _tell(error)
     return result if isinstance(result, int) else 0  # click returns the status of ctx.exit()
+
+
+def _interrupted() -> int:
+    click.echo("Interrupted.", err=True)
+    return INTERRUPTED
+
+
+def _tell(error: Exception) -> int:
+    if os.environ.get("CAGEXPLAIN_DEBUG") == "1":
+        traceback.print_exception(error)
+    message = explain(error)
+    click.echo(f"Error: {message}", err=True)
+    return message.exit_code
 
 
 def explain(error: Exception) -> CagexplainError:
@@ -139,7 +181,7 @@ def explain(error: Exception) -> CagexplainError:
             return CagexplainError(
                 "out of memory", remedy="Use fewer environments at once, or a bigger machine"
             )
-        case ImportError() if (error.name or "").partition(".")[0] not in _PACKAGES:
+        case ImportError() if (error.name or "").partition(".")[0] not in ("cagexplain", *_BESIDE):
             return CagexplainError(
                 str(error), remedy="Complete the installation with `make setup`, then rerun"
             )
@@ -160,3 +202,7 @@ def explain(error: Exception) -> CagexplainError:
         remedy="Rerun with CAGEXPLAIN_DEBUG=1 to see the traceback; correct that line if it is "
         "yours, and report it if it is ours",
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

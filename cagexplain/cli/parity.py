@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import itertools
-import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from cagexplain.cc4 import phases
 from cagexplain.cli import playing
+from cagexplain.cli.options import Command, Unused, output_option
+from cagexplain.cli.places import new_place
+from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cagexplain.fidelity.samples import Sample
     from cagexplain.policies.base import Policy
 
-RUNS: Final = Path("runs")
 EXIT_CODES: Final = {"EQUIVALENT": 0, "DIFFERENT": 3, "INCONCLUSIVE": 4}
 STYLES: Final = {"EQUIVALENT": "green", "DIFFERENT": "bold red", "INCONCLUSIVE": "yellow"}
 
@@ -31,7 +31,44 @@ _PERCENT: Final = click.FloatRange(0, 100, min_open=True)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("parity")
+def _uses_cyborg(given: Mapping[str, Any]) -> bool:
+    return any(
+        given[f"engine_{side}"] == "cyborg" and given[f"sample_{side}"] is None for side in "ab"
+    )
+
+
+_UNUSED: Final = (
+    Unused(
+        "with both samples from files",
+        lambda given: given["sample_a"] and given["sample_b"],
+        ("episodes", "seed", "batch", "workers", "cyborg_path"),
+    ),
+    Unused("with --sample-a, whose file names it", lambda given: given["sample_a"], ("engine_a",)),
+    Unused(
+        "with --sample-b, whose file names it",
+        lambda given: given["sample_b"],
+        ("engine_b", "episodes_b"),
+    ),
+    Unused(
+        "with --paired: the number follows from the pairs",
+        lambda given: given["paired"],
+        ("episodes_b",),
+    ),
+    Unused(
+        "on pairs with a sample from a file, which has their seeds",
+        lambda given: given["paired"] and (given["sample_a"] or given["sample_b"]),
+        ("episodes", "seed"),
+    ),
+    Unused(
+        "with --sample-a and --episodes-b",
+        lambda given: given["sample_a"] and given["episodes_b"] is not None,
+        ("episodes",),
+    ),
+    Unused("without CybORG", lambda given: not _uses_cyborg(given), ("cyborg_path",)),
+)
+
+
+@click.command("parity", cls=Command, unused=_UNUSED)
 @click.argument("policy")
 @click.option(
     "--engine-a",
@@ -91,14 +128,11 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
     type=_FILE,
     help="Take the second sample from this file (such as sample-b.parquet).",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the samples and results; one that was begun is gone on with.  "
-    "[default: runs/parity-POLICY-1, -2, ...]",
+@output_option(
+    "Folder of the samples and results; one that was begun is gone on with.  "
+    "[default: runs/parity-POLICY-1, -2, ...]"
 )
-@playing.episode_options
+@playing.playing_options
 def command(policy: str, output: Path | None, **options: Any) -> None:
     """Judge whether POLICY meets the same world on two simulators.
 
@@ -117,12 +151,6 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     from cagexplain.fidelity.parity import Settings, compare
     from reports.parity_certificate import parity_certificate
 
-    if options["episodes_b"] is not None and (options["paired"] or options["sample_b"]):
-        raise UsageError(
-            "the number follows from the pairs or from the file",
-            where="--episodes-b",
-            remedy="Leave it out",
-        )
     if options["episodes"] < 2:
         raise UsageError(
             "a comparison takes two episodes", where="--episodes", remedy="Play 2 or more"
@@ -135,7 +163,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     )
     params = EnvParams(steps=options["steps"], red=options["red"])
     player = playing.load(policy, options)
-    folder = prepare_output_dir(output or _new_folder(player.name), allow_existing=True)
+    folder = prepare_output_dir(output or new_place("parity", player.name), allow_existing=True)
     click.echo(f"Keeping samples in {folder}; --output {folder} goes on from there.", err=True)
     result = compare(*_samples(player, params, folder, options), settings)
     facts = {
@@ -191,13 +219,6 @@ def _samples(
     return found["a"], found["b"]
 
 
-def _new_folder(name: str) -> Path:
-    """The first unused one of runs/parity-NAME-1, -2, ..."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
-    candidates = (RUNS / f"parity-{name}-{i}" for i in itertools.count(1))
-    return next(folder for folder in candidates if not folder.exists())
-
-
 def _command_line(context: click.Context) -> str:
     """The command with the arguments that were given."""
     words = ["cagexplain", "parity", str(context.params["policy"])]
@@ -229,7 +250,7 @@ def _show(result: Parity, folder: Path) -> None:
         f"{a.policy['name']} on {a.simulator} and {b.simulator}, "
         f"{len(result.a.seeds):,} and {len(result.b.seeds):,} episodes, compared {design}"
     )
-    console = Console()
+    console = terminal.console()
     console.print(_table([*rows[:split], *problems]))
     click.echo(
         f"Interval: {100 * (1 - 2 * result.settings.alpha):g} % interval of A − B in margins; "
@@ -239,7 +260,7 @@ def _show(result: Parity, folder: Path) -> None:
         f"{judgement.equivalent} of {judgement.observed} further metrics are equivalent, each by "
         f"itself; {judgement.required} are required."
     )
-    console.print(f"[{STYLES[result.verdict]}]{result.verdict}[/]")
+    console.print(result.verdict, style=STYLES[result.verdict])
     if result.verdict == Verdict.INCONCLUSIVE:
         click.echo(
             "The data do not tell how many episodes would decide."

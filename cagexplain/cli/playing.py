@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,12 +19,16 @@ from rich.progress import (
 
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
-from cagexplain.common.errors import CagexplainError
+from cagexplain.cli.options import Option, Unused, refuse
+from cagexplain.common import terminal
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 
 if TYPE_CHECKING:
     from cagexplain.envs import Engine, Env
+
+TRACE: Final = "trace"
+"""Folder, within that of an audit, of the episodes that it rests on."""
 
 CYBORG_PATH: Final[dict[str, Any]] = {
     "type": click.Path(path_type=Path),
@@ -34,8 +37,17 @@ CYBORG_PATH: Final[dict[str, Any]] = {
     "help": "Folder that holds the CybORG package, if it is not installed.",
 }
 """Of the option ``--cyborg-path``, wherever it occurs."""
+LENGTH: Final[dict[str, Any]] = {
+    "cls": Option,
+    "old": ["--steps"],
+    "type": int,
+    "default": DEFAULT_STEPS,
+    "show_default": True,
+    "help": "Length of an episode as CC4 counts it; one step less is played.",
+}
+"""Of the option ``--episode-length``, likewise."""
 
-_OPTIONS: Final = (
+_EPISODES: Final = (
     click.option(
         "--episodes",
         type=click.IntRange(min=1),
@@ -58,13 +70,7 @@ _OPTIONS: Final = (
         show_default=True,
         help="Variant of the attacker.",
     ),
-    click.option(
-        "--steps",
-        type=int,
-        default=DEFAULT_STEPS,
-        show_default=True,
-        help="Length of an episode as CC4 counts it; one step less is played.",
-    ),
+    click.option("--episode-length", "steps", **LENGTH),
     click.option(
         "--mask-sleep", is_flag=True, help="Forbid Sleep and Monitor to agents that are free."
     ),
@@ -74,6 +80,8 @@ _OPTIONS: Final = (
         help="Whether a trained policy takes its likeliest actions or samples them.  "
         "[default: as its training evaluated it]",
     ),
+)
+_PLAYING: Final = (
     click.option(
         "--batch",
         type=click.IntRange(min=1),
@@ -87,13 +95,8 @@ _OPTIONS: Final = (
     ),
     click.option("--cyborg-path", **CYBORG_PATH),
 )
-
-
-FILE_WIDTH: Final = 110
-"""Columns of what is printed to a file or a pipe."""
-
 ENGINE: Final = click.Choice(["native", "cyborg"])
-_ENGINE_OPTION: Final = click.option(
+_ENGINE: Final = click.option(
     "--engine",
     type=ENGINE,
     default="native",
@@ -101,17 +104,33 @@ _ENGINE_OPTION: Final = click.option(
     help="Simulator: ours, or the CybORG that you have installed.",
 )
 
+EPISODES_NAMES: Final = ("episodes", "seed", "red", "steps", "mask_sleep", "deterministic")
+PLAYING_NAMES: Final = ("batch", "workers", "cyborg_path")
+"""Names of the parameters that the options below stand for."""
+WITHOUT_CYBORG: Final = Unused(
+    "on our own simulator", lambda given: given["engine"] == "native", ("cyborg_path",)
+)
+
 
 def episode_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which episodes are played, and how."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    """Add the options that say which episodes are played."""
+    return _with(_EPISODES, command)
+
+
+def playing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those options, and those that say how they are played."""
+    return _with((*_EPISODES, *_PLAYING), command)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add those options, and on which simulator."""
-    return _ENGINE_OPTION(episode_options(command))
+    return _with((*_EPISODES, *_PLAYING, _ENGINE), command)
+
+
+def _with(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def engine(options: dict[str, Any], name: str = "engine") -> Engine:
@@ -129,12 +148,18 @@ def batch(options: dict[str, Any], engine: Engine) -> int:
 
 
 def load(policy: str, options: dict[str, Any]) -> Policy:
-    """Make the policy that the user named, as the options ask for."""
+    """Make the policy that the user named, as the options ask for.
+
+    Raises:
+        UsageError: it follows a rule, which options cannot change.
+    """
     from cagexplain.policies.registry import load_policy
 
     player = load_policy(
         policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
     )
+    if player.kind == "scripted":
+        refuse(("deterministic",), f"on '{policy}', which follows a rule of its own")
     single_threaded(player)
     return player
 
@@ -151,12 +176,18 @@ def single_threaded(player: Policy) -> None:
         torch.set_num_threads(1)
 
 
-def require_folder(file: Path) -> None:
-    """Refuse a file to write that has no folder: before the work, not after it."""
-    if not file.parent.is_dir():
-        raise CagexplainError(
-            "there is no such folder", where=file.parent, remedy="Create it, or name another file"
-        )
+def recorded(subject: str) -> Path | None:
+    """The trace that `subject` names, or that an audit has left in the folder of that name.
+
+    None for policies. A built-in policy wins over a folder of the same name, as it does over a
+    file: write ``./name`` for the folder. So a command means the same wherever it is called.
+    """
+    from cagexplain.policies.registry import builtin_policies
+
+    if subject in builtin_policies():
+        return None
+    folders = (Path(subject), Path(subject) / TRACE)
+    return next((folder for folder in folders if (folder / "manifest.json").is_file()), None)
 
 
 @contextlib.contextmanager
@@ -182,9 +213,9 @@ def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
     Yields:
         What to tell them to, from any thread.
     """
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Speed(""),

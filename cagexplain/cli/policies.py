@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
+
+from cagexplain.common import terminal
 
 
 @click.command("policies")
@@ -21,4 +22,4 @@ def command() -> None:
     table.add_column("what it does")
     for name, summary in builtin_policies().items():
         table.add_row(name, summary)
-    Console().print(table)
+    terminal.console().print(table)

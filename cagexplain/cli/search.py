@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from cagexplain.cli.options import Command, Option, Unused, output_option
+from cagexplain.cli.places import RUNS
+from cagexplain.common import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +22,16 @@ TABLE_2 = ("gamma=0.6,0.9,0.99", "learning_rate=2.5e-4,5e-3,1e-2")
 RANGES = ("gamma=0.9:0.999", "learning_rate=1e-5:1e-2:log")
 
 
-@click.command("search", short_help="Search for the best settings.")
+_UNUSED: Final = (
+    Unused(
+        "without --optuna, which chooses from it",
+        lambda given: given["trials"] is None,
+        ("ranges", "pruner"),
+    ),
+)
+
+
+@click.command("search", short_help="Search for the best settings.", cls=Command, unused=_UNUSED)
 @click.argument("algorithm")
 @click.option(
     "--grid",
@@ -55,7 +68,14 @@ RANGES = ("gamma=0.9:0.999", "learning_rate=1e-5:1e-2:log")
 )
 @click.option("--steps", type=int, default=2_000_000, show_default=True, help="Of each run.")
 @click.option(
-    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each point."
+    "--n-seeds",
+    "seeds",
+    cls=Option,
+    old=["--seeds"],
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of seeds that each point is trained with.",
 )
 @click.option(
     "--eval-every", type=int, default=100_000, show_default=True, help="Steps between evaluations."
@@ -63,7 +83,7 @@ RANGES = ("gamma=0.9:0.999", "learning_rate=1e-5:1e-2:log")
 @click.option(
     "--eval-episodes", type=int, default=50, show_default=True, help="Episodes per evaluation."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: runs/search-…]")
+@output_option("Folder of the search.  [default: runs/search-ALGORITHM-PRESET-KIND]")
 @click.option(
     "--workers", type=click.IntRange(1), help="Runs at once.  [default: one per processor core]"
 )
@@ -80,7 +100,7 @@ def command(
     seeds: int,
     eval_every: int,
     eval_episodes: int,
-    out: Path | None,
+    output: Path | None,
     workers: int | None,
     ray: str | None,
 ) -> None:
@@ -90,15 +110,10 @@ def command(
     seeds and judged by the mean of their best evaluations. The folder gets search.json, with all
     points, and best.yaml for `cagexplain train --config`. The same command continues a search.
     """
-    from rich.console import Console
-
-    from cagexplain.common.errors import UsageError
     from trainers.config import RunConfig, from_text
     from trainers.studies import search
     from trainers.studies.run import Place
 
-    if ranges and trials is None:
-        raise UsageError("needs Optuna", where="--range", remedy="Add --optuna N, or use --grid")
     if not grids and trials is None:
         grids = TABLE_2
     if not grids and not ranges:
@@ -117,8 +132,8 @@ def command(
         search.read_ranges(ranges),
     )
     kind = "grid" if trials is None else "optuna"
-    folder = out or Path("runs") / f"search-{algorithm}-{preset}-{kind}"
-    place, console = Place(workers, ray), Console()
+    folder = output or RUNS / f"search-{algorithm}-{preset}-{kind}"
+    place, console = Place(workers, ray), terminal.console()
     if trials is None:
         points = search.grid_search(space, folder, place, console)
     else:

@@ -7,6 +7,9 @@ from typing import Final
 
 import click
 
+from cagexplain.cli.options import FILE_TO_WRITE, output_option
+from cagexplain.cli.places import RUNS
+
 _KEPT: Final = click.Path(file_okay=False, path_type=Path)
 _KEPT_HELP: Final = (
     "Folder with the small files of finished runs (a few hundred kB each), to keep where "
@@ -21,11 +24,7 @@ def command() -> None:
 
 @command.command("run")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the study.  [default: runs/NAME-OF-FILE]",
-)
+@output_option("Folder of the study.  [default: runs/NAME-OF-FILE]")
 @click.option(
     "--workers", type=click.IntRange(1), help="Runs at once.  [default: one per processor core]"
 )
@@ -40,7 +39,7 @@ def command() -> None:
 )
 def run(
     file: Path,
-    out: Path | None,
+    output: Path | None,
     workers: int | None,
     ray: str | None,
     kept: Path | None,
@@ -54,7 +53,7 @@ def run(
     from trainers.studies.definition import read_study
     from trainers.studies.run import Place, run_study
 
-    folder = out or Path("runs") / file.stem
+    folder = output or RUNS / file.stem
     run_study(read_study(file), folder, Place(workers, ray), only=only, kept=kept)
     click.echo(f"Now: cagexplain study report {folder}")
 
@@ -101,12 +100,11 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
 
 @command.command("report")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="HTML file to write; what else is written lies beside it.  [default: FOLDER/report.html]",
+@output_option(
+    "HTML file to write; what else is written lies beside it.  [default: FOLDER/report.html]",
+    FILE_TO_WRITE,
 )
-def report(folder: Path, out: Path | None) -> None:
+def report(folder: Path, output: Path | None) -> None:
     """Show what the finished runs in FOLDER say about the study's findings.
 
     Beside the page there are results.md and results.json with the same numbers, and the learning
@@ -118,7 +116,7 @@ def report(folder: Path, out: Path | None) -> None:
 
     result = analyse_study(folder)
     page = study_report(result)
-    target = out or folder / "report.html"
+    target = output or folder / "report.html"
     write_text(target, page.html)
     write_text(target.with_name("results.md"), page.markdown)
     write_json(target.with_name("results.json"), result.to_json())

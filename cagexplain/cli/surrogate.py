@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cagexplain.cli import playing
+from cagexplain.cli.options import Command, Unused, output_option
+from cagexplain.cli.places import RUNS, plain_name
+from cagexplain.common import terminal
 
 if TYPE_CHECKING:
     from cagexplain.analysis.surrogate_results import Surrogate
     from cagexplain.policies.tree import TreePolicy
 
-RUNS: Final = Path("runs")
 
-
-@click.command("surrogate")
-@click.argument("policy")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write to.  [default: runs/surrogate-POLICY]",
+_UNUSED: Final = (
+    Unused(
+        "on a recorded trace, whose episodes are what they are",
+        lambda given: playing.recorded(given["policy"]) is not None,
+        (
+            "fit_episodes",
+            "rounds",
+            *(name for name in playing.EPISODES_NAMES if name != "deterministic"),
+        ),
+    ),
 )
+
+
+@click.command("surrogate", cls=Command, unused=_UNUSED)
+@click.argument("policy", metavar="POLICY|TRACE")
+@output_option("Folder to write to.  [default: runs/surrogate-POLICY]")
 @click.option(
     "--leaves",
     type=click.IntRange(2, 10_000),
@@ -64,15 +71,16 @@ def command(
 ) -> None:
     """Extract decision trees from POLICY that can be read, and played.
 
-    POLICY is the path of a checkpoint, the name of a built-in policy, or a folder that `cagexplain
-    trace` has written: then the trees are fitted to the recorded decisions alone. The trees are
-    judged on --episodes held-out episodes, by how alike they choose and by the return of teams
-    that they play in. The folder gets surrogate.html, surrogate.json, a picture and a text of every
-    tree, and tree.json, which every command takes as a POLICY.
+    POLICY is the path of a checkpoint or the name of a built-in policy; TRACE is a folder that
+    `cagexplain trace` has written: then the trees are fitted to the recorded decisions alone. The
+    trees are judged on --episodes held-out episodes, by how alike they choose and by the return of
+    teams that they play in. The folder gets surrogate.html, surrogate.json, a picture and a text of
+    every tree, and tree.json, which every command takes as a POLICY.
     """
     from cagexplain.analysis.surrogate import Options, extract, extract_from_trace
     from cagexplain.common.files import prepare_output_dir
     from cagexplain.envs import EnvParams
+    from cagexplain.policies.registry import load_policy
     from cagexplain.tracing.trace import open_trace
 
     deterministic = options["deterministic"]
@@ -84,28 +92,28 @@ def command(
         options["seed"],
         None if deterministic is None else not deterministic,
     )
-    folder = output or RUNS / f"surrogate-{re.sub(r'[^A-Za-z0-9_.-]+', '-', Path(policy).stem)}"
-    console = Console(stderr=True)
+    folder = output or RUNS / f"surrogate-{plain_name(Path(policy).stem)}"
+    console = terminal.console(stderr=True)
     prepare_output_dir(folder)
     with _removed_if_empty(folder), console.status("") as status:
 
         def progress(what: str) -> None:
             status.update(Text(what))
             if not console.is_terminal:
-                console.print(what, highlight=False, markup=False)
+                console.print(what, highlight=False, soft_wrap=True)
 
-        if (Path(policy) / "manifest.json").is_file():
-            trace = open_trace(policy)
+        if (recorded := playing.recorded(policy)) is not None:
+            trace = open_trace(recorded)
             result, trees = extract_from_trace(trace, how, progress=progress)
         else:
-            teacher = playing.load(policy, options)
+            teacher = load_policy(
+                policy, mask_sleep=options["mask_sleep"], deterministic=deterministic
+            )
+            playing.single_threaded(teacher)
             params = EnvParams(steps=options["steps"], red=options["red"])
             result, trees = extract(teacher, params, how, progress=progress)
     _write(folder, result, trees)
-    out = Console()
-    if not out.is_terminal:
-        out.width = playing.FILE_WIDTH
-    out.print(_summary(result))
+    terminal.console().print(_summary(result))
     click.echo(f"{folder / 'surrogate.html'}\n{folder / 'tree.json'}")
 
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cagexplain.cli import playing
+from cagexplain.cli.options import Command, output_option
+from cagexplain.cli.places import new_place
 
-RUNS = Path("runs")
 
-
-@click.command("trace")
+@click.command("trace", cls=Command, unused=[playing.WITHOUT_CYBORG])
 @click.argument("policy")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the trace, new or empty.  [default: runs/trace-POLICY-1, -2, ...]",
-)
+@output_option("Folder of the trace, new or empty.  [default: runs/trace-POLICY-1, -2, ...]")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted recording in --output.")
 @click.option("--no-observations", is_flag=True, help="Leave out what the agents saw.")
 @playing.options
@@ -48,7 +41,7 @@ def command(
     player = playing.load(policy, options)
     engine = playing.engine(options)
     recording = Recording(
-        output or _new_folder(player.name),
+        output or new_place("trace", player.name),
         player,
         seed_range(options["seed"], options["episodes"]),
         EnvParams(steps=options["steps"], red=options["red"]),
@@ -73,10 +66,3 @@ def command(
         raise
     episodes = options["episodes"]
     click.echo(f"{episodes} episode{'s' * (episodes > 1)} in {recording.folder}")
-
-
-def _new_folder(name: str) -> Path:
-    """The first unused one of runs/trace-NAME-1, -2, ..."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
-    candidates = (RUNS / f"trace-{name}-{i}" for i in itertools.count(1))
-    return next(folder for folder in candidates if not folder.exists())

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from cagexplain.cli.options import Command, Option, Unused, output_option
+from cagexplain.cli.places import RUNS
+from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
 from trainers import config
 from trainers.config import Assignment, RunConfig
@@ -35,7 +37,21 @@ def _setting_options(command: Any) -> Any:
     return command
 
 
-@click.command(name="train", short_help="Train blue agents and save checkpoints.")
+_UNUSED: Final = (
+    Unused(
+        "with --show, which only lists the settings",
+        lambda given: given["show"],
+        ("output", "resumed", "workers", "device"),
+    ),
+)
+
+
+@click.command(
+    name="train",
+    short_help="Train blue agents and save checkpoints.",
+    cls=Command,
+    unused=_UNUSED,
+)
 @click.argument("algorithm")
 @click.option("--preset", help="Settings to begin with: tuned, paper.  [default: tuned]")
 @click.option(
@@ -52,13 +68,15 @@ def _setting_options(command: Any) -> Any:
     metavar="KEY=VALUE",
     help="Change any setting; may be given several times.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the run.  [default: runs/ALGORITHM-PRESET-SEED]",
-)
+@output_option("Folder of the run.  [default: runs/ALGORITHM-PRESET-SEED]")
 @click.option("--resume", "resumed", is_flag=True, help="Continue the run in the folder.")
-@click.option("--threads", type=click.IntRange(1), help="Processor cores to use.  [default: all]")
+@click.option(
+    "--workers",
+    cls=Option,
+    old=["--threads"],
+    type=click.IntRange(1),
+    help="Processor cores to use.  [default: all]",
+)
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),
@@ -72,9 +90,9 @@ def command(
     preset: str | None,
     file: Path | None,
     texts: tuple[str, ...],
-    out: Path | None,
+    output: Path | None,
     resumed: bool,
-    threads: int | None,
+    workers: int | None,
     device: str,
     show: bool,
     **options: str | None,
@@ -100,16 +118,16 @@ def command(
     if show:
         _show(run, settings)
         return
-    folder = out or Path("runs") / f"{algorithm}-{run.preset}-{run.seed}"
+    folder = output or RUNS / f"{algorithm}-{run.preset}-{run.seed}"
     if resumed:
-        training = loop.resume(folder, threads=threads, device=device)
+        training = loop.resume(folder, threads=workers, device=device)
         stored = (training.config, training.settings)
         # Another algorithm's settings have no counterpart in the run: the name says enough.
         asked = given if training.config.algorithm == algorithm else []
         asked = [*asked, Assignment("algorithm", algorithm)]
         config.refuse_changes(stored, config.override(stored, asked), folder)
     else:
-        training = loop.start(run, settings, folder, threads=threads, device=device)
+        training = loop.start(run, settings, folder, threads=workers, device=device)
     training.train()
 
 
@@ -136,4 +154,4 @@ def _show(*parts: Any) -> None:
         shown.add_column(heading, no_wrap=heading == "setting")
     for name, value, allowed, meaning in config.table(parts):
         shown.add_row(name, value, f"{meaning} ({allowed})" if allowed else meaning)
-    Console().print(shown, highlight=False)
+    terminal.console().print(shown, highlight=False)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cagexplain.common.printing import visible
+
 
 class CagexplainError(Exception):
     """A problem with something that the user gave us, told with the way out.
@@ -17,7 +19,7 @@ class CagexplainError(Exception):
         field: the entry inside `where`.
         remedy: what the user can do about it, as a sentence.
 
-    `str(error)` reads "where: field: problem. Remedy."
+    `str(error)` reads "where: field: problem. Remedy.", with control characters as escapes.
     """
 
     exit_code = 1
@@ -37,9 +39,10 @@ class CagexplainError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        place = [str(part) for part in (self.where, self.field) if part is not None]
+        parts = (self.where, self.field)
+        place = [visible(str(part), line=True) for part in parts if part is not None]
         text = ": ".join([*place, _sentence(self.problem)])
-        return f"{text} {_sentence(self.remedy)}"
+        return visible(f"{text} {_sentence(self.remedy)}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions are rebuilt from their positional arguments only, which would lose the

@@ -8,12 +8,15 @@ import json
 import os
 import re
 import secrets
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final, Literal, overload
 
 from cagexplain.common.errors import CagexplainError
+from cagexplain.common.printing import json_visible
 
 _TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
@@ -33,39 +36,82 @@ def atomic_write(
 
     The content goes to a temporary file in the same folder, which is flushed to the disk before
     it takes the place of `path`. When the block or the disk fails, the temporary file is removed
-    and `path` keeps what it had.
+    and `path` keeps what it had. Pipes and devices, which cannot be replaced, are written to.
 
     Args:
-        path: the file; a symbolic link is followed.
-        mode: "wb" for bytes, "w" for text in UTF-8 with "\\n" line ends.
+        path: the file; a symbolic link is followed, permissions are kept.
+        mode: "wb" for bytes, "w" for text in UTF-8 with "\\n" line ends, in which lone surrogates
+            become escapes.
 
     Raises:
-        CagexplainError: `path` is a folder or a device.
+        CagexplainError: `path` is a folder.
         OSError: the disk is full, the folder missing or not writable; its `filename` is set.
     """
-    return _atomic_write(Path(os.path.realpath(path)), mode)
+    return _atomic_write(path, mode)
 
 
 @contextlib.contextmanager
-def _atomic_write(path: Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
-    if path.exists() and not path.is_file():
-        raise CagexplainError(
-            "is not a regular file", where=path, remedy="Give the name of a file to write"
-        )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # see _TEMPORARY
-    text_options = {"encoding": "utf-8", "newline": "\n"} if mode == "w" else {}
+def _atomic_write(path: str | Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
+    stream = _stream(path)
     try:
-        with open(temporary, mode.replace("w", "x"), **text_options) as file:  # type: ignore[call-overload]
+        with _replace(path, mode) if stream is None else _write_through(stream, mode) as file:
+            yield file
+    except OSError as error:
+        if error.filename is None:  # writes fail without naming the file
+            error.filename = str(path)
+        raise
+
+
+_STDOUT: Final = 1
+_NAMED: Final = 40
+"""Characters of a file's name in that of its temporary file: all of it may be too long."""
+_TEXT: Final = {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
+
+
+def _stream(path: str | Path) -> str | Path | int | None:
+    """What to open if a path is no file to replace: a pipe, a device, or whatever standard output
+    goes to, even a file, of which the number is given. None for all others."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):
+        if os.path.samestat(status, os.fstat(_STDOUT)):
+            return _STDOUT
+    return None if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) else path
+
+
+@contextlib.contextmanager
+def _write_through(stream: str | Path | int, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
+    if isinstance(stream, int):
+        sys.stdout.flush()
+        stream = os.dup(stream)  # shares its place in the output with what is printed
+    with open(stream, mode, **(_TEXT if mode == "w" else {})) as file:  # type: ignore[call-overload]
+        yield file
+
+
+@contextlib.contextmanager
+def _replace(given: str | Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
+    path = Path(os.path.realpath(given))
+    if path.is_dir():
+        raise CagexplainError(
+            "this is a folder, not a file", where=path, remedy="Give the name of a file to write"
+        )
+    temporary = path.with_name(f".{path.name[:_NAMED]}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, mode.replace("w", "x"), **(_TEXT if mode == "w" else {})) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException as error:  # Ctrl-C too must leave no temporary file behind
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
-            error.filename = str(path)  # writes fail without naming the file
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)
         raise
 
 
@@ -100,10 +146,13 @@ def write_text(path: str | Path, content: str) -> None:
 def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
     """Write `value` to `path` as JSON, indented or in one line, as `atomic_write` does.
 
+    Characters that a terminal would obey are escaped, which JSON can do everywhere in a string.
+
     Raises:
         TypeError, ValueError: `value` has no JSON form (NaN and infinity have none).
     """
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    write_text(path, json_visible(text) + "\n")
 
 
 def told(path: str | Path) -> str:
@@ -115,6 +164,39 @@ def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prepare_output_file(path: str | Path) -> Path:
+    """Prove that `path` can be written later; before the work, not after it.
+
+    Raises:
+        CagexplainError: it is a folder, its name is impossible, or its folder does not exist or
+            cannot be written to.
+    """
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise CagexplainError(
+                "this is a folder, not a file", where=file, remedy="Give the name of a file"
+            )
+        if _stream(file) is not None:
+            return file
+        folder = Path(os.path.realpath(file)).parent
+        if not folder.is_dir():
+            raise CagexplainError(
+                "there is no such folder", where=folder, remedy="Create it, or name another file"
+            )
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(file)  # tells of names that are too long
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        raise CagexplainError(
+            f"this file cannot be written ({getattr(error, 'strerror', error)})",
+            where=file,
+            remedy="Give another name, on a disk with free space that you may write to",
+        ) from error
+    return file
 
 
 def prepare_output_dir(path: str | Path, *, allow_existing: bool = False) -> Path:

@@ -1,9 +1,7 @@
 """Many CC4 environments behind arrays."""
 
-import functools
 import itertools
 import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import checks, full_state, raw
 from cagexplain.envs.truth import GroundTruth, of_state
-from cagexplain.sim import jit, rng
+from cagexplain.sim import rng
 from cagexplain.sim.params import EnvParams
 from cagexplain.sim.state import Error, blank
 from cagexplain.sim.step import Refusal, check_batch, reset_batch, step_batch
@@ -89,7 +87,6 @@ class BatchedEnv:
         self.n_envs = n_envs = checks.n_envs(n_envs)
         self.params = checks.params(params)
         cores = machine.cores() if threads is None else checks.workers(threads, "threads")
-        _announce_compilation()
         self.threads = max(1, min(cores, n_envs // MIN_ENVS_PER_THREAD))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
@@ -324,14 +321,3 @@ def _rows_of(snapshot: Snapshot, like: BatchedEnv) -> int:
         field="snapshot",
         remedy="restore what save() of the same version returned",
     )
-
-
-@functools.cache
-def _announce_compilation() -> None:
-    """Says on standard error, once per process, that the engine has to be compiled first."""
-    if not jit.is_compiled():
-        print(
-            "Compiling the simulator for this machine (once; up to a minute) ...",
-            file=sys.stderr,
-            flush=True,
-        )

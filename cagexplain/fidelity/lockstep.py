@@ -8,7 +8,6 @@ where there is no CybORG.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import phases
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
+from cagexplain.common.processes import spawning
 from cagexplain.envs import BatchedEnv, Engine, Env, EnvParams
 from cagexplain.fidelity import view
 from cagexplain.fidelity.probes import PROBES, Prober
@@ -156,9 +156,7 @@ def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcome]:
     if n_workers == 1:
         yield from map(compare, jobs)
         return
-    # Fresh interpreters: nothing of this process, threads least of all, is copied into them.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(n_workers, mp_context=spawning()) as pool:
         running = {pool.submit(compare, job): job for job in jobs}
         waiting = dict(running)
         try:

@@ -19,9 +19,10 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from cagexplain.policies.jit import STORE
+
 Float = npt.NDArray[np.float32]
 _COMPILE: Final[dict[str, Any]] = {
-    "cache": True,
     "nogil": True,
     "fastmath": True,
     "boundscheck": False,
@@ -109,6 +110,7 @@ def dense_host_scores(
     return scores if gate < 0 else scores * (hosts[..., gate : gate + 1] != 0)
 
 
+@STORE.keep
 @njit(**_COMPILE)
 def _forward(
     gate: int,
@@ -142,6 +144,7 @@ def _forward(
                 scores[r, h, k] = total
 
 
+@STORE.keep
 @njit(**_COMPILE)
 def _backward(
     gate: int,

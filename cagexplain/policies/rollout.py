@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import phases
+from cagexplain.common import machine
+from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, IntArray, Policy
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ memory of a recording."""
 EVALUATION_SEED: Final = 1_000_000
 """First seed of evaluation episodes. Training draws its seeds below it, so that a policy is judged
 on worlds that it has not seen."""
+
+EPISODE_BYTES: Final = 2_000
+"""Memory that every episode of a play takes: its rewards by phase, cause and zone, twice while
+batches are joined. Recordings and audits take more."""
 
 
 class Observer:
@@ -78,5 +84,17 @@ def batches(seeds: IntArray, size: int) -> list[npt.NDArray[np.int64]]:
 
 
 def seed_range(first: int, episodes: int) -> npt.NDArray[np.int64]:
-    """Seeds of consecutive episodes: `first`, `first` + 1, ..."""
+    """Seeds of consecutive episodes: `first`, `first` + 1, ...
+
+    Raises:
+        UsageError: so many episodes cannot fit into the memory that is free now.
+    """
+    required, available = episodes * EPISODE_BYTES, machine.available_bytes()
+    if required > available:
+        raise UsageError(
+            f"{episodes:,} episodes need at least {required / 2**30:,.0f} GiB of memory, and "
+            f"{available / 2**30:,.1f} GiB are free",
+            field="episodes",
+            remedy=f"Play at most {available // EPISODE_BYTES:,}",
+        )
     return np.arange(first, first + episodes, dtype=np.int64)

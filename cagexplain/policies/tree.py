@@ -27,6 +27,7 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file, told, write_json
 from cagexplain.policies import messages
 from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, done
+from cagexplain.policies.jit import STORE
 from cagexplain.policies.named_features import (
     ABSENT,
     AGENT,
@@ -399,7 +400,8 @@ def weigh(stacked: Stacked, facts: Facts, mask: BoolArray) -> npt.NDArray[np.flo
     return weights
 
 
-@njit(cache=True, nogil=True)
+@STORE.keep
+@njit(nogil=True)
 def _weigh(
     root: npt.NDArray[np.int64],
     feature: npt.NDArray[np.int64],

@@ -5,49 +5,23 @@ functions that Python calls: they release the GIL (threads run them over slices 
 cached on disk. ``error_model="numpy"`` drops Python's zero-division checks; the engine divides
 nowhere by a value that can be zero.
 
-Numba looks only at the file of an entry point when it decides whether its cache is still good. The
-rules live in many files, so the cache is kept in a folder named after a hash of all of them.
+The rules live in many files, so compiled code is kept in a folder named after a hash of all of
+them: see `cagexplain.common.compiling`.
 """
 
-import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import numba
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from cagexplain.common.compiling import Store
 from cagexplain.sim.types import Array, Batch
 
 _PACKAGE: Final = Path(__file__).parent.parent
-
-
-def _fingerprint() -> str:
-    digest = hashlib.sha256()
-    for source in sorted([*_PACKAGE.glob("sim/*.py"), *_PACKAGE.glob("cc4/*.py")]):
-        digest.update(source.name.encode())
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _cache_folder() -> Path:
-    root = os.environ.get("NUMBA_CACHE_DIR") or (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cagexplain"
-    )
-    return Path(root) / f"engine-{_fingerprint()}"
-
-
-CACHE_FOLDER: Final = _cache_folder()
-"""Compiled code of exactly these sources. Where it cannot be written, Numba falls back to a place
-beside the sources or compiles anew in each process."""
-
-
-def is_compiled() -> bool:
-    """Whether the cache holds compiled code of these sources."""
-    return any(CACHE_FOLDER.glob("**/*.nbi"))
+_STORE: Final = Store("engine", [*_PACKAGE.glob("sim/*.py"), *_PACKAGE.glob("cc4/*.py")])
 
 
 def _plain(given: Any) -> Any:
@@ -66,14 +40,8 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def entry(function: Callable[..., Any]) -> Any:
-    """Compiles a function that Python calls, and keeps it in :data:`CACHE_FOLDER`."""
-    settings: Any = numba.config
-    usual = settings.CACHE_DIR
-    settings.CACHE_DIR = str(CACHE_FOLDER)
-    try:
-        return njit(nogil=True, error_model="numpy", cache=True)(function)
-    finally:
-        settings.CACHE_DIR = usual
+    """Compiles a function that Python calls, and keeps it on the disk."""
+    return _STORE.keep(njit(nogil=True, error_model="numpy")(function))
 
 
 def _prefetch(_context: Any, batch: Any, byte: Any) -> Any:

@@ -89,7 +89,7 @@ def _commands(facts: RunFacts) -> list[str]:
     command = [
         *("cagexplain", "trace", str(policy.get("path") or facts.name)),
         *("--episodes", str(len(facts.seeds)), "--seed", str(facts.seeds[0])),
-        *("--red", facts.red, "--steps", str(facts.options.get("steps", ""))),
+        *("--red", facts.red, "--episode-length", str(facts.options.get("steps", ""))),
         *(("--mask-sleep",) if facts.sleep_masked else ()),
         *_sampling(policy),
         *("-o", facts.trace),

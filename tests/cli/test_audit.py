@@ -13,7 +13,7 @@ from cagexplain.analysis.practices import tallies
 from cagexplain.cli.main import main
 from cagexplain.tracing import recording
 
-SHORT = ["--episodes", "10", "--steps", "60"]
+SHORT = ["--episodes", "10", "--episode-length", "60"]
 ALONE = ["--prices", "0", "--variations", "0", "--moments", "0"]
 FILES = {
     "audit.html",
@@ -75,7 +75,7 @@ def test_episodes_of_another_kind_are_not_held_against_the_reference_policies(
 def test_an_interrupted_recording_can_be_gone_on_with_or_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    played = ["--episodes", "3", "--steps", "60", "--batch", "1"]
+    played = ["--episodes", "3", "--episode-length", "60", "--batch", "1"]
     write = recording.Recording._write
 
     def stop(self: Any, part: Any, tables: Any) -> None:
@@ -209,7 +209,7 @@ def test_bad_profiles_are_refused_before_anything_is_played(
         (["sleep", "--baseline", "missing.json"], 1, "missing.json"),
         (["sleep", "--sibling", "nobody"], 2, "nobody"),
         (["sleep", "--fail-on", "doom"], 2, "doom"),
-        (["sleep", "--steps", "2"], 2, "--steps: 2 steps are too few"),
+        (["sleep", "--episode-length", "2"], 2, "--episode-length: 2 steps are too few"),
     ],
 )
 def test_wrong_usage(

@@ -85,7 +85,7 @@ def test_critical_decisions(
     [
         ([], 2, "which decisions?"),
         (["--episode", "0", "--agent", "1"], 2, "which decisions?"),
-        (["--critical", "2", "--step", "3"], 2, "exclude each other"),
+        (["--critical", "2", "--step", "3"], 2, "--step: no effect with --critical"),
         (["--episode", "2", "--step", "0", "--agent", "1"], 2, "episodes 0 to 1"),
         (["--episode", "0", "--step", "39", "--agent", "1"], 2, "steps 0 to 38"),
         (["--episode", "0", "--step", "1", "--agent", "1"], 2, "steps 0 and 2"),

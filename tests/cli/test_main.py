@@ -10,10 +10,12 @@ from pathlib import Path
 import click
 import pytest
 
+import cagexplain
 from cagexplain import __version__
 from cagexplain.cli.main import COMMANDS, main
 from cagexplain.common.errors import CagexplainError, UsageError
 
+ROOT = Path(cagexplain.__file__).parents[1]
 Play = Callable[[Callable[[], object]], int]
 
 
@@ -55,7 +57,7 @@ def test_help_lists_the_commands_without_importing_them() -> None:
     loaded = done.stdout.splitlines()[-1]
     assert loaded == (
         "loaded ['cagexplain.cli', 'cagexplain.cli.main', 'cagexplain.common', "
-        "'cagexplain.common.errors']"
+        "'cagexplain.common.errors', 'cagexplain.common.printing']"
     )
 
 
@@ -93,6 +95,11 @@ def test_exit_status_of_the_command(play: Play) -> None:
         (CagexplainError("bad", where="f", remedy="Fix it"), 1, "Error: f: bad. Fix it.\n"),
         (UsageError("bad", remedy="Fix it"), 2, "Error: bad. Fix it.\n"),
         (KeyboardInterrupt(), 130, "\nInterrupted.\n"),
+        (
+            CagexplainError("bad \x1b[2J", where="f\n\u202e", remedy="Fix it"),
+            1,
+            "Error: f\\n\\u202e: bad \\x1b[2J. Fix it.\n",
+        ),
         (
             OSError(errno.ENOSPC, "No space left on device", "runs/x"),
             1,
@@ -143,6 +150,14 @@ def test_own_bug_names_its_place_and_offers_the_traceback(
     assert "Traceback" not in message
 
 
+def test_an_end_of_input_within_a_command_is_no_interruption(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Click takes it for Ctrl-D at a question."""
+    assert play(raising(EOFError("Ran out of input"))) == 1
+    assert "EOFError: Ran out of input. Rerun with" in capsys.readouterr().err
+
+
 def test_debugging_shows_the_traceback(
     play: Play, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +188,85 @@ def test_reader_that_goes_away(size: int) -> None:
     _, message = process.communicate(timeout=60)
     assert process.returncode == 1
     assert message == b""
+
+
+def _module(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("module", ["cagexplain", "cagexplain.cli.main"])
+def test_as_a_module(module: str, tmp_path: Path) -> None:
+    done = _module(module, "--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"cagexplain, version {__version__}\n")
+    assert _module(module, "nonsense", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["trainers", "reports"])
+def test_a_package_that_hides_ours_is_named(name: str, tmp_path: Path) -> None:
+    own = tmp_path / name / "__init__.py"
+    own.parent.mkdir()
+    own.write_text("")
+    done = _module("cagexplain", "policies", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: {own}: this hides the package '{name}' of cagexplain. Rename it, or call "
+        "cagexplain from another folder.\n"
+    )
+
+
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ASCII = {"PYTHONIOENCODING": "ascii"}
+
+
+def test_training_survives_a_terminal_without_our_signs(tmp_path: Path) -> None:
+    """Evaluations are told with a plus-minus sign."""
+    few = ["--set", "envs=2", "--set", "hidden=16", "--set", "epochs=1", "--eval-episodes", "2"]
+    few += ["--final-episodes", "2", "--steps", "998", "--eval-every", "998", "--workers", "1"]
+    train = ["train", "ippo", *few, "-o", "out"]
+    done = _module("cagexplain", *train, cwd=tmp_path, **C_LOCALE)
+    assert done.returncode == 0, done.stderr
+    assert "+-" in done.stdout and done.stdout.isascii()
+    assert (tmp_path / "out" / "result.json").is_file()
+
+
+def test_a_study_survives_it(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(
+        "name: Läufe\npreset: paper\nsteps: 998\nseeds: 1\neval_every: 998\neval_episodes: 2\n"
+        "final_episodes: 2\nmargin: 200\nsettings: {envs: 2, hidden: [16]}\n"
+        "methods:\n  ippo: {title: IPPÖ, settings: {epochs: 1}}\n"
+        "figures:\n  - {id: figure-2, title: Größe, methods: [ippo]}\n"
+    )
+    command = ["study", "run", str(file), "--workers", "1", "-o", "out"]
+    done = _module("cagexplain", *command, cwd=tmp_path, **ASCII)
+    assert done.returncode == 0, done.stderr
+    (log,) = (file for file in (tmp_path / "out" / "logs").rglob("*") if file.is_file())
+    assert "+-" in log.read_text(encoding="ascii")
+
+
+def test_evaluating_survives_it_and_a_full_disk_is_told_at_the_end(tmp_path: Path) -> None:
+    command = ["evaluate", "sleep", "--episodes", "2", "--episode-length", "10"]
+    done = _module("cagexplain", *command, cwd=tmp_path, **ASCII)
+    assert done.returncode == 0 and done.stdout.isascii()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cagexplain", *command, "--json", "kept.json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: standard output: disk full.")
+    assert (tmp_path / "kept.json").is_file()
 
 
 def test_installed_script(tmp_path: Path) -> None:

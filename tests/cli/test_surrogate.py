@@ -8,7 +8,7 @@ import pytest
 
 from cagexplain.cli.main import main
 
-SMALL = ["--fit-episodes", "6", "--episodes", "3", "--leaves", "8", "--steps", "80"]
+SMALL = ["--fit-episodes", "6", "--episodes", "3", "--leaves", "8", "--episode-length", "80"]
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def test_the_trees_are_a_policy(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tree = str(folder / "tree.json")
-    assert main(["evaluate", tree, "--episodes", "2", "--steps", "60"]) == 0
+    assert main(["evaluate", tree, "--episodes", "2", "--episode-length", "60"]) == 0
     assert "tree-reactive" in capsys.readouterr().out
     trace = tmp_path / "t"
-    assert main(["trace", tree, "--episodes", "2", "--steps", "60", "-o", str(trace)]) == 0
+    assert main(["trace", tree, "--episodes", "2", "--episode-length", "60", "-o", str(trace)]) == 0
     manifest = json.loads((trace / "manifest.json").read_text())
     assert manifest["policy"]["kind"] == "tree"
     assert manifest["policy"]["teacher"]["name"] == "reactive"
@@ -52,7 +52,7 @@ def test_the_trees_are_a_policy(
 
 def test_a_trace_is_enough(tmp_path: Path) -> None:
     trace, out = tmp_path / "t", tmp_path / "s"
-    options = ["--episodes", "8", "--steps", "60"]
+    options = ["--episodes", "8", "--episode-length", "60"]
     assert main(["trace", "reactive", *options, "-o", str(trace)]) == 0
     assert main(["surrogate", str(trace), "--leaves", "4", "-o", str(out)]) == 0
     assert json.loads((out / "surrogate.json").read_text())["source"] == "trace"
@@ -62,7 +62,7 @@ def test_a_trace_without_observations_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trace, out = tmp_path / "t", tmp_path / "s"
-    options = ["--episodes", "8", "--steps", "20", "--no-observations"]
+    options = ["--episodes", "8", "--episode-length", "20", "--no-observations"]
     assert main(["trace", "sleep", *options, "-o", str(trace)]) == 0
     assert main(["surrogate", str(trace), "-o", str(out)]) == 1
     assert "observations" in capsys.readouterr().err
@@ -86,7 +86,7 @@ def test_a_report_holds_decisions_and_rules_or_says_why_not(
 ) -> None:
     tree, trace = tmp_path / "tree.json", tmp_path / "t"
     tree.write_bytes((folder / "tree.json").read_bytes())
-    options = ["--episodes", "1", "--steps", "40"]
+    options = ["--episodes", "1", "--episode-length", "40"]
     assert main(["trace", str(tree), *options, "-o", str(trace)]) == 0
     assert main(["fsm-report", str(trace), "--critical", "1"]) == 0
     page = (trace / "fsm-report.html").read_text()
@@ -98,20 +98,29 @@ def test_a_report_holds_decisions_and_rules_or_says_why_not(
     assert "is not here (any more)" in (trace / "fsm-report.html").read_text()
 
 
-def test_names_with_brackets_stay_text(
+def test_names_with_brackets_and_controls_stay_text(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The terminal's own markup is written in brackets, too."""
-    content = json.loads((folder / "tree.json").read_text()) | {"name": "[/x]"}
+    """The terminal's own markup is written in brackets, too; its commands begin with escape."""
+    name, shown = "[/x]\x1b[2J\u202e", r"[/x]\x1b[2J\u202e"
+    content = json.loads((folder / "tree.json").read_text()) | {"name": name}
     tree, trace = tmp_path / "tree.json", tmp_path / "t"
     tree.write_text(json.dumps(content))
-    assert main(["trace", str(tree), "--episodes", "2", "--steps", "40", "-o", str(trace)]) == 0
-    page = str(tmp_path / "page.html")
-    assert main(["compare", str(trace), str(trace), "-o", page]) == 0
-    assert "[/x]" in capsys.readouterr().out
-    few = ["--fit-episodes", "2", "--episodes", "2", "--leaves", "4", "--steps", "40"]
+    played = ["--episodes", "2", "--episode-length", "40"]
+    assert main(["trace", str(tree), *played, "-o", str(trace)]) == 0
+    page, numbers = tmp_path / "page.html", tmp_path / "numbers.json"
+    compare = ["compare", str(trace), str(trace), "-o", str(page), "--json", str(numbers)]
+    assert main(compare) == main([*compare, "--full"]) == 0
+    assert main(["evaluate", str(tree), *played]) == 0
+    told = capsys.readouterr().out
+    assert told.count(f"{shown} (t) #1 and {shown} (t) #2") == 2
+    assert f"{shown} against finite_state" in told
+    for text in (told, page.read_text(), numbers.read_text()):
+        assert shown in text.replace("\\u001b", "\\x1b")
+        assert not {"\x1b", "\u202e"} & set(text)
+    few = ["--fit-episodes", "2", "--episodes", "2", "--leaves", "4", "--episode-length", "40"]
     assert main(["surrogate", str(tree), *few, "-o", str(tmp_path / "new")]) == 0
-    assert "[/x] plays" in capsys.readouterr().err
+    assert f"{shown} plays" in capsys.readouterr().err
 
 
 def test_a_failure_leaves_no_empty_folder(tmp_path: Path) -> None:

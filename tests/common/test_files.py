@@ -1,9 +1,13 @@
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import re
 import resource
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,14 +99,75 @@ def test_write_that_really_stops_halfway_changes_nothing(target: Path) -> None:
     assert_untouched(target)
 
 
-def test_device_is_refused_and_not_replaced() -> None:
-    with pytest.raises(CagexplainError, match="/dev/full: is not a regular file"):
-        files.write_text("/dev/full", "new")
-    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_device_is_written_to_and_not_replaced(device: str) -> None:
+    assert files.prepare_output_file(device) == Path(device)
+    with contextlib.nullcontext() if device == "/dev/null" else pytest.raises(OSError) as caught:
+        files.write_text(device, "new")
+    if caught is not None:
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, device)
+    assert stat.S_ISCHR(os.stat(device).st_mode)
+
+
+def test_pipe_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    files.write_text(files.prepare_output_file(pipe), "new")
+    assert os.read(reader, 9) == b"new"
+    os.close(reader)
+
+
+def test_where_standard_output_goes_to_comes_in_its_turn(tmp_path: Path) -> None:
+    code = (
+        "from cagexplain.common.files import write_text; print('one');"
+        "write_text('/dev/stdout', 'two\\n'); print('three')"
+    )
+    whole = tmp_path / "whole"
+    with open(whole, "w") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+    assert whole.read_text() == "one\ntwo\nthree\n"
+
+
+def test_longest_name(tmp_path: Path) -> None:
+    path = tmp_path / ("ö" * 127)  # 254 bytes of 255
+    files.write_text(files.prepare_output_file(path), "new")
+    assert path.read_text() == "new"
+    with pytest.raises(CagexplainError, match=r"cannot be written \(File name too long\)"):
+        files.prepare_output_file(tmp_path / ("o" * 256))
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_permissions_are_kept(target: Path, mode: int) -> None:
+    target.chmod(mode)
+    files.write_text(target, "new")
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(target: Path) -> None:
+    for path, problem in (
+        (target.parent, "this is a folder"),
+        (target.parent / "none" / "file", "there is no such folder"),
+        (target / "file", "there is no such folder"),
+        ("a\0b", "cannot be written"),
+    ):
+        with pytest.raises(CagexplainError, match=problem):
+            files.prepare_output_file(path)
+    assert files.prepare_output_file(target) == target
+    assert_untouched(target)
+
+
+def test_lone_surrogates_and_controls_of_others_are_escaped(tmp_path: Path) -> None:
+    value = {"name": "a\udc80\x1b[2J\u202e\x9b"}
+    files.write_json(tmp_path / "x.json", value)
+    assert not re.search("[\x1b\x9b\u202e]", (tmp_path / "x.json").read_text())
+    assert json.loads((tmp_path / "x.json").read_text()) == value
+    files.write_text(tmp_path / "x.txt", "a\udc80")
+    assert (tmp_path / "x.txt").read_text() == "a\\udc80"
 
 
 def test_folder_in_place_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(CagexplainError, match="is not a regular file"):
+    with pytest.raises(CagexplainError, match="this is a folder"):
         files.write_text(tmp_path, "new")
 
 

@@ -100,6 +100,6 @@ def test_a_process_that_dies(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_in_lockstep(tmp_path: Path) -> None:
     package = _package(tmp_path, _WHOLE)
-    found = _call(package, "lockstep", "--policy", "sleep", "--seeds", "41-43", "--workers", "2")
+    found = _call(package, "lockstep", "sleep", "--seeds", "41-43", "--workers", "2")
     _complains(found, "sleep, finite_state, seed 41 or sleep, finite_state, seed 42")
     assert "3 of 3 episodes were not finished" in found.stdout

@@ -125,7 +125,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.delenv("CAGEXPLAIN_DEBUG", raising=False)
 
     def run(policy: str, *arguments: str, steps: int = 30) -> int:
-        return main(["parity", policy, "--steps", str(steps), *arguments])
+        return main(["parity", policy, "--episode-length", str(steps), *arguments])
 
     return run
 
@@ -148,8 +148,8 @@ def test_equivalent_is_0(call: Call, capsys: pytest.CaptureFixture[str]) -> None
     assert found["verdict"] == "EQUIVALENT"
     given = shlex.split(found["command"])
     assert given[:3] == ["cagexplain", "parity", "random"]
-    options = "--engine-a native --engine-b native --paired --output out --episodes 5 --steps 30"
-    assert sorted(given[3:]) == sorted(options.split())
+    options = ["--paired", "--output", "out", "--episodes", "5", "--episode-length", "30", *NATIVE]
+    assert sorted(given[3:]) == sorted(options)
     assert len(found["metrics"]) == len(METRICS)
     assert found["metrics"][0]["a"]["n"] == 5
     page = Path("out/parity.html").read_text()
@@ -220,13 +220,13 @@ def test_a_missing_cyborg_is_told_before_anything_is_played(
 def test_samples_are_used_again(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("random", *NATIVE, "--episodes", "4", "-o", "one") == 4
     kept = ("--sample-b", "one/sample-b.parquet")
-    assert call("random", *NATIVE, "--episodes", "4", *kept, "-o", "two") == 4
+    assert call("random", "--episodes", "4", *kept, "-o", "two") == 4
     assert not Path("two/sample-b.parquet").exists()
     assert result("one")["metrics"] == result("two")["metrics"]
     both = ("--sample-a", "one/sample-a.parquet", *kept)
     assert call("random", *both, "-o", "three") == 4
     assert result("one")["metrics"] == result("three")["metrics"]
-    assert call("random", *NATIVE, "--paired", *kept, "-o", "four") == 0
+    assert call("random", "--paired", *kept, "-o", "four") == 0
     found = result("four")["samples"]
     assert found["a"]["seeds"] == result("one")["samples"]["b"]["seeds"]
     capsys.readouterr()
@@ -252,7 +252,7 @@ def test_samples_of_something_else_are_refused_before_anything_is_played(
     call("random", *NATIVE, "--episodes", "4", "-o", "one")
     kept = ("--sample-b", "one/sample-b.parquet", "-o", "two")
     capsys.readouterr()
-    assert call("random", *NATIVE, "--episodes", "4", *kept, *arguments, steps=steps) == 1
+    assert call("random", *kept, *arguments, steps=steps) == 1
     assert told in capsys.readouterr().err
     assert not list(Path("two").iterdir())
 
@@ -261,7 +261,7 @@ def test_another_policy_than_the_samples_is_refused(
     call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call("random", *NATIVE, "--episodes", "2", "-o", "one")
-    assert call("sleep", *NATIVE, "--sample-b", "one/sample-b.parquet", "-o", "two") == 1
+    assert call("sleep", "--sample-b", "one/sample-b.parquet", "-o", "two") == 1
     assert "policy: name is 'random', not 'sleep'" in capsys.readouterr().err
     assert call("sleep", *NATIVE, "--episodes", "2", "-o", "one") == 1
     assert "another output folder" in capsys.readouterr().err

@@ -264,7 +264,7 @@ def test_report_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert written["methods"]["a"]["mean"] == pytest.approx(-612)
     assert {p.name for p in folder.iterdir()} >= {"results.md", "figure-1.svg"}
     other = tmp_path / "page.html"
-    assert main(["study", "report", str(folder), "--out", str(other)]) == 0
+    assert main(["study", "report", str(folder), "--output", str(other)]) == 0
     assert other.read_text() == (folder / "report.html").read_text()
     assert main(["study", "report", str(tmp_path / "nowhere")]) == 1
 

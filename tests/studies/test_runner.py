@@ -131,7 +131,7 @@ def begin(tmp_path: Path, *methods: str) -> subprocess.Popen[str]:
     """The command as a user's shell starts it, with workers that wait to be asked to end."""
     command = ["study", "run", str(write(tmp_path, *methods, seeds=1)), "--workers", "2"]
     process = subprocess.Popen(
-        [sys.executable, "-c", _STUDY, *command, "--out", str(tmp_path / "out")],
+        [sys.executable, "-c", _STUDY, *command, "--output", str(tmp_path / "out")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -176,9 +176,9 @@ def test_wrong_ranges(text: str) -> None:
 def test_command_refuses_before_it_trains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = ["--out", str(tmp_path / "out")]
+    out = ["--output", str(tmp_path / "out")]
     assert main(["search", "ipo", *out]) == 2
     assert "Did you mean ippo?" in capsys.readouterr().err
     assert main(["search", "ippo", "--range", "gamma=0.9:0.99", *out]) == 2
-    assert "--range: needs Optuna" in capsys.readouterr().err
+    assert "--range: no effect without --optuna" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from trainers.studies.jobs import study_jobs
 @pytest.mark.slow
 def test_smoke_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "smoke"
-    command = ["study", "run", str(ROOT / "studies" / "smoke.yaml"), "--out", str(out)]
+    command = ["study", "run", str(ROOT / "studies" / "smoke.yaml"), "--output", str(out)]
     assert main([*command, "--workers", "2"]) == 0
     assert "8 finished" in capsys.readouterr().out
     assert main(["study", "report", str(out)]) == 0

@@ -12,7 +12,7 @@ from cagexplain.policies.rollout import EVALUATION_SEED
 from cagexplain.tracing.trace import latest_trace, open_trace
 from tests.policies.fake_env import FakeEnv
 
-SHORT = ["--steps", "7", "--episodes", "3"]
+SHORT = ["--episode-length", "7", "--episodes", "3"]
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_resume_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         (["evaluate", "sleep", "--episodes", "0"], 2, "--episodes"),
         (["evaluate", "sleep", "--red", "mellow"], 2, "--red"),
         (["evaluate", "sleep", "--seed", "-1"], 2, "--seed"),
-        (["evaluate", "sleep", "--steps", "1"], 2, "steps: 1 is out of range"),
+        (["evaluate", "sleep", "--episode-length", "1"], 2, "steps: 1 is out of range"),
         (["evaluate", "sleep", "--json", "no/where.json"], 1, "no: there is no such folder"),
         (["evaluate", "nothing.pt"], 1, "nothing.pt"),
         (["trace", "sleep", "--mask-sleep"], 2, "Sleep cannot be masked"),

@@ -181,7 +181,7 @@ def test_a_stopped_process_resumes_to_the_same_result(tmp_path: Path, how: signa
     """The whole command with the real engine."""
 
     def run(folder: str, code: str, *more: str) -> subprocess.CompletedProcess[str]:
-        options = ["--episodes", "3", "--batch", "1", "--steps", "60"]
+        options = ["--episodes", "3", "--batch", "1", "--episode-length", "60"]
         return subprocess.run(
             [sys.executable, "-c", code, "trace", "random", "-o", folder, *options, *more],
             cwd=tmp_path,

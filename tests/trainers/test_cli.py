@@ -17,7 +17,7 @@ from trainers.logging import read_metrics
 from trainers.registry import find_preset
 
 SMALL = ["--set", "envs=2", "--set", "hidden=16", "--set", "epochs=1", "--eval-episodes", "2"]
-SMALL += ["--final-episodes", "3", "--threads", "1"]
+SMALL += ["--final-episodes", "3", "--workers", "1"]
 
 
 def train(*args):
@@ -27,7 +27,7 @@ def train(*args):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "run"
-    assert train(*SMALL, "--steps", 3000, "--eval-every", 1000, "--out", folder) == 0
+    assert train(*SMALL, "--steps", 3000, "--eval-every", 1000, "--output", folder) == 0
     return folder
 
 
@@ -46,7 +46,7 @@ def test_final_return_is_what_evaluate_finds(finished):
 
 def test_paper_preset_runs(tmp_path):
     small = [*SMALL, "--set", "observation=flat"]
-    assert train("--preset", "paper", *small, "--steps", 998, "--out", tmp_path / "run") == 0
+    assert train("--preset", "paper", *small, "--steps", 998, "--output", tmp_path / "run") == 0
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_paper_preset_runs(tmp_path):
         (["--set", "gamma=2"], "Give a value from 0 to 1"),
         (["--steps", "0"], "steps: 0 is out of range"),
         (["--eval-every", "-5"], "eval_every: -5 is out of range"),
-        (["--threads", "0"], "--threads"),
+        (["--workers", "0"], "--workers"),
         (["--steps", "many"], "steps: 'many' is not a whole number"),
         (["--red", "purple"], "red: 'purple' is unknown. Choose finite_state"),
         (["--messages", "9bit"], "messages: '9bit' is unknown. Choose none, action, 2bit, 8bit"),
@@ -69,7 +69,7 @@ def test_paper_preset_runs(tmp_path):
     ],
 )
 def test_wrong_options_get_one_clear_error_and_leave_nothing(tmp_path, capsys, args, said):
-    assert train(*args, "--out", tmp_path / "run") in (1, 2)
+    assert train(*args, "--output", tmp_path / "run") in (1, 2)
     errors = capsys.readouterr().err
     assert said in errors
     assert "Traceback" not in errors
@@ -77,13 +77,13 @@ def test_wrong_options_get_one_clear_error_and_leave_nothing(tmp_path, capsys, a
 
 
 def test_unknown_algorithm(tmp_path, capsys):
-    assert main(["train", "ipo", "--out", str(tmp_path / "run")]) == 2
+    assert main(["train", "ipo", "--output", str(tmp_path / "run")]) == 2
     assert "Did you mean ippo?" in capsys.readouterr().err
 
 
 def test_no_gpu_is_said_before_anything_is_made(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert train("--device", "cuda", "--out", tmp_path / "run") == 2
+    assert train("--device", "cuda", "--output", tmp_path / "run") == 2
     assert "Use --device cpu" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -142,19 +142,19 @@ def test_show_explains_every_setting_and_trains_nothing(tmp_path, show, monkeypa
 def test_wrong_files_are_refused_with_the_line(tmp_path, capsys, text, said):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    assert train("--config", path, "--out", tmp_path / "run") == 2
+    assert train("--config", path, "--output", tmp_path / "run") == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 def test_folder_in_use(finished, capsys):
-    assert train(*SMALL, "--out", finished) == 1
+    assert train(*SMALL, "--output", finished) == 1
     assert "Continue it with --resume" in capsys.readouterr().err
 
 
 def test_resume_refuses_other_settings_and_shows_them(finished, capsys):
     other = ["--set", "gamma=0.9", "--set", "envs=2", "--steps", 5000, "--preset", "paper"]
-    assert train("--resume", "--out", finished, *other) == 2
+    assert train("--resume", "--output", finished, *other) == 2
     errors = capsys.readouterr().err
     rows = [line.split() for line in errors.splitlines()[1:-1]]
     assert rows == [
@@ -167,7 +167,7 @@ def test_resume_refuses_other_settings_and_shows_them(finished, capsys):
 
 @pytest.mark.parametrize("other", [["mappo"], ["qmix", "--set", "replay=100"]])
 def test_resume_refuses_another_algorithm(finished, capsys, other):
-    assert main(["train", *other, "--resume", "--out", str(finished)]) == 2
+    assert main(["train", *other, "--resume", "--output", str(finished)]) == 2
     rows = [line.split() for line in capsys.readouterr().err.splitlines()[1:-1]]
     assert rows == [["setting", "stored", "given"], ["algorithm", "ippo", other[0]]]
 
@@ -175,20 +175,20 @@ def test_resume_refuses_another_algorithm(finished, capsys, other):
 def test_resume_takes_the_same_settings_again(finished, capsys):
     before = (finished / "result.json").read_bytes()
     again = [*SMALL, "--steps", 3000, "--config", finished / "config.json"]
-    assert train("--resume", "--out", finished, *again) == 0
+    assert train("--resume", "--output", finished, *again) == 0
     assert "This run is finished" in capsys.readouterr().out
     assert (finished / "result.json").read_bytes() == before
 
 
 def test_resume_without_a_run(tmp_path, capsys):
-    assert train("--resume", "--out", tmp_path) == 1
+    assert train("--resume", "--output", tmp_path) == 1
     assert "no run to resume" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_ctrl_c_saves_and_exits_with_130(tmp_path):
     folder = tmp_path / "run"
-    options = [*SMALL, "--steps", "1000000", "--eval-every", "1", "--out", str(folder)]
+    options = [*SMALL, "--steps", "1000000", "--eval-every", "1", "--output", str(folder)]
     code = "import sys; from cagexplain.cli.main import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "train", "ippo", *options],

@@ -155,7 +155,7 @@ def refuse_differences(jobs: Iterable[Job]) -> None:
         raise CagexplainError(
             "\n  ".join(["runs were trained with other settings than the study has now:", *shown])
             + "\n",
-            remedy="Give another folder with --out, or remove these runs, or restore the settings",
+            remedy="Give another --output, or remove these runs, or restore the settings",
         )
 
 

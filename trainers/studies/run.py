@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from cagexplain.common import machine
+from cagexplain.common import machine, terminal
 from cagexplain.common.files import prepare_output_dir, write_json
 from trainers.studies import keeping
 from trainers.studies.definition import Study
@@ -87,7 +87,7 @@ def run_study(
             place_of_study.mkdir(parents=True, exist_ok=True)
             write_json(place_of_study / STUDY, study.to_json())
         keeper = _Keeper(folder, kept)
-        runs = train(jobs, place.backend(lock), console or Console(), keeper.look)
+        runs = train(jobs, place.backend(lock), console or terminal.console(), keeper.look)
         keeper.look(runs)
     refuse_failures(runs)
     return runs

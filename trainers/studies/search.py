@@ -34,7 +34,11 @@ RESULTS: Final = "search.json"
 BEST: Final = "best.yaml"
 
 _AGAIN: Final = "again"
-_ELSEWHERE: Final = {"algorithm": "the argument ALGORITHM", "preset": "--preset", "seed": "--seeds"}
+_ELSEWHERE: Final = {
+    "algorithm": "the argument ALGORITHM",
+    "preset": "--preset",
+    "seed": "--n-seeds",
+}
 
 Values = dict[str, str]
 """A point: settings and their values as text."""

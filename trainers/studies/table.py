@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from cagexplain.common import terminal
 from trainers.studies.runner import Entry, State
 
 _STYLES: Final = {
@@ -33,7 +34,7 @@ class StudyTable:
 
     def __init__(self, runs: Sequence[Entry], console: Console | None = None) -> None:
         self.runs = runs
-        self.console = console or Console()
+        self.console = console or terminal.console()
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.told = [(entry.state, entry.attempts) for entry in runs]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cagexplain.common.errors import CagexplainError
+from cagexplain.common.printing import safe_streams
 
 TRAIN: Final = "trainers.studies.worker:train"
 INTERRUPTED: Final = 130
@@ -43,6 +44,11 @@ def train(job: dict[str, Any]) -> None:
 
 def main(function: str, job: str) -> int:
     """Call `function` with `job`; returns the exit status. What goes wrong is printed."""
+    with safe_streams():
+        return _call(function, job)
+
+
+def _call(function: str, job: str) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         pkgutil.resolve_name(function)(json.loads(job))

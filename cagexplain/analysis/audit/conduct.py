@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-import numpy as np
-
 from cagexplain.analysis.audit import baseline
 from cagexplain.analysis.audit.prices import Priced, price
 from cagexplain.analysis.audit.results import Audit, Finding, Variation
@@ -25,6 +23,7 @@ from cagexplain.analysis.surrogate_results import Surrogate
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Policy
+from cagexplain.policies.rollout import seed_range
 from cagexplain.tracing.trace import Trace
 
 T = TypeVar("T")
@@ -151,7 +150,7 @@ class _Further:
             return price(
                 policy,
                 findings,
-                PRICE_SEED + np.arange(pairs),
+                seed_range(PRICE_SEED, pairs),
                 params_of(self._trace),
                 workers=self._workers,
                 advance=self._advance,
@@ -166,7 +165,7 @@ class _Further:
         def varied(policy: Policy) -> Varied:
             return vary(
                 policy,
-                VARIATION_SEED + np.arange(episodes),
+                seed_range(VARIATION_SEED, episodes),
                 params_of(self._trace),
                 siblings=siblings,
                 workers=self._workers,

@@ -25,6 +25,7 @@ from cagexplain.analysis.passes import Batch
 from cagexplain.analysis.practices.view import TABLES, Facts, View
 from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
+from cagexplain.common.processes import spawning
 from cagexplain.envs import Engine, EnvParams
 from cagexplain.policies.base import BoolArray, Decision, Instead, IntArray, Policy
 from cagexplain.policies.evaluation import evaluate
@@ -106,7 +107,7 @@ class Team:
         if workers > 1:
             self._pool = ProcessPoolExecutor(
                 workers,
-                mp_context=multiprocessing.get_context("spawn"),
+                mp_context=spawning(),
                 initializer=_begin,
                 initargs=(self._policies,),
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from multiprocessing.connection import Connection
@@ -17,6 +16,7 @@ from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.common.processes import spawning
 from cagexplain.envs import checks
 from cagexplain.envs.cyborg.entries import of_cyborg, plain
 from cagexplain.envs.cyborg.locate import load
@@ -246,8 +246,7 @@ class _Remote:
     """A share of the environments in a process of its own."""
 
     def __init__(self, n_envs: int, params: EnvParams, path: Path | None) -> None:
-        # A fresh interpreter: nothing of this process, threads least of all, is copied into it.
-        context = multiprocessing.get_context("spawn")
+        context = spawning()
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
             target=_serve, args=(theirs, n_envs, params, path), daemon=True
