@@ -19,7 +19,7 @@ mkdir "$run"
 heading() { printf '\n== %s\n' "$*"; }
 
 heading "Training IPPO ($preset, $steps steps) into $run/train"
-cagexplain train ippo --preset "$preset" --steps "$steps" --seed "$seed" --out "$run/train"
+cagexplain train ippo --preset "$preset" --steps "$steps" --seed "$seed" --output "$run/train"
 
 for policy in "$run/train/ckpt.pt" sleep random restore_cycle punch; do
     heading "Evaluating $policy over $episodes episodes"
