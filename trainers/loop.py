@@ -66,6 +66,10 @@ BEST: Final = "ckpt.pt"
 LAST: Final = "last.pt"
 RESUME: Final = "resume.pt"
 DEVICES: Final = ("cpu", "cuda")
+_QUICK: Final = 1.0
+"""Seconds of saving that need no thought."""
+_SAVING_SHARE: Final = 20
+"""Training takes at least so many times as long as saving its state."""
 
 EnvFactory = Callable[[int, int, str], BatchedEnv]
 """(number of environments, threads, variant of red) -> environments."""
@@ -121,6 +125,7 @@ class Run:
         )
         self.progress = Progress()
         self.stamp = _stamp(folder)
+        self._saved, self._saving = time.perf_counter(), 0.0
 
     def train(self) -> Result:
         """Train to the end and judge the best weights; a finished run only tells its result.
@@ -172,7 +177,7 @@ class Run:
                     row = self._round(env, rounds, per_round, display)
                     log.add(row)
                     display.update(progress.steps, row["return"], row["steps_per_second"])
-                    if "evaluation" in row or asked:
+                    if asked or ("evaluation" in row and self._saving_pays()):
                         self._save(log)
                     if asked:
                         display.note(f"Saved. Continue with --resume --output {self.folder}")
@@ -339,11 +344,20 @@ class Run:
             },
         )
 
+    def _saving_pays(self) -> bool:
+        """Whether the state is quickly saved, or the training since the last time took longer by
+        far: with a replay memory, it is gigabytes."""
+        long_ago = time.perf_counter() - self._saved
+        return self._saving < _QUICK or long_ago > _SAVING_SHARE * self._saving
+
     def _save(self, log: MetricsLog) -> None:
         """Save the present state; the file that a resumed run goes by comes last."""
         save_checkpoint(self.folder / LAST, self._checkpoint())
         log.save()
+        began = time.perf_counter()
         self._save_resume()
+        self._saved = time.perf_counter()
+        self._saving = self._saved - began
 
     def _save_resume(self, *, keep_memory: bool = True) -> None:
         learner = self.learner.state()
