@@ -8,7 +8,6 @@ which method, and which differences between methods the findings claim; every fi
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,10 +30,12 @@ from cagexplain.analysis.learning_statistics import (
     mean_difference,
 )
 from cagexplain.analysis.results import Result
+from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError
 
 POINTS: Final = 100
 """A learning curve has at most so many; each is the mean of the same number of rounds."""
+_TRAIN_AGAIN: Final = "Remove the run's folder and train it again"
 
 
 class Verdict(StrEnum):
@@ -133,7 +134,7 @@ class MethodResult(Result):
         seconds, rate: mean over the runs; None without any.
         gradient_steps: mean over the runs; None without any.
         below_random: seeds of the runs that ended below random play in the same episodes.
-        versions: package versions that the runs were trained with, each combination once.
+        versions: of the packages that the runs were trained with, each combination once.
     """
 
     id: str
@@ -154,7 +155,7 @@ class MethodResult(Result):
     rate: float | None
     gradient_steps: float | None
     below_random: list[int]
-    versions: list[str]
+    versions: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -297,7 +298,7 @@ def _analyse(study: Mapping[str, Any], folder: Path) -> StudyResult:
     seeds, methods = study["seeds"], study["methods"]
     left_out: list[str] = []
     by_folder = {
-        name: list(_runs(folder / "runs" / name, seeds, methods[name]["config"], left_out))
+        name: [read_run(place) for _, place in finished_runs(folder, name, study, left_out)]
         for name in dict.fromkeys(method["runs"] for method in methods.values())
     }
     runs = {name: by_folder[method["runs"]] for name, method in methods.items()}
@@ -322,27 +323,36 @@ def _analyse(study: Mapping[str, Any], folder: Path) -> StudyResult:
     )
 
 
-def _runs(
-    folder: Path, seeds: Sequence[int], config: Mapping[str, Any], left_out: list[str]
-) -> Iterator[LearningRun]:
-    """The finished runs of a method; those with other settings are told in `left_out`."""
-    for seed in seeds:
-        place = folder / f"seed-{seed}"
+def finished_runs(
+    folder: Path, method: str, study: Mapping[str, Any], left_out: list[str]
+) -> Iterator[tuple[int, Path]]:
+    """Seeds and folders of a method's finished runs.
+
+    Args:
+        folder: of the study.
+        method: id of a method that has runs of its own.
+        study: content of the study's file.
+        left_out: is told of runs that do not count, as their settings are not the study's.
+
+    Raises:
+        CagexplainError: the settings of a run cannot be read.
+    """
+    for seed in study["seeds"]:
+        place = folder / "runs" / method / f"seed-{seed}"
         if not (place / "result.json").exists():
             continue
-        made = _read_json(place / "config.json", "Remove the run's folder and train it again")
-        wanted = {**config, "seed": seed}
+        made = _read_json(place / "config.json", _TRAIN_AGAIN)
+        wanted = {**study["methods"][method]["config"], "seed": seed}
         other = sorted(key for key in wanted | made if wanted.get(key) != made.get(key))
         if other:
-            left_out.append(f"{folder.name}, seed {seed}: has another {', '.join(other)}")
+            left_out.append(f"{method}, seed {seed}: has another {', '.join(other)}")
         else:
-            yield read_run(place)
+            yield seed, place
 
 
 def read_run(folder: Path) -> LearningRun:
     """Read a finished run; CagexplainError if a file is damaged."""
-    remedy = "Remove the run's folder and train it again"
-    result = _read_json(folder / "result.json", remedy)
+    result = _read_json(folder / "result.json", _TRAIN_AGAIN)
     path = folder / "metrics.parquet"
     try:
         table = pq.read_table(path, columns=["steps", "return"])
@@ -363,20 +373,14 @@ def read_run(folder: Path) -> LearningRun:
         raise CagexplainError(
             f"the results of this run are damaged ({type(error).__name__}: {error})",
             where=folder,
-            remedy=remedy,
+            remedy=_TRAIN_AGAIN,
         ) from error
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CagexplainError("there is no such file", where=path, remedy=remedy) from error
-    except ValueError as error:
-        raise CagexplainError(
-            f"the file is damaged ({error})", where=path, remedy=remedy
-        ) from error
-    return content
+    if not path.exists():
+        raise CagexplainError("there is no such file", where=path, remedy=remedy)
+    return read_json(path, dict[str, Any], "file", remedy=remedy)
 
 
 def _method(
@@ -404,12 +408,10 @@ def _method(
         rate=float(np.mean([run.rate for run in runs])) if runs else None,
         gradient_steps=float(np.mean([run.gradient_steps for run in runs])) if runs else None,
         below_random=[run.seed for run in runs if run.final < run.random],
-        versions=list(
-            dict.fromkeys(
-                ", ".join(f"{name} {number}" for name, number in run.versions.items())
-                for run in runs
-            )
-        ),
+        versions=[
+            dict(versions)
+            for versions in dict.fromkeys(tuple(sorted(run.versions.items())) for run in runs)
+        ],
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
@@ -13,13 +12,11 @@ from cagexplain.common import machine
 from cagexplain.common.files import prepare_output_dir, write_json
 from trainers.studies import keeping
 from trainers.studies.definition import Study
-from trainers.studies.jobs import Job, refuse_differences, study_jobs
+from trainers.studies.jobs import STUDY, Job, refuse_differences, study_jobs
 from trainers.studies.local import LocalBackend, locked
 from trainers.studies.runner import Backend, Entry, State, entries, refuse_failures, work
 from trainers.studies.table import StudyTable, summary
 from trainers.studies.worker import TRAIN
-
-STUDY: Final = "study.json"
 
 
 @dataclass(frozen=True)
