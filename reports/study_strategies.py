@@ -76,7 +76,7 @@ class Shown:
         pictures: of each method: its title, how many runs it has, and its picture.
         choices: by method its title and what it chooses most in each state.
         brief: the same in a few characters.
-        distances: by method its title and the distance from the base by state.
+        distances: by method, but for the base, its title and its distance from that by state.
         tables: names of the study's tables of reactions.
         reactions: by method.
         sentences: as judged.
@@ -306,7 +306,7 @@ def _condition_markdown(part: Part, shown: Shown) -> Iterator[str]:
         yield from (f"**{sentence.verdict}**: {cell(sentence.text)} {cell(sentence.meaning)}", "")
         if claims:
             yield from table(
-                ["Claim", "Claimed", "Mean over runs", "95 % interval", "Verdict"],
+                ["Claim", "Claimed", "Estimate", "95 % interval", "Verdict"],
                 [[c.about, c.wanted, c.value, c.interval, c.verdict] for c in claims],
             )
     yield from ("Reactions:", "")
