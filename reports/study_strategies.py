@@ -285,12 +285,14 @@ def strategies_markdown(part: Part | None) -> Iterator[str]:
     )
     yield from (cell(part.masking), "")
     yield from (f"![Most chosen action by state]({PICTURE}.svg)", "")
-    for shown in part.conditions:
-        yield from _condition_markdown(part, shown)
+    first, *others = part.conditions
+    yield from (f"### {first.name}", "", *_condition_markdown(part, first))
+    for shown in others:
+        yield from (f"<details><summary>The same with {shown.name}</summary>", "")
+        yield from (*_condition_markdown(part, shown), "</details>", "")
 
 
 def _condition_markdown(part: Part, shown: Shown) -> Iterator[str]:
-    yield from (f"### {shown.name}", "")
     yield from (
         "Most chosen action on hosts of each state, its share, and in how many runs it is the most "
         f"chosen one. ≈: cannot be told from another. ≠: {cell(part.base)} chooses another.",

@@ -43,8 +43,9 @@ def test_kept_runs_of_other_settings_are_refused(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     run_study(study(tmp_path, "a"), tmp_path / "first", FAKE, kept=kept, console=silent())
     other = study(tmp_path, "a", steps=39_920)
-    with pytest.raises(CagexplainError, match="steps was 19960, is now 39920"):
+    with pytest.raises(CagexplainError, match=r"kept/runs/a/seed-0: steps was 19960, is now 39920"):
         run_study(other, tmp_path / "second", FAKE, kept=kept, console=silent())
+    assert not (tmp_path / "second").exists()
 
 
 def test_a_run_that_the_folder_has_is_not_replaced(tmp_path: Path) -> None:
