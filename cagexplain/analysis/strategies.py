@@ -438,11 +438,15 @@ def _of_each(
     least: float | None = None,
     most: float | None = None,
 ) -> list[_Stated]:
-    values = [method.values(condition, measure) for method in methods]
-    return [
-        _Stated(f"{method.title}: {what}", mean_estimate(v) if len(v) else None, least, most)
-        for method, v in zip(methods, values, strict=True)
-    ]
+    stated = []
+    for method in methods:
+        values = method.values(condition, measure)
+        n, all_of_them = len(values), len(method.runs)
+        told = f"{method.title}: {what}"
+        if n < all_of_them:
+            told += f" ({n} of {all_of_them} runs have enough decisions)"
+        stated.append(_Stated(told, mean_estimate(values) if n else None, least, most))
+    return stated
 
 
 def _claim(stated: _Stated, of: int) -> SentenceClaim:

@@ -105,6 +105,14 @@ def test_analyse_in_rd(tmp_path: Path, share: float, expected: Verdict) -> None:
     assert verdict(analysed(tmp_path, {"a": runs}), "Analyse is still") is expected
 
 
+def test_runs_with_too_few_decisions_have_no_say_and_are_told(tmp_path: Path) -> None:
+    few: Shares = {"K": MILD_THEN_HARD["K"], "RD": {"Analyse": 0.04}}  # 40 decisions in RD
+    runs = [*some(MILD_THEN_HARD, 2), explained(conduct(few))]
+    (claim,) = sentence(analysed(tmp_path, {"a": runs}), "Analyse is still").claims
+    assert claim.about == "a: Analyse in RD (2 of 3 runs have enough decisions)"
+    assert claim.value == pytest.approx(0.3)
+
+
 def test_one_method_against_it_is_enough(tmp_path: Path) -> None:
     result = analysed(
         tmp_path, {"a": some(MILD_THEN_HARD), "b": some(MILD_THEN_HARD), "c": some(HARD_THEN_MILD)}
