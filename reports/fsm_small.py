@@ -8,7 +8,7 @@ most chosen action is no more than that: "≈" marks where another may be as fre
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +46,8 @@ none runs over a circle."""
 
 @dataclass(frozen=True)
 class SmallNode:
-    """A state: its name in a circle of the colour of the action, and two lines beside it."""
+    """A state: its name and perhaps a note in a circle of the colour of the action, and two lines
+    beside it; a ring around it if it is marked."""
 
     state: str
     at: Point
@@ -55,6 +56,8 @@ class SmallNode:
     lines: tuple[str, str]
     labels: tuple[Point, Point]
     title: str
+    note: str
+    marked: bool
 
 
 @dataclass(frozen=True)
@@ -74,18 +77,28 @@ class SmallPicture:
     edges: Sequence[SmallEdge]
 
 
-def small_picture(favourites: Sequence[Favourite]) -> SmallPicture:
+def small_picture(
+    favourites: Sequence[Favourite],
+    notes: Mapping[str, str] | None = None,
+    marked: Collection[str] = (),
+) -> SmallPicture:
     """Lay the small picture out.
 
     Args:
         favourites: by state.
+        notes: a few characters to stand under a state's name.
+        marked: states that get a ring.
     """
-    nodes = [_node(found) for found in favourites if found.state in _PLACES]
+    nodes = [
+        _node(found, (notes or {}).get(found.state, ""), found.state in marked)
+        for found in favourites
+        if found.state in _PLACES
+    ]
     edges = [_edge(source, target, kind, rise) for (source, target, kind), rise in _ARROWS.items()]
     return SmallPicture(nodes, edges)
 
 
-def _node(found: Favourite) -> SmallNode:
+def _node(found: Favourite, note: str, marked: bool) -> SmallNode:
     x, y = _PLACES[found.state]
     n = f"n = {words.compact(found.total)}"
     if found.action is None:
@@ -111,6 +124,8 @@ def _node(found: Favourite) -> SmallNode:
         lines=lines,
         labels=labels,
         title=title,
+        note=note,
+        marked=marked,
     )
 
 

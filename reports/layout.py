@@ -14,7 +14,7 @@ from cagexplain import __version__
 from reports.pages import environment, source
 from reports.sections import Section
 
-_STYLES: Final = ("style.css", "layout.css", "charts.css")
+_STYLES: Final = ("style.css", "layout.css", "charts.css", "fsm_small.css")
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,19 @@ def standalone(drawing: Drawing) -> str:
 
     The page's style sheet gives the colours; the rules that the picture uses go into the file.
     """
-    rules = [(selector.strip(), body) for selector, body in _RULE.findall(source("style.css"))]
-    colours = next(body for selector, body in rules if selector == ":root")
-    own = [f"{selector} {{{body}}}" for selector, body in rules if selector.startswith(".fsm ")]
-    style = "\n".join([f"svg {{ background: #ffffff; {colours} }}", *own])
+    style = own_style(".fsm ")
     return re.sub(
         r"(<svg\b[^>]*>)", lambda m: f"{m[1]}<style>{style}</style>", drawing.svg, count=1
     )
+
+
+def own_style(prefix: str, *sheets: str) -> str:
+    """The rules of style sheets whose selectors begin so, with the colours of the light page."""
+    rules = [
+        (selector.strip(), body)
+        for sheet in ("style.css", *sheets)
+        for selector, body in _RULE.findall(source(sheet))
+    ]
+    colours = next(body for selector, body in rules if selector == ":root")
+    own = [f"{selector} {{{body}}}" for selector, body in rules if selector.startswith(prefix)]
+    return "\n".join([f"svg {{ background: #ffffff; {colours} }}", *own])

@@ -14,16 +14,24 @@ from cagexplain import __version__
 from cagexplain.analysis.learning import (
     Claim,
     FigureResult,
-    FindingResult,
     MethodResult,
     StudyResult,
     Verdict,
 )
 from cagexplain.analysis.learning_statistics import MIN_RUNS, RESAMPLES
-from cagexplain.common.printing import visible
+from cagexplain.analysis.strategies import StrategiesResult
 from reports import words
+from reports.markdown import cell, table
 from reports.pages import environment, source
 from reports.study_curves import BOX, compact_steps, looks, picture, svg_file
+from reports.study_strategies import (
+    PICTURE,
+    Part,
+    strategies_context,
+    strategies_markdown,
+    strategies_part,
+    strategies_svg,
+)
 
 SIGNS: Final = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.INCONCLUSIVE: "?"}
 MEASURES: Final = {
@@ -34,6 +42,9 @@ MEASURES: Final = {
 """Of the measures that a study can name; others are shown by their name."""
 FEW: Final = 5
 """With fewer runs of a method the page warns."""
+PAPER_SEEDS: Final = 5
+PAPER_STEPS: Final = 2_000_000
+"""Of every method of Rigoni et al. (2025)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class StudyPage:
     Attributes:
         html: one page that loads nothing and runs no script.
         markdown: the same tables.
-        pictures: figure id -> its learning curves as an SVG file.
+        pictures: name -> SVG file: the learning curves of each figure by its id, and figure 8.
     """
 
     html: str
@@ -63,18 +74,21 @@ class Strip:
 
 @dataclass(frozen=True)
 class Row:
-    """A method in a table of final returns, as text and as a strip."""
+    """A method in a table of final returns, as text and as a strip; `below` names the runs that
+    ended below random play."""
 
     id: str
     title: str
     look: str
     runs: str
+    below: str
     mean: str
     sd: str
     iqm: str
     interval: str
     best: str
     steps: str
+    gradient_steps: str
     time: str
     rate: str
     strip: Strip | None
@@ -92,13 +106,32 @@ class ClaimRow:
     verdict: Verdict
 
 
-def study_report(result: StudyResult) -> StudyPage:
-    """Make the page and what belongs to it."""
+@dataclass(frozen=True)
+class Judged:
+    """A finding, or a sentence about policies, in the list of all."""
+
+    place: str
+    figure: str
+    text: str
+    verdict: Verdict
+
+
+def study_report(result: StudyResult, strategies: StrategiesResult | None) -> StudyPage:
+    """Make the page and what belongs to it.
+
+    Args:
+        result: of the runs.
+        strategies: of those that are explained; None if none is.
+    """
+    part = None if strategies is None else strategies_part(strategies)
     titles = {method.id: method.title for method in result.methods.values()}
     drawn = [figure for figure in result.figures if figure.curves]
-    findings = [(figure, finding) for figure in result.figures for finding in figure.findings]
+    findings = list(_judged(result, strategies))
     context: dict[str, Any] = {
+        **strategies_context(part),
         "result": result,
+        "not_run": not_run(result),
+        "versions": list(_versions(result)),
         "titles": titles,
         "tiles": list(_tiles(result, findings)),
         "findings": findings,
@@ -136,22 +169,71 @@ def study_report(result: StudyResult) -> StudyPage:
             nbsp=words.NBSP,
             version=__version__,
             style=Markup(
-                source("style.css") + source("study_curves.css") + source("study_report.css")
+                "".join(
+                    source(f"{name}.css")
+                    for name in ("style", "study_curves", "fsm_small", "study_report")
+                )
             ),
         )
     )
-    return StudyPage(
-        html,
-        _markdown(context),
-        {figure.id: svg_file(figure, titles) for figure in drawn},
+    pictures = {figure.id: svg_file(figure, titles) for figure in drawn}
+    if part is not None:
+        pictures[PICTURE] = strategies_svg(part)
+    return StudyPage(html, _markdown(context, part), pictures)
+
+
+def _judged(result: StudyResult, strategies: StrategiesResult | None) -> Iterator[Judged]:
+    """Everything that has a verdict; of policies under the paper's condition."""
+    for figure in result.figures:
+        for finding in figure.findings:
+            yield Judged(figure.id, figure.title, finding.text, finding.verdict)
+    if strategies is not None:
+        for sentence in strategies.conditions[0].sentences:
+            yield Judged("strategies", "Policies (figure 8)", sentence.text, sentence.verdict)
+
+
+def not_run(result: StudyResult) -> str:
+    """What is missing of the study, and of the paper's."""
+    methods = result.methods.values()
+    said = [f"{result.finished} of {result.wanted} runs are finished."]
+    few = [f"{m.title} ({len(m.seeds)} of {m.wanted})" for m in methods if len(m.seeds) < m.wanted]
+    if few:
+        said.append(f"Fewer than wanted have {', '.join(few)}.")
+    said.append(
+        f"Rigoni et al. (2025) trained {PAPER_SEEDS} seeds of {words.number(PAPER_STEPS)} steps "
+        "each."
     )
+    seeds = max(method.wanted for method in methods)
+    if seeds < PAPER_SEEDS:
+        said.append(f"This study wants {seeds} seed{'s' * (seeds != 1)} of each method.")
+    by_length: dict[int, list[str]] = {}
+    for method in methods:
+        steps = method.config.get("steps", method.steps)
+        if 0 < steps < PAPER_STEPS:
+            by_length.setdefault(steps, []).append(method.title)
+    for steps, names in sorted(by_length.items()):
+        who = "all methods" if len(names) == len(methods) else ", ".join(names)
+        said.append(f"Only {words.number(steps)} steps long: {who}.")
+    return " ".join(said)
 
 
-def _tiles(
-    result: StudyResult, findings: Sequence[tuple[FigureResult, FindingResult]]
-) -> Iterator[tuple[str, str, str]]:
+def _versions(result: StudyResult) -> Iterator[str]:
+    """Packages whose versions differ between runs, and which methods have which."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for method in result.methods.values():
+        for versions in method.versions:
+            for package, number in versions.items():
+                titles = found.setdefault(package, {}).setdefault(number, [])
+                titles.append(method.title)
+    for package, by_number in sorted(found.items()):
+        if len(by_number) > 1:
+            each = "; ".join(f"{number}: {', '.join(t)}" for number, t in by_number.items())
+            yield f"{package} {each}"
+
+
+def _tiles(result: StudyResult, findings: Sequence[Judged]) -> Iterator[tuple[str, str, str]]:
     if findings:
-        counts = Counter(finding.verdict for _, finding in findings)
+        counts = Counter(finding.verdict for finding in findings)
         yield (
             f"{counts[Verdict.SUPPORTED]} of {len(findings)}",
             "findings supported",
@@ -208,12 +290,14 @@ def _rows(methods: Sequence[MethodResult], look: dict[str, str]) -> list[Row]:
             title=method.title,
             look=look.get(method.id, ""),
             runs=_runs(method),
+            below=_below(method),
             mean=text(method.mean),
             sd=text(method.sd),
             iqm=text(method.iqm),
             interval=span(method.low, method.high),
             best=text(method.best),
             steps=compact_steps(method.steps) if method.seeds else "–",
+            gradient_steps=text(method.gradient_steps),
             time="–" if method.seconds is None else duration(method.seconds),
             rate=text(method.rate),
             strip=strip(method),
@@ -227,6 +311,14 @@ def _runs(method: MethodResult) -> str:
     if done == method.wanted:
         return f"{done} run{'s' * (done != 1)}"
     return f"{done} of {method.wanted} runs"
+
+
+def _below(method: MethodResult) -> str:
+    """Which runs ended below random play; empty if none did."""
+    if not method.below_random:
+        return ""
+    some = method.below_random
+    return f"below random: seed{'s' * (len(some) != 1)} {', '.join(map(str, some))}"
 
 
 def _claim_row(claim: Claim, titles: dict[str, str]) -> ClaimRow:
@@ -284,24 +376,33 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f}{words.NBSP}s"
 
 
-def _markdown(context: dict[str, Any]) -> str:
+def _markdown(context: dict[str, Any], part: Part | None) -> str:
     """The tables as Markdown, beside which the pictures lie."""
     result: StudyResult = context["result"]
     lines = [f"# {cell(result.name)}", ""]
+    lines += [cell(context["not_run"]), ""]
+    if result.left_out:
+        lines += [
+            "Finished runs that do not count, as the study’s settings are others now (all others "
+            "count):",
+            "",
+            *(f"* {cell(run)}" for run in result.left_out),
+            "",
+        ]
+    if context["versions"]:
+        versions = cell(". ".join(context["versions"]))
+        lines += [f"Package versions differ between runs. {versions}.", ""]
     lines += [
-        f"{result.finished} of {result.wanted} runs are finished. Returns are official ones, per "
-        "episode. SD: over runs. IQM: interquartile mean over runs, with its 95 % bootstrap "
-        "interval. Verdicts rest on Welch’s 95 % intervals of differences between means over runs.",
+        "Returns are official ones, per episode. SD: over runs. IQM: interquartile mean over "
+        "runs, with its 95 % bootstrap interval. "
+        "Verdicts rest on Welch’s 95 % intervals of differences between means over runs.",
         "",
     ]
     if context["findings"]:
         lines += ["## Findings", ""]
         lines += table(
             ["Figure", "Finding", "Our runs"],
-            [
-                [figure.title, finding.text, finding.verdict]
-                for figure, finding in context["findings"]
-            ],
+            [[judged.figure, judged.text, judged.verdict] for judged in context["findings"]],
         )
     lines += ["## Final returns", "", *_final_table(context["rows"])]
     for figure, drawn, _, rows in context["figures"]:
@@ -309,6 +410,14 @@ def _markdown(context: dict[str, Any]) -> str:
         if drawn is not None:
             lines += [f"![Learning curves]({figure.id}.svg)", ""]
         lines += _final_table(rows)
+        if figure.equal is not None:
+            lines += table(
+                ["Method", f"Training return after {words.number(figure.equal.steps)} steps"],
+                [
+                    [context["titles"][method], words.number(value)]
+                    for method, value in figure.equal.methods.items()
+                ],
+            )
         for finding in figure.findings:
             lines += [f"**{finding.verdict}**: {cell(finding.text)}", ""]
             lines += table(
@@ -334,27 +443,18 @@ def _markdown(context: dict[str, Any]) -> str:
                     for pair in figure.pairs
                 ],
             )
-    return "\n".join(lines)
+    return "\n".join([*lines, *strategies_markdown(part)])
 
 
 def _final_table(rows: Sequence[Row]) -> list[str]:
-    heads = ["Method", "Runs", "Mean", "SD", "IQM", "95 % interval", "Best", "Steps", "Time"]
+    heads = ["Method", "Runs", "Mean", "SD", "IQM", "95 % interval", "Best", "Steps"]
     return table(
-        [*heads, "Steps/s"],
+        [*heads, "Gradient steps", "Time", "Steps/s"],
         [
-            [r.title, r.runs, r.mean, r.sd, r.iqm, r.interval, r.best, r.steps, r.time, r.rate]
+            [
+                *(r.title, f"{r.runs}; {r.below}" if r.below else r.runs, r.mean, r.sd, r.iqm),
+                *(r.interval, r.best, r.steps, r.gradient_steps, r.time, r.rate),
+            ]
             for r in rows
         ],
     )
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table and an empty line."""
-    body = [heads, ["---"] * len(heads), *rows]
-    return [f"| {' | '.join(map(cell, row))} |" for row in body] + [""]
-
-
-def cell(text: str) -> str:
-    """Text that Markdown takes for nothing else, in one line."""
-    flat = visible(text).replace("\n", " ")
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#!" else char for char in flat)

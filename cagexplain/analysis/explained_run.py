@@ -19,16 +19,20 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from cagexplain.analysis import counts, passes, reactions, study_tables
+from cagexplain.analysis.reaction_results import Answer
 from cagexplain.cc4 import actions, agents, phases, red_fsm
 from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file, write_json
 from cagexplain.envs import Engine, EnvParams
+from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, Observer, batches, play, seed_range
 from cagexplain.tracing.recorder import Recorder
 
 EXPLAIN: Final = "explain.json"
+CHECKPOINT: Final = "ckpt.pt"
+"""Of the weights that a run is judged by, where they have not been removed."""
 SCHEMA_VERSION: Final = 1
 MASKED, ALLOWED = "sleep masked", "sleep allowed"
 CONDITIONS: Final = {MASKED: True, ALLOWED: False}
@@ -36,6 +40,7 @@ CONDITIONS: Final = {MASKED: True, ALLOWED: False}
 VIEWS: Final = ("targeted", "situational")
 """Of `counts.Counts.decisions`, in its order."""
 _BATCH: Final = 50
+_REMEDY: Final = "Remove the file and call `cagexplain study explain` again"
 
 
 def _one_of(names: Iterable[str]) -> Meta:
@@ -72,7 +77,7 @@ class Conduct:
             occurred is left out.
         by_agent: blue agent -> mission phase -> view -> state -> action type -> decisions.
         tables: the study's tables of reactions.
-        reactions: the answer of our own tests, see `reaction_results.Answer`.
+        reactions: the answer of our own tests.
     """
 
     returns: list[float]
@@ -81,7 +86,7 @@ class Conduct:
         AgentName, dict[PhaseName, dict[ViewName, dict[StateName, dict[KindName, Count]]]]
     ]
     tables: list[TableStrength]
-    reactions: dict[str, float | int | str | None]
+    reactions: Answer
 
     def decisions(self, view: str) -> npt.NDArray[np.int64]:
         """Decisions ``int64[episode, state, action type]`` of a view."""
@@ -125,12 +130,15 @@ _KIND: Final = {name: i for i, name in enumerate(actions.KIND_NAMES)}
 _AGENT: Final = {name: i for i, name in enumerate(agents.BLUE)}
 
 
-def explain_run(checkpoint: Path, episodes: int, *observers: Observer) -> ExplainedRun:
+def explain_run(
+    checkpoint: Path, episodes: int, params: EnvParams, observers: Sequence[Observer] = ()
+) -> ExplainedRun:
     """Play a policy under all conditions and count what it does.
 
     Args:
         checkpoint: of the policy.
         episodes: under each condition, the first ones of evaluation.
+        params: of the episodes.
         observers: of the play, such as a progress bar.
 
     Raises:
@@ -142,21 +150,22 @@ def explain_run(checkpoint: Path, episodes: int, *observers: Observer) -> Explai
         first_seed=EVALUATION_SEED,
         episodes=episodes,
         conditions={
-            name: _conduct(checkpoint, episodes, mask_sleep, observers)
+            name: _conduct(
+                load_policy(str(checkpoint), mask_sleep=mask_sleep), episodes, params, observers
+            )
             for name, mask_sleep in CONDITIONS.items()
         },
     )
 
 
 def _conduct(
-    checkpoint: Path, episodes: int, mask_sleep: bool, observers: Sequence[Observer]
+    policy: Policy, episodes: int, params: EnvParams, observers: Sequence[Observer]
 ) -> Conduct:
-    policy = load_policy(str(checkpoint), mask_sleep=mask_sleep)
     counter, tables, reacting = counts.Counter(), study_tables.Collector(), reactions.Collector()
     first = 0
     for seeds in batches(seed_range(EVALUATION_SEED, episodes), _BATCH):
         recorder = Recorder(first)
-        env = Engine().make(len(seeds), EnvParams())
+        env = Engine().make(len(seeds), params)
         play(policy, env, seeds, [recorder, *observers])
         env.close()
         for batch in passes.in_memory(recorder.tables()):
@@ -164,7 +173,6 @@ def _conduct(
                 collector.add(batch)
         first += len(seeds)
     found = counter.result()
-    answer = reactions.summarise(reacting.counts, observed=True).answer
     return Conduct(
         returns=found.returns.tolist(),
         by_episode=_named(found.decisions.sum(axis=(1, 2), dtype=np.int64)),
@@ -179,7 +187,7 @@ def _conduct(
             TableStrength(table.name, table.n, table.strength, table.adjusted_p)
             for table in tables.result().tables
         ],
-        reactions=answer.to_json(),
+        reactions=reactions.summarise(reacting.counts, observed=True).answer,
     )
 
 
@@ -203,14 +211,20 @@ def read_explained(folder: Path) -> ExplainedRun | None:
     """Read a run's file; None if there is none.
 
     Raises:
-        CagexplainError: it holds something else than it should.
+        CagexplainError: it holds something else than it should, or is about other weights than
+            those beside it.
     """
     path = folder / EXPLAIN
     if not path.exists():
         return None
-    remedy = "Remove the file and call `cagexplain study explain` again"
-    run = read_json(path, ExplainedRun, "explanation of a run", remedy=remedy)
-    for name, conduct in run.conditions.items():
+    run = read_json(path, ExplainedRun, "explanation of a run", remedy=_REMEDY)
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.is_file() and sha256_file(checkpoint) != run.checkpoint:
+        raise _unusable(path, "checkpoint", f"is not that of {CHECKPOINT} beside it")
+    for name in CONDITIONS:
+        if name not in run.conditions:
+            raise _unusable(path, "conditions", f"has no {name!r}")
+        conduct = run.conditions[name]
         lengths = {
             len(cell)
             for states in conduct.by_episode.values()
@@ -218,10 +232,10 @@ def read_explained(folder: Path) -> ExplainedRun | None:
             for cell in kinds.values()
         }
         if {len(conduct.returns), *lengths} != {run.episodes}:
-            raise CagexplainError(
-                f"does not have {run.episodes} episodes throughout",
-                where=path,
-                field=f"conditions.{name}",
-                remedy=remedy,
-            )
+            problem = f"does not have {run.episodes} episodes throughout"
+            raise _unusable(path, f"conditions.{name}", problem)
     return run
+
+
+def _unusable(path: Path, field: str, problem: str) -> CagexplainError:
+    return CagexplainError(problem, where=path, field=field, remedy=_REMEDY)

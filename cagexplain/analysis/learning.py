@@ -40,6 +40,7 @@ from cagexplain.common.errors import CagexplainError
 
 POINTS: Final = 100
 """A learning curve has at most so many; each is the mean of the same number of rounds."""
+_TRAIN_AGAIN: Final = "Remove the run's folder and train it again"
 
 
 class Verdict(StrEnum):
@@ -138,7 +139,7 @@ class MethodResult(Result):
         seconds, rate: mean over the runs; None without any.
         gradient_steps: mean over the runs; None without any.
         below_random: seeds of the runs that ended below random play in the same episodes.
-        versions: package versions that the runs were trained with, each combination once.
+        versions: of the packages that the runs were trained with, each combination once.
     """
 
     id: str
@@ -159,7 +160,7 @@ class MethodResult(Result):
     rate: float | None
     gradient_steps: float | None
     below_random: list[int]
-    versions: list[str]
+    versions: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,7 @@ def analyse_study(folder: str | Path) -> StudyResult:
     study = read_study(folder)
     left_out: list[str] = []
     by_folder = {
-        name: list(_runs(folder / "runs" / name, study, name, left_out))
+        name: [read_run(place) for _, place in finished_runs(folder, name, study, left_out)]
         for name in dict.fromkeys(method.runs for method in study.methods.values())
     }
     runs = {name: by_folder[method.runs] for name, method in study.methods.items()}
@@ -312,12 +313,22 @@ def analyse_study(folder: str | Path) -> StudyResult:
     )
 
 
-def _runs(
-    folder: Path, study: study_files.Study, method: str, left_out: list[str]
-) -> Iterator[LearningRun]:
-    """The finished runs of a method; those with other settings are told in `left_out`."""
+def finished_runs(
+    folder: Path, method: str, study: study_files.Study, left_out: list[str]
+) -> Iterator[tuple[int, Path]]:
+    """Seeds and folders of a method's finished runs.
+
+    Args:
+        folder: of the study.
+        method: id of a method that has runs of its own.
+        study: content of the study's file.
+        left_out: is told of runs that do not count, as their settings are not the study's.
+
+    Raises:
+        CagexplainError: the settings of a run cannot be read.
+    """
     for seed in study.seeds:
-        place = folder / f"seed-{seed}"
+        place = folder / "runs" / method / f"seed-{seed}"
         if not (place / RESULT).exists():
             continue
         made = read_config(place)
@@ -326,7 +337,7 @@ def _runs(
         if other:
             left_out.append(f"{method}, seed {seed}: has another {', '.join(other)}")
         else:
-            yield read_run(place)
+            yield seed, place
 
 
 def read_run(folder: Path) -> LearningRun:
@@ -373,12 +384,10 @@ def _method(
         rate=float(np.mean([run.rate for run in runs])) if runs else None,
         gradient_steps=float(np.mean([run.gradient_steps for run in runs])) if runs else None,
         below_random=[run.seed for run in runs if run.final < run.random],
-        versions=list(
-            dict.fromkeys(
-                ", ".join(f"{name} {number}" for name, number in run.versions.items())
-                for run in runs
-            )
-        ),
+        versions=[
+            dict(versions)
+            for versions in dict.fromkeys(tuple(sorted(run.versions.items())) for run in runs)
+        ],
     )
 
 

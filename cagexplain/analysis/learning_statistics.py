@@ -31,12 +31,12 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of A minus mean of B.
+    """An estimate from runs: mostly the mean of A minus the mean of B.
 
     Attributes:
-        value: the difference.
-        error: its standard error; None where a sample has fewer than two runs.
-        freedom: Welch's degrees of freedom; None likewise.
+        value: the estimate.
+        error: its standard error; None where there are too few runs to tell.
+        freedom: degrees of freedom (of a difference Welch's); None likewise.
     """
 
     value: float
@@ -97,6 +97,19 @@ def bootstrap(
     return low, high
 
 
+def mean_estimate(values: Values) -> Difference:
+    """The mean of a sample of runs, with Student's error; without for fewer than two.
+
+    Args:
+        values: ``[runs]``, not empty.
+    """
+    value = float(values.mean())
+    if len(values) < 2:
+        return Difference(value, None, None)
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    return Difference(value, error, len(values) - 1.0)
+
+
 def mean_difference(a: Values, b: Values) -> Difference:
     """Compare two samples of runs (Welch 1947).
 
@@ -112,6 +125,44 @@ def mean_difference(a: Values, b: Values) -> Difference:
         return Difference(value, 0.0, float(len(a) + len(b) - 2))
     freedom = total**2 / float((parts**2 / (np.array([len(a), len(b)]) - 1)).sum())
     return Difference(value, float(np.sqrt(total)), freedom)
+
+
+def energy_distance(distances: Values, first: int) -> Difference:
+    """How much further runs of two samples are from each other than runs of one sample.
+
+    The mean distance between runs of different samples, less half the sum of the means within
+    either (Székely and Rizzo 2013): 0 on average if both are alike. Its error is that of a
+    delete-one jackknife over runs (Arvesen 1969).
+
+    Args:
+        distances: ``[run, run]`` of all runs, symmetric.
+        first: number of runs of the first sample; they come first. Both have two at least.
+
+    Returns:
+        Without error for fewer than three runs of either: of two, one left out leaves a single
+        one, and nothing tells how far runs are apart.
+    """
+    sizes = (first, len(distances) - first)
+    value = _energy(distances, first)
+    if min(sizes) < 3:
+        return Difference(value, None, None)
+    variance = 0.0
+    for start, size in zip((0, first), sizes, strict=True):
+        without = []
+        for run in range(start, start + size):
+            left = np.delete(np.delete(distances, run, axis=0), run, axis=1)
+            without.append(_energy(left, first - (run < first)))
+        variance += (size - 1) ** 2 / size * float(np.var(without, ddof=1))
+    return Difference(value, float(np.sqrt(variance)), float(sum(sizes) - 2))
+
+
+def _energy(distances: Values, first: int) -> float:
+    within = [_mean_within(distances[:first, :first]), _mean_within(distances[first:, first:])]
+    return float(distances[:first, first:].mean()) - sum(within) / 2
+
+
+def _mean_within(distances: Values) -> float:
+    return float(distances[np.triu_indices(len(distances), 1)].mean())
 
 
 def improvement(a: Values, b: Values) -> Values:

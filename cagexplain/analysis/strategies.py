@@ -8,12 +8,17 @@ method, and each of these sentences is judged.
 runs covers chance in training and, since every run brings its own episodes' error, chance in play.
 With few runs such intervals are wide; that is what few runs can say. A number of one method has a
 Student interval over runs, a difference of two methods has Welch's, and distances between patterns
-have a delete-one jackknife over runs.
+have a delete-one jackknife over runs. Where all runs of a method agree exactly, as those of methods
+that never choose an action do, an interval is a point.
+
+A sentence claims something of every method, so that one contradiction is enough against it: the
+interval that contradicts is widened for the number of its claims, as in `learning.judge`.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,18 +32,29 @@ from cagexplain.analysis.distributions import TARGETED_KINDS, action_distributio
 from cagexplain.analysis.explained_run import (
     CONDITIONS,
     VIEWS,
+    Conduct,
     ExplainedRun,
     read_explained,
 )
-from cagexplain.analysis.learning import Verdict, all_verdicts, judge
-from cagexplain.analysis.learning_statistics import Difference, Values, mean_difference
-from cagexplain.analysis.reaction_results import CONSISTENT
+from cagexplain.analysis.learning import (
+    Verdict,
+    all_verdicts,
+    finished_runs,
+    judge,
+)
+from cagexplain.analysis.learning_statistics import (
+    Difference,
+    Values,
+    energy_distance,
+    mean_difference,
+    mean_estimate,
+)
+from cagexplain.analysis.reaction_results import CONSISTENT, Answer
 from cagexplain.analysis.results import Result
 from cagexplain.analysis.study_files import Study, read_study
 from cagexplain.analysis.study_tables import MEANINGFUL
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.common.errors import CagexplainError
 
 TARGETED: Final = VIEWS[0]
 HARD: Final = (ActionKind.REMOVE, ActionKind.RESTORE)
@@ -56,6 +72,8 @@ MIN_DECISIONS: Final = 50
 """A state in which a run made fewer decisions has no pattern."""
 
 Array = npt.NDArray[Any]
+Measure = Callable[[Conduct], float | None]
+"""A number of a run; None where the run says too little of it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +81,8 @@ class StatePattern(Result):
     """A method's choices on hosts of one FSM state.
 
     Attributes:
-        favourite: the most chosen action, pooled over runs; limits over runs.
+        favourite: the most chosen action, pooled over runs; limits over runs, or over the episodes
+            of a single one: then they hold for its policy, not for the method.
         agreeing: runs in which it is the most chosen one.
         runs: with any decision there.
         base: what the base method of the study chooses most there; None of itself.
@@ -85,19 +104,26 @@ class MethodPattern(Result):
     Attributes:
         id, title: of the method.
         seeds: of the explained runs.
-        steps: environment steps of their training.
-        episodes: per run.
+        episodes: of all runs together.
         mean_return: over runs.
         states: by FSM state, in its order.
+        answers: of our own tests of reactions, by run.
+        strengths: of the study's tables of reactions by name, by run.
     """
 
     id: str
     title: str
     seeds: list[int]
-    steps: int
     episodes: int
     mean_return: float
     states: list[StatePattern]
+    answers: list[Answer]
+    strengths: dict[str, list[float | None]]
+
+    @property
+    def verdicts(self) -> Counter[str]:
+        """How many runs' own tests gave which answer."""
+        return Counter(answer.verdict for answer in self.answers)
 
 
 @dataclass(frozen=True)
@@ -164,7 +190,6 @@ class StrategiesResult(Result):
 @dataclass(frozen=True)
 class _Run:
     seed: int
-    steps: int
     explained: ExplainedRun
 
 
@@ -177,9 +202,13 @@ class _Method:
     config: Mapping[str, Any]
     runs: Sequence[_Run]
 
-    def values(self, condition: str, measure: Callable[[Any], float | None]) -> Values:
+    def conducts(self, condition: str) -> list[Conduct]:
+        """What each run did."""
+        return [run.explained.conditions[condition] for run in self.runs]
+
+    def values(self, condition: str, measure: Measure) -> Values:
         """A number of each run; runs that have none are left out."""
-        found = [measure(run.explained.conditions[condition]) for run in self.runs]
+        found = map(measure, self.conducts(condition))
         return np.array([value for value in found if value is not None], np.float64)
 
 
@@ -216,63 +245,54 @@ def analyse_strategies(folder: str | Path) -> StrategiesResult | None:
 
 
 def _runs(folder: Path, method: str, study: Study) -> Iterator[_Run]:
-    for seed in study.seeds:
-        place = folder / "runs" / method / f"seed-{seed}"
+    for seed, place in finished_runs(folder, method, study, []):
         explained = read_explained(place)
-        if explained is None:
-            continue
-        missing = [name for name in CONDITIONS if name not in explained.conditions]
-        if missing:
-            raise CagexplainError(
-                f"has no {missing[0]!r}",
-                where=place,
-                field="conditions",
-                remedy="Call `cagexplain study explain` again",
-            )
-        yield _Run(seed, int(study.methods[method].config["steps"]), explained)
+        if explained is not None:
+            yield _Run(seed, explained)
 
 
 # ---- figure 8 ----
 
 
 def _pattern(method: _Method, base: _Method, condition: str) -> MethodPattern:
-    decisions = _decisions(method, condition)
-    of_base = _decisions(base, condition)
-    kinds = list(TARGETED_KINDS)
-    pooled = action_distributions(decisions, red_fsm.STATE_NAMES, kinds)
-    of_states = []
-    for s, distribution in enumerate(pooled):
-        chosen = favourite(distribution)
-        per_run = decisions[:, s][:, kinds]
-        with_any = per_run.sum(axis=1) > 0
-        tops = [actions.KIND_NAMES[kinds[row.argmax()]] for row in per_run[with_any]]
-        of_states.append(
-            StatePattern(
-                favourite=chosen,
-                agreeing=sum(top == chosen.action for top in tops),
-                runs=int(with_any.sum()),
-                base=None if method is base else _most_chosen(of_base[:, s].sum(axis=0)),
-                distance=None
-                if method is base
-                else _total_variation(decisions[:, s].sum(axis=0), of_base[:, s].sum(axis=0)),
-            )
-        )
+    conducts = method.conducts(condition)
+    decisions, of_base = _decisions(method, condition), _decisions(base, condition)
+    units = decisions if len(conducts) > 1 else conducts[0].decisions(TARGETED)
+    pooled = action_distributions(units, red_fsm.STATE_NAMES, TARGETED_KINDS)
     return MethodPattern(
         id=method.id,
         title=method.title,
         seeds=[run.seed for run in method.runs],
-        steps=method.runs[0].steps,
-        episodes=method.runs[0].explained.episodes,
-        mean_return=float(method.values(condition, lambda c: float(np.mean(c.returns))).mean()),
-        states=of_states,
+        episodes=sum(run.explained.episodes for run in method.runs),
+        mean_return=float(np.mean([np.mean(conduct.returns) for conduct in conducts])),
+        states=[
+            _state(favourite(found), decisions[:, s], None if method is base else of_base[:, s])
+            for s, found in enumerate(pooled)
+        ],
+        answers=[conduct.reactions for conduct in conducts],
+        strengths={
+            table: [_strength_of(table)(conduct) for conduct in conducts]
+            for table in _tables([method])
+        },
+    )
+
+
+def _state(chosen: Favourite, decisions: Array, of_base: Array | None) -> StatePattern:
+    tops = [_most_chosen(run) for run in decisions if run.any()]
+    total = decisions.sum(axis=0)
+    base = None if of_base is None else of_base.sum(axis=0)
+    return StatePattern(
+        favourite=chosen,
+        agreeing=sum(top == chosen.action for top in tops),
+        runs=len(tops),
+        base=None if base is None else _most_chosen(base),
+        distance=None if base is None else _total_variation(total, base),
     )
 
 
 def _decisions(method: _Method, condition: str) -> npt.NDArray[np.int64]:
     """``int64[run, state, action type]`` decisions on hosts in a state."""
-    return np.stack(
-        [run.explained.conditions[condition].decisions(TARGETED).sum(axis=0) for run in method.runs]
-    )
+    return np.stack([c.decisions(TARGETED).sum(axis=0) for c in method.conducts(condition)])
 
 
 def _most_chosen(decisions: Array) -> str | None:
@@ -288,26 +308,36 @@ def _total_variation(a: Array, b: Array) -> float | None:
 # ---- sentences ----
 
 
+@dataclass(frozen=True)
+class _Stated:
+    """A claim before it is judged."""
+
+    about: str
+    found: Difference | None
+    least: float | None = None
+    most: float | None = None
+
+
 def _sentences(methods: Sequence[_Method], condition: str) -> Iterator[Sentence]:
     yield _sentence(
         "Blue takes harder actions where red has a shell (U, UD, R, RD), and milder ones before "
         "(K, KD, S, SD).",
         f"The share of Remove and Restore among the decisions on hosts in U to RD is larger than "
-        f"that in K to SD, by at least {HARDER:.0%} of decisions.",
-        _about_each(methods, condition, "hard in U to RD − in K to SD", _harder, least=HARDER),
+        f"that in K to SD, by at least {_percent(HARDER)} of decisions.",
+        _of_each(methods, condition, "hard in U to RD − in K to SD", _harder, least=HARDER),
     )
     yield _sentence(
         "Analyse is still frequent in RD.",
-        f"At least {FREQUENT:.0%} of the decisions on hosts in RD are Analyse.",
-        _about_each(methods, condition, "Analyse in RD", _analyse_in_rd, least=FREQUENT),
+        f"At least {_percent(FREQUENT)} of the decisions on hosts in RD are Analyse.",
+        _of_each(methods, condition, "Analyse in RD", _analyse_in_rd, least=FREQUENT),
     )
     yield _sentence(
-        "Blue's actions show no meaningful and consistent correlation with what red did.",
-        f"In each of the study's tables the bias-corrected Cramér's V is below {MEANINGFUL}.",
+        "Blue’s actions show no meaningful and consistent correlation with what red did.",
+        f"In each of the study’s tables the bias-corrected Cramér’s V is below {MEANINGFUL}.",
         [
-            claim
+            stated
             for table in _tables(methods)
-            for claim in _about_each(
+            for stated in _of_each(
                 methods, condition, f"V, {table}", _strength_of(table), most=MEANINGFUL
             )
         ],
@@ -316,128 +346,129 @@ def _sentences(methods: Sequence[_Method], condition: str) -> Iterator[Sentence]
         "Blue has no consistent reactions to what it can see.",
         "Our own tests: the largest surplus of one response to one kind of event over its base "
         f"rate is below {CONSISTENT}.",
-        _about_each(methods, condition, "surplus", _consistency, most=CONSISTENT),
+        _of_each(methods, condition, "surplus", _consistency, most=CONSISTENT),
     )
-    for factor, words in FACTORS.items():
+    for words in UNCHANGED_ACROSS:
         yield _sentence(
             f"Policy patterns remain unchanged across {words}.",
             "The choices of runs of two methods that differ in this alone differ from each other "
-            f"by less than {UNCHANGED:.0%} of decisions more than those of runs of one method.",
+            f"by less than {_percent(UNCHANGED)} of decisions more than those of one method.",
             [
-                _claim(
+                _Stated(
                     f"{a.title} against {b.title}", _pattern_change(a, b, condition), most=UNCHANGED
                 )
-                for a, b in _pairs(methods, factor)
+                for a, b in _pairs(methods, FACTORS[words])
             ],
         )
     yield _sentence(
         "Agents trained independently choose more consistently in a state than those trained "
         "centrally.",
-        "The share of an agent's most chosen action, averaged over states and agents, is larger "
+        "The share of an agent’s most chosen action, averaged over states and agents, is larger "
         "with a critic of its own than with a central one.",
         [
-            _claim(
+            _Stated(
                 f"{own.title} − {central.title}",
                 _welch(own, central, condition, _concentration),
                 least=0.0,
             )
-            for own, central in _pairs(methods, "critic")
+            for own, central in _pairs(methods, FACTORS["critics"])
         ],
     )
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What two methods may differ in while all else is equal.
+
+    Attributes:
+        free: settings that may differ; one does at least.
+        plain, other: what these are to be in the first and in the second method.
+    """
+
+    free: frozenset[str]
+    plain: Mapping[str, str]
+    other: Mapping[str, str]
+
+
 FACTORS: Final = {
-    "messages": "kinds of messages",
-    "rewards": "rewards",
-    "global state": "forms of the global state",
-}
-"""What a study varies while all else is equal, and in words."""
-_DIFFERENCES: Final[dict[str, tuple[set[str], Callable[[Mapping[str, Any]], bool]]]] = {
-    "messages": ({"messages"}, lambda config: config["messages"] == "none"),
-    "rewards": (
-        {"reward", "intrinsic"},
-        lambda config: config["reward"] == "global" and config["intrinsic"] == "none",
+    "kinds of messages": Factor(frozenset({"messages"}), {"messages": "none"}, {}),
+    "rewards": Factor(
+        frozenset({"reward", "intrinsic"}), {"reward": "global", "intrinsic": "none"}, {}
     ),
-    "global state": ({"algorithm", "critic"}, lambda config: config.get("critic") == "central"),
-    "critic": ({"algorithm", "critic"}, lambda config: config.get("critic") == "own"),
+    "forms of the global state": Factor(
+        frozenset({"algorithm", "critic"}), {"critic": "central"}, {"critic": "compact"}
+    ),
+    "critics": Factor(frozenset({"algorithm", "critic"}), {"critic": "own"}, {"critic": "central"}),
 }
-"""Settings in which two methods may differ, and which of them is the plain one."""
-_PARTNER: Final = {"global state": "compact", "critic": "central"}
-"""The critic of the other one, where it is not the same."""
+"""What a study varies, in words."""
+UNCHANGED_ACROSS: Final = ("kinds of messages", "rewards", "forms of the global state")
+"""What the paper says that patterns do not depend on."""
 
 
-def _pairs(methods: Sequence[_Method], factor: str) -> Iterator[tuple[_Method, _Method]]:
+def _pairs(methods: Sequence[_Method], factor: Factor) -> Iterator[tuple[_Method, _Method]]:
     """Methods that differ in nothing else, the plain one first."""
-    free, plain = _DIFFERENCES[factor]
     for a, b in itertools.permutations(methods, 2):
-        keys = {key for key in a.config if a.config[key] != b.config.get(key)} - {"seed"}
-        partner = _PARTNER.get(factor, a.config.get("critic"))
-        if keys and keys <= free and plain(a.config) and b.config.get("critic") == partner:
+        different = {
+            key for key in {*a.config, *b.config} if a.config.get(key) != b.config.get(key)
+        }
+        if (
+            different
+            and different <= factor.free
+            and factor.plain.items() <= a.config.items()
+            and factor.other.items() <= b.config.items()
+        ):
             yield a, b
 
 
-def _sentence(text: str, meaning: str, claims: Sequence[SentenceClaim]) -> Sentence:
-    verdict = all_verdicts([claim.verdict for claim in claims])
-    return Sentence(text, meaning, verdict, list(claims))
+def _sentence(text: str, meaning: str, stated: Sequence[_Stated]) -> Sentence:
+    claims = [_claim(each, len(stated)) for each in stated]
+    return Sentence(text, meaning, all_verdicts([claim.verdict for claim in claims]), claims)
 
 
-def _about_each(
+def _of_each(
     methods: Sequence[_Method],
     condition: str,
     what: str,
-    measure: Callable[[Any], float | None],
+    measure: Measure,
     *,
     least: float | None = None,
     most: float | None = None,
-) -> list[SentenceClaim]:
-    return [
-        _claim(
-            f"{method.title}: {what}",
-            _student(method.values(condition, measure)),
-            least=least,
-            most=most,
-        )
-        for method in methods
-    ]
+) -> list[_Stated]:
+    stated = []
+    for method in methods:
+        values = method.values(condition, measure)
+        n, all_of_them = len(values), len(method.runs)
+        told = f"{method.title}: {what}"
+        if n < all_of_them:
+            told += f" ({n} of {all_of_them} runs have enough decisions)"
+        stated.append(_Stated(told, mean_estimate(values) if n else None, least, most))
+    return stated
 
 
-def _claim(
-    about: str,
-    found: Difference | None,
-    *,
-    least: float | None = None,
-    most: float | None = None,
-) -> SentenceClaim:
+def _claim(stated: _Stated, of: int) -> SentenceClaim:
+    found = stated.found
     interval = found.interval() if found else None
     return SentenceClaim(
-        about=about,
-        least=least,
-        most=most,
+        about=stated.about,
+        least=stated.least,
+        most=stated.most,
         value=found.value if found else None,
         low=interval[0] if interval else None,
         high=interval[1] if interval else None,
-        verdict=judge(found, least, most),
+        verdict=judge(found, stated.least, stated.most, of),
     )
 
 
-def _student(values: Values) -> Difference | None:
-    """The mean over runs; without error for fewer than two."""
-    if not len(values):
-        return None
-    if len(values) < 2:
-        return Difference(float(values.mean()), None, None)
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return Difference(float(values.mean()), error, len(values) - 1.0)
-
-
-def _welch(
-    a: _Method, b: _Method, condition: str, measure: Callable[[Any], float | None]
-) -> Difference | None:
+def _welch(a: _Method, b: _Method, condition: str, measure: Measure) -> Difference | None:
     samples = [method.values(condition, measure) for method in (a, b)]
     return mean_difference(*samples) if all(map(len, samples)) else None
 
 
-def _of_states(conduct: Any, states: Sequence[str]) -> Array:
+def _of_states(conduct: Conduct, states: Sequence[str]) -> Array:
     chosen = [red_fsm.STATE_NAMES.index(state) for state in states]
     total: Array = conduct.decisions(TARGETED).sum(axis=0)[chosen].sum(axis=0)
     return total
@@ -448,33 +479,31 @@ def _share(decisions: Array, kinds: Sequence[int]) -> float | None:
     return float(decisions[list(kinds)].sum() / total) if total >= MIN_DECISIONS else None
 
 
-def _harder(conduct: Any) -> float | None:
+def _harder(conduct: Conduct) -> float | None:
     late = _share(_of_states(conduct, LATE_STATES), HARD)
     early = _share(_of_states(conduct, EARLY_STATES), HARD)
     return None if late is None or early is None else late - early
 
 
-def _analyse_in_rd(conduct: Any) -> float | None:
+def _analyse_in_rd(conduct: Conduct) -> float | None:
     return _share(_of_states(conduct, ("RD",)), (ActionKind.ANALYSE,))
 
 
 def _tables(methods: Sequence[_Method]) -> list[str]:
-    conducts = (
-        c for method in methods for run in method.runs for c in run.explained.conditions.values()
-    )
+    """Names of the tables that any run has."""
+    conducts = (c for method in methods for name in CONDITIONS for c in method.conducts(name))
     return list(dict.fromkeys(table.name for conduct in conducts for table in conduct.tables))
 
 
-def _strength_of(table: str) -> Callable[[Any], float | None]:
+def _strength_of(table: str) -> Measure:
     return lambda conduct: next((t.strength for t in conduct.tables if t.name == table), None)
 
 
-def _consistency(conduct: Any) -> float | None:
-    value = conduct.reactions.get("consistency")
-    return None if value is None else float(value)
+def _consistency(conduct: Conduct) -> float | None:
+    return conduct.reactions.consistency
 
 
-def _concentration(conduct: Any) -> float | None:
+def _concentration(conduct: Conduct) -> float | None:
     """Mean share of the most chosen action over agents and states with enough decisions."""
     decisions = conduct.decisions_of_agents(TARGETED)
     total = decisions.sum(axis=2)
@@ -483,49 +512,20 @@ def _concentration(conduct: Any) -> float | None:
 
 
 def _pattern_change(a: _Method, b: _Method, condition: str) -> Difference | None:
-    """How much further runs of two methods are from each other than runs of one method.
-
-    The mean total variation between runs of different methods, less half the sum of the means
-    within either (an energy distance, Székely and Rizzo 2013); its error by a delete-one jackknife
-    over runs.
-    """
-    patterns = [_decisions(a, condition), _decisions(b, condition)]
-    sizes = [len(runs) for runs in patterns]
-    if min(sizes) < 2:
+    """How much the choices of two methods differ beyond what those of runs of one method do."""
+    samples = [_decisions(method, condition) for method in (a, b)]
+    if min(map(len, samples)) < 2:
         return None
-    value = _energy(*patterns)
-    if value is None:
-        return None
-    if min(sizes) < 3:  # a single run is left, and nothing tells how far runs are apart
-        return Difference(value, None, None)
-    variance = 0.0
-    for group, size in enumerate(sizes):
-        without = []
-        for i in range(size):
-            fewer = list(patterns)
-            fewer[group] = np.delete(patterns[group], i, axis=0)
-            left = _energy(*fewer)
-            without.append(value if left is None else left)
-        variance += (size - 1) ** 2 / size * float(np.var(without, ddof=1))
-    return Difference(value, float(np.sqrt(variance)), float(sum(sizes) - 2))
+    runs = np.concatenate(samples)
+    distances = np.array([[_distance(x, y) for y in runs] for x in runs])
+    return None if np.isnan(distances).any() else energy_distance(distances, len(samples[0]))
 
 
-def _energy(a: Array, b: Array) -> float | None:
-    def mean(pairs: Iterator[tuple[Array, Array]]) -> float | None:
-        found = [d for x, y in pairs if (d := _distance(x, y)) is not None]
-        return float(np.mean(found)) if found else None
-
-    between = mean(itertools.product(a, b))
-    within = [mean(itertools.combinations(runs, 2)) for runs in (a, b)]
-    if between is None or within[0] is None or within[1] is None:
-        return None
-    return between - (within[0] + within[1]) / 2
-
-
-def _distance(a: Array, b: Array) -> float | None:
-    """Mean total variation over the states in which both runs made enough decisions."""
+def _distance(a: Array, b: Array) -> float:
+    """Mean total variation over the states in which both runs made enough decisions; NaN without
+    such."""
     common = (a.sum(axis=1) >= MIN_DECISIONS) & (b.sum(axis=1) >= MIN_DECISIONS)
     if not common.any():
-        return None
-    shares = [runs[common] / runs[common].sum(axis=1, keepdims=True) for runs in (a, b)]
+        return float("nan")
+    shares = [run[common] / run[common].sum(axis=1, keepdims=True) for run in (a, b)]
     return float(np.abs(shares[0] - shares[1]).sum(axis=1).mean() / 2)

@@ -78,18 +78,24 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
     import torch
 
     from cagexplain.analysis.explained_run import explain_run, write_explained
+    from cagexplain.analysis.learning import read_study
     from cagexplain.cc4.phases import DEFAULT_STEPS, calls
     from cagexplain.cli.playing import progress
+    from cagexplain.envs import EnvParams
     from trainers.loop import BEST
     from trainers.studies import keeping
 
+    read_study(folder)  # refuses a folder that is none of a study
     torch.set_num_threads(1)  # as in every command that plays: the networks are small
+    keeping.keep_all(folder, kept)
     waiting, lost = keeping.unexplained(folder, kept)
     for run in waiting:
+        place = folder / run
+        params = EnvParams(red=keeping.attacker(place))
         with progress(f"explaining {run}", 2 * episodes * calls(DEFAULT_STEPS)) as bar:
-            write_explained(folder / run, explain_run(folder / run / BEST, episodes, bar))
+            write_explained(place, explain_run(place / BEST, episodes, params, [bar]))
         keeping.keep(folder, run, kept)
-        click.echo(folder / run)
+        click.echo(place)
     if lost:
         click.echo(
             f"Not explained, as their checkpoints are not here: {', '.join(map(str, lost))}. "
@@ -107,19 +113,22 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
 def report(folder: Path, output: Path | None) -> None:
     """Show what the finished runs in FOLDER say about the study's findings.
 
-    Beside the page there are results.md and results.json with the same numbers, and the learning
-    curves of each figure as SVG.
+    Beside the page there are results.md and results.json with the same numbers, and the pictures
+    as SVG: the learning curves of each figure, and figure 8 of the runs that are explained.
     """
     from cagexplain.analysis.learning import analyse_study
+    from cagexplain.analysis.strategies import analyse_strategies
     from cagexplain.common.files import write_json, write_text
     from reports.study_report import study_report
 
     result = analyse_study(folder)
-    page = study_report(result)
+    strategies = analyse_strategies(folder)
+    page = study_report(result, strategies)
     target = output or folder / "report.html"
     write_text(target, page.html)
     write_text(target.with_name("results.md"), page.markdown)
-    write_json(target.with_name("results.json"), result.to_json())
+    numbers = result.to_json() | {"strategies": strategies and strategies.to_json()}
+    write_json(target.with_name("results.json"), numbers)
     for name, picture in page.pictures.items():
         write_text(target.with_name(f"{name}.svg"), picture)
     click.echo(target)

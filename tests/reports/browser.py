@@ -1,5 +1,6 @@
 """Opens pages in a real browser and asks them what they look like."""
 
+import importlib.resources
 import json
 import re
 import shutil
@@ -13,6 +14,15 @@ from tests.reports.conftest import Element, parse
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
+
+_AXE = """<script>
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
+  addEventListener("load", () => axe.run(document).then((found) => {
+    document.body.dataset.axe = JSON.stringify(found.violations.map((violation) =>
+      [violation.id, violation.nodes.length, violation.nodes[0].html.slice(0, 200),
+       violation.nodes[0].failureSummary]));
+  }));
+</script></body>"""
 
 needs_browser = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium found")
 
@@ -43,6 +53,19 @@ def printed(html: str, folder: Path) -> bytes:
     pdf = folder / "page.pdf"
     _browsed(html, folder, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
     return pdf.read_bytes()
+
+
+def barriers(html: str, folder: Path, width: int, *flags: str) -> list[Any]:
+    """What axe finds, with all of the page open. The page's own policy would not let the foreign
+    script run."""
+    package = pytest.importorskip("axe_core_python")
+    axe = (importlib.resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
+    free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    looked = free.replace("</body>", f"<script>{axe}</script>{_AXE}")
+    # Axe answers after the page has loaded; the browser's clock waits for it.
+    (body,) = opened(looked, folder, width, "--virtual-time-budget=60000", *flags).all("body")
+    found: list[Any] = json.loads(body.attributes["data-axe"])
+    return found
 
 
 def _browsed(html: str, folder: Path, *flags: str) -> str:

@@ -1,8 +1,6 @@
 """The page of an audit in a real browser. Skipped where there is none."""
 
 import dataclasses
-import importlib.resources
-import json
 import re
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import pytest
 
 from reports.audit import audit_page
 from tests.audit import made
-from tests.reports.browser import needs_browser, opened, printed, probe
+from tests.reports.browser import barriers, needs_browser, printed, probe
 from tests.reports.test_decisions_section import BARE, FULL, report
 from tests.reports.test_surrogate_section import surrogate
 
@@ -73,14 +71,6 @@ _HARM = """
     wrong,
   };
 """
-_AXE = """<script>
-  document.querySelectorAll("details").forEach((details) => { details.open = true; });
-  addEventListener("load", () => axe.run(document).then((found) => {
-    document.body.dataset.axe = JSON.stringify(found.violations.map((violation) =>
-      [violation.id, violation.nodes.length, violation.nodes[0].html.slice(0, 200),
-       violation.nodes[0].failureSummary]));
-  }));
-</script></body>"""
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +131,4 @@ def test_hostile_names_run_nothing(tmp_path: Path) -> None:
 def test_axe_finds_no_barrier(
     page: str, tmp_path: Path, width: int, flags: tuple[str, ...]
 ) -> None:
-    """With all of the page open. Its own policy would not let the foreign script run."""
-    axe = (importlib.resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
-    free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
-    html = free.replace("</body>", f"<script>{axe}</script>{_AXE}")
-    # Axe answers after the page has loaded; the browser's clock waits for it.
-    (body,) = opened(html, tmp_path, width, "--virtual-time-budget=60000", *flags).all("body")
-    assert json.loads(body.attributes["data-axe"]) == []
+    assert barriers(page, tmp_path, width, *flags) == []

@@ -44,3 +44,10 @@ def test_everything_lies_on_the_canvas() -> None:
     ]
     for x, y in [*(point for n in picture.nodes for point in n.labels), *drawn]:
         assert 0 < x < WIDTH and 0 < y < HEIGHT
+
+
+def test_a_note_and_a_ring_are_the_state_s_own() -> None:
+    picture = small_picture([CLEAR, replace(CLEAR, state="K")], {"RD": "2/3"}, ["K"])
+    assert [(n.state, n.note, n.marked) for n in picture.nodes] == [
+        *(("RD", "2/3", False), ("K", "", True)),
+    ]

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -189,6 +190,53 @@ def test_a_wrong_table_is_told_with_the_column(
     assert raised.value.where == place / "metrics.parquet"
 
 
+def change(file: Path, **more: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | more))
+
+
+def test_runs_of_other_settings_are_left_out_and_told(tmp_path: Path) -> None:
+    """Also if a setting came to be or went."""
+    folder = study(tmp_path, FINALS, configs={"a": {"gamma": 0.9, "envs": 2}})
+    place = folder / "runs" / "a"
+    change(place / "seed-1" / "config.json", gamma=0.5, envs=4)
+    change(place / "seed-3" / "config.json", added=1)
+    result = analyse_study(folder)
+    assert result.left_out == [
+        "a, seed 1: has another envs, gamma",
+        "a, seed 3: has another added",
+    ]
+    assert (result.methods["a"].seeds, result.finished) == ([0, 2, 4], 8)
+    (place / "seed-0" / "config.json").write_text("[1]")
+    with pytest.raises(CagexplainError, match=r"seed-0/config\.json: expected 'object'"):
+        analyse_study(folder)
+
+
+def test_what_runs_tell_beside_their_return(tmp_path: Path) -> None:
+    folder = study(tmp_path, FINALS)
+    place = folder / "runs" / "a"
+    change(place / "seed-0" / "result.json", random_mean=-600.5)  # its final is -600
+    change(place / "seed-1" / "result.json", random_mean=-639.5)  # its final is -640
+    change(place / "seed-2" / "result.json", gradient_steps=900.0, versions={"torch": "9"})
+    found = analyse_study(folder).methods["a"]
+    assert found.below_random == [1]
+    assert found.gradient_steps == (4 * 400 + 900) / 5
+    assert found.versions == [{"cagexplain": "0.1.0"}, {"torch": "9"}]
+
+
+def test_returns_after_equal_steps(tmp_path: Path) -> None:
+    folder = study(tmp_path, FINALS)
+    assert analyse_study(folder).figures[0].equal is None
+    shutil.rmtree(folder / "runs" / "b")
+    for seed, rise in enumerate((0.0, 10.0)):
+        short = [-4000.0 + rise + n for n in range(20)]
+        run(folder / "runs" / "b" / f"seed-{seed}", seed, short, -1950)
+    equal = analyse_study(folder).figures[0].equal
+    assert equal is not None and equal.steps == 20 * 4990
+    assert equal.methods["b"] == -4000 + 5 + 18.5  # the last two of twenty rounds
+    runs = [read_run(folder / "runs" / "a" / f"seed-{seed}") for seed in range(5)]
+    assert equal.methods["a"] == pytest.approx(np.mean([r.returns[16:20] for r in runs]))
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> StudyPage:
     """With hostile names, a method without runs, and one with a single run."""
@@ -196,7 +244,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> StudyPage:
     finals = FINALS | {"c": [], "d": [-800.0]}
     stated = [{"text": HOSTILE, "comparisons": [claim("a", "above", "b", low=0.0)]}]
     folder = study(tmp_path_factory.mktemp("study"), finals, findings() + stated, titles)
-    return study_report(analyse_study(folder))
+    return study_report(analyse_study(folder), None)
 
 
 class _Parser(HTMLParser):
@@ -236,7 +284,7 @@ def test_page_has_the_numbers(page: StudyPage) -> None:
 def test_markdown(page: StudyPage) -> None:
     rows = [line for line in page.markdown.splitlines() if line.startswith("|")]
     inner = [re.sub(r"\\.", "", row).count("|") for row in rows]
-    assert set(inner) == {4, 7, 8, 11}  # whole tables, whatever the names hold
+    assert set(inner) == {4, 7, 8, 12}  # whole tables, whatever the names hold
     assert "<script>" not in page.markdown
     assert "![Learning curves](figure-1.svg)" in page.markdown
     assert "−612" in page.markdown and "**CONTRADICTED**: no" in page.markdown

@@ -10,10 +10,12 @@ from cagexplain.analysis.learning import Verdict, judge
 from cagexplain.analysis.learning_statistics import (
     Difference,
     bootstrap,
+    energy_distance,
     holm,
     improvement,
     iqm,
     mean_difference,
+    mean_estimate,
 )
 
 
@@ -135,3 +137,72 @@ def test_contradiction_is_corrected_for_the_number_of_claims() -> None:
 def test_nothing_is_judged_without_an_interval() -> None:
     assert judge(None, 0, None) is Verdict.INCONCLUSIVE
     assert judge(Difference(9.0, None, None), 0, None) is Verdict.INCONCLUSIVE
+
+
+def test_mean_against_scipy() -> None:
+    values = np.array([1.0, 4.0, 7.0, 2.0])
+    interval = mean_estimate(values).interval()
+    known = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert interval == pytest.approx((known.low, known.high))
+    assert mean_estimate(values[:1]).interval() is None
+
+
+def on_a_line(*points: float) -> np.ndarray:
+    return np.abs(np.subtract.outer(points, points))
+
+
+def test_energy_distance_by_hand() -> None:
+    """Runs at 0, 1, 2 and at 5, 6, 9."""
+    found = energy_distance(on_a_line(0, 1, 2, 5, 6, 9), 3)
+    between = (5 + 6 + 9 + 4 + 5 + 8 + 3 + 4 + 7) / 9
+    within = ((1 + 2 + 1) / 3 + (1 + 4 + 3) / 3) / 2
+    assert found.value == pytest.approx(between - within)
+    # Without one run each: between and within of what is left.
+    left = [
+        *((4 + 5 + 8 + 3 + 4 + 7) / 6 - (1 + 8 / 3) / 2,),
+        *((5 + 6 + 9 + 3 + 4 + 7) / 6 - (2 + 8 / 3) / 2,),
+        *((5 + 6 + 9 + 4 + 5 + 8) / 6 - (1 + 8 / 3) / 2,),
+        *((6 + 9 + 5 + 8 + 4 + 7) / 6 - (4 / 3 + 3) / 2,),
+        *((5 + 9 + 4 + 8 + 3 + 7) / 6 - (4 / 3 + 4) / 2,),
+        *((5 + 6 + 4 + 5 + 3 + 4) / 6 - (4 / 3 + 1) / 2,),
+    ]
+    variance = sum(2 / 3 * ((np.array(g) - np.mean(g)) ** 2).sum() for g in (left[:3], left[3:]))
+    assert found.error == pytest.approx(np.sqrt(variance))
+    assert found.freedom == 4
+
+
+def test_energy_distance_of_few_runs() -> None:
+    assert energy_distance(on_a_line(0, 1, 2, 5, 6), 3).interval() is None
+    assert energy_distance(on_a_line(0, 1, 5, 6), 2).value == pytest.approx(4)
+
+
+def studies_of_patterns(shift: float, n: int = 400) -> np.ndarray:
+    """Distances ``[study, run, run]`` of three runs each of two methods, whose choices in eight
+    states are Dirichlet; a share of `shift` is moved from an action to another in the second."""
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet([8.0, 6.0, 4.0, 2.0], (n, 6, 8))
+    moved = np.minimum(shift, shares[:, 3:, :, 0])
+    shares[:, 3:, :, 0] -= moved
+    shares[:, 3:, :, 3] += moved
+    return np.abs(shares[:, :, None] - shares[:, None]).sum(-1).mean(-1) / 2
+
+
+def test_claims_about_patterns_err_rarely() -> None:
+    """Alike methods are hardly ever said to differ; and where the truth lies at the limit, neither
+    verdict is given more often than the 2.5 % of its side, give or take."""
+    alike = [energy_distance(d, 3) for d in studies_of_patterns(0.0)]
+    assert abs(np.mean([found.value for found in alike])) < 0.003  # unbiased
+    verdicts = [judge(found, None, 0.1) for found in alike]
+    assert verdicts.count(Verdict.CONTRADICTED) == 0
+    assert verdicts.count(Verdict.SUPPORTED) > 360
+    apart = [energy_distance(d, 3) for d in studies_of_patterns(0.25)]
+    truth = float(np.mean([found.value for found in apart]))
+    at_limit = [judge(found, None, truth) for found in apart]
+    print(
+        truth,
+        at_limit.count(Verdict.SUPPORTED),
+        at_limit.count(Verdict.CONTRADICTED),
+        verdicts.count(Verdict.SUPPORTED),
+    )
+    for wrong in (Verdict.SUPPORTED, Verdict.CONTRADICTED):
+        assert at_limit.count(wrong) < 0.05 * 400

@@ -16,6 +16,7 @@ from trainers.loop import RESUME
 from trainers.result import RESULT
 from trainers.studies.definition import Method, Study, plain_config
 
+STUDY: Final = "study.json"
 CONFIG: Final = "config.json"
 RUNS: Final = "runs"
 LOGS: Final = "logs"

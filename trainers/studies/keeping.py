@@ -6,18 +6,38 @@ A folder of kept runs has the same layout as a study's, so `study report` takes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cagexplain.common.documents import read_json
 from cagexplain.common.files import write_bytes
 from trainers.logging import METRICS
 from trainers.loop import BEST, CONFIG
 from trainers.result import RESULT
-from trainers.studies.jobs import RUNS
+from trainers.studies.jobs import RUNS, STUDY
 
 EXPLAIN: Final = "explain.json"
+"""What a run's policy does; `cagexplain.analysis.explained_run` writes it."""
 _SMALL: Final = (CONFIG, METRICS, EXPLAIN, RESULT)
 """What is kept of a run; the file that says that it is finished comes last."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What is needed of a run's settings."""
+
+    red: str
+
+
+def attacker(run: Path) -> str:
+    """The variant of red that a run was trained against.
+
+    Raises:
+        CagexplainError: its settings cannot be read.
+    """
+    remedy = "Remove the run's folder and train it again"
+    return read_json(run / CONFIG, _Settings, "file of settings", remedy=remedy).red
 
 
 def keep(folder: Path, run: Path, kept: Path | None) -> None:
@@ -30,6 +50,16 @@ def keep(folder: Path, run: Path, kept: Path | None) -> None:
     """
     if kept is not None and (folder / run / RESULT).is_file():
         _copy(folder / run, kept / run)
+
+
+def keep_all(folder: Path, kept: Path | None) -> None:
+    """Copy what a report needs: the study's file, and the small files of all finished runs."""
+    if kept is None:
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    write_bytes(kept / STUDY, (folder / STUDY).read_bytes())
+    for run in _finished(folder):
+        keep(folder, run, kept)
 
 
 def restore(kept: Path, folder: Path, runs: Iterable[Path]) -> None:
@@ -66,6 +96,9 @@ def _finished(folder: Path) -> Iterator[Path]:
 
 def _copy(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
+    result = (source / RESULT).read_bytes()
+    if (target / RESULT).is_file() and (target / RESULT).read_bytes() != result:
+        (target / EXPLAIN).unlink(missing_ok=True)  # it is about a run that is replaced
     for name in _SMALL:
         if (source / name).is_file():
             write_bytes(target / name, (source / name).read_bytes())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
@@ -13,13 +12,11 @@ from cagexplain.common import machine, terminal
 from cagexplain.common.files import prepare_output_dir, write_json
 from trainers.studies import keeping
 from trainers.studies.definition import Study
-from trainers.studies.jobs import Job, refuse_differences, study_jobs
+from trainers.studies.jobs import STUDY, Job, refuse_differences, study_jobs
 from trainers.studies.local import LocalBackend, locked
 from trainers.studies.runner import Backend, Entry, State, entries, refuse_failures, work
 from trainers.studies.table import StudyTable, summary
 from trainers.studies.worker import TRAIN
-
-STUDY: Final = "study.json"
 
 
 @dataclass(frozen=True)
@@ -78,11 +75,15 @@ def run_study(
     """
     jobs = study_jobs(study, folder, only)
     refuse_differences(jobs)
+    places = [job.folder.relative_to(folder) for job in jobs]
+    if kept is not None:  # before they are among the study's own, where removing them is no remedy
+        refuse_differences(
+            replace(job, folder=kept / place) for job, place in zip(jobs, places, strict=True)
+        )
     prepare_output_dir(folder, allow_existing=True)
     with locked(folder) as lock:
         if kept is not None:
-            keeping.restore(kept, folder, [job.folder.relative_to(folder) for job in jobs])
-            refuse_differences(jobs)
+            keeping.restore(kept, folder, places)
         for place_of_study in filter(None, (folder, kept)):
             place_of_study.mkdir(parents=True, exist_ok=True)
             write_json(place_of_study / STUDY, study.to_json())

@@ -23,9 +23,9 @@ from cagexplain.common.files import prepare_output_dir, write_json, write_text
 from trainers.config import Assignment, RunConfig
 from trainers.result import read_result
 from trainers.studies.definition import Study, make_method
-from trainers.studies.jobs import Job, method_job, refuse_differences, study_jobs
+from trainers.studies.jobs import STUDY, Job, method_job, refuse_differences, study_jobs
 from trainers.studies.local import locked
-from trainers.studies.run import STUDY, Place, train
+from trainers.studies.run import Place, train
 from trainers.studies.runner import Backend, Entry, State, refuse_failures
 
 PRUNERS: Final = ("asha", "median", "none")
