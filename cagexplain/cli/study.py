@@ -78,7 +78,7 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
     import torch
 
     from cagexplain.analysis.explained_run import explain_run, write_explained
-    from cagexplain.analysis.learning import read_study
+    from cagexplain.analysis.study_files import read_study
     from cagexplain.cc4.phases import DEFAULT_STEPS, calls
     from cagexplain.cli.playing import progress
     from cagexplain.envs import EnvParams
