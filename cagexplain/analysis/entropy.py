@@ -71,8 +71,9 @@ def entropies(counts: CountArray, resamples: int = RESAMPLES) -> tuple[Entropy, 
         value = np.clip(np.where(episodes > 1, observed + bias, observed), 0, most)
         low = high = np.full(n_groups, np.nan)
         if enough.any():
-            limits = means.limits(_off(counts, observed))
-            low, high = (np.clip(value + limit, 0, most) for limit in limits)
+            below, above = means.limits(_off(counts, observed))  # of a mean of 0, but for rounding
+            low = np.clip(value + np.minimum(below, 0), 0, most)
+            high = np.clip(value + np.maximum(above, 0), 0, most)
         largest = np.power(2 * _TAIL, 1 / episodes)
         rest = np.maximum((1 - largest) / (n_categories - 1), 1e-300)
         surprise = -xlogy(largest, largest) - (n_categories - 1) * xlogy(rest, rest)

@@ -23,7 +23,7 @@ from cagexplain.analysis.distributions import (
     effort,
     target_truth,
 )
-from cagexplain.analysis.entropy import entropies
+from cagexplain.analysis.entropy import MIN_EPISODES, entropies
 from cagexplain.analysis.intervals import ratios
 from cagexplain.analysis.passes import run
 from cagexplain.cc4 import agents, network, red_fsm
@@ -80,8 +80,11 @@ def test_the_correction_of_an_entropy_helps() -> None:
     assert abs(np.mean(corrected) - entropy) < 0.5 * abs(np.mean(plain) - entropy)
 
 
+_EPISODES = st.sampled_from([1, 8, MIN_EPISODES])
+
+
 @settings(max_examples=40)
-@given(hnp.arrays(np.int32, st.tuples(st.integers(1, 8), st.just(2), st.integers(2, 5)),
+@given(hnp.arrays(np.int32, st.tuples(_EPISODES, st.just(2), st.integers(2, 5)),
                   elements=st.integers(0, 40)))  # fmt: skip
 def test_entropy_stays_within_its_range(counts: npt.NDArray[np.int32]) -> None:
     for found in entropies(counts, resamples=30):

@@ -11,6 +11,7 @@ from cagexplain.analysis.counts import PLACE_OF_HOST, PLACES
 from cagexplain.analysis.dwell import DwellCounter, Dwelling
 from cagexplain.analysis.passes import Batch, batches, run
 from cagexplain.analysis.runs import runs_of
+from cagexplain.analysis.survival import MIN_EPISODES
 from cagexplain.cc4 import network, phases
 from cagexplain.cc4.red_fsm import STATE_NAMES, State
 from cagexplain.tracing.trace import Trace
@@ -75,7 +76,7 @@ def test_spells_cover_every_host_and_step(trace: Trace) -> None:
 
 def test_nobody_evicts_red_while_blue_sleeps(tmp_path: Path) -> None:
     """So a host that is held with root stays so, and no time is known after which that ends."""
-    trace = record(tmp_path / "sleep", "sleep", 8, steps=200)
+    trace = record(tmp_path / "sleep", "sleep", MIN_EPISODES, steps=200)
     found = dwelling(trace).states[State.RD]
     assert found.enough and found.n >= 20
     assert found.ended == 0
@@ -85,7 +86,7 @@ def test_nobody_evicts_red_while_blue_sleeps(tmp_path: Path) -> None:
 
 
 def test_the_median_is_that_of_the_spells_where_none_is_censored(tmp_path: Path) -> None:
-    trace = record(tmp_path / "random", "random", 8, steps=150)
+    trace = record(tmp_path / "random", "random", MIN_EPISODES, steps=150)
     lengths = []
     for batch in batches(trace, {}):
         runs = runs_of(batch.states, batch.exists)

@@ -139,12 +139,12 @@ def test_intervals_cover_the_truth_when_episodes_differ() -> None:
 )
 def test_properties_of_the_curve(rows: list[tuple[int, bool, int]]) -> None:
     durations, observed, episodes = (np.array(column) for column in zip(*rows, strict=True))
+    episodes[:MIN_EPISODES] = np.arange(MIN_EPISODES)
     found = survival(durations, observed, episodes)
+    assert found.enough
     shares = [point.share for point in found.curve]
     assert all(a > b for a, b in zip([1.0, *shares], shares, strict=False))
     assert all(0 <= point.low <= point.high <= 1 for point in found.curve)
-    if not found.enough:
-        return
     # Taking censored durations for ended ones can only shorten the estimate.
     naive = survival(durations, np.ones(len(rows), dtype=bool), episodes)
     for t in range(0, 61, 5):

@@ -9,12 +9,13 @@ import pytest
 from cagexplain.analysis.audit import document
 from cagexplain.analysis.audit.results import Audit
 from cagexplain.cli.main import main
+from tests.audit.small import ENOUGH
 
 MUTED = {"REC-01": "We restore at night.", "DEC-02": "Decoys are not bought yet."}
 """Checks that the profile of the audit mutes: one that was measured and fails, one that was not."""
 ALONE = ["--prices", "0", "--variations", "0", "--moments", "0"]
 """Options of an audit whose policy is not played on."""
-FEW = ["--episodes", "6", "--steps", "60", *ALONE]
+FEW = ["--episodes", str(ENOUGH), "--steps", "60", *ALONE]
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from cagexplain.analysis.practices.cases import Cases
 from cagexplain.analysis.practices.check import Check
 from cagexplain.analysis.practices.profiles import Profile
 from cagexplain.analysis.practices.references import References
+from cagexplain.analysis.practices.statistics import MIN_EPISODES
 from cagexplain.analysis.practices.tallies import Tallies
 from cagexplain.analysis.practices.view import TABLES, Facts, View
 from cagexplain.cc4 import actions, agents, network, observations
@@ -29,6 +30,8 @@ from tests.analysis.traces import write_trace
 Row = dict[str, Any]
 Place = tuple[int, int, int]
 DECLARED = Profile("declared", "", {}, "")
+ENOUGH: Final = MIN_EPISODES
+"""Episodes to play for verdicts; fewer give none."""
 
 
 def steps(n: int, episodes: int = 1, phase: int = 0) -> list[Row]:

@@ -21,7 +21,18 @@ from cagexplain.policies.base import BoolArray
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.scripted import Rota
 from tests.analysis.planted import HOST, ON_HOST, Int64Array, Planted
-from tests.audit.small import Recorded, as_set, blue, by_hand, done, judged, number, service, steps
+from tests.audit.small import (
+    ENOUGH,
+    Recorded,
+    as_set,
+    blue,
+    by_hand,
+    done,
+    judged,
+    number,
+    service,
+    steps,
+)
 
 ALL = [module.CHECK for module in (dec_01, dec_02, dec_03)]
 
@@ -52,14 +63,14 @@ class DeploysOnceThenLooks(Planted):
 @pytest.fixture(scope="module")
 def cycle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
     """A policy that piles up decoys and does nothing else."""
-    return judged(tmp_path_factory.mktemp("cycle"), "decoy_cycle", 8, ALL, usual=1.0)
+    return judged(tmp_path_factory.mktemp("cycle"), "decoy_cycle", ENOUGH, ALL, usual=1.0)
 
 
 @pytest.fixture(scope="module")
 def looks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
     """A policy that sets up one decoy on every host and heeds what touches them."""
     folder = tmp_path_factory.mktemp("looks")
-    return judged(folder, DeploysOnceThenLooks(), 10, ALL, usual=1.0)
+    return judged(folder, DeploysOnceThenLooks(), ENOUGH, ALL, usual=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +84,7 @@ def test_decoys_everywhere_stand_before_the_first_exploit(
 ) -> None:
     assert cycle["DEC-01"].verdict == "PASS"
     assert (number(cycle["DEC-01"], "host_time").value or 0) > 0.9
-    none = judged(tmp_path, "sleep", 6, ALL, usual=1.0)
+    none = judged(tmp_path, "sleep", ENOUGH, ALL, usual=1.0)
     assert none["DEC-01"].verdict == "FAIL"
     assert number(none["DEC-01"]).value == number(none["DEC-01"], "host_time").value == 0
     assert none["DEC-02"].verdict == none["DEC-03"].verdict == "NOT_APPLICABLE"

@@ -19,7 +19,7 @@ from cagexplain.cc4.actions import N_KINDS, ActionKind
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST
 from tests.analysis.planted import planted
 from tests.audit import replays
-from tests.audit.small import DECLARED, Recorded, Row, as_set, blue, by_hand, number, steps
+from tests.audit.small import DECLARED, ENOUGH, Recorded, Row, as_set, blue, by_hand, number, steps
 
 CHECKS = tuple(check(f"DET-0{i}") for i in range(1, 8))
 # With two cases worth an independent one, few episodes suffice where none or all are hits.
@@ -30,9 +30,9 @@ D = network.server(network.OZA)
 
 @cache
 def found(policy: str) -> dict[str, Finding]:
-    """Findings about eight episodes of a policy."""
+    """Findings about enough episodes of a policy."""
     tallies = Tallies(CHECKS, Facts())
-    count(planted(policy), np.arange(300, 308), [tallies])
+    count(planted(policy), np.arange(300, 300 + ENOUGH), [tallies])
     return {f.id: f for f in tallies.findings(DECLARED, USUAL)}
 
 
@@ -335,7 +335,7 @@ def test_weak_evidence_and_what_makes_it_stronger(tmp_path: Path) -> None:
 def test_looking_before_disruption_decides(tmp_path: Path, looks: bool, verdict: str) -> None:
     rows = [
         row
-        for episode in range(10)
+        for episode in range(ENOUGH)
         for step in range(10, 190, 20)
         for row in (
             *(analysed(episode, step, A, 1) if looks else ()),
@@ -378,7 +378,7 @@ def test_findings_that_are_followed_up(tmp_path: Path) -> None:
 def test_using_what_was_found_decides(tmp_path: Path, used: bool, verdict: str) -> None:
     rows = [
         row
-        for episode in range(10)
+        for episode in range(ENOUGH)
         for step in range(10, 190, 20)
         for row in (
             *analysed(episode, step, A, step // 20 % 2),

@@ -21,7 +21,7 @@ from cagexplain.cc4 import actions, network
 from cagexplain.cc4.actions import ActionKind
 from tests.analysis.planted import HOST, ON_HOST, RestoresRoot, planted, record
 from tests.audit import replays
-from tests.audit.small import DECLARED, Recorded, Row, as_set, blue, by_hand, number, steps
+from tests.audit.small import DECLARED, ENOUGH, Recorded, Row, as_set, blue, by_hand, number, steps
 
 CHECKS = tuple(check(f"ERA-0{i}") for i in range(1, 8))
 # With two cases worth an independent one, few episodes suffice where none or all are hits.
@@ -44,7 +44,7 @@ def judged(tallies: Tallies) -> dict[str, Finding]:
 
 
 @cache
-def found(policy: str, episodes: int = 8) -> dict[str, Finding]:
+def found(policy: str, episodes: int = ENOUGH) -> dict[str, Finding]:
     """Findings about some episodes of a policy."""
     tallies = Tallies(CHECKS, Facts())
     count(planted(policy), np.arange(300, 300 + episodes), [tallies])
@@ -54,7 +54,7 @@ def found(policy: str, episodes: int = 8) -> dict[str, Finding]:
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
     tallies = Tallies(CHECKS, Facts())
-    run(record(tmp_path_factory.mktemp("oracle") / "t", Oracle(), 8), [tallies])
+    run(record(tmp_path_factory.mktemp("oracle") / "t", Oracle(), ENOUGH), [tallies])
     return judged(tallies)
 
 
@@ -246,18 +246,18 @@ def test_failed_removes_are_those_of_a_recount(play: Recorded) -> None:
 def test_escalation_in_time_decides(tmp_path: Path, delay: int, verdict: str) -> None:
     rows = [
         row
-        for episode in range(8)
+        for episode in range(ENOUGH)
         for step in range(20, 180, 40)
         for row in (
             *blue(episode, step, REMOVE, A, 2),
             *blue(episode, step + 2 + delay, RESTORE, A, 2),
         )
     ]
-    taken = [change(episode, 9, A, 0, 2) for episode in range(8)]
-    view = by_hand(tmp_path, {"steps": steps(200, 8), "blue": rows, "levels": taken})
+    taken = [change(episode, 9, A, 0, 2) for episode in range(ENOUGH)]
+    view = by_hand(tmp_path, {"steps": steps(200, ENOUGH), "blue": rows, "levels": taken})
     finding = judge(view, "ERA-04")
     assert finding.verdict == verdict
-    assert finding.n == 32
+    assert finding.n == 4 * ENOUGH
 
 
 def test_escalation_does_not_apply_without_a_failed_remove() -> None:

@@ -29,7 +29,7 @@ from cagexplain.policies.base import BoolArray
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.scripted import CONNECTION, PROCESS, Rota, alerts, first_of
 from tests.analysis.planted import HOST, ON_HOST, Int64Array, Planted
-from tests.audit.small import Recorded, Row, by_hand, done, judged, number, steps
+from tests.audit.small import ENOUGH, Recorded, Row, by_hand, done, judged, number, steps
 
 MODULES = (net_01, net_02, net_03, net_04, net_05, net_06, net_07)
 ALL = [module.CHECK for module in MODULES]
@@ -94,7 +94,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def findings(policy: str) -> dict[str, Finding]:
         if policy not in known:
-            known[policy] = judged(tmp_path_factory.mktemp(policy), policy, 8, ALL, usual=100.0)
+            known[policy] = judged(
+                tmp_path_factory.mktemp(policy), policy, ENOUGH, ALL, usual=100.0
+            )
         return known[policy]
 
     return findings
@@ -145,7 +147,7 @@ def test_who_sleeps_blocks_nothing_and_opens_nothing(played: Any) -> None:
     assert [m.value for m in found["NET-02"].measures] == [1, 1, 1, 1]
     assert number(found["NET-04"]).value == number(found["NET-04"], "penalty").value == 0
     changed, agree = 14, 4  # of the links that change, those that open were never blocked
-    assert number(found["NET-03"]).n == changed * 8
+    assert number(found["NET-03"]).n == changed * ENOUGH
     assert agree / changed < 0.5 and not number(found["NET-03"]).reached
 
 
@@ -160,10 +162,10 @@ def test_all_blocks_cut_all_links(played: Any) -> None:
     found = played("block_all_then_sleep")
     # An agent's 8 or 24 links are blocked one by one from step 0 on, as seen by the next decision.
     open_ticks = 4 * sum(range(1, 9)) + sum(range(1, 25))
-    assert found["NET-01"].n + found["NET-02"].n == 8 * 499 * 56
+    assert found["NET-01"].n + found["NET-02"].n == ENOUGH * 499 * 56
     left = number(found["NET-02"]).value * found["NET-02"].n
     blocked = number(found["NET-01"]).value * found["NET-01"].n
-    assert left + (found["NET-01"].n - blocked) == pytest.approx(8 * open_ticks)
+    assert left + (found["NET-01"].n - blocked) == pytest.approx(ENOUGH * open_ticks)
     lost = found["NET-04"]
     assert number(lost, "penalty").value > number(lost).value > 100
     # What opens later stays blocked, what closes is blocked already.
@@ -172,14 +174,14 @@ def test_all_blocks_cut_all_links(played: Any) -> None:
 
 
 def test_blocks_with_a_reason_that_are_lifted_pass(tmp_path: Path) -> None:
-    found = judged(tmp_path, EmergencyBlocks(3, 25), 8, ALL, usual=2.0)["NET-05"]
+    found = judged(tmp_path, EmergencyBlocks(3, 25), ENOUGH, ALL, usual=2.0)["NET-05"]
     assert found.verdict == "PASS", found
     assert number(found).value == 1
     assert number(found, "lifted").value == 25
 
 
 def test_blocks_without_reason_fail_and_so_do_those_never_lifted(tmp_path: Path) -> None:
-    found = judged(tmp_path / "idle", EmergencyBlocks(12, 8), 8, ALL, usual=2.0)["NET-05"]
+    found = judged(tmp_path / "idle", EmergencyBlocks(12, 8), ENOUGH, ALL, usual=2.0)["NET-05"]
     assert number(found).verdict == "FAIL" and number(found).value == 0
     assert number(found, "lifted").verdict == "PASS" and number(found, "lifted").value == 8
     found = judged(tmp_path / "stays", EmergencyBlocks(3, -1), 16, ALL, usual=2.0)["NET-05"]
@@ -188,9 +190,9 @@ def test_blocks_without_reason_fail_and_so_do_those_never_lifted(tmp_path: Path)
 
 
 def test_responses_to_what_the_own_blocks_cause_fail(tmp_path: Path) -> None:
-    own = judged(tmp_path / "own", ChasesConnections(True), 8, ALL, usual=5.0)["NET-07"]
+    own = judged(tmp_path / "own", ChasesConnections(True), ENOUGH, ALL, usual=5.0)["NET-07"]
     assert own.verdict == "FAIL" and (number(own).value or 0) > 0.8
-    real = judged(tmp_path / "real", ChasesConnections(False), 8, ALL, usual=5.0)["NET-07"]
+    real = judged(tmp_path / "real", ChasesConnections(False), ENOUGH, ALL, usual=5.0)["NET-07"]
     assert real.verdict == "PASS" and number(real).value == 0
 
 

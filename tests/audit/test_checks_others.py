@@ -20,6 +20,7 @@ from cagexplain.policies.base import BoolArray, Decision
 from cagexplain.policies.registry import load_policy
 from tests.analysis.planted import RestoresOnProcess
 from tests.audit.small import (
+    ENOUGH,
     Recorded,
     as_set,
     blue,
@@ -50,15 +51,13 @@ class Babbles(RestoresOnProcess):
         return Decision(chosen, np.stack(drawn).astype(np.uint8))
 
 
-def played(
-    factory: pytest.TempPathFactory, policy: Any, episodes: int, length: int = 500
-) -> dict[str, Finding]:
-    return judged(factory.mktemp("play"), policy, episodes, ALL, length=length, usual=1.0)
+def played(factory: pytest.TempPathFactory, policy: Any, length: int = 500) -> dict[str, Finding]:
+    return judged(factory.mktemp("play"), policy, ENOUGH, ALL, length=length, usual=1.0)
 
 
 @pytest.fixture(scope="module")
 def sleeping(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
-    return played(tmp_path_factory, "sleep", 8)
+    return played(tmp_path_factory, "sleep")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +121,7 @@ def test_who_never_acts_neglects_every_alerted_host(
     assert sleeping["COV-01"].verdict == "FAIL"
     assert number(sleeping["COV-01"]).value == 1
     assert number(sleeping["COV-01"], "distance").value is None
-    rounds = played(tmp_path_factory, "analyse_cycle", 6)["COV-01"]
+    rounds = played(tmp_path_factory, "analyse_cycle")["COV-01"]
     assert number(rounds).verdict == "PASS"
     assert number(rounds).value == 0
     assert (number(rounds, "distance").value or 0) < 0.2
@@ -131,7 +130,7 @@ def test_who_never_acts_neglects_every_alerted_host(
 def test_who_stays_in_one_zone_neglects_the_others(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    found = played(tmp_path_factory, "restores_first_servers", 6)["COV-01"]
+    found = played(tmp_path_factory, "restores_first_servers")["COV-01"]
     assert number(found).verdict == "FAIL"
     assert number(found, "distance").verdict == "FAIL"
 
@@ -209,11 +208,11 @@ def test_who_follows_the_policy_undoes_nobody(
     sleeping: dict[str, Finding], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     assert sleeping["COO-01"].verdict == "NOT_APPLICABLE"
-    apart = played(tmp_path_factory, "comms_block", 5)["COO-01"]
+    apart = played(tmp_path_factory, "comms_block")["COO-01"]
     assert apart.verdict == "PASS"
     assert number(apart).value == 0
     assert apart.n > 20
-    against = played(tmp_path_factory, "block_allow_cycle", 5, 200)["COO-01"]
+    against = played(tmp_path_factory, "block_allow_cycle", 200)["COO-01"]
     assert against.verdict == "FAIL"
 
 
@@ -272,14 +271,14 @@ def test_reversals_as_a_plain_recount_has_them(drawn: Recorded) -> None:
 def test_messages_that_are_heeded_pass_and_noise_fails(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    heeded = played(tmp_path_factory, "answers_messages", 5, 300)["COO-01"]
+    heeded = played(tmp_path_factory, "answers_messages", 300)["COO-01"]
     assert heeded.verdict == "PASS"
     assert number(heeded).verdict == "NOT_APPLICABLE", "it changes no link"
-    noise = played(tmp_path_factory, Babbles(), 8)["COO-01"]
+    noise = played(tmp_path_factory, Babbles())["COO-01"]
     assert noise.verdict == "FAIL"
     told = number(noise, "messages")
     assert abs(told.value or 0) < 0.0005
-    assert told.n > 8 * 5 * 100
+    assert told.n > ENOUGH * 5 * 100
 
 
 def _heard(folder: Path, obey: bool) -> View:

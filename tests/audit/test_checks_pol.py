@@ -24,7 +24,18 @@ from cagexplain.cc4.network import INT, RZA, server, user
 from cagexplain.policies.base import BoolArray
 from cagexplain.policies.registry import load_policy
 from tests.analysis.planted import ON_HOST, Int64Array, Planted, RestoresOnProcess, record
-from tests.audit.small import DECLARED, Recorded, Row, blue, by_hand, judged, number, service, steps
+from tests.audit.small import (
+    DECLARED,
+    ENOUGH,
+    Recorded,
+    Row,
+    blue,
+    by_hand,
+    judged,
+    number,
+    service,
+    steps,
+)
 
 ALL = [module.CHECK for module in (pol_01, pol_02, pol_03, pol_04)]
 SLEEP = np.array(actions.SLEEP_INDEX)
@@ -72,7 +83,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def findings(name: str) -> dict[str, Finding]:
         if name not in known:
             policy = planted[name]() if name in planted else name
-            known[name] = judged(tmp_path_factory.mktemp(name), policy, 6, ALL, usual=5.0)
+            known[name] = judged(tmp_path_factory.mktemp(name), policy, ENOUGH, ALL, usual=5.0)
         return known[name]
 
     return findings
@@ -357,7 +368,7 @@ def test_recount_of_charged_restores(drawn: Recorded) -> None:
 
 def test_entropies_of_a_play_without_observations(tmp_path: Path) -> None:
     tallies = Tallies([pol_01.CHECK, pol_02.CHECK], Facts(observations=False))
-    run(record(tmp_path, "random", 5, steps=60, observations=False), [tallies])
+    run(record(tmp_path, "random", ENOUGH, steps=60, observations=False), [tallies])
     collapse, idle = tallies.findings(DECLARED, References((), {}, {}))
     assert idle.verdict == "NOT_APPLICABLE"
     assert number(collapse, "entropy_alert").value is None

@@ -21,6 +21,7 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.policies.scripted import Rota
 from tests.analysis.planted import ON_HOST, Int64Array, Planted
 from tests.audit.small import (
+    ENOUGH,
     Recorded,
     as_set,
     blue,
@@ -64,7 +65,7 @@ def cycle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
     """A policy that restores what red is root on, and nothing else."""
-    return judged(tmp_path_factory.mktemp("root"), "restores_root", 10, ALL, usual=1.0)
+    return judged(tmp_path_factory.mktemp("root"), "restores_root", ENOUGH, ALL, usual=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_restores_of_the_mission_are_those_of_its_zones_and_phase(tmp_path: Path
 
 
 def test_restores_followed_by_decoys_pass(tmp_path: Path, cycle: dict[str, Finding]) -> None:
-    found = judged(tmp_path, RestoresThenDeploys(), 6, [rec_04.CHECK])["REC-04"]
+    found = judged(tmp_path, RestoresThenDeploys(), ENOUGH, [rec_04.CHECK])["REC-04"]
     assert found.verdict == "PASS"
     assert number(found, "rearmed").value == 1
     assert number(found, "verified").value == 0
@@ -255,7 +256,7 @@ def test_repair_is_quick_where_root_is_evicted(root: dict[str, Finding]) -> None
 
 
 def test_repair_never_comes_where_nobody_restores(tmp_path: Path) -> None:
-    found = judged(tmp_path, "sleep", 8, [rec_06.CHECK])["REC-06"]
+    found = judged(tmp_path, "sleep", ENOUGH, [rec_06.CHECK])["REC-06"]
     assert found.verdict == "FAIL"
     assert not number(found).reached
 

@@ -101,7 +101,7 @@ BROKEN: dict[str, tuple[Change, str | None, str]] = {
         None,
         "not valid JSON",
     ),
-    "huge": (put("mean_return", "mean")(10**400), "mean_return.mean", "out of range"),
+    "huge": (put("mean_return", "mean")(10**400), "mean_return.mean", "too large"),
     "nan within": (put("play", "x")([{"y": float("nan")}]), None, "not valid JSON"),
     "pair": (
         put("baseline", "verdicts", "A")(["PASS"]),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cagexplain.analysis.fsm import FsmAnalysis, analyse
+from cagexplain.analysis.survival import MIN_EPISODES
 from reports.fsm_report import Page, fsm_report
 from tests.analysis.traces import record
 
@@ -83,10 +84,10 @@ def parse(html: str) -> Element:
 
 @pytest.fixture(scope="session")
 def analysed(tmp_path_factory: pytest.TempPathFactory) -> Analyse:
-    """Analyse a short recording of a policy."""
+    """Analyse a short recording of a policy, with enough episodes for times."""
 
     @functools.cache
-    def make(policy: str, episodes: int = 8, **options: Any) -> FsmAnalysis:
+    def make(policy: str, episodes: int = MIN_EPISODES, **options: Any) -> FsmAnalysis:
         folder = tmp_path_factory.mktemp(policy) / "trace"
         return analyse(record(folder, policy, episodes, **options))
 

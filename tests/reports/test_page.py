@@ -95,9 +95,9 @@ def test_the_legend_of_red_actions(document: Element) -> None:
 
 def test_run_facts(analysis: FsmAnalysis, document: Element) -> None:
     facts = document.all("section", within="run")[0].text
-    for part in ("random", "scripted", "finite_state", "7 to 14", "119 steps", "cagexplain.sim"):
+    for part in ("random", "scripted", "finite_state", "7 to 16", "119 steps", "cagexplain.sim"):
         assert part in facts
-    assert "cagexplain trace random --episodes 8 --seed 7" in facts
+    assert "cagexplain trace random --episodes 10 --seed 7" in facts
     assert words.number(analysis.returns.total.mean) in facts
 
 
@@ -140,7 +140,7 @@ def test_a_policy_that_never_acts_on_hosts(analysed: Analyse) -> None:
 def test_an_unfinished_trace_is_called_so(analysis: FsmAnalysis) -> None:
     facts = dataclasses.replace(analysis.facts, planned=100)
     page = fsm_report(dataclasses.replace(analysis, facts=facts))
-    assert "8 of 100 planned episodes" in page.html
+    assert "10 of 100 planned episodes" in page.html
 
 
 def test_masked_sleep_is_told(analysis: FsmAnalysis) -> None:

@@ -199,6 +199,18 @@ def test_stays_that_are_too_few_give_no_number(analysis: FsmAnalysis) -> None:
     assert all(row[3] == "not enough data: n\u00a0=\u00a04" for row in rows(table))
 
 
+def test_stays_that_are_enough_have_their_times(analysis: FsmAnalysis, document: Element) -> None:
+    found = {row[0]: row[3:] for row in table_with(document, "machine", "9 in 10 end within")}
+    known = {
+        node.state: stays
+        for node, stays in zip(analysis.graph.states, analysis.dwelling.states, strict=True)
+        if stays.enough
+    }
+    assert len(known) > 3
+    for state, stays in known.items():
+        assert found[state][:2] == [words.steps(stays.median), words.steps(stays.p90)]
+
+
 def test_what_evicts_red_is_shown_with_its_counts(analysis: FsmAnalysis, document: Element) -> None:
     found = table_with(document, "machine", "Losses")
     held = [c for c in analysis.evictions.causes if c.group in ("U", "UD", "R", "RD")]
