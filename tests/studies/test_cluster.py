@@ -35,7 +35,7 @@ def cluster() -> Iterator[RayBackend]:
 
 def test_missing_ray_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r"--ray: Ray is not installed.*cagexplain\[ray\]"):
+    with pytest.raises(UsageError, match="--ray: Ray is not installed.*pip install ray"):
         RayBackend("auto")
 
 
@@ -101,3 +101,18 @@ def test_how_a_task_can_end(tmp_path: Path, raised: Exception, status: int, said
     log = tmp_path / "logs" / "run.log"
     assert RayTask(ray, None, log).status() == status
     assert (log.read_text() if log.exists() else "") == said
+
+
+def test_a_task_that_does_not_end_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    ray = SimpleNamespace(
+        wait=lambda references, timeout: ([], references), cancel=lambda task: asked.append(task)
+    )
+    task = RayTask(ray, "task", tmp_path / "run.log")
+    assert task.status() is None and asked == []
+    task.stop()
+    assert task.status() is None and asked == ["task"]
+    monkeypatch.setattr("trainers.studies.cluster._ASK_AGAIN", 0.0)
+    assert task.status() is None and asked == ["task"] * 2

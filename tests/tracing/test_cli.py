@@ -31,9 +31,9 @@ def test_policies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_evaluate_prints_and_writes_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "random", *SHORT, "--json", "out.json"]) == 0
+    assert main(["evaluate", "random", *SHORT, "--episodes", "5", "--json", "out.json"]) == 0
     printed = capsys.readouterr().out
-    assert "random against finite_state, 3 episodes, seeds 1000000 to 1000002" in printed
+    assert "random against finite_state, 5 episodes, seeds 1000000 to 1000004" in printed
     content = json.loads(Path("out.json").read_text())
     total = content["summary"]["return"]["return"]
     row = next(line for line in printed.splitlines() if line.startswith("return"))
@@ -41,7 +41,7 @@ def test_evaluate_prints_and_writes_the_same(capsys: pytest.CaptureFixture[str])
     assert row.replace(" to ", " ").split()[1:] == numbers
     for part in ("mission A", "mission B", "LWF", "ASF", "RIA", "action_cost"):
         assert part in printed
-    assert [e["seed"] for e in content["episodes"]] == [EVALUATION_SEED + i for i in range(3)]
+    assert [e["seed"] for e in content["episodes"]] == [EVALUATION_SEED + i for i in range(5)]
 
 
 def test_evaluate_to_standard_output_is_json_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The result of a run is read back as it was written, or refused with the field."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,27 @@ import pytest
 from cagexplain.common.errors import CagexplainError
 from trainers.result import RESULT, Result, read_result, write_result
 
-MADE = Result("ippo", "paper", 1, 100, 2.0, 50.0, 100, [[100, -5.0]], -5.0, 1.0, [-6.0, -4.0])
+MADE = Result(
+    algorithm="ippo",
+    preset="paper",
+    seed=1,
+    steps=100,
+    gradient_steps=10.0,
+    seconds=2.0,
+    steps_per_second=50.0,
+    best_steps=100,
+    evaluations=[[100, -5.0]],
+    final_mean=-5.0,
+    final_std=1.0,
+    final_returns=[-6.0, -4.0],
+    random_mean=-4.5,
+    versions={"torch": "2"},
+)
+
+
+def test_worse_than_random_is_told() -> None:
+    assert MADE.below_random
+    assert not replace(MADE, random_mean=-5.0).below_random
 
 
 def test_it_is_read_back(tmp_path: Path) -> None:

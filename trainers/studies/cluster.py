@@ -6,6 +6,7 @@ Every node needs cagexplain installed and the study's folder under the same path
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from trainers.studies.local import attend
 from trainers.studies.worker import INTERRUPTED, TRAIN
 
 _LOST = -9  # as if the process had been killed: to be tried again
+_ASK_AGAIN = 5.0
+"""Seconds after which a task that is to end is asked again: a request to cancel can get lost."""
 
 
 class RayBackend:
@@ -63,10 +66,13 @@ class RayTask:
 
     def __init__(self, ray: Any, reference: Any, log: Path) -> None:
         self.ray, self.reference, self.log = ray, reference, log
+        self._asked: float | None = None
 
     def status(self) -> int | None:
         """As of `local.Worker`."""
         if not self.ray.wait([self.reference], timeout=0)[0]:
+            if self._asked is not None and time.monotonic() - self._asked > _ASK_AGAIN:
+                self.stop()
             return None
         try:
             status: int = self.ray.get(self.reference)
@@ -83,6 +89,7 @@ class RayTask:
 
     def stop(self) -> None:
         """Ask it to save and end."""
+        self._asked = time.monotonic()
         self.ray.cancel(self.reference)
 
     def kill(self) -> None:

@@ -87,7 +87,9 @@ def attend(job: dict[str, Any], function: str) -> int:
             time.sleep(_POLL)
     except KeyboardInterrupt:
         worker.stop()
-        worker.process.wait()
+        while worker.status() is None:
+            with contextlib.suppress(KeyboardInterrupt):  # it was asked, and may take its time
+                worker.process.wait()
         raise
     return status
 
