@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cagexplain.analysis.audit.results import VERDICTS, Audit, Finding, Measured
 from cagexplain.analysis.practices.check import FRAMEWORKS, SEVERITIES, Reference
+from cagexplain.analysis.practices.verdicts import least
 from reports.pages import source
 from reports.sections import Section, render
 from reports.sections.audit_scale import Bar, bar
@@ -50,6 +51,7 @@ def section(audit: Audit) -> Section:
     html = render(
         "audit_checks.html.j2",
         told=told,
+        least=least,
         says=_says(audit.findings),
         rows=[_row(finding, audit) for finding in found],
         filters=list(_filters(audit.findings)),

@@ -13,6 +13,7 @@ from cagexplain.analysis.practices.spreads import Never, Skewed
 from cagexplain.analysis.practices.statistics import MIN_EPISODES, Interval, Share, estimate
 from cagexplain.analysis.practices.verdicts import (
     discoveries,
+    least,
     more_episodes,
     p_value,
     together,
@@ -112,6 +113,11 @@ def test_discoveries_by_hand() -> None:
     assert discoveries([0.04], 1) == [True]
     assert discoveries([0.04], 2) == [False]
     assert discoveries([], 0) == []
+
+
+def test_an_episode_with_triggers_is_an_episode() -> None:
+    assert least(5, "episodes") == MIN_EPISODES < least(12, "episodes") == 12
+    assert least(5, "executed Restores") == 5
 
 
 def test_more_episodes_for_too_few_triggers() -> None:

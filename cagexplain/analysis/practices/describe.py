@@ -18,7 +18,7 @@ from cagexplain.analysis.practices.check import (
     Source,
 )
 from cagexplain.analysis.practices.statistics import MIN_EPISODES
-from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES
+from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES, least
 
 WIDTH: Final = 88
 """Columns of a page in a terminal."""
@@ -112,7 +112,7 @@ def _facts(check: Check) -> list[tuple[str, str]]:
         ("axis", f"{check.axis}: {_AXES[check.axis]}"),
         ("judged on", _KNOWLEDGE[check.knowledge]),
         ("computed from", _SOURCES[check.source]),
-        ("least data", f"{check.n_min} {check.trigger}"),
+        ("least data", f"{least(check.n_min, check.trigger)} {check.trigger}"),
         ("applies", "if " + " and ".join(when) if when else "always"),
         ("needs", " and ".join(needs)),
         ("not applicable", check.absent),

@@ -17,6 +17,16 @@ _MOST_EPISODES: Final = 100_000
 _DECISIVE: Final[tuple[Verdict, ...]] = ("ERROR", "FAIL", "INCONCLUSIVE", "WARN")
 
 
+def least(n_min: int, trigger: str) -> int:
+    """Fewest triggers for a verdict, which lie in at least `MIN_EPISODES` episodes.
+
+    Args:
+        n_min: fewest that a check asks for.
+        trigger: what they are.
+    """
+    return max(n_min, MIN_EPISODES) if trigger == "episodes" else n_min
+
+
 def verdict(found: Interval, better: Better, good: float, bad: float, n_min: int) -> Verdict:
     """Judge one number.
 
