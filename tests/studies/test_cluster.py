@@ -35,7 +35,7 @@ def cluster() -> Iterator[RayBackend]:
 
 def test_missing_ray_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match="--ray: Ray is not installed.*pip install ray"):
+    with pytest.raises(UsageError, match=r"--ray: Ray is not installed.*pip install ray"):
         RayBackend("auto")
 
 
