@@ -140,7 +140,7 @@ def test_reference_bag_writes_what_it_played(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_training_is_measured_in_small() -> None:
     # One process; the further ones of IPPO are left out.
-    assert call("train", "--only", "qmix", "--rounds", 1, "--envs", 2).exit_code == 0
+    assert call("train", "--only", "mappo", "--rounds", 1, "--envs", 2).exit_code == 0
 
 
 @pytest.mark.slow
