@@ -15,9 +15,11 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.noise import NoisyAlerts
 from cagexplain.policies.registry import load_policy
+from tests.audit.small import ENOUGH
 
-SEEDS = np.arange(300, 305)
-PARAMS = EnvParams(steps=160)
+SEEDS = np.arange(300, 300 + ENOUGH)
+STEPS = 100
+PARAMS = EnvParams(steps=STEPS)
 
 
 @cache
@@ -52,8 +54,8 @@ def test_returns_are_those_of_the_evaluation_under_the_condition() -> None:
     usual = evaluate(policy, SEEDS, PARAMS).returns
     for key, other in (
         ("drop_alerts", evaluate(NoisyAlerts(policy, drop=0.25), SEEDS, PARAMS)),
-        ("red_impact", evaluate(policy, SEEDS, EnvParams(steps=160, red="impact"))),
-        ("phishing", evaluate(policy, SEEDS, EnvParams(steps=160, phishing=0.75))),
+        ("red_impact", evaluate(policy, SEEDS, EnvParams(steps=STEPS, red="impact"))),
+        ("phishing", evaluate(policy, SEEDS, EnvParams(steps=STEPS, phishing=0.75))),
     ):
         one = variation(found, key)
         assert one.mean_return.mean == pytest.approx(other.returns.mean())
@@ -72,7 +74,7 @@ def test_relative_losses_are_shares_of_what_the_policy_averts() -> None:
 
     loss = variation(found, "red_degrade").relative_loss
     assert loss is not None
-    wanted = 1 - averted(EnvParams(steps=160, red="degrade")) / averted(PARAMS)
+    wanted = 1 - averted(EnvParams(steps=STEPS, red="degrade")) / averted(PARAMS)
     assert loss.mean == pytest.approx(wanted)
     assert variation(found, "usual").relative_loss is None
     (worst,) = found.numbers["ROB-02"]
@@ -95,7 +97,7 @@ def test_sleep_loses_nothing_by_noise_and_has_no_lead_to_lose() -> None:
 
 def test_networks_are_the_smallest_and_the_largest_of_the_pool() -> None:
     found = {condition.key: own for condition, own in robustness._networks(SEEDS, PARAMS)}
-    pool = np.arange(305, 305 + robustness.POOL * len(SEEDS))
+    pool = SEEDS[-1] + 1 + np.arange(robustness.POOL * len(SEEDS))
     env = BatchedEnv(len(pool), params=PARAMS, threads=1)
     env.reset(pool)
     kinds = np.concatenate(actions.KIND)
