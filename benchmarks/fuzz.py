@@ -72,6 +72,7 @@ class Outcome:
         label: one of OUTCOMES.
         what: was done to the file.
         site: where and how the reader failed, for internal errors.
+        seconds: of processor time that it took.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Outcome:
     label: str
     what: str
     site: str = ""
+    seconds: float = 0.0
 
 
 class Bench:
@@ -191,10 +193,11 @@ def _work(jobs: Sequence[Job], start: int, folder: Path, seed: int, pipe: Connec
         except Exception:  # of this benchmark, not of a reader
             pipe.send((position, traceback.format_exc()))
             return
+        outcome = replace(outcome, seconds=time.process_time() - began)
         if _memory(os.getpid(), "VmHWM") > MEMORY:
-            outcome = Outcome(outcome.kind, number, SPACE, outcome.what)
-        elif time.process_time() - began > SECONDS:
-            outcome = Outcome(outcome.kind, number, TIME, outcome.what)
+            outcome = replace(outcome, label=SPACE, site="")
+        elif outcome.seconds > SECONDS:
+            outcome = replace(outcome, label=TIME, site="")
         pipe.send((position, outcome))
         if outcome.label == SPACE:
             break  # the peak cannot be measured again: the parent starts another process
@@ -418,15 +421,14 @@ def _whole(text: str) -> int:
 
 
 def _counts(found: Sequence[Outcome], title: str) -> Table:
-    table = Table("kind", "inputs", *OUTCOMES, title=title)
-    counts = Counter((outcome.kind, outcome.label) for outcome in found)
+    table = Table("kind", "inputs", *OUTCOMES, "s per 1,000", title=title)
     for name in (*(kind.name for kind in KINDS), "all"):
-        row = [
-            sum(n for (kind, its), n in counts.items() if its == label and name in (kind, "all"))
-            for label in OUTCOMES
-        ]
-        if sum(row):
-            table.add_row(name, f"{sum(row):,}", *(f"{n:,}" for n in row))
+        its = [outcome for outcome in found if name in (outcome.kind, "all")]
+        counts = Counter(outcome.label for outcome in its)
+        if its:
+            seconds = sum(outcome.seconds for outcome in its) / len(its) * 1000
+            row = [len(its), *(counts[label] for label in OUTCOMES)]
+            table.add_row(name, *(f"{n:,}" for n in row), f"{seconds:.0f}")
     return table
 
 

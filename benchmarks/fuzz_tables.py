@@ -67,6 +67,18 @@ _WIDTHS: Final = {
     "observations": tuple((size - 1 + 7) // 8 for size in observations.SIZES),
     "masks": tuple((size + 7) // 8 for size in actions.SIZES),
 }
+_AT_HOSTS: Final = frozenset({"Analyse", "Remove", "Restore", "DeployDecoy"})
+_AT_TRAFFIC: Final = frozenset({"AllowTrafficZone", "BlockTrafficZone"})
+_BELONGS: Final = {
+    "blue": (
+        ("target_host", "action_type", _AT_HOSTS),
+        ("target_zone", "action_type", _AT_HOSTS | _AT_TRAFFIC),
+        ("source_zone", "action_type", _AT_TRAFFIC),
+        ("completed_host", "completed", _AT_HOSTS),
+    ),
+    "green": (("target_host", "kind", frozenset({"GreenAccessService"})),),
+}
+"""By table: a column that has a value exactly where another one has one of some names."""
 _REAL_SERVICES: Final = frozenset(services.REAL)
 
 
@@ -87,6 +99,9 @@ def conforms(name: str, data: bytes, original: pd.DataFrame, hosts: pd.DataFrame
     columns = schema.TABLES[name].columns
     if not all(_value_fits(name, column, frame[column.name]) for column in columns):
         return False
+    for column, other, names in _BELONGS.get(name, ()):
+        if (frame[column].notna() != frame[other].isin(names)).any():
+            return False
     return _keys_fit(name, frame, original, hosts)
 
 

@@ -49,7 +49,7 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from cagexplain.policies.trained import TrainedPolicy
 from trainers.clock import Clock
-from trainers.config import RunConfig, check, from_plain
+from trainers.config import RunConfig, check, from_plain, require_entries
 from trainers.display import Display
 from trainers.evaluation import VALIDATION_SEED, Returns, evaluate, training_seeds
 from trainers.health import Diverged, check_finite
@@ -431,6 +431,7 @@ def resume(
     content = read_plain(path / RESUME, "resume file")
     learner = content.pop("learner", None)
     stored = convert(content, _Stored, path / RESUME, remedy=REMEDY)
+    require_entries(Progress, content["progress"], path / RESUME)
     config = from_plain(RunConfig, stored.run, path / RESUME)
     try:
         kind = type(find_preset(config.algorithm, config.preset))

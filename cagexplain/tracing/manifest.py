@@ -206,6 +206,7 @@ def read(folder: Path) -> Manifest:
 @dataclass(frozen=True)
 class _Engine:
     name: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,7 @@ class _Entries:
     engine: _Engine
     policy: _Policy
     options: _Options
+    created: datetime.datetime  # traces are told apart by it: the newest is the latest
 
 
 def _require_parts(manifest: Manifest, path: Path) -> None:

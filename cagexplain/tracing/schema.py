@@ -67,6 +67,7 @@ class Column:
             hosts of the episode's world.
         with_column: it has a value exactly where this other column has one; a number without a
             value is -1.
+        with_names: of the other column's values those that count; all by default.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Column:
     sizes: tuple[int, ...] | None = None
     within: Literal["episodes", "steps", "world"] | None = None
     with_column: str | None = None
+    with_names: tuple[str, ...] | None = None
 
     @property
     def values(self) -> int:
@@ -121,6 +123,10 @@ _I1, _I2, _I4, _U1, _F4 = pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.floa
 
 _MOST_SEEN: Final = sum(len(hosts) for hosts in observations.HOSTS)
 _LAST_PHASE: Final = phases.N_PHASES - 1
+_AT_HOSTS, _AT_TRAFFIC = (
+    tuple(ACTION_TYPES[kind] for kind in sorted(kinds))
+    for kinds in (actions.HOST_KINDS, actions.TRAFFIC_KINDS)
+)
 _LAST_RED: Final = red_fsm.N_RED_ACTIONS - 1
 _ROOT: Final = 2
 
@@ -191,18 +197,28 @@ _BLUE_ROWS: Final = (
     _category(
         "action_type", ACTION_TYPES, "Type of the submitted action; an invalid index is a Sleep."
     ),
-    _host("target_host", "Host that it targets; null for other actions.", nullable=True),
+    _host(
+        "target_host",
+        "Host that it targets; null for other actions.",
+        nullable=True,
+        with_column="action_type",
+        with_names=_AT_HOSTS,
+    ),
     _category(
         "target_zone",
         ZONES,
         "Subnet of that host, or the one whose incoming traffic is controlled; else null.",
         nullable=True,
+        with_column="action_type",
+        with_names=_AT_HOSTS + _AT_TRAFFIC,
     ),
     _category(
         "source_zone",
         ZONES,
         "Subnet that the controlled traffic comes from; else null.",
         nullable=True,
+        with_column="action_type",
+        with_names=_AT_TRAFFIC,
     ),
     _number("started", pa.bool_(), "Whether the agent was free, so that this is a decision."),
     _category("executing", ACTION_TYPES, "Action that was in progress, or that started."),
@@ -221,6 +237,8 @@ _BLUE_ROWS: Final = (
         "completed_host",
         "Host that it targeted; null for other actions, or if none ended.",
         nullable=True,
+        with_column="completed",
+        with_names=_AT_HOSTS,
     ),
     _number(
         "completed_level",
@@ -335,7 +353,13 @@ _GREEN: Final = (
     _host("host", "User host whose action failed."),
     _category("kind", GREEN_KINDS, "The action."),
     _category("cause", GREEN_CAUSES, "Why it failed."),
-    _host("target_host", "Server accessed; null for local work.", nullable=True),
+    _host(
+        "target_host",
+        "Server accessed; null for local work.",
+        nullable=True,
+        with_column="kind",
+        with_names=GREEN_KINDS[1:],
+    ),
     _number("penalty", _F4, "Its part of the team reward.", float(reward.TABLE.min()), 0),
 )
 

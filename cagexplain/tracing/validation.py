@@ -174,10 +174,14 @@ class _Content:
         if column.sizes is not None:
             self._check_sizes(column, column.sizes)
         if column.with_column is not None:
-            there, other = self.values[column.name] >= 0, self.values[column.with_column] >= 0
-            with_it = f"but {column.with_column} has"
-            self._refuse_row(column.name, other & ~there, f"lacks a value, {with_it} one")
-            self._refuse_row(column.name, there & ~other, f"has a value, {with_it} none")
+            other = self._table.column(column.with_column)
+            there, wanted = self.values[column.name] >= 0, self.values[other.name] >= 0
+            if column.with_names is not None:
+                counting = pc.index_in(pa.array(column.with_names), pa.array(other.categories))
+                wanted = np.isin(self.values[other.name], counting)
+            by_it = f"by its {other.name}"
+            self._refuse_row(column.name, wanted & ~there, f"lacks a value that it has {by_it}")
+            self._refuse_row(column.name, there & ~wanted, f"has a value that it lacks {by_it}")
 
     def _check_within(self, column: Column) -> None:
         values, first = self.values[column.name], self._first(column.name)

@@ -1,8 +1,10 @@
 """Decisions of a trace: replaying, choosing and explaining them."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
 from cagexplain.policies.registry import load_policy, reload_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
+from tests.tracing.damage import edit_manifest
 
 PARAMS = EnvParams(steps=50, green_false_positive=0.1)
 EPISODES = 4
@@ -259,6 +262,27 @@ def test_long_traces_are_looked_at_here_and_there() -> None:
     assert spread(3).tolist() == [0, 1, 2]
     assert len(spread(2_000)) == 64
     assert (spread(2_000)[0], spread(2_000)[-1]) == (0, 1_999)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "problem"),
+    [
+        (lambda c: c["options"].update(phishing=False), "options.phishing", "expected 'float'"),
+        (lambda c: c["options"].update(phishing=1.5), "options.phishing", "is no probability"),
+        (lambda c: c["options"].pop("phishing"), "options.phishing", "is missing"),
+        (lambda c: c["policy"].update(name="mine"), "policy", "only its own code can play"),
+    ],
+)
+def test_what_cannot_be_played_again_is_told_with_the_manifest(
+    scripted: Trace, tmp_path: Path, change: Any, field: str, problem: str
+) -> None:
+    folder = shutil.copytree(scripted.path, tmp_path / "trace")
+    edit_manifest(folder, change)
+    trace = open_trace(folder)
+    with pytest.raises(CagexplainError, match=problem) as told:
+        params_of(trace)
+        policy_of(trace)
+    assert (told.value.where, told.value.field) == (folder / "manifest.json", field)
 
 
 def test_policies_are_found_again(tmp_path: Path) -> None:

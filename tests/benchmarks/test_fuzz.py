@@ -117,6 +117,7 @@ def test_spoilt_tables_do_not_conform(trace: Path) -> None:
     assert not conforms(trace, "masks", one("bits", b""))
     assert not conforms(trace, "services", lambda table: pa.concat_tables([table, table]))
     assert not conforms(trace, "red", lambda table: table.drop_columns(["outcome"]))
+    assert not conforms(trace, "blue", one("action_type", "BlockTrafficZone"))
     assert conforms(trace, "blue", one("message", 7))
 
 

@@ -119,7 +119,11 @@ def related(table: Table, column: Column, found: pa.Table) -> Iterator[tuple[int
         yield row, schema.HOSTS[network.user(network.PAZ, 9)]
     if column.with_column is not None:
         nothing = None if column.categories is not None else -1
-        there = found.column(column.with_column).is_valid().to_pylist()
+        others = found.column(column.with_column).to_pylist()
+        there = [
+            other is not None and (column.with_names is None or other in column.with_names)
+            for other in others
+        ]
         yield there.index(True), nothing
         yield there.index(False), column.categories[1] if column.categories is not None else 1
     if column.sizes is not None and column.categories is None and column.high is not None:

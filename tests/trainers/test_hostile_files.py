@@ -246,6 +246,28 @@ def test_archives_that_we_do_not_write(tmp_path, content, change, compression, s
     assert said in refusal(path).problem
 
 
+def test_numbers_of_tensors_are_of_their_tensors_size(tmp_path, content):
+    def sizes(path):
+        with zipfile.ZipFile(path) as archive:
+            return {m.filename: m.file_size for m in archive.infolist() if "/data/" in m.filename}
+
+    def exchanged(members):
+        members[small], members[large] = members[large], members[small]
+
+    path = tmp_path / "ckpt.pt"
+    torch.save(content, path)
+    small, *_, large = sorted(filter(sizes(path).get, sizes(path)), key=sizes(path).get)
+    for change in (
+        lambda m: m.update({large: m[large][:-4]}),
+        lambda m: m.update({small: m[small] * 2}),
+        lambda m: m.update({"ckpt/data/999": bytes(4)}),
+        exchanged,
+    ):
+        torch.save(content, path)
+        repacked(path, change)
+        assert "tensors of other sizes" in refusal(path).problem
+
+
 def test_what_is_no_file_of_weights_is_refused_unread(tmp_path):
     path = tmp_path / "ckpt.pt"
     os.mkfifo(path)
@@ -374,6 +396,9 @@ def test_moments_of_other_shapes_never_reach_an_optimiser(stopped, resumed):
         (("settings", "gamma"), 2.0, "gamma"),
         (("settings", "hidden"), [4.5], "hidden[0]"),
         (("settings",), {}, None),
+        (("progress", "best"), ..., "best"),
+        (("progress", "extra"), 1, "extra"),
+        (("run", "eval_every"), ..., "eval_every"),
         (("learner", "player"), [], "learner.player"),
     ],
 )
