@@ -564,7 +564,8 @@ def _fits(entry: "dataclasses.Field[Any]", kind: Any, value: Any) -> bool:
 _RESUME_RULES: Final[tuple[Rule, ...]] = (
     ("(project|kind|format_version)", _never),
     ("progress/(rounds|steps|best_steps)", _count(0, 1e15)),
-    ("progress/(seconds|gradient_steps)", _real(0, 1e15)),
+    # Told at the end of the run, and nothing else in the file says how many they were.
+    ("progress/(seconds|gradient_steps)", _real(0, math.inf)),
     ("progress/best", lambda old, new: new is None or _real(-1e12, 1e12)(old, new)),
     ("progress/evaluations/#/#", _real(-1e12, 1e15)),
     ("progress/evaluations", lambda old, new: isinstance(new, list) and plain_json(new)),

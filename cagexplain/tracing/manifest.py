@@ -224,6 +224,7 @@ class _Policy:
 class _Options:
     steps: Annotated[int, Meta(ge=2, le=2**31 - 1)]  # as the columns `step` can hold
     red: str
+    batch: Annotated[int, Meta(ge=1)]
     observations: bool = True
     mask_sleep: bool = False
 
