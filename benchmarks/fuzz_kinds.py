@@ -703,7 +703,9 @@ _MANIFEST_RULES: Final[tuple[Rule, ...]] = (
     ("policy/(deterministic|mask_sleep)", _or_missing(_bool)),
     ("policy/sha256", lambda old, new: bool(re.fullmatch("[0-9a-f]{64}", str(new)))),
     ("policy/.*", _plain),
-    ("options/(steps|observations)", _never),
+    ("options/steps", _never),
+    # Not said, it is true; which tables there are, the parts say too.
+    ("options/observations", lambda old, new: old is True and new is MISSING),
     ("options/red", _in(*red_fsm.VARIANTS)),
     ("options/batch", _count(1, 2**31)),
     ("options/red_duration/#", _count(1, 100)),

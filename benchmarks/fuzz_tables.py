@@ -76,9 +76,17 @@ _BELONGS: Final = {
         ("source_zone", "action_type", _AT_TRAFFIC),
         ("completed_host", "completed", _AT_HOSTS),
     ),
+    "red": (
+        ("target_host", "action_name", frozenset(schema.RED_ACTIONS) - {"DiscoverRemoteSystems"}),
+    ),
     "green": (("target_host", "kind", frozenset({"GreenAccessService"})),),
 }
 """By table: a column that has a value exactly where another one has one of some names."""
+_WRONG_HOSTS: Final = {
+    "green host": ("router", "internet", "server"),
+    "green target_host": ("router", "internet", "user"),
+}
+"""Words in the names of hosts that a column cannot name; nobody acts on routers."""
 _REAL_SERVICES: Final = frozenset(services.REAL)
 
 
@@ -102,7 +110,25 @@ def conforms(name: str, data: bytes, original: pd.DataFrame, hosts: pd.DataFrame
     for column, other, names in _BELONGS.get(name, ()):
         if (frame[column].notna() != frame[other].isin(names)).any():
             return False
+    if name == "red" and not _red_fits(frame):
+        return False
     return _keys_fit(name, frame, original, hosts)
+
+
+def _red_fits(frame: pd.DataFrame) -> bool:
+    """Whether actions have their names, and each that ends was the last that its agent began."""
+    if (frame["action_name"] != frame["action"].map(lambda i: schema.RED_ACTIONS[i])).any():
+        return False
+    begun: dict[tuple[int, str], int] = {}
+    order = ["episode", "step", "agent", "event"]
+    numbered = frame.assign(event=frame["event"].map(["started", "done"].index))
+    for row in numbered.sort_values(order).itertuples():
+        key = (row.episode, row.agent)
+        if row.event == 0:
+            begun[key] = row.action
+        elif begun.pop(key, None) != row.action:
+            return False
+    return True
 
 
 def _frame(name: str, table: pa.Table) -> pd.DataFrame:
@@ -124,6 +150,10 @@ def _value_fits(name: str, column: schema.Column, values: pd.Series) -> bool:
     if len(there) < len(values) and not column.nullable:
         return False
     if column.categories is not None:
+        if column.name.endswith("host") and name != "hosts":
+            wrong = "|".join(_WRONG_HOSTS.get(f"{name} {column.name}", ("router", "internet")))
+            if there.astype(str).str.contains(wrong).any():
+                return False
         return bool(there.isin(column.categories).all())
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
         numbers = there.astype(float)

@@ -63,11 +63,13 @@ class Column:
         texts: the values that text without categories may take.
         low, high: smallest and largest number; floating-point numbers are finite besides.
         sizes: by blue agent the number of values, from 0 on, or of packed bits.
+        kinds: of the hosts that may be named; all by default.
         within: what else bounds it: the episodes of the file, the steps of an episode, or the
             hosts of the episode's world.
         with_column: it has a value exactly where this other column has one; a number without a
             value is -1.
         with_names: of the other column's values those that count; all by default.
+        number: the column that has the position of the name among the categories.
     """
 
     name: str
@@ -80,9 +82,11 @@ class Column:
     low: float | None = None
     high: float | None = None
     sizes: tuple[int, ...] | None = None
+    kinds: tuple[str, ...] | None = None
     within: Literal["episodes", "steps", "world"] | None = None
     with_column: str | None = None
     with_names: tuple[str, ...] | None = None
+    number: str | None = None
 
     @property
     def values(self) -> int:
@@ -92,6 +96,11 @@ class Column:
         assert self.low is not None
         assert self.high is not None
         return int(self.high - self.low) + 1
+
+
+_USER, _SERVER = (network.KIND_NAMES[kind] for kind in (network.USER, network.SERVER))
+_STATEFUL: Final = (_USER, _SERVER)
+"""Kinds of the hosts that anybody acts on: routers only carry traffic."""
 
 
 def _number(
@@ -115,8 +124,8 @@ def _hosts(name: str, doc: str) -> Column:
     return _number(name, pa.int16(), doc, 0, network.N_HOSTS)
 
 
-def _host(name: str, doc: str, **more: Any) -> Column:
-    return _category(name, HOSTS, doc, within="world", **more)
+def _host(name: str, doc: str, kinds: tuple[str, ...] = _STATEFUL, **more: Any) -> Column:
+    return _category(name, HOSTS, doc, within="world", kinds=kinds, **more)
 
 
 _I1, _I2, _I4, _U1, _F4 = pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.float32()
@@ -321,8 +330,14 @@ _RED_ROWS: Final = (
     _RED,
     _category("event", RED_EVENTS, "Whether the action started or came due in this step."),
     _number("action", _I1, "Number of the action in red's FSM.", 0, _LAST_RED),
-    _category("action_name", RED_ACTIONS, "Its name."),
-    _host("target_host", "Host that it targets; null when it scans a subnet.", nullable=True),
+    _category("action_name", RED_ACTIONS, "Its name.", number="action"),
+    _host(
+        "target_host",
+        "Host that it targets; null when it scans a subnet.",
+        nullable=True,
+        with_column="action_name",
+        with_names=tuple(name for name in RED_ACTIONS if name != "DiscoverRemoteSystems"),
+    ),
     _category("target_zone", ZONES, "Subnet of that host, or the scanned one."),
     _host("source_host", "Host of the session that acts; null if there is none.", nullable=True),
     _category("outcome", OUTCOMES, "How it ended; NONE when it starts."),
@@ -350,12 +365,13 @@ _TRANSITIONS: Final = (
 _GREEN: Final = (
     _EPISODE,
     _STEP,
-    _host("host", "User host whose action failed."),
+    _host("host", "User host whose action failed.", (_USER,)),
     _category("kind", GREEN_KINDS, "The action."),
     _category("cause", GREEN_CAUSES, "Why it failed."),
     _host(
         "target_host",
         "Server accessed; null for local work.",
+        (_SERVER,),
         nullable=True,
         with_column="kind",
         with_names=GREEN_KINDS[1:],
@@ -485,6 +501,8 @@ class Table:
         key: columns that together occur once.
         order: columns that the rows of a file are sorted by; the key by default.
         complete: whether there is a row for every value of the key.
+        ends: column whose second name ends what its first one, of the same agent and action and the
+            row before among the agent's, has begun.
     """
 
     name: str
@@ -493,6 +511,7 @@ class Table:
     key: tuple[str, ...]
     order: tuple[str, ...] | None = None
     complete: bool = False
+    ends: str | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -521,6 +540,7 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
                 "red action that starts or comes due in a step",
                 _RED_ROWS,
                 ("episode", "step", "agent", "event"),
+                ends="event",
             ),
             Table(
                 "transitions",
