@@ -120,13 +120,14 @@ def _red_fits(frame: pd.DataFrame) -> bool:
     if (frame["action_name"] != frame["action"].map(lambda i: schema.RED_ACTIONS[i])).any():
         return False
     begun: dict[tuple[int, str], int] = {}
-    order = ["episode", "step", "agent", "event"]
     numbered = frame.assign(event=frame["event"].map(["started", "done"].index))
-    for row in numbered.sort_values(order).itertuples():
-        key = (row.episode, row.agent)
-        if row.event == 0:
-            begun[key] = row.action
-        elif begun.pop(key, None) != row.action:
+    ordered = numbered.sort_values(["episode", "step", "agent", "event"])
+    for episode, agent, action, event in (
+        ordered[["episode", "agent", "action", "event"]].to_numpy().tolist()
+    ):
+        if event == 0:
+            begun[episode, agent] = action
+        elif begun.pop((episode, agent), None) != action:
             return False
     return True
 
