@@ -51,7 +51,7 @@ def fitted(ours: Any, theirs: Any, where: Path, field: str) -> Any:
                 _refuse(f"is {_form(theirs)}, not {_form(ours)}", where, field)
             if not theirs.isfinite().all():
                 _refuse("is not finite", where, field)
-        case float() if type(theirs) in (int, float):
+        case float() if type(theirs) is float:
             if not math.isfinite(theirs):
                 _refuse(f"is {theirs}", where, field)
         case _ if type(theirs) is not type(ours):

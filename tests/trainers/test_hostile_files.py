@@ -30,6 +30,7 @@ from tests.trainers.fake_env import FakeEnv
 from trainers import loop
 from trainers.config import RunConfig
 from trainers.registry import find_preset
+from trainers.stored import fitted
 
 WRONG = (None, "x", -1, math.nan, 10**30, [], {"a": 1}, torch.zeros(3, 0), "\ud800")
 
@@ -410,6 +411,13 @@ def test_what_is_wrong_in_a_resume_file_is_named(tmp_path, stopped, at, new, fie
         loop.resume(tmp_path, threads=1, make_env=fake)
     assert (error.value.where, error.value.field) == (tmp_path / loop.RESUME, field)
     assert error.value.exit_code == 1
+
+
+@pytest.mark.parametrize("new", [1, 10**400, True, "1", math.nan, None])
+def test_numbers_of_a_learner_are_numbers_of_their_type(tmp_path, new):
+    with pytest.raises(CagexplainError) as error:
+        fitted({"weight": 0.5}, {"weight": new}, tmp_path, "norm")
+    assert (error.value.where, error.value.field) == (tmp_path, "norm.weight")
 
 
 def test_networks_larger_than_their_file_are_not_made(tmp_path, stopped, monkeypatch):
