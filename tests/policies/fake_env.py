@@ -13,6 +13,8 @@ from cagexplain.cc4 import actions, agents, network, observations, phases, red_f
 
 N_TRANSITIONS = 8
 
+_NOTHING = (-1, -1, -1, -1)
+"""What red does: number of the action, host and zone that it targets, host that it acts from."""
 _ACTED_ON = np.isin(network.HOST_KIND, (network.USER, network.SERVER))
 
 
@@ -84,7 +86,7 @@ class FakeEnv:
         self.free[:] = True
         self._truth.blue_action[:] = -1
         self._truth.blue_ticks[:] = 0
-        self._red_does = np.full((self.n_envs, agents.N_RED, 4), -1)
+        self._red_does = [[_NOTHING] * agents.N_RED for _ in seeds]
         for e, rng in enumerate(self._generators):
             self._world(e, rng)
             self._situation(e, rng)
@@ -189,22 +191,20 @@ class FakeEnv:
         )
         ended = truth.red_done, truth.red_done_host, truth.red_done_zone, truth.red_done_source
         for agent in range(agents.N_RED):
-            action, target = (
-                rng.integers(-1, red_fsm.N_RED_ACTIONS),
-                int(rng.choice(self._hosts(e))),
-            )
+            action = rng.integers(-1, red_fsm.N_RED_ACTIONS)
+            target = int(rng.choice(self._hosts(e)))
             scan = action == red_fsm.RedAction.DISCOVER_SYSTEMS
             source = rng.choice([-1, *self._hosts(e)])
             new = (action, -1 if scan else target, network.HOST_ZONE[target], source)
-            idle = self._red_does[e, agent, 0] < 0
+            idle = self._red_does[e][agent][0] < 0
             if idle:
-                self._red_does[e, agent] = new
+                self._red_does[e][agent] = new
             ends = rng.random() < 0.5
             for part, (begin, end) in enumerate(zip(begun, ended, strict=True)):
-                begin[e, agent] = self._red_does[e, agent, part] if idle else -1
-                end[e, agent] = self._red_does[e, agent, part] if ends else -1
+                begin[e, agent] = self._red_does[e][agent][part] if idle else -1
+                end[e, agent] = self._red_does[e][agent][part] if ends else -1
             if ends:
-                self._red_does[e, agent, 0] = -1
+                self._red_does[e][agent] = _NOTHING
         truth.red_outcome[e] = rng.integers(1, 4, 6)
         truth.red_detected[e] = rng.random(6) < 0.5
 
