@@ -703,6 +703,8 @@ _MANIFEST_RULES: Final[tuple[Rule, ...]] = (
     ("policy/(deterministic|mask_sleep)", _or_missing(_bool)),
     ("policy/sha256", lambda old, new: bool(re.fullmatch("[0-9a-f]{64}", str(new)))),
     ("policy/.*", _plain),
+    # Without its last parts it is the manifest of a recording that was interrupted.
+    ("parts", lambda old, new: isinstance(new, list) and new == old[: len(new)] != []),
     ("options/steps", _never),
     # Not said, it is true; which tables there are, the parts say too.
     ("options/observations", lambda old, new: old is True and new is MISSING),
