@@ -59,6 +59,7 @@ _ROOM: Final = 12 * 2**30
 
 REFUSED, EQUAL, LEGAL = "refused", "equal", "legal edit"
 OTHER, INTERNAL, TIME, SPACE = "other meaning", "internal error", "time-out", "memory"
+BROKEN: Final = "an input that broke this benchmark"
 OUTCOMES: Final = (REFUSED, EQUAL, LEGAL, OTHER, INTERNAL, TIME, SPACE)
 BAD: Final = (OTHER, INTERNAL, TIME, SPACE)
 
@@ -190,9 +191,8 @@ def _work(jobs: Sequence[Job], start: int, folder: Path, seed: int, pipe: Connec
         began = time.process_time()
         try:
             outcome = benches[which].run(number)
-        except Exception:  # of this benchmark, not of a reader
-            pipe.send((position, traceback.format_exc()))
-            return
+        except Exception as error:  # of this benchmark: the others still count
+            outcome = Outcome(KINDS[which].name, number, INTERNAL, BROKEN, _site(error))
         outcome = replace(outcome, seconds=time.process_time() - began)
         if _memory(os.getpid(), "VmHWM") > MEMORY:
             outcome = replace(outcome, label=SPACE, site="")
@@ -250,15 +250,11 @@ class _Worker:
                     self.busy, self.position = True, position
                     self._began = time.monotonic(), _processor_time(self.process.pid or 0)
                     return None
-                if isinstance(outcome, str):
-                    which, number = self.jobs[position]
-                    raise RuntimeError(
-                        f"{KINDS[which].name} {number} breaks the benchmark\n{outcome}"
-                    )
                 self.busy, self.position = False, position + 1
                 if outcome.label == SPACE:
                     self._restart()
-                return outcome  # type: ignore[no-any-return]
+                assert isinstance(outcome, Outcome)
+                return outcome
         except EOFError:
             self.process.join()
             status = self.process.exitcode
@@ -376,7 +372,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bad = [_named(outcome, benches) for outcome in found if outcome.label in BAD]
         if options.save:
             for outcome in found if options.number is not None else bad:
-                _save(options.save, outcome, benches[outcome.kind])
+                if outcome.what != BROKEN:
+                    _save(options.save, outcome, benches[outcome.kind])
     seconds = time.monotonic() - began
     title = f"{len(found):,} of {len(jobs):,} inputs, seed {options.seed}, {seconds:.0f} s"
     console.print(_counts(found, title))

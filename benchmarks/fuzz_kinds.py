@@ -809,7 +809,7 @@ class TableKind(_TraceKind):
 def _n_rows(content: bytes, otherwise: int) -> int:
     try:
         return int(pq.read_metadata(io.BytesIO(content)).num_rows)
-    except (OSError, pa.ArrowException):
+    except (OSError, UnicodeDecodeError, pa.ArrowException):
         return otherwise
 
 
