@@ -136,6 +136,11 @@ _AT_HOSTS, _AT_TRAFFIC = (
     tuple(ACTION_TYPES[kind] for kind in sorted(kinds))
     for kinds in (actions.HOST_KINDS, actions.TRAFFIC_KINDS)
 )
+_RED_AT_HOSTS: Final = tuple(
+    RED_ACTIONS[action]
+    for action in red_fsm.RedAction
+    if action != red_fsm.RedAction.DISCOVER_SYSTEMS
+)
 _LAST_RED: Final = red_fsm.N_RED_ACTIONS - 1
 _ROOT: Final = 2
 
@@ -336,7 +341,7 @@ _RED_ROWS: Final = (
         "Host that it targets; null when it scans a subnet.",
         nullable=True,
         with_column="action_name",
-        with_names=tuple(name for name in RED_ACTIONS if name != "DiscoverRemoteSystems"),
+        with_names=_RED_AT_HOSTS,
     ),
     _category("target_zone", ZONES, "Subnet of that host, or the scanned one."),
     _host("source_host", "Host of the session that acts; null if there is none.", nullable=True),

@@ -187,9 +187,9 @@ class _Content:
                 assert other.categories is not None
                 counting = _positions(column.with_names, other.categories)
                 wanted = np.isin(self.values[other.name], counting)
-            by_it = f"by its {other.name}"
-            self._refuse_row(column.name, wanted & ~there, f"lacks a value that it has {by_it}")
-            self._refuse_row(column.name, there & ~wanted, f"has a value that it lacks {by_it}")
+            asks, excludes = f"its {other.name} asks for", f"its {other.name} excludes"
+            self._refuse_row(column.name, wanted & ~there, f"lacks a value that {asks}")
+            self._refuse_row(column.name, there & ~wanted, f"has a value that {excludes}")
         if column.number is not None:
             wrong = self.values[column.name] != self.values[column.number]
             self._refuse_row(column.name, wrong, f"is not the name of its {column.number}")
