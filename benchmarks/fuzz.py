@@ -59,6 +59,7 @@ _ROOM: Final = 12 * 2**30
 
 REFUSED, EQUAL, LEGAL = "refused", "equal", "legal edit"
 OTHER, INTERNAL, TIME, SPACE = "other meaning", "internal error", "time-out", "memory"
+BROKEN: Final = "an input that broke this benchmark"
 OUTCOMES: Final = (REFUSED, EQUAL, LEGAL, OTHER, INTERNAL, TIME, SPACE)
 BAD: Final = (OTHER, INTERNAL, TIME, SPACE)
 
@@ -72,6 +73,7 @@ class Outcome:
         label: one of OUTCOMES.
         what: was done to the file.
         site: where and how the reader failed, for internal errors.
+        seconds: of processor time that it took.
     """
 
     kind: str
@@ -79,6 +81,7 @@ class Outcome:
     label: str
     what: str
     site: str = ""
+    seconds: float = 0.0
 
 
 class Bench:
@@ -188,13 +191,13 @@ def _work(jobs: Sequence[Job], start: int, folder: Path, seed: int, pipe: Connec
         began = time.process_time()
         try:
             outcome = benches[which].run(number)
-        except Exception:  # of this benchmark, not of a reader
-            pipe.send((position, traceback.format_exc()))
-            return
+        except Exception as error:  # of this benchmark: the others still count
+            outcome = Outcome(KINDS[which].name, number, INTERNAL, BROKEN, _site(error))
+        outcome = replace(outcome, seconds=time.process_time() - began)
         if _memory(os.getpid(), "VmHWM") > MEMORY:
-            outcome = Outcome(outcome.kind, number, SPACE, outcome.what)
-        elif time.process_time() - began > SECONDS:
-            outcome = Outcome(outcome.kind, number, TIME, outcome.what)
+            outcome = replace(outcome, label=SPACE, site="")
+        elif outcome.seconds > SECONDS:
+            outcome = replace(outcome, label=TIME, site="")
         pipe.send((position, outcome))
         if outcome.label == SPACE:
             break  # the peak cannot be measured again: the parent starts another process
@@ -247,15 +250,11 @@ class _Worker:
                     self.busy, self.position = True, position
                     self._began = time.monotonic(), _processor_time(self.process.pid or 0)
                     return None
-                if isinstance(outcome, str):
-                    which, number = self.jobs[position]
-                    raise RuntimeError(
-                        f"{KINDS[which].name} {number} breaks the benchmark\n{outcome}"
-                    )
                 self.busy, self.position = False, position + 1
                 if outcome.label == SPACE:
                     self._restart()
-                return outcome  # type: ignore[no-any-return]
+                assert isinstance(outcome, Outcome)
+                return outcome
         except EOFError:
             self.process.join()
             status = self.process.exitcode
@@ -373,7 +372,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bad = [_named(outcome, benches) for outcome in found if outcome.label in BAD]
         if options.save:
             for outcome in found if options.number is not None else bad:
-                _save(options.save, outcome, benches[outcome.kind])
+                if outcome.what != BROKEN:
+                    _save(options.save, outcome, benches[outcome.kind])
     seconds = time.monotonic() - began
     title = f"{len(found):,} of {len(jobs):,} inputs, seed {options.seed}, {seconds:.0f} s"
     console.print(_counts(found, title))
@@ -418,15 +418,14 @@ def _whole(text: str) -> int:
 
 
 def _counts(found: Sequence[Outcome], title: str) -> Table:
-    table = Table("kind", "inputs", *OUTCOMES, title=title)
-    counts = Counter((outcome.kind, outcome.label) for outcome in found)
+    table = Table("kind", "inputs", *OUTCOMES, "s per 1,000", title=title)
     for name in (*(kind.name for kind in KINDS), "all"):
-        row = [
-            sum(n for (kind, its), n in counts.items() if its == label and name in (kind, "all"))
-            for label in OUTCOMES
-        ]
-        if sum(row):
-            table.add_row(name, f"{sum(row):,}", *(f"{n:,}" for n in row))
+        its = [outcome for outcome in found if name in (outcome.kind, "all")]
+        counts = Counter(outcome.label for outcome in its)
+        if its:
+            seconds = sum(outcome.seconds for outcome in its) / len(its) * 1000
+            row = [len(its), *(counts[label] for label in OUTCOMES)]
+            table.add_row(name, *(f"{n:,}" for n in row), f"{seconds:.0f}")
     return table
 
 

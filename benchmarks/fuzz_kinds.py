@@ -56,7 +56,7 @@ from cagexplain.analysis.dwell import DwellCounter
 from cagexplain.analysis.practices import checks
 from cagexplain.analysis.practices.profiles import RANGES, Profile, load_profile
 from cagexplain.analysis.practices.references import load_references
-from cagexplain.analysis.replay import params_of
+from cagexplain.analysis.replay import params_of, policy_of
 from cagexplain.analysis.soc_tallies import SocTallies
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.agents import BLUE, N_BLUE
@@ -64,7 +64,7 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies import features, messages, networks
 from cagexplain.policies.base import Policy
 from cagexplain.policies.named_features import NAMES
-from cagexplain.policies.registry import load_policy, reload_policy
+from cagexplain.policies.registry import load_policy
 from cagexplain.policies.tree import Tree, TreePolicy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
@@ -428,6 +428,8 @@ _CHECKPOINT_RULES: Final[tuple[Rule, ...]] = (
     ("config/hidden/#", _count(1, 8192)),
     ("config/.*", _plain),
     ("weights/outputs", _or_missing(_in("logits", "values"))),
+    # Other numbers of the same shape are other weights: a checkpoint has no digest that could tell
+    # them from the ones that were trained, nor two tensors' numbers that are exchanged.
     ("weights/actors/.*", _tensor),
     ("[^/]*", lambda old, new: old is MISSING),
 )
@@ -562,10 +564,12 @@ def _fits(entry: "dataclasses.Field[Any]", kind: Any, value: Any) -> bool:
 _RESUME_RULES: Final[tuple[Rule, ...]] = (
     ("(project|kind|format_version)", _never),
     ("progress/(rounds|steps|best_steps)", _count(0, 1e15)),
-    ("progress/seconds", _real(0, 1e12)),
+    # Told at the end of the run, and nothing else in the file says how many they were.
+    ("progress/(seconds|gradient_steps)", _real(0, math.inf)),
     ("progress/best", lambda old, new: new is None or _real(-1e12, 1e12)(old, new)),
     ("progress/evaluations/#/#", _real(-1e12, 1e15)),
     ("progress/evaluations", lambda old, new: isinstance(new, list) and plain_json(new)),
+    # As in a checkpoint, numbers in place of others cannot be told from those that were learned.
     ("learner/.*", lambda old, new: _tensor(old, new) or _alike(old, new)),
     ("[^/]*", lambda old, new: old is MISSING),
 )
@@ -694,12 +698,16 @@ _MANIFEST_RULES: Final[tuple[Rule, ...]] = (
     ("(episodes|finished)(/.*)?", lambda old, new: True),  # for people: nothing reads them
     ("engine/(name|version)", _text),
     ("(engine|packages)/.*", _or_missing(_text)),
-    ("policy/(name|kind)", _text),
+    ("policy/(name|kind)", _or_missing(_text)),  # a policy need not say anything of itself
     ("policy/path", _or_missing(_text)),
     ("policy/(deterministic|mask_sleep)", _or_missing(_bool)),
     ("policy/sha256", lambda old, new: bool(re.fullmatch("[0-9a-f]{64}", str(new)))),
     ("policy/.*", _plain),
-    ("options/(steps|observations)", _never),
+    # Without its last parts it is the manifest of a recording that was interrupted.
+    ("parts", lambda old, new: isinstance(new, list) and new == old[: len(new)] != []),
+    ("options/steps", _never),
+    # Not said, it is true; which tables there are, the parts say too.
+    ("options/observations", lambda old, new: old is True and new is MISSING),
     ("options/red", _in(*red_fsm.VARIANTS)),
     ("options/batch", _count(1, 2**31)),
     ("options/red_duration/#", _count(1, 100)),
@@ -708,6 +716,8 @@ _MANIFEST_RULES: Final[tuple[Rule, ...]] = (
     ("seeds/#", _count(0, 2**63 - 1)),
     ("seeds", _more_seeds),
     ("created", _iso),
+    # Where to look for the policy's file, which its SHA-256 tells; traces of before do not say.
+    ("policy_file", lambda old, new: new is MISSING or new is None or clean_text(new)),
     ("[^/]*", lambda old, new: old is MISSING),
 )
 
@@ -729,7 +739,7 @@ class ManifestKind(_TraceKind):
         """Also what plays the trace's policy again."""
         params_of(loaded[0])
         super().use(loaded, number)
-        reload_policy(loaded[0].manifest.policy)
+        policy_of(loaded[0])
 
 
 class TableKind(_TraceKind):
@@ -799,7 +809,7 @@ class TableKind(_TraceKind):
 def _n_rows(content: bytes, otherwise: int) -> int:
     try:
         return int(pq.read_metadata(io.BytesIO(content)).num_rows)
-    except (OSError, pa.ArrowException):
+    except (OSError, UnicodeDecodeError, pa.ArrowException):
         return otherwise
 
 

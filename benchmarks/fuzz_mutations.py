@@ -9,6 +9,7 @@ import json
 import math
 import pickletools
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
@@ -138,9 +139,14 @@ def spoil_tensor(old: Tensor, rng: Rng) -> Any:
         rng,
         (
             *(new, new, new, new, old * 1e20, old * 1.5, old * 0),
-            *(old.flatten(), old[None], old[..., :0], old.t() if old.dim() == 2 else old[None]),
+            *(
+                old.flatten(),
+                old[None],
+                old[..., :0] if old.dim() else old[None][:0],
+                old.t() if old.dim() == 2 else old[None],
+            ),
             *(old.double(), old.half(), old.to(torch.int64), old.to(torch.complex64)),
-            *(torch.zeros(1).expand(old.shape), old.to_sparse(), old.tolist(), None),
+            *(torch.zeros(()).expand(old.shape), old.to_sparse(), old.tolist(), None),
         ),
     )
 
@@ -300,7 +306,8 @@ def spoil_zip(data: bytes, rng: Rng) -> tuple[bytes, str]:
 def zipped(members: Sequence[tuple[str, bytes]]) -> bytes:
     """An archive of these members, names that occur twice included."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about names that occur twice
         for member, content in members:
             archive.writestr(zipfile.ZipInfo(member), content)
     return buffer.getvalue()

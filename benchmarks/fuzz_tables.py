@@ -67,6 +67,26 @@ _WIDTHS: Final = {
     "observations": tuple((size - 1 + 7) // 8 for size in observations.SIZES),
     "masks": tuple((size + 7) // 8 for size in actions.SIZES),
 }
+_AT_HOSTS: Final = frozenset({"Analyse", "Remove", "Restore", "DeployDecoy"})
+_AT_TRAFFIC: Final = frozenset({"AllowTrafficZone", "BlockTrafficZone"})
+_BELONGS: Final = {
+    "blue": (
+        ("target_host", "action_type", _AT_HOSTS),
+        ("target_zone", "action_type", _AT_HOSTS | _AT_TRAFFIC),
+        ("source_zone", "action_type", _AT_TRAFFIC),
+        ("completed_host", "completed", _AT_HOSTS),
+    ),
+    "red": (
+        ("target_host", "action_name", frozenset(schema.RED_ACTIONS) - {"DiscoverRemoteSystems"}),
+    ),
+    "green": (("target_host", "kind", frozenset({"GreenAccessService"})),),
+}
+"""By table: a column that has a value exactly where another one has one of some names."""
+_WRONG_HOSTS: Final = {
+    "green host": ("router", "internet", "server"),
+    "green target_host": ("router", "internet", "user"),
+}
+"""Words in the names of hosts that a column cannot name; nobody acts on routers."""
 _REAL_SERVICES: Final = frozenset(services.REAL)
 
 
@@ -87,7 +107,29 @@ def conforms(name: str, data: bytes, original: pd.DataFrame, hosts: pd.DataFrame
     columns = schema.TABLES[name].columns
     if not all(_value_fits(name, column, frame[column.name]) for column in columns):
         return False
+    for column, other, names in _BELONGS.get(name, ()):
+        if (frame[column].notna() != frame[other].isin(names)).any():
+            return False
+    if name == "red" and not _red_fits(frame):
+        return False
     return _keys_fit(name, frame, original, hosts)
+
+
+def _red_fits(frame: pd.DataFrame) -> bool:
+    """Whether actions have their names, and each that ends was the last that its agent began."""
+    if (frame["action_name"] != frame["action"].map(lambda i: schema.RED_ACTIONS[i])).any():
+        return False
+    begun: dict[tuple[int, str], int] = {}
+    numbered = frame.assign(event=frame["event"].map(["started", "done"].index))
+    ordered = numbered.sort_values(["episode", "step", "agent", "event"])
+    for episode, agent, action, event in (
+        ordered[["episode", "agent", "action", "event"]].to_numpy().tolist()
+    ):
+        if event == 0:
+            begun[episode, agent] = action
+        elif begun.pop((episode, agent), None) != action:
+            return False
+    return True
 
 
 def _frame(name: str, table: pa.Table) -> pd.DataFrame:
@@ -109,6 +151,10 @@ def _value_fits(name: str, column: schema.Column, values: pd.Series) -> bool:
     if len(there) < len(values) and not column.nullable:
         return False
     if column.categories is not None:
+        if column.name.endswith("host") and name != "hosts":
+            wrong = "|".join(_WRONG_HOSTS.get(f"{name} {column.name}", ("router", "internet")))
+            if there.astype(str).str.contains(wrong).any():
+                return False
         return bool(there.isin(column.categories).all())
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
         numbers = there.astype(float)

@@ -248,15 +248,31 @@ def from_plain(kind: type[Settings], values: Any, where: str | Path) -> Settings
             its range.
     """
     settings = convert(values, kind, where, remedy=_OTHER_VERSION)
+    require_entries(kind, values, where)
     try:
-        for name in values.keys() - _kinds(settings).keys():
-            raise UsageError("there is no such setting", field=name, remedy=_OTHER_VERSION)
         check(settings)
     except UsageError as error:  # nobody has used anything wrongly here
         raise CagexplainError(
             error.problem, where=where, field=error.field, remedy=_OTHER_VERSION
         ) from error
     return settings
+
+
+def require_entries(kind: type, values: Mapping[str, Any], where: str | Path) -> None:
+    """Refuse stored values that are not of all fields of a dataclass, or of others too.
+
+    A default is for what begins: it is not what a run had that has begun.
+
+    Raises:
+        CagexplainError: names the entry.
+    """
+    known = {entry.name for entry in fields(kind)}
+    for problem, names in (
+        ("this entry is missing", known - values.keys()),
+        ("there is no such entry", values.keys() - known),
+    ):
+        if names:
+            raise CagexplainError(problem, where=where, field=min(names), remedy=_OTHER_VERSION)
 
 
 def _words(value: Any) -> str:

@@ -49,7 +49,7 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from cagexplain.policies.trained import TrainedPolicy
 from trainers.clock import Clock
-from trainers.config import RunConfig, check, from_plain
+from trainers.config import RunConfig, check, from_plain, require_entries
 from trainers.display import Display
 from trainers.evaluation import VALIDATION_SEED, Returns, evaluate, training_seeds
 from trainers.health import Diverged, check_finite
@@ -291,7 +291,7 @@ class Run:
             steps=progress.steps,
             gradient_steps=progress.gradient_steps,
             seconds=progress.seconds,
-            steps_per_second=progress.steps / progress.seconds,
+            steps_per_second=progress.steps / max(progress.seconds, 1e-9),
             best_steps=progress.best_steps,
             evaluations=progress.evaluations,
             final_mean=returns.mean,
@@ -445,6 +445,8 @@ def resume(
     content = read_plain(path / RESUME, "resume file")
     learner = content.pop("learner", None)
     stored = convert(content, _Stored, path / RESUME, remedy=REMEDY)
+    require_entries(Progress, content["progress"], path / RESUME)
+    _require_ranked(stored.progress, path / RESUME)
     config = from_plain(RunConfig, stored.run, path / RESUME)
     try:
         kind = type(find_preset(config.algorithm, config.preset))
@@ -471,6 +473,20 @@ class _Stored:
     run: dict[str, Any]
     settings: dict[str, Any]
     progress: Progress
+
+
+def _require_ranked(progress: Progress, file: Path) -> None:
+    """Refuse a best evaluation that is not the best of the evaluations."""
+    evaluations: list[Any] = progress.evaluations
+    steps, mean = max(evaluations, key=lambda evaluation: evaluation[1], default=(0, None))
+    if (progress.best_steps, progress.best) != (steps, mean):
+        raise CagexplainError(
+            f"the best evaluation is {mean} after {steps:.0f} steps, not {progress.best} after "
+            f"{progress.best_steps}",
+            where=file,
+            field="progress.best",
+            remedy=REMEDY,
+        )
 
 
 def _unfit(folder: Path, error: Exception) -> CagexplainError:

@@ -17,8 +17,7 @@ def fitted(ours: Any, theirs: Any, where: Path, field: str) -> Any:
     """A stored state, once it has proved to be of the form of the learner's own.
 
     The form is given by an example: dicts have the same keys, lists the same length, tensors the
-    same shape and type, and all numbers are finite. Two parts of optimisers' states are special:
-    numbered dicts may lack entries, of parameters that were never moved; and "param_groups" stay
+    same shape and type, and all numbers are finite. Of optimisers' states, "param_groups" stay
     ours, since the settings say all of it.
 
     Args:
@@ -32,8 +31,7 @@ def fitted(ours: Any, theirs: Any, where: Path, field: str) -> Any:
     """
     match ours:
         case dict() if isinstance(theirs, dict):
-            lacking = [key for key in ours if key not in theirs and not isinstance(key, int)]
-            if lacking or not theirs.keys() <= ours.keys():
+            if theirs.keys() != ours.keys():
                 _refuse(f"holds {_names(theirs)}, not {_names(ours)}", where, field)
             return {
                 key: ours[key]
@@ -53,7 +51,7 @@ def fitted(ours: Any, theirs: Any, where: Path, field: str) -> Any:
                 _refuse(f"is {_form(theirs)}, not {_form(ours)}", where, field)
             if not theirs.isfinite().all():
                 _refuse("is not finite", where, field)
-        case float() if type(theirs) in (int, float):
+        case float() if type(theirs) is float:
             if not math.isfinite(theirs):
                 _refuse(f"is {theirs}", where, field)
         case _ if type(theirs) is not type(ours):

@@ -387,7 +387,9 @@ class Batch:
     def _alerts(self, entries: Int64s) -> Bools | None:
         if self.bits is None:
             return None
-        return np.take(self.bits, entries, axis=2).view(np.bool_)
+        # What stands for a host that is not there is no alert, whatever its bit says.
+        bits = np.take(self.bits, entries, axis=2).view(np.bool_)
+        return bits & self.exists[:, np.newaxis]
 
     def _unpack(self, rows: pa.Array, size: int) -> npt.NDArray[np.uint8]:
         """Byte strings of equal length as ``uint8[rows, size]`` of bits."""

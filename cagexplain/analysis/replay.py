@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pandas as pd
 
 from cagexplain.cc4 import phases
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams, Snapshot
 from cagexplain.policies.base import Decision, Policy
@@ -157,7 +158,7 @@ def policy_of(trace: Trace, path: Path | None = None) -> Policy:
         path: where it lies now, if that is elsewhere.
 
     Raises:
-        CagexplainError: see `reload_policy`; or the trace was recorded with CybORG.
+        CagexplainError: see `reload_policy`; or the trace was recorded with CybORG; with the file.
     """
     require_native(trace)
     facts, file = trace.manifest.policy, trace.manifest.policy_file
@@ -166,7 +167,17 @@ def policy_of(trace: Trace, path: Path | None = None) -> Policy:
         places.append(Path(file))
     if facts.get("path") is not None:
         places.append(trace.path.resolve().parent / Path(facts["path"]).name)
-    return reload_policy(facts, path, places=places)
+    try:
+        return reload_policy(facts, path, places=places)
+    except CagexplainError as error:
+        if error.where is not None:
+            raise
+        raise CagexplainError(
+            error.problem,
+            where=trace.path / manifest.FILE_NAME,
+            field="policy",
+            remedy=error.remedy,
+        ) from error
 
 
 def params_of(trace: Trace) -> EnvParams:
@@ -175,17 +186,24 @@ def params_of(trace: Trace) -> EnvParams:
     Raises:
         CagexplainError: the manifest lacks one, or has one that cannot be.
     """
-    options = trace.manifest.options
+    options, path = trace.manifest.options, trace.path / manifest.FILE_NAME
     try:
-        known: dict[str, Any] = {f.name: options[f.name] for f in fields(EnvParams)}
-        return EnvParams(**known | {"red_duration": tuple(known["red_duration"])})
-    except (KeyError, TypeError, UsageError) as error:
-        raise CagexplainError(
-            error.problem if isinstance(error, UsageError) else "a parameter is missing or damaged",
-            where=trace.path / manifest.FILE_NAME,
-            field=f"options.{error.field}" if isinstance(error, UsageError) else "options",
-            remedy=manifest.RECORD_AGAIN,
-        ) from error
+        found = {"options": {entry.name: options[entry.name] for entry in fields(EnvParams)}}
+        return convert(found, _Played, path, remedy=manifest.RECORD_AGAIN).options
+    except KeyError as error:
+        problem, field = "this parameter is missing", error.args[0]
+    except UsageError as error:  # nobody has used anything wrongly here
+        problem, field = error.problem, error.field
+    raise CagexplainError(
+        problem, where=path, field=f"options.{field}", remedy=manifest.RECORD_AGAIN
+    )
+
+
+@dataclass(frozen=True)
+class _Played:
+    """The part of a manifest that `params_of` reads."""
+
+    options: EnvParams
 
 
 def play_again(

@@ -44,6 +44,8 @@ _MEMBERS: Final = re.compile(
     r"|\.data/serialization_id"
 )
 """Members of the archives that torch.save writes, below one folder."""
+_NUMBERS: Final = re.compile(r"/data/\d+$")
+"""Those of them that hold the numbers of tensors."""
 _OBJECTS: Final = {
     "collections OrderedDict",
     "torch._utils _rebuild_tensor_v2",
@@ -200,10 +202,12 @@ def read_plain(path: str | Path, kind: str, *, limit: int | None = None) -> dict
         if not zipfile.is_zipfile(file):
             file.seek(0)
             raise _damaged(path, kind) if file.read(2) in (b"PK", b"") else _not_ours(path, kind)
-        _inspect(file, path, kind)
+        sizes = _inspect(file, path, kind)
         content = _unpickled(file, path, kind)
     if not isinstance(content, dict) or content.get("project") != PROJECT:
         raise _not_ours(path, kind)
+    if _storages(content) != sizes:
+        raise _foreign("holds tensors of other sizes than their numbers", path)
     begin = {entry.name: content.get(entry.name) for entry in fields(_Header)}
     header = convert(begin, _Header, path, remedy=_REMEDY)
     if header.kind != kind:
@@ -222,8 +226,12 @@ def read_plain(path: str | Path, kind: str, *, limit: int | None = None) -> dict
     return content
 
 
-def _inspect(file: IO[bytes], path: Path, kind: str) -> None:
-    """Refuse an archive that torch.save cannot have written, before anything of it is loaded."""
+def _inspect(file: IO[bytes], path: Path, kind: str) -> list[int]:
+    """Refuse an archive that torch.save cannot have written, before anything of it is loaded.
+
+    Returns:
+        Bytes of the numbers of each tensor, in the order of the file; without empty ones.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -250,6 +258,8 @@ def _inspect(file: IO[bytes], path: Path, kind: str) -> None:
         for opcode, argument, _ in pickletools.genops(pickled):
             if opcode.name == "GLOBAL" and argument not in _OBJECTS:
                 raise _code(path)
+        members.sort(key=lambda member: member.header_offset)
+        return [m.file_size for m in members if m.file_size and _NUMBERS.search(m.filename)]
     except (ValueError, OSError, LookupError, RuntimeError, zipfile.BadZipFile) as error:
         raise _damaged(path, kind) from error
 
@@ -264,6 +274,24 @@ def _unpickled(file: IO[bytes], path: Path, kind: str) -> Any:
         raise _code(path) from error
     except Exception as error:  # whatever PyTorch's functions make of arguments of other types
         raise _damaged(path, kind) from error
+
+
+def _storages(content: Any) -> list[int]:
+    """What `_inspect` gives, as the tensors in loaded containers have it.
+
+    PyTorch maps the file, and takes the pickle's word for how far a tensor reaches: behind its own
+    numbers lie those of others.
+    """
+    found, seen, ahead = set(), set(), [content]
+    while ahead:
+        item = ahead.pop()
+        if isinstance(item, Tensor):
+            storage = item.untyped_storage()
+            found.add((storage.data_ptr(), storage.nbytes()))
+        elif isinstance(item, dict | list | tuple) and id(item) not in seen:  # it may hold itself
+            seen.add(id(item))
+            ahead += item.values() if isinstance(item, dict) else item
+    return [size for _, size in sorted(found) if size]
 
 
 def _code(path: Path) -> CagexplainError:

@@ -206,6 +206,7 @@ def read(folder: Path) -> Manifest:
 @dataclass(frozen=True)
 class _Engine:
     name: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,7 @@ class _Policy:
 class _Options:
     steps: Annotated[int, Meta(ge=2, le=2**31 - 1)]  # as the columns `step` can hold
     red: str
+    batch: Annotated[int, Meta(ge=1)]
     observations: bool = True
     mask_sleep: bool = False
 
@@ -234,6 +236,7 @@ class _Entries:
     engine: _Engine
     policy: _Policy
     options: _Options
+    created: datetime.datetime  # traces are told apart by it: the newest is the latest
 
 
 def _require_parts(manifest: Manifest, path: Path) -> None:

@@ -63,10 +63,13 @@ class Column:
         texts: the values that text without categories may take.
         low, high: smallest and largest number; floating-point numbers are finite besides.
         sizes: by blue agent the number of values, from 0 on, or of packed bits.
+        kinds: of the hosts that may be named; all by default.
         within: what else bounds it: the episodes of the file, the steps of an episode, or the
             hosts of the episode's world.
         with_column: it has a value exactly where this other column has one; a number without a
             value is -1.
+        with_names: of the other column's values those that count; all by default.
+        number: the column that has the position of the name among the categories.
     """
 
     name: str
@@ -79,8 +82,11 @@ class Column:
     low: float | None = None
     high: float | None = None
     sizes: tuple[int, ...] | None = None
+    kinds: tuple[str, ...] | None = None
     within: Literal["episodes", "steps", "world"] | None = None
     with_column: str | None = None
+    with_names: tuple[str, ...] | None = None
+    number: str | None = None
 
     @property
     def values(self) -> int:
@@ -90,6 +96,11 @@ class Column:
         assert self.low is not None
         assert self.high is not None
         return int(self.high - self.low) + 1
+
+
+_USER, _SERVER = (network.KIND_NAMES[kind] for kind in (network.USER, network.SERVER))
+_STATEFUL: Final = (_USER, _SERVER)
+"""Kinds of the hosts that anybody acts on: routers only carry traffic."""
 
 
 def _number(
@@ -113,14 +124,23 @@ def _hosts(name: str, doc: str) -> Column:
     return _number(name, pa.int16(), doc, 0, network.N_HOSTS)
 
 
-def _host(name: str, doc: str, **more: Any) -> Column:
-    return _category(name, HOSTS, doc, within="world", **more)
+def _host(name: str, doc: str, kinds: tuple[str, ...] = _STATEFUL, **more: Any) -> Column:
+    return _category(name, HOSTS, doc, within="world", kinds=kinds, **more)
 
 
 _I1, _I2, _I4, _U1, _F4 = pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.float32()
 
 _MOST_SEEN: Final = sum(len(hosts) for hosts in observations.HOSTS)
 _LAST_PHASE: Final = phases.N_PHASES - 1
+_AT_HOSTS, _AT_TRAFFIC = (
+    tuple(ACTION_TYPES[kind] for kind in sorted(kinds))
+    for kinds in (actions.HOST_KINDS, actions.TRAFFIC_KINDS)
+)
+_RED_AT_HOSTS: Final = tuple(
+    RED_ACTIONS[action]
+    for action in red_fsm.RedAction
+    if action != red_fsm.RedAction.DISCOVER_SYSTEMS
+)
 _LAST_RED: Final = red_fsm.N_RED_ACTIONS - 1
 _ROOT: Final = 2
 
@@ -191,18 +211,28 @@ _BLUE_ROWS: Final = (
     _category(
         "action_type", ACTION_TYPES, "Type of the submitted action; an invalid index is a Sleep."
     ),
-    _host("target_host", "Host that it targets; null for other actions.", nullable=True),
+    _host(
+        "target_host",
+        "Host that it targets; null for other actions.",
+        nullable=True,
+        with_column="action_type",
+        with_names=_AT_HOSTS,
+    ),
     _category(
         "target_zone",
         ZONES,
         "Subnet of that host, or the one whose incoming traffic is controlled; else null.",
         nullable=True,
+        with_column="action_type",
+        with_names=_AT_HOSTS + _AT_TRAFFIC,
     ),
     _category(
         "source_zone",
         ZONES,
         "Subnet that the controlled traffic comes from; else null.",
         nullable=True,
+        with_column="action_type",
+        with_names=_AT_TRAFFIC,
     ),
     _number("started", pa.bool_(), "Whether the agent was free, so that this is a decision."),
     _category("executing", ACTION_TYPES, "Action that was in progress, or that started."),
@@ -221,6 +251,8 @@ _BLUE_ROWS: Final = (
         "completed_host",
         "Host that it targeted; null for other actions, or if none ended.",
         nullable=True,
+        with_column="completed",
+        with_names=_AT_HOSTS,
     ),
     _number(
         "completed_level",
@@ -303,8 +335,14 @@ _RED_ROWS: Final = (
     _RED,
     _category("event", RED_EVENTS, "Whether the action started or came due in this step."),
     _number("action", _I1, "Number of the action in red's FSM.", 0, _LAST_RED),
-    _category("action_name", RED_ACTIONS, "Its name."),
-    _host("target_host", "Host that it targets; null when it scans a subnet.", nullable=True),
+    _category("action_name", RED_ACTIONS, "Its name.", number="action"),
+    _host(
+        "target_host",
+        "Host that it targets; null when it scans a subnet.",
+        nullable=True,
+        with_column="action_name",
+        with_names=_RED_AT_HOSTS,
+    ),
     _category("target_zone", ZONES, "Subnet of that host, or the scanned one."),
     _host("source_host", "Host of the session that acts; null if there is none.", nullable=True),
     _category("outcome", OUTCOMES, "How it ended; NONE when it starts."),
@@ -332,10 +370,17 @@ _TRANSITIONS: Final = (
 _GREEN: Final = (
     _EPISODE,
     _STEP,
-    _host("host", "User host whose action failed."),
+    _host("host", "User host whose action failed.", (_USER,)),
     _category("kind", GREEN_KINDS, "The action."),
     _category("cause", GREEN_CAUSES, "Why it failed."),
-    _host("target_host", "Server accessed; null for local work.", nullable=True),
+    _host(
+        "target_host",
+        "Server accessed; null for local work.",
+        (_SERVER,),
+        nullable=True,
+        with_column="kind",
+        with_names=GREEN_KINDS[1:],
+    ),
     _number("penalty", _F4, "Its part of the team reward.", float(reward.TABLE.min()), 0),
 )
 
@@ -461,6 +506,8 @@ class Table:
         key: columns that together occur once.
         order: columns that the rows of a file are sorted by; the key by default.
         complete: whether there is a row for every value of the key.
+        ends: column whose second name ends what its first one, of the same agent and action and the
+            row before among the agent's, has begun.
     """
 
     name: str
@@ -469,6 +516,7 @@ class Table:
     key: tuple[str, ...]
     order: tuple[str, ...] | None = None
     complete: bool = False
+    ends: str | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -497,6 +545,7 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
                 "red action that starts or comes due in a step",
                 _RED_ROWS,
                 ("episode", "step", "agent", "event"),
+                ends="event",
             ),
             Table(
                 "transitions",

@@ -83,7 +83,7 @@ class Trace:
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 return file.read([c.name for c in _columns(schema.TABLES[name], columns)])
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
             raise damaged(path, error) from error
 
     def _require_recorded(self, name: str) -> None:

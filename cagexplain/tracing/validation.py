@@ -142,6 +142,13 @@ class _Content:
             )
             if column.used is not None:
                 self._refuse_row(column.name, values >= column.used, "has a name out of place")
+            if column.kinds is not None:
+                wrong = ~np.isin(network.HOST_KIND, _positions(column.kinds, network.KIND_NAMES))
+                self._refuse_row(
+                    column.name,
+                    (values >= 0) & wrong[values],
+                    f"names a host that is no {' or '.join(column.kinds)}",
+                )
         elif column.texts is not None:
             known = pc.is_in(found, pa.array(column.texts)).to_numpy()
             self._refuse_row(column.name, ~known, "has a text that the schema does not know")
@@ -174,10 +181,18 @@ class _Content:
         if column.sizes is not None:
             self._check_sizes(column, column.sizes)
         if column.with_column is not None:
-            there, other = self.values[column.name] >= 0, self.values[column.with_column] >= 0
-            with_it = f"but {column.with_column} has"
-            self._refuse_row(column.name, other & ~there, f"lacks a value, {with_it} one")
-            self._refuse_row(column.name, there & ~other, f"has a value, {with_it} none")
+            other = self._table.column(column.with_column)
+            there, wanted = self.values[column.name] >= 0, self.values[other.name] >= 0
+            if column.with_names is not None:
+                assert other.categories is not None
+                counting = _positions(column.with_names, other.categories)
+                wanted = np.isin(self.values[other.name], counting)
+            asks, excludes = f"its {other.name} asks for", f"its {other.name} excludes"
+            self._refuse_row(column.name, wanted & ~there, f"lacks a value that {asks}")
+            self._refuse_row(column.name, there & ~wanted, f"has a value that {excludes}")
+        if column.number is not None:
+            wrong = self.values[column.name] != self.values[column.number]
+            self._refuse_row(column.name, wrong, f"is not the name of its {column.number}")
 
     def _check_within(self, column: Column) -> None:
         values, first = self.values[column.name], self._first(column.name)
@@ -221,6 +236,21 @@ class _Content:
             lacking = int(gaps[0]) if len(gaps) else len(places)
             if lacking < self._most_rows():
                 self._refuse_key(f"there is no row for {self._named(lacking)}")
+
+        if self._table.ends is not None:
+            self._check_ends(self._table.ends)
+
+    def _check_ends(self, column: str) -> None:
+        """Nothing ends that has not begun."""
+        order = np.lexsort([self.values[name] for name in (column, "step", "agent", "episode")])
+        by_agent = {name: found[order] for name, found in self.values.items()}
+        begun = np.zeros(len(order), dtype=np.bool_)
+        begun[1:] = by_agent[column][:-1] == 0
+        for name in ("episode", "agent", "action"):
+            begun[1:] &= by_agent[name][1:] == by_agent[name][:-1]
+        wrong = np.zeros_like(begun)
+        wrong[order] = (by_agent[column] == 1) & ~begun
+        self._refuse_row(column, wrong, "ends an action that has not begun")
 
     def _most_rows(self) -> int:
         return math.prod(self._size(name) for name in self._table.key)
@@ -299,6 +329,10 @@ def _require_unchanged(path: Path, table: str, recorded: File) -> None:
 def damaged(path: Path, error: Exception) -> CagexplainError:
     """The error about a file that cannot be read."""
     return CagexplainError(f"the file is damaged ({error})", where=path, remedy=RESTORE)
+
+
+def _positions(names: Sequence[str], categories: Sequence[str]) -> list[int]:
+    return [categories.index(name) for name in names]
 
 
 def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:

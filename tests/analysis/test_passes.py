@@ -1,11 +1,13 @@
 """What a batch computes equals what the recorder wrote down at the time, to the last entry."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.tracing import schema
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
+from tests.tracing.damage import replace_table
 
 STEPS = 150
 STATEFUL = np.isin(network.HOST_KIND, (network.USER, network.SERVER))
@@ -58,6 +61,21 @@ def test_the_batches_are_all_episodes_once(trace: Trace) -> None:
         for name in schema.TABLES:
             frame = batch.frame(name)
             np.testing.assert_array_equal(batch.episodes[frame["row"]], frame["episode"])
+
+
+def test_bits_of_hosts_that_are_not_there_are_no_alerts(trace: Trace, tmp_path: Path) -> None:
+    folder = shutil.copytree(trace.path, tmp_path / "trace")
+    for number in range(2):
+        table = pq.read_table(folder / "observations" / f"part-{number:06d}.parquet")
+        bits = pa.array([b"\xff" * len(seen) for seen in table["bits"].to_pylist()], pa.binary())
+        replace_table(
+            folder, "observations", number, table.drop_columns("bits").append_column("bits", bits)
+        )
+    for batch in batches(open_trace(folder), ALL_COLUMNS):
+        defended = batch.exists & STATEFUL & (agents.BLUE_OF_HOST >= 0)
+        for alerts in (batch.process, batch.connection):
+            assert alerts is not None
+            assert (alerts == defended[:, np.newaxis]).all()
 
 
 @pytest.mark.parametrize("size", [1, 2])

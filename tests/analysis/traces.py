@@ -69,7 +69,8 @@ def write_trace(
     manifest = manifests.new(
         {"name": "handmade", "version": "0"},
         dict(policy or {"name": "handmade", "kind": "scripted"}),
-        {"red": "finite_state", "steps": 500, "observations": False, **(options or {})},
+        {"red": "finite_state", "steps": 500, "batch": 1, "observations": False}
+        | dict(options or {}),
         list(range(first)),
     )
     manifest.parts.extend(written)

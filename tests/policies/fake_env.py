@@ -13,6 +13,10 @@ from cagexplain.cc4 import actions, agents, network, observations, phases, red_f
 
 N_TRANSITIONS = 8
 
+_NOTHING = (-1, -1, -1, -1)
+"""What red does: number of the action, host and zone that it targets, host that it acts from."""
+_ACTED_ON = np.isin(network.HOST_KIND, (network.USER, network.SERVER))
+
 
 class FakeEnv:
     def __init__(self, n_envs: int, *, params: Any, threads: int | None = None) -> None:
@@ -82,6 +86,7 @@ class FakeEnv:
         self.free[:] = True
         self._truth.blue_action[:] = -1
         self._truth.blue_ticks[:] = 0
+        self._red_does = [[_NOTHING] * agents.N_RED for _ in seeds]
         for e, rng in enumerate(self._generators):
             self._world(e, rng)
             self._situation(e, rng)
@@ -111,15 +116,14 @@ class FakeEnv:
             exists[[network.server(zone, i) for i in range(rng.integers(1, 7))]] = True
         truth.host_exists[e] = exists
         truth.host_os[e] = rng.integers(0, 2, 137)
-        with_services = exists & np.isin(network.HOST_KIND, (network.USER, network.SERVER))
-        truth.services[e] = np.where(with_services, 1 | rng.integers(0, 32, 137), 0)
+        truth.services[e] = np.where(exists & _ACTED_ON, 1 | rng.integers(0, 32, 137), 0)
         for agent in range(5):
             host = actions.HOST[agent]
             self.mask[e, actions.slice_of(agent)] = (host < 0) | exists[host]
 
     def _hosts(self, e: int) -> np.ndarray:
-        """Hosts that there are, but for the internet's."""
-        return np.flatnonzero(self._truth.host_exists[e, : network.INTERNET_HOST])
+        """Servers and user hosts that there are."""
+        return np.flatnonzero(self._truth.host_exists[e] & _ACTED_ON)
 
     def _situation(self, e: int, rng: np.random.Generator) -> None:
         truth = self._truth
@@ -133,7 +137,7 @@ class FakeEnv:
     def _services(self, e: int, step: int) -> None:
         """Some hosts lose reliability and get decoys as time goes on; no generator is used."""
         truth, hosts = self._truth, np.arange(137)
-        exists = truth.host_exists[e]
+        exists = truth.host_exists[e] & _ACTED_ON
         truth.decoys[e] = np.minimum(step // (3 + hosts % 5), 4) * exists
         truth.reliability[e] = 100 - 20 * np.minimum(step // (2 + hosts % 7), 5) * exists
         truth.ot_stopped[e] = (hosts % 11 == 0) & (step % 4 == 3) & exists
@@ -177,18 +181,30 @@ class FakeEnv:
         truth.trans_cause[e] = rng.integers(0, 21, N_TRANSITIONS)
 
     def _red(self, e: int, rng: np.random.Generator) -> None:
+        """An agent that does nothing may begin an action, which ends in that step or later."""
         truth = self._truth
-        for started, host, zone, source in (
-            (truth.red_started, truth.red_start_host, truth.red_start_zone, truth.red_start_source),
-            (truth.red_done, truth.red_done_host, truth.red_done_zone, truth.red_done_source),
-        ):
-            for agent in range(agents.N_RED):
-                started[e, agent] = rng.integers(-1, red_fsm.N_RED_ACTIONS)
-                target = int(rng.choice(self._hosts(e)))
-                scan = started[e, agent] == red_fsm.RedAction.DISCOVER_SYSTEMS
-                host[e, agent] = -1 if scan else target
-                zone[e, agent] = network.HOST_ZONE[target]
-                source[e, agent] = rng.choice([-1, *self._hosts(e)])
+        begun = (
+            truth.red_started,
+            truth.red_start_host,
+            truth.red_start_zone,
+            truth.red_start_source,
+        )
+        ended = truth.red_done, truth.red_done_host, truth.red_done_zone, truth.red_done_source
+        for agent in range(agents.N_RED):
+            action = rng.integers(-1, red_fsm.N_RED_ACTIONS)
+            target = int(rng.choice(self._hosts(e)))
+            scan = action == red_fsm.RedAction.DISCOVER_SYSTEMS
+            source = rng.choice([-1, *self._hosts(e)])
+            new = (action, -1 if scan else target, network.HOST_ZONE[target], source)
+            idle = self._red_does[e][agent][0] < 0
+            if idle:
+                self._red_does[e][agent] = new
+            ends = rng.random() < 0.5
+            for part, (begin, end) in enumerate(zip(begun, ended, strict=True)):
+                begin[e, agent] = self._red_does[e][agent][part] if idle else -1
+                end[e, agent] = self._red_does[e][agent][part] if ends else -1
+            if ends:
+                self._red_does[e][agent] = _NOTHING
         truth.red_outcome[e] = rng.integers(1, 4, 6)
         truth.red_detected[e] = rng.random(6) < 0.5
 
@@ -199,7 +215,8 @@ class FakeEnv:
         # Local work fails for one reason, access for the other.
         reason = np.array([2, 1, 0])[truth.green_action[e]] * user
         truth.green_failure[e] = reason * (rng.random(137) < 0.1)
-        targets = rng.choice(self._hosts(e), 137)
+        servers = truth.host_exists[e] & (network.HOST_KIND == network.SERVER)
+        targets = rng.choice(np.flatnonzero(servers), 137)
         truth.green_target[e] = np.where(truth.green_failure[e] == 2, targets, -1)
         parts = np.zeros((3, 9), dtype=np.int32)
         for host in np.flatnonzero(truth.green_failure[e]):

@@ -97,9 +97,9 @@ def test_the_policy_of_a_trace_is_found_from_any_folder(
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"summary": float("nan")}, "policy: summary: nan is not a finite number"),
-        ({"name": "\ud800"}, "policy: name: the text is not valid Unicode"),
-        ({"path": Path("x.pt")}, "policy: path: this is a PosixPath"),
+        ({"summary": float("nan")}, r"policy: summary: nan is not a finite number"),
+        ({"name": "\ud800"}, r"policy: name: the text is not valid Unicode"),
+        ({"path": Path("x.pt")}, r"policy: path: this is a PosixPath, not plain data"),
         ({"name": None}, "name: expected 'str'"),
     ],
 )

@@ -95,6 +95,8 @@ def wrong_values(column: Column) -> Iterator[tuple[int, Any]]:
         yield 0, ""
         if column.used is not None:
             yield -1, column.categories[column.used]
+        if column.kinds is not None:
+            yield 0, schema.HOSTS[network.PAZ * network.HOSTS_PER_ZONE]  # a router
     elif column.texts is not None:
         yield 0, "SSHD,,SMTP"
     elif pa.types.is_floating(column.type):
@@ -119,9 +121,16 @@ def related(table: Table, column: Column, found: pa.Table) -> Iterator[tuple[int
         yield row, schema.HOSTS[network.user(network.PAZ, 9)]
     if column.with_column is not None:
         nothing = None if column.categories is not None else -1
-        there = found.column(column.with_column).is_valid().to_pylist()
+        others = found.column(column.with_column).to_pylist()
+        there = [
+            other is not None and (column.with_names is None or other in column.with_names)
+            for other in others
+        ]
         yield there.index(True), nothing
         yield there.index(False), column.categories[1] if column.categories is not None else 1
+    if column.number is not None:
+        number = found.column(column.number)[0].as_py()
+        yield 0, column.categories[number - 1]
     if column.sizes is not None and column.categories is None and column.high is not None:
         row = found.column("agent").to_pylist().index(agents.BLUE[0])
         yield row, column.sizes[0]
@@ -138,6 +147,13 @@ def mutations(table: Table, found: pa.Table) -> Iterator[Mutation]:
         for row, value in [*wrong_values(column), *related(table, column, found)]:
             row %= found.num_rows
             yield f"row {row}: {value!r:.40}", name, changed(found, name, row, value)
+    if table.ends is not None:
+        rows = found.select(["episode", "agent", "action", table.ends]).to_pylist()
+        first, last = table.column(table.ends).categories or ()
+        end = next(i for i, row in enumerate(rows) if row[table.ends] == last)
+        begin = max(i for i in range(end) if rows[i] == {**rows[end], table.ends: first})
+        others = [i for i in range(found.num_rows) if i != begin]
+        yield "end without a beginning", table.ends, found.take(others)
     key = ", ".join(table.key)
     half = found.num_rows // 2
     twice = [*range(half), half, half, *range(half + 1, found.num_rows)]

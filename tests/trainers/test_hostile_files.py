@@ -30,6 +30,7 @@ from tests.trainers.fake_env import FakeEnv
 from trainers import loop
 from trainers.config import RunConfig
 from trainers.registry import find_preset
+from trainers.stored import fitted
 
 WRONG = (None, "x", -1, math.nan, 10**30, [], {"a": 1}, torch.zeros(3, 0), "\ud800")
 
@@ -246,6 +247,28 @@ def test_archives_that_we_do_not_write(tmp_path, content, change, compression, s
     assert said in refusal(path).problem
 
 
+def test_numbers_of_tensors_are_of_their_tensors_size(tmp_path, content):
+    def sizes(path):
+        with zipfile.ZipFile(path) as archive:
+            return {m.filename: m.file_size for m in archive.infolist() if "/data/" in m.filename}
+
+    def exchanged(members):
+        members[small], members[large] = members[large], members[small]
+
+    path = tmp_path / "ckpt.pt"
+    torch.save(content, path)
+    small, *_, large = sorted(filter(sizes(path).get, sizes(path)), key=sizes(path).get)
+    for change in (
+        lambda m: m.update({large: m[large][:-4]}),
+        lambda m: m.update({small: m[small] * 2}),
+        lambda m: m.update({"ckpt/data/999": bytes(4)}),
+        exchanged,
+    ):
+        torch.save(content, path)
+        repacked(path, change)
+        assert "tensors of other sizes" in refusal(path).problem
+
+
 def test_what_is_no_file_of_weights_is_refused_unread(tmp_path):
     path = tmp_path / "ckpt.pt"
     os.mkfifo(path)
@@ -346,8 +369,8 @@ def test_a_resume_file_changed_anywhere_is_sound_or_refused(tmp_path, stopped, r
             else:
                 taken.add(at)
     assert refused > 200
-    for at in taken:  # other numbers, what says nothing, and moments of what was never moved
-        part = {"param_groups", "state", "settings", "run", "progress"} & set(at)
+    for at in taken:  # other numbers, and what says nothing
+        part = {"param_groups", "settings", "run", "progress"} & set(at)
         header = at[0] in ("project", "kind", "format_version")  # of which `read_plain` takes care
         assert part or header or isinstance(get(stopped, at), int | float), at
 
@@ -374,6 +397,11 @@ def test_moments_of_other_shapes_never_reach_an_optimiser(stopped, resumed):
         (("settings", "gamma"), 2.0, "gamma"),
         (("settings", "hidden"), [4.5], "hidden[0]"),
         (("settings",), {}, None),
+        (("progress", "best"), ..., "best"),
+        (("progress", "best"), -1e300, "progress.best"),
+        (("progress", "best_steps"), 1, "progress.best"),
+        (("progress", "extra"), 1, "extra"),
+        (("run", "eval_every"), ..., "eval_every"),
         (("learner", "player"), [], "learner.player"),
     ],
 )
@@ -383,6 +411,13 @@ def test_what_is_wrong_in_a_resume_file_is_named(tmp_path, stopped, at, new, fie
         loop.resume(tmp_path, threads=1, make_env=fake)
     assert (error.value.where, error.value.field) == (tmp_path / loop.RESUME, field)
     assert error.value.exit_code == 1
+
+
+@pytest.mark.parametrize("new", [1, 10**400, True, "1", math.nan, None])
+def test_numbers_of_a_learner_are_numbers_of_their_type(tmp_path, new):
+    with pytest.raises(CagexplainError) as error:
+        fitted({"weight": 0.5}, {"weight": new}, tmp_path, "norm")
+    assert (error.value.where, error.value.field) == (tmp_path, "norm.weight")
 
 
 def test_networks_larger_than_their_file_are_not_made(tmp_path, stopped, monkeypatch):
