@@ -110,6 +110,8 @@ def conforms(name: str, data: bytes, original: pd.DataFrame, hosts: pd.DataFrame
     for column, other, names in _BELONGS.get(name, ()):
         if (frame[column].notna() != frame[other].isin(names)).any():
             return False
+    if name == "transitions" and ((frame["action"] >= 0) != (frame["cause"] == "action")).any():
+        return False
     if name == "red" and not _red_fits(frame):
         return False
     return _keys_fit(name, frame, original, hosts)

@@ -363,6 +363,8 @@ _TRANSITIONS: Final = (
         "Number of the red action that caused it; -1 for other causes.",
         -1,
         _LAST_RED,
+        with_column="cause",
+        with_names=TRANSITION_CAUSES[:1],
     ),
     _category("outcome", OUTCOMES, "How that action ended; NONE for other causes."),
 )
