@@ -133,6 +133,9 @@ def test_played_on(tmp_path: Path) -> None:
     assert {variation.group for variation in audit.variations} >= {"alerts", "red", "length"}
     assert audit.finding("ROB-02").measures
     assert audit.notes == ()
+    page = (folder / "audit.html").read_text(encoding="utf-8")
+    moments = page.split('class="plain moments"')[1].split("</table>")[0]
+    assert '<span class="ci">[' in moments  # the futures are enough for an interval
 
 
 def test_without_observations_the_checks_that_need_them_say_so(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cagexplain.analysis.audit.prices import Priced, price
 from cagexplain.analysis.audit.results import Audit, Finding, Variation
 from cagexplain.analysis.audit.robustness import Varied, vary
 from cagexplain.analysis.audit.run import comparable, compose, judge, of_surrogate, outside
+from cagexplain.analysis.counterfactuals import ENOUGH
 from cagexplain.analysis.decisions import DecisionReport, explain
 from cagexplain.analysis.fsm import FsmAnalysis, analyse
 from cagexplain.analysis.practices.profiles import Profile
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 PRICE_SEED: Final = 2_000_000
 """First seed of the episodes that price remedies: not those whose findings are to be priced."""
-ROLLOUTS: Final = 32
+ROLLOUTS: Final = ENOUGH
 """Futures per alternative of an explained decision; `cagexplain explain` plays more."""
 WORKERS: Final = 8
 """Most processes to play in: each takes up to a gigabyte."""
