@@ -139,7 +139,11 @@ def test_what_is_not_there(scripted: Trace, place: Place, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"steps": "many"}, "options.steps"), ({"red": "pink"}, "options.red"), (None, "options.steps")],
+    [
+        ({"steps": "many"}, "options.steps"),
+        ({"red": "pink"}, "options.red"),
+        (None, "options.steps"),
+    ],
 )
 def test_damaged_options_are_named(
     scripted: Trace, change: dict[str, str] | None, field: str
