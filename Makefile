@@ -2,8 +2,9 @@
 #   make setup      install cagexplain and its tools into .venv
 #   make demo       train, evaluate, trace, report and audit, in a few minutes
 #   make test       all checks and tests
-#   make test-fast  the same without the tests marked slow, for daily work: a whole study, a whole
-#                   audit, a Ray cluster, and runs that are killed or interrupted and continued
+#   make test-fast  the same without the tests marked slow, for daily work: recorded episodes, learning,
+#                   decision trees, browsers, whole audits and studies, benchmarks, and what is killed
+#                   or interrupted and continued
 #   make lint       the checks alone
 #   make bench      the figures of the README
 # PYTHON=... chooses the interpreter, PYTEST_ARGS=... what pytest is told.

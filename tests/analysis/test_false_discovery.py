@@ -14,6 +14,8 @@ from cagexplain.analysis.reaction_counts import Collector, Counts
 from cagexplain.analysis.reactions import ALPHA
 from tests.analysis.planted import record
 
+pytestmark = pytest.mark.slow
+
 SIZE, SETS = 6, 6
 
 

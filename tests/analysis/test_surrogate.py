@@ -25,6 +25,8 @@ from tests.analysis.planted import planted, record
 from tests.policies.test_branch import checkpoint
 from tests.policies.test_tree import RESTORES, tree
 
+pytestmark = pytest.mark.slow
+
 SMALL = Options(leaves=16, episodes=12, rounds=0, held_out=4)
 PARAMS = EnvParams(steps=200)
 ANALYSE, RESTORE, SLEEP = (NAMES.index(f"action is {k}") for k in ("Analyse", "Restore", "Sleep"))

@@ -20,6 +20,8 @@ from cagexplain.policies.overrides import Overridden, Remedy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.remedies import REMEDIES
 
+pytestmark = pytest.mark.slow
+
 SEEDS = np.arange(900, 924)
 PARAMS = EnvParams(steps=150)
 BY_ID = {remedy.id: remedy for remedy in REMEDIES}

@@ -17,6 +17,8 @@ from cagexplain.policies.noise import NoisyAlerts
 from cagexplain.policies.registry import load_policy
 from tests.audit.small import ENOUGH
 
+pytestmark = pytest.mark.slow
+
 SEEDS = np.arange(300, 300 + ENOUGH)
 STEPS = 100
 PARAMS = EnvParams(steps=STEPS)

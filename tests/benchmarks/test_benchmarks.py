@@ -26,6 +26,8 @@ from benchmarks import (
 from benchmarks.command import CannotMeasure, benchmark
 from benchmarks.engine_copy import Died, Replayed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 RECORDINGS = ROOT / "tests" / "data" / "lockstep"
 SHORT = RECORDINGS / "probe_anything-finite_state-100-5.lockstep.npz"
@@ -137,18 +139,15 @@ def test_reference_bag_writes_what_it_played(tmp_path: Path) -> None:
     assert [policy["name"] for policy in json.loads(file.read_text())["policies"]] == ["sleep"]
 
 
-@pytest.mark.slow
 def test_training_is_measured_in_small() -> None:
     # One process; the further ones of IPPO are left out.
     assert call("train", "--only", "mappo", "--rounds", 1, "--envs", 2).exit_code == 0
 
 
-@pytest.mark.slow
 def test_phases_of_a_step_play_as_the_engine_does() -> None:
     assert call("engine", "--only", "phases").exit_code == 0
 
 
-@pytest.mark.slow
 def test_an_audit_is_timed() -> None:
     found = call("audit_time", "sleep", "--episodes", 2)
     assert found.exit_code == 0, found.output
@@ -233,7 +232,6 @@ def test_only_a_difference_counts_as_noticed(
     assert "Not as claimed: blue_first" in found.output
 
 
-@pytest.mark.slow
 def test_the_engine_agrees_with_a_recording_and_a_broken_one_does_not() -> None:
     found = call("sensitivity", SHORT, "--only", "blue_first")
     assert found.exit_code == 0, found.output

@@ -16,6 +16,8 @@ from benchmarks.fuzz_kinds import KINDS, Case, TableKind
 from benchmarks.fuzz_mutations import Rng
 from cagexplain.common.errors import CagexplainError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -13,6 +13,8 @@ from cagexplain.analysis.practices import tallies
 from cagexplain.cli.main import main
 from cagexplain.tracing import recording
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["--episodes", "10", "--episode-length", "60"]
 ALONE = ["--prices", "0", "--variations", "0", "--moments", "0"]
 FILES = {
@@ -121,7 +123,6 @@ def test_a_baseline(sleeping: Path, tmp_path: Path) -> None:
     assert set(audit.baseline.new) | set(audit.baseline.fixed) | set(audit.baseline.unchanged)
 
 
-@pytest.mark.slow
 def test_played_on(tmp_path: Path) -> None:
     """Prices, variations and moments, as few as can be."""
     few = ["--prices", "4", "--variations", "2", "--moments", "1", "--workers", "1"]

@@ -8,6 +8,8 @@ import pytest
 
 from cagexplain.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--fit-episodes", "6", "--episodes", "3", "--leaves", "8", "--episode-length", "80"]
 
 

@@ -12,6 +12,8 @@ from cagexplain.cli.main import main
 from tests.docs import pages
 from tests.docs.pages import Block
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS: Final = [block for page in pages.PAGES for block in pages.blocks(page)]
 SMALLER: Final[Mapping[str, Mapping[str, str]]] = {
     "5. What is the rest worth?": {"EPISODES = 100": "EPISODES = 1", "ippo_long": "punch"},

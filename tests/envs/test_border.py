@@ -18,6 +18,8 @@ from cagexplain.envs.cyborg.env import CybORGEnv
 from tests.envs import fake_cyborg
 from tests.envs.episodes import ARRAYS
 
+pytestmark = pytest.mark.slow
+
 N = 2
 PARAMS = EnvParams(steps=6)
 SLEEP = np.tile(actions.SLEEP_INDEX, (N, 1))

@@ -18,6 +18,8 @@ from cagexplain.fidelity.probes import PROBES
 from cagexplain.fidelity.recording import SUFFIX, read_recording
 from tests.cyborg import require_cyborg
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent.parent / "data" / "lockstep"
 RECORDINGS = sorted(DATA.glob(f"*{SUFFIX}"))
 

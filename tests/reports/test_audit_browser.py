@@ -12,7 +12,7 @@ from tests.reports.browser import barriers, needs_browser, printed, probe
 from tests.reports.test_decisions_section import BARE, FULL, report
 from tests.reports.test_surrogate_section import surrogate
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 _FITS = """
   const within = (element) => element.getBoundingClientRect().right <= innerWidth + 1;
@@ -122,7 +122,6 @@ def test_hostile_names_run_nothing(tmp_path: Path) -> None:
     assert (seen["images"], seen["handlers"], seen["wrong"]) == (0, 0, [])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "flags"),
     [(1400, ()), (500, ("--blink-settings=preferredColorScheme=0",))],

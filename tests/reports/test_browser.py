@@ -11,7 +11,7 @@ from reports.fsm_report import Page
 from tests.analysis.traces import record
 from tests.reports.browser import needs_browser, opened, probe
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 _ANSWERS = """
   const node = document.querySelector("figure.machine .hole.at-SD a");

@@ -18,6 +18,8 @@ from cagexplain.envs import BatchedEnv, full_state
 from cagexplain.sim import rng
 from tests.sim import recorded
 
+pytestmark = pytest.mark.slow
+
 TRACES = recorded.traces()
 
 

@@ -21,6 +21,8 @@ from cagexplain.policies.rollout import Observer, play
 from cagexplain.sim.state import RED_SESSION
 from tests.sim.recorded import DATA
 
+pytestmark = pytest.mark.slow
+
 STEPS = pd.read_parquet(DATA / "step_raw.parquet")
 RETURNS = pd.read_parquet(DATA / "policy_returns.parquet")
 BREAKDOWN = pd.read_parquet(DATA / "policy_return_breakdown.parquet")

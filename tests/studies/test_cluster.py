@@ -24,9 +24,10 @@ FAKE = "tests.studies.fake_trainer:train"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[RayBackend]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayBackend]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)  # nodes find the tests
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))  # where Ray keeps a token
         backend = Place(workers=2, ray="local", function=FAKE).backend(lock=-1)
         assert isinstance(backend, RayBackend)
         yield backend

@@ -20,6 +20,8 @@ from trainers.studies.run import Place, run_study
 from trainers.studies.runner import ATTEMPTS, State, entries
 from trainers.studies.table import summary, table
 
+pytestmark = pytest.mark.slow
+
 FAKE = Place(workers=2, function="tests.studies.fake_trainer:train")
 
 
@@ -152,7 +154,6 @@ def steps_of(tmp_path: Path, *methods: str) -> list[int]:
     return [standing(job).steps for job in jobs if job.method in methods]
 
 
-@pytest.mark.slow
 def test_ctrl_c_lets_the_workers_save(tmp_path: Path) -> None:
     process = begin(tmp_path, "slow_a", "slow_b")
     process.send_signal(signal.SIGINT)

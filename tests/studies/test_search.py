@@ -24,6 +24,8 @@ from trainers.studies.search import (
     read_ranges,
 )
 
+pytestmark = pytest.mark.slow
+
 FAKE = Place(workers=2, function="tests.studies.fake_trainer:search_train")
 GRID = {"gamma": ["0.6", "0.9"], "learning_rate": ["1e-2", "0.2"]}
 

@@ -28,6 +28,8 @@ from tests.studies.fabricated import (
     study,
 )
 
+pytestmark = pytest.mark.slow
+
 IPPO = {
     **{"algorithm": "ippo", "critic": "own", "messages": "none", "steps": 2_000_000},
     **{"reward": "global", "intrinsic": "none"},
@@ -227,7 +229,6 @@ def test_the_page_fits_the_window(made: Made, tmp_path: Path, width: int) -> Non
 
 
 @needs_browser
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "flags"),
     [(1400, ()), (500, ("--blink-settings=preferredColorScheme=0",))],

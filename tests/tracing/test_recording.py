@@ -14,6 +14,8 @@ from cagexplain.tracing import manifest, schema
 from cagexplain.tracing.trace import open_trace
 from tests.tracing.conftest import STEPS, Record
 
+pytestmark = pytest.mark.slow
+
 
 class Stop(Observer):
     """Interrupts the play like Ctrl-C, after some steps."""

@@ -16,6 +16,8 @@ from cagexplain.policies.rollout import EVALUATION_SEED
 from trainers.logging import read_metrics
 from trainers.registry import find_preset
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--set", "envs=2", "--set", "hidden=16", "--set", "epochs=1", "--eval-episodes", "2"]
 SMALL += ["--final-episodes", "3", "--workers", "1"]
 
@@ -185,7 +187,6 @@ def test_resume_without_a_run(tmp_path, capsys):
     assert "no run to resume" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_ctrl_c_saves_and_exits_with_130(tmp_path):
     folder = tmp_path / "run"
     options = [*SMALL, "--steps", "1000000", "--eval-every", "1", "--output", str(folder)]

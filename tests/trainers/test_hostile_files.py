@@ -32,6 +32,8 @@ from trainers.config import RunConfig
 from trainers.registry import find_preset
 from trainers.stored import fitted
 
+pytestmark = pytest.mark.slow
+
 WRONG = (None, "x", -1, math.nan, 10**30, [], {"a": 1}, torch.zeros(3, 0), "\ud800")
 
 

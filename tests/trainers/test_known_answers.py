@@ -18,6 +18,8 @@ from trainers.evaluation import training_seeds
 from trainers.player import Player
 from trainers.registry import ALGORITHMS
 
+pytestmark = pytest.mark.slow
+
 FAST = {
     "envs": 32,
     "hidden": (16,),

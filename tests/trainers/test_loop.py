@@ -28,6 +28,8 @@ from trainers.logging import MetricsLog, read_metrics
 from trainers.registry import find_preset
 from trainers.result import read_result
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SETTINGS = replace(find_preset("ippo", "tuned"), envs=4, hidden=(16,), epochs=2, minibatches=2)
 PER_ROUND = 4 * 40
@@ -146,7 +148,6 @@ def test_evaluation_counts_as_the_official_one():
     assert result.episodes.tolist() == [-45.0] * 3  # nine of ten rewards of -5
 
 
-@pytest.mark.slow
 def test_killed_run_resumes_to_the_same_weights(finished, tmp_path):
     """kill -9 in the middle, then --resume: bit for bit what the undisturbed run gave."""
     folder = tmp_path / "killed"
@@ -170,7 +171,6 @@ def test_run_resumes_from_before_its_first_evaluation(finished, tmp_path):
     assert_same_run(finished, folder)
 
 
-@pytest.mark.slow
 def test_terminated_run_saves_first_and_resumes(finished, tmp_path):
     """As after Ctrl-C, which the tests of the command line press."""
     folder = tmp_path / "stopped"

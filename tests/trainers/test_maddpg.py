@@ -19,6 +19,8 @@ from trainers.clock import Clock
 from trainers.evaluation import training_seeds
 from trainers.maddpg import MADDPG
 
+pytestmark = pytest.mark.slow
+
 PAPER = maddpg_config.presets("maddpg")["paper"]
 SMALL = replace(
     PAPER, envs=4, hidden=(8,), critic_hidden=(8,), replay=8, warmup=1, updates=2, batch=24

@@ -16,6 +16,8 @@ from trainers.ppo import PPO
 from trainers.ppo_config import MEMBERS, presets
 from trainers.trainable import parts
 
+pytestmark = pytest.mark.slow
+
 # Episodes of 40 steps: a discount of 0.99 would value mostly what lies beyond their end.
 FAST = replace(
     presets("ippo")["paper"],

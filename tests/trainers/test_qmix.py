@@ -30,6 +30,8 @@ from trainers.replay import Segments
 from trainers.returns import lambda_returns
 from trainers.unroll import unroll
 
+pytestmark = pytest.mark.slow
+
 ENVS = 16
 SMALL = {
     "envs": ENVS,
