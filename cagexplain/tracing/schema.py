@@ -42,11 +42,28 @@ GREEN_KINDS: Final = ("GreenLocalWork", "GreenAccessService")
 GREEN_CAUSES: Final = ("service_degraded", "traffic_blocked")
 GREEN_ACTIONS: Final = green.GREEN_ACTION_NAMES
 LEVEL_CAUSES: Final = ("red_action", "phishing", "Remove", "Restore", "other")
+_LEVEL_RISES: Final = ("red_action", "phishing")
+_LEVEL_FALLS: Final = ("red_action", "Remove", "Restore", "other")
 SERVICE_LISTS: Final = tuple(
     ",".join(name for i, name in enumerate(services.REAL) if bits >> i & 1)
     for bits in range(1 << services.N_REAL)
 )
 """Names of a host's services by their bits."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a number, and the names of its causes.
+
+    Attributes:
+        before, after: columns of the number; they differ.
+        rises, falls: causes that either can have.
+    """
+
+    before: str
+    after: str
+    rises: tuple[str, ...]
+    falls: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class Column:
             value is -1.
         with_names: of the other column's values those that count; all by default.
         number: the column that has the position of the name among the categories.
+        why: of what change it is the cause.
     """
 
     name: str
@@ -87,6 +105,7 @@ class Column:
     with_column: str | None = None
     with_names: tuple[str, ...] | None = None
     number: str | None = None
+    why: Change | None = None
 
     @property
     def values(self) -> int:
@@ -415,6 +434,7 @@ _LEVELS: Final = (
         "For a rise: red_action if an ExploitRemoteService or PrivilegeEscalate on the host "
         "succeeded in the step, else phishing. For a fall: the blue Restore or Remove that took "
         "effect on it, else red_action if red's Withdraw succeeded, else other.",
+        why=Change("from_level", "to_level", _LEVEL_RISES, _LEVEL_FALLS),
     ),
     _number(
         "process_event",

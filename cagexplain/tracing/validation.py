@@ -26,7 +26,7 @@ from cagexplain.common.files import sha256_file
 from cagexplain.tracing import schema
 from cagexplain.tracing.columns import UNKNOWN, codes
 from cagexplain.tracing.manifest import RECORD_AGAIN, File, Manifest, Part
-from cagexplain.tracing.schema import Column, Table
+from cagexplain.tracing.schema import Change, Column, Table
 
 RESTORE: Final = "Restore the file, or run the same 'cagexplain trace' command with --resume"
 
@@ -193,6 +193,20 @@ class _Content:
         if column.number is not None:
             wrong = self.values[column.name] != self.values[column.number]
             self._refuse_row(column.name, wrong, f"is not the name of its {column.number}")
+        if column.why is not None:
+            self._check_cause(column, column.why)
+
+    def _check_cause(self, column: Column, why: Change) -> None:
+        assert column.categories is not None
+        change = self.values[why.after].astype(int) - self.values[why.before]
+        rise, fall = (
+            np.isin(self.values[column.name], _positions(names, column.categories))
+            for names in (why.rises, why.falls)
+        )
+        wrong = ~np.select([change > 0, change < 0], [rise, fall], False)
+        self._refuse_row(
+            column.name, wrong, f"is no cause of this change of {why.before} to {why.after}"
+        )
 
     def _check_within(self, column: Column) -> None:
         values, first = self.values[column.name], self._first(column.name)

@@ -131,6 +131,12 @@ def related(table: Table, column: Column, found: pa.Table) -> Iterator[tuple[int
     if column.number is not None:
         number = found.column(column.number)[0].as_py()
         yield 0, column.categories[number - 1]
+    if column.why is not None:
+        why = column.why
+        before, after = (found.column(name).to_pylist() for name in (why.before, why.after))
+        for row, rises in enumerate(y > x for x, y in zip(before, after, strict=True)):
+            fitting = why.rises if rises else why.falls
+            yield row, next(name for name in column.categories or () if name not in fitting)
     if column.sizes is not None and column.categories is None and column.high is not None:
         row = found.column("agent").to_pylist().index(agents.BLUE[0])
         yield row, column.sizes[0]
