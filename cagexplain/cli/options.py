@@ -84,7 +84,8 @@ def refuse(names: Sequence[str], why: str) -> None:
         and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
     ]
     if written:
-        raise UsageError(f"no effect {why}", where=", ".join(written), remedy="Leave it out")
+        remedy = "Leave it out" if len(written) == 1 else "Leave them out"
+        raise UsageError(f"no effect {why}", where=", ".join(written), remedy=remedy)
 
 
 def _name(param: click.Parameter, value: Any) -> str:
