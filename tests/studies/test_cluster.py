@@ -16,7 +16,7 @@ from tests.studies.conftest import ROOT
 from tests.studies.test_runner import attempts, study
 from trainers.studies.cluster import RayBackend, RayTask
 from trainers.studies.jobs import standing, study_jobs
-from trainers.studies.local import LocalBackend
+from trainers.studies.local import LocalBackend, stop_flag
 from trainers.studies.run import Place, train
 from trainers.studies.runner import State, entries, work
 
@@ -104,16 +104,14 @@ def test_how_a_task_can_end(tmp_path: Path, raised: Exception, status: int, said
     assert (log.read_text() if log.exists() else "") == said
 
 
-def test_a_task_that_does_not_end_is_asked_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    ray = SimpleNamespace(
-        wait=lambda references, timeout: ([], references), cancel=lambda task: asked.append(task)
-    )
+def test_a_task_is_asked_to_end_by_a_file(tmp_path: Path) -> None:
+    ray = SimpleNamespace(wait=lambda references, timeout: ([], references))
     task = RayTask(ray, "task", tmp_path / "run.log")
-    assert task.status() is None and asked == []
+    assert task.status() is None and not stop_flag(task.log).exists()
     task.stop()
-    assert task.status() is None and asked == ["task"]
-    monkeypatch.setattr("trainers.studies.cluster._ASK_AGAIN", 0.0)
-    assert task.status() is None and asked == ["task"] * 2
+    assert task.status() is None and stop_flag(task.log).exists()
+    ray.wait, ray.get = (lambda references, timeout: (references, [])), lambda task: 130
+    ray.exceptions = SimpleNamespace(
+        TaskCancelledError=_Cancelled, RayTaskError=_InTask, RayError=_Error
+    )
+    assert task.status() == 130 and not stop_flag(task.log).exists()

@@ -6,18 +6,15 @@ Every node needs cagexplain installed and the study's folder under the same path
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
 from cagexplain.common.errors import CagexplainError, UsageError
 from trainers.studies.jobs import Job
-from trainers.studies.local import attend
+from trainers.studies.local import attend, stop_flag
 from trainers.studies.worker import INTERRUPTED, TRAIN
 
 _LOST = -9  # as if the process had been killed: to be tried again
-_ASK_AGAIN = 5.0
-"""Seconds after which a task that is to end is asked again: a request to cancel can get lost."""
 
 
 class RayBackend:
@@ -58,7 +55,10 @@ class RayBackend:
 
     def start(self, job: Job) -> RayTask:
         """Begin or continue a run somewhere."""
-        return RayTask(self.ray, self.attend.remote(job.to_json(), self.function), job.log)
+        flag = stop_flag(job.log)
+        flag.unlink(missing_ok=True)  # of an earlier worker
+        task = self.attend.remote(job.to_json(), self.function)
+        return RayTask(self.ray, task, job.log)
 
 
 class RayTask:
@@ -66,14 +66,12 @@ class RayTask:
 
     def __init__(self, ray: Any, reference: Any, log: Path) -> None:
         self.ray, self.reference, self.log = ray, reference, log
-        self._asked: float | None = None
 
     def status(self) -> int | None:
         """As of `local.Worker`."""
         if not self.ray.wait([self.reference], timeout=0)[0]:
-            if self._asked is not None and time.monotonic() - self._asked > _ASK_AGAIN:
-                self.stop()
             return None
+        stop_flag(self.log).unlink(missing_ok=True)
         try:
             status: int = self.ray.get(self.reference)
         except self.ray.exceptions.TaskCancelledError:
@@ -88,9 +86,9 @@ class RayTask:
         return status
 
     def stop(self) -> None:
-        """Ask it to save and end."""
-        self._asked = time.monotonic()
-        self.ray.cancel(self.reference)
+        """Ask it to save and end, by a file in the study's folder: Ray's own request to cancel a
+        task can get lost on a busy machine."""
+        stop_flag(self.log).touch()
 
     def kill(self) -> None:
         """End it at once."""

@@ -75,22 +75,21 @@ class LocalBackend:
         return Worker(job.to_json(), self.function, self.keep)
 
 
-def attend(job: dict[str, Any], function: str) -> int:
-    """Train a run in a process and wait for its end; returns its status.
+def stop_flag(log: Path) -> Path:
+    """The file that asks whoever attends the run of a log to stop it."""
+    return log.with_suffix(".stop")
 
-    Raises:
-        KeyboardInterrupt: it was asked to stop, and has.
-    """
-    worker = Worker(job, function)
-    try:
-        while (status := worker.status()) is None:
-            time.sleep(_POLL)
-    except KeyboardInterrupt:
-        worker.stop()
-        while worker.status() is None:
-            with contextlib.suppress(KeyboardInterrupt):  # it was asked, and may take its time
-                worker.process.wait()
-        raise
+
+def attend(job: dict[str, Any], function: str) -> int:
+    """Train a run in a process and wait for its end, or for its `stop_flag`, on which it saves and
+    ends; returns its status."""
+    worker, flag = Worker(job, function), stop_flag(Path(job["log"]))
+    asked = False
+    while (status := worker.status()) is None:
+        if not asked and flag.exists():
+            worker.stop()
+            asked = True
+        time.sleep(_POLL)
     return status
 
 
