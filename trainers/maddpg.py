@@ -36,7 +36,7 @@ from trainers.maddpg_config import MADDPGConfig
 from trainers.memory import Memory
 from trainers.norm import ValueNorm
 from trainers.player import Player
-from trainers.replay import Segments
+from trainers.replay import Segments, Windows
 from trainers.returns import lambda_returns
 from trainers.trainable import Trainable
 
@@ -81,7 +81,7 @@ class MADDPG:
         self.config, self.seed = settings, seed
         self.player = Player(settings, seed)
         alpha = settings.priority_alpha if settings.prioritised else None
-        self.memory = Memory(settings.observation, settings.replay, 1, alpha, device)
+        self.memory = Memory(settings.observation, settings.replay, Windows(1), alpha, device)
         self.judge = joint.Judge(settings.observation, settings.critic_hidden)
         with torch.device(device):
             self.actors = networks.build_actors(vars(settings))
@@ -148,7 +148,8 @@ class MADDPG:
         ]
         reports, errors = zip(*(job.result() for job in jobs), strict=True)
         self._follow()
-        self.memory.correct(units, torch.stack(errors).abs().mean(0, keepdim=True))
+        size = torch.stack(errors).abs().mean(0, keepdim=True)
+        self.memory.correct(units, size, steps.learned)
         return list(reports)
 
     @torch.no_grad()

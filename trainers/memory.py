@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainers.buffers import Rollout
 from trainers.prioritised import Priorities
-from trainers.replay import Replay, Segments, Units
+from trainers.replay import Replay, Segments, Units, Windows
 
 _EPSILON: Final = 1e-6
 _PRIORITY_OF_MAX: Final = 0.9
@@ -22,8 +22,7 @@ class Memory:
     """Segments of the newest episodes.
 
     Args:
-        profile, capacity, device: see `Replay`.
-        length: steps of a segment; None takes whole episodes.
+        profile, capacity, windows, device: see `Replay`.
         alpha: how much priorities matter (see `Priorities`); None draws uniformly.
 
     Raises:
@@ -31,48 +30,41 @@ class Memory:
     """
 
     def __init__(
-        self, profile: str, capacity: int, length: int | None, alpha: float | None, device: str
+        self, profile: str, capacity: int, windows: Windows, alpha: float | None, device: str
     ) -> None:
-        self.replay, self.device = Replay(profile, capacity, device), device
-        self.segment, self.alpha = length, alpha
+        self.replay, self.device = Replay(profile, capacity, windows, device), device
+        self.alpha = alpha
         self.priorities: Priorities | None = None  # made when the length of episodes is known
-
-    @property
-    def length(self) -> int:
-        """Steps of a segment."""
-        return self.segment or self.replay.steps
 
     @property
     def fill(self) -> float:
         """Share of the capacity that is in use."""
         return self.replay.episodes / self.replay.capacity
 
-    def add(self, rollout: Rollout) -> None:
-        """Take in a round's episodes in place of the oldest."""
-        slots = self.replay.add(rollout)
+    def add(self, rollout: Rollout) -> Units:
+        """Take in a round's episodes in place of the oldest; returns their segments."""
+        units = self.replay.units(self.replay.add(rollout))
         self._prioritise()
         if self.priorities is not None:
-            self.priorities.add(self.replay.units(slots, self.length))
+            self.priorities.add(units)
+        return units
 
     def draw(
         self, batch: int, beta: float, rng: np.random.Generator
     ) -> tuple[Units, Segments, Tensor]:
         """Segments, with replacement: which, their content, and importance weights (batch,)."""
         if self.priorities is None:
-            units, weight = self.replay.sample(batch, self.length, rng), np.ones(batch, np.float32)
+            units, weight = self.replay.sample(batch, rng), np.ones(batch, np.float32)
         else:
             units, weight = self.priorities.sample(batch, beta, rng)
-        return (
-            units,
-            self.replay.segments(units, self.length),
-            torch.from_numpy(weight).to(self.device),
-        )
+        return units, self.replay.segments(units), torch.from_numpy(weight).to(self.device)
 
-    def correct(self, units: Units, errors: Tensor) -> None:
-        """Tell the priorities the TD errors (steps, batch) of segments."""
+    def correct(self, units: Units, errors: Tensor, learned: Tensor) -> None:
+        """Tell the priorities the TD errors of segments, both (steps, batch), where learned."""
         if self.priorities is not None:
-            size = errors.abs()
-            mix = _PRIORITY_OF_MAX * size.amax(0) + (1 - _PRIORITY_OF_MAX) * size.mean(0)
+            size = errors.abs() * learned
+            mean = size.sum(0) / learned.sum(0)
+            mix = _PRIORITY_OF_MAX * size.amax(0) + (1 - _PRIORITY_OF_MAX) * mean
             self.priorities.update(units, mix.cpu().numpy())
 
     def state(self) -> dict[str, Any]:
@@ -97,5 +89,5 @@ class Memory:
     def _prioritise(self) -> None:
         """Make the priorities of all segments that may be remembered."""
         if self.alpha is not None and self.priorities is None:
-            entries = self.replay.capacity * (self.replay.steps - self.length + 1)
+            entries = self.replay.capacity * len(self.replay.starts)
             self.priorities = Priorities(entries, self.alpha, _EPSILON)

@@ -109,9 +109,13 @@ class Monotonic:
         return ((hidden * w2.abs()).sum(-1) + v.squeeze(-1)).view(values.shape[:-1])
 
 
-def build(config: Mapping[str, Any]) -> Mixer:
-    """The mixer of a configuration: "mixer", and its sizes if it has networks."""
+def build(config: Mapping[str, Any], extra: int = 0) -> Mixer:
+    """The mixer of a configuration: "mixer", and its sizes if it has networks.
+
+    Args:
+        extra: inputs of each agent behind those of its observation.
+    """
     if config["mixer"] == "sum":
         return Sum()
-    width = sum(features.sizes(config["observation"]))
+    width = sum(features.sizes(config["observation"])) + N_BLUE * extra
     return Monotonic(N_BLUE, width, config["mixer_embed"], config["mixer_hyper"])

@@ -9,7 +9,7 @@ of play and learning. How busy agents are dealt with is told in `trainers.replay
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +29,14 @@ from trainers.memory import Memory
 from trainers.norm import ValueNorm
 from trainers.player import Player
 from trainers.qmix_config import QMIXConfig
-from trainers.replay import Segments
+from trainers.replay import Segments, Windows
 from trainers.returns import lambda_returns
 from trainers.trainable import adam
 from trainers.unroll import unroll
+
+_PROGRESS: Final = 4
+"""Inputs that tell for how many steps an action has been in progress: 1, 2, 3, or more (CC4's
+longest action takes 5, so 4 is the most)."""
 
 
 class QMIX:
@@ -53,17 +57,21 @@ class QMIX:
         self.config, self.seed, self.device = settings, seed, device
         self.player = Player(settings, seed)
         alpha = settings.priority_alpha if settings.prioritised else None
-        self.memory = Memory(settings.observation, settings.replay, settings.segment, alpha, device)
+        windows = Windows(settings.segment, settings.burn_in, settings.stride)
+        self.memory = Memory(settings.observation, settings.replay, windows, alpha, device)
+        config, extra = vars(settings), _PROGRESS if settings.progress else 0
         with torch.device(device):
-            self.actor_stacks = networks.build_actors(vars(settings))
-            self.target_actors = networks.build_actors(vars(settings))
-            self.mixer = mixing.build(vars(settings))
-            self.target_mixer = mixing.build(vars(settings))
+            self.value_stacks = networks.build_actors(config, extra)
+            self.target_actors = networks.build_actors(config, extra)
+            self.mixer = mixing.build(config, extra)
+            self.target_mixer = mixing.build(config, extra)
+            # Who decides is not busy, so acting needs nothing of what tells about busy agents.
+            self.actor_stacks = networks.without_extra(self.value_stacks, config)
         generator = torch.Generator().manual_seed(seed)
-        for stack in self.actor_stacks:
+        for stack in self.value_stacks:
             stack.initialise(generator, 0.01)  # a larger spread would overrate the best action
         self.mixer.initialise(generator)
-        self.stacks = [*self.actor_stacks, *self.mixer.stacks]
+        self.stacks = [*self.value_stacks, *self.mixer.stacks]
         self.targets = [*self.target_actors, *self.target_mixer.stacks]
         networks.restore(self.targets, networks.stored(self.stacks))
         self.live: list[Layers] = [
@@ -110,10 +118,17 @@ class QMIX:
     def _remember(self, rollout: Rollout) -> None:
         """Store the episodes, and move the unit of values along with the returns."""
         cfg = self.config
-        self.memory.add(rollout)
+        new = self.memory.add(rollout)
         if cfg.value_norm:
             reward = cfg.reward_scale * torch.from_numpy(rollout.reward).mean(-1)
             self.norm.update(lambda_returns(reward, torch.zeros_like(reward), cfg.gamma, 1.0))
+        if cfg.prioritised and cfg.priority_new == "error":
+            with torch.no_grad():
+                for start in range(0, len(new), cfg.batch):
+                    units = new[start : start + cfg.batch]
+                    segments = self.memory.replay.segments(units)
+                    value, target = self._values(segments)
+                    self.memory.correct(units, value - target, segments.learned)
 
     def _update(self, rate: float, beta: float, rng: np.random.Generator) -> dict[str, float]:
         """One step down the gradient of the loss on a batch of segments."""
@@ -125,7 +140,8 @@ class QMIX:
             size = 0.5 * error.square()
         else:
             size = F.huber_loss(value, target, reduction="none", delta=cfg.huber)
-        loss = (weight * size.mean(0)).mean()
+        learned = segments.learned
+        loss = (weight * (size * learned).sum(0) / learned.sum(0)).mean()
         check_finite("loss", float(loss.detach()))  # before it reaches weights and priorities
         self.optimiser.param_groups[0]["lr"] = rate
         self.optimiser.zero_grad()
@@ -135,12 +151,13 @@ class QMIX:
         self.updates += 1
         if self.updates % cfg.target_every == 0:
             self._follow()
-        self.memory.correct(units, error.detach())
+        error, value = error.detach(), value.detach()
+        self.memory.correct(units, error, learned)
         return {
             "loss": float(loss.detach()),
-            "td_error": float(error.detach().abs().mean()),
-            "q_mean": float(value.detach().mean()),
-            "q_std": float(value.detach().std(correction=0)),
+            "td_error": float(error[learned].abs().mean()),
+            "q_mean": float(value[learned].mean()),
+            "q_std": float(value[learned].std(correction=0)),
             "grad_norm": float(norm),
         }
 
@@ -152,11 +169,14 @@ class QMIX:
         unrolled from the start, so a recurrent target remembers the first step, too.
         """
         cfg, chosen, following = self.config, [], []
-        for g, group in enumerate(GROUPS):
+        seen, state = (
+            _with_progress(segments) if cfg.progress else (segments.inputs, segments.state)
+        )
+        for g, (group, inputs) in enumerate(zip(GROUPS, seen, strict=True)):
             members = slice(group[0], group[-1] + 1)
-            inputs, available = segments.inputs[g], segments.available[g][1:]
+            available = segments.available[g][1:]
             action = segments.action[..., members].transpose(1, 2).unsqueeze(-1)
-            q = unroll(self.actor_stacks[g], self.live[g], inputs)
+            q = unroll(self.value_stacks[g], self.live[g], inputs)
             chosen.append(q[:-1].gather(-1, action).squeeze(-1))
             with torch.no_grad():
                 stack = self.target_actors[g]
@@ -166,11 +186,11 @@ class QMIX:
                 best = ((q[1:] if cfg.double_q else target_q) + available).argmax(-1, keepdim=True)
                 following.append(target_q.gather(-1, best).squeeze(-1))
         mixers = self.live[len(GROUPS) :]
-        value = self.mixer(mixers, torch.cat(chosen, 1).transpose(1, 2), segments.state[:-1])
+        value = self.mixer(mixers, torch.cat(chosen, 1).transpose(1, 2), state[:-1])
         with torch.no_grad():
             target_layers = [stack.layers for stack in self.target_mixer.stacks]
             onward = torch.cat(following, 1).transpose(1, 2)
-            onward = self.target_mixer(target_layers, onward, segments.state[1:])
+            onward = self.target_mixer(target_layers, onward, state[1:])
             if cfg.time_limit == "terminal":
                 onward = onward.masked_fill(segments.last, 0.0)
             # Before its first update, and without normalisation, the deviation is 1.
@@ -211,3 +231,15 @@ class QMIX:
         if "memory" in state:  # not in those of finished runs
             self.memory.load(state["memory"])
         self.player.load(state["player"])
+
+
+def _with_progress(segments: Segments) -> tuple[list[Tensor], Tensor]:
+    """What the networks of each group and the mixer see, with who is busy and for how long."""
+    most = torch.arange(1, _PROGRESS + 1, device=segments.elapsed.device)
+    elapsed = segments.elapsed.clamp(max=_PROGRESS).unsqueeze(-1)
+    progress = (elapsed == most).float()  # (L + 1, B, agents, _PROGRESS)
+    inputs = [
+        torch.cat([x, progress[:, :, group[0] : group[-1] + 1].transpose(1, 2)], -1)
+        for group, x in zip(GROUPS, segments.inputs, strict=True)
+    ]
+    return inputs, torch.cat([segments.state, progress.flatten(2)], -1)

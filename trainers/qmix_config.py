@@ -37,6 +37,10 @@ class QMIXConfig(Settings):
     explore_schedule: str = setting("way from one to the other", choices=tuple(SCHEDULES))
     replay: int = setting("episodes that the memory holds", low=1, high=1e7)
     prioritised: bool = setting("prefer segments with large errors to uniform sampling")
+    priority_new: str = setting(
+        "priority of new segments: the highest that there is, or their own error",
+        choices=("highest", "error"),
+    )
     priority_alpha: float = setting("how much priorities matter, 0 not at all", low=0, high=10)
     priority_beta: float = setting(
         "exponent of the importance weights at first; it rises linearly to 1", low=0, high=1
@@ -45,6 +49,13 @@ class QMIXConfig(Settings):
     updates: int = setting("updates per round", low=1, high=1e5)
     batch: int = setting("segments per update", low=1, high=1e6)
     segment: int | None = setting("steps of a segment; none takes whole episodes", low=1, high=499)
+    stride: int = setting("steps from the start of a segment to the next one's", low=1, high=499)
+    burn_in: int = setting(
+        "steps before a segment that only fill the memory of recurrent networks", low=0, high=498
+    )
+    progress: bool = setting(
+        "in learning, networks and mixer see who is busy and for how long already"
+    )
     td_lambda: float = setting("weight of longer returns within a segment", low=0, high=1)
     double_q: bool = setting("choose the next action by the learning network, not the target")
     target_every: int = setting("updates between those of the target networks", low=1, high=1e6)
@@ -88,12 +99,16 @@ _PAPER: Final = QMIXConfig(
     explore_schedule="exponential",
     replay=5000,
     prioritised=False,
+    priority_new="highest",
     priority_alpha=0.6,
     priority_beta=0.4,
     warmup=1,
     updates=40,
     batch=1024,
     segment=1,
+    stride=1,
+    burn_in=0,
+    progress=False,
     td_lambda=0.0,
     double_q=True,
     target_every=400,
@@ -178,12 +193,32 @@ def check(settings: QMIXConfig) -> None:
             field="explore_start" if settings.explore_start > 1 else "explore_end",
             remedy="Give a value from 0 to 1, or --set exploration=boltzmann for a temperature",
         )
-    if settings.core != "none" and settings.segment is not None:
+    if settings.core != "none" and settings.segment is not None and not settings.burn_in:
         raise UsageError(
-            "recurrent networks remember from the start of the episode, so they learn from whole "
-            f"ones, not from segments of {settings.segment} steps",
-            field="segment",
-            remedy="Choose --set segment=none",
+            "recurrent networks remember what came before, so a segment of "
+            f"{settings.segment} steps needs a burn-in",
+            field="burn_in",
+            remedy="Choose --set burn_in=20, or --set segment=none for whole episodes",
+        )
+    if settings.burn_in and (settings.core == "none" or settings.segment is None):
+        raise UsageError(
+            "a burn-in fills the memory of recurrent networks before a segment, and here are no "
+            + ("segments" if settings.segment is None else "recurrent networks"),
+            field="burn_in",
+            remedy="Choose --set burn_in=0",
+        )
+    if settings.stride > (settings.segment or 1):
+        raise UsageError(
+            f"steps between segments would never be learned from: {settings.stride} steps from "
+            f"start to start, but segments of {settings.segment or 'whole episodes'}",
+            field="stride",
+            remedy="Give at most as many as --set segment",
+        )
+    if settings.progress and settings.network == "hosts":
+        raise UsageError(
+            "the network 'hosts' has no place for how long an action has been in progress",
+            field="progress",
+            remedy="Choose --set network=mlp or scores, or --set progress=false",
         )
     if settings.td_lambda > 0 and settings.segment == 1:
         raise UsageError(

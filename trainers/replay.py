@@ -28,7 +28,7 @@ from cagexplain.policies.features import GROUPS
 from trainers.buffers import Rollout
 
 Units = npt.NDArray[np.int64]
-"""Segments by number: slot of the episode * possible first steps + first step."""
+"""Segments by number: slot of the episode * first steps per episode + number of the first step."""
 
 _FEATURE_TYPE: Final[dict[str, Any]] = {"flat": np.int8, "memory": np.float16}
 
@@ -43,18 +43,53 @@ class Segments:
         available: additive masks per group (L + 1, members, B, actions), 0 or minus infinity: the
             legal actions of a free agent, the action in progress of a busy one.
         action: (L, B, agents) being executed.
-        free: (L + 1, B, agents), the agent decides.
+        elapsed: (L + 1, B, agents), steps since the agent's last decision; 0 if it decides now.
         reward: (L, B, agents).
         last: (L, B), the step is its episode's last one.
+        learned: (L, B), the step is one to learn from, not one to warm up on.
     """
 
     state: Tensor
     inputs: list[Tensor]
     available: list[Tensor]
     action: Tensor
-    free: Tensor
+    elapsed: Tensor
     reward: Tensor
     last: Tensor
+    learned: Tensor
+
+    @property
+    def free(self) -> Tensor:
+        """(L + 1, B, agents), the agent decides."""
+        return self.elapsed == 0
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How episodes are cut into segments.
+
+    Recurrent networks begin a segment with a zero state. Their outputs are those of play only
+    after some steps, the burn-in, which nothing is learned from (R2D2, Kapturowski et al. 2019); a
+    segment that begins where its episode does needs none, and all of it is learned from.
+
+    Args:
+        length: steps to learn from; None takes whole episodes.
+        burn_in: steps before them.
+        stride: steps from the start of a segment to the next one's.
+    """
+
+    length: int | None
+    burn_in: int = 0
+    stride: int = 1
+
+    def steps(self, episode: int) -> int:
+        """Steps of a segment, burn-in included, of episodes of so many steps."""
+        return episode if self.length is None else min(self.burn_in + self.length, episode)
+
+    def starts(self, episode: int) -> npt.NDArray[np.int64]:
+        """First steps of the segments of an episode; the last segment ends with it."""
+        last = episode - self.steps(episode)
+        return np.minimum(np.arange(0, last + self.stride, self.stride), last)
 
 
 class Replay:
@@ -68,14 +103,17 @@ class Replay:
     Args:
         profile: of the observation.
         capacity: episodes.
+        windows: how they are cut.
         device: of the batches; the memory itself is the host's.
 
     Raises:
         UsageError: episodes of CC4's length would not fit into the memory that is free now.
     """
 
-    def __init__(self, profile: str, capacity: int, device: str = "cpu") -> None:
+    def __init__(self, profile: str, capacity: int, windows: Windows, device: str = "cpu") -> None:
         self.profile, self.capacity, self.device = profile, capacity, device
+        self.windows = windows
+        self.starts = np.zeros(0, np.int64)  # of an episode's segments
         self.widths = features.sizes(profile)
         self.steps = 0  # of an episode; 0 before the first
         self.added = 0  # episodes ever
@@ -116,7 +154,7 @@ class Replay:
         legal = [(a == 0).transpose(0, 1).flatten(1) for a in rollout.legal]
         self.content["features"][slots] = joint
         self.content["legal"][slots] = torch.cat(legal, 1).numpy()
-        self.content["free"][slots] = rollout.free.transpose(1, 0, 2)
+        self.content["elapsed"][slots] = _elapsed(rollout.free).transpose(1, 0, 2)
         for name, grid in (("action", rollout.action), ("reward", rollout.reward)):
             self.content[name][slots, :-1] = grid.transpose(1, 0, 2)
         # An agent that is busy at the end is still executing what it executed in the last step.
@@ -124,23 +162,23 @@ class Replay:
         self.added += n
         return slots
 
-    def units(self, slots: npt.NDArray[np.int64], length: int) -> Units:
-        """All segments of `length` steps of the episodes in some slots."""
-        starts = self.steps - length + 1
-        return (slots[:, np.newaxis] * starts + np.arange(starts)).ravel()
+    def units(self, slots: npt.NDArray[np.int64]) -> Units:
+        """All segments of the episodes in some slots."""
+        n = len(self.starts)
+        return (slots[:, np.newaxis] * n + np.arange(n)).ravel()
 
-    def sample(self, batch: int, length: int, rng: np.random.Generator) -> Units:
-        """Draw segments of `length` steps uniformly, with replacement; whole episodes if it is
-        an episode's."""
-        return rng.integers(self.episodes * (self.steps - length + 1), size=batch)
+    def sample(self, batch: int, rng: np.random.Generator) -> Units:
+        """Draw segments uniformly, with replacement."""
+        return rng.integers(self.episodes * len(self.starts), size=batch)
 
-    def segments(self, units: Units, length: int) -> Segments:
-        """The content of segments of `length` steps."""
-        slot, start = np.divmod(units, self.steps - length + 1)
+    def segments(self, units: Units) -> Segments:
+        """The content of segments."""
+        slot, number = np.divmod(units, len(self.starts))
+        start, length = self.starts[number], self.windows.steps(self.steps)
         rows = slot * (self.steps + 1) + start + np.arange(length + 1)[:, np.newaxis]
         state = self._gather("features", rows).float()
         action = self._gather("action", rows).long()
-        free = self._gather("free", rows)
+        elapsed = self._gather("elapsed", rows)
         legal = torch.from_numpy(self.content["legal"][slot]).to(self.device)
         inputs, available = [], []
         for group, x, permitted in zip(
@@ -152,16 +190,20 @@ class Replay:
             members = slice(group[0], group[-1] + 1)
             inputs.append(x.unflatten(-1, (len(group), -1)).transpose(1, 2))
             permitted = permitted.unflatten(-1, (len(group), -1)).transpose(0, 1)
-            available.append(_available(permitted, free[..., members], action[..., members]))
-        last = torch.from_numpy(start + np.arange(length)[:, np.newaxis] == self.steps - 1)
+            free = elapsed[..., members] == 0
+            available.append(_available(permitted, free, action[..., members]))
+        within = np.arange(length)[:, np.newaxis]
+        last = torch.from_numpy(start + within == self.steps - 1)
+        learned = torch.from_numpy((within >= self.windows.burn_in) | (start == 0))
         return Segments(
             state=state,
             inputs=inputs,
             available=available,
             action=action[:-1],
-            free=free,
+            elapsed=elapsed,
             reward=self._gather("reward", rows[:-1]),
             last=last.to(self.device),
+            learned=learned.to(self.device),
         )
 
     def state(self) -> dict[str, Any]:
@@ -195,7 +237,7 @@ class Replay:
             array[: self.episodes] = content[name].numpy()
 
     def _reserve(self, steps: int) -> None:
-        self.steps = steps
+        self.steps, self.starts = steps, self.windows.starts(steps)
         layout = _layout(self.profile, self.capacity, steps)
         self.content = {name: np.zeros(shape, kind) for name, (shape, kind) in layout.items()}
 
@@ -213,9 +255,17 @@ def _layout(profile: str, capacity: int, steps: int) -> dict[str, tuple[tuple[in
         "features": ((*rows, sum(features.sizes(profile))), _FEATURE_TYPE[profile]),
         "legal": ((capacity, actions.TOTAL), np.bool_),
         "action": ((*rows, N_BLUE), np.int16),
-        "free": ((*rows, N_BLUE), np.bool_),
+        "elapsed": ((*rows, N_BLUE), np.int8),
         "reward": ((*rows, N_BLUE), np.float32),
     }
+
+
+def _elapsed(free: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
+    """Steps since the last decision, along the first axis; all are free in the first row."""
+    elapsed = np.zeros(free.shape, np.int8)
+    for t in range(1, len(free)):
+        elapsed[t] = np.where(free[t], 0, elapsed[t - 1] + 1)
+    return elapsed
 
 
 def _possible(chosen: npt.NDArray[np.int16]) -> bool:

@@ -393,13 +393,26 @@ KINDS: Final[tuple[str, ...]] = get_args(Kind)
 CORES: Final[tuple[str, ...]] = get_args(Core)
 
 
-def build_actors(config: Mapping[str, Any]) -> list[Stack]:
+def build_actors(config: Mapping[str, Any], extra: int = 0) -> list[Stack]:
     """The agents' networks with one output per action: a stack per group.
 
     Args:
         config: "network", "hidden", "observation", and, for recurrent ones, "core", "core_size".
+        extra: inputs behind those of the observation; none for the network "hosts".
     """
-    return [Stack(network, members) for network, members in _actors(config)]
+    return [Stack(network, members) for network, members in _actors(config, extra)]
+
+
+def without_extra(wide: Sequence[Stack], config: Mapping[str, Any]) -> list[Stack]:
+    """The networks that `build_actors` made with extra inputs, as they act while these are zero.
+
+    The parameters are views: who trains the wide ones trains these.
+    """
+    stacks = build_actors(config)
+    for stack, own in zip(stacks, wide, strict=True):
+        (weight, bias), *rest = own.layers
+        stack.layers = [(weight[:, : stack.network.shapes[0][0][0]], bias), *rest]
+    return stacks
 
 
 def stored_actors(config: Mapping[str, Any], saved: Any) -> list[Stack]:
@@ -426,20 +439,22 @@ def _size(network: Network, members: int) -> int:
     return members * sum(math.prod(shape) for layer in network.shapes for shape in layer)
 
 
-def _actors(config: Mapping[str, Any]) -> list[tuple[Network, int]]:
+def _actors(config: Mapping[str, Any], extra: int = 0) -> list[tuple[Network, int]]:
     """Network and number of agents of each group."""
     return [
-        (_network(config, group[0], actions.SIZES[group[0]], actor=True), len(group))
+        (_network(config, group[0], actions.SIZES[group[0]], extra, actor=True), len(group))
         for group in GROUPS
     ]
 
 
 def build_critics(config: Mapping[str, Any]) -> list[Stack]:
     """The critics on the agents' own observations: a stack per group, one value per row."""
-    return [Stack(_network(config, group[0], 1, actor=False), len(group)) for group in GROUPS]
+    return [Stack(_network(config, group[0], 1, 0, actor=False), len(group)) for group in GROUPS]
 
 
-def _network(config: Mapping[str, Any], agent: int, out: int, *, actor: bool) -> Network:
+def _network(
+    config: Mapping[str, Any], agent: int, out: int, extra: int, *, actor: bool
+) -> Network:
     profile, hidden = config["observation"], config["hidden"]
     if config["network"] == "hosts":
         return HostNet(agent, profile, hidden[0], actor=actor)
@@ -448,7 +463,7 @@ def _network(config: Mapping[str, Any], agent: int, out: int, *, actor: bool) ->
         head: Head = HostHead(agent, profile, width, hidden[-1], actor=actor)
     else:
         head = LinearHead(width, out)
-    return _layers(config, features.sizes(profile)[agent], hidden, head)
+    return _layers(config, features.sizes(profile)[agent] + extra, hidden, head)
 
 
 def mlp(sizes: Sequence[int]) -> Network:
@@ -477,7 +492,9 @@ def _width(config: Mapping[str, Any], hidden: Sequence[int]) -> int:
 
 def stored(stacks: Sequence[Stack]) -> list[list[list[Tensor]]]:
     """Parameters as plain containers: per group, per layer [weight, bias]."""
-    return [[[weight, bias] for weight, bias in stack.layers] for stack in stacks]
+    return [
+        [[tensor.contiguous() for tensor in layer] for layer in stack.layers] for stack in stacks
+    ]
 
 
 def require_fit(

@@ -205,7 +205,7 @@ def test_illegal_actions_and_busy_steps_teach_an_actor_nothing():
     second, same = gradients()
     assert all(torch.equal(*pair) for pair in zip(first, second, strict=True)) and same == entropy
 
-    batch.steps.free[0, :, 0] = False
+    batch.steps.elapsed[0, :, 0] = 1
     never, _ = gradients()
     assert all((gradient == 0).all() for gradient in never)
 

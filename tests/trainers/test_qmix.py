@@ -17,7 +17,7 @@ from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.features import GROUPS, Features
 from cagexplain.policies.networks import Acting
-from tests.trainers.toy import Recall, Toy, TwoStep
+from tests.trainers.toy import Recall, Slow, Toy, TwoStep
 from trainers import qmix_config
 from trainers.clock import Clock
 from trainers.config import check as check_ranges
@@ -165,6 +165,47 @@ def test_only_memory_solves_the_recall_task():
     assert (returns["qmix"] == -1).any()
 
 
+def test_recurrent_networks_learn_from_stretches():
+    """The cue is before the stretch that ends the episode, so it must come through the burn-in."""
+    changes = {"segment": 2, "burn_in": 3, "td_lambda": 0.5, "batch": 16, "gamma": 0.9}
+    learner = QMIX(small("r_qmix", **changes), 0, 1)
+    rounds(learner, Recall(ENVS), 14)
+    assert (greedy_returns(learner, Recall(ENVS)) == 1).all()
+
+
+@pytest.mark.parametrize("member", ["vdn", "qmix"])
+@pytest.mark.parametrize("progress", [True, False])
+def test_starting_an_action_is_not_having_it_in_progress(member, progress):
+    """Unless the networks are told who is busy, an action that pays at its end looks too good."""
+    changes = {"gamma": 0.5, "progress": progress, "td_lambda": 0.0}
+    learner = QMIX(small(member, **changes), 0, 1)
+    rounds(learner, Slow(ENVS), 40)
+    env = Slow(1)
+    env.reset(np.zeros(1, np.int64))
+    x = Features("flat", 1)
+    inputs = x.empty()
+    x.observe(env.obs, env.mask, env.free, inputs)
+    late, soon = learner.actor_stacks[0](inputs[0])[0, 0, :2].tolist()
+    assert (late < soon) == progress
+    if progress and member == "vdn":  # elsewhere, the difference is in the mixer's units
+        assert soon - late == pytest.approx(1.75 - 1.5, abs=0.1)
+
+
+@pytest.mark.parametrize("network", ["mlp", "scores"])
+def test_acting_is_the_values_of_who_is_not_busy(network):
+    settings = small("qmix", progress=True, observation="memory", network=network)
+    learner = QMIX(settings, 0, 1)
+    generator = torch.Generator().manual_seed(0)
+    for acting, wide in zip(learner.actor_stacks, learner.value_stacks, strict=True):
+        wide.initialise(generator, 1.0)  # the views follow
+        width = acting.network.shapes[0][0][0]
+        x = torch.randn(acting.members, 3, width, generator=generator)
+        idle = torch.cat([x, torch.zeros(acting.members, 3, 4)], -1)
+        torch.testing.assert_close(acting(x), wide(idle))
+    stacks = networks.build_actors(vars(settings))
+    networks.restore(stacks, learner.weights()["actors"])
+
+
 class Walk(Toy):
     """Every step costs 1 and shows its number; actions have no effect."""
 
@@ -199,9 +240,11 @@ def test_the_future_after_the_time_limit(time_limit, changes, values):
             stack.layers[-1][1].fill_(-8 / 5)
         values = [-1.875 - 0.5, -1.75 - 1, -1.5 - 2, -1 - 4]
     rounds(learner, Walk(ENVS), 30)
-    segments = learner.memory.replay.segments(learner.memory.replay.units(np.array([0]), 1), 1)
+    replay = learner.memory.replay
+    segments = replay.segments(replay.units(np.array([0])))
     found, _ = learner._values(segments)
-    assert found[0].tolist() == pytest.approx(values, abs=0.1)
+    found = found[0] if len(found) == 1 else found[:, 0]
+    assert found.tolist() == pytest.approx(values, abs=0.1)
 
 
 def hand_made(legal=(0, 1, 2), next_free=True, **changes):
@@ -227,11 +270,11 @@ def hand_made(legal=(0, 1, 2), next_free=True, **changes):
     ]
     action = torch.full((1, 1, 5), 5)
     action[..., 0] = 0
-    free = torch.ones(2, 1, 5, dtype=torch.bool)
+    elapsed = torch.zeros(2, 1, 5, dtype=torch.int8)
     reward = torch.full((1, 1, 5), 7.0)
     last = torch.zeros(1, 1, dtype=torch.bool)
     value, target_value = learner._values(
-        Segments(state, inputs, available, action, free, reward, last)
+        Segments(state, inputs, available, action, elapsed, reward, last, ~last)
     )
     assert value.requires_grad
     assert not target_value.requires_grad
@@ -340,7 +383,11 @@ def test_priorities_are_the_errors():
     leaves = learner.memory.priorities.leaves
     assert (leaves[: 3 * ENVS] == 1).all()
     assert not leaves[3 * ENVS :].any()
-    learner.memory.correct(np.array([5, 7]), torch.tensor([[1.0, -4.0], [-3.0, 2.0]]))
+    learner.memory.correct(
+        np.array([5, 7]),
+        torch.tensor([[1.0, -4.0], [-3.0, 2.0]]),
+        torch.tensor([[True, True], [True, True]]),
+    )
     assert leaves[5] == pytest.approx(0.9 * 3 + 0.1 * 2, abs=1e-5)
     assert leaves[7] == pytest.approx(0.9 * 4 + 0.1 * 3, abs=1e-5)
 
@@ -410,7 +457,11 @@ def test_presets_are_in_range_and_make_sense(member):
         ("vdn", {"reward": "hybrid"}, "reward: .*differ between agents"),
         ("qmix", {"acting": "sampled"}, "acting: .*no probabilities"),
         ("qmix", {"explore_start": 2.0}, "explore_start: .*above 1"),
-        ("r_qmix", {"segment": 8}, "segment: .*whole"),
+        ("r_qmix", {"segment": 8}, "burn_in: .*needs a burn-in"),
+        ("qmix", {"burn_in": 8}, "burn_in: .*no recurrent networks"),
+        ("r_qmix", {"burn_in": 8}, "burn_in: .*no segments"),
+        ("qmix", {"segment": 4, "stride": 5}, "stride: .*never be learned from"),
+        ("qmix", {"network": "hosts", "progress": True}, "progress: .*no place"),
         ("qmix", {"td_lambda": 0.5}, "td_lambda: .*no longer returns"),
         ("qmix", {"replay": 5}, "replay: .*do not fit"),
         ("qmix", {"core": "gru", "network": "hosts", "segment": None}, "core: "),
@@ -419,6 +470,35 @@ def test_presets_are_in_range_and_make_sense(member):
 def test_what_makes_no_sense_is_refused(member, changes, problem):
     with pytest.raises(UsageError, match=problem):
         qmix_config.check(replace(presets(member)["paper"], **changes))
+
+
+def test_new_segments_enter_by_their_own_errors():
+    changes = {"segment": 2, "stride": 2, "priority_alpha": 1.0, "priority_new": "error"}
+    learner = QMIX(small("per_qmix", batch=5, **changes), 0, 1)
+    rounds(learner, Walk(ENVS), 1)  # which only plays
+    replay, priorities = learner.memory.replay, learner.memory.priorities
+    units = replay.units(np.arange(ENVS))
+    assert len(units) == 2 * ENVS
+    value, target = learner._values(replay.segments(units))
+    size = (value - target).detach().abs()
+    expected = 0.9 * size.amax(0) + 0.1 * size.mean(0)
+    assert priorities.leaves[units] == pytest.approx(expected.numpy(), abs=1e-5)
+    assert not priorities.leaves[2 * ENVS :].any()
+
+
+def test_what_fills_the_memory_is_not_learned_from():
+    """Errors before a segment, however large, move neither loss nor priority."""
+    changes = {"segment": 1, "burn_in": 2, "prioritised": True, "priority_alpha": 1.0, "batch": 8}
+    learner = QMIX(small("r_qmix", **changes), 0, 1)
+    rounds(learner, Recall(ENVS), 1)
+    memory, report = learner.memory, {}
+    late = np.array([2])  # the last segment of the first episode: steps 2 to 4
+    memory.priorities.sample = lambda *_: (late, np.ones(1, np.float32))
+    for extra in (0.0, 1000.0):
+        memory.replay.content["reward"][0, 2:4] = extra
+        report[extra] = learner._update(1e-9, 1.0, np.random.default_rng(0))
+        report[extra]["leaf"] = float(memory.priorities.leaves[2])
+    assert report[0.0] == pytest.approx(report[1000.0], rel=1e-4)
 
 
 @pytest.mark.parametrize("member", ["qmix", "per_qmix"])

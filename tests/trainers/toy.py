@@ -125,3 +125,24 @@ class Recall(Toy):
         if self.steps == self.calls - 2:
             self.shown[:, 0, 2] = 1  # "now"
         return np.where(last, np.where(chosen[:, 0] == self.cue, 1, -1), 0)
+
+
+class Slow(Toy):
+    """Two actions of three steps each: 0 pays 6 in its last one, 1 pays 1.75 in its first one.
+
+    Discounted by 0.5, to start action 0 is worth 1.5, and to have it in progress 3, then 6.
+    """
+
+    calls = 3
+    choices: ClassVar = {0: 2}
+
+    def begin(self) -> None:
+        self.free[:] = True
+
+    def pay(self, chosen: np.ndarray) -> np.ndarray:
+        if self.steps == 0:
+            self.late = chosen[:, 0] == 0
+        self.free[:, 0] = self.steps == self.calls - 1
+        return np.select(
+            [self.late & (self.steps == 2), ~self.late & (self.steps == 0)], [6.0, 1.75], 0.0
+        )
