@@ -26,13 +26,14 @@ from scipy.stats import binom
 
 from benchmarks.audit_play import play, playable
 from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
-from cagexplain.analysis.audit.plays import Counts
-from cagexplain.analysis.practices.check import Check, Measure
-from cagexplain.analysis.practices.references import References, load_references
-from cagexplain.analysis.practices.spreads import Never
-from cagexplain.analysis.practices.statistics import FloatArray, estimate
+from cagexplain.audit.check import Check, Measure
+from cagexplain.audit.play.team import Counts
+from cagexplain.audit.references import References, load_references
+from cagexplain.audit.statistics import estimate
+from cagexplain.common.arrays import FloatArray
 from cagexplain.common.files import write_json
 from cagexplain.policies.registry import load_policy
+from cagexplain.stats.spreads import Never
 
 FIRST_SEED: Final = 8_000_000
 TARGET: Final = (0.92, 0.98)

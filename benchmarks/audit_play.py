@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.progress import Progress
 
-from cagexplain.analysis.audit.plays import Counts, Play, Team
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.check import Check
-from cagexplain.analysis.practices.profiles import Profile
-from cagexplain.analysis.practices.references import References
-from cagexplain.analysis.practices.statistics import estimate
-from cagexplain.analysis.practices.tallies import judged
-from cagexplain.analysis.practices.view import Facts
+from cagexplain.audit.check import Check
+from cagexplain.audit.checks import checks
+from cagexplain.audit.judge import judged
+from cagexplain.audit.play.team import Counts, Play, Team
+from cagexplain.audit.profiles import Profile
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Finding
+from cagexplain.audit.statistics import estimate
 from cagexplain.cc4 import phases
+from cagexplain.facts.view import Facts
 from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import seed_range
 

@@ -20,9 +20,9 @@ from rich.table import Table
 
 from benchmarks.audit_play import judge, play, playable, slices
 from benchmarks.command import COUNT, FILE, benchmark
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices.profiles import Profile, load_profile
-from cagexplain.analysis.practices.references import load_references
+from cagexplain.audit.profiles import Profile, load_profile
+from cagexplain.audit.references import load_references
+from cagexplain.audit.results import Finding
 from cagexplain.common.files import write_json
 from cagexplain.policies.registry import load_policy
 

@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import COUNT, benchmark
-from cagexplain.analysis import counterfactuals
-from cagexplain.analysis.alternatives import alternatives, preferences
-from cagexplain.analysis.attributions import attribute
-from cagexplain.analysis.counterfactuals import HORIZON, ROLLOUTS, Question
-from cagexplain.analysis.flips import flips
-from cagexplain.analysis.replay import Place, Record, moments
+from cagexplain.analysis.decisions import counterfactuals
+from cagexplain.analysis.decisions.alternatives import alternatives, preferences
+from cagexplain.analysis.decisions.attributions import attribute
+from cagexplain.analysis.decisions.counterfactuals import HORIZON, ROLLOUTS, Question
+from cagexplain.analysis.decisions.flips import flips
+from cagexplain.analysis.decisions.replay import Place, Record, moments
 from cagexplain.common import machine
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.registry import load_policy

@@ -41,7 +41,7 @@ from cagexplain.fidelity.probes import PROBES, Prober
 from cagexplain.fidelity.recording import read_recording
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, play
-from cagexplain.policies.scripted import BUILTIN
+from cagexplain.policies.scripted.scripted import BUILTIN
 
 MISSED: Final = 1
 """Places that can be reached and that no recording reached."""

@@ -28,9 +28,9 @@ from benchmarks.flaws.seeing import (
 )
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.policies.base import BoolArray
-from cagexplain.policies.expert import SERVER, USER, ZONE
-from cagexplain.policies.scripted import CommsBlock
+from cagexplain.common.arrays import BoolArray
+from cagexplain.policies.scripted.expert import SERVER, USER, ZONE
+from cagexplain.policies.scripted.scripted import CommsBlock
 
 HEADQUARTERS: Final = (network.PAZ, network.ADM, network.OFF)
 

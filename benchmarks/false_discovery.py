@@ -24,9 +24,9 @@ from rich.table import Table
 from scipy.stats import binom
 
 from benchmarks.command import COUNT, CannotMeasure, benchmark
-from cagexplain.analysis import passes
-from cagexplain.analysis.reaction_counts import Collector, Counts
-from cagexplain.analysis.reactions import ALPHA, Reactions, summarise
+from cagexplain.analysis.reactions.counts import Collector, Counts
+from cagexplain.analysis.reactions.find import ALPHA, Reactions, summarise
+from cagexplain.facts.batch import run
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import open_trace
@@ -49,7 +49,7 @@ def count(policy: str, episodes: int, at_once: int = 200) -> Counts:
         seeds = FIRST_SEED + np.arange(first, min(first + at_once, episodes))
         with tempfile.TemporaryDirectory() as folder:
             Recording(Path(folder), load_policy(policy), seeds).run()
-            passes.run(open_trace(folder), [collector])
+            run(open_trace(folder), [collector])
     return collector.counts
 
 

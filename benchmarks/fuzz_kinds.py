@@ -47,25 +47,28 @@ from benchmarks.fuzz_mutations import (
     spoil_zip,
     to_json,
 )
-from cagexplain.analysis import fsm, passes, reaction_counts, study_tables
-from cagexplain.analysis.audit import baseline, document
-from cagexplain.analysis.audit.conduct import conduct
-from cagexplain.analysis.circumstances import CircumstanceCounter
-from cagexplain.analysis.counts import Counter
-from cagexplain.analysis.dwell import DwellCounter
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.profiles import RANGES, Profile, load_profile
-from cagexplain.analysis.practices.references import load_references
-from cagexplain.analysis.replay import params_of, policy_of
-from cagexplain.analysis.soc_tallies import SocTallies
+from cagexplain.analysis.decisions.replay import params_of, policy_of
+from cagexplain.analysis.fsm import analyse as fsm
+from cagexplain.analysis.fsm.circumstances import CircumstanceCounter
+from cagexplain.analysis.fsm.counts import Counter
+from cagexplain.analysis.fsm.dwell import DwellCounter
+from cagexplain.analysis.metrics.tallies import SocTallies
+from cagexplain.analysis.reactions import counts as reaction_counts
+from cagexplain.analysis.reactions import study_tables
+from cagexplain.audit import baseline, document
+from cagexplain.audit.checks import checks
+from cagexplain.audit.conduct import conduct
+from cagexplain.audit.profiles import RANGES, Profile, load_profile
+from cagexplain.audit.references import load_references
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies import features, messages, networks
+from cagexplain.facts.batch import Collector, run
 from cagexplain.policies.base import Policy
-from cagexplain.policies.named_features import NAMES
+from cagexplain.policies.learned import features, messages, networks
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.tree import Tree, TreePolicy
+from cagexplain.policies.trees.named_features import NAMES
+from cagexplain.policies.trees.tree import Tree, TreePolicy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from reports.exports import FORMATS
@@ -630,7 +633,7 @@ def _trace(folder: Path) -> None:
     recording.run()
 
 
-def _collectors() -> list[passes.Collector]:
+def _collectors() -> list[Collector]:
     """Those of `fsm.analyse`."""
     return [
         *(Counter(), CircumstanceCounter(), DwellCounter()),
@@ -668,7 +671,7 @@ class _TraceKind:
                 for export in FORMATS.values():
                     export.text(audit).encode("utf-8")
             case _:
-                passes.run(trace, _collectors())
+                run(trace, _collectors())
 
 
 def _audit(trace: Trace) -> Any:

@@ -25,23 +25,18 @@ from rich.table import Table
 from benchmarks.audit_play import play, playable
 from benchmarks.command import COUNT, FILE, benchmark
 from cagexplain import __version__
-from cagexplain.analysis.audit.plays import Counts
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.check import Better
-from cagexplain.analysis.practices.profiles import load_profile
-from cagexplain.analysis.practices.references import FILE as SHIPPED
-from cagexplain.analysis.practices.references import (
-    SCHEMA,
-    Recorded,
-    read_references,
-    records,
-)
-from cagexplain.analysis.practices.spreads import Never
-from cagexplain.analysis.practices.statistics import Interval, estimate
-from cagexplain.analysis.practices.verdicts import verdict
+from cagexplain.audit.check import Better
+from cagexplain.audit.checks import checks
+from cagexplain.audit.play.team import Counts
+from cagexplain.audit.profiles import load_profile
+from cagexplain.audit.references import FILE as SHIPPED
+from cagexplain.audit.references import SCHEMA, Recorded, read_references, records
+from cagexplain.audit.statistics import Interval, estimate
+from cagexplain.audit.verdicts import verdict
 from cagexplain.common.files import write_json
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import builtin_policies, load_policy
+from cagexplain.stats.spreads import Never
 
 FIRST_SEED: Final = 5_000_000
 DO_NOTHING: Final = ("sleep", "random")

@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import theilslopes
 
-from cagexplain.analysis.audit.conduct import conduct
-from cagexplain.analysis.practices.profiles import load_profile
-from cagexplain.analysis.practices.references import load_references
+from cagexplain.audit.conduct import conduct
+from cagexplain.audit.profiles import load_profile
+from cagexplain.audit.references import load_references
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.files import write_json

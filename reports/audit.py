@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cagexplain.analysis.audit.results import Audit
-from cagexplain.analysis.decisions import DecisionReport
-from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.analysis.surrogate_results import Surrogate
+from cagexplain.analysis.decisions.explain import DecisionReport
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.analysis.trees.results import Surrogate
+from cagexplain.audit.results import Audit
 from reports.layout import Chapter, layout
 from reports.sections import (
     audit_about,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.survival import Survival
+from cagexplain.stats.durations import Survival
 
 Points = Sequence[tuple[float, float]]
 

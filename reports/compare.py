@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cagexplain.analysis.comparison import Comparison
+from cagexplain.analysis.compare.comparison import Comparison
 from reports.layout import Chapter, layout
 from reports.sections import compared, render
 from reports.words import comparison as told

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import networkx as nx
 
-from cagexplain.analysis.distributions import Distribution
+from cagexplain.stats.distribution import Distribution
 from reports import words
 
 Point = tuple[float, float]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cagexplain.analysis.decisions import DecisionReport
-from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.analysis.surrogate_results import Surrogate
+from cagexplain.analysis.decisions.explain import DecisionReport
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.analysis.trees.results import Surrogate
 from reports.fsm_drawing import Drawing
 from reports.layout import Chapter, layout
 from reports.sections import (

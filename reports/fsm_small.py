@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.comparison import Favourite
+from cagexplain.analysis.compare.comparison import Favourite
 from reports import palette, words
 
 WIDTH: Final = 560

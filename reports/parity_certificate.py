@@ -10,16 +10,16 @@ from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup
 
 from cagexplain import __version__
 from cagexplain.cc4 import phases
-from cagexplain.fidelity import equivalence
-from cagexplain.fidelity.equivalence import Verdict
+from cagexplain.common.arrays import FloatArray
 from cagexplain.fidelity.metrics import FLOOR, Unit
 from cagexplain.fidelity.parity import Parity, Row
 from cagexplain.fidelity.samples import Sample
+from cagexplain.stats import equivalence
+from cagexplain.stats.equivalence import Verdict
 from reports import words
 from reports.pages import environment, source
 
@@ -36,8 +36,6 @@ SIGNS: Final = {
     Verdict.INCONCLUSIVE: "?",
     Verdict.NOT_OBSERVED: "–",
 }
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -283,7 +281,7 @@ def strip(
     )
 
 
-def histogram(a: Values, b: Values, text: Callable[[float], str]) -> Histogram | None:
+def histogram(a: FloatArray, b: FloatArray, text: Callable[[float], str]) -> Histogram | None:
     """Draw two samples over each other; None where there are no two values to draw.
 
     Args:
@@ -298,7 +296,7 @@ def histogram(a: Values, b: Values, text: Callable[[float], str]) -> Histogram |
     shares = [np.histogram(part, edges)[0] / max(len(part), 1) for part in (a, b)]
     top = max(float(share.max()) for share in shares)
 
-    def place(part: Values) -> float | None:
+    def place(part: FloatArray) -> float | None:
         return 100 * (float(part.mean()) - left) / width if len(part) else None
 
     return Histogram(
@@ -311,12 +309,12 @@ def histogram(a: Values, b: Values, text: Callable[[float], str]) -> Histogram |
     )
 
 
-def _distinct(a: Values, b: Values) -> Values:
+def _distinct(a: FloatArray, b: FloatArray) -> FloatArray:
     both = np.concatenate([a, b])
     return np.unique(both[~np.isnan(both)])
 
 
-def _edges(values: Values) -> Values:
+def _edges(values: FloatArray) -> FloatArray:
     """Common bins: whole numbers where few occur, otherwise by Freedman and Diaconis (1981)."""
     low, high = float(values.min()), float(values.max())
     if high - low < MAX_BINS and bool((values == np.round(values)).all()):
@@ -327,7 +325,7 @@ def _edges(values: Values) -> Values:
     return np.linspace(low, high, min(MAX_BINS, max(MIN_BINS, bins)) + 1)
 
 
-def _outline(heights: Values) -> str:
+def _outline(heights: FloatArray) -> str:
     """Path of a histogram in a box of 100 by 40, of which 2 stay free above."""
     step = 100 / len(heights)
     points = [

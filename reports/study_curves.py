@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from cagexplain.analysis.learning import Curve, FigureResult
+from cagexplain.analysis.studies.learning import Curve, FigureResult
 from reports import words
 from reports.pages import environment, source
 

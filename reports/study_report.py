@@ -11,15 +11,15 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from cagexplain import __version__
-from cagexplain.analysis.learning import (
+from cagexplain.analysis.studies.learning import (
     Claim,
     FigureResult,
     MethodResult,
     StudyResult,
     Verdict,
 )
-from cagexplain.analysis.learning_statistics import MIN_RUNS, RESAMPLES
-from cagexplain.analysis.strategies import StrategiesResult
+from cagexplain.analysis.studies.strategies import StrategiesResult
+from cagexplain.stats.few_runs import MIN_RUNS, RESAMPLES
 from reports import words
 from reports.markdown import cell, table
 from reports.pages import environment, source

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from cagexplain.analysis.distributions import TARGETED_KINDS
-from cagexplain.analysis.learning import Verdict
-from cagexplain.analysis.strategies import (
+from cagexplain.analysis.fsm.distributions import TARGETED_KINDS
+from cagexplain.analysis.studies.learning import Verdict
+from cagexplain.analysis.studies.strategies import (
     MIN_DECISIONS,
     ConditionResult,
     MethodPattern,

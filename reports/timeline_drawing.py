@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.timeline import CAUSES, Timeline
-from cagexplain.analysis.timeline_parts import HostLine, Run
+from cagexplain.analysis.episodes.timeline import CAUSES, Timeline
+from cagexplain.analysis.episodes.timeline_parts import HostLine, Run
 from reports import words
 
 LEFT: Final = 176

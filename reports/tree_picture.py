@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from cagexplain.analysis.surrogate_results import AgentTree
+from cagexplain.analysis.trees.results import AgentTree
 from reports import palette
 from reports.pages import environment
 

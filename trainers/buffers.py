@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cagexplain.cc4 import phases
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies.features import GROUPS, sizes
+from cagexplain.policies.learned.features import GROUPS, sizes
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from cagexplain.policies import networks
+from cagexplain.policies.learned import networks
 from trainers.player import Explore
 
 

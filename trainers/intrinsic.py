@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies.features import GROUPS, sizes
+from cagexplain.policies.learned.features import GROUPS, sizes
 from trainers.settings import Settings
 from trainers.trainable import adam
 

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies import features, networks
-from cagexplain.policies.networks import Layers, Stack, mlp
+from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.networks import Layers, Stack, mlp
 from trainers.replay import Segments
 
 

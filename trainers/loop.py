@@ -36,7 +36,6 @@ from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, remove_leftovers, write_json
 from cagexplain.common.locks import locked
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -45,9 +44,10 @@ from cagexplain.policies.checkpoint import (
     save_checkpoint,
     write_plain,
 )
+from cagexplain.policies.learned import networks
+from cagexplain.policies.learned.trained import TrainedPolicy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
-from cagexplain.policies.trained import TrainedPolicy
 from trainers.clock import Clock
 from trainers.config import RunConfig, check, from_plain, require_entries
 from trainers.display import Display

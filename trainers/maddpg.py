@@ -23,9 +23,9 @@ from torch import Tensor
 
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
-from cagexplain.policies import networks
-from cagexplain.policies.features import GROUPS
-from cagexplain.policies.networks import Stack
+from cagexplain.policies.learned import networks
+from cagexplain.policies.learned.features import GROUPS
+from cagexplain.policies.learned.networks import Stack
 from trainers import joint
 from trainers.buffers import Rollout
 from trainers.clock import Clock

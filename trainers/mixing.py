@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies import features
-from cagexplain.policies.networks import Layers, Stack, mlp
+from cagexplain.policies.learned import features
+from cagexplain.policies.learned.networks import Layers, Stack, mlp
 
 KINDS: Final = ("sum", "monotonic")
 

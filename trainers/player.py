@@ -13,9 +13,9 @@ from torch import Tensor
 from cagexplain.cc4 import actions, phases
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
-from cagexplain.policies import messages, networks
-from cagexplain.policies.features import GROUPS, Features
-from cagexplain.policies.networks import Acting, Stack
+from cagexplain.policies.learned import messages, networks
+from cagexplain.policies.learned.features import GROUPS, Features
+from cagexplain.policies.learned.networks import Acting, Stack
 from trainers import rewards
 from trainers.buffers import Rollout
 from trainers.clock import Clock

@@ -24,9 +24,9 @@ from torch.nn import functional as F
 
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
-from cagexplain.policies import features, networks
-from cagexplain.policies.features import GROUPS
-from cagexplain.policies.networks import Stack
+from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.features import GROUPS
+from cagexplain.policies.learned.networks import Stack
 from trainers.advantages import smdp_gae
 from trainers.buffers import Rollout
 from trainers.clock import Clock

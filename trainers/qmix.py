@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cagexplain.envs import BatchedEnv
-from cagexplain.policies import networks
-from cagexplain.policies.features import GROUPS
-from cagexplain.policies.networks import Layers, Recurrent
+from cagexplain.policies.learned import networks
+from cagexplain.policies.learned.features import GROUPS
+from cagexplain.policies.learned.networks import Layers, Recurrent
 from trainers import exploration, mixing
 from trainers.buffers import Rollout
 from trainers.clock import Clock

@@ -23,8 +23,8 @@ from cagexplain.cc4 import actions, phases
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.errors import UsageError
 from cagexplain.common.machine import available_bytes
-from cagexplain.policies import features, networks
-from cagexplain.policies.features import GROUPS
+from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.features import GROUPS
 from trainers.buffers import Rollout
 
 Units = npt.NDArray[np.int64]

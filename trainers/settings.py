@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cagexplain.common.errors import UsageError
-from cagexplain.policies import features, messages, networks
+from cagexplain.policies.learned import features, messages, networks
 from trainers import rewards
 from trainers.config import setting
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cagexplain.policies.networks import Recurrent, Stack
+from cagexplain.policies.learned.networks import Recurrent, Stack
 
 
 @dataclass

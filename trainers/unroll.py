@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cagexplain.policies.networks import Layers, Recurrent, Stack
+from cagexplain.policies.learned.networks import Layers, Recurrent, Stack
 
 
 def unroll(stack: Stack, layers: Layers, x: Tensor) -> Tensor:

@@ -9,10 +9,9 @@ import numpy as np
 from benchmarks.flaws.base import AGENTS, Flawed, never
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.policies import expert
-from cagexplain.policies.base import BoolArray
-from cagexplain.policies.expert import NOTHING, SERVER, USER, WEIGHT, ZONE, Sight
-from cagexplain.policies.scripted import Int64Array
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.policies.scripted import expert
+from cagexplain.policies.scripted.expert import NOTHING, SERVER, USER, WEIGHT, ZONE, Sight
 
 CRITICAL: Final = np.stack(
     [np.isin(ZONE, zones) for zones in ((), (network.RZA, network.OZA), (network.RZB, network.OZB))]

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies import expert
-from cagexplain.policies.base import BoolArray
-from cagexplain.policies.expert import NOTHING, ZONE, Expert, Sight
-from cagexplain.policies.scripted import Int64Array
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.policies.scripted import expert
+from cagexplain.policies.scripted.expert import NOTHING, ZONE, Expert, Sight
 
 AGENTS: Final = np.arange(N_BLUE)
 FIRST: Final = np.broadcast_to(np.arange(expert.N_SLOTS) == 0, ZONE.shape)

@@ -7,10 +7,9 @@ import numpy.typing as npt
 
 from benchmarks.flaws.base import AGENTS, FIRST, Flawed
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.policies import scripted
-from cagexplain.policies.base import BoolArray
-from cagexplain.policies.expert import NOTHING, Rule, Sight
-from cagexplain.policies.scripted import Int64Array
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.policies.scripted import scripted
+from cagexplain.policies.scripted.expert import NOTHING, Rule, Sight
 
 
 class Without(Flawed):

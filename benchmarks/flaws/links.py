@@ -11,9 +11,10 @@ import numpy.typing as npt
 from benchmarks.flaws.base import AGENTS, Flawed
 from cagexplain.cc4 import network, observations
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.policies.base import BoolArray, Decision, Instead
-from cagexplain.policies.expert import NOTHING, Rule, Sight
-from cagexplain.policies.scripted import CommsBlock, Int64Array
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.policies.base import Decision, Instead
+from cagexplain.policies.scripted.expert import NOTHING, Rule, Sight
+from cagexplain.policies.scripted.scripted import CommsBlock
 
 
 def _ends() -> tuple[Int64Array, Int64Array]:

@@ -11,9 +11,8 @@ import numpy.typing as npt
 from benchmarks.flaws.base import Flawed, never
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.policies.base import BoolArray
-from cagexplain.policies.expert import ZONE, Rule, Sight
-from cagexplain.policies.scripted import Int64Array
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.policies.scripted.expert import ZONE, Rule, Sight
 
 
 class Blind(Flawed):

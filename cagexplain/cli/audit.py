@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cagexplain.analysis.audit.results import VERDICTS
+from cagexplain.audit.results import VERDICTS
 from cagexplain.cli import playing
 from cagexplain.cli.options import Command, Unused, output_option
 from cagexplain.cli.places import new_place
 from cagexplain.common import machine
 
 if TYPE_CHECKING:
-    from cagexplain.analysis.audit.conduct import Conducted
-    from cagexplain.analysis.audit.results import Audit
+    from cagexplain.audit.conduct import Conducted
+    from cagexplain.audit.results import Audit
     from cagexplain.policies.base import Policy
     from cagexplain.tracing.trace import Trace
 
@@ -137,10 +137,10 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     The exit status is 0 if all went well, 1 after an error, 2 after wrong usage, 3 if there are
     findings as grave as --fail-on, 4 if checks are inconclusive under --strict.
     """
-    from cagexplain.analysis.audit.conduct import conduct
-    from cagexplain.analysis.audit.document import read
-    from cagexplain.analysis.practices.profiles import load_profile
-    from cagexplain.analysis.practices.references import load_references
+    from cagexplain.audit.conduct import conduct
+    from cagexplain.audit.document import read
+    from cagexplain.audit.profiles import load_profile
+    from cagexplain.audit.references import load_references
     from cagexplain.common.files import prepare_output_dir
     from cagexplain.common.processes import spawning
     from cagexplain.tracing.trace import open_trace
@@ -224,7 +224,7 @@ def _telling_where(trace: Path) -> Iterator[None]:
 
 def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trace, dict[int, str]]:
     """Play the episodes that are audited."""
-    from cagexplain.analysis.audit.play import record
+    from cagexplain.audit.play.record import record
     from cagexplain.cc4 import phases
     from cagexplain.envs import EnvParams
     from cagexplain.policies.rollout import seed_range
@@ -247,7 +247,7 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
 
 def _reloaded(trace: Trace, policy_file: Path | None) -> tuple[Policy | None, str]:
     """The policy of a trace, or why it cannot be played again."""
-    from cagexplain.analysis.replay import policy_of
+    from cagexplain.analysis.decisions.replay import policy_of
     from cagexplain.common.errors import CagexplainError
 
     try:

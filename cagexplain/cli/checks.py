@@ -16,14 +16,14 @@ def command(check: str | None) -> None:
 
     ID is that of a check, such as ERA-01.
     """
-    from cagexplain.analysis import practices
-    from cagexplain.analysis.practices.describe import text
+    from cagexplain.audit import checks
+    from cagexplain.audit.describe import text
 
     if check is not None:
-        click.echo(text(practices.check(check)))
+        click.echo(text(checks.check(check)))
         return
     table = Table("id", "severity", "axis", "judged on", "what it checks", box=None)
-    for each in practices.checks():
+    for each in checks.checks():
         row = (each.id, each.severity, each.axis, each.knowledge, each.title)
         table.add_row(*map(Text, row))
     terminal.console().print(table)

@@ -16,8 +16,8 @@ from cagexplain.common import terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cagexplain.analysis.comparison import Comparison, Condition, Pair
-    from cagexplain.analysis.differences import MetricDifference
+    from cagexplain.analysis.compare.comparison import Comparison, Condition, Pair
+    from cagexplain.analysis.compare.differences import MetricDifference
     from cagexplain.tracing.trace import Trace
 
 SHOWN: Final = 5
@@ -65,7 +65,7 @@ def command(
     TRACE is a folder that `cagexplain trace` has written, one of each policy. With the same seeds
     in all of them (the default of `trace`) the episodes are compared seed by seed.
     """
-    from cagexplain.analysis.comparison import compare_parts, compare_traces
+    from cagexplain.analysis.compare.comparison import compare_parts, compare_traces
     from cagexplain.common.errors import UsageError
     from cagexplain.common.files import write_json, write_text
     from cagexplain.tracing.trace import open_trace

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from cagexplain.analysis.counterfactuals import Difference
-    from cagexplain.analysis.decisions import DecisionReport, Explanation, Option
-    from cagexplain.analysis.screening import Selection
+    from cagexplain.analysis.decisions.counterfactuals import Difference
+    from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
+    from cagexplain.analysis.decisions.screening import Selection
     from cagexplain.policies.base import Policy
     from cagexplain.tracing.trace import Trace
 
@@ -123,8 +123,8 @@ def command(
     Choose the decisions with --episode, --step and --agent, or let --critical find some. The
     episodes are played again with the policy that was recorded, so its checkpoint must be there.
     """
-    from cagexplain.analysis.decisions import explain
-    from cagexplain.analysis.replay import Place, policy_of
+    from cagexplain.analysis.decisions.explain import explain
+    from cagexplain.analysis.decisions.replay import Place, policy_of
     from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
     from reports.sections.decisions import decisions_page
@@ -179,7 +179,7 @@ def _single_threaded() -> None:
 def _critical(
     trace: Trace, policy: Policy, n: int, agent: int | None, episode: int | None, threads: int
 ) -> Selection:
-    from cagexplain.analysis import screening
+    from cagexplain.analysis.decisions import screening
 
     with playing.counting("screening", screening.steps_of(n)) as advance:
         return screening.critical(

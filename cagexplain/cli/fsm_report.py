@@ -77,10 +77,10 @@ def command(
 
     TRACE is a folder that `cagexplain trace` has written; the newest one below ./runs by default.
     """
-    from cagexplain.analysis import exports
-    from cagexplain.analysis.fsm import analyse
+    from cagexplain.analysis.fsm.analyse import analyse
     from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
+    from reports.exports import fsm_graph as exports
     from reports.fsm_report import fsm_report
     from reports.standalone import standalone
 
@@ -112,10 +112,10 @@ def _played(
     trace: Trace, critical: int | None, rules: bool, policy_file: Path | None
 ) -> dict[str, Any]:
     """What takes the policy itself; a reason if it cannot be played again."""
-    from cagexplain.analysis.decisions import explain
-    from cagexplain.analysis.replay import policy_of
-    from cagexplain.analysis.screening import critical as choose
-    from cagexplain.analysis.surrogate import extract
+    from cagexplain.analysis.decisions.explain import explain
+    from cagexplain.analysis.decisions.replay import policy_of
+    from cagexplain.analysis.decisions.screening import critical as choose
+    from cagexplain.analysis.trees.extract import extract
     from cagexplain.common.errors import CagexplainError
     from cagexplain.envs import EnvParams
 

@@ -234,7 +234,7 @@ def _command_line(context: click.Context) -> str:
 
 
 def _show(result: Parity, folder: Path) -> None:
-    from cagexplain.fidelity.equivalence import Verdict
+    from cagexplain.stats.equivalence import Verdict
 
     judgement, split = result.judgement, len(result.judgement.returns)
     rows = list(result.rows)

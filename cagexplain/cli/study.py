@@ -77,8 +77,8 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
     """
     import torch
 
-    from cagexplain.analysis.explained_run import explain_run, write_explained
-    from cagexplain.analysis.study_files import read_study
+    from cagexplain.analysis.studies.explained_run import explain_run, write_explained
+    from cagexplain.analysis.studies.study_files import read_study
     from cagexplain.cc4.phases import DEFAULT_STEPS, calls
     from cagexplain.cli.playing import progress
     from cagexplain.envs import EnvParams
@@ -116,8 +116,8 @@ def report(folder: Path, output: Path | None) -> None:
     Beside the page there are results.md and results.json with the same numbers, and the pictures
     as SVG: the learning curves of each figure, and figure 8 of the runs that are explained.
     """
-    from cagexplain.analysis.learning import analyse_study
-    from cagexplain.analysis.strategies import analyse_strategies
+    from cagexplain.analysis.studies.learning import analyse_study
+    from cagexplain.analysis.studies.strategies import analyse_strategies
     from cagexplain.common.files import write_json, write_text
     from reports.study_report import study_report
 

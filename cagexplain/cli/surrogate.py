@@ -18,8 +18,8 @@ from cagexplain.cli.places import RUNS, plain_name
 from cagexplain.common import terminal
 
 if TYPE_CHECKING:
-    from cagexplain.analysis.surrogate_results import Surrogate
-    from cagexplain.policies.tree import TreePolicy
+    from cagexplain.analysis.trees.results import Surrogate
+    from cagexplain.policies.trees.tree import TreePolicy
 
 
 _UNUSED: Final = (
@@ -77,7 +77,7 @@ def command(
     teams that they play in. The folder gets surrogate.html, surrogate.json, a picture and a text of
     every tree, and tree.json, which every command takes as a POLICY.
     """
-    from cagexplain.analysis.surrogate import Options, extract, extract_from_trace
+    from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
     from cagexplain.common.files import prepare_output_dir
     from cagexplain.envs import EnvParams
     from cagexplain.policies.registry import load_policy
@@ -129,7 +129,7 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _write(folder: Path, result: Surrogate, trees: TreePolicy) -> None:
-    from cagexplain.analysis.surrogate_export import dot, text
+    from cagexplain.analysis.trees.export import dot, text
     from cagexplain.common.files import write_json, write_text
     from reports.sections.surrogate import surrogate_page
     from reports.tree_picture import svg

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from cagexplain.cc4 import actions, agents, network, observations, phases, red_f
 from cagexplain.cc4.green import GREEN_ACTION_NAMES, GreenAction, GreenFailure
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.cc4.red_fsm import RedAction
+from cagexplain.common.arrays import Array, FloatArray
 from cagexplain.policies.base import Decision
 from cagexplain.policies.evaluation import Scorer
 from cagexplain.policies.rollout import Observer
@@ -32,9 +33,7 @@ from cagexplain.policies.rollout import Observer
 if TYPE_CHECKING:
     from cagexplain.envs import Env, GroundTruth
 
-Array = npt.NDArray[Any]
 Counts = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
 
 
 class Unit(StrEnum):
@@ -121,7 +120,7 @@ class Metric:
     unit: Unit
     label: str
     description: str
-    formula: Callable[[Tally], Values]
+    formula: Callable[[Tally], FloatArray]
 
     @property
     def floor(self) -> float:
@@ -205,7 +204,7 @@ class Behaviour(Observer):
         self._green(truth)
         self._blue(env, truth)
 
-    def values(self) -> Values:
+    def values(self) -> FloatArray:
         """``float64[n, len(METRICS)]`` of the episodes played to their end."""
         return np.column_stack([metric.formula(self.tally) for metric in METRICS])
 
@@ -284,10 +283,10 @@ def _count(codes: Array, size: int, where: Array | None = None) -> Counts:
     return np.bincount(places, minlength=n * size).reshape(n, size)
 
 
-def _ratio(part: Array, whole: Array) -> Values:
+def _ratio(part: Array, whole: Array) -> FloatArray:
     """NaN where the whole is 0."""
     nan = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
-    ratio: Values = np.divide(part, whole, out=nan, where=whole != 0)
+    ratio: FloatArray = np.divide(part, whole, out=nan, where=whole != 0)
     return ratio
 
 
@@ -400,7 +399,7 @@ def _machine() -> Iterator[Metric]:
 
 
 def _compromise() -> Iterator[Metric]:
-    def hosts(name: str, label: str, text: str, formula: Callable[[Tally], Values]) -> Metric:
+    def hosts(name: str, label: str, text: str, formula: Callable[[Tally], FloatArray]) -> Metric:
         return Metric(name, COMPROMISE, Unit.HOSTS, label, text, formula)
 
     yield hosts(

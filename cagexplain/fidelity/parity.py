@@ -8,13 +8,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import CagexplainError
-from cagexplain.fidelity import equivalence
-from cagexplain.fidelity.equivalence import Comparison, Judgement, Verdict
 from cagexplain.fidelity.metrics import METRICS, RETURN, Metric, Unit
 from cagexplain.fidelity.samples import Sample, require_same
-from cagexplain.policies.base import IntArray
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
+from cagexplain.stats import equivalence
+from cagexplain.stats.equivalence import Comparison, Judgement, Verdict
 
 FORMAT: Final = "cagexplain.parity"
 VERSION: Final = 1

@@ -21,11 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cagexplain import __version__
+from cagexplain.common.arrays import Int64Array, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_bytes
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.fidelity.metrics import NAMES, Behaviour
-from cagexplain.policies.base import Decision, IntArray, Policy
+from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 
 SCHEMA_VERSION: Final = 1
@@ -33,8 +34,6 @@ SCHEMA_VERSION: Final = 1
 
 _KEY: Final = b"cagexplain.sample"
 _SEED: Final = "seed"
-
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.integer[Any]]
-FloatArray = npt.NDArray[np.floating[Any]]
+from cagexplain.common.arrays import BoolArray, IntArray
+
 Instead: TypeAlias = IntArray | Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
 """What is done in place of a policy's choice: ``int[n, 5]`` actions, or what revises its choice,
 ``int64[n, 5]`` to ``int64[n, 5]``; it is called once, and must not change what it is given."""

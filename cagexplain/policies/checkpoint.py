@@ -26,7 +26,7 @@ from cagexplain.cc4 import actions, observations
 from cagexplain.common.documents import convert, require_file
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import atomic_write
-from cagexplain.policies import features, messages, networks
+from cagexplain.policies.learned import features, messages, networks
 
 PROJECT: Final = "cagexplain"
 FORMAT_VERSION: Final = 1

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cagexplain.cc4 import agents, network, phases, reward
-from cagexplain.common import means
-from cagexplain.common.means import CONFIDENCE, MIN_EPISODES, MIN_EPISODES_OF_PARTS
+from cagexplain.common.arrays import Int64Array, IntArray, RealArray
 from cagexplain.envs import Engine, Env, EnvParams
-from cagexplain.policies.base import Decision, FloatArray, IntArray, Policy
+from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
-
-Int64Array = npt.NDArray[np.int64]
+from cagexplain.stats import means
+from cagexplain.stats.means import CONFIDENCE, MIN_EPISODES, MIN_EPISODES_OF_PARTS
 
 
 class Scorer(Observer):
@@ -56,7 +54,7 @@ class Estimate:
     Attributes:
         mean: over episodes.
         sd: sample standard deviation between episodes; None for a single one.
-        low, high: confidence limits of the mean (see `cagexplain.common.means`); None where
+        low, high: confidence limits of the mean (see `cagexplain.stats.means`); None where
             `reason` says why.
         reason: why there is no interval; None if there is one.
     """
@@ -201,7 +199,7 @@ def evaluate(
 
 
 def estimate(
-    values: IntArray | FloatArray, *, least: int = MIN_EPISODES, confidence: float = CONFIDENCE
+    values: IntArray | RealArray, *, least: int = MIN_EPISODES, confidence: float = CONFIDENCE
 ) -> list[Estimate]:
     """Means of the columns of `values`, with intervals.
 
@@ -221,7 +219,7 @@ def estimate(
     return [Estimate(*row, reason) for row in zip(mean, sd, low, high, strict=True)]
 
 
-def estimate_parts(values: IntArray | FloatArray) -> list[Estimate]:
+def estimate_parts(values: IntArray | RealArray) -> list[Estimate]:
     """`estimate` for parts of a return, which rare episodes can dominate: they take more of them.
 
     Args:

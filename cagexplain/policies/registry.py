@@ -11,9 +11,9 @@ from typing import Any, Final
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
 from cagexplain.policies.base import Policy
-from cagexplain.policies.scripted import BUILTIN
-from cagexplain.policies.tree import load_tree
-from cagexplain.policies.wrappers import MaskSleep
+from cagexplain.policies.scripted.scripted import BUILTIN
+from cagexplain.policies.trees.tree import load_tree
+from cagexplain.policies.wrappers.wrappers import MaskSleep
 
 SHIPPED: Final = {
     "ippo_tuned": "trained: IPPO, network hosts, 2,000,000 steps, seed 0",
@@ -146,7 +146,9 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
     if Path(spec).suffix == ".json":
         return load_tree(spec, deterministic=deterministic)
 
-    from cagexplain.policies.trained import load_trained  # needs Torch, which is slow to load
+    from cagexplain.policies.learned.trained import (
+        load_trained,  # needs Torch, which is slow to load
+    )
 
     if spec in SHIPPED:
         return load_trained(_DATA / f"{spec}.pt", known_as=spec, deterministic=deterministic)

@@ -2,7 +2,7 @@
 
 Every remedy is a rule on what the agents have seen and done themselves, so that it could be built
 into the policy that is audited. Whether it pays is a question of its own, which
-``cagexplain.analysis.audit.prices`` answers; some do not.
+``cagexplain.audit.play.prices`` answers; some do not.
 
 Not every check has one. That weak evidence is looked at first (DET-05) and that findings are used
 (DET-06) cannot be repaired while the observation drops what Analyse finds; conflicts between agents
@@ -19,9 +19,7 @@ import numpy as np
 from cagexplain.cc4 import network, phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
-from cagexplain.policies.base import BoolArray
-from cagexplain.policies.named_features import KIND, SEAT
-from cagexplain.policies.overrides import Remedy
+from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.policies.situation import (
     IS_USER,
     NONE,
@@ -31,7 +29,6 @@ from cagexplain.policies.situation import (
     SEAT_ZONE,
     SLEEP,
     ZONE_WEIGHT,
-    Int64s,
     Situation,
     act_on,
     at_target,
@@ -40,6 +37,8 @@ from cagexplain.policies.situation import (
     on_links,
     on_seats,
 )
+from cagexplain.policies.trees.named_features import KIND, SEAT
+from cagexplain.policies.wrappers.overrides import Remedy
 
 RECENT: Final = 10
 """Steps for which an alert counts as evidence."""
@@ -68,13 +67,13 @@ def _critical() -> BoolArray:
 _CRITICAL: Final = _critical()
 
 
-def _weight(now: Situation) -> Int64s:
+def _weight(now: Situation) -> Int64Array:
     """Rank of hosts: by what the mission loses in their zones, servers first: ``int64[n, 112]``."""
-    weight: Int64s = 2 * ZONE_WEIGHT[now.phase][:, SEAT_ZONE] + ~IS_USER
+    weight: Int64Array = 2 * ZONE_WEIGHT[now.phase][:, SEAT_ZONE] + ~IS_USER
     return weight
 
 
-def _pressing(now: Situation) -> Int64s:
+def _pressing(now: Situation) -> Int64Array:
     """Rank of hosts with alerts: the heaviest first, then the latest alert."""
     since = np.minimum(now.since_process, now.since_connection)
     return _weight(now) * 10_000 - np.minimum(since, 9_999)
@@ -86,20 +85,20 @@ def _evidence(now: Situation) -> BoolArray:
     return recent
 
 
-def _restore_alerted(now: Situation) -> Int64s:
+def _restore_alerted(now: Situation) -> Int64Array:
     return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.open, _pressing(now)))
 
 
-def _restore_not_look(now: Situation, position: Int64s) -> Int64s:
+def _restore_not_look(now: Situation, position: Int64Array) -> Int64Array:
     unfit = np.isin(KIND[position], _LOOKS) & at_target(now.open, position)
     return np.where(unfit, ON_SEAT[ActionKind.RESTORE][SEAT[position]], NONE)
 
 
-def _heaviest_first(now: Situation, position: Int64s) -> Int64s:
+def _heaviest_first(now: Situation, position: Int64Array) -> Int64Array:
     heaviest = best_seat(now.open, _pressing(now))
     weight = _weight(now)
 
-    def of(seat: Int64s) -> Int64s:
+    def of(seat: Int64Array) -> Int64Array:
         return np.take_along_axis(weight, np.maximum(seat, 0), axis=1)
 
     lighter = at_target(now.open, position) & (of(heaviest) > of(SEAT[position]))
@@ -113,7 +112,7 @@ def _unflagged_removes(now: Situation) -> BoolArray:
     return on_seats(ActionKind.REMOVE, ~now.flagged)
 
 
-def _restore_removed(now: Situation) -> Int64s:
+def _restore_removed(now: Situation) -> Int64Array:
     return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.removed, _pressing(now)))
 
 
@@ -138,7 +137,7 @@ def _blocks_of_open_links(now: Situation) -> BoolArray:
     return on_links(ActionKind.BLOCK, ~now.prohibited)
 
 
-def _lift(now: Situation) -> Int64s:
+def _lift(now: Situation) -> Int64Array:
     wrong = now.blocked & ~now.prohibited
     return act_on(ON_LINK[ActionKind.ALLOW], best_link(wrong, now.since_switched))
 
@@ -147,7 +146,7 @@ def _against_phase(now: Situation) -> BoolArray:
     return _blocks_of_open_links(now) | on_links(ActionKind.ALLOW, now.prohibited)
 
 
-def _close(now: Situation, position: Int64s) -> Int64s:
+def _close(now: Situation, position: Int64Array) -> Int64Array:
     wrong = now.prohibited & ~now.blocked
     block = act_on(ON_LINK[ActionKind.BLOCK], best_link(wrong, now.since_switched))
     return np.where(np.isin(KIND[position], _EVICTS), NONE, block)
@@ -164,28 +163,28 @@ def _second_decoys(now: Situation) -> BoolArray:
     return on_seats(ActionKind.DECOY, now.decoys > 0)
 
 
-def _first_decoy(now: Situation) -> Int64s:
+def _first_decoy(now: Situation) -> Int64Array:
     bare = now.exists & (now.decoys == 0)
     return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare, _weight(now)))
 
 
-def _rearm(now: Situation) -> Int64s:
+def _rearm(now: Situation) -> Int64Array:
     bare = now.rebuilt & (now.decoys == 0) & (now.since_restored <= RECENT)
     return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare & ~now.open, -now.since_restored))
 
 
-def _look_at_touched(now: Situation) -> Int64s:
+def _look_at_touched(now: Situation) -> Int64Array:
     touched = (now.decoys > 0) & now.connection & ~now.open
     return act_on(ON_SEAT[ActionKind.ANALYSE], best_seat(touched, _pressing(now)))
 
 
-def _hunt(now: Situation) -> Int64s:
+def _hunt(now: Situation) -> Int64Array:
     due = now.since_restore >= HUNT
     eligible = now.exists & IS_USER & due[:, SEAT_AGENT]
     return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(eligible, now.since_restored))
 
 
-def _attend(now: Situation) -> Int64s:
+def _attend(now: Situation) -> Int64Array:
     alerted = now.process | now.connection
     restore = act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.process, _pressing(now)))
     bare = act_on(ON_SEAT[ActionKind.DECOY], best_seat(alerted & (now.decoys == 0), _pressing(now)))
@@ -208,7 +207,7 @@ def _repetitions(now: Situation) -> BoolArray:
     return forbidden
 
 
-def _silence(now: Situation, position: Int64s) -> Int64s:
+def _silence(now: Situation, position: Int64Array) -> Int64Array:
     return np.where(now.free, NONE, SLEEP)
 
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import phases
 from cagexplain.common import machine
+from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import UsageError
-from cagexplain.policies.base import Decision, IntArray, Policy
+from cagexplain.policies.base import Decision, Policy
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env

@@ -19,11 +19,8 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions, network, observations, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
-from cagexplain.policies.base import BoolArray, IntArray
-from cagexplain.policies.named_features import KIND, LINK, SEAT
-
-Int64s = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array, IntArray
+from cagexplain.policies.trees.named_features import KIND, LINK, SEAT
 
 LONG: Final = 1_000_000
 """Steps since something that has not been so far."""
@@ -51,7 +48,9 @@ ZONE_WEIGHT: Final[npt.NDArray[np.int64]] = -reward.TABLE.sum(axis=2)
 """``int64[phase, zone]``: how much the mission suffers in a zone, as the sum of its penalties."""
 
 
-def _by_place(place: Int64s, kinds: frozenset[ActionKind], n: int) -> Mapping[ActionKind, Int64s]:
+def _by_place(
+    place: Int64Array, kinds: frozenset[ActionKind], n: int
+) -> Mapping[ActionKind, Int64Array]:
     found = {}
     for kind in sorted(kinds):
         of_kind = np.flatnonzero(kind == KIND)
@@ -67,7 +66,7 @@ ON_LINK: Final = _by_place(LINK, actions.TRAFFIC_KINDS, N_LINKS)
 """Position of Allow and Block of each link: ``int64[56]``."""
 
 
-def _owned(owner: Int64s) -> Int64s:
+def _owned(owner: Int64Array) -> Int64Array:
     """Places of each agent, padded with the number of places: ``int64[5, most]``."""
     own = [np.flatnonzero(owner == agent) for agent in range(N_BLUE)]
     table = np.full((N_BLUE, max(map(len, own))), len(owner))
@@ -80,7 +79,7 @@ _SEATS_OF: Final = _owned(SEAT_AGENT)
 _LINKS_OF: Final = _owned(LINK_AGENT)
 
 
-def _entries(bit: Callable[[int, int], int]) -> Int64s:
+def _entries(bit: Callable[[int, int], int]) -> Int64Array:
     return np.array(
         [
             observations.OFFSETS[agent] + bit(int(agent), int(host))
@@ -169,7 +168,7 @@ class Situation:
         self.since_switched[blocked != self.blocked] = 0
         self.blocked, self.prohibited = blocked, obs[:, _PROHIBITED] != 0
 
-    def acted(self, chosen: Int64s, free: BoolArray) -> None:
+    def acted(self, chosen: Int64Array, free: BoolArray) -> None:
         """Remember the actions ``int64[n, 5]`` that the agents that were `free` started."""
         self.last = np.where(free, chosen + OFFSETS, self.last)
         works = free & ((SEAT[self.last] >= 0) | (LINK[self.last] >= 0))
@@ -192,7 +191,7 @@ class Situation:
         action = self.last[env, agent]
         kind, seat = KIND[action], SEAT[action]
 
-        def of(wanted: ActionKind) -> tuple[Int64s, Int64s]:
+        def of(wanted: ActionKind) -> tuple[Int64Array, Int64Array]:
             return env[kind == wanted], seat[kind == wanted]
 
         restored, removed = of(ActionKind.RESTORE), of(ActionKind.REMOVE)
@@ -220,7 +219,7 @@ def on_links(kind: ActionKind, links: BoolArray) -> BoolArray:
     return found
 
 
-def best_seat(eligible: BoolArray, rank: Floats | Int64s) -> Int64s:
+def best_seat(eligible: BoolArray, rank: FloatArray | Int64Array) -> Int64Array:
     """Each agent's eligible host of the highest rank, the first of equals: ``int64[n, 5]``.
 
     Args:
@@ -230,23 +229,23 @@ def best_seat(eligible: BoolArray, rank: Floats | Int64s) -> Int64s:
     return _best(eligible, rank, _SEATS_OF)
 
 
-def best_link(eligible: BoolArray, rank: Floats | Int64s) -> Int64s:
+def best_link(eligible: BoolArray, rank: FloatArray | Int64Array) -> Int64Array:
     """Each agent's eligible link of the highest rank; see `best_seat`."""
     return _best(eligible, rank, _LINKS_OF)
 
 
-def act_on(table: Int64s, place: Int64s) -> Int64s:
+def act_on(table: Int64Array, place: Int64Array) -> Int64Array:
     """The actions of a table of `ON_SEAT` or `ON_LINK` on some places, `NONE` on none."""
     return np.where(place != NONE, table[place], NONE)
 
 
-def at_target(values: npt.NDArray[np.bool_], position: Int64s) -> BoolArray:
+def at_target(values: npt.NDArray[np.bool_], position: Int64Array) -> BoolArray:
     """What ``bool[n, 112]`` says about the hosts that actions ``int64[n, 5]`` are aimed at."""
     seat = SEAT[position]
     return np.take_along_axis(values, np.maximum(seat, 0), axis=1) & (seat >= 0)
 
 
-def _best(eligible: BoolArray, rank: Floats | Int64s, owned: Int64s) -> Int64s:
+def _best(eligible: BoolArray, rank: FloatArray | Int64Array, owned: Int64Array) -> Int64Array:
     score = np.full((len(eligible), eligible.shape[1] + 1), -np.inf)
     np.copyto(score[:, :-1], rank, where=eligible)
     own = score[:, owned]

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cagexplain.common.arrays import Array
 from cagexplain.tracing import schema
 
-Array = npt.NDArray[Any]
 Rows = dict[str, Array]
 
 UNKNOWN: Final = -2

@@ -9,8 +9,9 @@ import numpy as np
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.cc4.red_fsm import RedAction
+from cagexplain.common.arrays import Array
 from cagexplain.tracing import schema
-from cagexplain.tracing.columns import Array, Rows
+from cagexplain.tracing.columns import Rows
 
 if TYPE_CHECKING:
     from cagexplain.envs import GroundTruth

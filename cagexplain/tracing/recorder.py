@@ -15,11 +15,12 @@ import pyarrow as pa
 from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.green import GreenAction
+from cagexplain.common.arrays import Array
 from cagexplain.policies.base import Decision
 from cagexplain.policies.rollout import Observer
 from cagexplain.tracing import schema
-from cagexplain.tracing.attribution import host_states, zone_states
-from cagexplain.tracing.columns import Array, Dense, Sparse, arrow, binary
+from cagexplain.tracing.columns import Dense, Sparse, arrow, binary
+from cagexplain.tracing.host_states import host_states, zone_states
 from cagexplain.tracing.level_changes import level_changes
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cagexplain.cc4 import phases
+from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes, write_text
 from cagexplain.envs import Engine, Env, EnvParams
-from cagexplain.policies.base import IntArray, Policy
+from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema

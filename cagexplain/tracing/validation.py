@@ -11,15 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cagexplain.cc4 import network, phases
+from cagexplain.common.arrays import Array
 from cagexplain.common.documents import require_file
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file
@@ -32,8 +32,6 @@ RESTORE: Final = "Restore the file, or run the same 'cagexplain trace' command w
 
 _ROUNDING: Final = 1e-5
 """How far single precision may carry a probability or an entropy out of its range."""
-
-Array = npt.NDArray[Any]
 
 
 def validate(folder: Path, manifest: Manifest) -> None:

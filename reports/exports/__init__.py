@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from cagexplain.analysis.audit.results import Audit
+from cagexplain.audit.results import Audit
 from reports.exports.audit_json import audit_json
 from reports.exports.cacao import cacao
 from reports.exports.findings_csv import findings_csv

@@ -1,9 +1,9 @@
-"""The whole audit as JSON; `cagexplain.analysis.audit.document` has its schema and reads it."""
+"""The whole audit as JSON; `cagexplain.audit.document` has its schema and reads it."""
 
-from cagexplain.analysis.audit.results import Audit
+from cagexplain.audit.results import Audit
 from reports.exports.common import dumps
 
 
 def audit_json(audit: Audit) -> str:
-    """The audit, as `cagexplain.analysis.audit.document.schema` describes it."""
+    """The audit, as `cagexplain.audit.document.schema` describes it."""
     return dumps(audit.to_json())

@@ -12,8 +12,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cagexplain.analysis.audit.playbook import AIMS, SIGHTS, WAIT
-from cagexplain.analysis.audit.results import Audit, Choice, Playbook, Situation
+from cagexplain.audit.playbook import AIMS, SIGHTS, WAIT
+from cagexplain.audit.results import Audit, Choice, Playbook, Situation
 from reports.exports.common import TOOL, dumps, moment, subject
 
 _SPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:{TOOL}:playbook")

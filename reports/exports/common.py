@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cagexplain.analysis import practices
-from cagexplain.analysis.audit.results import Audit, Finding, Verdict
-from cagexplain.analysis.practices.check import FRAMEWORKS, Check, Reference
+from cagexplain.audit import checks
+from cagexplain.audit.check import FRAMEWORKS, Check, Reference
+from cagexplain.audit.results import Audit, Finding, Verdict
 from cagexplain.common.errors import UsageError
 from reports.words import NBSP
 from reports.words.audit_findings import what, where
@@ -49,7 +49,7 @@ def xml_text(text: str) -> str:
 def declaration(finding: Finding) -> Check | None:
     """What the check of a finding declares; None for one that this catalogue does not have."""
     try:
-        return practices.check(finding.id)
+        return checks.check(finding.id)
     except UsageError:
         return None
 

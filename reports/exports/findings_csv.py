@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Final
 
-from cagexplain.analysis.audit.results import Audit, Finding, Measured
+from cagexplain.audit.results import Audit, Finding, Measured
 from reports.exports.common import xml_text
 
 _HEAD: Final = ("id", "title", "family", "severity", "axis", "knowledge")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from cagexplain.analysis.audit.results import Audit, Finding, Verdict
+from cagexplain.audit.results import Audit, Finding, Verdict
 from reports.exports.common import declaration, moment, statement, subject, version, xml_text
 
 _OUTCOMES: Final[Mapping[Verdict, str]] = {

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.analysis.audit.results import Audit, Finding, Verdict
-from cagexplain.analysis.practices.check import FRAMEWORKS
+from cagexplain.audit.check import FRAMEWORKS
+from cagexplain.audit.results import Audit, Finding, Verdict
 from reports.exports.common import dumps, references, statement, subject
 
 LAYER: Final = "4.5"

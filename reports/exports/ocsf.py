@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cagexplain.analysis.audit.results import Audit, Finding, Verdict
-from cagexplain.analysis.practices.check import FRAMEWORKS, Reference, Severity
+from cagexplain.audit.check import FRAMEWORKS, Reference, Severity
+from cagexplain.audit.results import Audit, Finding, Verdict
 from reports.exports.common import (
     TOOL,
     cited,

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from cagexplain.analysis.audit.results import Audit, Evidence, Finding, Measured, Verdict
-from cagexplain.analysis.practices.check import FRAMEWORKS, Check, Severity
+from cagexplain.audit.check import FRAMEWORKS, Check, Severity
+from cagexplain.audit.results import Audit, Evidence, Finding, Measured, Verdict
 from reports.exports.common import (
     TOOL,
     cited,

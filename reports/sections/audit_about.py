@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from cagexplain.analysis.audit.results import Audit
-from cagexplain.analysis.practices.check import FRAMEWORKS
+from cagexplain.audit.check import FRAMEWORKS
+from cagexplain.audit.results import Audit
 from reports.sections import Section, render
 from reports.sections.audit_verdict import STYLE
 from reports.words import audit as told

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from cagexplain.analysis.audit.playbook import AIMS, SIGHTS, WAIT
-from cagexplain.analysis.audit.results import Audit, Choice, Finding, Part, Situation
-from cagexplain.analysis.distributions import ActionMix, Distribution, Share
-from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.analysis.fsm.distributions import ActionMix
+from cagexplain.audit.playbook import AIMS, SIGHTS, WAIT
+from cagexplain.audit.results import Audit, Choice, Finding, Part, Situation
 from cagexplain.cc4 import agents, network
+from cagexplain.stats.distribution import Distribution, Share
 from reports import palette
 from reports.sections import Section, gap, render
 from reports.sections.audit_verdict import STYLE

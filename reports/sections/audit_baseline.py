@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cagexplain.analysis.audit.results import Audit, Compared
+from cagexplain.audit.results import Audit, Compared
 from reports.sections import Section, render
 from reports.sections.audit_verdict import STYLE
 from reports.words import audit as told

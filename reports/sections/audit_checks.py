@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.analysis.audit.results import VERDICTS, Audit, Finding, Measured
-from cagexplain.analysis.practices.check import FRAMEWORKS, SEVERITIES, Reference
-from cagexplain.analysis.practices.verdicts import least
+from cagexplain.audit.check import FRAMEWORKS, SEVERITIES, Reference
+from cagexplain.audit.results import VERDICTS, Audit, Finding, Measured
+from cagexplain.audit.verdicts import least
 from reports.pages import source
 from reports.sections import Section, render
 from reports.sections.audit_scale import Bar, bar

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cagexplain.analysis.comparison import favourite
-from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.compare.comparison import favourite
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports import palette, words
 from reports.fsm_small import small_picture
 from reports.sections import Section, gap, render

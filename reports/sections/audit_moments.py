@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from cagexplain.analysis.decisions import DecisionReport, Explanation
+from cagexplain.analysis.decisions.explain import DecisionReport, Explanation
 from cagexplain.cc4 import phases
 from reports.pages import source
 from reports.sections import Section, decisions, gap, render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cagexplain.analysis.audit.results import Audit, Price
+from cagexplain.audit.results import Audit, Price
 from reports.sections import Section, gap, render
 from reports.sections.audit_scale import change_bars
 from reports.sections.audit_verdict import STYLE

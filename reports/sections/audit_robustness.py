@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cagexplain.analysis.audit.results import Audit, Variation
+from cagexplain.audit.results import Audit, Variation
 from reports.sections import Section, gap, render
 from reports.sections.audit_scale import change_bars
 from reports.sections.audit_verdict import STYLE

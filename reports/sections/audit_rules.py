@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from cagexplain.analysis.audit.results import Audit
-from cagexplain.analysis.surrogate_results import Surrogate
+from cagexplain.analysis.trees.results import Surrogate
+from cagexplain.audit.results import Audit
 from reports.sections import Section, render, surrogate
 from reports.words import audit_findings as words
 

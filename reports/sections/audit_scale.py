@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.audit.results import Change, Measured
+from cagexplain.audit.results import Change, Measured
 
 _MARGIN: Final = 0.06
 """Room beyond the outermost number, as a share of what lies between the outermost ones."""

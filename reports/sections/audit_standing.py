@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.audit.results import Audit, Finding, Measured
+from cagexplain.audit.results import Audit, Finding, Measured
 from reports.sections import Section, gap, render
 from reports.sections.audit_scale import Bar, bar
 from reports.sections.audit_verdict import STYLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cagexplain.analysis.audit.results import Audit, Finding
+from cagexplain.audit.results import Audit, Finding
 from reports.sections import Section, render
 from reports.sections.audit_scale import bar
 from reports.sections.audit_verdict import STYLE

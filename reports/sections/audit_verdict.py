@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cagexplain.analysis.audit.results import VERDICTS, Audit, Verdict
-from cagexplain.analysis.practices.check import SEVERITIES
+from cagexplain.audit.check import SEVERITIES
+from cagexplain.audit.results import VERDICTS, Audit, Verdict
 from reports.pages import source
 from reports.sections import Section, render
 from reports.words import audit as told

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.circumstances import TEAM, Circumstances
-from cagexplain.analysis.distributions import ActionMix, Distribution
-from cagexplain.analysis.entropy import Entropy
-from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.analysis.intervals import Ratio
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.analysis.fsm.circumstances import TEAM, Circumstances
+from cagexplain.analysis.fsm.distributions import ActionMix
 from cagexplain.cc4 import agents, network
+from cagexplain.stats.distribution import Distribution
+from cagexplain.stats.entropy import Entropy
+from cagexplain.stats.shares import Ratio
 from reports import palette
 from reports.sections import Section, gap, render
 from reports.words import answers

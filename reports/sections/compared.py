@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.comparison import Comparison, Pair, SampleResult
-from cagexplain.analysis.differences import GroupDifference, MetricDifference
-from cagexplain.analysis.distributions import Distribution
-from cagexplain.analysis.permutation import MIN_COUNTS, MIN_EPISODES, PERMUTATIONS
-from cagexplain.analysis.soc import TEAM
+from cagexplain.analysis.compare.comparison import Comparison, Pair, SampleResult
+from cagexplain.analysis.compare.differences import GroupDifference, MetricDifference
+from cagexplain.analysis.metrics.estimate import TEAM
+from cagexplain.stats.distribution import Distribution
+from cagexplain.stats.permutation import MIN_COUNTS, MIN_EPISODES, PERMUTATIONS
 from reports import palette
 from reports.fsm_small import favourite, small_picture
 from reports.sections import Section, render

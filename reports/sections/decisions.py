@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.analysis.attributions import Influence
-from cagexplain.analysis.decisions import DecisionReport, Explanation, Option
+from cagexplain.analysis.decisions.attributions import Influence
+from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
 from cagexplain.cc4 import phases
 from reports import palette
 from reports.layout import Chapter, layout

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.analysis.reactions import Reactions
-from cagexplain.analysis.soc import Soc
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.analysis.metrics.estimate import Soc
+from cagexplain.analysis.reactions.find import Reactions
 from reports import words
 from reports.sections import render, run
 from reports.words import soc as soc_words

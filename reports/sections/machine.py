@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.analysis.distributions import Distribution
-from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.analysis.fsm_graph import FsmGraph
-from cagexplain.analysis.survival import Survival
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.analysis.fsm.graph import FsmGraph
+from cagexplain.stats.distribution import Distribution
+from cagexplain.stats.durations import Survival
 from reports import palette, words
 from reports.charts import Chart, survival_chart
 from reports.fsm_drawing import Drawing, draw

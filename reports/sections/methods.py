@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis import entropy, survival
-from cagexplain.analysis.intervals import RESAMPLES
-from cagexplain.common.means import MIN_EPISODES
+from cagexplain.stats import durations, entropy
+from cagexplain.stats.means import MIN_EPISODES
+from cagexplain.stats.shares import RESAMPLES
 from reports.fsm_picture import RARE
 from reports.sections import Section, render
 from reports.words import number
@@ -61,7 +61,7 @@ def _entries() -> Iterator[tuple[str, str]]:
         "Bonferroni’s correction over the actions, so the intervals of one state hold together. "
         "Where all decisions of a state are the same, an episode counts as one. Over the whole "
         "page some interval will miss by chance. Those of shares need two episodes or more, of "
-        f"means and rates {MIN_EPISODES}, of times {survival.MIN_EPISODES}, of entropies "
+        f"means and rates {MIN_EPISODES}, of times {durations.MIN_EPISODES}, of entropies "
         f"{entropy.MIN_EPISODES}: with fewer they would cover the truth less often than they say. "
         "They say nothing about other red variants, other training runs or other networks than "
         "CC4’s.",

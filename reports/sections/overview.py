@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports import palette, words
 from reports.sections import Section, render
 from reports.words import answers, reactions, soc

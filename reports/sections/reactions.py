@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.reaction_events import EVENTS
-from cagexplain.analysis.reactions import HOST, ZONE, Reaction, Reactions, Scope, Times
+from cagexplain.analysis.reactions.events import EVENTS
+from cagexplain.analysis.reactions.find import HOST, ZONE, Reaction, Reactions, Scope, Times
 from reports import words
 from reports.charts import Chart, Frame, Line, Tick, survival_chart, ticks
 from reports.sections import Section, gap, render

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports import words
 from reports.sections import Section, render
 from reports.words import answers

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from cagexplain.analysis.fsm import FsmAnalysis, RunFacts
+from cagexplain.analysis.fsm.analyse import FsmAnalysis, RunFacts
 from cagexplain.cc4 import phases
 from reports import words
 from reports.sections import Section, render

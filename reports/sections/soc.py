@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.soc import TEAM, Metric, Soc
+from cagexplain.analysis.metrics.estimate import TEAM, Metric, Soc
 from reports.sections import Section, render
 from reports.words import soc as told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cagexplain.analysis.study_tables import MEANINGFUL, StudyTable, StudyTables
+from cagexplain.analysis.reactions.study_tables import MEANINGFUL, StudyTable, StudyTables
 from reports import palette, words
 from reports.sections import Section, gap, render
 from reports.words.reactions import p_value

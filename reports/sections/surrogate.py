@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.analysis.surrogate_results import AgentTree, Gain, Node, Size, Surrogate
+from cagexplain.analysis.trees.results import AgentTree, Gain, Node, Size, Surrogate
 from reports.charts import Chart, Frame, Line, Tick
 from reports.layout import Chapter, layout
 from reports.pages import source

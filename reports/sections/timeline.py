@@ -10,8 +10,8 @@ from typing import Any, Final
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from cagexplain.analysis.timeline import CAUSES, Timeline
-from cagexplain.analysis.timeline_parts import HostLine
+from cagexplain.analysis.episodes.timeline import CAUSES, Timeline
+from cagexplain.analysis.episodes.timeline_parts import HostLine
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.outcome import OUTCOME_NAMES
 from reports import timeline_drawing as drawing

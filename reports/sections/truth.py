@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from cagexplain.analysis.counts import LEVEL_NAMES
-from cagexplain.analysis.fsm import EXPECTED_LEVEL, FsmAnalysis
+from cagexplain.analysis.fsm.analyse import EXPECTED_LEVEL, FsmAnalysis
+from cagexplain.facts.places import LEVEL_NAMES
 from reports import palette
 from reports.sections import Section, render
 from reports.words import answers

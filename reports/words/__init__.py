@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cagexplain.analysis.distributions import Distribution, Share
-from cagexplain.analysis.fsm import Estimate
-from cagexplain.analysis.survival import Limits, Survival
-from cagexplain.common.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
+from cagexplain.analysis.fsm.analyse import Estimate
+from cagexplain.stats.distribution import Distribution, Share
+from cagexplain.stats.durations import Limits, Survival
+from cagexplain.stats.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
 
 NBSP: Final = "\u00a0"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cagexplain.analysis.counts import EVICTORS, RECOVERIES
-from cagexplain.analysis.distributions import Distribution
-from cagexplain.analysis.fsm import Belief, FsmAnalysis, RedAction
+from cagexplain.analysis.fsm.analyse import Belief, FsmAnalysis, RedAction
+from cagexplain.analysis.fsm.counts import EVICTORS, RECOVERIES
+from cagexplain.stats.distribution import Distribution
 from reports.words import number, percent
 
 _REACTS: Final = {

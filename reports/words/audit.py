@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.audit.results import Audit, Change, Effect, Measured, Price, Verdict
-from cagexplain.analysis.practices.check import Severity
+from cagexplain.audit.check import Severity
+from cagexplain.audit.results import Audit, Change, Effect, Measured, Price, Verdict
 from reports.words import NBSP, number, percent
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.audit.results import Audit, Finding, Measured, Part, Price
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.check import Check
+from cagexplain.audit.check import Check
+from cagexplain.audit.checks import checks
+from cagexplain.audit.results import Audit, Finding, Measured, Part, Price
 from reports.words import NBSP, number, percent
 from reports.words import audit as told
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cagexplain.analysis.audit.results import Audit
-from cagexplain.analysis.practices.statistics import MIN_EPISODES
-from cagexplain.analysis.practices.verdicts import FALSE_DISCOVERIES
+from cagexplain.audit.results import Audit
+from cagexplain.audit.statistics import MIN_EPISODES
+from cagexplain.audit.verdicts import FALSE_DISCOVERIES
 from reports.words import number, percent
 
 SETTING: Final = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cagexplain.analysis.audit.results import Audit, Change, Finding
-from cagexplain.analysis.practices.check import SEVERITIES
+from cagexplain.audit.check import SEVERITIES
+from cagexplain.audit.results import Audit, Change, Finding
 from reports.words import NBSP, number, percent
 from reports.words import audit as told
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis.comparison import Comparison, Pair, Place
-from cagexplain.analysis.differences import GroupDifference, MetricDifference
+from cagexplain.analysis.compare.comparison import Comparison, Pair, Place
+from cagexplain.analysis.compare.differences import GroupDifference, MetricDifference
 from reports.words import CAUSES, number, percent, soc
 from reports.words.findings import Finding
 from reports.words.reactions import p_value, points

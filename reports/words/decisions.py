@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cagexplain.analysis.counterfactuals import Difference
-from cagexplain.analysis.decisions import DecisionReport, Explanation, Option
+from cagexplain.analysis.decisions.counterfactuals import Difference
+from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
 from cagexplain.cc4 import phases
 from reports.words import NBSP, percent
 

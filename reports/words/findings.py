@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cagexplain.analysis.distributions import Distribution
-from cagexplain.analysis.fsm import EXPECTED_LEVEL, FsmAnalysis
+from cagexplain.analysis.fsm.analyse import EXPECTED_LEVEL, FsmAnalysis
+from cagexplain.stats.distribution import Distribution
 from reports.words import CAUSES, estimate_interval, interval, number, percent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cagexplain.analysis.reactions import HOST, Answer, LagPoint, Reaction, Reactions, Times
+from cagexplain.analysis.reactions.find import HOST, Answer, LagPoint, Reaction, Reactions, Times
 from reports.words import NBSP, duration, half, number, percent, too_few
 from reports.words.findings import Finding
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis.soc import EXPLAINED, Metric, Soc
+from cagexplain.analysis.metrics.estimate import EXPLAINED, Metric, Soc
 from reports.words import NBSP, number, percent
 from reports.words.findings import Finding
 

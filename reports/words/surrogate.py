@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis.intervals import Ratio
-from cagexplain.analysis.surrogate_results import (
+from cagexplain.analysis.trees.results import (
     BELIEVABLE_FIDELITY,
     BELIEVABLE_GAIN,
     AgentTree,
     Gain,
     Surrogate,
 )
+from cagexplain.stats.shares import Ratio
 from reports.words import NBSP, number, percent, too_few
 
 

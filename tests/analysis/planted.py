@@ -18,14 +18,13 @@ from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
 from cagexplain.cc4.network import INT, OFF
+from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.envs import Engine, Env, EnvParams
-from cagexplain.policies.base import BoolArray, Decision, Policy
+from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import Rota, Scripted
+from cagexplain.policies.scripted.scripted import Rota, Scripted
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
-
-Int64Array = npt.NDArray[np.int64]
 
 _SLOTS: Final = max(len(hosts) for hosts in observations.HOSTS)
 _AGENTS: Final = np.arange(N_BLUE)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from cagexplain.analysis.association import (
+from cagexplain.stats.matched import (
     LONGEST,
     difference_limits,
     gap,

@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from cagexplain.analysis.alternatives import preferences
-from cagexplain.analysis.attributions import attribute, integrated_gradients
-from cagexplain.analysis.flips import flips, possible_changes
-from cagexplain.analysis.replay import Moment, Place
+from cagexplain.analysis.decisions.alternatives import preferences
+from cagexplain.analysis.decisions.attributions import attribute, integrated_gradients
+from cagexplain.analysis.decisions.flips import flips, possible_changes
+from cagexplain.analysis.decisions.replay import Moment, Place
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies import features, networks
 from cagexplain.policies.base import Policy
 from cagexplain.policies.checkpoint import Checkpoint
-from cagexplain.policies.named_features import NAMES
+from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.trained import TrainedPolicy
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.trained import TrainedPolicy
-from cagexplain.policies.tree import Tree, TreePolicy
-from cagexplain.policies.wrappers import MaskSleep
+from cagexplain.policies.trees.named_features import NAMES
+from cagexplain.policies.trees.tree import Tree, TreePolicy
+from cagexplain.policies.wrappers.wrappers import MaskSleep
 
 PARAMS = EnvParams(steps=100)
 AGENT = 2

@@ -8,8 +8,7 @@ import numpy.typing as npt
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from cagexplain.analysis import survival
-from cagexplain.analysis.comparison import (
+from cagexplain.analysis.compare.comparison import (
     Comparison,
     Pair,
     compare_parts,
@@ -17,25 +16,26 @@ from cagexplain.analysis.comparison import (
     compare_traces,
     favourite,
 )
-from cagexplain.analysis.counts import count
-from cagexplain.analysis.differences import (
+from cagexplain.analysis.compare.differences import (
     GroupDifference,
     MetricDifference,
     view_differences,
 )
-from cagexplain.analysis.distributions import distributions
-from cagexplain.analysis.fsm import RunFacts
-from cagexplain.analysis.permutation import (
+from cagexplain.analysis.compare.samples import Metric, Sample, Table, Times
+from cagexplain.analysis.fsm.analyse import RunFacts
+from cagexplain.analysis.fsm.counts import count
+from cagexplain.analysis.metrics.estimate import soc
+from cagexplain.cli.main import main
+from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.stats import durations
+from cagexplain.stats.distribution import distributions
+from cagexplain.stats.permutation import (
     compare,
     jensen_shannon,
     ratio_difference,
     restricted_mean,
     total_variation,
 )
-from cagexplain.analysis.samples import Metric, Sample, Table, Times
-from cagexplain.analysis.soc import soc
-from cagexplain.cli.main import main
-from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.tracing.trace import Trace
 from tests.analysis.planted import record as record_planted
 from tests.analysis.traces import write_trace
@@ -104,8 +104,8 @@ def test_restricted_means_agree_with_the_survival_estimate() -> None:
     rng = np.random.default_rng(0)
     length, seen = rng.geometric(0.02, 400), rng.random(400) < 0.7
     horizon = 60
-    ended, censored = survival.tally(length, seen, rng.integers(0, 20, 400))
-    known = survival.estimate(ended, censored, horizon=horizon, resamples=20)
+    ended, censored = durations.tally(length, seen, rng.integers(0, 20, 400))
+    known = durations.estimate(ended, censored, horizon=horizon, resamples=20)
     within = seen & (length < horizon)
     cut = np.zeros((2, horizon + 1))
     np.add.at(cut, (1 - within.astype(int), np.minimum(length, horizon)), 1)

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from cagexplain.analysis.counterfactuals import (
+from cagexplain.analysis.decisions.counterfactuals import (
     ENOUGH,
     Question,
     outcomes,
     returns,
     steps_to_play,
 )
-from cagexplain.analysis.replay import Moment, Place
+from cagexplain.analysis.decisions.replay import Moment, Place
 from cagexplain.cc4 import actions, network, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.envs import BatchedEnv, EnvParams

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from cagexplain.analysis.counts import (
+from cagexplain.analysis.fsm.counts import (
     DROPPED,
     EVICTORS,
     FAILURE,
@@ -16,11 +16,11 @@ from cagexplain.analysis.counts import (
     count,
     pool,
 )
-from cagexplain.analysis.counts import Counter as Counting
-from cagexplain.analysis.passes import batches
+from cagexplain.analysis.fsm.counts import Counter as Counting
 from cagexplain.cc4 import actions, agents, network, red_fsm
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.red_fsm import RedAction, State
+from cagexplain.facts.batch import batches
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.trace import Trace

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from cagexplain.analysis import screening
-from cagexplain.analysis.alternatives import alternatives, preferences
-from cagexplain.analysis.decisions import explain
-from cagexplain.analysis.replay import (
+from cagexplain.analysis.decisions import screening
+from cagexplain.analysis.decisions.alternatives import alternatives, preferences
+from cagexplain.analysis.decisions.explain import explain
+from cagexplain.analysis.decisions.replay import (
     Place,
     Record,
     moments,
@@ -20,14 +20,14 @@ from cagexplain.analysis.replay import (
     policy_of,
     spread,
 )
-from cagexplain.analysis.screening import APART, candidates_of, critical
+from cagexplain.analysis.decisions.screening import APART, candidates_of, critical
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import EnvParams
-from cagexplain.policies import networks
 from cagexplain.policies.base import Policy
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
+from cagexplain.policies.learned import networks
 from cagexplain.policies.registry import load_policy, reload_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace

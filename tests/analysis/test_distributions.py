@@ -9,24 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cagexplain.analysis.circumstances import (
+from cagexplain.analysis.fsm.circumstances import (
     PATTERNS,
     CircumstanceCounter,
     Circumstances,
     circumstances,
 )
-from cagexplain.analysis.counts import count
-from cagexplain.analysis.distributions import (
-    Distribution,
+from cagexplain.analysis.fsm.counts import count
+from cagexplain.analysis.fsm.distributions import (
     action_mix,
     action_mix_by_phase,
     effort,
     target_truth,
 )
-from cagexplain.analysis.entropy import MIN_EPISODES, entropies
-from cagexplain.analysis.intervals import ratios
-from cagexplain.analysis.passes import run
 from cagexplain.cc4 import agents, network, red_fsm
+from cagexplain.facts.batch import run
+from cagexplain.stats.distribution import Distribution
+from cagexplain.stats.entropy import MIN_EPISODES, entropies
+from cagexplain.stats.shares import ratios
 from cagexplain.tracing.trace import Trace
 from tests.analysis.planted import record as record_planted
 from tests.analysis.traces import write_trace

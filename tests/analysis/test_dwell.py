@@ -7,13 +7,13 @@ from typing import cast
 import numpy as np
 import pytest
 
-from cagexplain.analysis.counts import PLACE_OF_HOST, PLACES
-from cagexplain.analysis.dwell import DwellCounter, Dwelling
-from cagexplain.analysis.passes import Batch, batches, run
-from cagexplain.analysis.runs import runs_of
-from cagexplain.analysis.survival import MIN_EPISODES
+from cagexplain.analysis.fsm.dwell import DwellCounter, Dwelling
 from cagexplain.cc4 import network, phases
 from cagexplain.cc4.red_fsm import STATE_NAMES, State
+from cagexplain.facts.batch import Batch, batches, run
+from cagexplain.facts.places import PLACE_OF_HOST, PLACES
+from cagexplain.facts.runs import runs_of
+from cagexplain.stats.durations import MIN_EPISODES
 from cagexplain.tracing.trace import Trace
 from tests.analysis.traces import record
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from cagexplain.analysis.counts import count
-from cagexplain.analysis.exports import graphml, node_link
-from cagexplain.analysis.fsm_graph import FsmGraph, fsm_graph
+from cagexplain.analysis.fsm.counts import count
+from cagexplain.analysis.fsm.graph import FsmGraph, fsm_graph
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.cli.main import main
 from cagexplain.tracing.trace import Trace
+from reports.exports.fsm_graph import graphml, node_link
 from tests.analysis.traces import record
 
 

@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.false_discovery import discoveries, sets
-from cagexplain.analysis import passes
-from cagexplain.analysis.reaction_counts import Collector, Counts
-from cagexplain.analysis.reactions import ALPHA
+from cagexplain.analysis.reactions.counts import Collector, Counts
+from cagexplain.analysis.reactions.find import ALPHA
+from cagexplain.facts.batch import run
 from tests.analysis.planted import record
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ SIZE, SETS = 6, 6
 
 def counts_of(policy: str, folder: Path) -> Counts:
     collector = Collector()
-    passes.run(record(folder, policy, SIZE * SETS, first_seed=4000, steps=350), [collector])
+    run(record(folder, policy, SIZE * SETS, first_seed=4000, steps=350), [collector])
     return collector.counts
 
 

@@ -6,12 +6,13 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from cagexplain.analysis.counts import EVICTORS, count
-from cagexplain.analysis.distributions import Distribution, Share, action_mix, distributions
-from cagexplain.analysis.fsm import FsmAnalysis, analyse
-from cagexplain.analysis.fsm_graph import evictions, fsm_graph
+from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
+from cagexplain.analysis.fsm.counts import EVICTORS, count
+from cagexplain.analysis.fsm.distributions import action_mix
+from cagexplain.analysis.fsm.graph import evictions, fsm_graph
 from cagexplain.cc4.red_fsm import STATE_NAMES, VARIANTS, State
 from cagexplain.common.errors import CagexplainError
+from cagexplain.stats.distribution import Distribution, Share, distributions
 from cagexplain.tracing.trace import Trace
 from tests.analysis import planted
 from tests.analysis.traces import record, write_trace

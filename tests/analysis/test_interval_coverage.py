@@ -15,13 +15,15 @@ import pandas as pd
 import pytest
 from scipy.special import stdtrit
 
-from cagexplain.analysis import counterfactuals, entropy, permutation, reaction_tests, survival
-from cagexplain.analysis.association import difference_limits
-from cagexplain.analysis.intervals import ratios, shares
-from cagexplain.analysis.learning_statistics import MIN_RUNS, bootstrap, iqm, mean_difference
-from cagexplain.analysis.practices import statistics
-from cagexplain.analysis.practices.statistics import PerEpisode, Share
-from cagexplain.common.means import (
+from cagexplain.analysis.decisions import counterfactuals
+from cagexplain.analysis.reactions import tests as reaction_tests
+from cagexplain.audit import statistics
+from cagexplain.audit.statistics import PerEpisode, Share
+from cagexplain.policies.evaluation import estimate, estimate_parts
+from cagexplain.stats import durations, entropy, permutation
+from cagexplain.stats.few_runs import MIN_RUNS, bootstrap, iqm, mean_difference
+from cagexplain.stats.matched import difference_limits
+from cagexplain.stats.means import (
     MIN_EPISODES,
     MIN_EPISODES_OF_PARTS,
     limits,
@@ -29,7 +31,7 @@ from cagexplain.common.means import (
     skewed,
     too_few,
 )
-from cagexplain.policies.evaluation import estimate, estimate_parts
+from cagexplain.stats.shares import ratios, shares
 
 DATA = Path(__file__).parent.parent / "data"
 FLOOR = 0.92
@@ -172,15 +174,15 @@ def test_times_are_covered() -> None:
     rng = np.random.default_rng(6)
     hits = np.zeros(2)
     for _ in range(300):
-        pace = rng.gamma(8, 10 / 8, survival.MIN_EPISODES)
-        steps = np.floor(rng.exponential(pace[:, None], (survival.MIN_EPISODES, 8))).astype(int)
-        ended, censored = survival.tally(
+        pace = rng.gamma(8, 10 / 8, durations.MIN_EPISODES)
+        steps = np.floor(rng.exponential(pace[:, None], (durations.MIN_EPISODES, 8))).astype(int)
+        ended, censored = durations.tally(
             np.minimum(steps, 60).ravel(),
             (steps < 60).ravel(),
-            np.repeat(np.arange(survival.MIN_EPISODES), 8),
+            np.repeat(np.arange(durations.MIN_EPISODES), 8),
             longest=60,
         )
-        found = survival.estimate(ended, censored, resamples=200, horizon=60)
+        found = durations.estimate(ended, censored, resamples=200, horizon=60)
         for i, (its, truth) in enumerate(((found.median, MEDIAN), (found.p90, P90))):
             low, high = its.low, np.inf if its.high is None else its.high
             hits[i] += low is not None and low <= truth <= high

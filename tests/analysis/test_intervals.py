@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
 
-from cagexplain.analysis.intervals import shares
+from cagexplain.stats.shares import shares
 
 
 def clustered(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis import passes
-from cagexplain.analysis.passes import Batch, batches, codes, run
 from cagexplain.cc4 import agents, network, phases, red_fsm
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
+from cagexplain.facts import batch as passes
+from cagexplain.facts.batch import Batch, batches, codes, run
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing import schema
 from cagexplain.tracing.recording import Recording

@@ -9,11 +9,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from cagexplain.analysis import passes
-from cagexplain.analysis import reaction_events as events
-from cagexplain.analysis.reaction_counts import ANSWERS, FOLLOW, Collector, Counts
-from cagexplain.analysis.reaction_tallies import HOST_RESPONSES, LAGS, MAX_LAG, on_hosts
-from cagexplain.analysis.reactions import (
+from cagexplain.analysis.reactions import events
+from cagexplain.analysis.reactions.counts import ANSWERS, FOLLOW, Collector, Counts
+from cagexplain.analysis.reactions.exposure import HOST_RESPONSES, LAGS, MAX_LAG, on_hosts
+from cagexplain.analysis.reactions.find import (
     CONSISTENT,
     NO_OBSERVATIONS,
     Reactions,
@@ -22,6 +21,7 @@ from cagexplain.analysis.reactions import (
 )
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.facts.batch import Batch, batches, run
 from cagexplain.policies.base import Policy
 from cagexplain.tracing.trace import Trace
 from tests.analysis.planted import RestoresLater, record
@@ -246,7 +246,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Trace:
 
 def counts_of(trace: Trace) -> Counts:
     collector = Collector()
-    passes.run(trace, [collector])
+    run(trace, [collector])
     return collector.counts
 
 
@@ -254,7 +254,7 @@ def test_counts_against_plain_loops(small: Trace) -> None:
     counts = counts_of(small)
     assert len(counts.decisions) == 5
     done = 0
-    for batch in passes.batches(small, Collector.tables):
+    for batch in batches(small, Collector.tables):
         assert batch.process is not None
         for row in range(batch.n):
             exposed = np.zeros(len(LAGS), dtype=int)
@@ -294,7 +294,7 @@ def test_the_base_rate_is_that_of_the_others(small: Trace) -> None:
     restore = HOST_RESPONSES.index(ActionKind.RESTORE)
     lag = int(np.flatnonzero(LAGS == 3)[0])
     done = 0
-    for batch in passes.batches(small, Collector.tables):
+    for batch in batches(small, Collector.tables):
         assert batch.connection is not None
         for row in range(batch.n):
             base = 0.0
@@ -323,7 +323,7 @@ def test_windows_against_plain_loops(small: Trace) -> None:
     counts = counts_of(small)
     analyse = HOST_RESPONSES.index(ActionKind.ANALYSE)
     done = 0
-    for batch in passes.batches(small, Collector.tables):
+    for batch in batches(small, Collector.tables):
         assert batch.process is not None
         last = batch.steps - MAX_LAG
         for row in range(batch.n):
@@ -372,7 +372,7 @@ def test_alerts_on_all_hosts_all_the_time_are_counted() -> None:
         phase=np.zeros((1, steps), dtype=np.int8),
     )
     deeds = np.full((1, steps, events.N_SLOTS), -1, dtype=np.int8)
-    counts = on_hosts(cast(passes.Batch, batch), found, deeds)
+    counts = on_hosts(cast(Batch, batch), found, deeds)
     lag = LAGS.tolist().index(0)
     assert counts["host_exposed"][0, 0, lag] == steps * events.N_SLOTS
     assert counts["window_exposed"][0, 0] == (steps - MAX_LAG) * events.N_SLOTS
@@ -382,7 +382,7 @@ def test_fewer_responses_than_habits_lead_to_expect_are_no_reaction(tmp_path: Pa
     """Even if they are more than the base rate, which knows no habits."""
     collector = Collector()
     trace = record(tmp_path / "t", "restores_on_process", EPISODES, steps=100)
-    passes.run(trace, [collector])
+    run(trace, [collector])
     counts = collector.counts
     lag, restore = LAGS.tolist().index(0), HOST_RESPONSES.index(ActionKind.RESTORE)
     host, zone = (

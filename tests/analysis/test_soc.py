@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.passes import run
-from cagexplain.analysis.soc import MIN_EVENTS, TEAM, Soc, durations, of_tallies, soc
-from cagexplain.analysis.soc_definitions import DEFINITIONS, markdown
-from cagexplain.analysis.soc_tallies import DEFENDED, SocTallies
-from cagexplain.analysis.stays import NEVER, Stays
+from cagexplain.analysis.metrics.definitions import DEFINITIONS, markdown
+from cagexplain.analysis.metrics.estimate import MIN_EVENTS, TEAM, Soc, durations, of_tallies, soc
+from cagexplain.analysis.metrics.tallies import DEFENDED, SocTallies
 from cagexplain.cc4 import actions, agents, green, network, red_fsm
-from cagexplain.common.means import MIN_EPISODES
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.facts.batch import run
+from cagexplain.facts.stays import NEVER, Stays
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
+from cagexplain.stats.means import MIN_EPISODES
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from tests.analysis.planted import RestoresOnProcess

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cagexplain.analysis.passes import Batch, batches, codes
-from cagexplain.analysis.stays import NEVER, TABLES, Stays, concatenate, stays_of
-from cagexplain.analysis.timeline import timelines
+from cagexplain.analysis.episodes.timeline import timelines
 from cagexplain.cc4 import actions, agents, network
 from cagexplain.envs import EnvParams
+from cagexplain.facts.batch import Batch, batches, codes
+from cagexplain.facts.stays import NEVER, TABLES, Stays, concatenate, stays_of
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing import schema
 from cagexplain.tracing.recording import Recording

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cagexplain.analysis.study_tables import (
+from cagexplain.analysis.reactions.study_tables import (
     MEANINGFUL,
     MOST_HOSTS,
     StudyTables,

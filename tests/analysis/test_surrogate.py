@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cagexplain.analysis.surrogate import Options, extract, extract_from_trace
-from cagexplain.analysis.surrogate_fidelity import fidelity
-from cagexplain.analysis.surrogate_fit import Growth, best, chances, choice, leaf_of
-from cagexplain.analysis.surrogate_results import Surrogate
-from cagexplain.analysis.surrogate_rules import limits, rules
-from cagexplain.analysis.surrogate_samples import Samples, Teacher, of_trace, roll_out
+from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
+from cagexplain.analysis.trees.fidelity import fidelity
+from cagexplain.analysis.trees.fit import Growth, best, chances, choice, leaf_of
+from cagexplain.analysis.trees.results import Surrogate
+from cagexplain.analysis.trees.rules import limits, rules
+from cagexplain.analysis.trees.samples import Samples, Teacher, of_trace, roll_out
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
-from cagexplain.policies.named_features import FEATURES, NAMES, STARTS
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.tree import TreePolicy
+from cagexplain.policies.trees.named_features import FEATURES, NAMES, STARTS
+from cagexplain.policies.trees.tree import TreePolicy
 from tests.analysis.planted import planted, record
 from tests.policies.test_branch import checkpoint
 from tests.policies.test_tree import RESTORES, tree

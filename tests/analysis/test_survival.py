@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cagexplain.analysis.survival import (
+from cagexplain.stats.durations import (
     MIN_DURATIONS,
     MIN_EPISODES,
     Survival,

@@ -12,21 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cagexplain.analysis.counts import LEVEL_NAMES
-from cagexplain.analysis.incidents import incidents
-from cagexplain.analysis.passes import Batch, batches
-from cagexplain.analysis.timeline import (
-    CAUSES,
-    IDLE,
-    Timeline,
-    episode_choice,
-    timelines,
-)
-from cagexplain.analysis.timeline_parts import BlueAction, HostLine, Loss, Run
+from cagexplain.analysis.episodes.incidents import incidents
+from cagexplain.analysis.episodes.timeline import CAUSES, IDLE, Timeline, episode_choice, timelines
+from cagexplain.analysis.episodes.timeline_parts import BlueAction, HostLine, Loss, Run
 from cagexplain.cc4 import actions, network, red_fsm
 from cagexplain.cc4.network import host_index
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import EnvParams
+from cagexplain.facts.batch import Batch, batches
+from cagexplain.facts.places import LEVEL_NAMES
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cagexplain.analysis.audit import document
-from cagexplain.analysis.audit.results import Audit
+from cagexplain.audit import document
+from cagexplain.audit.results import Audit
 from cagexplain.cli.main import main
 from tests.audit.small import ENOUGH
 

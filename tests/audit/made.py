@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
-from cagexplain.analysis.audit.results import (
+from cagexplain.audit.results import (
     Audit,
     Change,
     Choice,

@@ -1,6 +1,6 @@
 """A fabricated playbook with every kind of situation."""
 
-from cagexplain.analysis.audit.results import Choice, Playbook, Situation
+from cagexplain.audit.results import Choice, Playbook, Situation
 
 
 def situation(agent: int, sees: str, *choices: Choice, phase: str | None = None) -> Situation:

@@ -9,18 +9,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from cagexplain.analysis.audit.results import Finding, Measured
-from cagexplain.analysis.passes import batches, in_memory, run
-from cagexplain.analysis.practices.cases import Cases
-from cagexplain.analysis.practices.check import Check
-from cagexplain.analysis.practices.profiles import Profile
-from cagexplain.analysis.practices.references import References
-from cagexplain.analysis.practices.statistics import MIN_EPISODES
-from cagexplain.analysis.practices.tallies import Tallies
-from cagexplain.analysis.practices.view import TABLES, Facts, View
+from cagexplain.audit.check import Check
+from cagexplain.audit.judge import Tallies
+from cagexplain.audit.profiles import Profile
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Finding, Measured
+from cagexplain.audit.statistics import MIN_EPISODES
 from cagexplain.cc4 import actions, agents, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.envs import Engine, EnvParams
+from cagexplain.facts.batch import batches, in_memory, run
+from cagexplain.facts.cases import Cases
+from cagexplain.facts.view import TABLES, Facts, View
 from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import play
 from cagexplain.tracing.recorder import Recorder

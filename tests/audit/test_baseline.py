@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.audit.baseline import compare
-from cagexplain.analysis.audit.results import VERDICTS, Audit, Verdict
+from cagexplain.audit.baseline import compare
+from cagexplain.audit.results import VERDICTS, Audit, Verdict
 from tests.audit import made
 
 

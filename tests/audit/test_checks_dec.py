@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices.catalogue import dec_01, dec_02, dec_03
-from cagexplain.analysis.practices.views_decoys import host_time
+from cagexplain.audit.catalogue import dec_01, dec_02, dec_03
+from cagexplain.audit.results import Finding
 from cagexplain.cc4 import agents, network
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.network import CON, OFF, OZA, PAZ, RZA, user
 from cagexplain.cc4.red_fsm import RedAction
-from cagexplain.policies import scripted
-from cagexplain.policies.base import BoolArray
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.facts.decoys import host_time
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import Rota
-from tests.analysis.planted import HOST, ON_HOST, Int64Array, Planted
+from cagexplain.policies.scripted import scripted
+from cagexplain.policies.scripted.scripted import Rota
+from tests.analysis.planted import HOST, ON_HOST, Planted
 from tests.audit.small import (
     ENOUGH,
     Recorded,

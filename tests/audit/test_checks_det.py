@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.measure import count
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices import check
-from cagexplain.analysis.practices.catalogue import det_01, det_02, det_03, det_04, det_05, det_06
-from cagexplain.analysis.practices.references import References
-from cagexplain.analysis.practices.statistics import Difference, Incidence, Quantile
-from cagexplain.analysis.practices.tallies import Tallies
-from cagexplain.analysis.practices.view import Facts, View
+from cagexplain.audit.catalogue import det_01, det_02, det_03, det_04, det_05, det_06
+from cagexplain.audit.checks import check
+from cagexplain.audit.judge import Tallies
+from cagexplain.audit.play.count import count
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Finding
+from cagexplain.audit.statistics import Difference, Incidence, Quantile
 from cagexplain.cc4 import network, observations
 from cagexplain.cc4.actions import N_KINDS, ActionKind
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST
+from cagexplain.facts.view import Facts, View
 from tests.analysis.planted import planted
 from tests.audit import replays
 from tests.audit.small import DECLARED, ENOUGH, Recorded, Row, as_set, blue, by_hand, number, steps

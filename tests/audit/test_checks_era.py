@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.measure import count
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.passes import run
-from cagexplain.analysis.practices import check
-from cagexplain.analysis.practices.cases import Cases
-from cagexplain.analysis.practices.catalogue import era_01, era_02, era_03, era_04, era_06, era_07
-from cagexplain.analysis.practices.references import References
-from cagexplain.analysis.practices.statistics import Difference
-from cagexplain.analysis.practices.tallies import Tallies
-from cagexplain.analysis.practices.view import Facts, View
+from cagexplain.audit.catalogue import era_01, era_02, era_03, era_04, era_06, era_07
+from cagexplain.audit.checks import check
+from cagexplain.audit.judge import Tallies
+from cagexplain.audit.play.count import count
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Finding
+from cagexplain.audit.statistics import Difference
 from cagexplain.cc4 import actions, network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.facts.batch import run
+from cagexplain.facts.cases import Cases
+from cagexplain.facts.view import Facts, View
 from tests.analysis.planted import HOST, ON_HOST, RestoresRoot, planted, record
 from tests.audit import replays
 from tests.audit.small import DECLARED, ENOUGH, Recorded, Row, as_set, blue, by_hand, number, steps

@@ -10,25 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices.catalogue import (
-    net_01,
-    net_02,
-    net_03,
-    net_04,
-    net_05,
-    net_06,
-    net_07,
-)
+from cagexplain.audit.catalogue import net_01, net_02, net_03, net_04, net_05, net_06, net_07
+from cagexplain.audit.results import Finding
 from cagexplain.cc4 import actions, agents, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_OF_ZONE, BLUE_ZONES, N_BLUE
 from cagexplain.cc4.network import ADM, CON, OFF, PAZ, RZA, ZONES
 from cagexplain.cc4.phases import COMMS_POLICY
-from cagexplain.policies.base import BoolArray
+from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import CONNECTION, PROCESS, Rota, alerts, first_of
-from tests.analysis.planted import HOST, ON_HOST, Int64Array, Planted
+from cagexplain.policies.scripted.scripted import CONNECTION, PROCESS, Rota, alerts, first_of
+from tests.analysis.planted import HOST, ON_HOST, Planted
 from tests.audit.small import ENOUGH, Recorded, Row, by_hand, done, judged, number, steps
 
 MODULES = (net_01, net_02, net_03, net_04, net_05, net_06, net_07)

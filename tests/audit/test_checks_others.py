@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices.catalogue import coo_01, cov_01, mis_01
-from cagexplain.analysis.practices.view import View
+from cagexplain.audit.catalogue import coo_01, cov_01, mis_01
+from cagexplain.audit.results import Finding
 from cagexplain.cc4 import actions, agents, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.network import ADM, OFF, OZA, OZB, PAZ, RZA, user
 from cagexplain.cc4.red_fsm import RedAction
-from cagexplain.policies.base import BoolArray, Decision
+from cagexplain.common.arrays import BoolArray
+from cagexplain.facts.view import View
+from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
 from tests.analysis.planted import RestoresOnProcess
 from tests.audit.small import (

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.passes import run
-from cagexplain.analysis.practices.cases import Cases
-from cagexplain.analysis.practices.catalogue import pol_01, pol_02, pol_03, pol_04
-from cagexplain.analysis.practices.references import References
-from cagexplain.analysis.practices.tallies import Tallies
-from cagexplain.analysis.practices.view import Facts, decisions
-from cagexplain.analysis.practices.views_health import in_vain
+from cagexplain.audit.catalogue import pol_01, pol_02, pol_03, pol_04
+from cagexplain.audit.judge import Tallies
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Finding
 from cagexplain.cc4 import actions, agents, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
 from cagexplain.cc4.network import INT, RZA, server, user
-from cagexplain.policies.base import BoolArray
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.facts.batch import run
+from cagexplain.facts.cases import Cases
+from cagexplain.facts.effects import in_vain
+from cagexplain.facts.view import Facts, decisions
 from cagexplain.policies.registry import load_policy
-from tests.analysis.planted import ON_HOST, Int64Array, Planted, RestoresOnProcess, record
+from tests.analysis.planted import ON_HOST, Planted, RestoresOnProcess, record
 from tests.audit.small import (
     DECLARED,
     ENOUGH,

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices.catalogue import rec_01, rec_02, rec_03, rec_04, rec_05, rec_06
-from cagexplain.analysis.practices.statistics import Quantile, Share
-from cagexplain.analysis.practices.views_recovery import open_alerts
+from cagexplain.audit.catalogue import rec_01, rec_02, rec_03, rec_04, rec_05, rec_06
+from cagexplain.audit.results import Finding
+from cagexplain.audit.statistics import Quantile, Share
 from cagexplain.cc4 import agents, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.network import OZA, OZB, PAZ, RZA, server, user
-from cagexplain.policies.base import BoolArray
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.facts.recoveries import open_alerts
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import Rota
-from tests.analysis.planted import ON_HOST, Int64Array, Planted
+from cagexplain.policies.scripted.scripted import Rota
+from tests.analysis.planted import ON_HOST, Planted
 from tests.audit.small import (
     ENOUGH,
     Recorded,

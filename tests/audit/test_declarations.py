@@ -4,18 +4,11 @@ import re
 
 import pytest
 
-from cagexplain.analysis.practices import check as find
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.check import (
-    FRAMEWORKS,
-    SEVERITIES,
-    UNITS,
-    Check,
-    Measure,
-    Reference,
-)
-from cagexplain.analysis.practices.profiles import RANGES
-from cagexplain.analysis.practices.statistics import Incidence, Quantile, Share
+from cagexplain.audit import check as find
+from cagexplain.audit.check import FRAMEWORKS, SEVERITIES, UNITS, Check, Measure, Reference
+from cagexplain.audit.checks import checks
+from cagexplain.audit.profiles import RANGES
+from cagexplain.audit.statistics import Incidence, Quantile, Share
 from cagexplain.common.errors import UsageError
 
 CATALOGUE = {

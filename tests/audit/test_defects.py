@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.defects import DEFECTS
-from cagexplain.analysis.practices import checks
+from cagexplain.audit.checks import checks
 from cagexplain.cc4 import actions
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Decision, Policy
-from cagexplain.policies.expert import Expert
+from cagexplain.policies.scripted.expert import Expert
 
 SEEDS = np.array([31, 32, 33])
 STEPS = 180

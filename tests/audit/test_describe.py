@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.check import FRAMEWORKS, Check
-from cagexplain.analysis.practices.describe import WIDTH, markdown, text
+from cagexplain.audit.check import FRAMEWORKS, Check
+from cagexplain.audit.checks import checks
+from cagexplain.audit.describe import WIDTH, markdown, text
 
 DOCS = Path(__file__).parents[2] / "docs" / "checks.md"
 CATALOGUE = checks()
@@ -15,7 +15,7 @@ EACH = pytest.mark.parametrize("check", CATALOGUE, ids=lambda check: check.id)
 
 
 def test_the_page_of_the_documentation_is_up_to_date() -> None:
-    # If not: python -m cagexplain.analysis.practices.describe > docs/checks.md
+    # If not: python -m cagexplain.audit.describe > docs/checks.md
     assert DOCS.read_text(encoding="utf-8") == markdown()
 
 

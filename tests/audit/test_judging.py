@@ -7,18 +7,18 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit import axes
-from cagexplain.analysis.audit.results import Finding, Verdict
-from cagexplain.analysis.audit.run import of_surrogate
-from cagexplain.analysis.passes import run
-from cagexplain.analysis.practices.catalogue import det_07, era_05, sur_01
-from cagexplain.analysis.practices.profiles import Override, Profile
-from cagexplain.analysis.practices.references import References
-from cagexplain.analysis.practices.statistics import PerEpisode, Share, estimate
-from cagexplain.analysis.practices.tallies import Tallies, corrected, judged
-from cagexplain.analysis.practices.verdicts import p_value
-from cagexplain.analysis.practices.view import Facts
-from cagexplain.analysis.surrogate_results import Surrogate
+from cagexplain.analysis.trees.results import Surrogate
+from cagexplain.audit import axes
+from cagexplain.audit.catalogue import det_07, era_05, sur_01
+from cagexplain.audit.compose import of_surrogate
+from cagexplain.audit.judge import Tallies, corrected, judged
+from cagexplain.audit.profiles import Override, Profile
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Finding, Verdict
+from cagexplain.audit.statistics import PerEpisode, Share, estimate
+from cagexplain.audit.verdicts import p_value
+from cagexplain.facts.batch import run
+from cagexplain.facts.view import Facts
 from tests.analysis.planted import record
 from tests.audit.small import DECLARED, number
 

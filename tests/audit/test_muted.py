@@ -9,8 +9,8 @@ from typing import Any
 
 from lxml import etree
 
-from cagexplain.analysis.audit import document
-from cagexplain.analysis.audit.results import Audit, Finding
+from cagexplain.audit import document
+from cagexplain.audit.results import Audit, Finding
 from cagexplain.cli.main import main
 from reports.sections import audit_rules
 from tests.audit import made

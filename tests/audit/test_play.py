@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.play import Guarded, PolicyFailure, record
+from cagexplain.audit.play.record import Guarded, PolicyFailure, record
 from cagexplain.envs import EnvParams
 from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import Scripted
+from cagexplain.policies.scripted.scripted import Scripted
 from tests.analysis.planted import Planted
 
 SHORT = EnvParams(steps=12)

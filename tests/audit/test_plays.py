@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 _PLAYS = """
 import multiprocessing
 import numpy as np
-from cagexplain.analysis.audit.plays import Play, Team
+from cagexplain.audit.play.team import Play, Team
 from cagexplain.policies.registry import load_policy
 
 if __name__ == "__main__":

@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit.metrics import MAIN, keys_of, measure_of
-from cagexplain.analysis.audit.paired import effect, mean, side_by_side
-from cagexplain.analysis.audit.plays import Play, Team
-from cagexplain.analysis.audit.prices import Priced, price
-from cagexplain.analysis.audit.results import Finding
-from cagexplain.analysis.practices import check, checks
+from cagexplain.audit.checks import check, checks
+from cagexplain.audit.play.main_numbers import MAIN, keys_of, measure_of
+from cagexplain.audit.play.paired import effect, mean, side_by_side
+from cagexplain.audit.play.prices import Priced, price
+from cagexplain.audit.play.team import Play, Team
+from cagexplain.audit.results import Finding
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.envs import EnvParams
 from cagexplain.policies.evaluation import evaluate
-from cagexplain.policies.named_features import KIND
-from cagexplain.policies.overrides import Overridden, Remedy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.remedies import REMEDIES
+from cagexplain.policies.trees.named_features import KIND
+from cagexplain.policies.wrappers.overrides import Overridden, Remedy
 
 pytestmark = pytest.mark.slow
 

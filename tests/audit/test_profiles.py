@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.check import SEVERITIES, Check, Measure, Reference
-from cagexplain.analysis.practices.profiles import RANGES, SHIPPED, Profile, load_profile
-from cagexplain.analysis.practices.statistics import Share
+from cagexplain.audit.check import SEVERITIES, Check, Measure, Reference
+from cagexplain.audit.checks import checks
+from cagexplain.audit.profiles import RANGES, SHIPPED, Profile, load_profile
+from cagexplain.audit.statistics import Share
 from cagexplain.common.errors import UsageError
 
 

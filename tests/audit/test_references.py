@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis.practices import references
-from cagexplain.analysis.practices.references import Recorded, read_references, records
+from cagexplain.audit import references
+from cagexplain.audit.references import Recorded, read_references, records
 from cagexplain.common.errors import CagexplainError
 
 

@@ -5,16 +5,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from cagexplain.analysis.audit import robustness
-from cagexplain.analysis.audit.plays import Counts
-from cagexplain.analysis.audit.results import Variation
-from cagexplain.analysis.audit.robustness import CONDITIONS, Varied, vary
+from cagexplain.audit.play import robustness
+from cagexplain.audit.play.robustness import CONDITIONS, Varied, vary
+from cagexplain.audit.play.team import Counts
+from cagexplain.audit.results import Variation
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.evaluation import evaluate
-from cagexplain.policies.noise import NoisyAlerts
 from cagexplain.policies.registry import load_policy
+from cagexplain.policies.wrappers.noise import NoisyAlerts
 from tests.audit.small import ENOUGH
 
 pytestmark = pytest.mark.slow

@@ -5,10 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis import survival
-from cagexplain.analysis.practices.cases import cases
-from cagexplain.analysis.practices.spreads import Never, Ranked, Skewed, skewed
-from cagexplain.analysis.practices.statistics import (
+from cagexplain.audit.statistics import (
     HORIZON,
     MIN_EPISODES,
     Difference,
@@ -21,6 +18,9 @@ from cagexplain.analysis.practices.statistics import (
     Statistic,
     estimate,
 )
+from cagexplain.facts.cases import cases
+from cagexplain.stats import durations
+from cagexplain.stats.spreads import Never, Ranked, Skewed, skewed
 
 
 def value(statistic: Statistic, sums: np.ndarray) -> float:
@@ -78,8 +78,8 @@ def test_median_by_hand() -> None:
 def test_quantiles_agree_with_survival(drawn: list[tuple[int, int, bool]]) -> None:
     row, duration, hit = map(np.asarray, zip(*drawn, strict=True))
     row[:10] = np.arange(10)  # fewer episodes give no median
-    ended, censored = survival.tally(duration, hit, row)
-    expected = survival.estimate(ended, censored, with_curve=False)
+    ended, censored = durations.tally(duration, hit, row)
+    expected = durations.estimate(ended, censored, with_curve=False)
     assert expected.enough
     for share, limits in ((0.5, expected.median), (0.9, expected.p90)):
         found = cases(row, 0, hit, duration=duration)
@@ -108,7 +108,7 @@ def test_incidence_with_a_competing_event_by_hand() -> None:
 def test_incidence_without_competition_is_one_minus_survival() -> None:
     rng = np.random.default_rng(0)
     duration, hit, row = rng.integers(0, 90, 200), rng.random(200) < 0.6, rng.integers(0, 12, 200)
-    found = survival.survival(duration, hit, row)
+    found = durations.survival(duration, hit, row)
     sums = Incidence(40).sums(cases(row, 0, hit, duration=duration), 12, 500)
     longer = found.at(40)
     assert longer is not None

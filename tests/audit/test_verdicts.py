@@ -7,18 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.audit.results import Verdict
-from cagexplain.analysis.practices.check import Better
-from cagexplain.analysis.practices.spreads import Never, Skewed
-from cagexplain.analysis.practices.statistics import MIN_EPISODES, Interval, Share, estimate
-from cagexplain.analysis.practices.verdicts import (
-    discoveries,
-    least,
-    more_episodes,
-    p_value,
-    together,
-    verdict,
-)
+from cagexplain.audit.check import Better
+from cagexplain.audit.results import Verdict
+from cagexplain.audit.statistics import MIN_EPISODES, Interval, Share, estimate
+from cagexplain.audit.verdicts import discoveries, least, more_episodes, p_value, together, verdict
+from cagexplain.stats.spreads import Never, Skewed
 
 
 def interval(low: float, high: float, n: float = 100, episodes: int = 20) -> Interval:

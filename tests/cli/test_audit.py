@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis import practices
-from cagexplain.analysis.audit import document
-from cagexplain.analysis.practices import tallies
+from cagexplain.audit import checks, document
+from cagexplain.audit import judge as tallies
 from cagexplain.cli.main import main
 from cagexplain.tracing import recording
 
@@ -41,7 +40,7 @@ def sleeping(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_policy(sleeping: Path) -> None:
     assert {path.name for path in sleeping.iterdir()} == FILES
     audit = document.read(sleeping / "audit.json")
-    assert [finding.id for finding in audit.findings] == [c.id for c in practices.checks()]
+    assert [finding.id for finding in audit.findings] == [c.id for c in checks.checks()]
     assert "ERROR" not in {finding.verdict for finding in audit.findings}
     assert audit.policy["name"] == "sleep"
     assert audit.play["seeds"] == [1_000_000, 1_000_009]
@@ -110,7 +109,7 @@ def test_gates(sleeping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         folder = tmp_path / str(number)
         assert main(["audit", *trace, "-o", str(folder), *options]) == status
         assert (folder / "audit.html").is_file()
-    problem = practices.check("DET-03").problem
+    problem = checks.check("DET-03").problem
     assert f"FAIL DET-03 (high): {problem}" in capsys.readouterr().out
 
 
@@ -235,11 +234,11 @@ def test_an_earlier_audit_is_kept(sleeping: Path, capsys: pytest.CaptureFixture[
 def test_checks_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["checks"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for check in practices.checks():
+    for check in checks.checks():
         assert any(line.split()[:2] == [check.id, check.severity] for line in lines)
     assert main(["checks", "era-01"]) == 0
     explained = capsys.readouterr().out
-    check = practices.check("ERA-01")
+    check = checks.check("ERA-01")
     assert check.title in explained and "CM0027" in explained
     assert main(["checks", "ERA-99"]) == 2
     assert "there is no check 'ERA-99'" in capsys.readouterr().err

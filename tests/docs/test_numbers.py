@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from benchmarks.sensitivity import MUTATIONS
-from cagexplain.analysis.practices import checks
-from cagexplain.analysis.practices.verdicts import MIN_EPISODES
+from cagexplain.audit.checks import checks
+from cagexplain.audit.verdicts import MIN_EPISODES
 from cagexplain.cc4 import observations
 from cagexplain.fidelity.metrics import METRICS, RETURN
 from cagexplain.sim import state

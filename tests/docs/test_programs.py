@@ -47,7 +47,7 @@ def test_programs_run(
 
 
 def test_the_profile_of_a_page_is_one(tmp_path: Path) -> None:
-    from cagexplain.analysis.practices.profiles import load_profile
+    from cagexplain.audit.profiles import load_profile
 
     (block,) = [b for b in PROGRAMS if b.page == "auditing.md" and b.kind == "yaml"]
     (tmp_path / "own.yaml").write_text(block.text, encoding="utf-8")

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from cagexplain.common.errors import UsageError
-from cagexplain.fidelity.equivalence import (
+from cagexplain.stats.equivalence import (
     POWER,
     Comparison,
     Summary,

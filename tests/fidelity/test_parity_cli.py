@@ -13,11 +13,11 @@ import cagexplain.envs
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import Engine, EnvParams
-from cagexplain.fidelity.equivalence import Verdict
 from cagexplain.fidelity.metrics import METRICS, NAMES, RETURN, Metric
 from cagexplain.fidelity.parity import SLEEP_TO_BEST, Settings, compare, margin_of, seeds
 from cagexplain.fidelity.samples import Sample, collect, read
 from cagexplain.policies.registry import load_policy
+from cagexplain.stats.equivalence import Verdict
 from tests.fidelity.stand_in import StandInEngine
 
 SHORT = EnvParams(steps=120)

@@ -8,11 +8,11 @@ import torch
 
 from cagexplain.cc4 import actions
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies import networks
 from cagexplain.policies.base import Decision, Policy, Weighing
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
+from cagexplain.policies.learned import networks
 from cagexplain.policies.registry import builtin_policies, load_policy
-from cagexplain.policies.scripted import BUILTIN
+from cagexplain.policies.scripted.scripted import BUILTIN
 
 PARAMS = EnvParams(steps=70)
 SEEDS = np.array([3, 4, 5])

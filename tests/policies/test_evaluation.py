@@ -11,7 +11,7 @@ from cagexplain.policies.base import Decision
 from cagexplain.policies.evaluation import Evaluation, estimate, evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, batches, seed_range
-from cagexplain.policies.scripted import BUILTIN
+from cagexplain.policies.scripted.scripted import BUILTIN
 from tests.policies.fake_env import FakeEnv
 
 DATA = Path(__file__).parent.parent / "data"

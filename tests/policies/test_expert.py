@@ -11,9 +11,9 @@ from cagexplain.cc4.actions import ActionKind as Kind
 from cagexplain.cc4.agents import BLUE_OF_HOST, BLUE_ZONES
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies.evaluation import evaluate
-from cagexplain.policies.expert import Expert
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import seed_range
+from cagexplain.policies.scripted.expert import Expert
 from tests.policies.fake_env import FakeEnv
 
 MISSION_ZONE = {1: network.OZA, 2: network.OZB}

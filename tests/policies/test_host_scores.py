@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from cagexplain.policies import features, networks
-from cagexplain.policies.host_scores import dense_host_scores, host_scores
+from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.host_scores import dense_host_scores, host_scores
 
 
 def problem(agent, scores, dtype=torch.float32, rows=40, units=8, seed=0):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.cc4.network import ADM, OFF, PAZ
-from cagexplain.policies import messages
+from cagexplain.policies.learned import messages
 
 SLEEP = np.array([actions.SLEEP_INDEX])
 BITS = {"process": observations.process_bit, "connection": observations.connection_bit}

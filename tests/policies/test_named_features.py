@@ -7,7 +7,8 @@ from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.named_features import (
+from cagexplain.policies.registry import load_policy
+from cagexplain.policies.trees.named_features import (
     ABSENT,
     AGENT,
     FEATURES,
@@ -17,7 +18,6 @@ from cagexplain.policies.named_features import (
     Facts,
     History,
 )
-from cagexplain.policies.registry import load_policy
 
 N, STEPS = 2, 80
 AGED = {

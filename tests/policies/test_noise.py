@@ -13,10 +13,10 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.evaluation import evaluate
-from cagexplain.policies.noise import NoisyAlerts
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import Constant
-from cagexplain.policies.wrappers import unwrapped
+from cagexplain.policies.scripted.scripted import Constant
+from cagexplain.policies.wrappers.noise import NoisyAlerts
+from cagexplain.policies.wrappers.wrappers import unwrapped
 
 SEEDS = np.array([5, 6, 7])
 PARAMS = EnvParams(steps=80)

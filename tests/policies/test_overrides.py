@@ -19,13 +19,13 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies import remedies
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.evaluation import evaluate
-from cagexplain.policies.named_features import AGENT, KIND, LINK, SEAT
-from cagexplain.policies.overrides import Overridden, Remedy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.remedies import REMEDIES, remedies_of
 from cagexplain.policies.situation import ON_SEAT, Situation, on_seats
-from cagexplain.policies.tree import TreePolicy
-from cagexplain.policies.wrappers import MaskSleep, Seats, unwrapped
+from cagexplain.policies.trees.named_features import AGENT, KIND, LINK, SEAT
+from cagexplain.policies.trees.tree import TreePolicy
+from cagexplain.policies.wrappers.overrides import Overridden, Remedy
+from cagexplain.policies.wrappers.wrappers import MaskSleep, Seats, unwrapped
 from tests.policies.test_branch import check_branching
 from tests.policies.test_tree import RESTORES
 

@@ -10,7 +10,7 @@ from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind as Kind
 from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import BUILTIN
+from cagexplain.policies.scripted.scripted import BUILTIN
 from tests.policies.fake_env import FakeEnv
 
 Rule = Iterator[int]

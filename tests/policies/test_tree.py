@@ -15,10 +15,10 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.named_features import NAMES
 from cagexplain.policies.registry import load_policy, reload_policy
 from cagexplain.policies.rollout import play
-from cagexplain.policies.tree import MAX_WEIGHT, Tree, TreePolicy, load_tree
+from cagexplain.policies.trees.named_features import NAMES
+from cagexplain.policies.trees.tree import MAX_WEIGHT, Tree, TreePolicy, load_tree
 from tests.analysis.planted import planted
 from tests.policies.test_branch import check_branching
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis.fsm import FsmAnalysis, analyse
-from cagexplain.analysis.survival import MIN_EPISODES
+from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
+from cagexplain.stats.durations import MIN_EPISODES
 from reports.fsm_report import Page, fsm_report
 from tests.analysis.traces import record
 

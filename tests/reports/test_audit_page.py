@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis.audit.results import Audit, Finding
-from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.analysis.practices.check import SEVERITIES
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.audit.check import SEVERITIES
+from cagexplain.audit.results import Audit, Finding
 from reports.audit import audit_page
 from tests.audit import made
 from tests.reports import checks

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.audit.results import Change, Finding, Part
-from cagexplain.analysis.practices.check import UNITS
+from cagexplain.audit.check import UNITS
+from cagexplain.audit.results import Change, Finding, Part
 from reports.sections.audit_scale import bar, change_bars, scale_of
 from reports.words import NBSP, audit_findings, audit_verdict
 from reports.words import audit as told

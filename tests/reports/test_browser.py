@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cagexplain.analysis.comparison import compare_traces
+from cagexplain.analysis.compare.comparison import compare_traces
 from reports.compare import compare_report
 from reports.fsm_report import Page
 from tests.analysis.traces import record

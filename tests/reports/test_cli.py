@@ -79,7 +79,7 @@ def test_places_that_cannot_be_written_are_refused_before_the_work(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cagexplain.analysis.fsm.analyse", pytest.fail)
+    monkeypatch.setattr("cagexplain.analysis.fsm.analyse.analyse", pytest.fail)
     page = [] if "-o" in arguments else ["-o", "r.html"]
     assert main(["fsm-report", str(trace_folder), *page, *arguments]) == 1
     assert "no: there is no such folder" in capsys.readouterr().err
@@ -92,7 +92,7 @@ def test_an_episode_that_is_not_there_is_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("cagexplain.analysis.fsm.run", pytest.fail)
+    monkeypatch.setattr("cagexplain.analysis.fsm.analyse.run", pytest.fail)
     page = tmp_path / "r.html"
     assert main(["fsm-report", str(trace_folder), "--episode", "2", "-o", str(page)]) == 2
     assert "The trace has episodes 0 to 1" in capsys.readouterr().err

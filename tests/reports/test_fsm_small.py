@@ -1,7 +1,7 @@
 import re
 from dataclasses import replace
 
-from cagexplain.analysis.comparison import Favourite
+from cagexplain.analysis.compare.comparison import Favourite
 from cagexplain.cc4.red_fsm import STATE_NAMES
 from reports import palette
 from reports.fsm_small import HEIGHT, WIDTH, SmallNode, favourite, small_picture

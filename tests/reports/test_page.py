@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports import words
 from reports.fsm_report import Page, fsm_report
 from tests.reports import checks

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from cagexplain.analysis.fsm import FsmAnalysis
-from cagexplain.analysis.reactions import LagPoint, Reaction
-from cagexplain.analysis.survival import Limits
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.analysis.reactions.find import LagPoint, Reaction
+from cagexplain.stats.durations import Limits
 from reports import words
 from reports.sections import circumstances, machine, reactions, soc, study_tables
 from reports.words import reactions as told

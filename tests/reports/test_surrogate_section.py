@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.intervals import Ratio
-from cagexplain.analysis.surrogate_results import (
+from cagexplain.analysis.trees.results import (
     AgentTree,
     Condition,
     Fidelity,
@@ -23,6 +22,7 @@ from cagexplain.analysis.surrogate_results import (
 )
 from cagexplain.cc4 import agents
 from cagexplain.policies.evaluation import Estimate
+from cagexplain.stats.shares import Ratio
 from reports.sections.surrogate import section, surrogate_page
 from reports.words.surrogate import doubts, kept, overall, ratio
 from tests.reports.browser import needs_browser, probe

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cagexplain.analysis.timeline import Timeline, timelines
+from cagexplain.analysis.episodes.timeline import Timeline, timelines
 from cagexplain.cc4 import red_fsm
 from reports.sections.timeline import section, timeline_page
 from reports.timeline_drawing import LEFT, PLOT, ROW, draw, short_name

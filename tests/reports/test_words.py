@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from cagexplain.analysis.distributions import Distribution, Share
-from cagexplain.analysis.fsm import FsmAnalysis
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.stats.distribution import Distribution, Share
 from reports import palette, words
 from reports.words import answers
 from reports.words.findings import findings, losses

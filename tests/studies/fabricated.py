@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cagexplain.analysis.explained_run import (
+from cagexplain.analysis.reactions.results import Answer
+from cagexplain.analysis.studies.explained_run import (
     ALLOWED,
     MASKED,
     Conduct,
@@ -17,7 +18,6 @@ from cagexplain.analysis.explained_run import (
     TableStrength,
     write_explained,
 )
-from cagexplain.analysis.reaction_results import Answer
 
 Shares = Mapping[str, Mapping[str, float]]
 """FSM state -> action -> share of 100 decisions per episode."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.explained_run import (
+from cagexplain.analysis.studies.explained_run import (
     ALLOWED,
     EXPLAIN,
     MASKED,

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cagexplain.analysis.learning import Verdict, analyse_study, curve, read_run
+from cagexplain.analysis.studies.learning import Verdict, analyse_study, curve, read_run
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError
 from reports.study_curves import ticks

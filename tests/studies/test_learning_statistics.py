@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cagexplain.analysis.learning import Verdict, judge
-from cagexplain.analysis.learning_statistics import (
+from cagexplain.analysis.studies.learning import Verdict, judge
+from cagexplain.stats.few_runs import (
     Difference,
     bootstrap,
     energy_distance,

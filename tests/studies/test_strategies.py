@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from cagexplain.analysis.explained_run import ALLOWED, MASKED, ExplainedRun
-from cagexplain.analysis.learning import Verdict
-from cagexplain.analysis.strategies import (
-    Sentence,
-    StrategiesResult,
-    analyse_strategies,
-)
+from cagexplain.analysis.studies.explained_run import ALLOWED, MASKED, ExplainedRun
+from cagexplain.analysis.studies.learning import Verdict
+from cagexplain.analysis.studies.strategies import Sentence, StrategiesResult, analyse_strategies
 from tests.studies.fabricated import (
     EARLY,
     LATE,

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cagexplain.analysis.explained_run import ExplainedRun
-from cagexplain.analysis.learning import analyse_study
-from cagexplain.analysis.strategies import analyse_strategies
+from cagexplain.analysis.studies.explained_run import ExplainedRun
+from cagexplain.analysis.studies.learning import analyse_study
+from cagexplain.analysis.studies.strategies import analyse_strategies
 from reports.study_report import StudyPage, study_report
 from tests.reports import checks
 from tests.reports.browser import barriers, needs_browser, probe

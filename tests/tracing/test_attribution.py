@@ -5,7 +5,7 @@ from hypothesis.extra import numpy as hnp
 
 from cagexplain.cc4 import agents, network
 from cagexplain.cc4.red_fsm import State
-from cagexplain.tracing.attribution import host_states, zone_states
+from cagexplain.tracing.host_states import host_states, zone_states
 
 TABLES = hnp.arrays(np.int8, (2, 6, 137), elements=st.integers(0, 9), fill=st.just(0))
 

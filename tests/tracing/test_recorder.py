@@ -20,7 +20,7 @@ from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
 from cagexplain.tracing import schema
-from cagexplain.tracing.attribution import host_states, zone_states
+from cagexplain.tracing.host_states import host_states, zone_states
 from cagexplain.tracing.recorder import Recorder
 from tests.policies.fake_env import FakeEnv
 

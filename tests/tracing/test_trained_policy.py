@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from cagexplain.analysis.replay import policy_of
+from cagexplain.analysis.decisions.replay import policy_of
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file
 from cagexplain.envs import EnvParams, engines
-from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
 from cagexplain.policies.evaluation import evaluate
+from cagexplain.policies.learned import networks
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import open_trace

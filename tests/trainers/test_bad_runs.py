@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
+from cagexplain.policies.learned import networks
 from tests.trainers.fake_env import FakeEnv
 from trainers import loop, registry
 from trainers.config import RunConfig

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from cagexplain.common.errors import CagexplainError
-from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import (
     LAYOUT,
     Checkpoint,
@@ -14,7 +13,8 @@ from cagexplain.policies.checkpoint import (
     save_checkpoint,
     write_plain,
 )
-from cagexplain.policies.trained import TrainedPolicy, load_trained
+from cagexplain.policies.learned import networks
+from cagexplain.policies.learned.trained import TrainedPolicy, load_trained
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.policies import features
-from cagexplain.policies.features import Features
+from cagexplain.policies.learned import features
+from cagexplain.policies.learned.features import Features
 
 N = 2
 FREE = np.ones((N, 5), np.bool_)

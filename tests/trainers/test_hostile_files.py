@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import (
     SIZE_LIMIT,
     Checkpoint,
@@ -24,8 +23,9 @@ from cagexplain.policies.checkpoint import (
     save_checkpoint,
     write_plain,
 )
+from cagexplain.policies.learned import networks
+from cagexplain.policies.learned.trained import TrainedPolicy, load_trained
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.trained import TrainedPolicy, load_trained
 from tests.trainers.fake_env import FakeEnv
 from trainers import loop
 from trainers.config import RunConfig

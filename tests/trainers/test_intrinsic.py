@@ -7,7 +7,7 @@ import torch
 
 from cagexplain.cc4 import actions
 from cagexplain.policies.checkpoint import read_plain, write_plain
-from cagexplain.policies.features import GROUPS, sizes
+from cagexplain.policies.learned.features import GROUPS, sizes
 from trainers.intrinsic import NGU, EpisodicNovelty, Moments, ReturnScale
 from trainers.settings import PAPER, Settings
 

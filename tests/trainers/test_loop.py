@@ -17,8 +17,8 @@ from rich.console import Console
 
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
+from cagexplain.policies.learned.trained import load_trained
 from cagexplain.policies.rollout import EVALUATION_SEED
-from cagexplain.policies.trained import load_trained
 from tests.trainers.fake_env import FakeEnv
 from trainers import loop
 from trainers.config import RunConfig

@@ -11,7 +11,7 @@ import torch
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.checkpoint import read_plain, write_plain
-from cagexplain.policies.features import GROUPS
+from cagexplain.policies.learned.features import GROUPS
 from tests.trainers.fake_env import FakeEnv
 from tests.trainers.toy import Toy, TwoStep
 from trainers import gumbel, maddpg_config

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cagexplain.policies import features
+from cagexplain.policies.learned import features
 from trainers.mixing import Monotonic, Sum, build
 
 AGENTS, STATE = 3, 7

@@ -9,7 +9,7 @@ from torch.distributions import Categorical
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import HOST_KINDS, ActionKind
 from cagexplain.common.errors import UsageError
-from cagexplain.policies import features, networks
+from cagexplain.policies.learned import features, networks
 from trainers import ppo_config
 
 MLP = {"network": "mlp", "hidden": (32, 16)}

@@ -8,7 +8,7 @@ import torch
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.policies import networks
+from cagexplain.policies.learned import networks
 from tests.trainers.fake_env import FakeEnv
 from trainers.clock import Clock
 from trainers.evaluation import training_seeds
@@ -251,7 +251,7 @@ def test_an_own_critic_sees_its_agent_alone_and_a_central_one_all():
 
 def test_compact_inputs_lose_nothing():
     """Every entry that C_MAPPO leaves out stands somewhere in what it keeps."""
-    from cagexplain.policies import features
+    from cagexplain.policies.learned import features
 
     keep = features.compact_columns("flat")
     assert len(keep) == 454

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import UsageError
-from cagexplain.policies import networks
 from cagexplain.policies.checkpoint import read_plain, write_plain
-from cagexplain.policies.features import GROUPS, Features
-from cagexplain.policies.networks import Acting
+from cagexplain.policies.learned import networks
+from cagexplain.policies.learned.features import GROUPS, Features
+from cagexplain.policies.learned.networks import Acting
 from tests.trainers.toy import Recall, Slow, Toy, TwoStep
 from trainers import qmix_config
 from trainers.clock import Clock

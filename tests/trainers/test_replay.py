@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import UsageError
-from cagexplain.policies import features, networks
 from cagexplain.policies.checkpoint import read_plain, write_plain
-from cagexplain.policies.features import GROUPS
+from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.features import GROUPS
 from trainers import replay as replay_file
 from trainers.buffers import Rollout
 from trainers.replay import Replay, Windows

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from cagexplain.cc4 import actions, observations
-from cagexplain.policies import features, networks
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
-from cagexplain.policies.trained import TrainedPolicy, load_trained
+from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.trained import TrainedPolicy, load_trained
 from tests.trainers.fake_env import FakeEnv
 
 

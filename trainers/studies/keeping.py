@@ -18,7 +18,7 @@ from trainers.result import RESULT
 from trainers.studies.jobs import RUNS, STUDY
 
 EXPLAIN: Final = "explain.json"
-"""What a run's policy does; `cagexplain.analysis.explained_run` writes it."""
+"""What a run's policy does; `cagexplain.analysis.studies.explained_run` writes it."""
 _SMALL: Final = (CONFIG, METRICS, EXPLAIN, RESULT)
 """What is kept of a run; the file that says that it is finished comes last."""
 

@@ -1,0 +1,1 @@
+"""Question: in what do policies, phases or agents differ?"""

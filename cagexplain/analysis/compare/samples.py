@@ -1,0 +1,266 @@
+"""What is compared: the episodes of a trace, or the part of them in one phase or of one agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.analysis.fsm.analyse import RunFacts, trace_facts
+from cagexplain.analysis.fsm.circumstances import (
+    PATTERNS,
+    TARGET_KINDS,
+    ZONE_PATTERNS,
+    CircumstanceCounter,
+    CircumstanceCounts,
+)
+from cagexplain.analysis.fsm.counts import SITUATIONAL, TARGETED, Counter, Counts, pool
+from cagexplain.analysis.fsm.distributions import TARGETED_KINDS
+from cagexplain.analysis.metrics.definitions import COUNTED, TIMED, Better
+from cagexplain.analysis.metrics.estimate import Soc, durations, of_tallies
+from cagexplain.analysis.metrics.tallies import SocTallies
+from cagexplain.cc4 import actions, agents, phases, red_fsm, reward
+from cagexplain.facts.batch import run
+from cagexplain.stats.durations import HORIZON, tally
+from cagexplain.tracing.trace import Trace
+
+ALL_KINDS: Final = tuple(range(actions.N_KINDS))
+CONDITIONS: Final[Mapping[str, Sequence[str]]] = {
+    "phase": phases.PHASE_NAMES,
+    "agent": agents.BLUE,
+}
+"""What a trace can be divided by."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Decisions of some groups by action type.
+
+    Attributes:
+        groups: names.
+        kinds: action types that can occur.
+        counts: ``int[episode, group, kind]``.
+    """
+
+    groups: tuple[str, ...]
+    kinds: tuple[int, ...]
+    counts: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quantity of an episode, or a quotient of two that are summed over episodes.
+
+    Attributes:
+        unit: of the value.
+        better: whether a good defence has a higher or a lower value.
+        numerator: ``float64[episode]``.
+        denominator: ``float64[episode]``; ones give the mean over episodes, and a zero leaves an
+            episode out.
+    """
+
+    numerator: npt.NDArray[np.float64]
+    denominator: npt.NDArray[np.float64]
+    unit: str
+    better: Better
+
+
+@dataclass(frozen=True)
+class Times:
+    """Times, with those that were not seen to end as censored.
+
+    Attributes:
+        counts: ``int32[episode, 2, horizon + 1]`` as in `permutation.restricted_mean_difference`.
+    """
+
+    counts: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Episodes under one condition.
+
+    Attributes:
+        name: of the condition.
+        facts: of the trace.
+        seeds: of the episodes, in their order.
+        tables: by name of the view.
+        metrics: by name.
+        times: by name.
+        soc: the SOC metrics of a whole trace, with those that are not compared.
+    """
+
+    name: str
+    facts: RunFacts
+    seeds: tuple[int, ...]
+    tables: Mapping[str, Table]
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    times: Mapping[str, Times] = field(default_factory=dict)
+    soc: Soc | None = None
+
+
+def sample(trace: Trace, name: str | None = None) -> Sample:
+    """A whole trace.
+
+    Args:
+        trace: the trace.
+        name: of the sample; by default that of the policy.
+    """
+    counter, circumstance, tallies = Counter(), CircumstanceCounter(), SocTallies()
+    run(trace, [counter, circumstance, tallies])
+    counts, found = counter.result(), circumstance.result()
+    facts = trace_facts(trace)
+    parts = {
+        **_split("targeted", counts, CONDITIONS),
+        **_split("situational", counts, CONDITIONS),
+    }
+    return Sample(
+        name=name or facts.name,
+        facts=facts,
+        seeds=facts.seeds,
+        tables={**_views(counts), **_circumstances(found), **parts},
+        metrics={**_returns(counts), **_soc(tallies)},
+        times=_times(tallies, counts.episodes),
+        soc=of_tallies(tallies),
+    )
+
+
+def samples_by(trace: Trace, condition: str) -> tuple[Sample, ...]:
+    """The parts of a trace in each mission phase, or of each blue agent.
+
+    Args:
+        trace: the trace.
+        condition: one of ``CONDITIONS``.
+    """
+    counter = Counter()
+    run(trace, [counter])
+    counts, facts = counter.result(), trace_facts(trace)
+    other = {key: names for key, names in CONDITIONS.items() if key != condition}
+    return tuple(
+        Sample(
+            name=name,
+            facts=facts,
+            seeds=facts.seeds,
+            tables={
+                **_views(counts, **{condition: code}),
+                **_split("targeted", counts, other, **{condition: code}),
+                **_split("situational", counts, other, **{condition: code}),
+            },
+            metrics={"return": _mean(counts.returns_by_phase[:, code])}
+            if condition == "phase"
+            else {},
+        )
+        for code, name in enumerate(CONDITIONS[condition])
+    )
+
+
+_VIEWS: Final = {
+    "targeted": (TARGETED, TARGETED_KINDS),
+    "situational": (SITUATIONAL, ALL_KINDS),
+}
+
+
+def _decisions(
+    counts: Counts, view: str, agent: int | None = None, phase: int | None = None
+) -> npt.NDArray[np.int32]:
+    """``int32[e, state, kind]``."""
+    code, kinds = _VIEWS[view]
+    return pool(counts.decisions, agent, phase)[:, code][:, :, list(kinds)]
+
+
+def _views(counts: Counts, **condition: int) -> dict[str, Table]:
+    every = {
+        view: Table(red_fsm.STATE_NAMES, kinds, _decisions(counts, view, **condition))
+        for view, (_, kinds) in _VIEWS.items()
+    }
+    whole = every["situational"].counts.sum(axis=1, keepdims=True)
+    return {"all decisions": Table(("all decisions",), ALL_KINDS, whole), **every}
+
+
+def _split(
+    view: str, counts: Counts, by: Mapping[str, Sequence[str]], **condition: int
+) -> dict[str, Table]:
+    """A view in parts, a group for every part and state."""
+    return {
+        f"{view} by {key}": Table(
+            tuple(f"{part}: {state}" for part in names for state in red_fsm.STATE_NAMES),
+            _VIEWS[view][1],
+            np.concatenate(
+                [
+                    _decisions(counts, view, **condition, **{key: code})
+                    for code in range(len(names))
+                ],
+                axis=1,
+            ),
+        )
+        for key, names in by.items()
+    }
+
+
+def _circumstances(counts: CircumstanceCounts) -> dict[str, Table]:
+    targets = counts.targets[..., list(TARGETED_KINDS)]
+    tables = {
+        "alerts of the target": Table(PATTERNS, TARGETED_KINDS, targets.sum(axis=(1, 3))),
+        "kind of the target": Table(TARGET_KINDS, TARGETED_KINDS, targets.sum(axis=(2, 3))),
+    }
+    if counts.zones is not None:
+        tables["alerts in the zone"] = Table(ZONE_PATTERNS, ALL_KINDS, counts.zones.sum(axis=1))
+    return tables
+
+
+def _mean(values: npt.NDArray[Any]) -> Metric:
+    return Metric(values.astype(np.float64), np.ones(len(values)), "per episode", "higher")
+
+
+def _soc(collected: SocTallies) -> dict[str, Metric]:
+    """The team's counted metrics."""
+    tallies = {name: tally.team.astype(np.float64) for name, tally in collected.tallies.items()}
+    ones = np.ones_like(next(iter(tallies.values())))
+    return {
+        d.name: Metric(
+            tallies[d.numerator],
+            ones if d.denominator is None else tallies[d.denominator],
+            d.unit,
+            d.better,
+        )
+        for d in COUNTED
+    }
+
+
+def _times(collected: SocTallies, episodes: int) -> dict[str, Times]:
+    """The team's timed metrics; without observations those that need none."""
+    found = {}
+    stays = collected.stays
+    for d in TIMED:
+        if d.statistic != "mean" or ("alert" in (d.begin, d.end) and not collected.observed):
+            continue
+        length, seen, episode = durations(stays, d.begin, d.end, d.onset)
+        counts = tally(
+            np.minimum(length, HORIZON),
+            seen & (length < HORIZON),
+            episode,
+            n_clusters=episodes,
+            longest=HORIZON,
+        )
+        found[d.name] = Times(np.stack(counts, axis=1))
+    return found
+
+
+def _returns(counts: Counts) -> dict[str, Metric]:
+    parts: Iterable[tuple[str, npt.NDArray[np.float64]]] = (
+        ("return", counts.returns),
+        *zip(
+            (f"return: {name}" for name in phases.PHASE_NAMES),
+            counts.returns_by_phase.T,
+            strict=True,
+        ),
+        *zip(
+            (f"return: {name}" for name in reward.CAUSE_NAMES),
+            counts.returns_by_cause.T,
+            strict=True,
+        ),
+    )
+    return {name: _mean(values) for name, values in parts}

@@ -1,0 +1,1 @@
+"""Question: why this action, at this moment?"""

@@ -1,0 +1,168 @@
+"""The smallest change of an observation that changes what a policy does.
+
+All single changes of the agent's observation are tried and, if none flips the choice, all pairs:
+an alert more or less on a host that exists, a block more or less, another entry of the comms policy
+or another phase, and message bits if the agents send any. The policy itself answers, from its own
+state of mind before the decision, so that what it derives from an observation (its memory, say)
+changes with it. Only what this agent sees is changed; the world is not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.analysis.decisions.replay import Moment
+from cagexplain.cc4 import actions, network, observations, phases
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import BLUE_ZONES
+from cagexplain.common.results import Result
+from cagexplain.policies.base import Weighing
+from cagexplain.policies.learned import features
+from cagexplain.policies.wrappers.wrappers import unwrapped
+
+LIMIT: Final = 2
+SHOWN: Final = 10
+_AT_ONCE: Final = 1024
+
+Change = tuple[int, int, str]
+"""Entry of the agent's vector, its other value, what that means."""
+
+
+@dataclass(frozen=True)
+class Flip(Result):
+    """Changes of the observation that together change the choice.
+
+    Attributes:
+        changes: such as "without the process alert on user_host_3 (RZA)".
+        action: what the agent would do instead.
+        kind: its type.
+    """
+
+    changes: tuple[str, ...]
+    action: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Flips(Result):
+    """Outcome of the search for the smallest change of the observation that flips the choice.
+
+    Attributes:
+        preferred: what the policy prefers, given what was seen: the choice that is to change.
+        size: number of changes that it takes; None if none within `limit`.
+        limit: largest number of changes that was tried.
+        tried: observations that were tried.
+        found: flips of that size, the clearest first; at most `SHOWN`.
+        total: how many of that size there are.
+    """
+
+    preferred: str
+    size: int | None
+    limit: int
+    tried: int
+    found: tuple[Flip, ...]
+    total: int
+
+
+def flips(moment: Moment, limit: int = LIMIT) -> Flips:
+    """Search for the smallest flip of the most preferred action (the chosen one, unless drawn)."""
+    agent = moment.place.agent
+    changes = list(possible_changes(moment))
+    preferred = int(_answers(moment, [()])[0][0])
+    tried = 0
+    for size in range(1, limit + 1):
+        combined = [
+            combination
+            for combination in itertools.combinations(changes, size)
+            if len({entry for entry, _, _ in combination}) == size
+        ]
+        answers, margin = _answers(moment, combined, preferred)
+        tried += len(combined)
+        flipped = np.flatnonzero(answers != preferred)
+        if len(flipped):
+            clearest = flipped[np.argsort(-margin[flipped], kind="stable")]
+            found = [_flip(agent, combined[i], int(answers[i])) for i in clearest[:SHOWN]]
+            return Flips(
+                features.action_label(agent, preferred),
+                size,
+                limit,
+                tried,
+                tuple(found),
+                len(flipped),
+            )
+    return Flips(features.action_label(agent, preferred), None, limit, tried, (), 0)
+
+
+def possible_changes(moment: Moment) -> Iterator[Change]:
+    """All single changes of what the agent observed."""
+    agent = moment.place.agent
+    seen = moment.snapshot.obs[0, observations.slice_of(agent)]
+    mask = moment.snapshot.mask[0, actions.slice_of(agent)]
+    names = features.names("flat", agent)
+    for host in observations.HOSTS[agent].tolist():
+        if mask[actions.index(agent, ActionKind.ANALYSE, host=host)]:
+            for bit in (observations.process_bit, observations.connection_bit):
+                entry = bit(agent, host)
+                yield entry, 1 - seen[entry], f"{_with(not seen[entry])} {names[entry]}"
+    for to_zone in BLUE_ZONES[agent]:
+        for from_zone in network.ALPHABETICAL:
+            if from_zone != to_zone:
+                pair = agent, to_zone, from_zone
+                for entry in (observations.blocked_bit(*pair), observations.policy_bit(*pair)):
+                    yield entry, 1 - seen[entry], _traffic(names[entry], not seen[entry])
+    if moment.messages:
+        for entry in range(*observations.message_slice(agent).indices(len(seen))):
+            yield entry, 1 - seen[entry], f"if {names[entry]} were {1 - seen[entry]}"
+    for phase, name in enumerate(phases.PHASE_NAMES):
+        if phase != seen[observations.PHASE]:
+            yield observations.PHASE, phase, f"if the phase were {name}"
+
+
+def _with(present: bool) -> str:
+    return "with a" if present else "without the"
+
+
+def _traffic(name: str, present: bool) -> str:
+    told = name.replace(" is ", " were ")
+    if not present:
+        told = told.replace(" were ", " were not ").replace(" should ", " should not ")
+    return f"if {told}"
+
+
+def _answers(
+    moment: Moment, combined: Sequence[tuple[Change, ...]], original: int = 0
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The preferred action under each of some combinations of changes, and by how much it is
+    preferred to the `original` (0 for policies that do not weigh actions)."""
+    agent = moment.place.agent
+    parts, margins = [np.empty(0, np.int64)], [np.empty(0)]
+    for at in range(0, len(combined), _AT_ONCE):
+        some = combined[at : at + _AT_ONCE]
+        rows = np.zeros(len(some), np.int64)
+        obs = moment.snapshot.obs[rows]
+        own = obs[:, observations.slice_of(agent)]
+        for row, changes in enumerate(some):
+            for entry, value, _ in changes:
+                own[row, entry] = value
+        branch = moment.policy.branch(rows)
+        chosen = branch.act(obs, moment.snapshot.mask[rows], moment.free[rows]).actions[:, agent]
+        margin = np.zeros(len(some))
+        policy = unwrapped(branch)
+        if isinstance(policy, Weighing):
+            weights = policy.weights()[:, actions.slice_of(agent)]
+            chosen = weights.argmax(axis=1)
+            margin = weights[np.arange(len(some)), chosen] - weights[:, original].astype(float)
+        parts.append(chosen)
+        margins.append(margin)
+    return np.concatenate(parts), np.concatenate(margins)
+
+
+def _flip(agent: int, changes: tuple[Change, ...], action: int) -> Flip:
+    kind = actions.KIND_NAMES[actions.KIND[agent][action]]
+    return Flip(tuple(text for _, _, text in changes), features.action_label(agent, action), kind)

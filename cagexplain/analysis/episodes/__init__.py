@@ -1,0 +1,1 @@
+"""Question: what happened in one episode, step by step?"""

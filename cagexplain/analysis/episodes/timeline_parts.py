@@ -1,0 +1,136 @@
+"""What the timeline of an episode consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cagexplain.common.results import Result
+
+
+class Run(NamedTuple):
+    """The steps ``start <= t < stop`` during which something had one value."""
+
+    start: int
+    stop: int
+    value: str
+
+
+@dataclass(frozen=True)
+class HostLine(Result):
+    """A host through an episode. All runs tell of decision time.
+
+    Attributes:
+        host, zone, kind: names.
+        agent: blue agent that defends it; None for the contractor network.
+        states: FSM state in all steps.
+        levels: steps with a red session; ``"user session"`` or ``"root session"``.
+        process, connection: steps in which the alert was up in the observation that was decided
+            on; None if observations were not recorded.
+        loss: rewards lost on it, 0 or less (see `Loss`).
+    """
+
+    host: str
+    zone: str
+    kind: str
+    agent: str | None
+    states: tuple[Run, ...]
+    levels: tuple[Run, ...]
+    process: tuple[Run, ...] | None
+    connection: tuple[Run, ...] | None
+    loss: float
+
+
+@dataclass(frozen=True)
+class BlueAction(Result):
+    """A blue decision and what became of it.
+
+    Attributes:
+        start, stop: steps ``start <= t < stop`` during which it kept the agent busy.
+        agent, kind: who did what.
+        host: that it targets; None for other actions.
+        zone, source: traffic from `source` to `zone` is controlled; None for other actions.
+        outcome: SUCCESS or FAILURE as the simulator has it, NONE if the episode ended before.
+        state, level: FSM state and true level of the host at decision time; None without host.
+        probability: of the action under the policy; None if that is not known.
+    """
+
+    start: int
+    stop: int
+    agent: str
+    kind: str
+    host: str | None
+    zone: str | None
+    source: str | None
+    outcome: str
+    state: str | None
+    level: str | None
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class RedAction(Result):
+    """A red action.
+
+    Attributes:
+        start: step in which it was chosen.
+        step: in which it came due; None if the episode ended before.
+        agent, kind: who did what.
+        host: that it targets; None for a sweep of a subnet.
+        zone: of that host, or the one that is swept.
+        outcome: SUCCESS, FAILURE or DROPPED; NONE if the episode ended before.
+        detected: whether it left an event on a host that blue watches.
+    """
+
+    start: int
+    step: int | None
+    agent: str
+    kind: str
+    host: str | None
+    zone: str
+    outcome: str
+    detected: bool
+
+
+@dataclass(frozen=True)
+class Loss(Result):
+    """A penalty and the host that it arose on: the green user whose local work (LWF) or access
+    (ASF) failed, or the target of a red Impact (RIA)."""
+
+    step: int
+    host: str
+    cause: str
+    amount: float
+
+
+@dataclass(frozen=True)
+class Incident(Result):
+    """An unbroken stay of red on a host that blue defends.
+
+    Attributes:
+        host, agent: where, and who defends it.
+        start, stop: ``start <= t < stop``: steps that began with a red session on the host; if
+            `stop` is the number of steps, red was still there at the end.
+        cause: what began it, as in the trace's table `levels`; None if it was there at step 0.
+        top: highest level.
+        root: first step that began with root; None if there was none.
+        alert: first step of them in which an alert of the host was up; None without one, or if
+            observations were not recorded.
+        response: first step in which an action of `RESPONSES` on the host started; None without.
+        response_kind: that action.
+        ended: what ended it, as in the table `levels`; None if red was still there at the end.
+        loss: rewards lost on the host from the step before `start` (in which red came) to `stop`.
+    """
+
+    host: str
+    agent: str
+    start: int
+    stop: int
+    cause: str | None
+    top: str
+    root: int | None
+    alert: int | None
+    response: int | None
+    response_kind: str | None
+    ended: str | None
+    loss: float

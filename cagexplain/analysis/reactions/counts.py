@@ -1,0 +1,200 @@
+"""Counts of what blue did after each kind of event, episode by episode.
+
+Of a batch of episodes only small arrays are kept, about 90 kilobytes an episode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.analysis.reactions import events
+from cagexplain.analysis.reactions.events import N_EVENTS, N_SLOTS, OWNER, SLOT, Occurrences
+from cagexplain.analysis.reactions.exposure import N_ZONE, Decisions, decisions, in_zones, on_hosts
+from cagexplain.cc4 import agents
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.common.arrays import Array
+from cagexplain.facts.batch import Batch, Tables
+from cagexplain.stats.durations import tally
+
+ANSWERS: Final = (ActionKind.ANALYSE, ActionKind.REMOVE, ActionKind.RESTORE)
+"""What counts as a response to an event on a host when its time is taken."""
+FOLLOW: Final = 200
+"""Steps that a response or an eviction is waited for; longer ones are censored there."""
+N_PATTERNS: Final = 4
+"""None, process, connection, both: what alerts an agent's zones show."""
+WINDOWS: Final = (1, 6)
+"""Observations that a pattern is made of: the one decided on; with the five before."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts by episode (first axis). ``host`` arrays are about the host of the event, ``zone``
+    arrays about the agent that defends it.
+
+    Attributes:
+        host_exposed: ``uint16[e, event, lag]`` (host, decision) pairs so long after an event there.
+        host_found: ``uint16[e, event, lag, response]`` of those, responses on that host.
+        host_base: ``float32[e, event, lag, response]`` responses expected of them from decisions on
+            hosts without the event, matched by zone and phase.
+        host_expected: ``float32[e, event, tested lag, response]`` expected from the strata of the
+            test, see `association`.
+        zone_exposed, zone_found, zone_base, zone_expected: the same for decisions of an agent so
+            long after an event anywhere in its zones.
+        window_exposed, window_found, window_base: ``[e, event(, response)]`` as the host arrays at
+            lag 0, for responses at any tested lag; without the ends of episodes.
+        part_exposed, part_found, part_base: of the host arrays, for the first `BROKEN_DOWN` events
+            and the tested lags, by zone and by phase: ``[e, event, lag, group(, response)]``.
+        answered, unanswered: ``uint16[e, event, duration]`` steps until a response on the host,
+            seen or censored.
+        evicted, stayed: ``uint16[e, event, duration]`` steps until the host was clean, for events
+            that found it compromised.
+        patterns: ``int32[e, window, agent, pattern, response]`` decisions.
+        patterns_expected: ``float32``, the same if kinds of actions depended on habits only.
+        decisions: ``int32[e]``.
+    """
+
+    host_exposed: Array
+    host_found: Array
+    host_base: Array
+    host_expected: Array
+    zone_exposed: Array
+    zone_found: Array
+    zone_base: Array
+    zone_expected: Array
+    window_exposed: Array
+    window_found: Array
+    window_base: Array
+    part_exposed: Array
+    part_found: Array
+    part_base: Array
+    answered: Array
+    unanswered: Array
+    evicted: Array
+    stayed: Array
+    patterns: Array
+    patterns_expected: Array
+    decisions: Array
+
+    def of(self, episodes: slice) -> Counts:
+        """The counts of some episodes."""
+        return Counts(*(getattr(self, field.name)[episodes] for field in fields(self)))
+
+
+class Collector:
+    """Counts what `reactions.reactions` needs while a trace passes by.
+
+    Attributes:
+        observed: whether the trace holds what blue saw.
+    """
+
+    tables: Tables = events.TABLES
+
+    def __init__(self) -> None:
+        self._parts: list[Counts] = []
+        self.observed = True
+
+    def add(self, batch: Batch) -> None:
+        """Count some episodes."""
+        self.observed = batch.process is not None
+        self._parts.append(_count(batch))
+
+    @property
+    def counts(self) -> Counts:
+        """Of all episodes so far."""
+        return Counts(
+            *(np.concatenate([getattr(p, f.name) for p in self._parts]) for f in fields(Counts))
+        )
+
+
+def _count(batch: Batch) -> Counts:
+    hosts = events.on_hosts(batch)
+    deeds = _deeds(batch)
+    made = decisions(batch)
+    share = made.shares()
+    return Counts(
+        **on_hosts(batch, hosts, deeds),
+        **in_zones(batch, events.in_zones(batch, hosts), made, share),
+        **_times(batch, hosts, deeds),
+        **_patterns(batch, made, share),
+        decisions=batch.started.sum(axis=(1, 2), dtype=np.int32),
+    )
+
+
+def _deeds(batch: Batch) -> npt.NDArray[np.int8]:
+    """Kind of the action that started on each host: ``int8[n, T, slot]``, -1 for none."""
+    deeds = np.full((batch.n, batch.steps, N_SLOTS), -1, dtype=np.int8)
+    slot = SLOT[batch.target]
+    row, step, _ = at = np.nonzero(batch.started & (slot >= 0))
+    deeds[row, step, slot[at]] = batch.kind[at]
+    return deeds
+
+
+def _times(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dict[str, Array]:
+    """How long it took until blue responded on the host, and until the host was clean."""
+    clean = np.take(batch.levels, events.HOSTS, axis=2) == 0
+    compromised = ~clean[found.row, found.step, found.place]
+    every = np.ones(len(found.row), dtype=np.bool_)
+    answered, unanswered = _until(found, np.isin(deeds, ANSWERS), every)
+    evicted, stayed = _until(found, clean, compromised)
+    return {
+        "answered": answered,
+        "unanswered": unanswered,
+        "evicted": evicted,
+        "stayed": stayed,
+    }
+
+
+def _until(
+    found: Occurrences, happens: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """Numbers of durations, ended and censored: ``uint16[n, event, duration]``.
+
+    Args:
+        found: the events; each duration begins at its step.
+        happens: ``bool[n, T, slot]`` what is waited for.
+        chosen: which events count.
+    """
+    n, steps = happens.shape[:2]
+    when = np.where(happens, np.arange(steps, dtype=np.int16)[:, None], np.int16(steps))
+    following = np.minimum.accumulate(when[:, ::-1], axis=1)[:, ::-1]
+    row, step, kind = found.row[chosen], found.step[chosen], found.kind[chosen]
+    end = following[row, step, found.place[chosen]].astype(np.int64)
+    # What has not happened in the last step either takes longer than up to that step.
+    waited = np.minimum(np.minimum(end, steps - 1) - step, FOLLOW)
+    seen = (end < steps) & (end - step <= FOLLOW)
+    counts = tally(waited, seen, row * N_EVENTS + kind, n_clusters=n * N_EVENTS, longest=FOLLOW)
+    ended, censored = (c.reshape(n, N_EVENTS, FOLLOW + 1).astype(np.uint16) for c in counts)
+    return ended, censored
+
+
+def _patterns(batch: Batch, made: Decisions, share: Array) -> dict[str, Array]:
+    """Decisions by the pattern of alerts and the kind of action, and what habits lead to expect."""
+    shape = (batch.n, agents.N_BLUE, N_PATTERNS, N_ZONE)
+    counts = np.zeros((len(WINDOWS), *shape), dtype=np.int32)
+    expected = np.zeros((len(WINDOWS), *shape), dtype=np.float32)
+    if batch.process is not None and batch.connection is not None:
+        at = (made.row, made.step, made.agent)
+        for w, window in enumerate(WINDOWS):
+            shown = [_in_window(bits, window)[at] for bits in (batch.process, batch.connection)]
+            pattern = shown[0] + 2 * shown[1]
+            place = (made.row * agents.N_BLUE + made.agent) * N_PATTERNS + pattern
+            size = int(np.prod(shape[:3]))
+            for r in range(N_ZONE):
+                hits = np.bincount(place[made.response == r], minlength=size)
+                counts[w, ..., r] = hits.reshape(shape[:3])
+                sums = np.bincount(place, share[r], minlength=size)
+                expected[w, ..., r] = sums.reshape(shape[:3])
+    return {"patterns": counts.swapaxes(0, 1), "patterns_expected": expected.swapaxes(0, 1)}
+
+
+def _in_window(bits: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
+    """Whether an agent's zones showed an alert in the last steps: ``int64[n, T, agent]`` 0 or 1."""
+    own = np.stack([bits[:, :, events.HOSTS[a == OWNER]].any(axis=2) for a in range(agents.N_BLUE)])
+    shown = own.transpose(1, 2, 0).copy()
+    for back in range(1, window):
+        shown[:, back:] |= own.transpose(1, 2, 0)[:, :-back]
+    return shown.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Question: which readable rules act like the policy?"""

@@ -1,0 +1,231 @@
+"""The leaves of a tree as rules in words, with what they decide and how often they are right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.analysis.trees.fit import choice, leaf_of
+from cagexplain.analysis.trees.results import Condition, Node, Rule
+from cagexplain.analysis.trees.samples import Samples
+from cagexplain.cc4 import actions
+from cagexplain.policies.trees.named_features import ABSENT, FEATURES, NAMES, STARTS
+from cagexplain.policies.trees.tree import Tree
+
+Limits = dict[int, tuple[float, float]]
+"""By column: the values that reach a leaf lie above the first and are at most the second."""
+
+_ANY: Final = (-math.inf, math.inf)
+_TARGETS: Final = {"host": "targets a host", "link": "targets a link"}
+_HOST_KINDS: Final = {int(kind) for kind in actions.HOST_KINDS}
+_LINK_KINDS: Final = {int(kind) for kind in actions.TRAFFIC_KINDS}
+_PHRASE: Final[Mapping[str, str]] = {
+    "Analyse": "Analyse a host",
+    "Remove": "Remove on a host",
+    "Restore": "Restore a host",
+    "DeployDecoy": "Deploy a decoy on a host",
+    "AllowTrafficZone": "Allow a link",
+    "BlockTrafficZone": "Block a link",
+    "Sleep": "Sleep",
+    "Monitor": "Monitor",
+}
+
+
+def limits(tree: Tree) -> dict[int, Limits]:
+    """What the values of features must be to reach each leaf, by the leaf's node."""
+    reach: dict[int, Limits] = {0: {}}
+    leaves: dict[int, Limits] = {}
+    for node in range(len(tree.feature)):  # children come after their parents
+        so_far = reach.pop(node)
+        column, threshold = int(tree.feature[node]), float(tree.threshold[node])
+        if column < 0:
+            leaves[node] = so_far
+            continue
+        low, high = so_far.get(column, _ANY)
+        reach[int(tree.left[node])] = so_far | {column: (low, min(high, threshold))}
+        reach[int(tree.right[node])] = so_far | {column: (max(low, threshold), high)}
+    return leaves
+
+
+def rules(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[Rule, ...]:
+    """The leaves, those that decide most often first.
+
+    Args:
+        tree: of an agent.
+        samples: held-out decisions of that agent.
+        stochastic: whether the tree draws its actions.
+    """
+    leaf = leaf_of(tree, samples.features)
+    taken = choice(tree, samples, stochastic=stochastic)
+    agreed = np.minimum(taken, samples.teacher)
+    n = len(tree.feature)
+    by_leaf = np.bincount(leaf, taken, minlength=n)
+    agreed_by_leaf = np.bincount(leaf, agreed, minlength=n)
+    pairs = np.unique(leaf * np.int64(samples.decisions) + samples.decision)
+    available = np.bincount(pairs // samples.decisions, minlength=n)
+    found = [
+        _rule(
+            tree,
+            node,
+            bounds,
+            support=float(by_leaf[node] / samples.decisions),
+            precision=float(agreed_by_leaf[node] / by_leaf[node]) if by_leaf[node] else None,
+            decisions=int(available[node]),
+        )
+        for node, bounds in limits(tree).items()
+    ]
+    return tuple(sorted(found, key=lambda rule: (-rule.support, -rule.weight)))
+
+
+def _rule(
+    tree: Tree,
+    node: int,
+    bounds: Limits,
+    *,
+    support: float,
+    precision: float | None,
+    decisions: int,
+) -> Rule:
+    kinds = _kinds(bounds)
+    conditions = tuple(
+        condition
+        for column, bound in sorted(bounds.items())
+        if FEATURES[column].scope != "action"
+        and (condition := _condition(column, bound, kinds)) is not None
+    )
+    names = tuple(actions.KIND_NAMES[kind] for kind in kinds)
+    weight = float(tree.weight[node])
+    return Rule(
+        names, conditions, weight, support, precision, decisions, _sentence(names, conditions)
+    )
+
+
+def _kinds(bounds: Limits) -> tuple[int, ...]:
+    """Action types that can reach a leaf."""
+
+    def can(kind: int) -> bool:
+        for column, (low, high) in bounds.items():
+            scope = FEATURES[column].scope
+            if scope == "action" and not low < float(column == kind) <= high:
+                return False
+            has = {"host": kind in _HOST_KINDS, "link": kind in _LINK_KINDS}.get(scope, True)
+            if not has and not low < ABSENT <= high:
+                return False
+            if scope in _TARGETS and has and high < 0:
+                return False
+        return True
+
+    return tuple(kind for kind in range(actions.N_KINDS) if can(kind))
+
+
+def _condition(column: int, bound: tuple[float, float], kinds: tuple[int, ...]) -> Condition | None:
+    """The limits of one feature in words; None where they say nothing about these actions."""
+    feature, (low, high) = FEATURES[column], bound
+    owners = {"host": _HOST_KINDS, "link": _LINK_KINDS}.get(feature.scope)
+    if owners is not None and not owners & set(kinds):
+        return None
+    floor = max(low, -0.5)
+    at_least = math.floor(floor) + 1 if floor > -0.5 or low >= 0 else None
+    at_most = None if math.isinf(high) else math.floor(high)
+    if at_least is None and at_most is None:
+        return None
+    if at_least is not None and at_least <= 0 and at_most is None:
+        return None
+    return Condition(
+        feature.name,
+        None if math.isinf(low) else low,
+        None if math.isinf(high) else high,
+        _words(column, at_least, at_most),
+    )
+
+
+def _words(column: int, at_least: int | None, at_most: int | None) -> str:
+    feature = FEATURES[column]
+    name = feature.name
+    if feature.flag:
+        yes = at_least is not None and at_least >= 1
+        if name.startswith(("is ", "was ")):
+            verb, rest = name.split(" ", 1)
+            return f"it {verb} {rest}" if yes else f"it {verb} not {rest}"
+        if " is " in name:
+            return name if yes else name.replace(" is ", " is not ")
+        if " was " in name:
+            return name if yes else name.replace(" was ", " was not ")
+        if name.startswith("bit "):
+            return f"{name} is {int(yes)}"
+        if " has " in name:
+            return name if yes else name.replace(" has ", " has no ")
+        return f"{'a' if yes else 'no'} {name}"
+    if name == "mission phase":
+        names = {0: "pre-planning", 1: "mission A", 2: "mission B"}
+        span = range(at_least or 0, (2 if at_most is None else min(at_most, 2)) + 1)
+        return f"in {' or '.join(names[i] for i in span)}"
+    if at_least is None or at_least <= 0:
+        return f"no {name}" if at_most == 0 and not _counts_steps(name) else f"{name} ≤ {at_most}"
+    if at_most is None:
+        return f"{name} ≥ {at_least}"
+    if at_least == at_most:
+        return f"{name} = {at_least}"
+    return f"{name} {at_least}–{at_most}"
+
+
+def _counts_steps(name: str) -> bool:
+    return name.startswith(("step", "position"))
+
+
+def _sentence(kinds: tuple[str, ...], conditions: tuple[Condition, ...]) -> str:
+    if not kinds:
+        return "No action meets these conditions."
+    what = _join([_PHRASE[kind] for kind in kinds])
+    when = "; ".join(condition.text for condition in conditions)
+    return f"{what}, if {when}." if when else f"{what}."
+
+
+def _join(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def nodes(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[Node, ...]:
+    """The tree for drawing, with the share of decisions taken below every node."""
+    taken = choice(tree, samples, stochastic=stochastic)
+    n = len(tree.feature)
+    support: npt.NDArray[np.float64] = np.bincount(
+        leaf_of(tree, samples.features), taken, minlength=n
+    ).astype(np.float64)
+    for node in reversed(range(n)):
+        if tree.feature[node] >= 0:
+            support[node] = support[tree.left[node]] + support[tree.right[node]]
+    found = []
+    for node in range(n):
+        column, share = int(tree.feature[node]), float(support[node] / samples.decisions)
+        if column < 0:
+            weight = float(tree.weight[node])
+            found.append(Node(None, None, f"weight {weight:.3g}", None, None, weight, share))
+            continue
+        threshold = float(tree.threshold[node])
+        found.append(
+            Node(
+                NAMES[column],
+                threshold,
+                _question(column, threshold),
+                int(tree.left[node]),
+                int(tree.right[node]),
+                None,
+                share,
+            )
+        )
+    return tuple(found)
+
+
+def _question(column: int, threshold: float) -> str:
+    """What holds on the way to the right."""
+    feature = FEATURES[column]
+    if column < STARTS[1]:
+        return feature.name
+    if threshold < 0:
+        return _TARGETS.get(feature.scope, feature.name)
+    return _words(column, math.floor(threshold) + 1, None)

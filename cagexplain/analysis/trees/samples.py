@@ -1,0 +1,327 @@
+"""Decisions to learn trees from: all valid actions with their features, and the teacher's choice.
+
+The teacher labels the states that the student visits (Ross et al. 2011), and says how much the
+choice matters there (Bastani et al. 2018, section 3): by the spread of its values if it has values,
+else by how far its choice is from an even one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import actions, observations, phases
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.arrays import BoolArray, Float32Array, Int64Array
+from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.base import Policy, Weighing
+from cagexplain.policies.rollout import DEFAULT_BATCH, batches
+from cagexplain.policies.trees.named_features import NAMES, Facts, History
+from cagexplain.policies.wrappers.wrappers import unwrapped
+from cagexplain.tracing.trace import Trace
+
+ROWS: Final = 30_000
+"""Actions that a round of roll-outs keeps per agent; decisions are drawn at random. Of what the
+teacher plays itself, which trees are judged on, it is twice as many."""
+
+_ALERTS: Final = [NAMES.index(f"hosts with {what} alert now") for what in ("process", "connection")]
+_OFFSETS: Final = np.array(actions.OFFSETS)
+_SIZES: Final = np.array(actions.SIZES)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Decisions of one agent; the rows of a decision are its valid actions, in layout order.
+
+    Attributes:
+        features: ``float32[m, features]``.
+        teacher: ``float64[m]`` probability that the teacher takes the action.
+        decision: ``int64[m]`` number of the decision, ascending from 0.
+        action: ``int64[m]`` index in the agent's layout.
+        importance: ``float64[d]`` of the decisions.
+        episode: ``int64[d]``.
+    """
+
+    features: Float32Array
+    teacher: npt.NDArray[np.float64]
+    decision: Int64Array
+    action: Int64Array
+    importance: npt.NDArray[np.float64]
+    episode: Int64Array
+
+    @property
+    def decisions(self) -> int:
+        """Number of decisions."""
+        return len(self.episode)
+
+    @property
+    def alerted(self) -> BoolArray:
+        """``bool[d]``: the agent saw an alert."""
+        first = np.searchsorted(self.decision, np.arange(self.decisions))
+        return np.asarray((self.features[first][:, _ALERTS] > 0).any(axis=1))
+
+    def of_episodes(self, episodes: Int64Array) -> Samples:
+        """Those of some episodes, as often as they are listed."""
+        kept = [self._only(self.episode == episode) for episode in episodes]
+        return joined(kept)
+
+    def _only(self, decisions: BoolArray) -> Samples:
+        rows = decisions[self.decision]
+        number = np.cumsum(decisions) - 1
+        return Samples(
+            self.features[rows],
+            self.teacher[rows],
+            number[self.decision[rows]],
+            self.action[rows],
+            self.importance[decisions],
+            self.episode[decisions],
+        )
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """All decisions, one part after the other."""
+    starts = np.cumsum([0, *(part.decisions for part in parts)])
+    columns: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Samples)
+        if field.name != "decision"
+    }
+    decision = np.concatenate([p.decision + s for p, s in zip(parts, starts[:-1], strict=True)])
+    return Samples(decision=decision, **columns)
+
+
+class Teacher:
+    """A policy that tells what it would do, whatever is done.
+
+    Args:
+        policy: that is asked.
+        stochastic: whether it is to be imitated as one that draws its actions; None as it tells.
+
+    Attributes:
+        weighs: whether it weighs all actions by what was seen and done, rather than follow a plan.
+        stochastic: whether it draws its actions, and tells the probabilities.
+        importance: what `label` returns as importance, in words.
+    """
+
+    def __init__(self, policy: Policy, stochastic: bool | None = None) -> None:
+        self.policy = policy
+        inner = unwrapped(policy)
+        self._weighing: Weighing | None = inner if isinstance(inner, Weighing) else None
+        self.weighs = self._weighing is not None
+        draws = self.weighs and not getattr(inner, "deterministic", False)
+        self.stochastic = draws if stochastic is None else stochastic
+        self.importance = (
+            "none: the policy tells nothing but its choice"
+            if self._weighing is None
+            else "difference between the values of its best and its worst valid action"
+            if self._weighing.values
+            else "1 - entropy / log(number of valid actions) of its probabilities"
+        )
+
+    def label(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: Int64Array | None,
+    ) -> tuple[Int64Array, npt.NDArray[np.uint8] | None, npt.NDArray[np.float64], Any]:
+        """What the teacher would do here, and how much it matters.
+
+        Args:
+            obs, mask, free: as for ``Policy.act``.
+            instead: what is really done; None if the teacher's own choice is.
+
+        Returns:
+            Actions ``[n, 5]`` and messages that are played, probabilities ``[n, 570]``, importance
+            ``[n, 5]``.
+        """
+        decision = self.policy.act(obs, mask, free, instead)
+        importance = np.ones((len(obs), N_BLUE))
+        chance = np.zeros(mask.shape)
+        if self._weighing is None:
+            np.put_along_axis(chance, decision.actions + _OFFSETS, 1.0, axis=1)
+        else:
+            weights = self._weighing.weights().astype(np.float64)
+            for agent in range(N_BLUE):
+                part = actions.slice_of(agent)
+                chance[:, part], importance[:, agent] = self._judge(weights[:, part])
+        return decision.actions, decision.messages, chance, importance
+
+    def _judge(self, weights: npt.NDArray[np.float64]) -> tuple[Any, Any]:
+        """Probabilities and importance of one agent's choices."""
+        assert self._weighing is not None
+        valid = np.isfinite(weights)
+        best = np.zeros(weights.shape)
+        np.put_along_axis(best, weights.argmax(axis=1)[:, None], 1.0, axis=1)
+        if self._weighing.values:
+            worst = np.where(valid, weights, np.inf).min(axis=1)
+            return best, weights.max(axis=1) - worst
+        chance = np.exp(weights)
+        entropy = -np.sum(np.where(valid, chance * np.where(valid, weights, 0.0), 0.0), axis=1)
+        importance = 1 - entropy / np.log(np.maximum(valid.sum(axis=1), 2))
+        return (chance if self.stochastic else best), importance
+
+
+class _Keeper:
+    """Draws decisions and keeps their rows."""
+
+    def __init__(self, expected: npt.NDArray[np.float64], seed: int, rows: int) -> None:
+        self._share = np.minimum(1.0, rows / np.maximum(expected, 1))
+        self._rng = np.random.default_rng([seed, 11])
+        self._parts: list[list[Samples]] = [[] for _ in range(N_BLUE)]
+
+    def keep(
+        self,
+        facts: Facts,
+        mask: BoolArray,
+        free: BoolArray,
+        chance: npt.NDArray[np.float64],
+        importance: npt.NDArray[np.float64],
+        episode: Int64Array,
+    ) -> None:
+        drawn = free & (self._rng.random(free.shape) < self._share)
+        for agent in range(N_BLUE):
+            env = np.flatnonzero(drawn[:, agent])
+            if not len(env):
+                continue
+            number, action = np.nonzero(mask[env][:, actions.slice_of(agent)])
+            at = action + actions.OFFSETS[agent]
+            self._parts[agent].append(
+                Samples(
+                    facts.matrix(env[number], at),
+                    chance[env[number], at],
+                    number,
+                    action,
+                    importance[env, agent],
+                    episode[env],
+                )
+            )
+
+    def samples(self) -> list[Samples]:
+        return [joined(parts) for parts in self._parts]
+
+
+def _expected_rows(mask: BoolArray, episodes: int, steps: int) -> npt.NDArray[np.float64]:
+    """About how many rows each agent's decisions have: every second step is one."""
+    valid = np.add.reduceat(mask, _OFFSETS, axis=1, dtype=np.int64).mean(axis=0)
+    return np.asarray(valid * episodes * steps * 0.5)
+
+
+def roll_out(
+    teacher: Teacher,
+    student: Policy | None,
+    seeds: Int64Array,
+    params: EnvParams,
+) -> tuple[list[Samples], npt.NDArray[np.float64]]:
+    """Decisions of all agents in episodes that the student plays; the teacher without one.
+
+    Args:
+        teacher: labels.
+        student: acts in all seats.
+        seeds: of the episodes.
+        params: of the environment.
+
+    Returns:
+        The decisions by agent, and the official return ``[len(seeds)]`` of every episode.
+    """
+    keeper: _Keeper | None = None
+    steps, returns = phases.calls(params.steps), []
+    for part in batches(seeds, DEFAULT_BATCH):
+        env, history = BatchedEnv(len(part), params=params), History(len(part))
+        env.reset(part)
+        teacher.policy.reset(part)
+        if student is not None:
+            student.reset(part)
+        if keeper is None:
+            rows = ROWS if student is not None else 2 * ROWS
+            expected = _expected_rows(env.mask, len(seeds), steps)
+            keeper = _Keeper(expected, int(seeds[0]), rows)
+        earned = np.zeros(len(part))
+        for left in reversed(range(steps)):
+            free = env.free
+            facts = history.observe(env.obs, env.mask, free)
+            does = None if student is None else student.act(env.obs, env.mask, free)
+            chosen, said, chance, importance = teacher.label(
+                env.obs, env.mask, free, None if does is None else does.actions
+            )
+            keeper.keep(facts, env.mask, free, chance, importance, part)
+            history.acted(chosen, free)
+            env.step(chosen, said if does is None else does.messages)
+            if left >= phases.OFFICIAL_UNCOUNTED:
+                earned += env.reward
+        env.close()
+        returns.append(earned)
+    assert keeper is not None
+    return keeper.samples(), np.concatenate(returns)
+
+
+def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Samples]:
+    """Decisions that a trace recorded; the teacher is the action that was taken.
+
+    Args:
+        trace: with observations.
+        episodes: numbers of those to take; all by default.
+
+    Raises:
+        CagexplainError: it was recorded without observations, or a file is damaged.
+    """
+    keeper: _Keeper | None = None
+    steps = phases.calls(int(trace.manifest.options["steps"]))
+    blue = trace.batches("blue", ("episode", "action", "started"))
+    for seen, masks, did in zip(
+        trace.batches("observations"), trace.batches("masks"), blue, strict=True
+    ):
+        numbers = masks["episode"].to_numpy()[::N_BLUE].astype(np.int64)
+        n = len(numbers)
+        obs = _unpacked(seen, n, steps)
+        mask = _valid(masks, n)
+        chosen = did["action"].to_numpy().reshape(n, steps, N_BLUE).astype(np.int64)
+        free = did["started"].to_numpy().reshape(n, steps, N_BLUE)
+        wanted = np.ones(n, np.bool_) if episodes is None else np.isin(numbers, episodes)
+        expected = _expected_rows(mask, trace.n_episodes, steps)
+        keeper = keeper or _Keeper(expected, int(trace.manifest.seeds[0]), 4 * ROWS)
+        history = History(n)
+        for t in range(steps):
+            facts = history.observe(obs[:, t], mask, free[:, t])
+            chance = np.zeros(mask.shape)
+            np.put_along_axis(chance, chosen[:, t] + _OFFSETS, 1.0, axis=1)
+            # An action that the mask excludes is none of the rows; it was a Sleep.
+            excluded = ~np.take_along_axis(mask, chosen[:, t] + _OFFSETS, axis=1)
+            rows, agents = np.nonzero(excluded)
+            chance[rows, np.array(actions.SLEEP_INDEX)[agents] + _OFFSETS[agents]] = 1.0
+            keeper.keep(
+                facts, mask, free[:, t] & wanted[:, None], chance, np.ones((n, N_BLUE)), numbers
+            )
+            history.acted(chosen[:, t], free[:, t])
+    assert keeper is not None
+    return keeper.samples()
+
+
+def _unpacked(seen: Any, n: int, steps: int) -> npt.NDArray[np.int8]:
+    """Observations ``int8[n, steps, 578]`` of a batch."""
+    obs = np.zeros((n, steps, observations.TOTAL), np.int8)
+    bits = seen["bits"].to_numpy().reshape(n * steps, N_BLUE)
+    phase = seen["phase"].to_numpy().reshape(n, steps, N_BLUE)
+    for agent, size in enumerate(observations.SIZES):
+        packed = np.frombuffer(b"".join(bits[:, agent]), np.uint8).reshape(n * steps, -1)
+        start = observations.OFFSETS[agent]
+        obs[..., start + observations.PHASE] = phase[..., agent]
+        entries = np.unpackbits(packed, axis=1)[:, : size - 1]
+        obs[..., start + 1 : start + size] = entries.reshape(n, steps, -1)
+    return obs
+
+
+def _valid(masks: Any, n: int) -> BoolArray:
+    """Masks ``bool[n, 570]`` of a batch."""
+    bits = masks["bits"].to_numpy().reshape(n, N_BLUE)
+    parts = [
+        np.unpackbits(np.frombuffer(b"".join(bits[:, a]), np.uint8).reshape(n, -1), axis=1)[
+            :, : actions.SIZES[a]
+        ]
+        for a in range(N_BLUE)
+    ]
+    return np.concatenate(parts, axis=1).astype(np.bool_)

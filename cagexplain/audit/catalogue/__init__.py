@@ -1,0 +1,1 @@
+"""The checks, one file each; `cagexplain.audit.checks.checks` collects them."""

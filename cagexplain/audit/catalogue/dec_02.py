@@ -1,0 +1,90 @@
+"""DEC-02: decoys where they matter, and not wasted.
+
+The catalogue names no bad border for the ratio; half the usual cover on operational zones is taken.
+"""
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Function, Share
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.outcome import Outcome
+from cagexplain.common.arrays import FloatArray
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.decoys import covered, host_time
+from cagexplain.facts.view import View, decisions
+
+
+def deployments(view: View) -> Cases:
+    """DeployDecoys; a hit failed, or went to a host that had a decoy."""
+    made = view.shared(decisions)
+    own = made.kind == ActionKind.DECOY
+    row, step, host = made.row[own], made.step[own], made.host[own]
+    had = view.shared(covered)[row, step, host]
+    wasted = had | (made.outcome[own] == Outcome.FAILURE)
+    return cases(row, step, wasted, agent=made.agent[own], host=host)
+
+
+def cover(view: View) -> FloatArray:
+    """`host_time`, and DeployDecoys."""
+    deployed = np.bincount(deployments(view).row, minlength=view.n)
+    found: FloatArray = np.hstack([view.shared(host_time), deployed[:, None]])
+    return found
+
+
+def _ratio(totals: FloatArray) -> FloatArray:
+    with_decoy, operational, everywhere, hosts = np.moveaxis(totals[..., :4], -1, 0)
+    usual = np.divide(everywhere, hosts, out=np.full_like(hosts, np.nan), where=everywhere > 0)
+    ratio: FloatArray = np.divide(
+        with_decoy,
+        operational * usual,
+        out=np.full_like(usual, np.nan),
+        where=(operational > 0) & (usual > 0),
+    )
+    return ratio
+
+
+CHECK = Check(
+    id="DEC-02",
+    title="Decoys stand where they matter and are not piled up",
+    problem="Decoys are piled up, or stand where they matter little",
+    severity="low",
+    axis="practice",
+    knowledge="obs",
+    why="Setting up a decoy takes two ticks of its agent. Those are lost on a host that has one "
+    "already, and decoys serve best in the operational zones, where a failure costs most.",
+    remediation="Deploy a decoy only on hosts without one, in the operational zones first.",
+    formula="Share of DeployDecoys that failed or went to a host that had a decoy; and host-time "
+    "with a decoy in the two operational zones, relative to that in all defended zones.",
+    trigger="DeployDecoys",
+    n_min=30,
+    references=(
+        Reference("CSF", "ID.AM-05"),
+        Reference("SP 800-53", "SC-26"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of DeployDecoys that failed or went to a host that had a decoy",
+            unit="share",
+            better="lower",
+            good=0.20,
+            bad=0.60,
+            statistic=Share(),
+            cases=deployments,
+        ),
+        Measure(
+            key="ratio",
+            name="cover of hosts by decoys in the operational zones, relative to all zones",
+            unit="ratio",
+            better="higher",
+            good=1.0,
+            bad=0.5,
+            statistic=Function(_ratio, lambda totals: totals[..., 4]),
+            sums=cover,
+        ),
+    ),
+    absent="The policy deployed no decoy.",
+    related=("DEC-01",),
+    extra=True,
+)

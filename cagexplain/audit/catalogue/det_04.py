@@ -1,0 +1,67 @@
+"""DET-04: no visible incident stays unanswered.
+
+A stay that ends sooner was ended by an action that was already under way: it is not left alone. One
+that the episode cuts off sooner, still unanswered, tells nothing and is no case.
+"""
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Share
+from cagexplain.cc4.agents import BLUE_OF_HOST
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.moments import first_process_alert, responses
+from cagexplain.facts.view import View, rows_of, stays
+
+PATIENCE = 25
+
+
+def unanswered(view: View) -> Cases:
+    """Stays of red with a process alert; a hit has no response soon after it."""
+    found, alert = view.shared(stays), view.shared(first_process_alert)
+    row, limit = rows_of(view, found.episode), alert + PATIENCE
+    answered = view.shared(responses).next(row, found.host, alert, limit + 1) >= 0
+    told = (alert >= 0) & (answered | ~found.censored | (limit < view.steps))
+    return cases(
+        row[told],
+        alert[told],
+        (~answered & (found.end > limit))[told],
+        agent=BLUE_OF_HOST[found.host[told]],
+        host=found.host[told],
+    )
+
+
+CHECK = Check(
+    id="DET-04",
+    title="No visible incident stays unanswered",
+    problem="Visible intrusions stay unanswered",
+    severity="critical",
+    axis="practice",
+    knowledge="obs",
+    why="A process alert on a host that red holds is the best evidence there is. If nobody looks "
+    "at the host or cleans it for 25 ticks, the attacker has the time to take it over and move on.",
+    remediation="Keep a list of hosts with a process alert that nobody has answered, and work it "
+    "off: an alert is shown for a moment only and is lost if the agent is busy then.",
+    formula="Of red's stays on a defended host with a process alert of that host: share in which "
+    "no Analyse, Remove or Restore of the host was started within 25 ticks of the first one, "
+    "though red was still there.",
+    trigger="stays of red with a process alert",
+    n_min=20,
+    references=(
+        Reference("CSF", "DE.AE-08"),
+        Reference("CSF", "RS.MA-02"),
+        Reference("ATT&CK", "T1210"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of visible incidents that nobody answers within 25 ticks",
+            unit="share",
+            better="lower",
+            good=0.10,
+            bad=0.50,
+            statistic=Share(),
+            cases=unanswered,
+        ),
+    ),
+    needs=frozenset({"observations"}),
+    related=("DET-03", "COV-01"),
+)

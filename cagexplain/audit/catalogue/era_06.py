@@ -1,0 +1,65 @@
+"""ERA-06: user footholds do not become root."""
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Incidence
+from cagexplain.cc4.agents import BLUE_OF_HOST
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.view import View, rows_of, stays
+
+WITHIN = 50
+
+
+def footholds(view: View) -> Cases:
+    """Stays that began with user access; a hit becomes root in time, an eviction competes."""
+    found = view.shared(stays)
+    own = found.root != found.on
+    root, host, on = found.root[own], found.host[own], found.on[own]
+    rooted = root >= 0
+    length = np.where(rooted, root, found.end[own]) - on
+    return cases(
+        rows_of(view, found.episode[own]),
+        on,
+        rooted & (length <= WITHIN),
+        agent=BLUE_OF_HOST[host],
+        host=host,
+        duration=np.minimum(length, WITHIN + 1),
+        other=~rooted & ~found.censored[own] & (length <= WITHIN),
+    )
+
+
+CHECK = Check(
+    id="ERA-06",
+    title="User footholds do not become root",
+    problem="Intruders gain full control of the machines that they enter",
+    severity="high",
+    axis="outcome",
+    knowledge="truth",
+    why="With user access an attacker can look around; with root it stops services, spreads faster "
+    "and can no longer be removed without rebuilding the host. There are some ticks to stop it.",
+    remediation="Answer process alerts at once with Restore, clean user hosts in turn, and keep "
+    "red out of zones where it escalates soonest.",
+    formula="Share of red's stays that began with user access in which red is root within 50 "
+    "ticks; an eviction before that is a competing event (Aalen-Johansen).",
+    trigger="stays of red that began with user access",
+    n_min=30,
+    references=(
+        Reference("CSF", "RS.MI-01"),
+        Reference("ATT&CK", "TA0004"),
+        Reference("ATT&CK", "T1068"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of user footholds that become root within 50 ticks",
+            unit="share",
+            better="lower",
+            good=0.15,
+            bad=0.50,
+            statistic=Incidence(WITHIN),
+            cases=footholds,
+        ),
+    ),
+    related=("ERA-01", "ERA-05"),
+)

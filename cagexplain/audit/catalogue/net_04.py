@@ -1,0 +1,95 @@
+"""NET-04: mission traffic survives the defence.
+
+The observation shows a new communication policy one step late, and blocks are lifted one at a time:
+who follows it perfectly loses about 0.9 accesses per 100 ticks at the changes of phase. So 2, not
+the catalogue's 1, is the good border.
+"""
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Function, PerEpisode
+from cagexplain.cc4 import network
+from cagexplain.cc4.agents import BLUE_OF_ZONE
+from cagexplain.common.arrays import FloatArray
+from cagexplain.facts.batch import codes
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.view import View, blocked
+from cagexplain.tracing.schema import GREEN_CAUSES
+
+_BLOCKED = GREEN_CAUSES.index("traffic_blocked")
+_PER = 100
+
+
+def lost_accesses(view: View) -> Cases:
+    """Accesses of green users that a block stopped, at the user's host; the agent is the one that
+    keeps the block, or one of two."""
+    green = view.batch.frame("green")
+    lost = codes(green, "cause") == _BLOCKED
+    row, step = green["row"].to_numpy()[lost], green["step"].to_numpy()[lost]
+    user, server = codes(green, "host")[lost], codes(green, "target_host")[lost]
+    near, far = network.HOST_ZONE[user], network.HOST_ZONE[server]
+    # A block counts already in the step that sets it, whose row tells the state before.
+    after = np.minimum(step + 1, view.steps - 1)
+    inbound = view.shared(blocked)[row, after, near, far]
+    return cases(row, step, agent=BLUE_OF_ZONE[np.where(inbound, near, far)], host=user)
+
+
+def penalty(view: View) -> FloatArray:
+    """Reward lost to them, hundreds of ticks, and episodes: ``float64[n, 3]``."""
+    green = view.batch.frame("green")
+    lost = codes(green, "cause") == _BLOCKED
+    reward = np.bincount(
+        green["row"].to_numpy()[lost], green["penalty"].to_numpy()[lost], minlength=view.n
+    )
+    return np.stack([-reward, np.full(view.n, view.steps / _PER), np.ones(view.n)], axis=1)
+
+
+CHECK = Check(
+    id="NET-04",
+    title="Mission traffic survives the defence",
+    problem="The defence itself cuts off users",
+    severity="critical",
+    axis="outcome",
+    knowledge="truth",
+    why="A block works in both directions for the users: whoever they can no longer reach is as "
+    "lost to the mission as if the attacker had stopped it, and it is paid for at every try.",
+    remediation="Forbid blocks between subnets whose users work together in the phase, and lift "
+    "them first of all when the phase changes.",
+    formula="Accesses of users to servers that failed as the traffic was blocked in either "
+    "direction, per 100 ticks; and the reward lost to them.",
+    trigger="episodes",
+    n_min=5,
+    references=(
+        Reference("SP 800-61", "3.3.1"),
+        Reference("CSF", "PR.IR-04"),
+        Reference("CSF", "RC.RP-04"),
+        Reference("COUN7ER", "CM0065"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="number of users' accesses lost to blocks",
+            unit="per 100 ticks",
+            better="lower",
+            good=2,
+            bad=20,
+            statistic=PerEpisode(_PER),
+            cases=lost_accesses,
+        ),
+        Measure(
+            key="penalty",
+            name="reward lost to blocked accesses",
+            unit="per 100 ticks",
+            better="lower",
+            good=None,
+            bad=None,
+            statistic=Function(
+                of=lambda totals: totals[..., 0] / np.maximum(totals[..., 1], 1e-12),
+                triggers=lambda totals: totals[..., 2],
+            ),
+            sums=penalty,
+        ),
+    ),
+    related=("NET-01", "NET-07"),
+)

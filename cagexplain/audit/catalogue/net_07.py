@@ -1,0 +1,65 @@
+"""NET-07: no self-made alerts chased.
+
+What triggered a response is the newest alert that its host showed in the last ten steps; the check
+is about responses triggered by a connection alert without a process alert beside it.
+"""
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Share
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.links import WINDOW, caused_by_blocks, last_steps
+from cagexplain.facts.view import RESPONSES, View, connection, decisions, process
+
+
+def chased(view: View) -> Cases:
+    """Responses that a connection alert triggered; a hit if a blocked user had caused it."""
+    made = view.shared(decisions)
+    response = np.flatnonzero(np.isin(made.kind, RESPONSES))
+    row, step, host = made.row[response], made.step[response], made.host[response]
+    suspicious = last_steps(view.shared(process), row, step, host, WINDOW)
+    contacted = last_steps(view.shared(connection), row, step, host, WINDOW)
+    newest = (suspicious | contacted).argmax(axis=1)
+    by_contact = (contacted & ~suspicious)[np.arange(len(row)), newest]
+    row, step, host, newest = (x[by_contact] for x in (row, step, host, newest))
+    own = view.shared(caused_by_blocks)[row, step - newest, host]
+    return cases(row, step, own, agent=made.agent[response][by_contact], host=host)
+
+
+CHECK = Check(
+    id="NET-07",
+    title="No alert that the defence itself caused is chased",
+    problem="The defenders chase alerts that their own blocks caused",
+    severity="low",
+    axis="practice",
+    knowledge="truth",
+    why="A user who runs against a block leaves a connection alert on the server that could not be "
+    "reached. Whoever answers it investigates the own blocks, while real alerts wait.",
+    remediation="Lift blocks between subnets whose users work together, and do not respond to a "
+    "connection alert on a server that such a block cuts off.",
+    formula="Of the responses on a host whose newest alert in the last 10 ticks was a connection "
+    "alert alone: share in which it was written by a user's blocked access and by nothing of red.",
+    trigger="responses triggered by a connection alert",
+    n_min=20,
+    references=(
+        Reference("CSF", "RS.MA-02"),
+        Reference("D3FEND", "D3-NTA"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of responses to connection alerts that an own block had caused",
+            unit="share",
+            better="lower",
+            good=0.05,
+            bad=0.30,
+            statistic=Share(),
+            cases=chased,
+        ),
+    ),
+    needs=frozenset({"observations"}),
+    absent="No response was triggered by a connection alert alone.",
+    related=("NET-01", "NET-04", "NET-05"),
+    extra=True,
+)

@@ -1,0 +1,220 @@
+"""POL-01: no collapse of the policy.
+
+Shares are of all decisions of an agent, and the agent with the largest one decides: a team is not
+saved by four sound members. Waiting, also by a Block or Allow that changes nothing, is no collapse
+(POL-02 judges it), so it counts among the decisions only.
+
+The largest of many shares is too large by chance, the more so the more alike they are. So it is
+looked for in one half of the episodes and measured in the other, and the other way round.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Function
+from cagexplain.cc4 import actions, agents, network
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.common.arrays import BoolArray, FloatArray, IntArray
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.effects import own_alert
+from cagexplain.facts.view import View, decisions
+
+DISRUPTIVE = (ActionKind.REMOVE, ActionKind.RESTORE, ActionKind.BLOCK)
+"""Actions that take something from users or their machines."""
+_N_KINDS = len(ActionKind)
+_N_PAIRS = max(actions.SIZES)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """Largest share that the hits of one class have of an agent's cases, over agents and classes,
+    looked for in one half of the episodes and measured in the other.
+
+    Attributes:
+        classes: number of classes. A case's group is its class, in episodes with odd numbers plus
+            the number of classes.
+    """
+
+    classes: int
+    bounded: bool = False
+    counted: bool = False
+    smooth: bool = True
+
+    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+        """Hits by half, agent and class, then cases by half and agent."""
+        half, of_class = np.divmod(cases.group, self.classes)
+        agent = (cases.row * 2 + half) * agents.N_BLUE + cases.agent
+        cell = (agent * self.classes + of_class)[cases.hit]
+        width = 2 * agents.N_BLUE
+        hits = np.bincount(cell, minlength=n * width * self.classes)
+        every = np.bincount(agent, minlength=n * width)
+        return np.hstack([hits.reshape(n, -1), every.reshape(n, -1)]).astype(np.float64)
+
+    def value(self, totals: FloatArray) -> FloatArray:
+        """The mean share over both halves; NaN where one of them has no cases."""
+        every = totals[..., -2 * agents.N_BLUE :].reshape(*totals.shape[:-1], 2, agents.N_BLUE)
+        hits = totals[..., : -2 * agents.N_BLUE].reshape(*every.shape, self.classes)
+        shares = (hits / np.maximum(every, 1)[..., None]).reshape(*every.shape[:-1], -1)
+        largest = shares.argmax(axis=-1)[..., ::-1, None]  # of the other half
+        found = np.take_along_axis(shares, largest, axis=-1)[..., 0].mean(axis=-1)
+        return np.where(every.any(axis=-1).all(axis=-1), found, np.nan)
+
+    def n(self, totals: FloatArray) -> FloatArray:
+        """Cases."""
+        every: FloatArray = totals[..., -2 * agents.N_BLUE :].sum(axis=-1)
+        return every
+
+
+def disruptive(view: View) -> Cases:
+    """All decisions; a hit is disruptive, its class is its kind."""
+    made = view.shared(decisions)
+    hit = np.isin(made.kind, DISRUPTIVE) & ~made.idle
+    return _decisions(view, hit, made.kind, _N_KINDS)
+
+
+def kinds(view: View) -> Cases:
+    """All decisions; a hit does not wait, its class is its kind."""
+    made = view.shared(decisions)
+    return _decisions(view, ~made.idle, made.kind, _N_KINDS)
+
+
+def pairs(view: View) -> Cases:
+    """All decisions; a hit does not wait, its class is the action with its target."""
+    made = view.shared(decisions)
+    place = np.where(made.host >= 0, made.host, _link(made.to_zone, made.from_zone))
+    return _decisions(view, ~made.idle, _INDEX[made.kind, place], _N_PAIRS)
+
+
+def _decisions(view: View, hit: Any, of_class: IntArray, classes: int) -> Cases:
+    made = view.shared(decisions)
+    half = view.batch.episodes[made.row] % 2
+    group = half * classes + of_class
+    return cases(made.row, made.step, hit, agent=made.agent, host=made.host, group=group)
+
+
+def _link(to_zone: Any, from_zone: Any) -> Any:
+    return network.N_HOSTS + to_zone.astype(np.int64) * network.N_ZONES + from_zone
+
+
+def _index() -> IntArray:
+    """Index within its agent's layout by kind and by host or link; waiting, which has neither,
+    takes index 0 and is never a hit."""
+    table = np.zeros((_N_KINDS, network.N_HOSTS + network.N_ZONES**2), dtype=np.int64)
+    for kind, host, to_zone, from_zone in zip(
+        actions.KIND, actions.HOST, actions.TO_ZONE, actions.FROM_ZONE, strict=True
+    ):
+        place = np.where(host >= 0, host, _link(to_zone, from_zone))
+        table[kind, place] = np.arange(len(kind))
+    return table
+
+
+_INDEX = _index()
+
+
+def classes(view: View) -> FloatArray:
+    """Decisions by kind, all waits as one."""
+    return _by_class(view, np.ones(len(view.shared(decisions)), dtype=np.bool_))
+
+
+def classes_under_alert(view: View) -> FloatArray:
+    """The same of decisions made while a host of the agent showed an alert; zeros if the trace has
+    no observations."""
+    if not view.facts.observations:
+        return np.zeros((view.n, _N_KINDS))
+    made = view.shared(decisions)
+    return _by_class(view, view.shared(own_alert)[made.row, made.step, made.agent])
+
+
+def _by_class(view: View, keep: BoolArray) -> FloatArray:
+    made = view.shared(decisions)
+    kind = np.where(made.idle, ActionKind.SLEEP, made.kind)[keep]
+    cell = made.row[keep] * _N_KINDS + kind
+    counts = np.bincount(cell, minlength=view.n * _N_KINDS).reshape(view.n, _N_KINDS)
+    return counts.astype(np.float64)
+
+
+def _entropy(totals: FloatArray) -> FloatArray:
+    every = totals.sum(axis=-1, keepdims=True)
+    share = totals / np.maximum(every, 1)
+    bits = (share * np.log2(1 / np.where(share > 0, share, 1))).sum(axis=-1)
+    return np.where(every[..., 0] > 0, bits, np.nan)
+
+
+_ENTROPY = Function(of=_entropy, triggers=lambda totals: totals.sum(axis=-1))
+
+
+CHECK = Check(
+    id="POL-01",
+    title="No agent's policy has collapsed to one action",
+    problem="An agent has collapsed to repeating a single action",
+    severity="high",
+    axis="health",
+    knowledge="obs",
+    why="A policy that repeats one action whatever it sees does not defend: it was trained into a "
+    "corner. It may still earn a fair return, and breaks down as soon as the attacker changes.",
+    remediation="Train again with more exploration or another seed; until then replace the "
+    "collapsed agent by a scripted one, or mask the repeated action after its third use in a row.",
+    formula="Largest share that one disruptive action type (Remove, Restore, Block), one action "
+    "type and one action with its target have of an agent's decisions, of the worst agent, looked "
+    "for in one half of the episodes and measured in the other. Waits, also by Blocks and Allows "
+    "that change nothing, are no collapse.",
+    trigger="decisions",
+    n_min=500,
+    references=(Reference("AI RMF", "MEASURE 2.5"),),
+    measures=(
+        Measure(
+            key="disruptive",
+            name="largest share of one disruptive action type in an agent's decisions",
+            unit="share",
+            better="lower",
+            good=0.4,
+            bad=0.7,
+            statistic=Largest(_N_KINDS),
+            cases=disruptive,
+        ),
+        Measure(
+            key="pair",
+            name="largest share of one action on one target in an agent's decisions",
+            unit="share",
+            better="lower",
+            good=0.2,
+            bad=0.5,
+            statistic=Largest(_N_PAIRS),
+            cases=pairs,
+        ),
+        Measure(
+            key="type",
+            name="largest share of one action type in an agent's decisions",
+            unit="share",
+            better="lower",
+            good=0.95,
+            bad=0.99,
+            statistic=Largest(_N_KINDS),
+            cases=kinds,
+        ),
+        Measure(
+            key="entropy",
+            name="entropy of the action types, all waits as one",
+            unit="bits",
+            better="higher",
+            good=None,
+            bad=None,
+            statistic=_ENTROPY,
+            sums=classes,
+        ),
+        Measure(
+            key="entropy_alert",
+            name="entropy of the action types while a host of the agent shows an alert",
+            unit="bits",
+            better="higher",
+            good=None,
+            bad=None,
+            statistic=_ENTROPY,
+            sums=classes_under_alert,
+        ),
+    ),
+    related=("POL-02", "POL-03"),
+)

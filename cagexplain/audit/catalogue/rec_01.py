@@ -1,0 +1,97 @@
+"""REC-01: few Restores of clean hosts.
+
+Most Restores of clean hosts are either answers to false alerts or rounds against intruders that
+raise no alert; the share is therefore also shown apart for Restores with and without evidence.
+"""
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Share
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.recoveries import WINDOW, rebuilds, recent_alerts
+from cagexplain.facts.view import View
+
+
+def restores(view: View) -> Cases:
+    """Executed Restores; a hit met a clean host."""
+    made = view.shared(rebuilds)
+    return cases(made.row, made.step, made.level_before == 0, agent=made.agent, host=made.host)
+
+
+def with_evidence(view: View) -> Cases:
+    """Those of hosts that had shown an alert shortly before."""
+    return restores(view).where(_evident(view))
+
+
+def without_evidence(view: View) -> Cases:
+    """Those of hosts that had not."""
+    return restores(view).where(~_evident(view) & (view.batch.process is not None))
+
+
+def _evident(view: View) -> np.ndarray:
+    made = view.shared(rebuilds)
+    if view.batch.process is None:  # nobody knows what was seen
+        return np.zeros(len(made), dtype=np.bool_)
+    evident: np.ndarray = view.shared(recent_alerts)[made.row, made.step, made.host]
+    return evident
+
+
+CHECK = Check(
+    id="REC-01",
+    title="Few Restores hit clean hosts",
+    problem="Clean machines are rebuilt, which interrupts work for nothing",
+    severity="high",
+    axis="practice",
+    knowledge="truth",
+    why="A rebuild costs a point and five ticks of its agent, and deletes the decoys of the host. "
+    "Spent on a clean host it buys nothing, unless it is part of a deliberate sweep for intruders "
+    "that raise no alert.",
+    remediation="Restore on evidence only, and sweep for silent intruders rarely: for instance "
+    "each host at most once in 100 ticks without an alert.",
+    formula="Of the executed Restores: share of those whose host had no session of red when the "
+    f"Restore took effect; shown apart with and without an alert of the host in the {WINDOW} ticks "
+    "up to the decision.",
+    trigger="executed Restores",
+    n_min=30,
+    references=(
+        Reference("COUN7ER", "CM0027"),
+        Reference("CSF", "RS.MA-02"),
+        Reference("D3FEND", "D3-RDI"),
+        Reference("RE&CT", "RA5001"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of executed Restores that met a clean host",
+            unit="share",
+            better="lower",
+            good=0.25,
+            bad=0.60,
+            statistic=Share(),
+            cases=restores,
+        ),
+        Measure(
+            key="evident",
+            name="share of Restores after an alert that met a clean host",
+            unit="share",
+            better="lower",
+            good=None,
+            bad=None,
+            statistic=Share(),
+            cases=with_evidence,
+        ),
+        Measure(
+            key="blind",
+            name="share of Restores without an alert that met a clean host",
+            unit="share",
+            better="lower",
+            good=None,
+            bad=None,
+            statistic=Share(),
+            cases=without_evidence,
+        ),
+    ),
+    absent="The policy never restored a host.",
+    related=("DET-07", "REC-02", "REC-03"),
+)

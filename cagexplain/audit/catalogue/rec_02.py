@@ -1,0 +1,106 @@
+"""REC-02: the budget of Restores is kept.
+
+The contract is 100 executed Restores per CC4 episode of 500 ticks, and in proportion for other
+lengths; limits on such costs are also how constrained learning on CC4 is set up (arXiv 2606.13832).
+"""
+
+from typing import Final
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import PerEpisode, Share
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.phases import DEFAULT_STEPS, calls
+from cagexplain.common.arrays import FloatArray
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.recoveries import rebuilds
+from cagexplain.facts.view import View, decisions
+
+BUDGET: Final = 100
+"""Executed Restores that an episode of CC4's length may have."""
+
+
+def budgets(view: View) -> Cases:
+    """Episodes; a hit overspent, in the step of the first Restore beyond the budget."""
+    limit = BUDGET * view.steps / calls(DEFAULT_STEPS)
+    made = view.shared(rebuilds)
+    order = np.lexsort((made.step, made.row))
+    row, step = made.row[order], made.step[order]
+    number = np.arange(len(row)) - np.searchsorted(row, row) + 1  # within the episode
+    first = np.full(view.n, view.steps)
+    np.minimum.at(first, row[number > limit], step[number > limit])
+    over = first < view.steps
+    return cases(np.arange(view.n), np.where(over, first, view.steps - 1), over)
+
+
+def executed(view: View) -> Cases:
+    """Executed Restores."""
+    made = view.shared(rebuilds)
+    return cases(made.row, made.step, agent=made.agent, host=made.host)
+
+
+def busy_host_ticks(view: View) -> FloatArray:
+    """Ticks that hosts spent under Restore, by episode, for `PerEpisode`."""
+    made = view.shared(decisions)
+    own = made.kind == ActionKind.RESTORE
+    last = np.where(made.ends >= 0, made.ends, view.steps - 1)
+    ticks = np.bincount(made.row[own], (last - made.step + 1)[own], minlength=view.n)
+    return np.stack([ticks, np.ones(view.n), np.ones(view.n)], axis=1)
+
+
+CHECK = Check(
+    id="REC-02",
+    title="Restores stay within the recovery budget",
+    problem="More machines are rebuilt than the budget allows",
+    severity="medium",
+    axis="practice",
+    knowledge="obs",
+    why="Rebuilding a machine takes it and its agent out of service for five ticks and costs a "
+    "point each time. An organisation can afford so many rebuilds; a defence that needs more is "
+    "not one that it can run.",
+    remediation="Give every agent a share of the budget, spend it on hosts with alerts first, and "
+    "stop rebuilding when it is used up.",
+    formula=f"Share of episodes with more than {BUDGET} executed Restores per {DEFAULT_STEPS} "
+    "ticks; the mean number of executed Restores and the ticks that hosts spend under Restore are "
+    "shown beside it.",
+    trigger="episodes",
+    n_min=5,
+    references=(
+        Reference("CSF", "RC.RP-02"),
+        Reference("CSF", "PR.IR-04"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name=f"share of episodes with more than {BUDGET} Restores",
+            unit="share",
+            better="lower",
+            good=0.05,
+            bad=0.50,
+            statistic=Share(),
+            cases=budgets,
+        ),
+        Measure(
+            key="restores",
+            name="number of executed Restores",
+            unit="per episode",
+            better="lower",
+            good=None,
+            bad=None,
+            statistic=PerEpisode(),
+            cases=executed,
+        ),
+        Measure(
+            key="ticks",
+            name="number of ticks that hosts spend under Restore",
+            unit="per episode",
+            better="lower",
+            good=None,
+            bad=None,
+            statistic=PerEpisode(),
+            sums=busy_host_ticks,
+        ),
+    ),
+    related=("REC-01", "POL-04"),
+)

@@ -1,0 +1,69 @@
+"""REC-03: Restores in the zones of the active mission are justified."""
+
+from typing import Final
+
+import numpy as np
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Share
+from cagexplain.cc4.network import HOST_ZONE, N_ZONES, OZA, OZB, RZA, RZB
+from cagexplain.cc4.phases import N_PHASES
+from cagexplain.common.arrays import BoolArray
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.recoveries import rebuilds
+from cagexplain.facts.view import View
+
+
+def _zones() -> BoolArray:
+    zones = np.zeros((N_PHASES, N_ZONES), dtype=np.bool_)
+    zones[1, [RZA, OZA]] = zones[2, [RZB, OZB]] = True
+    return zones
+
+
+MISSION: Final = _zones()
+"""``bool[phase, zone]`` the restricted and the operational zone of the phase's mission."""
+
+
+def critical_restores(view: View) -> Cases:
+    """Executed Restores decided on in the active mission's zones; a hit met a clean host."""
+    made = view.shared(rebuilds)
+    own = MISSION[view.batch.phase[made.row, made.step], HOST_ZONE[made.host]]
+    found = cases(made.row, made.step, made.level_before == 0, agent=made.agent, host=made.host)
+    return found.where(own)
+
+
+CHECK = Check(
+    id="REC-03",
+    title="Hosts of the active mission are restored only when they are compromised",
+    problem="Clean machines of the running mission are rebuilt",
+    severity="high",
+    axis="practice",
+    knowledge="truth",
+    why="While a mission runs, its restricted and operational zones are where an outage hurts "
+    "most. Rebuilding a healthy machine there puts the mission at risk for nothing.",
+    remediation="In the zones of the running mission, restore only hosts with an alert in the last "
+    "10 ticks; sweep these zones before their mission begins.",
+    formula="Of the executed Restores that were decided on in the restricted or operational zone "
+    "of the active mission (A in the second phase, B in the third): share that met a host without "
+    "a session of red.",
+    trigger="executed Restores in zones of the active mission",
+    n_min=10,
+    references=(
+        Reference("CSF", "RC.RP-04"),
+        Reference("CSF", "ID.AM-05"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of Restores in the active mission's zones that met a clean host",
+            unit="share",
+            better="lower",
+            good=0.25,
+            bad=0.60,
+            statistic=Share(),
+            cases=critical_restores,
+        ),
+    ),
+    absent="The policy restored no host in the zones of an active mission.",
+    related=("REC-01",),
+)

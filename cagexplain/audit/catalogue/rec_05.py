@@ -1,0 +1,84 @@
+"""REC-05: the more important host first.
+
+Zones of different mission weight never belong to one agent: agents 0 to 3 have one zone each, and
+the three of agent 4 weigh the same in every phase. So among the hosts of one agent the kind of host
+decides: a server before a user host. Red reaches further zones over servers, and a process alert on
+a server is never false, since only users' own work raises false ones. What is counted are the
+choices that an agent really makes, so leaving all alerts alone counts neither way. The catalogue's
+sign test against one half becomes borders a little beyond it on either side.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.audit.check import Check, Measure, Reference
+from cagexplain.audit.statistics import Share
+from cagexplain.cc4.agents import BLUE_OF_HOST
+from cagexplain.cc4.network import HOST_KIND, HOST_ZONE, SERVER
+from cagexplain.cc4.reward import TABLE
+from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.recoveries import WINDOW, open_alerts
+from cagexplain.facts.view import RESPONSES, View, decisions
+
+WEIGHT: Final[npt.NDArray[np.int64]] = -2 * TABLE.sum(axis=2)[:, HOST_ZONE] + (HOST_KIND == SERVER)
+"""``int64[phase, host]`` rank of a host: by the penalties of its zone, then servers first."""
+
+
+def conflicts(view: View) -> Cases:
+    """Answers to one of several open process alerts on hosts of different weight; a hit is the
+    answer to the heaviest."""
+    made, unanswered = view.shared(decisions), view.shared(open_alerts)
+    answer = np.flatnonzero(np.isin(made.kind, RESPONSES))
+    answer = answer[unanswered[made.row[answer], made.step[answer], made.host[answer]]]
+    row, step, agent, host = (
+        column[answer] for column in (made.row, made.step, made.agent, made.host)
+    )
+    weight = WEIGHT[view.batch.phase[row, step]]
+    rivals = unanswered[row, step] & (agent[:, None] == BLUE_OF_HOST)
+    heaviest = np.where(rivals, weight, WEIGHT.min()).max(axis=1)
+    lightest = np.where(rivals, weight, WEIGHT.max()).min(axis=1)
+    own = weight[np.arange(len(row)), host]
+    found = cases(row, step, own == heaviest, agent=agent, host=host)
+    return found.where(heaviest > lightest)
+
+
+CHECK = Check(
+    id="REC-05",
+    title="The more important host comes first",
+    problem="Less important machines are helped first",
+    severity="medium",
+    axis="practice",
+    knowledge="obs",
+    why="Several machines raise the alarm at once and an agent can treat one at a time. Which one "
+    "comes first decides what the attacker gets: over a server it reaches other zones, and an "
+    "alarm of a server is never false.",
+    remediation="Order open alerts by the mission weight of the zone, then servers before user "
+    "hosts, then by age.",
+    formula=f"Of the Analyse, Remove and Restore started on a host with a process alert of the "
+    f"last {WINDOW} ticks not answered yet, while such an alert was open on another of the agent's "
+    "hosts of different weight: share aimed at the heaviest. Weight: penalties of the zone in the "
+    "phase, then server before user host.",
+    trigger="answers to one of several alerts on hosts of different weight",
+    n_min=20,
+    references=(
+        Reference("CSF", "RS.MA-03"),
+        Reference("CSF", "ID.AM-05"),
+    ),
+    measures=(
+        Measure(
+            key="value",
+            name="share of answers that go to the heaviest of the alerted hosts",
+            unit="share",
+            better="higher",
+            good=0.55,
+            bad=0.45,
+            statistic=Share(),
+            cases=conflicts,
+        ),
+    ),
+    needs=frozenset({"observations"}),
+    absent="No agent ever chose between alerts on hosts of different weight.",
+    related=("DET-03", "DET-04"),
+)

@@ -1,0 +1,283 @@
+"""One audit from its parts: what was played, judged, priced and varied."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from scipy.special import stdtrit
+
+from cagexplain import __version__
+from cagexplain.analysis.trees.results import Surrogate
+from cagexplain.audit import axes
+from cagexplain.audit.checks import CATALOGUE, checks
+from cagexplain.audit.judge import Tallies, corrected, declared, judged, muted
+from cagexplain.audit.playbook import Responses
+from cagexplain.audit.profiles import Profile
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Audit, Change, Compared, Finding, Playbook, Price, Variation
+from cagexplain.audit.statistics import Interval
+from cagexplain.cc4 import phases
+from cagexplain.common.errors import CagexplainError
+from cagexplain.facts.batch import run
+from cagexplain.facts.view import Facts
+from cagexplain.policies.evaluation import estimate
+from cagexplain.policies.registry import source_of
+from cagexplain.stats.means import CONFIDENCE
+from cagexplain.stats.spreads import Skewed
+from cagexplain.tracing.trace import Trace
+
+_PACKAGES: Final = ("numba", "numpy", "pandas", "pyarrow", "scipy")
+_RED: Final = "finite_state"
+_USUAL: Final = {"steps": phases.DEFAULT_STEPS, "red": _RED}
+"""Of the episodes that the reference policies were recorded in."""
+
+
+def facts_of(trace: Trace) -> Facts:
+    """What a trace tells before anything is counted."""
+    manifest = trace.manifest
+    return Facts(
+        sees_files=bool(manifest.policy.get("sees_files", False)),
+        observations="observations" in trace.tables,
+        engine=manifest.engine["name"],
+        steps=int(manifest.options["steps"]),
+    )
+
+
+def comparable(trace: Trace) -> bool:
+    """Whether its episodes are such as the reference policies were recorded in."""
+    options = trace.manifest.options
+    return all(options.get(key, value) == value for key, value in _USUAL.items())
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a trace shows by itself.
+
+    Attributes:
+        findings: for every check of the catalogue; those that were not played are not applicable.
+        mean_return: official return.
+        playbook: usual responses; None without observations.
+    """
+
+    findings: tuple[Finding, ...]
+    mean_return: Change
+    playbook: Playbook | None
+
+
+def judge(trace: Trace, profile: Profile, references: References) -> Judged:
+    """Count all checks in a trace and judge them.
+
+    Raises:
+        CagexplainError: the trace has no finished episode, or is damaged.
+    """
+    if trace.n_episodes == 0:
+        raise CagexplainError(
+            "no episode of the trace is finished",
+            where=trace.path,
+            remedy="Go on with the recording: 'cagexplain trace ... --resume'",
+        )
+    facts = facts_of(trace)
+    tallies, responses = Tallies(checks(), facts), Responses()
+    run(trace, [tallies, responses] if facts.observations else [tallies])
+    steps = trace.table("steps", ["episode", "step", "reward", "counted"])
+    returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
+    (found,) = estimate(returns[:, None])
+    return Judged(
+        tallies.findings(profile, references),
+        Change(found.mean, found.low, found.high),
+        responses.playbook() if facts.observations else None,
+    )
+
+
+def outside(
+    findings: Sequence[Finding],
+    numbers: Mapping[str, Sequence[Interval] | str],
+    profile: Profile,
+    references: References,
+    episodes: int,
+) -> tuple[Finding, ...]:
+    """Put findings in whose numbers come from further play.
+
+    Args:
+        findings: of the catalogue.
+        numbers: by id of the check: the intervals of its measures, or why there are none.
+        profile, references: as for the others.
+        episodes: of the further play.
+    """
+    found = list(findings)
+    for check in checks():
+        given = numbers.get(check.id)
+        if given is None:
+            continue
+        place = next(i for i, finding in enumerate(found) if finding.id == check.id)
+        if isinstance(given, str):
+            finding = Finding(verdict="NOT_APPLICABLE", reason=given, **declared(check, profile))
+        else:
+            finding = judged(check, given, profile, references, episodes)
+        found[place] = muted(finding, profile.muted(check))
+    return tuple(found)
+
+
+def of_surrogate(surrogate: Surrogate) -> list[Interval]:
+    """The numbers of SUR-01: the worst agent's overlap with the policy, and the share of the
+    policy's gain over Sleep that the trees keep."""
+    worst = min(
+        (tree.fidelity.plain for tree in surrogate.agents), key=lambda ratio: ratio.value or 0.0
+    )
+    gain = surrogate.team
+
+    def interval(
+        value: float | None, low: float | None, high: float | None, n: float, episodes: int
+    ) -> Interval:
+        known = [np.nan if number is None else number for number in (value, low, high)]
+        middle, least, most = known
+        # Only the limits are known; Student's quantile tells the error that they come from.
+        freedom = max(episodes - 1, 1)
+        error = (most - least) / 2 / float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+        spread = Skewed(middle, 0.0, error, 0.0, freedom) if np.isfinite(known).all() else None
+        return Interval(middle, least, most, n, episodes, np.nan, spread)
+
+    held_out = int(surrogate.options.get("held_out", worst.episodes))
+    return [
+        interval(worst.value, worst.low, worst.high, worst.total, worst.episodes),
+        interval(gain.gain, gain.low, gain.high, worst.total, held_out),
+    ]
+
+
+def compose(
+    trace: Trace,
+    profile: Profile,
+    references: References,
+    judged_play: Judged,
+    findings: Sequence[Finding],
+    command: str,
+    *,
+    prices: Sequence[Price] = (),
+    bundle: Price | None = None,
+    variations: Sequence[Variation] = (),
+    baseline: Compared | None = None,
+    failed: Mapping[int, str] | None = None,
+    notes: Sequence[str] = (),
+) -> Audit:
+    """Put the parts together.
+
+    Args:
+        trace: that was judged.
+        profile, references: that it was judged by.
+        judged_play: what the trace shows.
+        findings: of all checks, those of further play among them.
+        command: that makes this audit again.
+        prices, bundle, variations, baseline: further parts.
+        failed: message by seed of the episodes in which the policy failed.
+        notes: what could not be done, as sentences.
+    """
+    manifest = trace.manifest
+    findings = corrected([_priced(finding, prices) for finding in findings])
+    return Audit(
+        policy=_with_source(manifest.policy),
+        play={
+            "trace": str(trace.path),
+            "engine": manifest.engine,
+            "red": manifest.options.get("red", _RED),
+            "steps": manifest.options["steps"],
+            "calls": phases.calls(manifest.options["steps"]),
+            "episodes": trace.n_episodes,
+            "seeds": [manifest.seeds[0], manifest.seeds[-1]],
+            "recorded": manifest.created,
+            "failed": {str(seed): message for seed, message in (failed or {}).items()},
+        },
+        profile=profile.describe(),
+        command=command,
+        versions={
+            "cagexplain": __version__,
+            "catalogue": CATALOGUE,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        mean_return=judged_play.mean_return,
+        practice=axes.practice(findings),
+        outcome=axes.outcome(findings),
+        findings=findings,
+        fails_expected_by_chance=_by_chance(findings),
+        references=references.policies,
+        prices=tuple(prices),
+        bundle=bundle,
+        variations=tuple(variations),
+        baseline=baseline,
+        playbook=judged_play.playbook,
+        notes=(*_caveats(trace, len(failed or {})), *_left_out(findings), *notes),
+    )
+
+
+def _with_source(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """What a policy says about itself; a built-in one also in which file it is."""
+    source = source_of(policy)
+    return {**policy, "source": source} if source else dict(policy)
+
+
+def _caveats(trace: Trace, failed: int) -> list[str]:
+    """What a reader must know about the episodes, as sentences."""
+    found = []
+    wanted = len(trace.manifest.seeds) - failed
+    if trace.n_episodes < wanted:
+        found.append(
+            f"The recording is unfinished: {trace.n_episodes} of {wanted} episodes are judged."
+        )
+    if not comparable(trace):
+        found.append(
+            "The reference policies, Sleep among them, were recorded in episodes of "
+            f"{phases.DEFAULT_STEPS} steps against the attacker {_RED}. This audit was not, so its "
+            "numbers are not held against theirs, and borders in ticks may be out of reach."
+        )
+    return found
+
+
+def _left_out(findings: Sequence[Finding]) -> list[str]:
+    """What the profile mutes, so that nobody takes its silence for a good result."""
+    found = [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]
+    if not found:
+        return []
+    told = "1 check is" if len(found) == 1 else f"{len(found)} checks are"
+    return [f"{told} muted by the profile and counted in no verdict: {', '.join(found)}."]
+
+
+def _by_chance(findings: Sequence[Finding]) -> float:
+    """Most FAILs to expect of a policy that is exactly on all bad borders: an interval misses the
+    truth on the bad side with half of what it leaves to chance, and any number fails its check."""
+    judged_numbers = sum(
+        measured.verdict != "NOT_APPLICABLE" and measured.n >= finding.n_min
+        for finding in findings
+        if not finding.muted
+        for measured in finding.measures
+    )
+    return (1 - CONFIDENCE) / 2 * judged_numbers
+
+
+def _priced(finding: Finding, prices: Sequence[Price]) -> Finding:
+    """A finding with the price of its remedy: of those that answer it, the one that gains most
+    among those that surely mend its own numbers, if any do."""
+    own = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
+    if finding.verdict not in ("FAIL", "WARN") or not own:
+        return finding
+    best = max(own, key=lambda price: (_mends(price, finding.id), price.reward.mean))
+    return replace(finding, price=best)
+
+
+def _mends(price: Price, check: str) -> bool:
+    """Whether a remedy surely betters a number of a check."""
+    changes = [
+        (effect.change, effect.better)
+        for effect in price.effects
+        if effect.key.startswith(f"{check}.")
+    ]
+    return any(
+        change is not None and change.clear and (change.mean > 0) == (better == "higher")
+        for change, better in changes
+    )

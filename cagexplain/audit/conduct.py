@@ -1,0 +1,229 @@
+"""Conducts an audit: judges a trace, and plays on with its policy where that can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+from cagexplain.analysis.decisions.counterfactuals import ENOUGH
+from cagexplain.analysis.decisions.explain import DecisionReport, explain
+from cagexplain.analysis.decisions.replay import params_of
+from cagexplain.analysis.decisions.screening import critical
+from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
+from cagexplain.analysis.trees.extract import extract
+from cagexplain.analysis.trees.results import Surrogate
+from cagexplain.audit import baseline
+from cagexplain.audit.compose import comparable, compose, judge, of_surrogate, outside
+from cagexplain.audit.play.prices import Priced, price
+from cagexplain.audit.play.robustness import Varied, vary
+from cagexplain.audit.profiles import Profile
+from cagexplain.audit.references import References
+from cagexplain.audit.results import Audit, Finding, Variation
+from cagexplain.audit.statistics import Interval
+from cagexplain.common import machine
+from cagexplain.common.errors import CagexplainError
+from cagexplain.policies.base import Policy
+from cagexplain.policies.rollout import seed_range
+from cagexplain.tracing.trace import Trace
+
+T = TypeVar("T")
+
+PRICE_SEED: Final = 2_000_000
+"""First seed of the episodes that price remedies: not those whose findings are to be priced."""
+ROLLOUTS: Final = ENOUGH
+"""Futures per alternative of an explained decision; `cagexplain explain` plays more."""
+WORKERS: Final = 8
+"""Most processes to play in: each takes up to a gigabyte."""
+VARIATION_SEED: Final = 3_000_000
+"""First seed of the episodes under other conditions."""
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """An audit, and what its page shows beside it.
+
+    Attributes:
+        audit: the results.
+        analysis: of the trace.
+        explanations: of the decisions that mattered most.
+        surrogate: decision trees of the policy.
+        why_not: why one of these two is missing although it was asked for, by its name here.
+    """
+
+    audit: Audit
+    analysis: FsmAnalysis
+    explanations: DecisionReport | None = None
+    surrogate: Surrogate | None = None
+    why_not: dict[str, str] = field(default_factory=dict)
+
+
+def conduct(
+    trace: Trace,
+    policy: Policy | None,
+    profile: Profile,
+    references: References,
+    *,
+    command: str,
+    why_not: str = "",
+    pairs: int = 0,
+    varied: int = 0,
+    siblings: Sequence[Policy] = (),
+    moments: int = 0,
+    rules: bool = False,
+    earlier: Audit | None = None,
+    failed: Mapping[int, str] | None = None,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> Conducted:
+    """Judge a trace; price, vary and explain its policy.
+
+    Args:
+        trace: to judge.
+        policy: that it was recorded with; None if it cannot be played again.
+        profile, references: to judge by.
+        command: that makes this audit again.
+        why_not: why there is no policy.
+        pairs: of episodes that price each remedy; 0 for no prices.
+        varied: episodes under each other condition; 0 for none.
+        siblings: the same method trained with other seeds.
+        moments: decisions to explain.
+        rules: whether decision trees are extracted.
+        earlier: audit to compare with.
+        failed: message by seed of the episodes in which the policy failed.
+        advance: is told environment steps as they are played (from any thread).
+
+    Raises:
+        CagexplainError: the trace cannot be judged.
+    """
+    references = references if comparable(trace) else references.elsewhere()
+    play = _Further(trace, policy, why_not, advance)
+    judged = judge(trace, profile, references)
+    priced = play.prices(judged.findings, pairs)
+    variations = play.variations(varied, siblings)
+    surrogate = play.surrogate(rules)
+    explanations = play.explanations(moments)
+    findings = outside(judged.findings, play.numbers, profile, references, varied)
+    audit = compose(
+        trace,
+        profile,
+        references,
+        judged,
+        findings,
+        command,
+        prices=priced.prices,
+        bundle=priced.bundle,
+        variations=variations,
+        failed=failed,
+        notes=play.notes,
+    )
+    if earlier is not None:
+        audit = replace(audit, baseline=baseline.compare(audit, earlier))
+    return Conducted(audit, analyse(trace), explanations, surrogate, play.why_not)
+
+
+class _Further:
+    """What takes the policy itself; what cannot be done is noted, and the rest goes on.
+
+    Attributes:
+        numbers: of the checks that need further play: intervals of their measures, or why there are
+            none.
+        notes: what could not be done, as sentences.
+        why_not: why a part of the page is missing.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        policy: Policy | None,
+        why_not: str,
+        advance: Callable[[int], None],
+    ) -> None:
+        self._trace, self._policy, self._advance = trace, policy, advance
+        self._workers = min(machine.cores(), WORKERS)
+        self.numbers: dict[str, list[Interval] | str] = {}
+        self.why_not: dict[str, str] = {}
+        self.notes = [f"The policy was not played on: {why_not}"] if policy is None else []
+
+    def prices(self, findings: Sequence[Finding], pairs: int) -> Priced:
+        """What the remedies of the findings are worth."""
+
+        def priced(policy: Policy) -> Priced:
+            return price(
+                policy,
+                findings,
+                seed_range(PRICE_SEED, pairs),
+                params_of(self._trace),
+                workers=self._workers,
+                advance=self._advance,
+            )
+
+        found = self._tried("prices", "Remedies were not priced", priced) if pairs else None
+        return found or Priced((), None)
+
+    def variations(self, episodes: int, siblings: Sequence[Policy]) -> tuple[Variation, ...]:
+        """The policy under other conditions, judged by ROB-01 and ROB-02."""
+
+        def varied(policy: Policy) -> Varied:
+            return vary(
+                policy,
+                seed_range(VARIATION_SEED, episodes),
+                params_of(self._trace),
+                siblings=siblings,
+                workers=self._workers,
+                advance=self._advance,
+            )
+
+        found = self._tried("variations", "Robustness was not played", varied) if episodes else None
+        if found is None:
+            reason = "The policy was not played under other conditions."
+            self.numbers |= {"ROB-01": reason, "ROB-02": reason}
+            return ()
+        self.numbers |= found.numbers
+        return found.variations
+
+    def surrogate(self, wanted: bool) -> Surrogate | None:
+        """Decision trees of the policy, judged by SUR-01."""
+        if not wanted:
+            self.numbers["SUR-01"] = "No decision trees were extracted; --rules does it."
+            return None
+
+        def extracted(policy: Policy) -> Surrogate:
+            found, _ = extract(policy, params_of(self._trace))
+            self.numbers["SUR-01"] = of_surrogate(found)
+            return found
+
+        return self._tried("surrogate", "Decision trees were not extracted", extracted)
+
+    def explanations(self, moments: int) -> DecisionReport | None:
+        """The decisions that mattered most, played on."""
+
+        def explained(policy: Policy) -> DecisionReport:
+            chosen = critical(
+                self._trace, policy, moments, workers=self._workers, advance=self._advance
+            )
+            return explain(
+                self._trace,
+                policy,
+                chosen.places,
+                selection=chosen.how,
+                importance=chosen.importance,
+                rollouts=ROLLOUTS,
+                workers=self._workers,
+                advance=self._advance,
+            )
+
+        if not moments:
+            return None
+        return self._tried("explanations", "Decisions were not explained", explained)
+
+    def _tried(self, part: str, what: str, do: Callable[[Policy], T]) -> T | None:
+        """Do something with the policy; if it cannot be done, note why."""
+        if self._policy is None:
+            self.why_not[part] = self.notes[0]
+            return None
+        try:
+            return do(self._policy)
+        except CagexplainError as error:
+            self.why_not[part] = str(error)
+            self.notes.append(f"{what}: {error}")
+            return None

@@ -1,0 +1,1 @@
+"""Audits that play: teams of policies, remedies and other conditions, episode against episode."""

@@ -1,0 +1,259 @@
+"""Plays policies under several conditions, on all cores, and counts what is asked for.
+
+A play is cut into batches of episodes, which worker processes take one after the other: a step of a
+batch is many short calls into NumPy, which threads of one process would only take turns at.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.audit.play.count import BATCH, count
+from cagexplain.audit.play.main_numbers import measure_of
+from cagexplain.cc4 import phases
+from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array, IntArray
+from cagexplain.common.errors import CagexplainError
+from cagexplain.common.processes import spawning
+from cagexplain.envs import Engine, EnvParams
+from cagexplain.facts.batch import Batch
+from cagexplain.facts.view import TABLES, Facts, View
+from cagexplain.policies.base import Decision, Instead, Policy
+from cagexplain.policies.evaluation import evaluate
+from cagexplain.policies.rollout import batches
+from cagexplain.policies.wrappers.noise import NoisyAlerts
+from cagexplain.policies.wrappers.overrides import Overridden, Remedy
+
+
+@dataclass(frozen=True)
+class Play:
+    """A policy under some conditions.
+
+    Attributes:
+        policy: name among the policies of the `Team`.
+        seeds: ``int[episode]``.
+        keys: numbers to count, as `cagexplain.audit.play.main_numbers.measure_of` has them.
+        params: of the environment.
+        remedies: that it is under.
+        drop, invent: noise of its alerts; see `NoisyAlerts`.
+    """
+
+    policy: str
+    seeds: Int64Array
+    keys: tuple[str, ...] = ()
+    params: EnvParams = field(default_factory=EnvParams)
+    remedies: tuple[Remedy, ...] = ()
+    drop: float = 0.0
+    invent: float = 0.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What came of a play.
+
+    Attributes:
+        returns: ``float64[episode]`` official returns.
+        sums: ``float64[episode, column]`` by key.
+        decisions: ``int64[episode]``; 0 without remedies.
+        changed: ``int64[episode]`` those that a remedy changed.
+    """
+
+    returns: FloatArray
+    sums: Mapping[str, FloatArray]
+    decisions: Int64Array
+    changed: Int64Array
+
+    def part(self, episodes: slice) -> Counts:
+        """Some of the episodes."""
+        return Counts(
+            self.returns[episodes],
+            {key: sums[episodes] for key, sums in self.sums.items()},
+            self.decisions[episodes],
+            self.changed[episodes],
+        )
+
+
+class Team:
+    """Policies, and the processes that play them; a context manager.
+
+    Args:
+        policies: by name. Worker processes get copies, so with several of them every policy must be
+            such that it can be copied to another process.
+        workers: number of processes; 1 plays in this one.
+        advance: is told environment steps as batches are finished.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        workers: int = 1,
+        advance: Callable[[int], None] = lambda steps: None,
+    ) -> None:
+        self._policies = dict(policies)
+        self._advance = advance
+        self._pool: ProcessPoolExecutor | None = None
+        if workers > 1:
+            self._pool = ProcessPoolExecutor(
+                workers,
+                mp_context=spawning(),
+                initializer=_begin,
+                initargs=(self._policies,),
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def play(self, plays: Sequence[Play]) -> list[Counts]:
+        """Play everything.
+
+        Raises:
+            CagexplainError: a worker process died.
+        """
+        jobs = [(i, job) for i, play in enumerate(plays) for job in _cut(play)]
+        parts: list[list[Counts]] = [[] for _ in plays]
+        for (i, job), counts in zip(jobs, self._done([job for _, job in jobs]), strict=True):
+            parts[i].append(counts)
+            self._advance(len(job.seeds) * phases.calls(job.params.steps))
+        return [_joined(own) for own in parts]
+
+    def _done(self, jobs: list[Play]) -> Iterator[Counts]:
+        if self._pool is None:
+            yield from (_play(self._policies, job, None) for job in jobs)
+            return
+        futures: list[Future[Counts]] = [self._pool.submit(_work, job) for job in jobs]
+        try:
+            yield from (future.result() for future in futures)
+        except BrokenProcessPool as error:
+            raise CagexplainError(
+                "a worker process died, probably for lack of memory",
+                remedy="Play fewer episodes, or on a machine with more memory",
+            ) from error
+
+
+def _cut(play: Play) -> Iterator[Play]:
+    return (replace(play, seeds=seeds) for seeds in batches(play.seeds, BATCH))
+
+
+_POLICIES: dict[str, Policy] = {}
+"""Of a worker process."""
+
+
+def _begin(policies: dict[str, Policy]) -> None:
+    import torch
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Every core has a worker already.
+    torch.set_num_threads(1)
+    _POLICIES.update(policies)
+
+
+def _end_with_parent() -> None:
+    """Leave no worker behind whose audit was killed, as build servers do with what takes long."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(play: Play) -> Counts:
+    return _play(_POLICIES, play, 1)
+
+
+def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Counts:
+    seeds = play.seeds
+    policy = policies[play.policy]
+    if play.drop or play.invent:
+        policy = NoisyAlerts(policy, drop=play.drop, invent=play.invent)
+    if play.remedies:
+        policy = Overridden(policy, play.remedies)
+    terse = _Terse(policy)
+    returns: npt.NDArray[Any]
+    if play.keys:
+        sums = _Sums(play.keys, Facts(steps=play.params.steps))
+        returns = count(terse, seeds, [sums], play.params, threads=threads).returns
+        counted = {key: np.concatenate(found) for key, found in sums.found.items()}
+    else:
+        engine = Engine("native", threads)
+        returns = evaluate(terse, seeds, play.params, batch=BATCH, engine=engine).returns
+        counted = {}
+    decisions = changed = np.zeros(len(seeds), np.int64)
+    if isinstance(terse.playing, Overridden):
+        decisions, changed = terse.playing.decisions, terse.playing.changed
+    return Counts(returns.astype(np.float64), counted, decisions, changed)
+
+
+def _joined(parts: Sequence[Counts]) -> Counts:
+    return Counts(
+        np.concatenate([part.returns for part in parts]),
+        {key: np.concatenate([part.sums[key] for part in parts]) for key in parts[0].sums},
+        np.concatenate([part.decisions for part in parts]),
+        np.concatenate([part.changed for part in parts]),
+    )
+
+
+class _Terse:
+    """A policy that tells no probabilities: as a branch of itself a trained one thinks for free
+    agents only, which saves half of its time and changes nothing that it does."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.playing: Policy | Overridden = policy
+        self.name, self.kind = policy.name, policy.kind
+
+    def reset(self, seeds: IntArray) -> None:
+        self._policy.reset(seeds)
+        self.playing = self._policy.branch(np.arange(len(seeds)), seeds)
+
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: Instead | None = None,
+    ) -> Decision:
+        return self.playing.act(obs, mask, free, instead)
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Policy:
+        return self.playing.branch(rows, seeds)
+
+    def describe(self) -> dict[str, Any]:
+        return self._policy.describe()
+
+
+class _Sums:
+    """Collects the sums of some numbers per episode."""
+
+    tables = TABLES
+
+    def __init__(self, keys: Sequence[str], facts: Facts) -> None:
+        self._facts = facts
+        self.found: dict[str, list[FloatArray]] = {key: [] for key in keys}
+
+    def add(self, batch: Batch) -> None:
+        view = View(batch, self._facts)
+        for key, found in self.found.items():
+            measure = measure_of(key)
+            if measure.sums is not None:
+                found.append(measure.sums(view))
+            else:
+                assert measure.cases is not None
+                found.append(measure.statistic.sums(measure.cases(view), view.n, view.steps))

@@ -1,0 +1,107 @@
+"""From an interval and borders to a verdict, never from a point estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from cagexplain.audit.check import Better
+from cagexplain.audit.results import Verdict
+from cagexplain.audit.statistics import MIN_EPISODES, Interval
+
+FALSE_DISCOVERIES: Final = 0.05
+"""Share of FAILs that may be false, over the whole catalogue (Benjamini and Hochberg 1995)."""
+_MOST_EPISODES: Final = 100_000
+_DECISIVE: Final[tuple[Verdict, ...]] = ("ERROR", "FAIL", "INCONCLUSIVE", "WARN")
+
+
+def least(n_min: int, trigger: str) -> int:
+    """Fewest triggers for a verdict, which lie in at least `MIN_EPISODES` episodes.
+
+    Args:
+        n_min: fewest that a check asks for.
+        trigger: what they are.
+    """
+    return max(n_min, MIN_EPISODES) if trigger == "episodes" else n_min
+
+
+def verdict(found: Interval, better: Better, good: float, bad: float, n_min: int) -> Verdict:
+    """Judge one number.
+
+    The whole interval beyond the good border passes, beyond the bad one fails, between them warns;
+    one that straddles a border, or rests on too little, is inconclusive.
+    """
+    unknown = np.isnan(found.low) or np.isnan(found.high)
+    if found.n < n_min or found.episodes < MIN_EPISODES or unknown:
+        return "INCONCLUSIVE"
+    low, high = _as_lower_is_better(found.low, found.high, better)
+    pass_at, fail_at = (good, bad) if better == "lower" else (-good, -bad)
+    if high <= pass_at:
+        return "PASS"
+    if low >= fail_at:
+        return "FAIL"
+    if low > pass_at and high < fail_at:
+        return "WARN"
+    return "INCONCLUSIVE"
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict of a check over its judged numbers: one that fails decides; all must pass."""
+    for decisive in _DECISIVE:
+        if decisive in verdicts:
+            return decisive
+    return "PASS"
+
+
+def p_value(found: Interval, better: Better, bad: float) -> float:
+    """One-sided probability of such a value, or a worse one, were the truth the bad border."""
+    return 1.0 if found.spread is None else found.spread.chance(bad, below=better == "higher")
+
+
+def discoveries(p_values: Sequence[float], tests: int) -> list[bool]:
+    """Which of some FAILs survive the correction for all judged checks.
+
+    Args:
+        p_values: of the FAILs.
+        tests: number of checks that were judged, failed or not.
+    """
+    order = np.argsort(p_values)
+    ranked = np.asarray(p_values)[order]
+    below = ranked <= FALSE_DISCOVERIES * np.arange(1, len(ranked) + 1) / max(tests, 1)
+    last = int(np.flatnonzero(below)[-1]) if below.any() else -1
+    survives = [False] * len(ranked)
+    for rank in range(last + 1):
+        survives[int(order[rank])] = True
+    return survives
+
+
+def more_episodes(
+    found: Interval, better: Better, good: float, bad: float, n_min: int, episodes: int
+) -> int | None:
+    """Estimated further episodes until a verdict, were the value to stay; None if unknown.
+
+    Args:
+        found: with its interval.
+        better, good, bad, n_min: what it is judged by.
+        episodes: that were played.
+    """
+    if found.n <= 0 or found.episodes == 0:
+        return None
+    wanted = max(episodes * n_min / found.n, episodes * MIN_EPISODES / found.episodes)
+    if np.isfinite([found.value, found.low, found.high]).all():
+        low, high = _as_lower_is_better(found.low, found.high, better)
+        value = found.value if better == "lower" else -found.value
+        for border in (good, bad) if better == "lower" else (-good, -bad):
+            distance = value - border
+            width = value - low if distance > 0 else high - value
+            if distance == 0 or found.spread is None:
+                return None
+            wanted = max(wanted, episodes * (width / abs(distance)) ** (1 / found.spread.shrinks))
+    further = int(np.ceil(wanted - episodes))
+    return None if further > _MOST_EPISODES else max(further, 1)
+
+
+def _as_lower_is_better(low: float, high: float, better: Better) -> tuple[float, float]:
+    return (low, high) if better == "lower" else (-high, -low)

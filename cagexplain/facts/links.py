@@ -1,0 +1,129 @@
+"""What several checks need to know about blocks of traffic, and about the alerts they cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import network, phases
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import BLUE_OF_ZONE
+from cagexplain.cc4.green import GreenFailure
+from cagexplain.cc4.outcome import Outcome
+from cagexplain.common.arrays import BoolArray, IntArray
+from cagexplain.facts.batch import codes
+from cagexplain.facts.view import LINKS, View, decisions
+from cagexplain.tracing import schema
+
+WINDOW: Final = 10
+"""Steps within which an alert still counts as the reason of an action."""
+LINK: Final[BoolArray] = (BLUE_OF_ZONE >= 0)[:, None] & ~np.eye(network.N_ZONES, dtype=np.bool_)
+"""``bool[to, from]`` links that a blue agent controls: from any other zone to a defended one."""
+
+_FIRST_HOST: Final = np.searchsorted(network.HOST_ZONE, np.arange(network.N_ZONES))
+_BLOCKED: Final = int(GreenFailure.TRAFFIC_BLOCKED) - 1
+_DONE: Final = schema.RED_EVENTS.index("done")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Blocks and Allows that changed a link, an entry each, by episode, link and time.
+
+    Attributes:
+        row, step, agent: where and who; the change holds already while the step is played.
+        to_zone, from_zone: the link.
+        closed: whether it was blocked; otherwise it was opened.
+        before, after: step of the link's change before and after this one; -1 if there is none.
+    """
+
+    row: IntArray
+    step: IntArray
+    agent: IntArray
+    to_zone: IntArray
+    from_zone: IntArray
+    closed: BoolArray
+    before: IntArray
+    after: IntArray
+
+    def where(self, keep: BoolArray) -> Changes:
+        """Some of the changes."""
+        return Changes(*(getattr(self, field.name)[keep] for field in fields(self)))
+
+
+def changes(view: View) -> Changes:
+    """All changes of links."""
+    made = view.shared(decisions)
+    took = np.flatnonzero(np.isin(made.kind, LINKS) & (made.outcome == Outcome.SUCCESS))
+    link = (made.row * network.N_ZONES + made.to_zone) * network.N_ZONES + made.from_zone
+    took = took[np.lexsort((made.step[took], link[took]))]
+    step = made.step[took]
+    again = link[took][1:] == link[took][:-1]  # the same link's next change
+    before, after = np.full((2, len(took)), -1)
+    before[1:][again], after[:-1][again] = step[:-1][again], step[1:][again]
+    return Changes(
+        row=made.row[took],
+        step=step,
+        agent=made.agent[took],
+        to_zone=made.to_zone[took],
+        from_zone=made.from_zone[took],
+        closed=made.kind[took] == ActionKind.BLOCK,
+        before=before,
+        after=after,
+    )
+
+
+def phase_starts(view: View) -> IntArray:
+    """``int[n, 3]`` first step of each mission phase; the number of steps if it never begins."""
+    reached = view.batch.phase[:, :, None] >= np.arange(phases.N_PHASES)
+    return np.where(reached.any(axis=1), reached.argmax(axis=1), view.steps)
+
+
+def shown_phase(view: View) -> npt.NDArray[np.int8]:
+    """``int8[n, T]`` phase of the communication policy in the observation decided on: that of the
+    step before, so that a change of phase shows a step late."""
+    phase = view.batch.phase
+    return np.hstack([phase[:, :1], phase[:, :-1]])
+
+
+def caused_by_blocks(view: View) -> BoolArray:
+    """``bool[n, T, 137]`` whether a connection alert of the host, in the observation decided on,
+    was written by a green access that a block stopped, and by nothing that red did there."""
+    green, red = view.batch.frame("green"), view.batch.frame("red")
+    caused = np.zeros((view.n, view.steps + 1, network.N_HOSTS), dtype=np.bool_)
+    stopped = codes(green, "cause") == _BLOCKED
+
+    def mark(frame: Any, column: str, keep: BoolArray, flag: bool) -> None:
+        host = codes(frame, column)
+        keep = keep & (host >= 0)
+        # What a step writes is seen by the decisions of the next one.
+        caused[frame["row"].to_numpy()[keep], frame["step"].to_numpy()[keep] + 1, host[keep]] = flag
+
+    mark(green, "target_host", stopped, True)
+    seen = (codes(red, "event") == _DONE) & red["detected"].to_numpy()
+    mark(red, "target_host", seen, False)
+    mark(red, "source_host", seen, False)
+    return caused[:, :-1]
+
+
+def any_in_zone(hosts: BoolArray) -> BoolArray:
+    """``bool[n, T, 9]`` whether a flag is up on any host of a zone, of ``bool[n, T, 137]``."""
+    found: BoolArray = np.logical_or.reduceat(hosts, _FIRST_HOST, axis=2)
+    return found
+
+
+def last_steps(
+    flags: BoolArray, row: IntArray, step: IntArray, host: IntArray, n: int
+) -> BoolArray:
+    """Flags of some hosts in the steps up to some moments: ``bool[moment, n]``, newest first.
+
+    Args:
+        flags: ``bool[n, T, 137]``.
+        row, step, host: of each moment.
+        n: how many steps, that of the moment included; before the episode nothing is up.
+    """
+    when = step[:, None] - np.arange(n)
+    found: BoolArray = flags[row[:, None], when.clip(min=0), host[:, None]] & (when >= 0)
+    return found

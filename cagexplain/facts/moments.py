@@ -1,0 +1,140 @@
+"""What several checks need to know about red's stays and what happened on hosts meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import network
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.common.arrays import BoolArray, IntArray
+from cagexplain.facts.stays import NEVER
+from cagexplain.facts.view import RESPONSES, View, connection, decisions, process, rows_of, stays
+
+EVICTIONS = (ActionKind.REMOVE, ActionKind.RESTORE)
+"""Actions that end red's sessions on a host, if they work."""
+_ALL_FILES = 2
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Steps at which something happened on a host, ready to be searched.
+
+    Attributes:
+        keys: ``int64[m]``, ascending: numbers that order moments by episode, host and step.
+        steps: of an episode.
+    """
+
+    keys: npt.NDArray[np.int64]
+    steps: int
+
+    @classmethod
+    def of(cls, view: View, row: IntArray, step: IntArray, host: IntArray) -> Moments:
+        """Moments in any order."""
+        keys = (row.astype(np.int64) * network.N_HOSTS + host) * (view.steps + 1) + step
+        return cls(np.sort(keys), view.steps)
+
+    def next(self, row: IntArray, host: IntArray, start: IntArray, stop: Any) -> IntArray:
+        """First step of each host with ``start <= step < stop``; `NEVER` if there is none."""
+        first, last = self._between(row, host, start, stop)
+        step = np.append(self.keys, 0)[first] % (self.steps + 1)
+        return np.where(last > first, step, NEVER)
+
+    def count(self, row: IntArray, host: IntArray, start: IntArray, stop: Any) -> IntArray:
+        """How many steps of each host there are with ``start <= step < stop``."""
+        first, last = self._between(row, host, start, stop)
+        return last - first
+
+    def last(self, row: IntArray, host: IntArray, stop: Any) -> IntArray:
+        """Last step of each host with ``step < stop``; `NEVER` if there is none."""
+        first, last = self._between(row, host, np.zeros_like(row), stop)
+        step = np.append(self.keys, 0)[last - 1] % (self.steps + 1)
+        return np.where(last > first, step, NEVER)
+
+    def _between(
+        self, row: IntArray, host: IntArray, start: IntArray, stop: Any
+    ) -> tuple[IntArray, IntArray]:
+        place = (np.asarray(row, dtype=np.int64) * network.N_HOSTS + host) * (self.steps + 1)
+        begin, end = (place + np.clip(edge, 0, self.steps) for edge in (start, stop))
+        return np.searchsorted(self.keys, begin), np.searchsorted(self.keys, np.maximum(begin, end))
+
+
+def _started(view: View, kinds: tuple[ActionKind, ...]) -> Moments:
+    made = view.shared(decisions)
+    own = np.isin(made.kind, kinds)
+    return Moments.of(view, made.row[own], made.step[own], made.host[own])
+
+
+def _shown(view: View, flags: BoolArray) -> Moments:
+    return Moments.of(view, *np.nonzero(flags))
+
+
+def responses(view: View) -> Moments:
+    """When an Analyse, Remove or Restore of a host started."""
+    return _started(view, RESPONSES)
+
+
+def evictions(view: View) -> Moments:
+    """When a Remove or Restore of a host started."""
+    return _started(view, EVICTIONS)
+
+
+def restores(view: View) -> Moments:
+    """When a Restore of a host started."""
+    return _started(view, (ActionKind.RESTORE,))
+
+
+def process_alerts(view: View) -> Moments:
+    """When a host showed a process alert."""
+    return _shown(view, view.shared(process))
+
+
+def connection_alerts(view: View) -> Moments:
+    """When a host showed a connection alert."""
+    return _shown(view, view.shared(connection))
+
+
+def analyses(view: View) -> Moments:
+    """When an Analyse of a host ended, so that its result is known from the next step on."""
+    made = view.shared(decisions)
+    own = made.found >= 0
+    return Moments.of(view, made.row[own], made.ends[own], made.host[own])
+
+
+def escalation_files(view: View) -> Moments:
+    """When an Analyse of a host ended that listed both kinds of malicious files: red leaves the
+    first on its way in, the second when it has become root."""
+    made = view.shared(decisions)
+    own = made.found == _ALL_FILES
+    return Moments.of(view, made.row[own], made.ends[own], made.host[own])
+
+
+def onsets(view: View) -> Moments:
+    """When stays of red began."""
+    found = view.shared(stays)
+    return Moments.of(view, rows_of(view, found.episode), found.on, found.host)
+
+
+def first_process_alert(view: View) -> IntArray:
+    """``int[stay]`` first step of each stay with a process alert of its host, or `NEVER`."""
+    found = view.shared(stays)
+    return view.shared(process_alerts).next(
+        rows_of(view, found.episode), found.host, found.on, found.end
+    )
+
+
+def stay_at(view: View, row: IntArray, step: IntArray, host: IntArray) -> IntArray:
+    """Which stay of red is on a host at a step, as a position among `stays`; -1 if red is away."""
+    found = view.shared(stays)
+    width = view.steps + 1
+
+    def key(rows: IntArray, hosts: IntArray, at: IntArray) -> npt.NDArray[np.int64]:
+        return (rows.astype(np.int64) * network.N_HOSTS + hosts) * width + at
+
+    begins = key(rows_of(view, found.episode), found.host, found.on)
+    last = np.searchsorted(begins, key(row, host, step), side="right") - 1
+    ends = np.append(begins - found.on + found.end, -1)
+    return np.where(key(row, host, step) < ends[last], last, -1)

@@ -1,0 +1,1 @@
+"""Policies that are networks, and what they see."""

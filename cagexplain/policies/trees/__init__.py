@@ -1,0 +1,1 @@
+"""Policies that are decision trees, and the features that they name."""

@@ -1,0 +1,435 @@
+"""Policies that are decision trees: one tree per agent, read from a JSON file.
+
+A tree weighs every valid action of its agent by the action's named features (``named_features``):
+following the questions from the root leads to a leaf, and the leaf's weight is the action's. The
+agent takes an action with a probability in proportion to its weight, or the one of the highest
+weight (the first of them in the layout) if the policy is deterministic. So one small tree holds
+both what to do and to which host, and every weight has a sentence that says why.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+from numba import njit
+
+from cagexplain.cc4 import actions, observations
+from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.common.arrays import BoolArray, IntArray
+from cagexplain.common.documents import read_json, require_plain
+from cagexplain.common.errors import CagexplainError
+from cagexplain.common.files import sha256_file, told, write_json
+from cagexplain.policies.base import Decision, Instead, done
+from cagexplain.policies.jit import STORE
+from cagexplain.policies.learned import messages
+from cagexplain.policies.trees.named_features import (
+    ABSENT,
+    AGENT,
+    KIND,
+    LINK,
+    NAMES,
+    SEAT,
+    STARTS,
+    Facts,
+    History,
+)
+
+PROJECT: Final = "cagexplain"
+FILE_KIND: Final = "tree policy"
+FORMAT_VERSION: Final = 1
+LAYOUT: Final = {"observation": list(observations.SIZES), "action": list(actions.SIZES)}
+MAX_NODES: Final = 100_000
+SIZE_LIMIT: Final = 128 * 2**20
+"""Bytes of the largest file: five trees of `MAX_NODES` fit into it."""
+MAX_WEIGHT: Final = 1e300
+"""Of a leaf: sums over all actions of an agent stay finite."""
+
+_SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
+_LEAF: Final = -1
+_REMEDY: Final = "Use a file that `cagexplain surrogate` wrote, or fit the trees again"
+
+_Weight = Annotated[float, Meta(ge=0, le=MAX_WEIGHT)]
+_Node = Annotated[int, Meta(ge=-1, lt=MAX_NODES)]
+_Feature = Annotated[str, Meta(max_length=200)] | None
+_Nodes = Meta(min_length=1, max_length=MAX_NODES)
+
+
+@dataclass(frozen=True)
+class _TreeForm:
+    """A tree in a file: `Tree` with its features by name."""
+
+    feature: Annotated[list[_Feature], _Nodes]
+    threshold: Annotated[list[float], _Nodes]
+    left: Annotated[list[_Node], _Nodes]
+    right: Annotated[list[_Node], _Nodes]
+    weight: Annotated[list[_Weight], _Nodes]
+
+
+@dataclass(frozen=True)
+class _AgentsForm:
+    """A tree for each agent."""
+
+    blue_agent_0: _TreeForm
+    blue_agent_1: _TreeForm
+    blue_agent_2: _TreeForm
+    blue_agent_3: _TreeForm
+    blue_agent_4: _TreeForm
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A policy file."""
+
+    project: Literal["cagexplain"]
+    kind: Literal["tree policy"]
+    format_version: Literal[1]
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    deterministic: bool
+    messages: messages.Kind
+    layout: dict[str, list[int]]
+    teacher: dict[str, Any]
+    agents: _AgentsForm
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A binary tree in arrays; node 0 is the root.
+
+    Attributes:
+        feature: ``int64[nodes]`` column of ``named_features.FEATURES`` that a node asks about; -1
+            for leaves.
+        threshold: ``float64[nodes]``: to the left if the feature is at most this.
+        left, right: ``int64[nodes]`` children; -1 for leaves.
+        weight: ``float64[nodes]`` of leaves, positive.
+    """
+
+    feature: npt.NDArray[np.int64]
+    threshold: npt.NDArray[np.float64]
+    left: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64]
+
+    @property
+    def leaves(self) -> int:
+        """Number of leaves."""
+        return int((self.feature == _LEAF).sum())
+
+    @property
+    def depth(self) -> int:
+        """Number of questions on the longest way to a leaf."""
+        depth = np.zeros(len(self.feature), np.int64)
+        for node in range(len(self.feature)):  # children come after their parents
+            if self.feature[node] != _LEAF:
+                depth[[self.left[node], self.right[node]]] = depth[node] + 1
+        return int(depth.max())
+
+    def to_json(self) -> dict[str, Any]:
+        """Features by name."""
+        return {
+            "feature": [NAMES[i] if i != _LEAF else None for i in self.feature],
+            "threshold": self.threshold.tolist(),
+            "left": self.left.tolist(),
+            "right": self.right.tolist(),
+            "weight": self.weight.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class Question:
+    """A step on the way to a leaf.
+
+    Attributes:
+        feature: name.
+        value: that the action had; `named_features.ABSENT` if it has no such feature.
+        threshold: of the question.
+        above: whether the value was above it.
+    """
+
+    feature: str
+    value: float
+    threshold: float
+    above: bool
+
+
+class TreePolicy:
+    """Plays decision trees.
+
+    Args:
+        trees: one per agent.
+        name: of the policy.
+        deterministic: take the highest weight instead of drawing.
+        message_kind: what the agents tell each other, one of ``messages.KINDS``.
+        teacher: facts about what the trees imitate, for manifests.
+        source: path it was read from.
+    """
+
+    kind: Literal["tree"] = "tree"
+    values = False
+
+    def __init__(
+        self,
+        trees: Sequence[Tree],
+        *,
+        name: str = "tree",
+        deterministic: bool = False,
+        message_kind: str = "none",
+        teacher: Mapping[str, Any] | None = None,
+        source: Path | None = None,
+    ) -> None:
+        self.trees = tuple(trees)
+        self.name = name
+        self.deterministic = deterministic
+        self.message_kind = message_kind
+        self.teacher = dict(teacher or {})
+        self.source = source
+        self._stacked = _stacked(self.trees)
+        self.reset(np.zeros(1, np.int64))
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes, one per seed."""
+        self._history = History(len(seeds))
+        self._running = np.tile(_SLEEP, (len(seeds), 1))
+        self._generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
+
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: Instead | None = None,
+    ) -> Decision:
+        """Choose for obs (n, 578), mask (n, 570) and free (n, 5); or do something `instead`."""
+        self._facts = self._history.observe(obs, mask, free)
+        self._weights = weigh(self._stacked, self._facts, mask)
+        log_p = self.weights()
+        chosen = done(np.where(free, self._choose(log_p), _SLEEP), instead)
+        self._history.acted(chosen, free)
+        self._running = np.where(free, chosen, self._running)
+        probability = np.exp(np.take_along_axis(log_p, chosen + np.array(actions.OFFSETS), axis=1))
+        with np.errstate(invalid="ignore"):
+            surprise = np.where(np.isfinite(log_p), -np.exp(log_p) * log_p, 0.0)
+        entropy = np.add.reduceat(surprise, actions.OFFSETS, axis=1)
+        return Decision(
+            actions=chosen,
+            messages=messages.encode(self.message_kind, obs, self._running),
+            probability=probability.astype(np.float32),
+            entropy=entropy.astype(np.float32),
+        )
+
+    def weights(self) -> npt.NDArray[np.float32]:
+        """Log-probabilities of all actions in the last `act`: ``float32[n, 570]``.
+
+        Of the draw that a policy makes which is not deterministic.
+        """
+        with np.errstate(divide="ignore"):
+            log_w = np.log(self._weights)
+        total = np.log(np.add.reduceat(self._weights, actions.OFFSETS, axis=1))
+        return (log_w - total[:, AGENT]).astype(np.float32)
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> TreePolicy:
+        """Go on with copies of some environments; see ``Policy.branch``."""
+        at = np.asarray(rows, np.int64)
+        twin = copy.copy(self)
+        twin._history = self._history.branch(at)
+        twin._running = self._running[at]
+        if seeds is None:
+            twin._generators = [copy.deepcopy(self._generators[i]) for i in at]
+        else:
+            twin._generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
+        return twin
+
+    def explain(self, env: int, agent: int, action: int) -> tuple[Question, ...]:
+        """Why an action got its weight in the last `act`: the way from the root to its leaf.
+
+        Args:
+            env, agent: whose decision.
+            action: index in the agent's layout.
+        """
+        tree, at = self.trees[agent], actions.OFFSETS[agent] + action
+        values = self._facts.matrix(np.array([env]), np.array([at]))[0]
+        node, path = 0, []
+        while tree.feature[node] != _LEAF:
+            column, threshold = int(tree.feature[node]), float(tree.threshold[node])
+            above = bool(values[column] > threshold)
+            path.append(Question(NAMES[column], float(values[column]), threshold, above))
+            node = int(tree.right[node] if above else tree.left[node])
+        return tuple(path)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for manifests, JSON-able."""
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "kind": self.kind,
+            "rule": f"decision trees of {', '.join(str(t.leaves) for t in self.trees)} leaves",
+            "deterministic": self.deterministic,
+            "teacher": self.teacher,
+        }
+        if self.source is not None:
+            facts |= {"path": told(self.source), "sha256": sha256_file(self.source)}
+        return facts
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy file, whole or not at all."""
+        write_json(
+            Path(path),
+            {
+                "project": PROJECT,
+                "kind": FILE_KIND,
+                "format_version": FORMAT_VERSION,
+                "name": self.name,
+                "deterministic": self.deterministic,
+                "messages": self.message_kind,
+                "layout": LAYOUT,
+                "teacher": self.teacher,
+                "agents": {
+                    agent: tree.to_json() for agent, tree in zip(BLUE, self.trees, strict=True)
+                },
+            },
+        )
+
+    def _choose(self, log_p: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Actions (n, 5): those of the highest weight, or drawn in proportion to the weights."""
+        chosen = np.empty((len(log_p), N_BLUE), np.int64)
+        if self.deterministic:
+            for agent in range(N_BLUE):
+                chosen[:, agent] = log_p[:, actions.slice_of(agent)].argmax(axis=1)
+            return chosen
+        uniform = np.stack([generator.random(N_BLUE) for generator in self._generators])
+        for agent in range(N_BLUE):
+            total = np.cumsum(self._weights[:, actions.slice_of(agent)], axis=1)
+            point = uniform[:, agent, None] * total[:, -1:]
+            chosen[:, agent] = (total > point).argmax(axis=1)
+        return chosen
+
+
+def load_tree(path: str | Path, *, deterministic: bool | None = None) -> TreePolicy:
+    """Read a policy file.
+
+    Args:
+        path: of the JSON file.
+        deterministic: how it plays; None as the file says.
+
+    Raises:
+        CagexplainError: the file is missing, damaged, not ours or made for another layout.
+    """
+    file = Path(path)
+    content = read_json(file, _Form, "tree policy", remedy=_REMEDY, limit=SIZE_LIMIT)
+    require_plain(content.teacher, file, "teacher", remedy=_REMEDY)
+    _require(content.layout == LAYOUT, file, "layout")
+    return TreePolicy(
+        [_tree(getattr(content.agents, agent), file, f"agents.{agent}") for agent in BLUE],
+        name=content.name,
+        deterministic=content.deterministic if deterministic is None else deterministic,
+        message_kind=content.messages,
+        teacher=content.teacher,
+        source=file,
+    )
+
+
+def _require(condition: bool, path: Path, field: str) -> None:
+    if not condition:
+        raise CagexplainError(
+            "this is not a tree policy as cagexplain writes them",
+            where=path,
+            field=field,
+            remedy=_REMEDY,
+        )
+
+
+def _tree(form: _TreeForm, path: Path, field: str) -> Tree:
+    """The tree of a file, or a refusal of what is none."""
+    known = {name: i for i, name in enumerate(NAMES)} | {None: _LEAF}
+    n = len(form.feature)
+    _require(all(name in known for name in form.feature), path, f"{field}.feature")
+    for name in ("threshold", "left", "right", "weight"):
+        _require(len(getattr(form, name)) == n, path, f"{field}.{name}")
+    tree = Tree(
+        feature=np.array([known[name] for name in form.feature], np.int64),
+        threshold=np.array(form.threshold, np.float64),
+        left=np.array(form.left, np.int64),
+        right=np.array(form.right, np.int64),
+        weight=np.array(form.weight, np.float64),
+    )
+    leaf = tree.feature == _LEAF
+    inner = np.flatnonzero(~leaf)
+    for name, child in (("left", tree.left[inner]), ("right", tree.right[inner])):
+        # Children come after their parents, so that there is no way round.
+        _require(bool(((child > inner) & (child < n)).all()), path, f"{field}.{name}")
+    children = np.concatenate([tree.left[inner], tree.right[inner]])
+    _require(len(np.unique(children)) == len(children) == n - 1, path, f"{field}.left")
+    _require(bool((tree.weight[leaf] > 0).all()), path, f"{field}.weight")
+    return tree
+
+
+Stacked = tuple[
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.float64],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.float64],
+]
+"""Roots of the agents' trees in the arrays of all nodes, then those arrays."""
+
+
+def _stacked(trees: Sequence[Tree]) -> Stacked:
+    starts = np.cumsum([0, *(len(tree.feature) for tree in trees)])
+    feature, threshold, weight = (
+        np.concatenate([getattr(tree, name) for tree in trees])
+        for name in ("feature", "threshold", "weight")
+    )
+    left, right = (
+        np.concatenate(
+            [getattr(t, name) + start for t, start in zip(trees, starts[:-1], strict=True)]
+        )
+        for name in ("left", "right")
+    )
+    return starts[:-1], feature, threshold, left, right, weight
+
+
+def weigh(stacked: Stacked, facts: Facts, mask: BoolArray) -> npt.NDArray[np.float64]:
+    """Weights ``float64[n, 570]`` of all actions, 0 where the mask excludes them."""
+    weights = np.zeros(mask.shape, np.float64)
+    _weigh(*stacked, facts.host, facts.link, facts.agent, mask, weights)
+    return weights
+
+
+@STORE.keep
+@njit(nogil=True)
+def _weigh(
+    root: npt.NDArray[np.int64],
+    feature: npt.NDArray[np.int64],
+    threshold: npt.NDArray[np.float64],
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+    weight: npt.NDArray[np.float64],
+    host: npt.NDArray[np.float32],
+    link: npt.NDArray[np.float32],
+    agent: npt.NDArray[np.float32],
+    mask: BoolArray,
+    out: npt.NDArray[np.float64],
+) -> None:
+    for e in range(len(mask)):
+        for c in range(mask.shape[1]):
+            if not mask[e, c]:
+                continue
+            node = root[AGENT[c]]
+            while feature[node] >= 0:
+                column = feature[node]
+                if column < STARTS[1]:
+                    value = 1.0 if KIND[c] == column else 0.0
+                elif column < STARTS[2]:
+                    value = host[e, SEAT[c], column - STARTS[1]] if SEAT[c] >= 0 else ABSENT
+                elif column < STARTS[3]:
+                    value = link[e, LINK[c], column - STARTS[2]] if LINK[c] >= 0 else ABSENT
+                else:
+                    value = agent[e, AGENT[c], column - STARTS[3]]
+                node = left[node] if value <= threshold[node] else right[node]
+            out[e, c] = weight[node]

@@ -1,0 +1,1 @@
+"""Policies around a policy: masks, noise, overridden actions."""

@@ -1,0 +1,108 @@
+"""A policy behind unreliable sensors: alerts get lost on their way to it, or come out of nothing.
+
+What the environment does stays as it is; the false alerts that CC4's own green users raise are a
+parameter of the environment (``EnvParams.green_false_positive``).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.arrays import BoolArray, IntArray
+from cagexplain.common.errors import UsageError
+from cagexplain.policies.base import Decision, Instead, Policy
+from cagexplain.policies.situation import CONNECTION, ON_SEAT, PROCESS
+
+_ALERTS: Final = np.concatenate([PROCESS, CONNECTION])
+_EXISTS: Final = np.tile(ON_SEAT[ActionKind.ANALYSE], 2)
+_STREAM: Final = (N_BLUE, 1)
+"""Sets these chances apart from those that a trained policy draws with the same seed."""
+
+
+class NoisyAlerts:
+    """A policy that is shown fewer or more alerts than there are.
+
+    Args:
+        policy: is shown the changed observations.
+        drop: probability with which an alert bit is lost, each by itself in each step.
+        invent: probability with which an alert bit of an existing host is set though there was
+            none, likewise.
+
+    Raises:
+        UsageError: a probability is out of range.
+    """
+
+    def __init__(self, policy: Policy, *, drop: float = 0.0, invent: float = 0.0) -> None:
+        for field, value in (("drop", drop), ("invent", invent)):
+            if not 0.0 <= value <= 1.0:
+                raise UsageError(
+                    f"{value} is no probability", field=field, remedy="give a number from 0 to 1"
+                )
+        self._policy = policy
+        self.drop = drop
+        self.invent = invent
+        self._seed(np.zeros(1, np.int64))
+
+    @property
+    def inner(self) -> Policy:
+        """The policy behind the sensors."""
+        return self._policy
+
+    @property
+    def name(self) -> str:
+        """The policy's, with the noise."""
+        return f"{self._policy.name} (alerts: {self.drop:g} lost, {self.invent:g} invented)"
+
+    @property
+    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
+        """The policy's."""
+        return self._policy.kind
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes; each environment has its own stream of noise."""
+        self._policy.reset(seeds)
+        self._seed(seeds)
+
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: Instead | None = None,
+    ) -> Decision:
+        """What the policy chooses on what it is shown."""
+        draws = np.stack([g.random(len(_ALERTS), np.float32) for g in self._generators])
+        alerts = obs[:, _ALERTS] != 0
+        invented = ~alerts & mask[:, _EXISTS] & (draws < self.invent)
+        shown = obs.copy()
+        shown[:, _ALERTS] = (alerts & (draws >= self.drop)) | invented
+        return self._policy.act(shown, mask, free, instead)
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> NoisyAlerts:
+        """Go on with copies of some environments."""
+        policy = self._policy.branch(rows, seeds)
+        twin = NoisyAlerts(policy, drop=self.drop, invent=self.invent)
+        if seeds is None:
+            twin._generators = [copy.deepcopy(self._generators[i]) for i in rows]
+        else:
+            twin._seed(seeds)
+        return twin
+
+    def describe(self) -> dict[str, Any]:
+        """The policy, and the noise."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "policy": self._policy.describe(),
+            "alerts_dropped": self.drop,
+            "alerts_invented": self.invent,
+        }
+
+    def _seed(self, seeds: IntArray) -> None:
+        self._generators = [np.random.default_rng([int(seed), *_STREAM]) for seed in seeds]

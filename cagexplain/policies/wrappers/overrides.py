@@ -1,0 +1,228 @@
+"""A policy whose habits are overridden: what would it be worth if it followed a practice?
+
+A remedy says what an agent must not do, must do, does in its idle time, or does in place of
+something else, judged by what that agent has seen and done itself (`Situation`). Where a
+policy chooses what it must not do, it takes the next best of its own if it weighs its actions, and
+waits otherwise; a policy that draws its actions draws again, so that the rest keep the chances
+that they had. Choices that no remedy touches stay as they are, to the bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import actions
+from cagexplain.cc4.actions import TOTAL, ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
+from cagexplain.policies.base import Decision, Instead, Policy, Weighing, done
+from cagexplain.policies.situation import NONE, OFFSETS, SLEEP, Situation
+from cagexplain.policies.trees.named_features import AGENT, KIND, LINK
+from cagexplain.policies.wrappers.wrappers import unwrapped
+
+_SPARE: Final = (ActionKind.SLEEP, ActionKind.MONITOR, ActionKind.ANALYSE)
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What could be done about a finding, as a rule that overrides a policy.
+
+    The four parts of the rule work on actions as positions among the 570 of all agents; a proposal
+    of `NONE` leaves an agent to itself. What is forbidden to a free agent stays undone, whichever
+    remedy proposes it.
+
+    Attributes:
+        id: short name.
+        title: what to do, as an imperative sentence.
+        text: the same for someone who does not know CC4, with its cost.
+        checks: ids of the practice checks that it answers.
+        forbid: actions that must not be chosen: ``bool[n, 570]``.
+        replace: given the choice ``int64[n, 5]``, what to do in its place: ``int64[n, 5]``.
+        demand: what must be done, whatever the choice: ``int64[n, 5]``.
+        occupy: what to do in idle time (`idles`): ``int64[n, 5]``.
+    """
+
+    id: str
+    title: str
+    text: str
+    checks: tuple[str, ...]
+    forbid: Callable[[Situation], BoolArray] | None = None
+    replace: Callable[[Situation, Int64Array], Int64Array] | None = None
+    demand: Callable[[Situation], Int64Array] | None = None
+    occupy: Callable[[Situation], Int64Array] | None = None
+
+
+def idles(now: Situation, position: Int64Array) -> BoolArray:
+    """Whether actions ``int64[n, 5]`` can be spared: Sleep and Monitor, an Analyse, whose findings
+    the official observation drops, and the setting of a traffic rule that holds already."""
+    kind, link = KIND[position], LINK[position]
+    blocked = np.take_along_axis(now.blocked, np.maximum(link, 0), axis=1)
+    holds: BoolArray = (link >= 0) & (blocked == (kind == ActionKind.BLOCK))
+    return np.isin(kind, _SPARE) | holds
+
+
+class Overridden:
+    """A policy under remedies.
+
+    Of several demands on an agent the first remedy's counts, of several replacements the last.
+    With no remedy it is the policy itself.
+
+    Args:
+        policy: what is overridden.
+        remedies: in order of precedence.
+
+    Attributes:
+        decisions: ``int64[n]`` in the episodes so far: submissions of free agents, and of busy
+            ones that were changed.
+        changed: ``int64[n]`` those that were changed.
+    """
+
+    def __init__(self, policy: Policy, remedies: Sequence[Remedy]) -> None:
+        self._policy = policy
+        self.remedies = tuple(remedies)
+        self._begin(np.zeros(1, np.int64))
+
+    @property
+    def inner(self) -> Policy:
+        """The policy that is overridden."""
+        return self._policy
+
+    @property
+    def name(self) -> str:
+        """The policy's, with its remedies."""
+        told = ", ".join(remedy.id for remedy in self.remedies)
+        return f"{self._policy.name} with {told or 'no remedy'}"
+
+    @property
+    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
+        """The policy's."""
+        return self._policy.kind
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes."""
+        self._policy.reset(seeds)
+        self._begin(seeds)
+
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: Instead | None = None,
+    ) -> Decision:
+        """What the policy chooses under the remedies."""
+        self._now.observe(obs, mask, free)
+
+        def under_remedies(chosen: Int64Array) -> Int64Array:
+            revised = self._revised(chosen, mask, free)
+            other = revised != chosen
+            self.changed += other.sum(axis=1)
+            self.decisions += (free | other).sum(axis=1)
+            return done(revised, instead)
+
+        decision = self._policy.act(obs, mask, free, under_remedies)
+        self._now.acted(decision.actions, free)
+        return decision
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Overridden:
+        """Go on with copies of some environments, under the same remedies."""
+        twin = Overridden(self._policy.branch(rows, seeds), self.remedies)
+        twin._now = self._now.branch(rows)
+        twin.decisions, twin.changed = self.decisions[rows], self.changed[rows]
+        twin._generators = (
+            [copy.deepcopy(self._generators[i]) for i in rows]
+            if seeds is None
+            else _generators(seeds)
+        )
+        return twin
+
+    def describe(self) -> dict[str, Any]:
+        """The policy, and what it is under."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "policy": self._policy.describe(),
+            "remedies": [remedy.id for remedy in self.remedies],
+        }
+
+    def _begin(self, seeds: IntArray) -> None:
+        self._now = Situation(len(seeds))
+        self.decisions, self.changed = (np.zeros(len(seeds), np.int64) for _ in range(2))
+        self._generators = _generators(seeds)
+
+    def _forbidden(self, free: BoolArray) -> BoolArray:
+        """What free agents must not do: ``bool[n, 570]``. Waiting is never among it."""
+        forbidden = np.zeros((len(free), TOTAL), np.bool_)
+        for remedy in self.remedies:
+            if remedy.forbid is not None:
+                forbidden |= remedy.forbid(self._now)
+        forbidden &= free[:, AGENT]
+        forbidden[:, SLEEP] = False
+        return forbidden
+
+    def _revised(self, chosen: Int64Array, mask: BoolArray, free: BoolArray) -> Int64Array:
+        now, position = self._now, chosen + OFFSETS
+        forbidden = self._forbidden(free)
+        allowed = mask & ~forbidden
+        settled = np.zeros(free.shape, np.bool_)
+
+        def takes(proposed: Int64Array) -> BoolArray:
+            # A busy agent has nothing to choose, but it can keep silent.
+            open_to = free | (proposed == SLEEP)
+            valid = np.take_along_axis(allowed, np.maximum(proposed, 0), axis=1)
+            taken: BoolArray = (proposed != NONE) & valid & open_to & ~settled
+            return taken
+
+        for remedy in self.remedies:
+            if remedy.replace is not None:
+                proposed = remedy.replace(now, position)
+                position = np.where(takes(proposed), proposed, position)
+        for remedy in self.remedies:
+            if remedy.demand is not None:
+                proposed = remedy.demand(now)
+                taken = takes(proposed)
+                position = np.where(taken, proposed, position)
+                settled |= taken
+        if forbidden.any():
+            self._choose_again(position, forbidden)
+        for remedy in self.remedies:
+            if remedy.occupy is not None:
+                proposed = remedy.occupy(now)
+                taken = takes(proposed) & idles(now, position)
+                position = np.where(taken, proposed, position)
+                settled |= taken
+        return position - OFFSETS
+
+    def _choose_again(self, position: Int64Array, forbidden: BoolArray) -> None:
+        """Put the next best in place of what is forbidden, in `position` itself."""
+        env, agent = np.nonzero(np.take_along_axis(forbidden, position, axis=1))
+        if len(env) == 0:
+            return
+        position[env, agent] = SLEEP[agent]
+        core = unwrapped(self._policy)
+        if not isinstance(core, Weighing):
+            return
+        weights = np.where(forbidden, -np.inf, core.weights())
+        greedy = core.values or getattr(core, "deterministic", True)
+        for e, a in zip(env.tolist(), agent.tolist(), strict=True):
+            own = weights[e, actions.slice_of(a)]
+            best = own.max()
+            if best == -np.inf:
+                continue
+            if greedy:
+                action = int(own.argmax())
+            else:
+                total = np.cumsum(np.exp(own - best))
+                action = int((total > self._generators[e].random() * total[-1]).argmax())
+            position[e, a] = OFFSETS[a] + action
+
+
+def _generators(seeds: IntArray) -> list[np.random.Generator]:
+    """For choices that are drawn again; apart from what trained policies draw with the seeds."""
+    return [np.random.default_rng([int(seed), N_BLUE, 2]) for seed in seeds]

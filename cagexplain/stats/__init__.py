@@ -1,0 +1,1 @@
+"""How sure: estimators, intervals and tests of numbers alone. Nothing here knows CC4."""

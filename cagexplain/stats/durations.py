@@ -1,0 +1,238 @@
+"""How long something takes, when it may not have happened before the episode ended.
+
+Durations are whole steps. One that was still running at the end of its episode is *censored*: all
+that is known is that it is longer. The product-limit estimator (Kaplan and Meier 1958) uses both
+kinds; averaging the finished ones alone would make slow reactions look quick. Durations of one
+episode depend on each other, so intervals come from a bootstrap that draws whole episodes; its
+percentiles are moved out for few episodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.common.arrays import FloatArray, IntArray
+from cagexplain.common.results import Result
+from cagexplain.stats import means
+from cagexplain.stats.means import CONFIDENCE
+from cagexplain.stats.shares import weights
+
+HORIZON: Final = 100
+"""Steps over which the restricted mean is taken."""
+MIN_DURATIONS: Final = 20
+MIN_EPISODES: Final = 10
+RESAMPLES: Final = 500
+
+
+@dataclass(frozen=True)
+class Limits(Result):
+    """A number of steps with its confidence limits.
+
+    Attributes:
+        value: the estimate; None where the data do not reach it.
+        low, high: confidence limits; None where they are not reached.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class CurvePoint(Result):
+    """A step of a survival curve.
+
+    Attributes:
+        duration: in steps.
+        share: estimated share of durations that are longer.
+        low, high: pointwise confidence limits of `share`.
+        at_risk: durations known to be at least this long.
+    """
+
+    duration: int
+    share: float
+    low: float
+    high: float
+    at_risk: int
+
+
+@dataclass(frozen=True)
+class Survival(Result):
+    """How long something takes.
+
+    Attributes:
+        n: durations, censored ones included.
+        ended: of those, the ones that were seen to end.
+        episodes: that have any.
+        enough: whether there are `MIN_DURATIONS` in `MIN_EPISODES`; otherwise all estimates are
+            None and the curve is empty.
+        median: steps after which half have ended.
+        p90: steps after which nine tenths have.
+        restricted_mean: mean of the durations, those above `horizon` counted as `horizon`.
+        horizon: in steps.
+        curve: where the share of longer durations changes, from duration 0 on.
+    """
+
+    n: int
+    ended: int
+    episodes: int
+    enough: bool
+    median: Limits
+    p90: Limits
+    restricted_mean: Limits
+    horizon: int
+    curve: tuple[CurvePoint, ...]
+
+    @property
+    def ended_share(self) -> float | None:
+        """Raw share that was seen to end; None without durations."""
+        return self.ended / self.n if self.n else None
+
+    def at(self, duration: int) -> float | None:
+        """Estimated share of durations longer than this; None without enough data.
+
+        Beyond the longest duration that was followed the last known share is given.
+        """
+        shares = [point.share for point in self.curve if point.duration <= duration]
+        return shares[-1] if shares else (1.0 if self.enough else None)
+
+
+def survival(
+    durations: IntArray,
+    observed: npt.NDArray[np.bool_],
+    clusters: IntArray,
+    *,
+    horizon: int = HORIZON,
+    confidence: float = CONFIDENCE,
+) -> Survival:
+    """Estimate from single durations.
+
+    Args:
+        durations: ``int[n]`` steps until the end, or until the episode ended.
+        observed: ``bool[n]`` whether the end was seen; False is censored.
+        clusters: ``int[n]`` which episode, numbered from 0.
+        horizon: of the restricted mean, in steps.
+        confidence: level of the intervals.
+
+    Raises:
+        ValueError: a duration is negative.
+    """
+    if np.any(np.asarray(durations) < 0):
+        raise ValueError("durations must not be negative")
+    ended, censored = tally(durations, observed, clusters)
+    return estimate(ended, censored, horizon=horizon, confidence=confidence)
+
+
+def tally(
+    durations: IntArray,
+    observed: npt.NDArray[np.bool_],
+    clusters: IntArray,
+    *,
+    n_clusters: int | None = None,
+    longest: int | None = None,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Numbers of ended and of censored durations by episode and length.
+
+    Returns:
+        Two ``int32[episode, longest + 1]``; concatenate them over episodes for `estimate`.
+    """
+    n = (int(clusters.max(initial=-1)) + 1) if n_clusters is None else n_clusters
+    width = (int(durations.max(initial=0)) if longest is None else longest) + 1
+    cell = clusters.astype(np.int64) * width + durations
+    ended, censored = (
+        np.bincount(cell[kind], minlength=n * width).reshape(n, width).astype(np.int32)
+        for kind in (observed, ~observed)
+    )
+    return ended, censored
+
+
+def estimate(
+    ended: IntArray,
+    censored: IntArray,
+    *,
+    horizon: int = HORIZON,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    with_curve: bool = True,
+) -> Survival:
+    """Estimate from numbers of durations.
+
+    Args:
+        ended: ``int[episode, duration]`` durations that ended after so many steps.
+        censored: ``int[episode, duration]`` those that were followed so many steps without an end.
+        horizon: of the restricted mean, in steps.
+        confidence: level of the intervals.
+        resamples: bootstrap samples of episodes; their generator is fixed.
+        with_curve: whether the curve is wanted.
+    """
+    n, n_ended = int(ended.sum() + censored.sum()), int(ended.sum())
+    episodes = int(np.count_nonzero((ended + censored).sum(axis=1)))
+    if n < MIN_DURATIONS or episodes < MIN_EPISODES:
+        unknown = Limits(None, None, None)
+        return Survival(n, n_ended, episodes, False, unknown, unknown, unknown, horizon, ())
+    counts = np.hstack([ended, censored]).astype(np.float32)
+    times = np.concatenate(weights(len(ended), resamples))
+    drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), times @ counts])
+    longer, at_risk = _product_limit(*np.hsplit(drawn, 2))
+    tail = means.moved_out((1 - confidence) / 2, episodes)
+
+    def limits(values: FloatArray) -> Limits:
+        # Resamples that do not reach a value hold infinity, which orders them rightly.
+        low, high = np.quantile(values[1:], [tail, 1 - tail], method="inverted_cdf")
+        return Limits(_finite(values[0]), _finite(low), _finite(high))
+
+    return Survival(
+        n=n,
+        ended=n_ended,
+        episodes=episodes,
+        enough=True,
+        median=limits(_quantile(longer, 0.5)),
+        p90=limits(_quantile(longer, 0.9)),
+        restricted_mean=limits(_restricted_mean(longer, at_risk, horizon)),
+        horizon=horizon,
+        curve=_curve(longer, at_risk, tail) if with_curve else (),
+    )
+
+
+def _product_limit(ended: FloatArray, censored: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Share longer than each duration, and number at risk: ``[sample, duration]`` each.
+
+    A duration censored at the same step as others end was at risk then.
+    """
+    at_risk = np.cumsum((ended + censored)[:, ::-1], axis=1)[:, ::-1]
+    ending = np.divide(ended, at_risk, out=np.zeros_like(ended), where=at_risk > 0)
+    return np.cumprod(1 - ending, axis=1), at_risk
+
+
+def _quantile(longer: FloatArray, share: float) -> FloatArray:
+    """First duration by which `share` have ended, per sample; infinite if that is not reached."""
+    reached = longer <= 1 - share + 1e-9
+    return np.where(reached.any(axis=1), reached.argmax(axis=1), np.inf)
+
+
+def _restricted_mean(longer: FloatArray, at_risk: FloatArray, horizon: int) -> FloatArray:
+    """Sum of the curve below the horizon; infinite where it is not known that far."""
+    part = longer[:, :horizon]
+    total = part.sum(axis=1)
+    last = part[:, -1]
+    followed = (
+        at_risk[:, horizon - 1] > 0 if at_risk.shape[1] >= horizon else np.zeros(len(part), bool)
+    )
+    return np.where(followed | (last <= 1e-9), total, np.inf)
+
+
+def _curve(longer: FloatArray, at_risk: FloatArray, tail: float) -> tuple[CurvePoint, ...]:
+    low, high = np.quantile(longer[1:], [tail, 1 - tail], axis=0)
+    changes = np.flatnonzero(np.diff(longer[0], prepend=1.0) != 0)
+    return tuple(
+        CurvePoint(int(t), float(longer[0, t]), float(low[t]), float(high[t]), int(at_risk[0, t]))
+        for t in changes
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
