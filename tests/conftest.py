@@ -10,3 +10,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # No test may depend on how busy the machine is.
 settings.register_profile("cagexplain", deadline=None)
 settings.load_profile("cagexplain")
+
+pytest_plugins = [
+    "tests.support.fixtures_audits",
+    "tests.support.fixtures_pages",
+    "tests.support.fixtures_recordings",
+    "tests.support.fixtures_traces",
+]

@@ -8,7 +8,7 @@ who transforms Student's statistic to take its skewness off, where these lie fur
 
 No rule can know what the episodes have not shown. `MIN_EPISODES` and `MIN_EPISODES_OF_PARTS` say
 from how many on the limits of a return, and of a part of it, cover the truth in at least 92 % of
-cases for every policy that was tried (`tests/analysis/test_interval_coverage.py`).
+cases for every policy that was tried (`tests/stats/test_interval_coverage.py`).
 """
 
 from __future__ import annotations

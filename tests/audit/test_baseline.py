@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cagexplain.audit.baseline import compare
 from cagexplain.audit.results import VERDICTS, Audit, Verdict
-from tests.audit import made
+from tests.support import audits as made
 
 
 def audit(verdicts: dict[str, Verdict], **changes: Any) -> Audit:

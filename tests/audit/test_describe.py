@@ -1,15 +1,15 @@
 """The catalogue in words."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from cagexplain.audit.check import FRAMEWORKS, Check
 from cagexplain.audit.checks import checks
 from cagexplain.audit.describe import WIDTH, markdown, text
+from tests.support.paths import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs" / "checks.md"
+DOCS = ROOT / "docs" / "checks.md"
 CATALOGUE = checks()
 EACH = pytest.mark.parametrize("check", CATALOGUE, ids=lambda check: check.id)
 

@@ -19,8 +19,8 @@ from cagexplain.audit.statistics import PerEpisode, Share, estimate
 from cagexplain.audit.verdicts import p_value
 from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
-from tests.analysis.planted import record
-from tests.audit.small import DECLARED, number
+from tests.support.planted import record
+from tests.support.small import DECLARED, number
 
 NOBODY = References((), {}, {})
 

@@ -25,10 +25,10 @@ from benchmarks import (
 )
 from benchmarks.command import CannotMeasure, benchmark
 from benchmarks.engine_copy import Died, Replayed
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent.parent
 RECORDINGS = ROOT / "tests" / "data" / "lockstep"
 SHORT = RECORDINGS / "probe_anything-finite_state-100-5.lockstep.npz"
 COMMANDS = sorted(

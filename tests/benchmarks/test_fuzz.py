@@ -15,10 +15,9 @@ from benchmarks import fuzz, fuzz_tables
 from benchmarks.fuzz_kinds import KINDS, Case, TableKind
 from benchmarks.fuzz_mutations import Rng
 from cagexplain.common.errors import CagexplainError
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_readers_refuse_or_understand_what_is_spoilt() -> None:

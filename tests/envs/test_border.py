@@ -15,8 +15,8 @@ from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv, EnvParams, ParallelCC4, Snapshot, parallel_env
 from cagexplain.envs.cyborg.env import CybORGEnv
-from tests.envs import fake_cyborg
-from tests.envs.episodes import ARRAYS
+from tests.support import fake_cyborg
+from tests.support.episodes import ARRAYS
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import pytest
 
 from cagexplain.envs import BatchedEnv, EnvParams, parallel_env
 from cagexplain.envs.batched import _VIEWS
-from tests.envs.episodes import STEPS, N, begun, equal, rest, team_begun, team_rest
+from tests.support.episodes import STEPS, N, begun, equal, rest, team_begun, team_rest
 
 PATIENCE = 120
 """Seconds until a worker counts as hanging."""

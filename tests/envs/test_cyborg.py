@@ -16,7 +16,7 @@ from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import open_trace
-from tests.cyborg import require_cyborg
+from tests.support.cyborg import require_cyborg
 
 STEPS = 25
 ARRAYS = ("obs", "mask", "free", "reward", "reward_parts", "action_cost", "phase", "step_count")

@@ -8,7 +8,7 @@ import numpy as np
 
 from cagexplain.cc4.agents import BLUE
 from cagexplain.envs import BatchedEnv
-from tests.sim.recorded import DATA
+from tests.support.recorded import DATA
 
 
 def _plain(value: Any) -> Any:

@@ -1,15 +1,15 @@
 """docs/fidelity.md lists exactly what is compared and what is not."""
 
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 
 from cagexplain.cc4 import actions
 from cagexplain.envs import BatchedEnv, GroundTruth, full_state
 from cagexplain.fidelity import view
+from tests.support.paths import ROOT
 
-TEXT = (Path(__file__).parents[2] / "docs" / "fidelity.md").read_text()
+TEXT = (ROOT / "docs" / "fidelity.md").read_text()
 
 
 def test_all_arrays_and_facts_are_listed() -> None:

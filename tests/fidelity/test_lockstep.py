@@ -16,12 +16,13 @@ from cagexplain.envs import EnvParams
 from cagexplain.fidelity.lockstep import Job, compare, replay
 from cagexplain.fidelity.probes import PROBES
 from cagexplain.fidelity.recording import SUFFIX, read_recording
-from tests.cyborg import require_cyborg
+from tests.support.cyborg import require_cyborg
+from tests.support.paths import DATA
 
 pytestmark = pytest.mark.slow
 
-DATA = Path(__file__).parent.parent / "data" / "lockstep"
-RECORDINGS = sorted(DATA.glob(f"*{SUFFIX}"))
+FOLDER = DATA / "lockstep"
+RECORDINGS = sorted(FOLDER.glob(f"*{SUFFIX}"))
 
 
 def test_the_recordings_are_there() -> None:

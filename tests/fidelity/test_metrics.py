@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,11 @@ from cagexplain.fidelity.metrics import FLOOR, GROUPS, METRICS, NAMES, RETURN, B
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
-from tests.fidelity.stand_in import StandIn, still
+from tests.support.paths import DATA
+from tests.support.stand_in import StandIn, still
 
 Change = Callable[[Any, int], None]
 STEPS = 14
-DATA = Path(__file__).parent.parent / "data"
 
 
 def measured(change: Change, n: int = 2, steps: int = 6) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from cagexplain.fidelity.parity import SLEEP_TO_BEST, Settings, compare, margin_
 from cagexplain.fidelity.samples import Sample, collect, read
 from cagexplain.policies.registry import load_policy
 from cagexplain.stats.equivalence import Verdict
-from tests.fidelity.stand_in import StandInEngine
+from tests.support.stand_in import StandInEngine
 
 SHORT = EnvParams(steps=120)
 

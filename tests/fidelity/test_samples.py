@@ -12,7 +12,7 @@ from cagexplain.fidelity import samples
 from cagexplain.fidelity.metrics import NAMES
 from cagexplain.fidelity.samples import Sample, collect, read, write
 from cagexplain.policies.registry import load_policy
-from tests.fidelity.stand_in import StandInEngine
+from tests.support.stand_in import StandInEngine
 
 SHORT = EnvParams(steps=8)
 

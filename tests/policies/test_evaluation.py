@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,9 @@ from cagexplain.policies.evaluation import Evaluation, estimate, evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, batches, seed_range
 from cagexplain.policies.scripted.scripted import BUILTIN
-from tests.policies.fake_env import FakeEnv
+from tests.support.fake_env import FakeEnv
+from tests.support.paths import DATA
 
-DATA = Path(__file__).parent.parent / "data"
 STEPS = 13
 
 

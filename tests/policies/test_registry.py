@@ -9,7 +9,7 @@ import cagexplain
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.policies.registry import SHIPPED, builtin_policies, load_policy, source_of
-from tests.policies.fake_env import FakeEnv
+from tests.support.fake_env import FakeEnv
 
 RESTING = {agent: {actions.SLEEP_INDEX[agent], actions.MONITOR_INDEX[agent]} for agent in range(5)}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from reports.audit import audit_page
-from tests.audit import made
-from tests.reports.browser import barriers, needs_browser, printed, probe
 from tests.reports.test_decisions_section import BARE, FULL, report
 from tests.reports.test_surrogate_section import surrogate
+from tests.support import audits as made
+from tests.support.browser import barriers, needs_browser, printed, probe
 
 pytestmark = [needs_browser, pytest.mark.slow]
 

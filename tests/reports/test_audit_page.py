@@ -10,11 +10,11 @@ from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import Audit, Finding
 from reports.audit import audit_page
-from tests.audit import made
-from tests.reports import checks
-from tests.reports.conftest import Element, parse
 from tests.reports.test_decisions_section import BARE, FULL, report
 from tests.reports.test_surrogate_section import surrogate
+from tests.support import audits as made
+from tests.support import page_checks as checks
+from tests.support.fixtures_pages import Element, parse
 
 _LIMIT = 1_000_000
 """Bytes of a page."""

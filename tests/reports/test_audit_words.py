@@ -11,7 +11,7 @@ from cagexplain.audit.results import Change, Finding, Part
 from reports.sections.audit_scale import bar, change_bars, scale_of
 from reports.words import NBSP, audit_findings, audit_verdict
 from reports.words import audit as told
-from tests.audit import made
+from tests.support import audits as made
 
 numbers = st.floats(-1e4, 1e4, allow_nan=False)
 

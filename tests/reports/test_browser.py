@@ -8,8 +8,8 @@ import pytest
 from cagexplain.analysis.compare.comparison import compare_traces
 from reports.compare import compare_report
 from reports.fsm_report import Page
-from tests.analysis.traces import record
-from tests.reports.browser import needs_browser, opened, probe
+from tests.support.browser import needs_browser, opened, probe
+from tests.support.traces import record
 
 pytestmark = [needs_browser, pytest.mark.slow]
 

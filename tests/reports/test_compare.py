@@ -15,10 +15,10 @@ from cagexplain.analysis.compare.comparison import (
 from reports import words
 from reports.compare import compare_report
 from reports.words import comparison as told
-from tests.analysis.traces import record
-from tests.reports import checks
-from tests.reports.checks import HOSTILE, rows
-from tests.reports.conftest import Element, parse
+from tests.support import page_checks as checks
+from tests.support.fixtures_pages import Element, parse
+from tests.support.page_checks import HOSTILE, rows
+from tests.support.traces import record
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, O
 from cagexplain.analysis.decisions.flips import Flip, Flips
 from reports.sections.decisions import decisions_page, section
 from reports.words.decisions import limits, overall, signed, summary, verdict
-from tests.reports.browser import needs_browser, probe
-from tests.reports.conftest import Element, parse
+from tests.support.browser import needs_browser, probe
+from tests.support.fixtures_pages import Element, parse
 
 HOSTILE = '"><script>alert(1)</script>'
 CHOSEN = "Restore server_host_0 (OZA)"

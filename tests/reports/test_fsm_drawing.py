@@ -7,7 +7,7 @@ from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports import fsm_drawing
 from reports.fsm_drawing import draw, to_dot, to_svg
 from reports.fsm_picture import HEIGHT, POSITIONS, RARE, WIDTH, Picture, picture
-from tests.reports.conftest import Analyse, Element, parse
+from tests.support.fixtures_pages import Analyse, Element, parse
 
 
 @pytest.fixture(scope="module")

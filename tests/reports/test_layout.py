@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from reports.layout import Chapter, layout
 from reports.sections import Section, gap
-from tests.reports.conftest import Element, parse
+from tests.support.fixtures_pages import Element, parse
 
 HOSTILE = """</style><script>alert("x")</script>'">"""
 

@@ -9,9 +9,9 @@ import pytest
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports import words
 from reports.fsm_report import Page, fsm_report
-from tests.reports import checks
-from tests.reports.checks import HOSTILE, table_with
-from tests.reports.conftest import Analyse, Element, parse
+from tests.support import page_checks as checks
+from tests.support.fixtures_pages import Analyse, Element, parse
+from tests.support.page_checks import HOSTILE, table_with
 
 
 def test_the_page_loads_nothing(page: Page, document: Element) -> None:

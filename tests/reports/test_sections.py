@@ -11,8 +11,8 @@ from reports import words
 from reports.sections import circumstances, machine, reactions, soc, study_tables
 from reports.words import reactions as told
 from reports.words import soc as soc_words
-from tests.reports.checks import rows, table_with
-from tests.reports.conftest import Analyse, Element, parse
+from tests.support.fixtures_pages import Analyse, Element, parse
+from tests.support.page_checks import rows, table_with
 
 
 def gaps(document: Element) -> list[str]:

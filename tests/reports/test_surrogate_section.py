@@ -25,8 +25,8 @@ from cagexplain.policies.evaluation import Estimate
 from cagexplain.stats.shares import Ratio
 from reports.sections.surrogate import section, surrogate_page
 from reports.words.surrogate import doubts, kept, overall, ratio
-from tests.reports.browser import needs_browser, probe
-from tests.reports.conftest import Element, parse
+from tests.support.browser import needs_browser, probe
+from tests.support.fixtures_pages import Element, parse
 
 HOSTILE = '"><script>alert(1)</script>'
 

@@ -12,9 +12,9 @@ from cagexplain.analysis.episodes.timeline import Timeline, timelines
 from cagexplain.cc4 import red_fsm
 from reports.sections.timeline import section, timeline_page
 from reports.timeline_drawing import LEFT, PLOT, ROW, draw, short_name
-from tests.analysis.traces import record
-from tests.reports.browser import needs_browser, probe
-from tests.reports.conftest import Element, parse
+from tests.support.browser import needs_browser, probe
+from tests.support.fixtures_pages import Element, parse
+from tests.support.traces import record
 
 HOSTILE = '</script><script>alert("x")</script>'
 

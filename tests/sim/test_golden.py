@@ -16,7 +16,7 @@ from cagexplain.cc4.agents import BLUE, RED
 from cagexplain.cc4.reward import CAUSES
 from cagexplain.envs import BatchedEnv, full_state
 from cagexplain.sim import rng
-from tests.sim import recorded
+from tests.support import recorded
 
 pytestmark = pytest.mark.slow
 

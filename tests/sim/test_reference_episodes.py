@@ -19,7 +19,7 @@ from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
 from cagexplain.sim.state import RED_SESSION
-from tests.sim.recorded import DATA
+from tests.support.recorded import DATA
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pandas as pd
 from cagexplain.cc4 import network, services
 from cagexplain.cc4.agents import BLUE_OF_ZONE, RED_OF_ZONE
 from cagexplain.envs import BatchedEnv
-from tests.sim.recorded import DATA
+from tests.support.recorded import DATA
 
 
 def _hosts(s: Any, zone: int) -> list[list[Any]]:

@@ -22,7 +22,7 @@ from cagexplain.policies.rollout import Observer, play
 from cagexplain.tracing import schema
 from cagexplain.tracing.host_states import host_states, zone_states
 from cagexplain.tracing.recorder import Recorder
-from tests.policies.fake_env import FakeEnv
+from tests.support.fake_env import FakeEnv
 
 N, STEPS, FIRST = 3, 25, 40
 Row = dict[str, Any]

@@ -12,7 +12,7 @@ from cagexplain.envs import EnvParams
 from cagexplain.policies.rollout import Observer
 from cagexplain.tracing import manifest, schema
 from cagexplain.tracing.trace import open_trace
-from tests.tracing.conftest import STEPS, Record
+from tests.support.fixtures_recordings import STEPS, Record
 
 pytestmark = pytest.mark.slow
 

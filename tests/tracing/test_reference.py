@@ -4,7 +4,6 @@
 each step, so its row of step t belongs to the situation at the decisions of step t + 1.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from cagexplain.envs import BatchedEnv
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import play
 from cagexplain.tracing.recorder import Recorder
+from tests.support.paths import DATA
 
-DATA = Path(__file__).parent.parent / "data"
 SEEDS = np.arange(4)
 COUNTED = 498
 

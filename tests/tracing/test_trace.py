@@ -13,8 +13,8 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.rollout import Observer
 from cagexplain.tracing import schema
 from cagexplain.tracing.trace import latest_trace, open_trace
-from tests.tracing.conftest import STEPS, Record
-from tests.tracing.damage import edit_manifest, replace_table
+from tests.support.damage import edit_manifest, replace_table
+from tests.support.fixtures_recordings import STEPS, Record
 
 BLUE = Path("blue") / "part-000001.parquet"
 

@@ -17,8 +17,8 @@ from cagexplain.policies.learned import networks
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import open_trace
-from tests.policies.fake_env import FakeEnv
-from tests.tracing.damage import edit_manifest
+from tests.support.damage import edit_manifest
+from tests.support.fake_env import FakeEnv
 
 PARAMS = EnvParams(steps=9)
 SEEDS = np.arange(5)

@@ -24,8 +24,8 @@ from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.schema import Column, Table
 from cagexplain.tracing.trace import open_trace
 from cagexplain.tracing.validation import validate_file
-from tests.policies.fake_env import FakeEnv
-from tests.tracing.damage import replace_table
+from tests.support.damage import replace_table
+from tests.support.fake_env import FakeEnv
 
 STEPS = 7
 CALLS = STEPS - 1

@@ -10,7 +10,7 @@ import torch
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
 from cagexplain.policies.learned import networks
-from tests.trainers.fake_env import FakeEnv
+from tests.support.training_env import FakeEnv
 from trainers import loop, registry
 from trainers.config import RunConfig
 from trainers.health import LIMIT, Diverged, check_finite

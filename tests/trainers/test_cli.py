@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ from cagexplain.cli.main import main
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
+from tests.support.paths import ROOT
 from trainers.logging import read_metrics
 from trainers.registry import find_preset
 
@@ -196,7 +196,7 @@ def test_ctrl_c_saves_and_exits_with_130(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env=os.environ | {"COLUMNS": "200"},
     )
     while not read_metrics(folder):

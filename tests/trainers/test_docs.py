@@ -10,12 +10,13 @@ import torch
 
 import trainers
 from tests.docs import pages
-from tests.trainers.toy import Recall, TwoStep
+from tests.support.paths import ROOT
+from tests.support.toy import Recall, TwoStep
 from trainers import loop, registry
 from trainers.clock import Clock
 from trainers.config import RunConfig
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding-an-algorithm.md"
+PAGE = ROOT / "docs" / "adding-an-algorithm.md"
 
 
 @pytest.fixture(scope="module")

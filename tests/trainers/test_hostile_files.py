@@ -26,7 +26,7 @@ from cagexplain.policies.checkpoint import (
 from cagexplain.policies.learned import networks
 from cagexplain.policies.learned.trained import TrainedPolicy, load_trained
 from cagexplain.policies.registry import load_policy
-from tests.trainers.fake_env import FakeEnv
+from tests.support.training_env import FakeEnv
 from trainers import loop
 from trainers.config import RunConfig
 from trainers.registry import find_preset

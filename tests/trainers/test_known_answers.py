@@ -12,7 +12,7 @@ from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.learned import networks
-from tests.trainers.toy import SYMBOLS, Recall, Toy, TwoStep
+from tests.support.toy import SYMBOLS, Recall, Toy, TwoStep
 from trainers.clock import Clock
 from trainers.evaluation import training_seeds
 from trainers.player import Player

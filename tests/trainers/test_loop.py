@@ -19,7 +19,8 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
 from cagexplain.policies.learned.trained import load_trained
 from cagexplain.policies.rollout import EVALUATION_SEED
-from tests.trainers.fake_env import FakeEnv
+from tests.support.paths import ROOT
+from tests.support.training_env import FakeEnv
 from trainers import loop
 from trainers.config import RunConfig
 from trainers.display import Display
@@ -30,7 +31,6 @@ from trainers.result import read_result
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = replace(find_preset("ippo", "tuned"), envs=4, hidden=(16,), epochs=2, minibatches=2)
 PER_ROUND = 4 * 40
 CONFIG = RunConfig("ippo", "tuned", 12 * PER_ROUND, 3, 3 * PER_ROUND, 4, 6)

@@ -12,8 +12,8 @@ from cagexplain.cc4 import actions
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned.features import GROUPS
-from tests.trainers.fake_env import FakeEnv
-from tests.trainers.toy import Toy, TwoStep
+from tests.support.toy import Toy, TwoStep
+from tests.support.training_env import FakeEnv
 from trainers import gumbel, maddpg_config
 from trainers.clock import Clock
 from trainers.evaluation import training_seeds

@@ -9,7 +9,7 @@ import torch
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies.learned import networks
-from tests.trainers.fake_env import FakeEnv
+from tests.support.training_env import FakeEnv
 from trainers.clock import Clock
 from trainers.evaluation import training_seeds
 from trainers.ppo import PPO

@@ -17,7 +17,7 @@ from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned import networks
 from cagexplain.policies.learned.features import GROUPS, Features
 from cagexplain.policies.learned.networks import Acting
-from tests.trainers.toy import Recall, Slow, Toy, TwoStep
+from tests.support.toy import Recall, Slow, Toy, TwoStep
 from trainers import qmix_config
 from trainers.clock import Clock
 from trainers.config import check as check_ranges

@@ -22,7 +22,8 @@ from cagexplain.common.files import atomic_write, remove_leftovers
 from cagexplain.common.locks import locked
 from cagexplain.policies import checkpoint as checkpoint_file
 from cagexplain.policies.checkpoint import write_plain
-from tests.trainers.fake_env import FakeEnv
+from tests.support.paths import ROOT
+from tests.support.training_env import FakeEnv
 from trainers import logging as logging_file
 from trainers import loop
 from trainers.config import RunConfig
@@ -186,8 +187,8 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path, whole):
         [sys.executable, "-c", holds, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert process.stdout.readline() == b"held\n"
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
