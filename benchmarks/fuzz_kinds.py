@@ -73,8 +73,9 @@ from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from reports.exports import FORMATS
 from reports.fsm_report import fsm_report
-from trainers import loop, registry
-from trainers.config import RunConfig
+from trainers import registry
+from trainers.core import loop
+from trainers.core.config import RunConfig
 from trainers.studies.definition import Study, read_study
 from trainers.studies.jobs import study_jobs
 

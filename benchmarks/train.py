@@ -34,11 +34,11 @@ from benchmarks.command import COUNT, benchmark
 from cagexplain.cc4 import phases
 from cagexplain.common import machine
 from cagexplain.policies.rollout import EVALUATION_SEED
-from trainers.clock import Clock
-from trainers.evaluation import training_seeds
-from trainers.loop import default_env
+from trainers.core.clock import Clock
+from trainers.core.evaluation import training_seeds
+from trainers.core.loop import default_env
+from trainers.core.replay import Replay
 from trainers.registry import ALGORITHMS, Learner
-from trainers.replay import Replay
 
 PARTS: Final = ("simulation", "inference", "intrinsic", "update")
 RUN: Final = 2_000_000

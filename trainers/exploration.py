@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cagexplain.policies.learned import networks
-from trainers.player import Explore
+from trainers.core.player import Explore
 
 
 def epsilon_greedy(epsilon: float) -> Explore:

@@ -25,8 +25,8 @@ from torch.nn import functional
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies.learned.features import GROUPS, sizes
-from trainers.settings import Settings
-from trainers.trainable import adam
+from trainers.core.settings import Settings
+from trainers.core.trainable import adam
 
 MAX_ROWS: Final = 8192
 """Steps of a round that the networks learn from, drawn at random where there are more: the number

@@ -20,7 +20,7 @@ from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies.learned import features, networks
 from cagexplain.policies.learned.networks import Layers, Stack, mlp
-from trainers.replay import Segments
+from trainers.core.replay import Segments
 
 
 def best(actors: Sequence[Stack], steps: Segments, t: int) -> Tensor:

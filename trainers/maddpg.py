@@ -6,15 +6,15 @@ the agent's own return. The actor follows the critic's gradient with respect to 
 action, through a sampled one (`trainers.gumbel`). Read `MADDPG.round` first, then `_update`.
 
 The joint action of a step is what the agents *are executing*, busy ones the action in progress
-(see `trainers.replay`); an actor learns only from steps in which its agent decides. All agents
+(see `trainers.core.replay`); an actor learns only from steps in which its agent decides. All agents
 learn from the same batch.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,23 +22,112 @@ import torch
 from torch import Tensor
 
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies.learned import networks
 from cagexplain.policies.learned.features import GROUPS
 from cagexplain.policies.learned.networks import Stack
 from trainers import joint
-from trainers.buffers import Rollout
-from trainers.clock import Clock
+from trainers.core.buffers import Rollout
+from trainers.core.clock import Clock
+from trainers.core.config import setting
+from trainers.core.health import check_finite
+from trainers.core.memory import Memory
+from trainers.core.norm import ValueNorm
+from trainers.core.player import Player
+from trainers.core.replay import Segments, Windows
+from trainers.core.returns import lambda_returns
+from trainers.core.settings import PAPER as COMMON
+from trainers.core.settings import ReplaySettings, check_common, check_replay
+from trainers.core.trainable import Trainable
 from trainers.gumbel import ESTIMATORS
-from trainers.health import check_finite
 from trainers.joint import Seen
-from trainers.maddpg_config import MADDPGConfig
-from trainers.memory import Memory
-from trainers.norm import ValueNorm
-from trainers.player import Player
-from trainers.replay import Segments, Windows
-from trainers.returns import lambda_returns
-from trainers.trainable import Trainable
+
+
+@dataclass(frozen=True, kw_only=True)
+class MADDPGConfig(ReplaySettings):
+    """Settings of MADDPG and its variant with prioritised replay."""
+
+    critic_hidden: tuple[int, ...] = setting(
+        "widths of the critics' hidden layers", low=1, high=8192
+    )
+    estimator: str = setting(
+        "of the gradient through a sampled action, see trainers/gumbel.py",
+        choices=tuple(ESTIMATORS),
+    )
+    gumbel_temperature: float = setting("of the softmax in it", low=1e-3, high=100)
+    others: str = setting(
+        "whether an agent improves its action beside those the others took ('replayed') or would "
+        "now take ('current')",
+        choices=("replayed", "current"),
+    )
+    regulariser: float = setting("weight of the mean squared logit", low=0, high=100)
+
+
+# The study's column for MADDPG. It is silent on Adam's epsilon (its 1e-5 is PPO's; here PyTorch's
+# own), on what follows the regulariser, and on replay, batch and number of updates: these
+# are the ones of Lowe et al. 2017 (a million steps remembered, an update on 1,024 of them every 100
+# steps), and of Schaul et al. 2016 for the priorities.
+_PAPER: Final = MADDPGConfig(
+    **COMMON | {"anneal": False},
+    adam_eps=1e-8,
+    critic_hidden=(256, 256),
+    replay=2000,
+    warmup=2,
+    updates=50,
+    batch=1024,
+    target_tau=0.01,
+    estimator="straight_through",
+    gumbel_temperature=1.0,
+    others="replayed",
+    regulariser=1e-3,
+    value_norm=True,
+    value_norm_decay=0.99,
+    prioritised=False,
+    priority_alpha=0.6,
+    priority_beta=0.4,
+)
+# See the PPO family for what agents should see. Values start at the mean return, so the critics
+# need few updates to tell actions apart; until then, the regulariser keeps policies from settling.
+_TUNED: Final = replace(
+    _PAPER,
+    observation="memory",
+    network="scores",
+    hidden=(64, 32),
+    critic_hidden=(64,),
+    envs=16,
+    learning_rate=1e-3,
+    replay=1000,
+    warmup=3,
+    updates=120,
+    batch=256,
+    regulariser=1e-2,
+)
+
+MEMBERS: Final[dict[str, dict[str, Any]]] = {
+    "maddpg": {},
+    "per_maddpg": {"prioritised": True},
+}
+"""What makes each member of the family; all else is the preset's."""
+
+
+def presets(member: str) -> dict[str, MADDPGConfig]:
+    """The presets of a member of the family."""
+    own = MEMBERS[member]
+    return {"paper": replace(_PAPER, **own), "tuned": replace(_TUNED, **own)}
+
+
+def check(settings: MADDPGConfig) -> None:
+    """Refuse combinations that make no sense; UsageError gives the reason."""
+    check_common(settings)
+    if settings.core != "none":
+        raise UsageError(
+            "MADDPG learns from single steps out of the middle of episodes, where nobody knows "
+            f"what a recurrent layer ('{settings.core}') would remember",
+            field="core",
+            remedy="Choose --set core=none, or the observation 'memory'",
+        )
+    check_replay(settings)
 
 
 @dataclass

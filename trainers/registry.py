@@ -12,11 +12,8 @@ import numpy.typing as npt
 
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv
-from trainers import maddpg_config, ppo_config, qmix_config
-from trainers.clock import Clock
-from trainers.maddpg import MADDPG
-from trainers.ppo import PPO
-from trainers.qmix import QMIX
+from trainers import maddpg, ppo, qmix
+from trainers.core.clock import Clock
 
 
 class Learner(Protocol):
@@ -62,12 +59,12 @@ class Algorithm:
     check: Callable[[Any], None]
 
 
-_FAMILIES: Final = ((ppo_config, PPO), (qmix_config, QMIX), (maddpg_config, MADDPG))
+_FAMILIES: Final = ((ppo, ppo.PPO), (qmix, qmix.QMIX), (maddpg, maddpg.MADDPG))
 
 ALGORITHMS: Final[dict[str, Algorithm]] = {
-    name: Algorithm(config.presets(name), make, config.check)
-    for config, make in _FAMILIES
-    for name in config.MEMBERS
+    name: Algorithm(family.presets(name), make, family.check)
+    for family, make in _FAMILIES
+    for name in family.MEMBERS
 }
 
 

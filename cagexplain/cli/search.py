@@ -110,7 +110,7 @@ def command(
     seeds and judged by the mean of their best evaluations. The folder gets search.json, with all
     points, and best.yaml for `cagexplain train --config`. The same command continues a search.
     """
-    from trainers.config import RunConfig, from_text
+    from trainers.core.config import RunConfig, from_text
     from trainers.studies import search
     from trainers.studies.run import Place
 

@@ -82,7 +82,7 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
     from cagexplain.cc4.phases import DEFAULT_STEPS, calls
     from cagexplain.cli.playing import progress
     from cagexplain.envs import EnvParams
-    from trainers.loop import BEST
+    from trainers.core.loop import BEST
     from trainers.studies import keeping
 
     read_study(folder)  # refuses a folder that is none of a study

@@ -14,8 +14,8 @@ from cagexplain.cli.options import Command, Option, Unused, output_option
 from cagexplain.cli.places import RUNS
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
-from trainers import config
-from trainers.config import Assignment, RunConfig
+from trainers.core import config
+from trainers.core.config import Assignment, RunConfig
 
 _OPTIONS: Final = {
     "messages": "What agents tell each other: none, action, 2bit, 8bit.",
@@ -106,7 +106,8 @@ def command(
     resume.pt, metrics.parquet, TensorBoard scalars and at the end result.json. Ctrl-C saves before
     it ends the run.
     """
-    from trainers import loop, registry  # needs Torch, which is slow to load
+    from trainers import registry
+    from trainers.core import loop
 
     given = config.from_file(file) if file else []
     chosen = options | {"preset": preset}

@@ -67,7 +67,7 @@ _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 class ActingSettings:
     """The settings that acting needs, of a run's; those with defaults came after the first files.
 
-    They are told in `trainers.settings`.
+    They are told in `trainers.core.settings`.
     """
 
     observation: features.Profile

@@ -11,10 +11,11 @@ from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
 from cagexplain.policies.learned import networks
 from tests.support.training_env import FakeEnv
-from trainers import loop, registry
-from trainers.config import RunConfig
-from trainers.health import LIMIT, Diverged, check_finite
-from trainers.logging import read_metrics
+from trainers import registry
+from trainers.core import loop
+from trainers.core.config import RunConfig
+from trainers.core.health import LIMIT, Diverged, check_finite
+from trainers.core.logging import read_metrics
 
 PER_ROUND = 4 * 40
 CONFIG = RunConfig("ippo", "tuned", 10 * PER_ROUND, 3, 2 * PER_ROUND, 4, 6)

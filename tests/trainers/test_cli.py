@@ -13,7 +13,7 @@ from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from tests.support.paths import ROOT
-from trainers.logging import read_metrics
+from trainers.core.logging import read_metrics
 from trainers.registry import find_preset
 
 pytestmark = pytest.mark.slow

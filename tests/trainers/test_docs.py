@@ -12,9 +12,10 @@ import trainers
 from tests.docs import pages
 from tests.support.paths import ROOT
 from tests.support.toy import Recall, TwoStep
-from trainers import loop, registry
-from trainers.clock import Clock
-from trainers.config import RunConfig
+from trainers import registry
+from trainers.core import loop
+from trainers.core.clock import Clock
+from trainers.core.config import RunConfig
 
 PAGE = ROOT / "docs" / "adding-an-algorithm.md"
 

@@ -27,10 +27,10 @@ from cagexplain.policies.learned import networks
 from cagexplain.policies.learned.trained import TrainedPolicy, load_trained
 from cagexplain.policies.registry import load_policy
 from tests.support.training_env import FakeEnv
-from trainers import loop
-from trainers.config import RunConfig
+from trainers.core import loop
+from trainers.core.config import RunConfig
+from trainers.core.stored import fitted
 from trainers.registry import find_preset
-from trainers.stored import fitted
 
 pytestmark = pytest.mark.slow
 
@@ -469,7 +469,7 @@ def test_a_replay_memory_may_be_missing_when_training_is_over(tmp_path, algorith
     ],
 )
 def test_a_damaged_result_is_refused(tmp_path, text, said):
-    from trainers.result import read_result
+    from trainers.core.result import read_result
 
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(CagexplainError, match=said) as error:

@@ -8,8 +8,8 @@ import torch
 from cagexplain.cc4 import actions
 from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned.features import GROUPS, sizes
+from trainers.core.settings import PAPER, Settings
 from trainers.intrinsic import NGU, EpisodicNovelty, Moments, ReturnScale
-from trainers.settings import PAPER, Settings
 
 SETTINGS = Settings(**PAPER, adam_eps=1e-5)
 ENVS, STEPS = 3, 24

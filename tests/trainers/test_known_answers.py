@@ -13,9 +13,9 @@ from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.learned import networks
 from tests.support.toy import SYMBOLS, Recall, Toy, TwoStep
-from trainers.clock import Clock
-from trainers.evaluation import training_seeds
-from trainers.player import Player
+from trainers.core.clock import Clock
+from trainers.core.evaluation import training_seeds
+from trainers.core.player import Player
 from trainers.registry import ALGORITHMS
 
 pytestmark = pytest.mark.slow

@@ -14,14 +14,14 @@ from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned.features import GROUPS
 from tests.support.toy import Toy, TwoStep
 from tests.support.training_env import FakeEnv
-from trainers import gumbel, maddpg_config
-from trainers.clock import Clock
-from trainers.evaluation import training_seeds
+from trainers import gumbel, maddpg
+from trainers.core.clock import Clock
+from trainers.core.evaluation import training_seeds
 from trainers.maddpg import MADDPG
 
 pytestmark = pytest.mark.slow
 
-PAPER = maddpg_config.presets("maddpg")["paper"]
+PAPER = maddpg.presets("maddpg")["paper"]
 SMALL = replace(
     PAPER, envs=4, hidden=(8,), critic_hidden=(8,), replay=8, warmup=1, updates=2, batch=24
 )
@@ -385,9 +385,9 @@ def test_finds_the_best_of_three_agreements(changes):
     assert metrics["entropy"] < 0.3
 
 
-@pytest.mark.parametrize("member", maddpg_config.MEMBERS)
+@pytest.mark.parametrize("member", maddpg.MEMBERS)
 def test_solves_the_two_step_game(member):
-    own = maddpg_config.MEMBERS[member]
+    own = maddpg.MEMBERS[member]
     learner = MADDPG(replace(LEARN, updates=10, **own), 0, 1, "cpu")
     env = TwoStep(LEARN.envs)
     rounds(learner, env, 14)
@@ -414,9 +414,9 @@ def test_threads_do_not_change_the_result_and_seeds_do():
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("member", maddpg_config.MEMBERS)
+@pytest.mark.parametrize("member", maddpg.MEMBERS)
 def test_stored_state_continues_bit_for_bit(member, tmp_path):
-    settings = replace(SMALL, **maddpg_config.MEMBERS[member], others="current")
+    settings = replace(SMALL, **maddpg.MEMBERS[member], others="current")
     whole, first, second = (MADDPG(settings, 1, 1, "cpu") for _ in range(3))
     rounds(whole, FakeEnv(4), 5)
     rounds(first, FakeEnv(4), 3)
@@ -441,7 +441,7 @@ def test_a_state_before_the_first_round_can_be_stored():
 )
 def test_combinations_without_sense_are_refused(changes, field):
     with pytest.raises(UsageError) as caught:
-        maddpg_config.check(replace(PAPER, **changes))
+        maddpg.check(replace(PAPER, **changes))
     assert caught.value.field == field
 
 
@@ -455,8 +455,8 @@ def test_paper_preset_is_the_studys_column():
         "regulariser": 1e-3,
         "max_grad_norm": 0.5,
     }
-    for member in maddpg_config.MEMBERS:
-        preset = maddpg_config.presets(member)["paper"]
+    for member in maddpg.MEMBERS:
+        preset = maddpg.presets(member)["paper"]
         assert {name: getattr(preset, name) for name in published} == published
-        maddpg_config.check(preset)
-        maddpg_config.check(maddpg_config.presets(member)["tuned"])
+        maddpg.check(preset)
+        maddpg.check(maddpg.presets(member)["tuned"])

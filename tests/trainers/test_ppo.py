@@ -10,11 +10,10 @@ from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies.learned import networks
 from tests.support.training_env import FakeEnv
-from trainers.clock import Clock
-from trainers.evaluation import training_seeds
-from trainers.ppo import PPO
-from trainers.ppo_config import MEMBERS, presets
-from trainers.trainable import parts
+from trainers.core.clock import Clock
+from trainers.core.evaluation import training_seeds
+from trainers.core.trainable import parts
+from trainers.ppo import MEMBERS, PPO, presets
 
 pytestmark = pytest.mark.slow
 

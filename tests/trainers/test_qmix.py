@@ -18,17 +18,15 @@ from cagexplain.policies.learned import networks
 from cagexplain.policies.learned.features import GROUPS, Features
 from cagexplain.policies.learned.networks import Acting
 from tests.support.toy import Recall, Slow, Toy, TwoStep
-from trainers import qmix_config
-from trainers.clock import Clock
-from trainers.config import check as check_ranges
-from trainers.evaluation import training_seeds
+from trainers import qmix
+from trainers.core.clock import Clock
+from trainers.core.config import check as check_ranges
+from trainers.core.evaluation import training_seeds
+from trainers.core.health import Diverged
+from trainers.core.replay import Segments
+from trainers.core.returns import lambda_returns
 from trainers.exploration import epsilon_greedy
-from trainers.health import Diverged
-from trainers.qmix import QMIX
-from trainers.qmix_config import MEMBERS, presets
-from trainers.replay import Segments
-from trainers.returns import lambda_returns
-from trainers.unroll import unroll
+from trainers.qmix import MEMBERS, QMIX, presets, unroll
 
 pytestmark = pytest.mark.slow
 
@@ -447,7 +445,7 @@ def test_weights_are_values_to_act_on():
 def test_presets_are_in_range_and_make_sense(member):
     for preset in presets(member).values():
         check_ranges(preset)
-        qmix_config.check(preset)
+        qmix.check(preset)
 
 
 @pytest.mark.parametrize(
@@ -469,7 +467,7 @@ def test_presets_are_in_range_and_make_sense(member):
 )
 def test_what_makes_no_sense_is_refused(member, changes, problem):
     with pytest.raises(UsageError, match=problem):
-        qmix_config.check(replace(presets(member)["paper"], **changes))
+        qmix.check(replace(presets(member)["paper"], **changes))
 
 
 def test_new_segments_enter_by_their_own_errors():

@@ -24,10 +24,10 @@ from cagexplain.policies import checkpoint as checkpoint_file
 from cagexplain.policies.checkpoint import write_plain
 from tests.support.paths import ROOT
 from tests.support.training_env import FakeEnv
-from trainers import logging as logging_file
-from trainers import loop
-from trainers.config import RunConfig
-from trainers.logging import MetricsLog, read_metrics
+from trainers.core import logging as logging_file
+from trainers.core import loop
+from trainers.core.config import RunConfig
+from trainers.core.logging import MetricsLog, read_metrics
 from trainers.registry import find_preset
 from trainers.studies.jobs import Job
 

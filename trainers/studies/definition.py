@@ -21,8 +21,9 @@ from typing import Any, Final
 from cagexplain.common import yaml_lines
 from cagexplain.common.errors import UsageError
 from cagexplain.common.yaml_lines import Node
-from trainers import config, registry
-from trainers.config import Assignment, RunConfig
+from trainers import registry
+from trainers.core import config
+from trainers.core.config import Assignment, RunConfig
 
 RELATIONS: Final[dict[str, tuple[float, float]]] = {
     "above": (0, math.inf),

@@ -10,10 +10,10 @@ from typing import Any, Final
 from cagexplain.cc4 import phases
 from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError, UsageError
-from trainers.config import RunConfig
-from trainers.logging import read_metrics
-from trainers.loop import RESUME
-from trainers.result import RESULT
+from trainers.core.config import RunConfig
+from trainers.core.logging import read_metrics
+from trainers.core.loop import RESUME
+from trainers.core.result import RESULT
 from trainers.studies.definition import Method, Study, plain_config
 
 STUDY: Final = "study.json"

@@ -12,9 +12,9 @@ from typing import Final
 
 from cagexplain.common.documents import read_json
 from cagexplain.common.files import write_bytes
-from trainers.logging import METRICS
-from trainers.loop import BEST, CONFIG
-from trainers.result import RESULT
+from trainers.core.logging import METRICS
+from trainers.core.loop import BEST, CONFIG
+from trainers.core.result import RESULT
 from trainers.studies.jobs import RUNS, STUDY
 
 EXPLAIN: Final = "explain.json"

@@ -20,8 +20,8 @@ from rich.console import Console
 from cagexplain.common.documents import require_file
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import prepare_output_dir, write_json, write_text
-from trainers.config import Assignment, RunConfig
-from trainers.result import read_result
+from trainers.core.config import Assignment, RunConfig
+from trainers.core.result import read_result
 from trainers.studies.definition import Study, make_method
 from trainers.studies.jobs import STUDY, Job, method_job, refuse_differences, study_jobs
 from trainers.studies.local import locked

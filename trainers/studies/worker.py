@@ -26,8 +26,9 @@ INTERRUPTED: Final = 130
 
 def train(job: dict[str, Any]) -> None:
     """Train a run to its end, from where it stands, in one thread."""
-    from trainers import loop, registry  # loads Torch
-    from trainers.config import RunConfig, from_plain
+    from trainers import registry
+    from trainers.core import loop
+    from trainers.core.config import RunConfig, from_plain
     from trainers.studies.jobs import CONFIG
 
     folder = Path(job["folder"])

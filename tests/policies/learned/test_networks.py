@@ -10,7 +10,7 @@ from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import HOST_KINDS, ActionKind
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.learned import features, networks
-from trainers import ppo_config
+from trainers import ppo
 
 MLP = {"network": "mlp", "hidden": (32, 16)}
 HOSTS = {"network": "hosts", "hidden": (8,)}
@@ -137,15 +137,15 @@ def test_stored_parameters_come_back():
 
 
 def test_host_network_has_one_width():
-    tuned = ppo_config.presets("ippo")["tuned"]
+    tuned = ppo.presets("ippo")["tuned"]
     with pytest.raises(UsageError, match="one width"):
-        ppo_config.check(replace(tuned, network="hosts", hidden=(8, 8)))
+        ppo.check(replace(tuned, network="hosts", hidden=(8, 8)))
 
 
 def test_a_recurrent_layer_has_no_place_between_hosts():
-    tuned = ppo_config.presets("ippo")["tuned"]
+    tuned = ppo.presets("ippo")["tuned"]
     with pytest.raises(UsageError, match="recurrent layer"):
-        ppo_config.check(replace(tuned, network="hosts", hidden=(32,), core="lstm"))
+        ppo.check(replace(tuned, network="hosts", hidden=(32,), core="lstm"))
 
 
 @pytest.fixture

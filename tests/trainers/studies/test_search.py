@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError, UsageError
-from trainers.config import Assignment, RunConfig, from_file, from_text
+from trainers.core.config import Assignment, RunConfig, from_file, from_text
 from trainers.studies.run import Place
 from trainers.studies.search import (
     Point,

@@ -21,13 +21,13 @@ from cagexplain.policies.learned.trained import load_trained
 from cagexplain.policies.rollout import EVALUATION_SEED
 from tests.support.paths import ROOT
 from tests.support.training_env import FakeEnv
-from trainers import loop
-from trainers.config import RunConfig
-from trainers.display import Display
-from trainers.evaluation import VALIDATION_SEED, evaluate, training_seeds
-from trainers.logging import MetricsLog, read_metrics
+from trainers.core import loop
+from trainers.core.config import RunConfig
+from trainers.core.display import Display
+from trainers.core.evaluation import VALIDATION_SEED, evaluate, training_seeds
+from trainers.core.logging import MetricsLog, read_metrics
+from trainers.core.result import read_result
 from trainers.registry import find_preset
-from trainers.result import read_result
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.common.errors import UsageError
 from trainers import registry
-from trainers.config import (
+from trainers.core.config import (
     Assignment,
     RunConfig,
     check,

@@ -11,9 +11,9 @@ from cagexplain.common.errors import UsageError
 from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned import features, networks
 from cagexplain.policies.learned.features import GROUPS
-from trainers import replay as replay_file
-from trainers.buffers import Rollout
-from trainers.replay import Replay, Windows
+from trainers.core import replay as replay_file
+from trainers.core.buffers import Rollout
+from trainers.core.replay import Replay, Windows
 
 STEPS = 7
 

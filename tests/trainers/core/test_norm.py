@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainers.norm import ValueNorm
+from trainers.core.norm import ValueNorm
 
 
 def test_round_trip_and_statistics():

@@ -6,9 +6,9 @@ A run's folder holds::
     ckpt.pt          the weights that did best in evaluation: the policy to use
     last.pt          the weights of the last evaluation (or of the moment of an interruption)
     resume.pt        everything needed to continue
-    metrics.parquet  one row per round (`trainers.logging`), up to the state in resume.pt
+    metrics.parquet  one row per round (`trainers.core.logging`), up to the state in resume.pt
     tensorboard/     the same as scalars
-    result.json      how the run ended (`trainers.result`); where it is, the run is finished
+    result.json      how the run ended (`trainers.core.result`); where it is, the run is finished
 
 A run is a function of its settings and seed: every random number follows from the seed and the
 number of the round it is drawn in. So `resume.pt` needs no generator states, and a run that was
@@ -48,18 +48,18 @@ from cagexplain.policies.learned import networks
 from cagexplain.policies.learned.trained import TrainedPolicy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
-from trainers.clock import Clock
-from trainers.config import RunConfig, check, from_plain, require_entries
-from trainers.display import Display
-from trainers.evaluation import VALIDATION_SEED, Returns, evaluate, training_seeds
-from trainers.health import Diverged, check_finite
-from trainers.interrupts import interrupts
-from trainers.logging import METRICS as METRICS
-from trainers.logging import MetricsLog, Row
+from trainers.core.clock import Clock
+from trainers.core.config import RunConfig, check, from_plain, require_entries
+from trainers.core.display import Display
+from trainers.core.evaluation import VALIDATION_SEED, Returns, evaluate, training_seeds
+from trainers.core.health import Diverged, check_finite
+from trainers.core.interrupts import interrupts
+from trainers.core.logging import METRICS as METRICS
+from trainers.core.logging import MetricsLog, Row
+from trainers.core.result import RESULT as RESULT
+from trainers.core.result import Count, Evaluation, Result, Spread, read_result, write_result
+from trainers.core.stored import REMEDY, fitted
 from trainers.registry import Learner, check_combination, find_algorithm, find_preset
-from trainers.result import RESULT as RESULT
-from trainers.result import Count, Evaluation, Result, Spread, read_result, write_result
-from trainers.stored import REMEDY, fitted
 
 CONFIG: Final = "config.json"
 BEST: Final = "ckpt.pt"

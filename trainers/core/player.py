@@ -16,11 +16,11 @@ from cagexplain.envs import BatchedEnv
 from cagexplain.policies.learned import messages, networks
 from cagexplain.policies.learned.features import GROUPS, Features
 from cagexplain.policies.learned.networks import Acting, Stack
-from trainers import rewards
-from trainers.buffers import Rollout
-from trainers.clock import Clock
+from trainers.core import rewards
+from trainers.core.buffers import Rollout
+from trainers.core.clock import Clock
+from trainers.core.settings import Settings
 from trainers.intrinsic import NGU, ReturnScale
-from trainers.settings import Settings
 
 Explore = Callable[[Tensor, Tensor], Tensor]
 """Chooses actions (members, n) from the masked outputs (members, n, actions) of a group, with

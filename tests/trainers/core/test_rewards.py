@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cagexplain.cc4.network import ADM, CON, INT, OFF, OZA, OZB, PAZ, RZA, RZB
 from cagexplain.cc4.reward import ASF, LWF, RIA
-from trainers import rewards
+from trainers.core import rewards
 
 SHARE = np.array([1, 1, 1, 1, 3]) / 7
 

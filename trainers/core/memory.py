@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.buffers import Rollout
-from trainers.prioritised import Priorities
-from trainers.replay import Replay, Segments, Units, Windows
+from trainers.core.buffers import Rollout
+from trainers.core.prioritised import Priorities
+from trainers.core.replay import Replay, Segments, Units, Windows
 
 _EPSILON: Final = 1e-6
 _PRIORITY_OF_MAX: Final = 0.9

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cagexplain.common.errors import CagexplainError
-from trainers.result import RESULT, Result, read_result, write_result
+from trainers.core.result import RESULT, Result, read_result, write_result
 
 MADE = Result(
     algorithm="ippo",

@@ -25,7 +25,7 @@ from cagexplain.common.errors import UsageError
 from cagexplain.common.machine import available_bytes
 from cagexplain.policies.learned import features, networks
 from cagexplain.policies.learned.features import GROUPS
-from trainers.buffers import Rollout
+from trainers.core.buffers import Rollout
 
 Units = npt.NDArray[np.int64]
 """Segments by number: slot of the episode * first steps per episode + number of the first step."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.learned import features, messages, networks
-from trainers import rewards
-from trainers.config import setting
+from trainers.core import rewards
+from trainers.core.config import setting
 
 INTRINSIC: Final = ("none", "ngu")
 
@@ -56,6 +56,26 @@ class Settings:
     ngu_embedding: int = setting("NGU: width of the embedding", low=1, high=1024)
     ngu_rate: float = setting("NGU: Adam step size of its networks", low=1e-8, high=1)
     ngu_decay: float = setting("NGU: factor on that step size per round", low=0.5, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplaySettings(Settings):
+    """What methods share that learn from a replay memory and follow with target networks."""
+
+    replay: int = setting("episodes that the memory holds", low=1, high=1e7)
+    warmup: int = setting("rounds that are only played, before learning begins", low=0, high=1e6)
+    updates: int = setting("updates per round", low=1, high=1e5)
+    batch: int = setting("segments per update", low=1, high=1e6)
+    target_tau: float = setting(
+        "share of the way that target networks go to the learning ones", low=1e-6, high=1
+    )
+    value_norm: bool = setting("learn values in units of the returns' standard deviation")
+    value_norm_decay: float = setting("memory of that per round", low=0, high=1)
+    prioritised: bool = setting("prefer segments with large errors to uniform sampling")
+    priority_alpha: float = setting("how much priorities matter, 0 not at all", low=0, high=10)
+    priority_beta: float = setting(
+        "exponent of the importance weights at first; it rises linearly to 1", low=0, high=1
+    )
 
 
 # The study's settings that hold for all its methods, where it gives them; what it gives for a
@@ -106,4 +126,14 @@ def check_common(settings: Settings) -> None:
             f"the network 'hosts' has one width, not {len(settings.hidden)}",
             field="hidden",
             remedy="Give a single number, or choose the network 'mlp'",
+        )
+
+
+def check_replay(settings: ReplaySettings) -> None:
+    """Refuse a memory that does not hold a round; UsageError."""
+    if settings.replay < settings.envs:
+        raise UsageError(
+            f"a round's {settings.envs} episodes do not fit into a memory of {settings.replay}",
+            field="replay",
+            remedy=f"Give at least --set replay={settings.envs}, or fewer --set envs",
         )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cagexplain.policies.checkpoint import read_plain, write_plain
-from trainers.prioritised import Priorities
+from trainers.core.prioritised import Priorities
 
 TD = np.array([0.1, -2.0, 0.5, 4.0, -0.03, 1.0, 0.0, 3.0, -0.7])
 
