@@ -107,9 +107,10 @@ class Variant:
     state_weight: npt.NDArray[np.float64] | None = None
 
 
-_Rows = dict[State, dict[int, float]]
+Rows = dict[State, dict[int, float]]
+"""By state, the probability of each action that red may take."""
 
-_FINITE_STATE: Final[_Rows] = {
+FINITE_STATE: Final[Rows] = {
     State.K: {0: 0.5, 1: 0.25, 2: 0.25},
     State.KD: {1: 0.5, 2: 0.5},
     State.S: {0: 0.25, 3: 0.25, 4: 0.5},
@@ -120,7 +121,7 @@ _FINITE_STATE: Final[_Rows] = {
     State.RD: {6: 0.5, 7: 0.5},
 }
 
-_DISCOVERY: Final[_Rows] = {
+DISCOVERY: Final[Rows] = {
     State.K: {0: 0.25, 1: 0.75},
     State.KD: {1: 1.0},
     State.S: {0: 0.25, 4: 0.75},
@@ -144,7 +145,7 @@ KNOWN_SERVER_PREFERENCE: Final = 0.75
 """DiscoveryFSRed: probability of preferring servers whose names are known."""
 
 
-def _move(rows: _Rows, source: int, target: int) -> _Rows:
+def _move(rows: Rows, source: int, target: int) -> Rows:
     """The same rows with all probability of one action moved to another."""
     moved = {state: dict(row) for state, row in rows.items()}
     for row in moved.values():
@@ -153,9 +154,16 @@ def _move(rows: _Rows, source: int, target: int) -> _Rows:
     return moved
 
 
-def _variant(
-    name: str, summary: str, rows: _Rows, weights: dict[State, float] | None = None
+def variant(
+    name: str, summary: str, rows: Rows, weights: dict[State, float] | None = None
 ) -> Variant:
+    """A variant of red from its rows.
+
+    Args:
+        name, summary: as `Variant` has them.
+        rows: of each state but F.
+        weights: of the states, for the choice of the host; None chooses uniformly.
+    """
     probability = np.zeros((N_STATES, N_RED_ACTIONS))
     for state, row in rows.items():
         for action, value in row.items():
@@ -169,22 +177,20 @@ def _variant(
 
 
 VARIANTS: Final[dict[str, Variant]] = {
-    variant.name: variant
-    for variant in (
-        _variant(
-            "finite_state", "FiniteStateRedAgent, the official evaluation's red", _FINITE_STATE
-        ),
-        _variant("verbose", "VerboseFSRed: the same behaviour, it only prints", _FINITE_STATE),
-        _variant(
+    each.name: each
+    for each in (
+        variant("finite_state", "FiniteStateRedAgent, the official evaluation's red", FINITE_STATE),
+        variant("verbose", "VerboseFSRed: the same behaviour, it only prints", FINITE_STATE),
+        variant(
             "discovery",
             "DiscoveryFSRed: explores first, prefers servers it knows by name",
-            _DISCOVERY,
+            DISCOVERY,
             _DISCOVERY_WEIGHTS,
         ),
-        _variant("aggressive", "only the aggressive scan", _move(_FINITE_STATE, 2, 1)),
-        _variant("stealthy", "only the stealth scan", _move(_FINITE_STATE, 1, 2)),
-        _variant("impact", "Impact in place of Degrade", _move(_FINITE_STATE, 7, 6)),
-        _variant("degrade", "Degrade in place of Impact", _move(_FINITE_STATE, 6, 7)),
+        variant("aggressive", "only the aggressive scan", _move(FINITE_STATE, 2, 1)),
+        variant("stealthy", "only the stealth scan", _move(FINITE_STATE, 1, 2)),
+        variant("impact", "Impact in place of Degrade", _move(FINITE_STATE, 7, 6)),
+        variant("degrade", "Degrade in place of Impact", _move(FINITE_STATE, 6, 7)),
     )
 }
 """``aggressive``, ``stealthy`` and ``impact`` are those of Singh et al. 2024 (arXiv 2410.17351),

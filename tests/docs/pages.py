@@ -15,7 +15,11 @@ from typing import Final
 
 from tests.support.paths import ROOT
 
-PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES: Final = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 _PART: Final = re.compile(
     r"^#+ (?P<title>[^\n]+)$|^```(?P<kind>\w*)\n(?P<text>.*?)^```", re.M | re.S

@@ -1,4 +1,4 @@
-"""The algorithm of docs/adding-an-algorithm.md is the one that is run here."""
+"""The algorithm of docs/contributing/method.md is the one that is run here."""
 
 import sys
 from dataclasses import replace
@@ -17,7 +17,7 @@ from trainers.core import loop
 from trainers.core.clock import Clock
 from trainers.core.config import RunConfig
 
-PAGE = ROOT / "docs" / "adding-an-algorithm.md"
+PAGE = ROOT / "docs" / "contributing" / "method.md"
 
 
 @pytest.fixture(scope="module")
