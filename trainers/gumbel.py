@@ -28,14 +28,24 @@ def straight_through(
     raw: Tensor, legal: Tensor, temperature: float, rng: np.random.Generator
 ) -> Tensor:
     """The gradient of softmax((logits + Gumbel noise) / temperature), whose largest entry is the
-    sample (Jang et al. 2017, Maddison et al. 2017)."""
+    sample (Jang et al. 2017, Maddison et al. 2017).
+
+    Args:
+        raw: (members, rows, actions) logits.
+        legal: of the same shape, 0 or minus infinity.
+        temperature: of the softmax.
+        rng: for the noise.
+    """
     noisy = raw + legal - _exponential(raw.shape, rng, raw).log()
     return _replace_value(torch.softmax(noisy / temperature, -1), noisy.argmax(-1))
 
 
 def gapped(raw: Tensor, legal: Tensor, temperature: float, rng: np.random.Generator) -> Tensor:
     """The gradient of a softmax without noise, of logits moved just as far as makes the sample the
-    largest by a gap (Fan et al. 2022)."""
+    largest by a gap (Fan et al. 2022).
+
+    Raw and legal are (members, rows, actions), as in `straight_through`.
+    """
     with torch.no_grad():
         logits = raw + legal
         chosen = (logits - _exponential(raw.shape, rng, raw).log()).argmax(-1)
@@ -46,7 +56,8 @@ def gapped(raw: Tensor, legal: Tensor, temperature: float, rng: np.random.Genera
 
 def rao(raw: Tensor, legal: Tensor, temperature: float, rng: np.random.Generator) -> Tensor:
     """The gradient of `straight_through`, averaged over the noise that gives the same sample
-    (Gumbel-Rao, Paulus et al. 2021), by Monte Carlo."""
+    (Gumbel-Rao, Paulus et al. 2021), by Monte Carlo; raw and legal (members, rows, actions).
+    """
     with torch.no_grad():
         logits = raw + legal
         chosen = (logits - _exponential(raw.shape, rng, raw).log()).argmax(-1).unsqueeze(-1)

@@ -131,7 +131,7 @@ class ReturnScale(nn.Module):
         self.register_buffer("running", torch.zeros(envs))
 
     def scale(self, rewards: Tensor) -> Tensor:
-        """(T, n) -> (T, n), after taking the rewards in."""
+        """Take rewards (T, n) in, and give them in units of the spread of their returns."""
         returns = torch.empty_like(rewards)
         for t, reward in enumerate(rewards):
             self.running.mul_(self.gamma).add_(reward)
@@ -247,8 +247,8 @@ class NGU:
         """Train the networks on the round, so that what was seen is less novel from now on.
 
         Args:
-            features: as in `rewards`.
-            action: as in `rewards`.
+            features: per group (T + 1, members, n, width), as in `rewards`.
+            action: (T, n, agents), as in `rewards`.
             rng: for the order of the steps.
             rate: step size.
 

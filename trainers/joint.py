@@ -55,12 +55,12 @@ class Seen:
     action: Tensor
 
     def rows(self, rows: Tensor) -> Seen:
-        """Some of the steps."""
+        """Some of the steps: rows (k,)."""
         return Seen(self.dense.index_select(0, rows), self.action.index_select(0, rows))
 
 
 def seen(steps: Segments, t: int, action: Tensor) -> Seen:
-    """What critics see at moment `t` with actions (B, agents)."""
+    """What critics see at moment `t` with the action (B, agents) of each agent."""
     return Seen(torch.cat([steps.state[t], steps.free[t].float()], 1), action)
 
 

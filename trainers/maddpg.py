@@ -199,7 +199,7 @@ class MADDPG:
     def round(
         self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, of: int, clock: Clock
     ) -> dict[str, float]:
-        """Play one episode per environment, learn from the memory, and report; see `Learner`."""
+        """Play one episode per environment, learn from the memory, and report. See `Learner`."""
         cfg, rng = self.config, np.random.default_rng([self.seed, number])
         # A draw from the policy is what Gumbel noise on its logits makes the best action.
         rollout = self.player.play(env, seeds, self.actors, networks.sample, rng, clock)

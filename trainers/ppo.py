@@ -153,7 +153,7 @@ class Critic:
         return [(weight[..., k], bias[..., k]) for weight, bias in layers]
 
     def normalise(self, values: Tensor) -> Tensor:
-        """Discounted rewards (its agents, ...) in its own units."""
+        """Discounted rewards, values (its agents, ...), in its own units."""
         return torch.stack([n.normalise(v) for n, v in zip(self.norms, values, strict=True)])
 
     def denormalise(self, outputs: Tensor) -> Tensor:

@@ -453,9 +453,10 @@ def _with_progress(segments: Segments) -> tuple[list[Tensor], Tensor]:
 
 
 def unroll(stack: Stack, layers: Layers, x: Tensor) -> Tensor:
-    """Outputs (steps, members, rows, out) of a group's networks, from inputs (..., in).
+    """Outputs (steps, members, rows, out) of a group's networks from inputs `x` (steps, members,
+    rows, in).
 
-    Recurrent ones begin with a zero state, so `x` must begin where episodes do.
+    Recurrent ones begin with a zero state, so `x` must begin where episodes do, or with a burn-in.
     """
     steps, members, rows, _ = x.shape
     if isinstance(stack.network, Recurrent):

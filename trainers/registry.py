@@ -28,6 +28,13 @@ class Learner(Protocol):
 
         All randomness must follow from the run's seed and `number`, so that a resumed run
         repeats it.
+
+        Args:
+            env: n environments.
+            seeds: (n,) of the episodes.
+            number: of this round, from 0.
+            of: number of rounds of the whole run.
+            clock: gets the time of each part.
         """
 
     def weights(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Cases:
         return len(self.row)
 
     def where(self, keep: npt.NDArray[Any]) -> Cases:
-        """Some of the cases, by a mask or by positions."""
+        """Some of the cases, by a mask or by positions: ``keep[case]``."""
         return Cases(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 

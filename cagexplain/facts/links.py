@@ -49,7 +49,7 @@ class Changes:
     after: IntArray
 
     def where(self, keep: BoolArray) -> Changes:
-        """Some of the changes."""
+        """Some of the changes, by a mask: keep ``bool[change]``."""
         return Changes(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
@@ -109,7 +109,7 @@ def caused_by_blocks(view: View) -> BoolArray:
 
 
 def any_in_zone(hosts: BoolArray) -> BoolArray:
-    """``bool[n, T, 9]`` whether a flag is up on any host of a zone, of ``bool[n, T, 137]``."""
+    """Whether a flag is up on any host of a zone, ``bool[n, T, 9]``; hosts: ``bool[n, T, 137]``."""
     found: BoolArray = np.logical_or.reduceat(hosts, _FIRST_HOST, axis=2)
     return found
 
@@ -121,7 +121,9 @@ def last_steps(
 
     Args:
         flags: ``bool[n, T, 137]``.
-        row, step, host: of each moment.
+        row: ``int[moment]`` row of the batch.
+        step: ``int[moment]``.
+        host: ``int[moment]``.
         n: how many steps, that of the moment included; before the episode nothing is up.
     """
     when = step[:, None] - np.arange(n)

@@ -33,23 +33,38 @@ class Moments:
 
     @classmethod
     def of(cls, view: View, row: IntArray, step: IntArray, host: IntArray) -> Moments:
-        """Moments in any order."""
+        """Moments in any order; row, step and host: ``int[moment]`` each."""
         keys = (row.astype(np.int64) * network.N_HOSTS + host) * (view.steps + 1) + step
         return cls(np.sort(keys), view.steps)
 
     def next(self, row: IntArray, host: IntArray, start: IntArray, stop: Any) -> IntArray:
-        """First step of each host with ``start <= step < stop``; `NEVER` if there is none."""
+        """First step of each host with ``start <= step < stop``; `NEVER` if there is none.
+
+        Args:
+            row, host, start: ``int[k]`` each.
+            stop: a number, or ``int[k]``.
+        """
         first, last = self._between(row, host, start, stop)
         step = np.append(self.keys, 0)[first] % (self.steps + 1)
         return np.where(last > first, step, NEVER)
 
     def count(self, row: IntArray, host: IntArray, start: IntArray, stop: Any) -> IntArray:
-        """How many steps of each host there are with ``start <= step < stop``."""
+        """How many steps of each host there are with ``start <= step < stop``.
+
+        Args:
+            row, host, start: ``int[k]`` each.
+            stop: a number, or ``int[k]``.
+        """
         first, last = self._between(row, host, start, stop)
         return last - first
 
     def last(self, row: IntArray, host: IntArray, stop: Any) -> IntArray:
-        """Last step of each host with ``step < stop``; `NEVER` if there is none."""
+        """Last step of each host with ``step < stop``; `NEVER` if there is none.
+
+        Args:
+            row, host: ``int[k]`` each.
+            stop: a number, or ``int[k]``.
+        """
         first, last = self._between(row, host, np.zeros_like(row), stop)
         step = np.append(self.keys, 0)[last - 1] % (self.steps + 1)
         return np.where(last > first, step, NEVER)
@@ -127,7 +142,12 @@ def first_process_alert(view: View) -> IntArray:
 
 
 def stay_at(view: View, row: IntArray, step: IntArray, host: IntArray) -> IntArray:
-    """Which stay of red is on a host at a step, as a position among `stays`; -1 if red is away."""
+    """Which stay of red is on a host at a step, as a position among `stays`; -1 if red is away.
+
+    Args:
+        view: of the batch.
+        row, step, host: ``int[k]`` each.
+    """
     found = view.shared(stays)
     width = view.steps + 1
 

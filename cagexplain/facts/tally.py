@@ -18,9 +18,9 @@ def tally(
     """Number of rows (or sum of weights) by categories.
 
     Args:
-        axes: codes of the rows and number of codes, per axis of the result.
-        where: rows to count; all by default.
-        weights: of the rows.
+        axes: codes of the rows, ``int[row]``, and number of codes, per axis of the result.
+        where: ``bool[row]`` rows to count; all by default.
+        weights: ``[row]``.
     """
     shape = tuple(size for _, size in axes)
     keep = slice(None) if where is None else where

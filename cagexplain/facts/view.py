@@ -186,7 +186,7 @@ def stays(view: View) -> Stays:
 
 
 def rows_of(view: View, episodes: IntArray) -> IntArray:
-    """Rows of the batch, from numbers of episodes in the trace."""
+    """Rows of the batch, ``int[k]``, from numbers of episodes in the trace, episodes ``int[k]``."""
     return np.searchsorted(view.batch.episodes, episodes)
 
 

@@ -59,7 +59,7 @@ class Recording:
         return cls(Path(policy).stem, seed, params, Engine("cyborg", cyborg_path=path).describe())
 
     def submit(self, actions: npt.NDArray[Any], messages: npt.NDArray[Any] | None) -> None:
-        """Note what is going to be played."""
+        """Note what is going to be played: actions ``[5]``, messages ``[5, 8]``."""
         silence = np.zeros((N_BLUE, observations.MESSAGE_BITS), dtype=np.uint8)
         self.actions.append(actions.astype(np.int16))
         self.messages.append(silence if messages is None else messages.astype(np.uint8))

@@ -77,7 +77,7 @@ class Sample:
         return self.values[:, NAMES.index(metric)]
 
     def select(self, seeds: IntArray) -> Sample:
-        """The episodes of these seeds, in their order; `KeyError` if one is missing."""
+        """The episodes of these seeds ``int[k]``, in their order; `KeyError` if one is missing."""
         row = {int(seed): i for i, seed in enumerate(self.seeds)}
         rows = [row[int(seed)] for seed in seeds]
         return Sample(self.origin, self.seeds[rows], self.values[rows])

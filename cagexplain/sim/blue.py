@@ -51,7 +51,9 @@ def effective_kind(s: Record, agent: int, action: int) -> int:
 
 @jit
 def submit(s: Record, submitted: Array) -> None:
-    """Takes the submissions. A busy agent's is ignored, but a Restore is charged all the same."""
+    """Takes the submissions, submitted ``int64[5]``. A busy agent's is ignored, but a Restore is
+    charged all the same.
+    """
     for agent in range(N_BLUE):
         action = submitted[agent]
         kind = effective_kind(s, agent, action)

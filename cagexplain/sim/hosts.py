@@ -284,8 +284,8 @@ def remember_suspicious(s: Record, host: int, pid: int) -> None:
 def monitor(s: Record, defended: Array) -> None:
     """End-of-turn Monitor of the blue agents: remembers the pids among this step's events.
 
-    ``defended`` tells per host whether a blue agent watches it. The events themselves stay for the
-    observation of this step and are cleared when the next step begins.
+    ``defended`` (``bool[137]``) tells per host whether a blue agent watches it. The events
+    themselves stay for the observation of this step and are cleared when the next step begins.
     """
     for n in range(s.event_n):
         event = s.events[n]

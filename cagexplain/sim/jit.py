@@ -65,7 +65,10 @@ _touch: Any = intrinsic(_prefetch)
 @jit
 def fetch_ahead(states: Batch, e: int, bytes_wanted: Array) -> None:
     """Brings some bytes of an environment's record, with the cache lines they lie in, closer while
-    others are being stepped: with many environments, half a step is waiting for memory."""
+    others are being stepped: with many environments, half a step is waiting for memory.
+
+    ``bytes_wanted`` (``int64[k]``) are positions in the record.
+    """
     if e < states.size:
         for byte in bytes_wanted:
             _touch(states, e * states.itemsize + byte)

@@ -38,7 +38,9 @@ _ACTION_HOST = np.concatenate(actions.HOST)
 
 @jit
 def write_mask(s: Record, mask: Array) -> None:
-    """Valid actions: all but those on hosts that do not exist. Fixed for an episode."""
+    """Valid actions, mask ``bool[570]``: all but those on hosts that do not exist. Fixed for an
+    episode.
+    """
     for k in range(mask.size):
         host = _ACTION_HOST[k]
         mask[k] = host < 0 or s.exists[host]
@@ -46,7 +48,7 @@ def write_mask(s: Record, mask: Array) -> None:
 
 @jit
 def write(s: Record, obs: Array) -> None:
-    """The five vectors, side by side."""
+    """The five vectors, side by side: obs ``int8[578]``."""
     for agent in range(N_BLUE):
         start = _OFFSET[agent]
         obs[start] = s.phase

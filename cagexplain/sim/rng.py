@@ -49,7 +49,7 @@ def from_numpy(generator: np.random.PCG64) -> npt.NDArray[np.uint64]:
 
 
 def to_numpy(row: npt.NDArray[np.uint64]) -> np.random.PCG64:
-    """NumPy bit generator that continues a generator row."""
+    """NumPy bit generator that continues a generator's row, ``uint64[6]``."""
     words = [int(word) for word in row]
     generator = np.random.PCG64(0)
     generator.state = {
@@ -77,7 +77,10 @@ def _high_product(a: np.uint64, b: np.uint64) -> np.uint64:
 
 @jit
 def next_64(g: Array) -> np.uint64:
-    """Next 64-bit output: multiply-add modulo 2**128, then XSL-RR of the new state."""
+    """Next 64-bit output: multiply-add modulo 2**128, then XSL-RR of the new state.
+
+    ``g`` is the generator's row, ``uint64[6]``.
+    """
     lo = g[_LO]
     hi = g[_HI] * _MULTIPLIER_LO + lo * _MULTIPLIER_HI + _high_product(lo, _MULTIPLIER_LO)
     lo = lo * _MULTIPLIER_LO
@@ -92,7 +95,10 @@ def next_64(g: Array) -> np.uint64:
 
 @jit
 def next_32(g: Array) -> np.uint64:
-    """Next 32-bit output: the low half of a 64-bit one, then its high half."""
+    """Next 32-bit output: the low half of a 64-bit one, then its high half.
+
+    ``g`` is the generator's row, ``uint64[6]``.
+    """
     if g[_HAS_32] != _ZERO:
         g[_HAS_32] = _ZERO
         return g[_BUFFER_32]
@@ -104,7 +110,10 @@ def next_32(g: Array) -> np.uint64:
 
 @jit
 def uniform(g: Array) -> float:
-    """``Generator.random()``: float64 in [0, 1)."""
+    """``Generator.random()``: float64 in [0, 1).
+
+    ``g`` is the generator's row, ``uint64[6]``.
+    """
     return np.float64(next_64(g) >> _U11) * _TO_DOUBLE
 
 
@@ -112,7 +121,7 @@ def uniform(g: Array) -> float:
 def below(g: Array, n: int) -> int:
     """``Generator.integers(n)`` and ``Generator.choice(n)``: 0 <= result < n, by Lemire's method.
 
-    A single possible value consumes nothing.
+    A single possible value consumes nothing. ``g`` is the generator's row, ``uint64[6]``.
     """
     if n <= 1:
         return 0
@@ -130,13 +139,19 @@ def below(g: Array, n: int) -> int:
 
 @jit
 def between(g: Array, lowest: int, highest: int) -> int:
-    """``Generator.integers(lowest, highest + 1)``: both ends included."""
+    """``Generator.integers(lowest, highest + 1)``: both ends included.
+
+    ``g`` is the generator's row, ``uint64[6]``.
+    """
     return lowest + below(g, highest - lowest + 1)
 
 
 @jit
 def skip_shuffle(g: Array, n: int) -> None:
-    """Consumes what ``Generator.shuffle`` of a list of n does; nobody needs the order itself."""
+    """Consumes what ``Generator.shuffle`` of a list of n does; nobody needs the order itself.
+
+    ``g`` is the generator's row, ``uint64[6]``.
+    """
     left = np.uint64(n - 1)
     mask = _ONE
     while mask < left:

@@ -27,7 +27,7 @@ _DEFENDED = BLUE_OF_HOST >= 0
 
 @jit
 def step(s: Record, prm: Record, submitted: Array, messages: Array) -> int:
-    """Plays one step; returns the team reward."""
+    """Plays a step of submitted ``int64[5]``, messages ``int8[5, 8]``; returns the team reward."""
     # Phase: decided before anybody chooses.
     while s.phase < 2 and s.step >= prm.phase_end[s.phase]:
         s.phase += 1
@@ -66,7 +66,10 @@ def step(s: Record, prm: Record, submitted: Array, messages: Array) -> int:
 
 @entry
 def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
-    """The :class:`Refusal` of a step of all environments, before any of them is changed."""
+    """The :class:`Refusal` of a step of all environments, before any of them is changed.
+
+    ``submitted`` is ``int64[n, 5]``.
+    """
     for e in range(states.size):
         for agent in range(N_BLUE):
             if not 0 <= submitted[e, agent] < _SIZES[agent]:
@@ -89,7 +92,11 @@ def step_batch(
     last: int,
 ) -> None:
     """Steps environments first..last-1 and writes their rewards, their observations and the
-    capacities they outgrew."""
+    capacities they outgrew.
+
+    Of n environments: submitted ``int64[n, 5]``, messages ``int8[n, 5, 8]``; written are rewards
+    ``[n]``, obs ``int8[n, 578]``, outgrown ``[n]``.
+    """
     for e in range(first, last):
         fetch_ahead(states, e + 1, OFTEN_USED)
         rewards[e] = step(states[e], params[0], submitted[e], messages[e])
@@ -109,7 +116,11 @@ def reset_batch(
     last: int,
 ) -> None:
     """Makes new worlds in the chosen ones among environments first..last-1, each from its own
-    generator; all but the last of ``n_worlds`` worlds are thrown away."""
+    generator; all but the last of ``n_worlds`` worlds are thrown away.
+
+    Of n environments: chosen ``bool[n]``; written are obs ``int8[n, 578]`` and mask
+    ``bool[n, 570]``.
+    """
     for e in range(first, last):
         if not chosen[e]:
             continue

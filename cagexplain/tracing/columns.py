@@ -44,7 +44,7 @@ class Sparse:
         self._pieces: list[Rows] = []
 
     def put(self, t: int, episode: Array, **values: Array) -> None:
-        """Add the rows of step `t`."""
+        """Add the rows of step `t`: episode ``int[k]``, and the other columns of that length."""
         step = np.full(len(episode), t, dtype=np.int32)
         self._pieces.append({"episode": episode.astype(np.int32), "step": step, **values})
 
@@ -59,7 +59,9 @@ class Sparse:
 
 
 def binary(data: Array, widths: Array) -> pa.Array:
-    """Byte strings that lie one after another in `data`, of the given widths in turn."""
+    """Byte strings that lie one after another in data ``uint8[sum of widths]``, of the given widths
+    ``int[k]`` in turn.
+    """
     data = np.ascontiguousarray(data)
     rows = data.size // int(widths.sum()) * len(widths)
     offsets = np.zeros(rows + 1, dtype=np.int32)
@@ -86,6 +88,7 @@ def codes(column: schema.Column, values: pa.ChunkedArray) -> npt.NDArray[np.int1
     """Positions of values among a column's categories: -1 for null, `UNKNOWN` for other names.
 
     A file may hold its names in another order, so the dictionary of each chunk is looked up.
+    The values are ``[row]``, as Arrow reads them.
     """
     names = pa.array(column.categories)
     pieces = [np.empty(0, dtype=np.int16)]

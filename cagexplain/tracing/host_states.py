@@ -39,5 +39,7 @@ def host_states(fsm_state: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 
 
 def zone_states(states: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """Most advanced state among the hosts that each blue agent defends: ``int8[n, 5]``."""
+    """Most advanced state among the hosts that each blue agent defends, ``int8[n, 5]``, from the
+    states of all hosts, ``int8[n, 137]``.
+    """
     return np.stack([states[:, hosts].max(axis=1) for hosts in _BLUE_HOSTS], axis=1)

@@ -91,7 +91,7 @@ class Recorder(Observer):
         self._with_observations = with_observations
 
     def begin(self, env: Env, seeds: npt.NDArray[np.int64]) -> None:
-        """Keep the worlds of the batch."""
+        """Keep the worlds of the batch, of seeds ``int64[n]``."""
         self._truth = truth = env.truth()
         self._n = len(seeds)
         self._calls = phases.calls(env.params.steps)

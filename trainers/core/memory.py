@@ -60,7 +60,13 @@ class Memory:
         return units, self.replay.segments(units), torch.from_numpy(weight).to(self.device)
 
     def correct(self, units: Units, errors: Tensor, learned: Tensor) -> None:
-        """Tell the priorities the TD errors of segments, both (steps, batch), where learned."""
+        """Tell the priorities the TD errors of segments.
+
+        Args:
+            units: the segments, ``int64[batch]``.
+            errors: (steps, batch).
+            learned: (steps, batch), steps to learn from.
+        """
         if self.priorities is not None:
             size = errors.abs() * learned
             mean = size.sum(0) / learned.sum(0)

@@ -43,11 +43,11 @@ class ValueNorm:
         self.weight = self.decay * self.weight + (1 - self.decay)
 
     def normalise(self, returns: Tensor) -> Tensor:
-        """Returns in units of the critic."""
+        """The returns, of any shape, in units of the critic."""
         return (returns - self.mean) / self.std
 
     def denormalise(self, values: Tensor) -> Tensor:
-        """The critic's outputs as discounted rewards."""
+        """The critic's outputs as discounted rewards, values of any shape."""
         return values * self.std + self.mean
 
     def update_and_rescale(self, returns: Tensor, outputs: Sequence[tuple[Tensor, Tensor]]) -> bool:
@@ -57,8 +57,8 @@ class ValueNorm:
 
         Args:
             returns: (rows,) of one rollout.
-            outputs: weight and bias of the layers whose sum is the critic's output; the last bias
-                is one that counts once.
+            outputs: weight (..., in, 1) and bias (..., 1) of the layers whose sum is the critic's
+                output; the last bias is one that counts once.
 
         Returns:
             Whether these were the first.

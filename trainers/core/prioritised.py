@@ -44,9 +44,13 @@ class Priorities:
         self._set(indices, self.leaves.max() or 1.0)
 
     def update(self, indices: Indices, td: npt.NDArray[Any]) -> None:
-        """Set the priorities of entries from their TD errors (of any sign, same shape).
+        """Set the priorities of entries from their TD errors.
 
         Of an index that occurs several times, the last error counts.
+
+        Args:
+            indices: ``int64[k]``.
+            td: ``[k]``, of any sign.
         """
         self._set(indices, (np.abs(td, dtype=np.float64) + self.epsilon) ** self.alpha)
 
@@ -81,7 +85,7 @@ class Priorities:
         return {"leaves": torch.from_numpy(self.leaves)}
 
     def load(self, state: dict[str, torch.Tensor]) -> None:
-        """Continue from a stored state of the same capacity; ValueError if it is of another."""
+        """Continue from a stored state, leaves (capacity,); ValueError if it is of another form."""
         leaves = state["leaves"].numpy()
         if leaves.shape != self.leaves.shape or leaves.dtype != self.leaves.dtype:
             raise ValueError(f"priorities.leaves are {leaves.dtype} of {leaves.shape}")

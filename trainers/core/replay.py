@@ -163,7 +163,7 @@ class Replay:
         return slots
 
     def units(self, slots: npt.NDArray[np.int64]) -> Units:
-        """All segments of the episodes in some slots."""
+        """All segments of the episodes in some slots ``int64[k]``."""
         n = len(self.starts)
         return (slots[:, np.newaxis] * n + np.arange(n)).ravel()
 

@@ -34,10 +34,16 @@ class Part:
 def parts(
     decided: Tensor, count: int, rng: np.random.Generator | None, recurrent: bool
 ) -> list[Part]:
-    """Cut decisions (steps, envs) into `count` minibatches at random, or in order without `rng`.
+    """Cut decisions into `count` minibatches at random, or in order without `rng`.
 
     Recurrent networks learn from whole episodes, so those are what is dealt out; steps are never
     reordered within an episode.
+
+    Args:
+        decided: (steps, envs), where there is a decision.
+        count: minibatches.
+        rng: for the order.
+        recurrent: whether the network remembers.
     """
     if not recurrent:
         rows = decided.flatten().nonzero().squeeze(-1)
@@ -58,7 +64,10 @@ def parts(
 
 
 def adam(parameters: Sequence[Tensor], eps: float) -> torch.optim.Adam:
-    """An optimiser whose state has its whole form at once, and not when it is first used."""
+    """An optimiser whose state has its whole form at once, and not when it is first used.
+
+    Its parameters may have any shape.
+    """
     optimiser = torch.optim.Adam(parameters, eps=eps, fused=True)
     for parameter in parameters:
         optimiser.state[parameter] = {
@@ -97,7 +106,7 @@ class Trainable:
         return episodes.flatten(0, 1).index_select(0, part.positions)
 
     def descend(self, loss: Tensor, rate: float, max_norm: float) -> float:
-        """One clipped step; returns the gradient's norm before clipping."""
+        """One clipped step down a loss (a scalar); returns the gradient's norm before clipping."""
         self.optimiser.param_groups[0]["lr"] = rate
         self.optimiser.zero_grad()
         loss.backward()
@@ -109,6 +118,12 @@ class Trainable:
 def epochs(
     decided: Tensor, count: int, number: int, rng: np.random.Generator, recurrent: bool
 ) -> Iterator[Part]:
-    """The minibatches of `number` epochs, each epoch dealt out anew."""
+    """The minibatches of `number` epochs, each epoch dealt out anew.
+
+    Args:
+        decided: (steps, envs), where there is a decision.
+        count, rng, recurrent: as in `parts`.
+        number: epochs.
+    """
     for _ in range(number):
         yield from parts(decided, count, rng, recurrent)

@@ -179,7 +179,7 @@ def outcomes(
 
     Args:
         question: that was played.
-        played: what `returns` gave for it.
+        played: what `returns` gave for it, ``int64[action, future]``.
         params: of the environment.
         horizon: that it was played with.
     """

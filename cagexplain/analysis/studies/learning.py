@@ -440,7 +440,7 @@ def curve(method: str, runs: Sequence[LearningRun]) -> Curve:
 
 
 def pairs(finals: Mapping[str, FloatArray]) -> list[Pair]:
-    """All pairs of methods by their final returns."""
+    """All pairs of methods by their final returns; finals: of each method, ``float64[run]``."""
     chosen = list(itertools.combinations(finals, 2))
     differences = [mean_difference(finals[a], finals[b]) for a, b in chosen]
     adjusted = holm([difference.p_value for difference in differences])

@@ -182,7 +182,7 @@ def leaf_of(tree: Tree, features: npt.NDArray[np.float32]) -> Int64Array:
 
 
 def chances(weights: FloatArray, decision: Int64Array) -> FloatArray:
-    """Weights of rows as probabilities within their decisions."""
+    """Weights of rows as probabilities within their decisions; weights and decision ``[row]``."""
     return np.asarray(weights / _totals(weights, decision))
 
 
@@ -192,7 +192,12 @@ def _totals(weights: FloatArray, decision: Int64Array) -> FloatArray:
 
 
 def best(weights: FloatArray, decision: Int64Array) -> FloatArray:
-    """1 for the row of the highest weight of each decision, the first among equals; else 0."""
+    """1 for the row of the highest weight of each decision, the first among equals; else 0.
+
+    Args:
+        weights: ``float64[row]``.
+        decision: ``int64[row]`` number of the decision that a row belongs to.
+    """
     first = np.searchsorted(decision, np.arange(int(decision[-1]) + 1))
     highest = np.maximum.reduceat(weights, first)[decision] == weights
     rank = np.cumsum(highest)

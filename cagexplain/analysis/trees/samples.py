@@ -65,7 +65,7 @@ class Samples:
         return np.asarray((self.features[first][:, _ALERTS] > 0).any(axis=1))
 
     def of_episodes(self, episodes: Int64Array) -> Samples:
-        """Those of some episodes, as often as they are listed."""
+        """Those of some episodes ``int64[k]``, as often as they are listed."""
         kept = [self._only(self.episode == episode) for episode in episodes]
         return joined(kept)
 

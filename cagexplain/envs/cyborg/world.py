@@ -125,7 +125,7 @@ class World:
         return self._frame(vectors, info)
 
     def step(self, actions: npt.NDArray[Any], messages: npt.NDArray[Any]) -> Frame:
-        """Play one step with five action indices and five 8-bit messages."""
+        """Play one step of actions ``int[5]`` and messages ``int8[5, 8]``."""
         self._begin_step(actions)
         with self._hush():
             vectors, rewards, _, _, info = self._wrapper.step(
