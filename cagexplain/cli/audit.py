@@ -268,7 +268,7 @@ def _again() -> str:
 def _write(folder: Path, found: Conducted, sarif_warnings: bool) -> None:
     """Numbers first: the page is made from them."""
     from cagexplain.common.files import write_text
-    from reports.audit import audit_page
+    from reports.audit.page import audit_page
     from reports.exports import FORMATS
     from reports.exports.sarif import sarif
 
@@ -289,7 +289,7 @@ def _write(folder: Path, found: Conducted, sarif_warnings: bool) -> None:
 
 def _tell(folder: Path, audit: Audit) -> None:
     """What a terminal shows of an audit."""
-    from reports.words.audit_findings import headline
+    from reports.shared.findings import headline
 
     counts = Counter(finding.verdict for finding in audit.findings)
     click.echo(f"practice: {audit.practice}; outcome: {audit.outcome}")

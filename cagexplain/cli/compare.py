@@ -69,7 +69,7 @@ def command(
     from cagexplain.common.errors import UsageError
     from cagexplain.common.files import write_json, write_text
     from cagexplain.tracing.trace import open_trace
-    from reports.compare import compare_report
+    from reports.compare.page import compare_report
 
     opened = [open_trace(folder) for folder in traces]
     target = output or _new_file(opened, by)

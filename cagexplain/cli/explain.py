@@ -127,7 +127,7 @@ def command(
     from cagexplain.analysis.decisions.replay import Place, policy_of
     from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
-    from reports.sections.decisions import decisions_page
+    from reports.decisions.page import decisions_page
 
     number = None if agent is None else int(agent[-1])
     if critical is None and (episode is None or not steps or number is None):

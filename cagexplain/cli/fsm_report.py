@@ -80,9 +80,9 @@ def command(
     from cagexplain.analysis.fsm.analyse import analyse
     from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
+    from reports.drawings.standalone import standalone
     from reports.exports import fsm_graph as exports
-    from reports.fsm_report import fsm_report
-    from reports.standalone import standalone
+    from reports.fsm.page import fsm_report
 
     folder = trace or latest_trace(RUNS)
     opened = open_trace(folder)

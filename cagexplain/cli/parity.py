@@ -149,7 +149,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     from cagexplain.common.files import prepare_output_dir, write_json, write_text
     from cagexplain.envs import EnvParams
     from cagexplain.fidelity.parity import Settings, compare
-    from reports.parity_certificate import parity_certificate
+    from reports.parity.page import parity_certificate
 
     if options["episodes"] < 2:
         raise UsageError(

@@ -119,7 +119,7 @@ def report(folder: Path, output: Path | None) -> None:
     from cagexplain.analysis.studies.learning import analyse_study
     from cagexplain.analysis.studies.strategies import analyse_strategies
     from cagexplain.common.files import write_json, write_text
-    from reports.study_report import study_report
+    from reports.study.page import study_report
 
     result = analyse_study(folder)
     strategies = analyse_strategies(folder)

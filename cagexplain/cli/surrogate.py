@@ -129,10 +129,10 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _write(folder: Path, result: Surrogate, trees: TreePolicy) -> None:
-    from cagexplain.analysis.trees.export import dot, text
     from cagexplain.common.files import write_json, write_text
-    from reports.sections.surrogate import surrogate_page
-    from reports.tree_picture import svg
+    from reports.drawings.tree import svg
+    from reports.exports.trees import dot, text
+    from reports.trees.page import surrogate_page
 
     trees.save(folder / "tree.json")
     write_json(folder / "surrogate.json", result.to_json())

@@ -12,8 +12,8 @@ from cagexplain.audit import checks
 from cagexplain.audit.check import FRAMEWORKS, Check, Reference
 from cagexplain.audit.results import Audit, Finding, Verdict
 from cagexplain.common.errors import UsageError
-from reports.words import NBSP
-from reports.words.audit_findings import what, where
+from reports.kit.numbers import NBSP
+from reports.shared.findings import what, where
 
 TOOL: Final = "cagexplain"
 _LEADS: Final[Mapping[Verdict, str]] = {

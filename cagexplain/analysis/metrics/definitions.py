@@ -450,16 +450,3 @@ TIMED: Final = tuple(
 )
 
 DEFINITIONS: Final[tuple[Definition, ...]] = (*COUNTED, *TIMED)
-
-
-def markdown() -> str:
-    """The definitions as a table, for the documentation."""
-    lines = [
-        "| metric | key | unit | better | formula | columns | published |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for d in DEFINITIONS:
-        values = ", ".join(f"{p.value:g}" for p in d.published) or "-"
-        cells = (d.name, f"`{d.key}`", d.unit, d.better, d.formula, f"`{d.columns}`", values)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"

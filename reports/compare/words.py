@@ -1,0 +1,124 @@
+"""What a comparison says, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cagexplain.analysis.compare.comparison import Comparison, Pair, Place
+from cagexplain.analysis.compare.differences import GroupDifference, MetricDifference
+from reports.fsm import soc_words
+from reports.fsm.overview_words import Finding
+from reports.fsm.reactions_words import p_value, points
+from reports.kit.numbers import number, percent
+from reports.kit.terms import CAUSES
+
+RETURN = "return"
+"""Name of the metric that every comparison of whole episodes has."""
+
+
+def signed(value: float, unit: str) -> str:
+    """A difference in the unit of its metric, with its sign."""
+    if unit == "share":
+        return points(value)
+    text = soc_words.value(abs(value), unit)
+    return f"−{text}" if value < 0 else f"+{text}"
+
+
+def span(found: MetricDifference) -> str:
+    """The confidence interval of a difference."""
+    if found.low is None or found.high is None:
+        return "no interval"
+    return f"{signed(found.low, found.unit)} to {signed(found.high, found.unit)}"
+
+
+def metric_name(name: str) -> str:
+    """Name of a metric for readers."""
+    kind, _, part = name.partition(": ")
+    if kind != RETURN:
+        return name
+    return f"Return: {CAUSES.get(part, part)}" if part else "Return"
+
+
+def title(comparison: Comparison) -> str:
+    """What is compared."""
+    if comparison.condition == "phase":
+        return "How the policy differs between mission phases"
+    if comparison.condition == "agent":
+        return "How the blue agents differ"
+    return "Where these policies differ"
+
+
+def overall(comparison: Comparison) -> str:
+    """In how many situations the choices differ."""
+    groups = [group for pair in comparison.pairs for view in pair.views for group in view.groups]
+    tested = [group for group in groups if group.p is not None]
+    if not tested:
+        return "It cannot be told whether they differ: no situation has enough data."
+    differing = sum(group.significant for group in tested)
+    return (
+        f"Choices differ significantly in {number(differing)} of {number(len(tested))} comparisons "
+        f"of a situation; {number(len(groups) - len(tested))} more lack data."
+    )
+
+
+def findings(comparison: Comparison) -> Iterator[Finding]:
+    """What a reader in a hurry should know, pair by pair."""
+    for pair in comparison.pairs:
+        returns = [metric for metric in pair.metrics if metric.metric == RETURN]
+        yield from (_returns(pair, metric) for metric in returns)
+        if pair.most and pair.most[0].difference.significant:
+            yield _most(pair, pair.most[0])
+        elif pair.most:
+            yield Finding(
+                f"{pair.a} and {pair.b} do not differ significantly in any situation",
+                "What differs may be chance; more episodes would show smaller differences.",
+            )
+
+
+def _returns(pair: Pair, found: MetricDifference) -> Finding:
+    values = f"{_value(found.value_a)} and {_value(found.value_b)} per episode"
+    if found.difference is None:
+        return Finding(
+            f"Whether {pair.a} or {pair.b} has the better return cannot be told", f"{values}."
+        )
+    seeds = "the same seeds" if pair.paired else "different seeds"
+    detail = (
+        f"{values}; difference {signed(found.difference, found.unit)} ({span(found)}), "
+        f"adjusted p {p_value(found.p_adjusted)}, on {seeds}."
+    )
+    if not found.significant:
+        return Finding(f"The returns of {pair.a} and {pair.b} do not differ significantly", detail)
+    better, worse = (pair.b, pair.a) if found.difference > 0 else (pair.a, pair.b)
+    return Finding(f"{better} has a better return than {worse}", detail)
+
+
+def _value(value: float | None) -> str:
+    return "–" if value is None else number(value)
+
+
+def _most(pair: Pair, place: Place) -> Finding:
+    found = place.difference
+    return Finding(
+        f"{pair.a} and {pair.b} differ most in “{found.group}” ({place.view})",
+        f"{changed(found)}. {distance(found)}, adjusted p {p_value(found.p_adjusted)}.",
+    )
+
+
+def changed(found: GroupDifference) -> str:
+    """The action whose share differs most, seen from the first sample."""
+    if found.action is None or found.change is None:
+        return "not enough data"
+    return f"{found.action} {points(found.change)}"
+
+
+def distance(found: GroupDifference) -> str:
+    """The effect size with its interval and what chance would show."""
+    if found.distance is None:
+        return "not enough data"
+    limits = "" if found.low is None or found.high is None else _limits(found.low, found.high)
+    chance = "" if found.chance is None else f"; chance alone {percent(found.chance)}"
+    return f"{percent(found.distance)} of choices differ{limits}{chance}"
+
+
+def _limits(low: float, high: float) -> str:
+    return f" ({percent(low)} to {percent(high)})"

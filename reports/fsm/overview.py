@@ -1,0 +1,35 @@
+"""The policy in short: findings, and the most chosen action in each state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from reports.fsm import reactions_words, soc_words
+from reports.fsm.overview_words import Finding, findings, losses
+from reports.kit import palette, terms
+from reports.kit.sections import Section, render
+from reports.shared import answers
+
+
+def section(analysis: FsmAnalysis) -> Section:
+    """Make the section."""
+    targeted = analysis.mix.targeted
+    html = render(
+        "fsm/overview.html.j2",
+        asks="What should a reader in a hurry know about this policy?",
+        says=answers.overview(analysis),
+        findings=list(_findings(analysis)),
+        targeted=targeted,
+        kinds=[share.name for share in targeted[0].shares],
+        states=terms.STATES,
+        colours=palette.ACTIONS,
+    )
+    return Section("overview", "In short", html)
+
+
+def _findings(analysis: FsmAnalysis) -> Iterator[Finding]:
+    yield from losses(analysis)
+    yield from soc_words.findings(analysis.soc)
+    yield from reactions_words.findings(analysis.reactions)
+    yield from findings(analysis)
