@@ -15,7 +15,7 @@ from reports.shared import show
 
 def methods(audit: Audit) -> Section:
     """Methods and limits."""
-    html = render("audit/methods.html.j2", verdicts=show.VERDICTS, entries=texts.methods(audit))
+    html = render("audit/methods.html.j2", entries=texts.methods(audit))
     return Section("methods", "Methods and limits", html, STYLE)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.analysis.fsm.distributions import ActionMix
+from cagexplain.audit import ranking
 from cagexplain.audit.playbook import AIMS, SIGHTS, WAIT
+from cagexplain.audit.ranking import against, compared
 from cagexplain.audit.results import Audit, Choice, Finding, Part, Situation
 from cagexplain.cc4 import agents, network
 from cagexplain.stats.distribution import Distribution, Share
@@ -16,12 +18,9 @@ from reports.audit.verdict import STYLE
 from reports.kit import palette
 from reports.kit.numbers import percent
 from reports.kit.sections import Section, gap, render
-from reports.shared import findings as words
 from reports.shared import show
 
 _TITLE = "Agent by agent"
-_WORSE: Final = 0.02
-"""By how much an agent's share must lie beyond the team's to be called worse or better."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Habit:
 
 def section(audit: Audit, analysis: FsmAnalysis | None) -> Section:
     """Make the section; a marked gap if nothing is known of single agents."""
-    wrong = words.in_order(audit)
+    wrong = ranking.wrong(audit)
     names = dict.fromkeys(p.name for f in audit.findings for p in f.parts if p.kind == "agent")
     if audit.playbook is not None:
         names |= dict.fromkeys(situation.agent for situation in audit.playbook.situations)
@@ -132,13 +131,9 @@ def _own(name: str, wrong: Sequence[Finding]) -> Iterator[Own]:
         part = next((part for part in team if part.name == name), None)
         if part is None or not part.n or finding.decisive is None:
             continue
-        bad = [words.against(each, finding.decisive) for each in (part, *team)]
-        if bad[0] is None:
+        bad, word = against(part, finding.decisive), compared(part, team, finding.decisive)
+        if bad is None or word is None:
             cases = percent(part.n / sum(each.n for each in team))
             yield Own(finding, part, None, f"{cases} of the team’s cases")
-            continue
-        share, whole = bad[0] / part.n, sum(b or 0 for b in bad[1:]) / sum(p.n for p in team)
-        word = (
-            "worse" if share > whole + _WORSE else "better" if share < whole - _WORSE else "alike"
-        )
-        yield Own(finding, part, share, word if part.n >= words.FEW else "too few cases")
+        else:
+            yield Own(finding, part, bad / part.n, word)

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cagexplain.audit import ranking
 from cagexplain.audit.check import FRAMEWORKS, SEVERITIES, Reference
 from cagexplain.audit.results import VERDICTS, Audit, Finding, Measured
 from cagexplain.audit.verdicts import least
 from reports.audit.scale import Bar, bar
 from reports.audit.verdict import STYLE
+from reports.kit import numbers, terms
 from reports.kit.numbers import number, percent
 from reports.kit.pages import source
 from reports.kit.sections import Section, render
@@ -72,13 +74,13 @@ def _says(findings: Sequence[Finding]) -> str:
 def _filters(findings: Sequence[Finding]) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
     """What rows can be chosen by: key, name, and the values that occur with their words."""
     verdicts = [v for v in VERDICTS if any(f.verdict == v for f in findings)]
-    yield "verdict", "Verdict", [(v, show.VERDICTS[v].word) for v in verdicts]
+    yield "verdict", "Verdict", [(v, terms.VERDICTS[v].word) for v in verdicts]
     grades = [grade for grade in SEVERITIES if any(f.severity == grade for f in findings)]
     yield "severity", "Severity", [(grade, grade) for grade in grades]
     families = dict.fromkeys(finding.family for finding in findings)
     yield "family", "Family", [(family, family) for family in families]
     axes = dict.fromkeys(finding.axis for finding in findings)
-    yield "axis", "About", [(axis, show.AXES.get(axis, axis)) for axis in axes]
+    yield "axis", "About", [(axis, show.axis(axis)) for axis in axes]
 
 
 def _row(finding: Finding, audit: Audit) -> dict[str, Any]:
@@ -112,7 +114,8 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
     yield words.where(finding)
     yield words.since(finding, audit)
     if finding.more_episodes is not None:
-        yield f"About {show.roughly(finding.more_episodes)} more episodes would probably settle it."
+        more = numbers.roughly(finding.more_episodes)
+        yield f"About {more} more episodes would probably settle it."
     if finding.p is not None:
         kept = "survives" if finding.survives else "does not survive"
         yield f"p = {finding.p:.2g}; the failure {kept} the correction for many checks."
@@ -121,7 +124,7 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
 def _parts(finding: Finding, kind: str) -> Iterator[PartRow]:
     for part in finding.parts:
         if part.kind == kind and part.n:
-            bad = words.against(part, finding.decisive) if finding.decisive else None
+            bad = ranking.against(part, finding.decisive) if finding.decisive else None
             yield PartRow(
                 words.part_name(part),
                 number(part.n),

@@ -8,7 +8,7 @@ from reports.audit.verdict import STYLE
 from reports.drawings.fsm_small import small_picture
 from reports.kit import palette, terms
 from reports.kit.sections import Section, gap, render
-from reports.shared import answers
+from reports.shared import machine_words
 
 _TITLE = "What it does against the attacker"
 
@@ -23,7 +23,7 @@ def section(analysis: FsmAnalysis | None) -> Section:
     targeted = analysis.mix.targeted
     html = render(
         "audit/machine.html.j2",
-        says=answers.machine(analysis),
+        says=machine_words.answer(analysis),
         picture=small_picture([favourite(mix) for mix in targeted]),
         mixes=[mix for mix in targeted if mix.total],
         kinds=[share.name for share in targeted[0].shares],

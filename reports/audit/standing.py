@@ -18,7 +18,7 @@ _RETURN: Final = "mean score per episode"
 
 
 @dataclass(frozen=True)
-class Strip:
+class Standing:
     """A number of the policy on a line with those of the others.
 
     Attributes:
@@ -56,7 +56,7 @@ def section(audit: Audit) -> Section:
     return Section("standing", _TITLE, html, STYLE)
 
 
-def _strips(audit: Audit) -> list[Strip]:
+def _strips(audit: Audit) -> list[Standing]:
     found = [_strip(None, score(audit))] if audit.references else []
     main = [(f, f.measures[0]) for f in audit.findings if f.measures and f.measures[0].standing]
     return [*found, *(_strip(finding, measured) for finding, measured in main)]
@@ -85,7 +85,7 @@ def score(audit: Audit) -> Measured:
     )
 
 
-def _strip(finding: Finding | None, measured: Measured) -> Strip:
+def _strip(finding: Finding | None, measured: Measured) -> Standing:
     drawn = bar(measured, others=True)
     ends: Sequence[str] = [show.amount(end, measured.unit) for end in drawn.ends]
-    return Strip(finding, measured, drawn, (ends[0], ends[1]), words.standing(measured))
+    return Standing(finding, measured, drawn, (ends[0], ends[1]), words.standing(measured))

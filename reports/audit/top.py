@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from cagexplain.audit import ranking
 from cagexplain.audit.results import Audit, Finding
 from reports.audit.scale import bar
 from reports.audit.verdict import STYLE
@@ -12,17 +13,17 @@ from reports.shared import findings as words
 from reports.shared import show
 
 SHOWN: Final = 8
-"""Findings that are told in full."""
+"""Findings that are shown in full."""
 
 
 def section(audit: Audit) -> Section:
     """Make the section."""
-    wrong = words.in_order(audit)
+    wrong = ranking.wrong(audit)
     html = render(
         "audit/top.html.j2",
         show=show,
         says=_says(wrong),
-        shown=[_told(finding, audit) for finding in wrong[:SHOWN]],
+        shown=[_shown(finding, audit) for finding in wrong[:SHOWN]],
         rest=[(finding, words.headline(finding)) for finding in wrong[SHOWN:]],
         known={finding.id for finding in audit.findings},
         key=render("audit/key.html.j2", others=False),
@@ -43,12 +44,12 @@ def _says(wrong: list[Finding]) -> str:
     )
 
 
-def _told(finding: Finding, audit: Audit) -> dict[str, Any]:
-    found, measured = words.tell(finding, audit), finding.decisive
+def _shown(finding: Finding, audit: Audit) -> dict[str, Any]:
+    measured = finding.decisive
     return {
         "finding": finding,
-        "headline": found.headline,
-        "parts": found.parts,
+        "headline": words.headline(finding),
+        "parts": words.passages(finding, audit),
         "bar": None if measured is None else bar(measured),
         "ends": [] if measured is None else show.ends(measured),
         "bar_label": "" if measured is None else show.line(measured),

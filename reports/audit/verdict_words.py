@@ -7,6 +7,7 @@ from typing import Final
 
 from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import Audit, Change, Finding
+from reports.kit import numbers
 from reports.kit.numbers import NBSP, number, percent
 from reports.shared import show
 
@@ -60,7 +61,7 @@ def _basis(audit: Audit, axis: str, about: str) -> str:
         more = [f.more_episodes for f in own if f.verdict == "INCONCLUSIVE" and f.more_episodes]
         them = "it" if unclear == 1 else "them"
         further = (
-            f": to settle {them} may take about {show.roughly(max(more))} more episodes"
+            f": to settle {them} may take about {numbers.roughly(max(more))} more episodes"
             if more
             else ""
         )
@@ -72,7 +73,7 @@ def _failed(failed: Sequence[Finding]) -> str:
     if not failed:
         return "none fails"
     counts = [(sum(f.severity == grade for f in failed), grade) for grade in SEVERITIES]
-    grades = ", ".join(show.severity(grade, n) for n, grade in counts if n)
+    grades = ", ".join(f"{n} {grade}" for n, grade in counts if n)
     return f"{len(failed)} fail{'s' * (len(failed) == 1)} ({grades})"
 
 

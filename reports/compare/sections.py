@@ -13,13 +13,9 @@ from cagexplain.stats.distribution import Distribution
 from cagexplain.stats.permutation import MIN_COUNTS, MIN_EPISODES, PERMUTATIONS
 from reports.compare import words
 from reports.drawings.fsm_small import favourite, small_picture
-from reports.fsm import soc_words
-from reports.fsm.overview_words import Finding
-from reports.fsm.reactions_words import p_value
-from reports.fsm.run import entries
-from reports.kit import palette
-from reports.kit.numbers import number
-from reports.kit.sections import Section, render
+from reports.kit import estimates, numbers, palette
+from reports.kit.sections import Section, Takeaway, render
+from reports.shared.recording import entries
 
 _VIEWS: Final = {
     "all decisions": "All decisions",
@@ -69,7 +65,7 @@ class Fact:
     differs: bool
 
 
-def overview(comparison: Comparison, findings: Sequence[Finding]) -> Section:
+def overview(comparison: Comparison, findings: Sequence[Takeaway]) -> Section:
     """Make the section that says the most important."""
     html = render(
         "compare/overview.html.j2",
@@ -80,7 +76,6 @@ def overview(comparison: Comparison, findings: Sequence[Finding]) -> Section:
         name=_view_name,
         changed=words.changed,
         distance=words.distance,
-        p_value=p_value,
         colours=palette.ACTIONS,
     )
     return Section("overview", "In short", html)
@@ -99,7 +94,6 @@ def metrics(comparison: Comparison) -> Section:
         rows=rows,
         signed=words.signed,
         span=words.span,
-        p_value=p_value,
         least=MIN_EPISODES,
     )
     return Section("metrics", "Returns and SOC metrics", html)
@@ -135,7 +129,6 @@ def choices(comparison: Comparison) -> Section:
         numbers=[[((sample.name,), sample.views[view]) for sample in samples] for view in views],
         pairs=comparison.pairs,
         name=_view_name,
-        p_value=p_value,
         changed=words.changed,
         least=MIN_COUNTS,
         episodes=MIN_EPISODES,
@@ -152,7 +145,7 @@ def provenance(comparison: Comparison) -> Section:
         names=[sample.name for sample in samples],
         facts=list(_facts(samples)),
         left_out=comparison.left_out,
-        permutations=number(PERMUTATIONS),
+        permutations=numbers.number(PERMUTATIONS),
         counts=MIN_COUNTS,
         episodes=MIN_EPISODES,
     )
@@ -190,8 +183,8 @@ def _value(sample: SampleResult, found: MetricDifference, value: float | None) -
         if (metric.name, metric.scope) == (found.metric, TEAM):
             if metric.value is None:
                 return Value("–", metric.reason or "")
-            return Value(soc_words.value(metric.value, metric.unit), soc_words.limits(metric))
-    return Value(soc_words.value(value, found.unit), "")
+            return Value(numbers.plain(metric.value, metric.unit), estimates.metric_limits(metric))
+    return Value(numbers.plain(value, found.unit), "")
 
 
 def _best(comparison: Comparison, rows: Sequence[MetricRow]) -> str:

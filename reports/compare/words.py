@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from cagexplain.analysis.compare.comparison import Comparison, Pair, Place
 from cagexplain.analysis.compare.differences import GroupDifference, MetricDifference
-from reports.fsm import soc_words
-from reports.fsm.overview_words import Finding
-from reports.fsm.reactions_words import p_value, points
-from reports.kit.numbers import number, percent
+from reports.kit import numbers
+from reports.kit.numbers import number, p_value, percent, points
+from reports.kit.sections import Takeaway
 from reports.kit.terms import CAUSES
 
 RETURN = "return"
@@ -18,10 +17,7 @@ RETURN = "return"
 
 def signed(value: float, unit: str) -> str:
     """A difference in the unit of its metric, with its sign."""
-    if unit == "share":
-        return points(value)
-    text = soc_words.value(abs(value), unit)
-    return f"−{text}" if value < 0 else f"+{text}"
+    return points(value) if unit == "share" else numbers.signed(value)
 
 
 def span(found: MetricDifference) -> str:
@@ -61,7 +57,7 @@ def overall(comparison: Comparison) -> str:
     )
 
 
-def findings(comparison: Comparison) -> Iterator[Finding]:
+def findings(comparison: Comparison) -> Iterator[Takeaway]:
     """What a reader in a hurry should know, pair by pair."""
     for pair in comparison.pairs:
         returns = [metric for metric in pair.metrics if metric.metric == RETURN]
@@ -69,16 +65,16 @@ def findings(comparison: Comparison) -> Iterator[Finding]:
         if pair.most and pair.most[0].difference.significant:
             yield _most(pair, pair.most[0])
         elif pair.most:
-            yield Finding(
+            yield Takeaway(
                 f"{pair.a} and {pair.b} do not differ significantly in any situation",
                 "What differs may be chance; more episodes would show smaller differences.",
             )
 
 
-def _returns(pair: Pair, found: MetricDifference) -> Finding:
+def _returns(pair: Pair, found: MetricDifference) -> Takeaway:
     values = f"{_value(found.value_a)} and {_value(found.value_b)} per episode"
     if found.difference is None:
-        return Finding(
+        return Takeaway(
             f"Whether {pair.a} or {pair.b} has the better return cannot be told", f"{values}."
         )
     seeds = "the same seeds" if pair.paired else "different seeds"
@@ -87,18 +83,18 @@ def _returns(pair: Pair, found: MetricDifference) -> Finding:
         f"adjusted p {p_value(found.p_adjusted)}, on {seeds}."
     )
     if not found.significant:
-        return Finding(f"The returns of {pair.a} and {pair.b} do not differ significantly", detail)
+        return Takeaway(f"The returns of {pair.a} and {pair.b} do not differ significantly", detail)
     better, worse = (pair.b, pair.a) if found.difference > 0 else (pair.a, pair.b)
-    return Finding(f"{better} has a better return than {worse}", detail)
+    return Takeaway(f"{better} has a better return than {worse}", detail)
 
 
 def _value(value: float | None) -> str:
     return "–" if value is None else number(value)
 
 
-def _most(pair: Pair, place: Place) -> Finding:
+def _most(pair: Pair, place: Place) -> Takeaway:
     found = place.difference
-    return Finding(
+    return Takeaway(
         f"{pair.a} and {pair.b} differ most in “{found.group}” ({place.view})",
         f"{changed(found)}. {distance(found)}, adjusted p {p_value(found.p_adjusted)}.",
     )

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from cagexplain.analysis.studies.learning import Curve, FigureResult
 from reports.kit import numbers
+from reports.kit.charts import Line, Tick
 from reports.kit.pages import environment, source
 
 WIDTH: Final = 520
@@ -33,24 +34,6 @@ BOX: Final = {
 
 _KEY_COLUMNS: Final = 4
 _KEY_HEIGHT: Final = 20
-
-
-@dataclass(frozen=True)
-class Line:
-    """A method in a panel: SVG path data, and its look as CSS classes."""
-
-    title: str
-    look: str
-    path: str
-    band: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis: where, and what it says."""
-
-    place: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +83,7 @@ def picture(figure: FigureResult, titles: Mapping[str, str]) -> Picture:
                     Line(titles[level.curve.method], known[level.curve.method], *scale.draw(level))
                     for level in levels
                 ],
-                [Tick(scale.x(v), compact_steps(v)) for v in ticks(0, scale.steps)],
+                [Tick(scale.x(v), numbers.short(v)) for v in ticks(0, scale.steps)],
                 [Tick(scale.y(v), numbers.number(v)) for v in scale.values],
             )
             for title, levels in views.items()
@@ -192,14 +175,6 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
     first, last = math.ceil(low / step), math.floor(high / step)
     return [number * step for number in range(first, last + 1)]
-
-
-def compact_steps(steps: float) -> str:
-    """2,000,000 as 2M, 50,000 as 50k."""
-    for size, unit in ((1e6, "M"), (1e3, "k")):
-        if steps >= size:
-            return f"{steps / size:g}{unit}"
-    return f"{steps:g}"
 
 
 def _around(curve: Curve) -> Iterator[list[float] | None]:

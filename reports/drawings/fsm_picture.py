@@ -18,7 +18,7 @@ from typing import Any, Final
 import networkx as nx
 
 from cagexplain.stats.distribution import Distribution
-from reports.kit import numbers, terms
+from reports.kit import estimates, numbers, terms
 
 Point = tuple[float, float]
 
@@ -180,7 +180,7 @@ def _node(data: dict[str, Any], mix: Distribution) -> Node:
         text=Label((x, y), ((name, ""), ("", numbers.percent(time)))),
         caption=Label(at, lines),
         title=f"{state}: {terms.STATES[state]} {numbers.percent(time)} of host-time. "
-        + numbers.top_action(mix),
+        + estimates.top_action(mix),
     )
 
 

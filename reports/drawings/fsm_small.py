@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cagexplain.analysis.compare.comparison import Favourite
-from reports.kit import numbers, palette
+from reports.kit import estimates, numbers, palette
 
 WIDTH: Final = 560
 HEIGHT: Final = 300
@@ -103,7 +103,7 @@ def _node(found: Favourite, note: str, marked: bool) -> SmallNode:
     n = f"n = {numbers.compact(found.total)}"
     if found.action is None:
         lines = ("no decisions" if not found.total else "too few", n)
-        colour, title = palette.EMPTY, f"{found.state}: {numbers.too_few(found.total)}"
+        colour, title = palette.EMPTY, f"{found.state}: {estimates.too_few(found.total)}"
     else:
         tie = "" if found.clear else "≈ "
         lines = (f"{tie}{found.action}", f"{numbers.percent(found.share)}, {n}")
@@ -132,7 +132,7 @@ def _node(found: Favourite, note: str, marked: bool) -> SmallNode:
 def favourite(found: Favourite) -> str:
     """The most chosen action of a state, and what it cannot be told from."""
     if found.action is None or found.low is None or found.high is None:
-        return numbers.too_few(found.total)
+        return estimates.too_few(found.total)
     tied = f"; cannot be told from {', '.join(found.tied)}" if found.tied else ""
     return (
         f"{found.action} {numbers.percent(found.share)} "

@@ -89,7 +89,7 @@ class Zone:
 
 
 @dataclass(frozen=True)
-class Tick:
+class StepMark:
     """A step on the axis; minor ones show when one looks closely."""
 
     step: int
@@ -124,7 +124,7 @@ class Drawing:
     labels: Sequence[Text]
     losses: Sequence[Text]
     phases: Sequence[Run]
-    ticks: Sequence[Tick]
+    ticks: Sequence[StepMark]
     axis: float
     bands: Sequence[Shape]
     blue_lines: str
@@ -153,7 +153,7 @@ def draw(timeline: Timeline) -> Drawing:
             if line.loss
         ],
         phases=timeline.phases,
-        ticks=[Tick(step, step % _MAJOR != 0) for step in range(0, timeline.steps + 1, _MINOR)],
+        ticks=[StepMark(step, step % _MAJOR != 0) for step in range(0, timeline.steps + 1, _MINOR)],
         axis=axis,
         bands=list(_bands(timeline, rows)),
         blue_lines="".join(

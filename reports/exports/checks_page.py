@@ -9,83 +9,62 @@ from typing import Final
 from cagexplain.audit.check import (
     FAMILIES,
     FRAMEWORKS,
-    Axis,
     Check,
-    Knowledge,
     Measure,
     Reference,
-    Source,
 )
 from cagexplain.audit.checks import checks
-from cagexplain.audit.statistics import MIN_EPISODES
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES, least
+from reports.kit.terms import AXES, KNOWLEDGE, SEVERAL_NUMBERS, SOURCES, VERDICTS
 
 WIDTH: Final = 88
 """Columns of a page in a terminal."""
-_AXES: Final[dict[Axis, str]] = {
-    "practice": "whether the policy works as good practice asks",
-    "outcome": "what comes of it: how well the network is defended",
-    "health": "whether the policy behaves soundly at all",
-    "robustness": "whether it does so under other conditions too",
-    "meta": "whether the explanations in the report may be believed",
-}
-_KNOWLEDGE: Final[dict[Knowledge, str]] = {
-    "obs": "what the agents could see",
-    "truth": "the true state of the network, which no agent sees",
-}
-_SOURCES: Final[dict[Source, str]] = {
-    "play": "the episodes that are audited",
-    "seeds": "policies trained in the same way with other seeds",
-    "robustness": "further play on the same seeds under other conditions",
-    "surrogate": "decision trees that imitate the policy, on held-out episodes",
-}
 _NEEDS: Final = {"observations": "a trace with observations"}
 
-_HEAD: Final = f"""\
+_HEAD: Final = """\
 # Checks of an audit
 
 `cagexplain audit` holds a policy against these checks; `cagexplain checks ID` explains one of them
-in a terminal. This page is made from their declarations
-(`cagexplain/audit/catalogue/`, one file each) by
-`python -m reports.exports.checks_page`.
+in a terminal. This page is made from their declarations (`cagexplain/audit/catalogue/`, one file
+each) by `python -m reports.exports.checks_page`.
 
 ## How to read it
 
 A check counts *triggers* in the audited episodes and judges one or more numbers. A number has a
-*good* and a *bad* border, and a 95 % confidence interval, for which whole episodes are the units.
+*good* and a *bad* threshold, and a 95 % confidence interval, for which whole episodes are the
+units.
+"""
+_RULES: Final = f"""\
+{SEVERAL_NUMBERS}
 
-| verdict | meaning |
-|---|---|
-| PASS | all judged numbers: the whole interval lies on the good side of the good border |
-| FAIL | one judged number or more: the whole interval lies on the bad side of the bad border |
-| WARN | otherwise, if the whole interval of a number lies between its borders |
-| INCONCLUSIVE | an interval reaches over a border, or there is too little to judge: fewer \
-triggers than the check needs, or fewer than {MIN_EPISODES} episodes with any |
-| NOT_APPLICABLE | the check makes no sense for this policy or this trace; the reason is given |
-| ERROR | the check could not be computed |
+An INCONCLUSIVE check estimates how many more episodes would decide it. Among so many checks some
+fail by chance: the report marks the FAILs that remain if at most {100 * FALSE_DISCOVERIES:g} % of
+them may be false (Benjamini and Hochberg 1995), and estimates how many failures a policy exactly on
+all bad thresholds would get.
 
-An INCONCLUSIVE check says how many more episodes would probably decide it. Among so many checks
-some fail by chance: the report says which FAILs remain if at most {100 * FALSE_DISCOVERIES:g} % of
-them may be false (Benjamini and Hochberg 1995), and how many a policy exactly on all bad borders
-would get.
-
-The borders below are those of the profile `default`; `--profile` names another one, or your own
-file. Numbers without borders are shown in the report and not judged. The first number of a check is
-the main one: where, since when and the examples in a report are about it. Times are in ticks, the
-steps of CC4; an agent that is free makes a decision, and its action then takes 1 to 5 ticks.
+The thresholds below are those of the profile `default`; `--profile` names another one, or your own
+file. Numbers without thresholds are shown in the report and not judged. The first number of a check
+is the main one: where, since when and the examples in a report are about it. The unit `ticks` is
+CC4’s step: an agent that is free makes a decision, and its action then takes 1 to 5 steps.
 """
 
 
 def markdown() -> str:
     """The page `docs/checks.md`, whole."""
     catalogue = checks()
-    parts = [_HEAD, _axes(), "## All checks", _overview(catalogue)]
+    parts = [_HEAD, verdicts(), _RULES, _axes(), "## All checks", _overview(catalogue)]
     for letters, family in FAMILIES.items():
         members = [check for check in catalogue if check.id.startswith(letters)]
         if members:
             parts += [f"## {family}", *map(_section, members)]
     parts += ["## Frameworks", _frameworks(catalogue)]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def verdicts() -> str:
+    """What the verdicts mean, as a table of the documentation."""
+    rows = [(verdict, term.means) for verdict, term in VERDICTS.items()]
+    return _markdown_table(("verdict", "when"), rows)
 
 
 def text(check: Check) -> str:
@@ -96,7 +75,7 @@ def text(check: Check) -> str:
         lines += ["", heading, *_indented(words, hang=0)]
     lines += ["", "Numbers"]
     for measure in check.measures:
-        lines += _indented(f"{measure.key}: the {measure.name}; {_borders(measure)}")
+        lines += _indented(f"{measure.key}: the {measure.name}; {_thresholds(measure)}")
     lines += ["", "References"]
     lines += [line for ref in check.references for line in _indented(_cited(ref))]
     return "\n".join(lines) + "\n"
@@ -109,9 +88,9 @@ def _facts(check: Check) -> list[tuple[str, str]]:
     facts = [
         ("family", check.family + (" (an extra of the catalogue)" if check.extra else "")),
         ("severity", check.severity),
-        ("axis", f"{check.axis}: {_AXES[check.axis]}"),
-        ("judged on", _KNOWLEDGE[check.knowledge]),
-        ("computed from", _SOURCES[check.source]),
+        ("axis", f"{check.axis}: {AXES[check.axis].asks}"),
+        ("judged on", KNOWLEDGE[check.knowledge]),
+        ("computed from", SOURCES[check.source]),
         ("least data", f"{least(check.n_min, check.trigger)} {check.trigger}"),
         ("applies", "if " + " and ".join(when) if when else "always"),
         ("needs", " and ".join(needs)),
@@ -130,7 +109,7 @@ def _paragraphs(check: Check) -> list[tuple[str, str]]:
     ]
 
 
-def _borders(measure: Measure) -> str:
+def _thresholds(measure: Measure) -> str:
     better = f"{measure.unit}, {measure.better} is better"
     if measure.good is None or measure.bad is None:
         return f"{better}; shown, not judged"
@@ -166,8 +145,8 @@ def _columns(rows: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _axes() -> str:
-    rows = [(f"axis: {axis}", words) for axis, words in _AXES.items()]
-    rows += [(f"judged on: {known}", words) for known, words in _KNOWLEDGE.items()]
+    rows = [(f"axis: {axis}", term.asks) for axis, term in AXES.items()]
+    rows += [(f"judged on: {known}", words) for known, words in KNOWLEDGE.items()]
     return _markdown_table(("word", "meaning"), rows)
 
 
@@ -213,8 +192,8 @@ def _section(check: Check) -> str:
     )
 
 
-def _number(border: float | None) -> str:
-    return "–" if border is None else f"{border:g}"
+def _number(threshold: float | None) -> str:
+    return "–" if threshold is None else f"{threshold:g}"
 
 
 def _frameworks(catalogue: Iterable[Check]) -> str:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from cagexplain.audit import checks
 from cagexplain.audit.check import FRAMEWORKS, Check, Reference
-from cagexplain.audit.results import Audit, Finding, Verdict
+from cagexplain.audit.results import Audit, Finding
 from cagexplain.common.errors import UsageError
 from reports.kit.numbers import NBSP
+from reports.kit.terms import VERDICTS
 from reports.shared.findings import what, where
 
 TOOL: Final = "cagexplain"
-_LEADS: Final[Mapping[Verdict, str]] = {
-    "FAIL": "Not met",
-    "WARN": "Only partly met",
-    "INCONCLUSIVE": "Undecided",
-    "PASS": "Met",
-    "NOT_APPLICABLE": "Does not apply",
-    "ERROR": "Could not be checked",
-}
-"""How a verdict on a title, which states the good condition, reads."""
 _MUTED: Final = "Muted by the profile"
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -87,6 +78,6 @@ def version(audit: Audit) -> str:
 
 def statement(audit: Audit, finding: Finding) -> str:
     """What was found, as sentences: the verdict, the number with its interval, and the place."""
-    lead = f"{_MUTED if finding.muted else _LEADS[finding.verdict]}: {finding.title}."
+    lead = f"{_MUTED if finding.muted else VERDICTS[finding.verdict].reads}: {finding.title}."
     parts = [lead, what(finding, audit), where(finding), finding.reason]
     return " ".join(dict.fromkeys(filter(None, parts))).replace(NBSP, " ")

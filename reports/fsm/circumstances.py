@@ -15,8 +15,8 @@ from cagexplain.stats.distribution import Distribution
 from cagexplain.stats.entropy import Entropy
 from cagexplain.stats.shares import Ratio
 from reports.kit import palette
+from reports.kit.estimates import either
 from reports.kit.sections import Section, gap, render
-from reports.shared import answers
 
 _TABS: Final = (
     *("Agent", "Phase", "Kind of host", "Alerts of the target", "Alerts in the zone"),
@@ -57,7 +57,7 @@ def section(analysis: FsmAnalysis) -> Section:
     html = render(
         "fsm/circumstances.html.j2",
         asks="Do agents, mission phases, kinds of host or alerts change what blue does?",
-        says=answers.agreement(_parts(analysis)),
+        says=agreement(_parts(analysis)),
         tabs=_TABS,
         views=("Targeted", "Situational"),
         by_agent=_views(analysis.mix_by_agent, _zones()),
@@ -140,3 +140,34 @@ def _zones() -> dict[str, str]:
         agent: ", ".join(plain(zone) for zone in zones)
         for agent, zones in zip(agents.BLUE, agents.BLUE_ZONES, strict=True)
     }
+
+
+def agreement(parts: Mapping[str, Sequence[Sequence[Distribution]]]) -> str:
+    """Whether parts of the decisions have the same clear leader in the same states.
+
+    Args:
+        parts: by their name, such as "agents", the distributions by state of each.
+    """
+    said, silent = [], []
+    for what, groups in parts.items():
+        led = [
+            {mix.top.name for mix in row if mix.clear and mix.top is not None}
+            for row in zip(*groups, strict=True)
+            if sum(mix.clear for mix in row) > 1
+        ]
+        differ = sum(len(names) > 1 for names in led)
+        if not led:
+            silent.append(what)
+        elif differ:
+            said.append(f"the {what} differ in {differ} of {len(led)}")
+        else:
+            said.append(f"the {what} agree in {'all ' * (len(led) > 1)}{len(led)}")
+    parts_said = "; ".join(said)
+    sentences = []
+    if said:
+        sentences.append(
+            f"Of the states in which two or more clearly lead, {parts_said}, by their first choice."
+        )
+    if silent:
+        sentences.append(f"No state has a clear first choice in two or more {either(silent)}.")
+    return " ".join(sentences)

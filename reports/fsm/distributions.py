@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.stats.distribution import Distribution
 from reports.kit import palette
+from reports.kit.estimates import either
+from reports.kit.numbers import number
 from reports.kit.sections import Section, render
-from reports.shared import answers
 
 
 def targeted(analysis: FsmAnalysis) -> Section:
@@ -14,7 +18,7 @@ def targeted(analysis: FsmAnalysis) -> Section:
     html = render(
         "fsm/distributions.html.j2",
         asks="What does blue do to a host in each state of the attacker?",
-        says=answers.leaders(mix, "the host is in"),
+        says=leaders(mix, "the host is in"),
         what="Of the decisions whose target is a host in the state, the share of each action.",
         mix=mix,
         caption="Shares of blue’s actions by state of the targeted host",
@@ -30,7 +34,7 @@ def situational(analysis: FsmAnalysis) -> Section:
     html = render(
         "fsm/distributions.html.j2",
         asks="What does an agent do while the worst of its hosts is in each state?",
-        says=answers.leaders(mix, "the worst host is in"),
+        says=leaders(mix, "the worst host is in"),
         what="Every decision of a free agent, by the most advanced state among the hosts that it "
         "defends. Here Sleep, Monitor and traffic control count too.",
         mix=mix,
@@ -39,3 +43,37 @@ def situational(analysis: FsmAnalysis) -> Section:
         colours=palette.ACTIONS,
     )
     return Section("situational", "Situational view", html)
+
+
+def leaders(mixes: Sequence[Distribution], where: str) -> str:
+    """Which action leads in which states, clear leads only.
+
+    Args:
+        mixes: by state.
+        where: completes "when ...", as in "the host is".
+    """
+    states_of: dict[str, list[str]] = {}
+    for mix in mixes:
+        if mix.clear and mix.top is not None:
+            states_of.setdefault(mix.top.name, []).append(mix.group)
+    if not any(mix.total for mix in mixes):
+        return "Blue made no such decision."
+    if not states_of:
+        return _nobody(mixes)
+    parts = [f"{name} when {where} {either(states)}" for name, states in states_of.items()]
+    seen = sum(mix.total > 0 for mix in mixes)
+    open_states = seen - sum(map(len, states_of.values()))
+    rest = f"; no clear leader in {open_states} of {seen} states" if open_states else ""
+    return f"Blue’s first choice is {'; '.join(parts)}{rest}."
+
+
+def _nobody(mixes: Sequence[Distribution]) -> str:
+    """No action clearly leads: perhaps only because there are so few episodes."""
+    chosen = {share.name for mix in mixes for share in mix.shares if share.count}
+    if len(chosen) == 1:
+        most = max(mix.episodes for mix in mixes)
+        return (
+            f"Blue chose {chosen.pop()} each time; {number(most)} episode{'s' * (most != 1)} are "
+            "too few to exclude that other actions are as frequent."
+        )
+    return "No action clearly leads in any state."

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.analysis.metrics.estimate import Soc
 from cagexplain.analysis.reactions.find import Reactions
-from reports.fsm import run, soc_words
-from reports.kit import numbers
+from reports.fsm import run
+from reports.kit import estimates, numbers
 from reports.kit.sections import render
 
 
@@ -38,7 +38,7 @@ def header(analysis: FsmAnalysis) -> Markup:
 
 def _tiles(analysis: FsmAnalysis) -> Iterator[Tile]:
     total, n = analysis.returns.total, len(analysis.facts.seeds)
-    yield Tile(numbers.number(total.mean), "return per episode", numbers.estimate_interval(total))
+    yield Tile(numbers.number(total.mean), "return per episode", estimates.estimate_interval(total))
     yield _clean(analysis.soc)
     yield _aimed(analysis.soc)
     yield _reacts(analysis.reactions)
@@ -55,7 +55,7 @@ def _clean(soc: Soc) -> Tile:
     return Tile(
         numbers.percent(clean.value),
         "of defended host-time is clean",
-        f"{soc_words.limits(clean)}; without root {numbers.percent(no_root.value)}",
+        f"{estimates.metric_limits(clean)}; without root {numbers.percent(no_root.value)}",
     )
 
 
@@ -64,7 +64,7 @@ def _aimed(soc: Soc) -> Tile:
     name = "of Removes and Restores are useful"
     if precision.value is None:
         return Tile("–", name, precision.reason or "")
-    return Tile(numbers.percent(precision.value), name, soc_words.limits(precision))
+    return Tile(numbers.percent(precision.value), name, estimates.metric_limits(precision))
 
 
 def _reacts(reactions: Reactions) -> Tile:
@@ -92,5 +92,5 @@ def _in_root(analysis: FsmAnalysis) -> Tile:
         top.name if named else "No favourite",
         f"{'most often done to' if named else 'among actions on'} hosts in {in_root.group}",
         f"{top.name} {numbers.percent(top.share)} of {numbers.number(in_root.total)}, "
-        f"{numbers.interval(top)}",
+        f"{estimates.interval(top)}",
     )

@@ -13,10 +13,10 @@ from cagexplain.stats.distribution import Distribution
 from cagexplain.stats.durations import Survival
 from reports.drawings.fsm import Drawing, draw
 from reports.drawings.fsm_picture import RARE, picture
-from reports.kit import numbers, palette, terms
+from reports.kit import estimates, numbers, palette, terms
 from reports.kit.charts import Chart, survival_chart
 from reports.kit.sections import Section, render
-from reports.shared import answers
+from reports.shared import machine_words
 
 _EDGE_LEGEND: Final = (
     ("red", "a red action changed the state, or ended without a change (loops)"),
@@ -70,7 +70,7 @@ def section(analysis: FsmAnalysis, drawn: list[NamedDrawing]) -> Section:
     html = render(
         "fsm/machine.html.j2",
         asks="How far does the attacker get on the hosts, and what does blue do about it there?",
-        says=answers.machine(analysis),
+        says=machine_words.answer(analysis),
         drawings=drawn,
         graph=analysis.graph,
         targeted=analysis.mix.targeted,
@@ -119,7 +119,7 @@ def _charts(stays: Sequence[Stay]) -> Iterator[Chart]:
         if stay.survival.enough:
             yield survival_chart(
                 f"{stay.state}: {numbers.number(stay.survival.n)} stays",
-                numbers.duration(stay.survival),
+                estimates.duration(stay.survival),
                 [("stays that last longer", "look0", stay.survival)],
                 "steps in the state",
             )

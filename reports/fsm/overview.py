@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
-from reports.fsm import reactions_words, soc_words
-from reports.fsm.overview_words import Finding, findings, losses
+from reports.fsm import overview_words, reactions_words, soc_words
 from reports.kit import palette, terms
-from reports.kit.sections import Section, render
-from reports.shared import answers
+from reports.kit.sections import Section, Takeaway, render
 
 
 def section(analysis: FsmAnalysis) -> Section:
@@ -18,7 +16,7 @@ def section(analysis: FsmAnalysis) -> Section:
     html = render(
         "fsm/overview.html.j2",
         asks="What should a reader in a hurry know about this policy?",
-        says=answers.overview(analysis),
+        says=overview_words.answer(analysis),
         findings=list(_findings(analysis)),
         targeted=targeted,
         kinds=[share.name for share in targeted[0].shares],
@@ -28,8 +26,8 @@ def section(analysis: FsmAnalysis) -> Section:
     return Section("overview", "In short", html)
 
 
-def _findings(analysis: FsmAnalysis) -> Iterator[Finding]:
-    yield from losses(analysis)
+def _findings(analysis: FsmAnalysis) -> Iterator[Takeaway]:
+    yield from overview_words.losses(analysis)
     yield from soc_words.findings(analysis.soc)
     yield from reactions_words.findings(analysis.reactions)
-    yield from findings(analysis)
+    yield from overview_words.findings(analysis)

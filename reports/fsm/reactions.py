@@ -9,7 +9,7 @@ from typing import Final
 from cagexplain.analysis.reactions.events import EVENTS
 from cagexplain.analysis.reactions.find import HOST, ZONE, Reaction, Reactions, Scope, Times
 from reports.fsm import reactions_words
-from reports.kit import numbers
+from reports.kit import estimates, numbers
 from reports.kit.charts import Chart, Frame, Line, Tick, survival_chart, ticks
 from reports.kit.sections import Section, gap, render
 
@@ -55,7 +55,7 @@ class Heat:
 
 def section(found: Reactions) -> Section:
     """Make the section."""
-    shown = reactions_words.picked(found, _PROFILES)
+    shown = _picked(found, _PROFILES)
     html = render(
         "fsm/reactions.html.j2",
         asks="Are there consistent reactions to what blue sees and to what red does?",
@@ -74,9 +74,7 @@ def section(found: Reactions) -> Section:
         dependence=found.dependence,
         reactions=found.reactions,
         where=_SCOPES,
-        points=reactions_words.points,
         limits=reactions_words.limits,
-        p_value=reactions_words.p_value,
     )
     return Section("reactions", "Reactions", html)
 
@@ -105,21 +103,17 @@ def _cell(reaction: Reaction) -> Cell:
     best = reaction.best
     if best is None or best.difference is None:
         most = max(point.n for point in reaction.lags)
-        return Cell("–", f"n = {numbers.number(most)}", "empty", numbers.too_few(most))
+        return Cell("–", f"n = {numbers.number(most)}", "empty", estimates.too_few(most))
     lift = "" if best.lift is None else f", ×{best.lift:.1f}"
     note = f"lag {best.lag}{lift}"
     title = f"{reaction.response} after “{reaction.event}”: {reactions_words.profile(reaction)}"
     if not reaction.significant:
-        return Cell(
-            reactions_words.points(best.difference), note, "unsure", f"{title}; not significant"
-        )
+        return Cell(numbers.points(best.difference), note, "unsure", f"{title}; not significant")
     size = sum(abs(best.difference) >= limit for limit in _SHADES)
     sense = "more" if best.difference > 0 else "less"
     look = f"{sense} much{max(size, 1)}"
     arrow = "▲" if best.difference > 0 else "▼"
-    return Cell(
-        f"{arrow} {reactions_words.points(best.difference)} ★", note, look, f"{title}; significant"
-    )
+    return Cell(f"{arrow} {numbers.points(best.difference)} ★", note, look, f"{title}; significant")
 
 
 def _profile(reaction: Reaction) -> Chart:
@@ -170,3 +164,15 @@ def _time_chart(found: Times) -> Chart:
         [(_RESPONSE, "look0", found.response), (_EVICTION, "look1", found.eviction)],
         "steps after the event",
     )
+
+
+def _picked(found: Reactions, most: int) -> list[Reaction]:
+    """The reactions worth a picture: significant ones, those on the host itself and large ones
+    first."""
+    significant = [r for r in found.reactions if r.significant and r.best is not None]
+    return sorted(significant, key=_size)[:most]
+
+
+def _size(reaction: Reaction) -> tuple[bool, float]:
+    difference = reaction.best.difference if reaction.best is not None else None
+    return reaction.scope != HOST, -abs(difference or 0.0)

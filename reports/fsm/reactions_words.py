@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cagexplain.analysis.reactions.find import HOST, Answer, LagPoint, Reaction, Reactions, Times
-from reports.fsm.overview_words import Finding
-from reports.kit.numbers import NBSP, duration, half, number, percent, too_few
+from cagexplain.analysis.reactions.find import Answer, LagPoint, Reaction, Reactions, Times
+from reports.kit.estimates import duration, half, too_few
+from reports.kit.numbers import NBSP, number, percent, points
+from reports.kit.sections import Takeaway
 
 _VERDICTS: Final = {
     "yes": "Yes, there are consistent reactions",
@@ -21,25 +22,11 @@ _WHERE: Final = {
 }
 
 
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    value = f"{100 * abs(difference):.1f}"
-    sign = "" if value == "0.0" else "−" if difference < 0 else "+"
-    return f"{sign}{value}{NBSP}pp"
-
-
 def limits(point: LagPoint) -> str:
     """The confidence interval of the difference at a lag."""
     if point.low is None or point.high is None:
         return "no interval"
     return f"{points(point.low)} to {points(point.high)}"
-
-
-def p_value(p: float | None) -> str:
-    """A p-value in few digits."""
-    if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def decisions(lag: int) -> str:
@@ -111,33 +98,21 @@ def times(found: Times) -> str:
     return f"response: {duration(found.response)}; eviction: {duration(found.eviction)}"
 
 
-def findings(found: Reactions) -> Iterator[Finding]:
+def findings(found: Reactions) -> Iterator[Takeaway]:
     """What a reader in a hurry should know."""
     short = found.answer
     if short.consistency is None:
-        yield Finding(_VERDICTS["not enough data"], f"{_episodes(found)}.".capitalize())
+        yield Takeaway(_VERDICTS["not enough data"], f"{_episodes(found)}.".capitalize())
         return
-    yield Finding(
+    yield Takeaway(
         f"{_VERDICTS[short.verdict]} (consistency {percent(short.consistency)})",
         f"{strongest(short)} {tested(found)}",
     )
     for time in found.times:
         if time.event.startswith("compromise") and time.eviction.enough:
-            yield Finding(
+            yield Takeaway(
                 f"After a {time.event}, {half(time.eviction, 'hosts are clean')}",
                 f"Blue: {half(time.response, 'hosts get an Analyse, Remove or Restore')}. "
                 f"{number(time.eviction.n)} such events; waiting that the episode cut short counts "
                 "as longer.",
             )
-
-
-def picked(found: Reactions, most: int) -> list[Reaction]:
-    """The reactions worth a picture: significant ones, those on the host itself and large ones
-    first."""
-    significant = [r for r in found.reactions if r.significant and r.best is not None]
-    return sorted(significant, key=_size)[:most]
-
-
-def _size(reaction: Reaction) -> tuple[bool, float]:
-    difference = reaction.best.difference if reaction.best is not None else None
-    return reaction.scope != HOST, -abs(difference or 0.0)

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cagexplain.analysis.metrics.definitions import TIMED, TIMES
 from cagexplain.analysis.metrics.estimate import TEAM, Metric, Soc
+from cagexplain.stats.durations import HORIZON
 from reports.fsm import soc_words
+from reports.kit import estimates, numbers
 from reports.kit.sections import Section, render
 
 _GROUPS: Final = (
@@ -36,6 +39,8 @@ _GROUPS: Final = (
 )
 """Metrics by what a reader asks; those that stand nowhere are about speed."""
 _FAST: Final = "How fast"
+_TIMED: Final = {definition.key for definition in TIMED}
+"""Times, which have a table of their own."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Time:
+class TimeRow:
     """A time by both of its statistics."""
 
     name: str
@@ -77,8 +82,9 @@ def section(soc: Soc) -> Section:
         spreads=list(_spreads(soc)),
         sources=_sources(team),
         episodes=soc.episodes,
-        value=soc_words.value,
-        limits=soc_words.limits,
+        horizon=HORIZON,
+        value=numbers.plain,
+        limits=estimates.metric_limits,
         published=soc_words.published,
     )
     return Section("soc", "SOC metrics", html)
@@ -87,25 +93,14 @@ def section(soc: Soc) -> Section:
 def _groups(team: Sequence[Metric]) -> Iterator[Group]:
     group_of = {key: title for title, keys in _GROUPS for key in keys}
     for title in (*dict(_GROUPS), _FAST):
-        found = [m for m in team if group_of.get(m.key, _FAST) == title and not _is_time(m)]
+        found = [m for m in team if group_of.get(m.key, _FAST) == title and m.key not in _TIMED]
         yield Group(title, found)
 
 
-def _is_time(metric: Metric) -> bool:
-    return metric.unit == "steps" and metric.key != "cleared_mean"
-
-
-def _times(soc: Soc) -> Iterator[Time]:
-    of_team = {m.key: m for m in soc.metrics if m.scope == TEAM}
-    for key, median in of_team.items():
-        stem = key.removesuffix("_median")
-        if stem != key:
-            yield Time(
-                median.name.removesuffix(" (median)"),
-                median.formula.rpartition("; ")[0],
-                median,
-                of_team[f"{stem}_mean"],
-            )
+def _times(soc: Soc) -> Iterator[TimeRow]:
+    for time in TIMES:
+        median, mean = (soc.metric(time.metric(statistic)) for statistic in ("median", "mean"))
+        yield TimeRow(time.name, time.formula, median, mean)
 
 
 def _spreads(soc: Soc) -> Iterator[Spread]:

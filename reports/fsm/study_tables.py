@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cagexplain.analysis.reactions.study_tables import MEANINGFUL, StudyTable, StudyTables
-from reports.fsm.reactions_words import p_value
-from reports.kit import numbers, palette
+from reports.kit import estimates, numbers, palette
 from reports.kit.sections import Section, gap, render
 
 _TITLES: Final = {
@@ -59,7 +58,7 @@ def section(found: StudyTables) -> Section:
 def _answer(found: StudyTables) -> str:
     if found.supported is None:
         most = max((table.n for table in found.tables), default=0)
-        return f"It cannot be told: {numbers.too_few(most)}."
+        return f"It cannot be told: {estimates.too_few(most)}."
     paper = "“no meaningful or consistent correlations”"
     if found.supported:
         return f"The paper’s finding, {paper}, holds for this policy as far as these tables show."
@@ -70,10 +69,10 @@ def _answer(found: StudyTables) -> str:
 def _verdict(table: StudyTable) -> str:
     """How strong and how sure a table's correlation is."""
     if table.strength is None:
-        return f"{numbers.too_few(table.n)}."
+        return f"{estimates.too_few(table.n)}."
     sure = "consistent beyond habit" if table.significant else "not distinguishable from habit"
     strong = "meaningful" if table.strength >= MEANINGFUL else "too weak to mean much"
     return (
         f"Cramér’s V {table.strength:.2f}, {strong}; {sure} "
-        f"(adjusted p {p_value(table.adjusted_p)}, {numbers.number(table.n)} decisions)."
+        f"(adjusted p {numbers.p_value(table.adjusted_p)}, {numbers.number(table.n)} decisions)."
     )

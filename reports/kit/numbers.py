@@ -1,133 +1,150 @@
-"""Numbers in words, and the words for what the numbers are about.
+"""Numbers as text: each kind of value is rounded in one place, here.
 
-Its modules make sentences. Every sentence is made from the numbers alone, and says how sure they
-are.
+Minus signs are true ones, thousands are set apart by commas, and a no-break space stands before a
+unit. A value that rounds to zero has no sign.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
-from cagexplain.analysis.fsm.analyse import Estimate
-from cagexplain.stats.distribution import Distribution, Share
-from cagexplain.stats.durations import Limits, Survival
-from cagexplain.stats.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
+from typing import Final, NamedTuple
 
 NBSP: Final = "\u00a0"
 
+_UNITS: Final = {
+    "ticks": "steps",
+    "bits": "bits",
+    "per episode": "per episode",
+    "per 100 ticks": "per 100 steps",
+    "per 100 decisions": "per 100 decisions",
+}
+"""What stands behind a number in the unit of a check; other units have no word."""
+_SHARES: Final = ("share", "difference of shares")
+
+
+class Amount(NamedTuple):
+    """A value in its unit as text; the unit is empty where a number has none."""
+
+    figure: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.figure}{NBSP}{self.unit}" if self.unit else self.figure
+
+
+def fixed(value: float, digits: int = 0) -> str:
+    """With so many decimals: −1,234.5."""
+    text = f"{value:,.{digits}f}"
+    return text.replace("-", "−") if text.strip("-0.") else text.lstrip("-")
+
+
+def signed(value: float, digits: int | None = None) -> str:
+    """The same, with a sign in any case; with three digits that count if none are given."""
+    text = decimal(value) if digits is None else fixed(value, digits)
+    return f"+{text}" if value > 0 and text.strip("0.") else text
+
 
 def number(value: float) -> str:
-    """1234 as 1,234; a true minus sign."""
-    return f"{value:,.0f}".replace("-", "−")
+    """A whole number: 1234.4 as 1,234."""
+    return fixed(value)
+
+
+def decimal(value: float) -> str:
+    """Three digits that count: 1,234, 71.2, 0.036."""
+    size = abs(value)
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2
+    return fixed(value, 3 if 0 < size < 0.1 else digits)
 
 
 def compact(value: int) -> str:
     """Counts in a few characters: 9,876, 12.3k, 123k, 1.2M."""
     if value < 10_000:
         return number(value)
-    for size, unit in ((1e6, "M"), (1e3, "k")):
-        if value >= size:
-            digits = 0 if value >= 100 * size else 1
-            return f"{value / size:.{digits}f}{unit}"
-    raise AssertionError(value)
+    size, unit = (1e6, "M") if value >= 1e6 else (1e3, "k")
+    return f"{fixed(value / size, 0 if value >= 100 * size else 1)}{unit}"
+
+
+def roughly(count: int) -> str:
+    """An estimated number, with the two digits that it can bear at most: 3,000 for 2,999."""
+    return number(round(count, 2 - len(str(count))))
 
 
 def percent(share: float | None, digits: int | None = None) -> str:
     """0.613 as 61 %; small shares keep a decimal."""
-    if share is None:
-        return "–"
+    return "–" if share is None else str(_percent(share, digits))
+
+
+def _percent(share: float, digits: int | None = None) -> Amount:
     value = 100 * share
     if digits is None:
         digits = 0 if value == 0 or value >= 9.95 else 1
-    text = f"{value:.{digits}f}"
+    text = fixed(value, digits)
     if value < 100 and text.startswith("100"):  # nearly all is not all
-        text = f"{value:.1f}" if value < 99.95 else ">99.9"
+        text = fixed(value, 1) if value < 99.95 else ">99.9"
     if 0 < value < 0.05 and digits == 1:
         text = "<0.1"
-    return f"{text}{NBSP}%"
+    return Amount(text, "%")
 
 
-def interval(share: Share) -> str:
-    """Its confidence interval as "55–67 %", or why there is none."""
-    if share.low is None or share.high is None:
-        return "no interval"
-    low, high = 100 * share.low, 100 * share.high
-    digits = 2 if high - low < 0.095 else 1 if high < 9.95 or high - low < 1.95 else 0
-    return f"{low:.{digits if low else 0}f}–{high:.{digits}f}{NBSP}%"
+def percent_change(share: float) -> Amount:
+    """A difference of shares in per cent of a whole, with its sign: +4.0 %."""
+    if abs(share) < 0.0005:  # a sign before "<0.1 %" reads as nothing
+        return Amount("0.0" if share else "0", "%")
+    return Amount(f"{'−' if share < 0 else '+'}{_percent(abs(share)).figure}", "%")
 
 
-def top_action(mix: Distribution) -> str:
-    """Which action leads in a state, and how surely."""
-    top = mix.top
-    if top is None:
-        return "Blue made no decision here."
-    decisions = f"{number(mix.total)} decision{'s' * (mix.total != 1)}"
-    return (
-        f"Blue’s most frequent action: {top.name}, {percent(top.share)} "
-        f"({interval(top)}) of {decisions}{'' if mix.clear else '; no clear lead'}."
-    )
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign: +12.3 pp."""
+    return f"{signed(100 * difference, 1)}{NBSP}pp"
 
 
-def leader(mix: Distribution) -> str:
-    """The most chosen action in a few words."""
-    if mix.top is None:
-        return "no decisions"
-    tie = "" if mix.clear or mix.top.low is None else "≈ "
-    return f"{tie}{mix.top.name}, n{NBSP}={NBSP}{number(mix.total)}"
+def amount(value: float, unit: str) -> Amount:
+    """A value in the unit of a check or a metric.
 
-
-def estimate_interval(estimate: Estimate) -> str:
-    """The confidence interval of a mean, or why there is none."""
-    if estimate.low is None or estimate.high is None:
-        reason = estimate.reason or "no interval"
-        return reason[0].upper() + reason[1:]
-    return f"95{NBSP}% interval {number(estimate.low)} to {number(estimate.high)}"
-
-
-def mean_intervals() -> str:
-    """The rule for intervals of returns and their parts."""
-    return (
-        "Intervals are Student’s over episodes, moved out on the side to which these are skewed "
-        f"(Hall 1992). That of the return takes {MIN_EPISODES} episodes; those of its parts, which "
-        f"rare episodes dominate, {MIN_EPISODES_OF_PARTS}: with fewer they would cover the truth "
-        "less often than they say."
-    )
-
-
-def too_few(n: int) -> str:
-    """Why there is no number."""
-    return f"not enough data: n{NBSP}={NBSP}{number(n)}"
-
-
-def steps(limits: Limits, longest: int | None = None) -> str:
-    """A number of steps with its interval; what is not reached is longer than was followed.
-
-    Args:
-        limits: the estimate.
-        longest: how far durations were followed; the episode without.
+    A difference of shares comes with its sign, in percentage points. Units that are not known are
+    left out.
     """
-    beyond = "the episode" if longest is None else f"{longest} steps"
-    if limits.value is None:
-        return f"longer than {beyond}"
-    if limits.low is None:
-        return f"{limits.value:,.0f}"
-    high = f"longer than {beyond}" if limits.high is None else f"{limits.high:,.0f}"
-    return f"{limits.value:,.0f} ({limits.low:,.0f} to {high})"
+    if unit == "share":
+        return _percent(value)
+    if unit == "difference of shares":
+        return Amount(signed(100 * value), "percentage points")
+    word = _UNITS.get(unit, "")
+    return Amount(decimal(value), "step" if unit == "ticks" and abs(value) == 1 else word)
 
 
-def duration(survival: Survival) -> str:
-    """The median of what took time, in words."""
-    if not survival.enough:
-        return too_few(survival.n)
-    if survival.median.value is None:
-        return f"fewer than half ended; {percent(survival.ended_share)} did"
-    return f"half ended within {steps(survival.median)} steps"
+def change(value: float, unit: str) -> Amount:
+    """A difference in a unit, always with its sign."""
+    if unit in _SHARES:
+        return amount(value, "difference of shares")
+    return Amount(signed(value), amount(value, unit).unit)
 
 
-def half(survival: Survival, whose: str) -> str:
-    """The same about something countable, as in "half of the hosts are clean within ..."."""
-    if not survival.enough:
-        return f"{too_few(survival.n)} to tell when {whose}"
-    if survival.median.value is None:
-        return f"fewer than half of the {whose} as far as they were followed"
-    return f"half of the {whose} within {steps(survival.median)} steps"
+def between(low: Amount, high: Amount) -> str:
+    """Both limits of an interval, whose unit is named once: 64 to 80 steps."""
+    return f"{low.figure} to {high}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with as many digits as mean something."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_equals(p: float) -> str:
+    """The same to go on after "p": = 0.012, < 0.001."""
+    return p_value(p) if p < 0.001 else f"= {p_value(p)}"
+
+
+def short(value: float) -> str:
+    """A round number in few characters, exactly: 2,000,000 as 2M, 50,000 as 50k."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+def plain(value: float | None, unit: str) -> str:
+    """A value of a metric without its unit; shares in per cent, with a decimal."""
+    if value is None:
+        return "–"
+    return percent(value, 1) if unit == "share" else decimal(value)

@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from cagexplain.common.printing import visible
-from reports.kit import numbers, palette
+from reports.kit import estimates, numbers, palette, terms
 
 
 @functools.cache
@@ -31,15 +31,17 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "number": numbers.number,
         "percent": numbers.percent,
-        "interval": numbers.interval,
-        "top_action": numbers.top_action,
-        "leader": numbers.leader,
-        "too_few": numbers.too_few,
-        "steps": numbers.steps,
+        "points": numbers.points,
+        "p_value": numbers.p_value,
+        "interval": estimates.interval,
+        "top_action": estimates.top_action,
+        "leader": estimates.leader,
+        "too_few": estimates.too_few,
+        "steps": estimates.steps,
         "contrast": palette.contrast,
         "breakable": _breakable,
     }
-    made.globals["zip"] = zip
+    made.globals |= {"zip": zip, "terms": terms}
     return made
 
 

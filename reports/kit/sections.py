@@ -36,6 +36,14 @@ class Section:
     script: str = ""
 
 
+@dataclass(frozen=True)
+class Takeaway:
+    """A sentence to remember, and the figures behind it."""
+
+    headline: str
+    detail: str
+
+
 def render(template: str, **context: Any) -> Markup:
     """Fill a template, named by its path in the package; what it is given is escaped."""
     return Markup(environment().get_template(template).render(**context))

@@ -201,12 +201,12 @@ def _tiles(parity: Parity, views: Sequence[View]) -> Iterator[tuple[str, str, st
     yield (
         f"{alike} of {len(returns)}",
         "returns equivalent",
-        f"in all, by phase, by cause; p{numbers.NBSP}{_p_value(judgement.p_returns)}",
+        f"in all, by phase, by cause; p{numbers.NBSP}{numbers.p_equals(judgement.p_returns)}",
     )
     yield (
         f"{judgement.equivalent} of {judgement.observed}",
         "metrics equivalent",
-        f"{judgement.required} required; p{numbers.NBSP}{_p_value(judgement.p_metrics)}",
+        f"{judgement.required} required; p{numbers.NBSP}{numbers.p_equals(judgement.p_metrics)}",
     )
     different = (*judgement.returns, *judgement.metrics).count(Verdict.DIFFERENT)
     yield str(different), "different", "corrected for looking at all of them"
@@ -223,8 +223,7 @@ def _view(row: Row, parity: Parity) -> View:
     def text(value: float | None) -> str:
         if value is None:
             return "–"
-        rounded = round(scale * value, digits) + 0.0  # no negative zero
-        return f"{rounded:,.{digits}f}".replace("-", "−")
+        return numbers.fixed(scale * value, digits)
 
     interval = ""
     if found.low is not None:
@@ -245,7 +244,7 @@ def _view(row: Row, parity: Parity) -> View:
         difference=text(found.difference),
         interval=interval,
         margin=f"±{text(found.margin)}" if found.observed else "–",
-        p_equivalent=_p_value(found.p_equivalent) if found.low is not None else "–",
+        p_equivalent=numbers.p_value(found.p_equivalent) if found.low is not None else "–",
         episodes=f"{found.a.n}/{found.b.n}" if partly else "",
         needed=_needed(row, max(played)),
         strip=strip(found.difference, found.low, found.high, found.margin),
@@ -332,10 +331,6 @@ def _outline(heights: FloatArray) -> str:
         f"V{40 - 38 * height:.1f}H{step * (i + 1):.2f}" for i, height in enumerate(heights.tolist())
     ]
     return f"M0,40{''.join(points)}V40"
-
-
-def _p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def _floors() -> str:

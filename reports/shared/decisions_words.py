@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from cagexplain.analysis.decisions.counterfactuals import Difference
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
 from cagexplain.cc4 import phases
+from reports.kit import numbers
 from reports.kit.numbers import NBSP, percent
 
 TRUTH = {-1: "", 0: "truly clean", 1: "truly a red user session", 2: "truly red root"}
@@ -15,9 +16,7 @@ TRUTH = {-1: "", 0: "truly clean", 1: "truly a red user session", 2: "truly red 
 
 def signed(value: float) -> str:
     """12.34 as +12.3, -120.2 as −120: always with a sign, three digits at most."""
-    digits = 0 if abs(value) >= 99.95 else 1
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return numbers.signed(value, 0 if abs(value) >= 99.95 else 1)
 
 
 def limits(difference: Difference) -> str:

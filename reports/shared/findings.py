@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from cagexplain.audit import ranking
 from cagexplain.audit.check import Check
 from cagexplain.audit.checks import checks
+from cagexplain.audit.ranking import Standout
 from cagexplain.audit.results import Audit, Finding, Measured, Part, Price
 from reports.kit.numbers import NBSP, number, percent
+from reports.kit.terms import VERDICTS
 from reports.shared import show
-
-_WEIGHTS: Final = {"critical": 8.0, "high": 4.0, "medium": 2.0, "low": 1.0, "info": 0.5}
-"""What a failure of a severity weighs when findings are put in order."""
-_CLEARLY: Final = 0.05
-"""By how much a part must be worse than the whole to be named."""
-_PART: Final = 0.05
-"""Share of the cases that a part must have to be named."""
-FEW: Final = 10
-"""Cases that it must have."""
 
 ORDER: Final = (
     "The gravest first: by severity, warnings half as heavy as failures, and heavier the more of "
@@ -28,61 +20,31 @@ ORDER: Final = (
 """How findings are put in order."""
 
 
-@dataclass(frozen=True)
-class Told:
-    """A finding in sentences.
-
-    Attributes:
-        finding: that is told.
-        headline: in a few words.
-        parts: names of what is told, with the sentences.
-    """
-
-    finding: Finding
-    headline: str
-    parts: tuple[tuple[str, str], ...]
-
-
 def declared(ident: str) -> Check | None:
     """The declaration of a check; None if the catalogue does not have it."""
     return next((check for check in checks() if check.id == ident), None)
 
 
-def in_order(audit: Audit) -> list[Finding]:
-    """What the policy fails or is warned of, the most pressing first."""
-    wrong = [f for f in audit.findings if f.verdict in ("FAIL", "WARN") and f.axis != "meta"]
-    return sorted(wrong, key=lambda finding: -_weight(finding, audit.mean_return.mean))
-
-
-def _weight(finding: Finding, mean_return: float) -> float:
-    weight = _WEIGHTS[finding.severity] * (1.0 if finding.verdict == "FAIL" else 0.5)
-    if finding.price is None or not finding.price.reward.clear:
-        return weight
-    won = max(finding.price.reward.mean, 0.0) / max(abs(mean_return), 1.0)
-    return weight * (1.0 + min(won, 1.0))
-
-
-def tell(finding: Finding, audit: Audit) -> Told:
+def passages(finding: Finding, audit: Audit) -> list[tuple[str, str]]:
     """A finding in sentences: what, where, since when, why, what it costs, what to do."""
-    known = declared(finding.id)
+    check = declared(finding.id)
     parts = [
         ("Found", what(finding, audit)),
         ("Where", where(finding)),
         ("Since", since(finding, audit)),
-        ("Why it matters", known.why if known else ""),
+        ("Why it matters", check.why if check else ""),
         ("What it costs", f"{cost(finding.price, audit)} {cured(finding)}".strip()),
         ("What to do", remedy(finding)),
     ]
-    return Told(finding, headline(finding), tuple((name, text) for name, text in parts if text))
+    return [(name, text) for name, text in parts if text]
 
 
 def headline(finding: Finding) -> str:
     """What is wrong, in a few words."""
-    known = declared(finding.id)
-    if known is None:
-        lead = {"FAIL": "Not met: ", "WARN": "Only partly met: "}.get(finding.verdict, "")
-        return f"{lead}{finding.title}"
-    return f"In part: {known.problem}" if finding.verdict == "WARN" else known.problem
+    check = declared(finding.id)
+    if check is None:
+        return f"{VERDICTS[finding.verdict].reads}: {finding.title}"
+    return f"In part: {check.problem}" if finding.verdict == "WARN" else check.problem
 
 
 def what(finding: Finding, audit: Audit) -> str:
@@ -92,7 +54,7 @@ def what(finding: Finding, audit: Audit) -> str:
         return finding.reason
     limits = show.limits(measured)
     brackets = "; ".join(
-        [*([f"95{NBSP}% interval {limits}"] if limits else []), show.borders(measured)]
+        [*([f"95{NBSP}% interval {limits}"] if limits else []), show.judged_by(measured)]
     )
     sentences = [f"The {measured.name} is {show.value(measured)} ({brackets})."]
     if measured is finding.measures[0]:
@@ -127,58 +89,25 @@ def standing(measured: Measured) -> str:
     return f"{n - beaten} of {n} reference policies do better."
 
 
-def against(part: Part, measured: Measured) -> int | None:
-    """Cases of a part that speak against the policy; None if that cannot be told from it."""
-    if measured.unit not in ("share", "difference of shares"):
-        return None
-    return part.n - part.hits if measured.better == "higher" else part.hits
-
-
 def where(finding: Finding) -> str:
-    """Zone, agent and phase that are clearly worse than the whole."""
-    main = finding.decisive
-    if main is None:
+    """The subnet, the agent and the phase that are clearly worse than the whole."""
+    named = [_named(standout) for standout in ranking.standouts(finding)]
+    if not named or finding.decisive is None:
         return ""
-    kinds = {
-        kind: [p for p in finding.parts if p.kind == kind] for kind in ("zone", "agent", "phase")
-    }
-    named = [_worst(parts, main) for parts in kinds.values() if len(parts) > 1]
-    found = [text for text in named if text]
-    if not found:
-        return ""
-    return f"{_opening(main)} {'; '.join(found)}."
+    shares = ranking.counts_shares(finding.decisive)
+    return f"{'Most often wrong:' if shares else 'Most cases lie in:'} {'; '.join(named)}."
 
 
-def _opening(main: Measured) -> str:
-    shares = main.unit in ("share", "difference of shares")
-    return "Most often wrong:" if shares else "Most cases lie in:"
-
-
-def _worst(parts: Sequence[Part], main: Measured) -> str:
-    total = sum(part.n for part in parts)
-    shares = [
-        (bad / part.n, part)
-        for part in parts
-        if (bad := against(part, main)) is not None and part.n >= max(FEW, _PART * total)
-    ]
-    if shares:
-        whole = sum(against(part, main) or 0 for part in parts) / total
-        rate, part = max(shares, key=lambda pair: pair[0])
-        if rate < whole + _CLEARLY:
-            return ""
-        return f"{part_name(part)} ({percent(rate)} of {number(part.n)}, overall {percent(whole)})"
-    if against(parts[0], main) is not None or not total:
-        return ""
-    part = max(parts, key=lambda part: part.n)
-    if part.n / total < 1 / len(parts) + _CLEARLY:
-        return ""
-    return f"{part_name(part)} ({percent(part.n / total)} of {number(total)})"
+def _named(standout: Standout) -> str:
+    overall = "" if standout.whole is None else f", overall {percent(standout.whole)}"
+    share = f"{percent(standout.share)} of {number(standout.cases)}"
+    return f"{part_name(standout.part)} ({share}{overall})"
 
 
 def part_name(part: Part) -> str:
     """A part, readably."""
     if part.kind == "agent":
-        return part.name.replace("_", " ")
+        return show.agent(part.name)
     return f"phase “{part.name}”" if part.kind == "phase" else show.place(part.name)
 
 
@@ -223,8 +152,8 @@ def cured(finding: Finding) -> str:
 
 def remedy(finding: Finding) -> str:
     """What to do; a remedy that was measured to do harm is not advised."""
-    known, price = declared(finding.id), finding.price
-    advice = known.remediation if known else ""
+    check, price = declared(finding.id), finding.price
+    advice = check.remediation if check else ""
     if price is not None and price.reward.clear and price.reward.mean < 0:
         return f"Retrain rather than patch; the measured patch hurts. {advice}".strip()
     if not advice and price is not None:

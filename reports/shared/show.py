@@ -1,161 +1,78 @@
-"""The audit's numbers and verdicts in words."""
+"""How the numbers, places and names of an audit are shown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import NamedTuple
 
-from cagexplain.audit.check import Severity
-from cagexplain.audit.results import Audit, Change, Effect, Measured, Price, Verdict
-from reports.kit.numbers import NBSP, number, percent
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a verdict is shown: never by its colour alone.
-
-    Attributes:
-        icon, word: beside each other.
-        style: CSS class.
-        means: for the key, as a sentence.
-    """
-
-    icon: str
-    word: str
-    style: str
-    means: str
+from cagexplain.audit.results import Audit, Change, Effect, Measured, Price
+from reports.kit import numbers
+from reports.kit.numbers import NBSP, Amount
+from reports.kit.terms import AXES, KNOWLEDGE
 
 
-VERDICTS: Final[dict[Verdict, Look]] = {
-    "FAIL": Look("✗", "Fail", "fail", "The whole interval lies beyond the border to “bad”."),
-    "ERROR": Look("∅", "Error", "error", "The check itself could not be carried out."),
-    "WARN": Look("!", "Warning", "warn", "The whole interval lies between “good” and “bad”."),
-    "INCONCLUSIVE": Look(
-        "?",
-        "Inconclusive",
-        "open",
-        "The interval reaches over a border, or there are too few data.",
-    ),
-    "PASS": Look("✓", "Pass", "pass", "The whole interval lies beyond the border to “good”."),
-    "NOT_APPLICABLE": Look(
-        "–", "Not applicable", "none", "The check has nothing to judge in this audit."
-    ),
-}
-"""In the order in which they ask for attention."""
+class Thresholds(NamedTuple):
+    """What is good and what is bad, such as "≤ 10 steps" and "≥ 50 steps"."""
 
-AXES: Final = {
-    "practice": "what it does",
-    "outcome": "what comes of it",
-    "health": "health of the policy",
-    "robustness": "robustness",
-    "meta": "the explanation",
-}
-"""What a check is about."""
-
-KNOWLEDGE: Final = {
-    "obs": "Judged only on what the agents could see.",
-    "truth": "Judged on the simulator’s truth, which the agents cannot see.",
-}
-
-GROUPS: Final = {
-    "alerts": "Alerts",
-    "red": "Attacker",
-    "length": "Length",
-    "network": "Network",
-    "training": "Training",
-}
-"""What a variation changes."""
-
-_SUFFIXES: Final = {
-    **{"ticks": "ticks", "bits": "bits"},
-    **{unit: unit for unit in ("per episode", "per 100 ticks", "per 100 decisions")},
-}
-_SHARES: Final = ("share", "difference of shares")
-
-
-def decimal(value: float) -> str:
-    """Three digits that count, with a true minus sign: 1,234, 71.2, 0.036."""
-    size = abs(value)
-    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2
-    if 0 < size < 0.1:
-        digits = 3
-    return f"{value:,.{digits}f}".replace("-", "−")
-
-
-def roughly(count: int) -> str:
-    """An estimated number, with the two digits that it can bear at most: 3,000 for 2,999."""
-    return number(round(count, 2 - len(str(count))))
-
-
-def signed(value: float) -> str:
-    """The same, always with a sign."""
-    return f"+{decimal(value)}" if value > 0 else decimal(value)
+    good: str
+    bad: str
 
 
 def amount(value: float | None, unit: str) -> str:
     """A value in its unit; a dash if it is undefined."""
-    if value is None:
-        return "–"
-    if unit == "share":
-        return percent(value)
-    if unit == "difference of shares":
-        return f"{signed(100 * value)}{NBSP}percentage points"
-    suffix = "tick" if unit == "ticks" and abs(value) == 1 else _SUFFIXES.get(unit, "")
-    return f"{decimal(value)}{NBSP}{suffix}" if suffix else decimal(value)
+    return "–" if value is None else str(numbers.amount(value, unit))
 
 
 def change(value: float, unit: str) -> str:
-    """A difference in a unit, always with a sign."""
-    if unit in _SHARES:
-        return f"{signed(100 * value)}{NBSP}percentage points"
-    return amount(value, unit) if value <= 0 else f"+{amount(value, unit)}"
+    """A difference in a unit, always with its sign."""
+    return str(numbers.change(value, unit))
 
 
-def value(found: Measured) -> str:
+def value(measured: Measured) -> str:
     """What was measured."""
-    if not found.reached:
-        floor = f" (beyond {amount(found.low, found.unit)})" if found.low is not None else ""
-        return f"not reached within an episode{floor}"
-    return amount(found.value, found.unit)
+    if not measured.reached:
+        least = measured.low
+        beyond = "" if least is None else f" (beyond {amount(least, measured.unit)})"
+        return f"not reached within an episode{beyond}"
+    return amount(measured.value, measured.unit)
 
 
-def limits(found: Measured) -> str:
+def limits(measured: Measured) -> str:
     """The interval of what was measured; empty without one."""
-    if found.low is None:
+    if measured.low is None:
         return ""
-    if found.high is None:
-        return f"{amount(found.low, found.unit)} or more"
-    return between(found.low, found.high, found.unit)
+    low = numbers.amount(measured.low, measured.unit)
+    if measured.high is None:
+        return f"{low} or more"
+    return numbers.between(low, numbers.amount(measured.high, measured.unit))
 
 
-def between(low: float, high: float, unit: str) -> str:
-    """Both limits in a unit, which is named once."""
-    return _between(amount(low, unit), amount(high, unit))
-
-
-def _between(first: str, last: str) -> str:
-    _, _, suffix = last.partition(NBSP)
-    return f"{first.removesuffix(f'{NBSP}{suffix}') if suffix else first} to {last}"
-
-
-def borders(found: Measured) -> str:
-    """What is good and what is bad; that nothing is, where there are no borders."""
-    if found.good is None or found.bad is None:
-        return "shown only, not judged"
-    signs = ("≥", "≤") if found.better == "higher" else ("≤", "≥")
+def thresholds(measured: Measured) -> Thresholds | None:
+    """What is good and what is bad; None for a number that is not judged."""
+    if measured.good is None or measured.bad is None:
+        return None
+    signs = ("≥", "≤") if measured.better == "higher" else ("≤", "≥")
     good, bad = (
-        f"{sign}{NBSP}{amount(border, found.unit)}"
-        for sign, border in zip(signs, (found.good, found.bad), strict=True)
+        f"{sign}{NBSP}{amount(threshold, measured.unit)}"
+        for sign, threshold in zip(signs, (measured.good, measured.bad), strict=True)
     )
-    return f"good {good}, bad {bad}"
+    return Thresholds(good, bad)
 
 
-def ends(found: Measured) -> list[str]:
-    """What lies at the left and the right end of a bar; nothing without borders."""
-    if found.good is None or found.bad is None:
+def judged_by(measured: Measured) -> str:
+    """The same as words, also where nothing is judged."""
+    judged = thresholds(measured)
+    if judged is None:
+        return "shown only, not judged"
+    return f"good {judged.good}, bad {judged.bad}"
+
+
+def ends(measured: Measured) -> list[str]:
+    """What lies at the left and the right end of a bar; nothing without thresholds."""
+    judged = thresholds(measured)
+    if judged is None:
         return []
-    good, bad = borders(found).split(", ")
-    return [good, bad] if found.better == "lower" else [bad, good]
+    shown = [f"good {judged.good}", f"bad {judged.bad}"]
+    return shown if measured.better == "lower" else shown[::-1]
 
 
 def points(found: Change) -> str:
@@ -167,19 +84,21 @@ def interval(found: Change, unit: str = "") -> str:
     """The limits of a change or a mean in brackets."""
     if found.low is None or found.high is None:
         return "(no interval)"
-    show = (lambda x: change(x, unit)) if unit else _whole
-    return f"({_between(show(found.low), show(found.high))})"
+    low, high = (
+        numbers.change(x, unit) if unit else Amount(_whole(x), "") for x in (found.low, found.high)
+    )
+    return f"({numbers.between(low, high)})"
 
 
 def signed_points(mean: float) -> str:
     """A change of the return: always with a sign, whole from ten on."""
-    text = _whole(mean)
-    return text if mean <= 0 or text == "0" else f"+{text}"
+    return f"+{_whole(mean)}" if mean >= 0.05 else _whole(mean)
 
 
-def _whole(found: float) -> str:
-    text = number(found) if abs(found) >= 9.95 else f"{found:.1f}".replace("-", "−")
-    return "0" if text in ("−0", "−0.0", "0.0") else text
+def _whole(points: float) -> str:
+    if abs(points) < 0.05:
+        return "0"
+    return numbers.fixed(points, 0 if abs(points) >= 9.95 else 1)
 
 
 def pays(price: Price) -> tuple[str, str]:
@@ -216,11 +135,6 @@ def name_of(audit: Audit) -> str:
     return str(audit.policy.get("name", "unnamed"))
 
 
-def severity(grade: Severity, n: int) -> str:
-    """How many findings of a severity there are: "2 critical"."""
-    return f"{n} {grade}"
-
-
 def reached(found: float | None, unit: str) -> str:
     """A value with or without a remedy: one that is missing was not reached, or is undefined."""
     if found is None:
@@ -237,31 +151,36 @@ def turn(effect: Effect) -> str:
     return "better" if (effect.change.mean > 0) == (effect.better == "higher") else "worse"
 
 
-def line(found: Measured) -> str:
+def line(measured: Measured) -> str:
     """A number on a bar, for those who cannot see it."""
-    its = limits(found)
-    sure = f", 95{NBSP}% interval {its}" if its else ""
-    return f"{found.name}: {value(found)}{sure}; {borders(found)}"
+    interval = limits(measured)
+    sure = f", 95{NBSP}% interval {interval}" if interval else ""
+    return f"{measured.name}: {value(measured)}{sure}; {judged_by(measured)}"
 
 
 def lost(share: Change | None) -> str:
     """What a condition does to the lead over Sleep: −4 % where it costs some of it."""
-    return "–" if share is None else _percent(-share.mean)
+    return "–" if share is None else str(numbers.percent_change(-share.mean))
 
 
 def lost_limits(share: Change | None) -> str:
     """The limits of that, in brackets; empty without."""
     if share is None or share.low is None or share.high is None:
         return ""
-    return f"({_between(_percent(-share.high), _percent(-share.low))})"
-
-
-def _percent(share: float) -> str:
-    if 0 < abs(share) < 0.0005:  # a sign before "<0.1 %" reads as nothing
-        return f"0.0{NBSP}%"
-    return ("−" if share < 0 else "+" if share > 0 else "") + percent(abs(share))
+    low, high = (numbers.percent_change(-x) for x in (share.high, share.low))
+    return f"({numbers.between(low, high)})"
 
 
 def agent(name: str) -> str:
     """An agent by CC4's name, readably: "blue agent 3"."""
     return name.replace("_", " ")
+
+
+def axis(name: str) -> str:
+    """What checks of an axis are about; the name itself if this version does not know it."""
+    return next((term.short for axis, term in AXES.items() if axis == name), name)
+
+
+def judged_on(knowledge: str) -> str:
+    """What a check judges on, as a sentence; empty if this version does not know it."""
+    return next((f"Judged on {text}." for key, text in KNOWLEDGE.items() if key == knowledge), "")

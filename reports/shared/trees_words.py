@@ -12,7 +12,8 @@ from cagexplain.analysis.trees.results import (
     Surrogate,
 )
 from cagexplain.stats.shares import Ratio
-from reports.kit.numbers import NBSP, number, percent, too_few
+from reports.kit.estimates import too_few
+from reports.kit.numbers import NBSP, fixed, number, percent
 
 
 def ratio(found: Ratio) -> str:
@@ -32,7 +33,7 @@ def kept(found: Gain) -> str:
 def _limits(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return " (no interval)"
-    return f" ({100 * low:.0f}–{100 * high:.0f}{NBSP}%)".replace("-", "−")
+    return f" ({fixed(100 * low)}–{fixed(100 * high)}{NBSP}%)"
 
 
 def overall(result: Surrogate) -> str:

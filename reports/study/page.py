@@ -20,7 +20,7 @@ from cagexplain.analysis.studies.learning import (
 )
 from cagexplain.analysis.studies.strategies import StrategiesResult
 from cagexplain.stats.few_runs import MIN_RUNS, RESAMPLES
-from reports.drawings.curves import BOX, compact_steps, looks, picture, svg_file
+from reports.drawings.curves import BOX, looks, picture, svg_file
 from reports.kit import numbers
 from reports.kit.markdown import cell, table
 from reports.kit.pages import environment, source
@@ -67,7 +67,7 @@ class StudyPage:
 
 
 @dataclass(frozen=True)
-class Strip:
+class Finals:
     """A method's final returns on the scale of its figure: places from 0 to 100."""
 
     dots: Sequence[float]
@@ -95,7 +95,7 @@ class Row:
     gradient_steps: str
     time: str
     rate: str
-    strip: Strip | None
+    strip: Finals | None
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,6 @@ def study_report(result: StudyResult, strategies: StrategiesResult | None) -> St
         "number": numbers.number,
         "signed": signed,
         "span": span,
-        "p_value": p_value,
         "chance": chance,
     }
     html = (
@@ -274,11 +273,11 @@ def _rows(methods: Sequence[MethodResult], look: dict[str, str]) -> list[Row]:
     def place(value: float) -> float:
         return 3 + 94 * (value - low) / width
 
-    def strip(method: MethodResult) -> Strip | None:
+    def strip(method: MethodResult) -> Finals | None:
         if method.iqm is None:
             return None
         limits = [None if v is None else place(v) for v in (method.low, method.high)]
-        return Strip([place(v) for v in method.finals], place(method.iqm), *limits)
+        return Finals([place(v) for v in method.finals], place(method.iqm), *limits)
 
     def text(value: float | None) -> str:
         return "–" if value is None else numbers.number(value)
@@ -295,7 +294,7 @@ def _rows(methods: Sequence[MethodResult], look: dict[str, str]) -> list[Row]:
             iqm=text(method.iqm),
             interval=span(method.low, method.high),
             best=text(method.best),
-            steps=compact_steps(method.steps) if method.seeds else "–",
+            steps=numbers.short(method.steps) if method.seeds else "–",
             gradient_steps=text(method.gradient_steps),
             time="–" if method.seconds is None else duration(method.seconds),
             rate=text(method.rate),
@@ -342,9 +341,7 @@ def _wanted(least: float | None, most: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """A difference with its sign."""
-    if value is None:
-        return "–"
-    return f"+{numbers.number(value)}" if round(value) > 0 else numbers.number(round(value) + 0.0)
+    return "–" if value is None else numbers.signed(value, 0)
 
 
 def span(low: float | None, high: float | None) -> str:
@@ -352,13 +349,6 @@ def span(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return "no interval"
     return f"{numbers.number(low)} to {numbers.number(high)}"
-
-
-def p_value(p: float | None) -> str:
-    """A p-value with as many digits as mean something."""
-    if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def chance(value: float, low: float | None, high: float | None) -> str:
@@ -436,7 +426,7 @@ def _markdown(context: dict[str, Any], part: Part | None) -> str:
                         signed(pair.difference),
                         span(pair.low, pair.high),
                         span(pair.boot_low, pair.boot_high),
-                        p_value(pair.p_holm),
+                        numbers.p_value(pair.p_holm),
                         chance(pair.improvement, pair.improvement_low, pair.improvement_high),
                     ]
                     for pair in figure.pairs

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import Audit, Finding
+from cagexplain.cli import audit as command
 from reports.audit.page import audit_page
 from tests.support import audits as made
 from tests.support import page_checks as checks
@@ -96,6 +99,23 @@ def test_top_findings_are_sentences(document: Element) -> None:
     assert "Retrain rather than patch" in words(harmful)
 
 
+def test_a_terminal_lists_failures_in_the_order_of_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    severe = made.finding(id="AAA-01", severity="high", price=None)
+    priced = made.finding(id="BBB-01", severity="high")  # a remedy wins much back
+    grave = made.finding(id="CCC-01", price=None)
+    warned = made.finding(id="DDD-01", verdict="WARN")
+    audit = made.audit(findings=(severe, warned, priced, grave))
+    command.show(tmp_path, audit)
+    in_terminal = re.findall(r"FAIL (\S+)", capsys.readouterr().out)
+    page = [
+        words(chips) for chips in shown(audit).all("p", within="top") if "chips" in chips.classes
+    ]
+    on_page = [ident for text in page for ident in re.findall(r"\b[A-C]{3}-01\b", text)]
+    assert in_terminal == on_page == ["CCC-01", "BBB-01", "AAA-01"]
+
+
 def test_prices_tell_gains_and_harm_alike(document: Element) -> None:
     table = checks.table_with(document, "prices", "Remedy")
     assert [(row[1], row[4]) for row in table] == [
@@ -119,7 +139,7 @@ def test_the_table_has_every_check_with_its_details(audit: Audit, document: Elem
     ):
         assert text in root, text
     assert "does not survive" in words(rows["ERA-05"])
-    assert "not reached within an episode (beyond 300 ticks)" in words(rows["ERA-05"])
+    assert "not reached within an episode (beyond 300 steps)" in words(rows["ERA-05"])
     assert "About 140 more episodes" in words(rows["DET-07"])
     muted = words(rows["DEC-02"])
     assert "Muted by the profile" in muted and "The contract does not ask for decoys." in muted

@@ -13,10 +13,9 @@ from reports.fsm import (
     reactions,
     reactions_words,
     soc,
-    soc_words,
     study_tables,
 )
-from reports.kit import numbers
+from reports.kit import estimates, numbers
 from tests.support.fixtures_pages import Analyse, Element, parse
 from tests.support.page_checks import rows, table_with
 
@@ -137,7 +136,7 @@ def test_every_metric_of_the_team_is_shown(analysis: FsmAnalysis, document: Elem
             assert metric.name.removesuffix(" (median)").removesuffix(" (mean)") in names
     clean = analysis.soc.metric("clean_hosts")
     row = next(row for row in shown if row[0].startswith("Clean hosts"))
-    assert row[1:3] == [soc_words.value(clean.value, "share"), soc_words.limits(clean)]
+    assert row[1:3] == [numbers.plain(clean.value, "share"), estimates.metric_limits(clean)]
     assert "81\u00a0% H-MARL Expert" in row[-1]
 
 
@@ -150,19 +149,6 @@ def test_a_metric_without_a_value_says_why(analysis: FsmAnalysis) -> None:
     document = parse(str(soc.section(changed).html))
     for table in document.all("table"):
         assert all("There were none." in " ".join(row) for row in rows(table))
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        *[(0.1234, "share", "12.3 %"), (93.0, "steps", "93"), (4.25, "steps", "4.2")],
-        *[(4.257, "per episode", "4.26"), (None, "steps", "–"), (1234.5, "points", "1,234")],
-    ],
-)
-def test_values_have_the_digits_that_they_deserve(
-    value: float | None, unit: str, text: str
-) -> None:
-    assert soc_words.value(value, unit).replace(numbers.NBSP, " ") == text
 
 
 def test_the_tables_of_the_study(analysis: FsmAnalysis, document: Element) -> None:
@@ -216,7 +202,7 @@ def test_stays_that_are_enough_have_their_times(analysis: FsmAnalysis, document:
     }
     assert len(known) > 3
     for state, stays in known.items():
-        assert found[state][:2] == [numbers.steps(stays.median), numbers.steps(stays.p90)]
+        assert found[state][:2] == [estimates.steps(stays.median), estimates.steps(stays.p90)]
 
 
 def test_what_evicts_red_is_shown_with_its_counts(analysis: FsmAnalysis, document: Element) -> None:

@@ -4,46 +4,10 @@ import pytest
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.stats.distribution import Distribution, Share
+from reports.fsm.circumstances import agreement
+from reports.fsm.distributions import leaders
 from reports.fsm.overview_words import findings, losses
 from reports.kit import numbers, palette
-from reports.shared import answers
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [
-        *[(None, "–"), (0, "0 %"), (0.0001, "<0.1 %"), (0.0449, "4.5 %"), (0.613, "61 %")],
-        *[(0.994, "99 %"), (0.996, "99.6 %"), (0.9999, ">99.9 %"), (1, "100 %")],
-    ],
-)
-def test_percent(share: float | None, text: str) -> None:
-    assert numbers.percent(share).replace(numbers.NBSP, " ") == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (9_999, "9,999"), (12_345, "12.3k"), (123_456, "123k"), (1_234_567, "1.2M")],
-)
-def test_compact(value: int, text: str) -> None:
-    assert numbers.compact(value) == text
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "text"),
-    [
-        (0.552, 0.668, "55–67 %"),
-        (0.985, 0.989, "98.5–98.9 %"),
-        (0.0, 0.05, "0–5.0 %"),
-        (0.0, 0.0004, "0–0.04 %"),
-        (None, None, "no interval"),
-    ],
-)
-def test_interval(low: float | None, high: float | None, text: str) -> None:
-    assert numbers.interval(Share("x", 1, 0.5, low, high)).replace(numbers.NBSP, " ") == text
-
-
-def test_number_has_a_true_minus() -> None:
-    assert numbers.number(-1234.4) == "−1,234"
 
 
 def mix(state: str, **shares: tuple[int, float, float]) -> Distribution:
@@ -107,14 +71,14 @@ ALWAYS = {"Sleep": (90, 0.48, 1.0), "Restore": (0, 0.0, 0.52)}
 
 
 def test_a_policy_that_always_does_the_same_is_not_called_undecided() -> None:
-    said = answers.leaders([mix("K", **ALWAYS), mix("U", **ALWAYS)], "the host is in")
+    said = leaders([mix("K", **ALWAYS), mix("U", **ALWAYS)], "the host is in")
     assert said.startswith("Blue chose Sleep each time; 9 episodes are too few")
-    mixed = answers.leaders([mix("K", **TIED)], "the host is in")
+    mixed = leaders([mix("K", **TIED)], "the host is in")
     assert mixed == "No action clearly leads in any state."
 
 
 def test_leaders_are_named_with_their_states() -> None:
-    said = answers.leaders([mix("K", **CLEAR), mix("U", **CLEAR), mix("R", **TIED)], "it is in")
+    said = leaders([mix("K", **CLEAR), mix("U", **CLEAR), mix("R", **TIED)], "it is in")
     assert said == (
         "Blue’s first choice is Restore when it is in K or U; no clear leader in 1 of 3 states."
     )
@@ -124,6 +88,6 @@ def test_agreement_of_parts() -> None:
     other = {"Analyse": (60, 0.5, 0.7), "Restore": (40, 0.3, 0.45)}
     same, different = [[mix("K", **CLEAR)]] * 2, [[mix("K", **CLEAR)], [mix("K", **other)]]
     open_ = [[mix("K", **CLEAR)], [mix("K", **TIED)]]
-    said = answers.agreement({"agents": same, "phases": different, "hosts": open_})
+    said = agreement({"agents": same, "phases": different, "hosts": open_})
     assert "the agents agree in 1; the phases differ in 1 of 1" in said
     assert said.endswith("No state has a clear first choice in two or more hosts.")
