@@ -56,7 +56,7 @@ _UNUSED: Final = (
         _OF_PLAYER,
     ),
     Unused(
-        "on a policy: it tells where that of a TRACE lies",
+        "on a policy: it names where the policy of a TRACE lies",
         lambda given: not _of_trace(given),
         ("policy_file",),
     ),
@@ -71,7 +71,7 @@ _UNUSED: Final = (
     "--profile",
     default="default",
     show_default=True,
-    help="Borders to judge by: default, strict, mission, or a YAML file of your own.",
+    help="Thresholds to judge by: default, strict, mission, or a YAML file of your own.",
 )
 @click.option(
     "--fail-on",
@@ -86,7 +86,7 @@ _UNUSED: Final = (
 @click.option(
     "--sarif-warnings",
     is_flag=True,
-    help="Also list warnings as results in audit.sarif; code scanning makes an alert of each.",
+    help="Also list warnings as results in audit.sarif; code scanning raises an alert for each.",
 )
 @click.option("--baseline", type=_FILE, help="Earlier audit.json to compare with.")
 @click.option(
@@ -94,7 +94,7 @@ _UNUSED: Final = (
     "siblings",
     multiple=True,
     metavar="POLICY",
-    help="The same method trained with another seed, for ROB-01; may be repeated.",
+    help="The same method, trained with another seed, for ROB-01; repeatable.",
 )
 @click.option(
     "--prices",
@@ -119,7 +119,7 @@ _UNUSED: Final = (
     show_default=True,
     help="Decisions that mattered most to explain; 0 leaves them out.",
 )
-@click.option("--rules", is_flag=True, help="Also extract decision trees; takes some minutes.")
+@click.option("--rules", is_flag=True, help="Also extract decision trees; this takes some minutes.")
 @click.option(
     "--policy",
     "policy_file",
@@ -145,7 +145,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     from cagexplain.common.processes import spawning
     from cagexplain.tracing.trace import open_trace
 
-    # What cannot be used is told before the work, not after it.
+    # What cannot be used is refused before the work, not after it.
     if machine.cores() > 1 and (options["priced"] or options["varied"]):
         spawning()
     profile, references = load_profile(options["profile"]), load_references()

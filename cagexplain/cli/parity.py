@@ -263,7 +263,7 @@ def _show(result: Parity, folder: Path) -> None:
     console.print(result.verdict, style=STYLES[result.verdict])
     if result.verdict == Verdict.INCONCLUSIVE:
         click.echo(
-            "The data do not tell how many episodes would decide."
+            "The data do not show how many episodes would decide."
             if judgement.needed is None
             else f"About {judgement.needed:,} episodes of each would probably decide."
         )

@@ -30,7 +30,7 @@ class Own:
     Attributes:
         finding: of the team.
         part: its cases.
-        share: of them that speak against it; None where that cannot be told.
+        share: of them that speak against it; None where that is unknown.
         word: beside the team: worse, better, alike; its part of the cases where that is unknown.
     """
 

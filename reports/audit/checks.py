@@ -22,7 +22,7 @@ from reports.shared import show
 EXAMPLES: Final = 8
 """Cases that are shown as evidence of a check."""
 
-_KINDS: Final = {"zone": "Zone", "agent": "Agent", "phase": "Phase"}
+_KINDS: Final = {"zone": "Subnet", "agent": "Agent", "phase": "Phase"}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from reports.shared import decisions_words as words
 MOST: Final = 10
 """Moments that are shown."""
 
-_TITLE = "The most telling moments"
+_TITLE = "The decisions that mattered most"
 
 
 def section(report: DecisionReport | None, steps: int | None, why_not: str = "") -> Section:

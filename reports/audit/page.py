@@ -37,7 +37,7 @@ def audit_page(
     """Make the page, one self-contained HTML document; what is not given is a marked gap in it.
 
     Args:
-        audit: that is told.
+        audit: to show.
         analysis: of the trace that was audited.
         explanations: of decisions in it.
         surrogate: decision trees of the policy.

@@ -1,4 +1,4 @@
-"""The rules that imitate the policy, with a banner if they may not be believed."""
+"""The rules that imitate the policy, with a banner unless they can be trusted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from reports.shared import findings as words
 from reports.shared import trees
 
 CHECK = "SUR-01"
-"""The check that tells whether the rules may be believed."""
+"""The check of whether the rules can be trusted."""
 
 _BANNERS = {
-    "FAIL": "Do not believe these rules.",
-    "ERROR": "Whether these rules may be believed could not be checked.",
-    "WARN": "Believe these rules with care.",
-    "INCONCLUSIVE": "Whether these rules may be believed cannot be told yet.",
-    "NOT_APPLICABLE": "Whether these rules may be believed was not checked.",
+    "FAIL": "Do not trust these rules.",
+    "ERROR": "Whether these rules can be trusted could not be checked.",
+    "WARN": "Trust these rules with care.",
+    "INCONCLUSIVE": "Whether these rules can be trusted is still open.",
+    "NOT_APPLICABLE": "Whether these rules can be trusted was not checked.",
 }
-_MUTED = "The profile mutes the check that tells whether these rules may be believed."
+_MUTED = "The profile mutes the check of whether these rules can be trusted."
 
 
 def section(audit: Audit, result: Surrogate | None, why_not: str = "") -> Section:

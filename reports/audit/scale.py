@@ -1,4 +1,4 @@
-"""Where numbers lie on a bar: borders, an interval, and other policies beside it.
+"""Where numbers lie on a bar: thresholds, an interval, and other policies beside it.
 
 Places are in per cent of the width of the drawing.
 """
@@ -15,9 +15,9 @@ from cagexplain.audit.results import Change, Measured
 _MARGIN: Final = 0.06
 """Room beyond the outermost number, as a share of what lies between the outermost ones."""
 _STRETCH: Final = 12.0
-"""A number this many times beyond the borders squeezes them too much on an even scale."""
+"""A number this many times beyond the thresholds squeezes them too much on an even scale."""
 _TINY: Final = 1e-6
-"""Borders below this share of the largest number are no measure of it."""
+"""Thresholds below this share of the largest number are no measure of it."""
 _EDGE: Final = 98.5
 """Where durations that are not reached are drawn."""
 _SIGNED: Final = ("difference of shares", "points")
@@ -52,7 +52,7 @@ class Bar:
     """What the template draws.
 
     Attributes:
-        good, bad: where values are good and bad; None without borders.
+        good, bad: where values are good and bad; None without thresholds.
         value: place of the value; None if it is undefined.
         reached: False for a duration that is not reached, drawn as an arrow at the edge.
         interval: None without one.
@@ -102,7 +102,7 @@ def bar(found: Measured, *, others: bool = False) -> Bar:
     """Draw a measured number.
 
     Args:
-        found: with its borders and its interval.
+        found: with its thresholds and its interval.
         others: show the reference policies as well.
     """
     standing = found.standing if others else {}
@@ -139,14 +139,11 @@ def scale_of(numbers: Sequence[float], found: Measured) -> Scale:
         high = min(high, 0.0)
     if found.unit == "share":
         high = min(high, 1.0)
-    border = max(abs(x) for x in (found.good, found.bad) if x is not None) if _judged(found) else 0
-    if low >= 0 and _TINY * high < border < high / _STRETCH:
-        return Scale(0.0, high, border)
+    sizes = [abs(x) for x in (found.good, found.bad) if x is not None]
+    threshold = max(sizes, default=0.0)
+    if low >= 0 and _TINY * high < threshold < high / _STRETCH:
+        return Scale(0.0, high, threshold)
     return Scale(low, high)
-
-
-def _judged(found: Measured) -> bool:
-    return found.good is not None and found.bad is not None
 
 
 def _zones(found: Measured, scale: Scale) -> tuple[Span | None, Span | None]:

@@ -14,7 +14,7 @@ from reports.shared import findings as words
 from reports.shared import show
 
 _TITLE = "Among other policies"
-_RETURN: Final = "mean score per episode"
+_RETURN: Final = "mean return per episode"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Standing:
     """A number of the policy on a line with those of the others.
 
     Attributes:
-        check: whose number it is; None for the score.
+        check: whose number it is; None for the return.
         measured: the number; bar: the drawing.
         ends: of the scale, in words.
         standing: how many do better.

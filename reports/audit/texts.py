@@ -9,6 +9,7 @@ from cagexplain.audit.results import Audit
 from cagexplain.audit.statistics import MIN_EPISODES
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES
 from reports.kit.numbers import number, percent
+from reports.kit.terms import SEVERAL_NUMBERS
 
 SETTING: Final = (
     "CAGE Challenge 4 is a simulated military network: two deployed sites, each with a restricted "
@@ -16,12 +17,12 @@ SETTING: Final = (
     "network. Users (“green”) work on its machines (“hosts”). An attacker (“red”) tries to take "
     "hosts over and to stop the services that the mission needs.",
     "Five defending agents (“blue”), together “the policy”, each guard a part of it. At every step "
-    "(“tick”) an agent sees alerts on its hosts and may look at one (Analyse), stop suspicious "
+    "an agent sees alerts on its hosts and may look at one (Analyse), stop suspicious "
     "processes there (Remove), rebuild it (Restore), plant a false service (DeployDecoy), or block "
-    "or open the traffic between two zones.",
+    "or open the traffic between two subnets.",
     "Points are lost when users cannot work, when the attacker stops a service, and for every "
     "Restore. An episode has about 500 steps in three phases: planning, then two missions that "
-    "make other zones critical.",
+    "make other subnets critical.",
 )
 """What the policy is there for, for readers who do not know CC4."""
 
@@ -30,16 +31,13 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
     """How the numbers were made and what they do not say."""
     yield (
         "Verdicts",
-        "Every number has two borders, to good and to bad, which the profile sets. A verdict "
-        "follows from its whole 95 % interval, never from the number alone: beyond the good border "
-        "it passes, beyond the bad one it fails, between them it is a warning, and over a border "
-        "it is inconclusive. A check with several numbers fails if one of them does, and passes "
-        f"only if all do. It needs data from at least {MIN_EPISODES} episodes.",
+        "Every judged number has a good and a bad threshold, which the profile sets. The verdict "
+        f"follows from the whole 95 % interval, never from the number alone. {SEVERAL_NUMBERS}",
     )
     yield (
         "Two axes",
         "Practice: does it do what good incident response asks? Outcome: does the network stay "
-        "safe and at work? A policy can have one without the other. Either axis rests on the "
+        "safe and usable? A policy can have one without the other. Either axis rests on the "
         "checks of critical and high severity; checks of the policy’s health, of its robustness "
         "and of the explanation stand beside them. No score adds them up: a good mean can hide "
         "what must never happen.",
@@ -52,17 +50,17 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Many checks",
-        "Of many checks some fail by chance. A policy exactly on all bad borders would get up to "
-        f"{audit.fails_expected_by_chance:.1f} failures. Failures are corrected together "
+        "Among many checks some fail by chance. A policy exactly on all bad thresholds would get "
+        f"up to {audit.fails_expected_by_chance:.1f} failures. Failures are corrected together "
         f"(Benjamini and Hochberg 1995: at most {percent(FALSE_DISCOVERIES)} false ones); those "
         "that do not survive are marked. They are not held against the policy in the two verdicts, "
-        "which say “cannot be told yet” while there is one of high or critical severity.",
+        "which say “still open” while there is one of high or critical severity.",
     )
     yield (
         "Prices",
         "A remedy is a rule on what the agents see, played over the policy’s own choices. Both are "
-        "played on the same seeds, and the difference is averaged over the pairs. A price tells "
-        "what the patch does to this policy; training with the rule may do more.",
+        "played on the same seeds, and the difference is averaged over the pairs. A price is what "
+        "the patch does to this policy; training with the rule may do more.",
     )
     yield (
         "Where and when",
@@ -90,24 +88,24 @@ GLOSSARY: Final = (
             ("Agent, policy", "One of five defending programs; all five together."),
             ("Alert", "A sign of trouble on a machine: a suspicious process, or a connection."),
             ("Analyse", "Inspect a machine’s files. Takes 2 steps."),
-            ("Block, Allow", "Cut or open the traffic from one zone to another."),
+            ("Block, Allow", "Cut or open the traffic from one subnet to another."),
             ("Blue, red, green", "The defenders, the attacker, the ordinary users."),
             (
                 "Communication policy",
-                "Which zones may talk to each other, as the present phase of the mission asks.",
+                "Which subnets may talk to each other, as the present phase of the mission asks.",
             ),
             ("Decoy", "A false service; only an attacker would use it. Takes 2 steps to deploy."),
-            ("Dwell time, stay", "How long the attacker holds a machine."),
+            ("Dwell time", "How long the attacker holds a machine."),
             ("Episode", "One play from a fresh network to the end, about 500 steps."),
             ("Foothold, session", "The attacker’s access to a machine: as a user, or as root."),
             ("Impact", "The attacker stops an operational service. Costs most."),
-            ("Link", "The traffic from one zone to another."),
+            ("Link", "The traffic from one subnet to another."),
             ("Phase", "Planning, mission A, mission B: what is critical changes with it."),
             ("Remove", "Stop suspicious processes of a machine. Takes 3 steps; root survives it."),
             ("Restore", "Rebuild a machine from a clean image. Takes 5 steps and costs a point."),
             ("Root", "Full control of a machine."),
             (
-                "Score, return",
+                "Return",
                 "Points of an episode: 0 at best, less for every loss. CC4’s official measure.",
             ),
             ("Sleep", "The policy that does nothing; what any defender must beat."),
@@ -116,12 +114,12 @@ GLOSSARY: Final = (
                 "How far the attacker is on a host, in its own view: known (K), scanned (S), user "
                 "(U) or root access (R); with a D, its subnet was swept.",
             ),
-            ("Tick, step", "The unit of time; all agents act once."),
+            ("Step", "The unit of time; all agents act once."),
             (
-                "Zone",
-                "A subnet. Restricted and operational zones of sites A and B (RZA, OZA, RZB, OZB); "
-                "public access zone, admin and office networks of the headquarters (PAZ, ADM, "
-                "OFF); the contractors’ network (CON), which nobody defends.",
+                "Subnet",
+                "A part of the network. Restricted and operational zones of sites A and B (RZA, "
+                "OZA, RZB, OZB); public access zone, admin and office networks of the headquarters "
+                "(PAZ, ADM, OFF); the contractors’ network (CON), which nobody defends.",
             ),
         ),
     ),
@@ -131,11 +129,11 @@ GLOSSARY: Final = (
             ("95 % interval", "Made in this way, 19 of 20 intervals hold the true value."),
             ("Bootstrap", "How sure a number is, by drawing whole episodes anew many times."),
             ("Censored", "A duration that the end of the episode cut short."),
-            ("Inconclusive", "Neither good nor bad for certain; more episodes may tell."),
+            ("Inconclusive", "Neither good nor bad for certain; more episodes may decide."),
             ("n", "Cases that a number rests on."),
             ("Paired", "With and without a change on the same seeds, so that luck cancels out."),
             ("Median", "Half of the cases lie below."),
-            ("p", "How likely such numbers are for a policy that is exactly on the bad border."),
+            ("p", "How likely such numbers are for a policy that is exactly on the bad threshold."),
             (
                 "Seed",
                 "The number that fixes all chances of an episode; with it, it can be repeated.",

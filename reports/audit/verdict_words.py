@@ -13,13 +13,13 @@ from reports.shared import show
 
 _OUTCOME: Final = {
     "effective": "It defends well",
-    "ineffective": "It does not reach what a defence must reach",
-    "undetermined": "Whether it defends well cannot be told yet",
+    "ineffective": "It does not defend well enough",
+    "undetermined": "Whether it defends well is still open",
 }
 _PRACTICE: Final = {
     "compliant": "it goes by the book",
     "unorthodox": "it breaks rules of good practice",
-    "undetermined": "whether it goes by the book cannot be told yet",
+    "undetermined": "whether it goes by the book is still open",
 }
 _JOINED: Final = {
     ("effective", "unorthodox"): ", but ",
@@ -29,7 +29,7 @@ _JOINED: Final = {
     ("undetermined", "compliant"): "; ",
     ("undetermined", "unorthodox"): "; ",
 }
-_NEITHER: Final = "Neither whether it defends well nor whether it goes by the book can be told yet."
+_NEITHER: Final = "Whether it defends well and whether it goes by the book are both still open."
 
 
 def headline(audit: Audit) -> str:
@@ -47,7 +47,7 @@ def practice(audit: Audit) -> str:
 
 def outcome(audit: Audit) -> str:
     """What the verdict on the results rests on."""
-    return _basis(audit, "outcome", "about what comes of it")
+    return _basis(audit, "outcome", "about the results")
 
 
 def _basis(audit: Audit, axis: str, about: str) -> str:
@@ -61,7 +61,7 @@ def _basis(audit: Audit, axis: str, about: str) -> str:
         more = [f.more_episodes for f in own if f.verdict == "INCONCLUSIVE" and f.more_episodes]
         them = "it" if unclear == 1 else "them"
         further = (
-            f": to settle {them} may take about {numbers.roughly(max(more))} more episodes"
+            f": settling {them} may take about {numbers.roughly(max(more))} more episodes"
             if more
             else ""
         )
@@ -89,7 +89,7 @@ def score(audit: Audit) -> str:
         f"On average it loses {number(-mean.mean)} points per episode{_lost(mean)}; a perfect "
         "defence would lose none."
         if mean.mean < 0
-        else f"Its mean score is {number(mean.mean)} points per episode {show.interval(mean)}."
+        else f"Its mean return is {number(mean.mean)} points per episode {show.interval(mean)}."
     ]
     if "sleep" in by_name:
         nothing = by_name["sleep"].mean_return

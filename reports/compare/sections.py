@@ -23,7 +23,7 @@ _VIEWS: Final = {
     "situational": "Situational view",
     "alerts of the target": "Alerts of the target",
     "kind of the target": "Kind of the target",
-    "alerts in the zone": "Alerts in the zone",
+    "alerts in the zone": "Alerts in the agent’s subnets",
 }
 """Names of views for readers; others keep their own."""
 

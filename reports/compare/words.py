@@ -49,7 +49,7 @@ def overall(comparison: Comparison) -> str:
     groups = [group for pair in comparison.pairs for view in pair.views for group in view.groups]
     tested = [group for group in groups if group.p is not None]
     if not tested:
-        return "It cannot be told whether they differ: no situation has enough data."
+        return "Whether they differ is unknown: no situation has enough data."
     differing = sum(group.significant for group in tested)
     return (
         f"Choices differ significantly in {number(differing)} of {number(len(tested))} comparisons "
@@ -75,7 +75,7 @@ def _returns(pair: Pair, found: MetricDifference) -> Takeaway:
     values = f"{_value(found.value_a)} and {_value(found.value_b)} per episode"
     if found.difference is None:
         return Takeaway(
-            f"Whether {pair.a} or {pair.b} has the better return cannot be told", f"{values}."
+            f"Whether {pair.a} or {pair.b} has the better return is unknown", f"{values}."
         )
     seeds = "the same seeds" if pair.paired else "different seeds"
     detail = (

@@ -130,10 +130,10 @@ def _node(found: Favourite, note: str, marked: bool) -> SmallNode:
 
 
 def favourite(found: Favourite) -> str:
-    """The most chosen action of a state, and what it cannot be told from."""
+    """The most chosen action of a state, and what it is not clearly ahead of."""
     if found.action is None or found.low is None or found.high is None:
         return estimates.too_few(found.total)
-    tied = f"; cannot be told from {', '.join(found.tied)}" if found.tied else ""
+    tied = f"; not clearly ahead of {', '.join(found.tied)}" if found.tied else ""
     return (
         f"{found.action} {numbers.percent(found.share)} "
         f"({numbers.percent(found.low)} to {numbers.percent(found.high)}) of "

@@ -1,4 +1,4 @@
-"""Where everything lies in the picture of an episode: hosts by zone, steps from left to right.
+"""Where everything lies in the picture of an episode: hosts by subnet, steps from left to right.
 
 Each kind of thing is one SVG path. Bands and bars are measured in steps, so that zooming is one
 transformation; marks keep their size, and zooming moves the points at which they begin.
@@ -113,7 +113,7 @@ class Drawing:
 
     Attributes:
         height: of the picture, whose width is `WIDTH`.
-        rows: upper border of each host's row, and of the heading of each zone, by name.
+        rows: upper edge of each host's row, and of the heading of each subnet, by name.
         bands, blue_lines: paths in steps across and pixels down.
         blue, red: marks, in pixels.
     """
@@ -168,14 +168,8 @@ def draw(timeline: Timeline) -> Drawing:
 
 
 def short_name(line: HostLine) -> str:
-    """The name of a host within its zone: "server 0"."""
+    """The name of a host within its subnet: "server 0"."""
     return line.host.removeprefix(f"{line.zone}_").replace("_host_", " ").replace("_", " ")
-
-
-def zone_name(zone: str) -> str:
-    """The name of a zone in words: "restricted zone A"."""
-    words_of = zone.removesuffix("_subnet").split("_")
-    return " ".join(word.upper() if len(word) == 1 else word for word in words_of)
 
 
 def _zones(hosts: Sequence[HostLine]) -> tuple[list[Zone], dict[str, float]]:
@@ -186,7 +180,7 @@ def _zones(hosts: Sequence[HostLine]) -> tuple[list[Zone], dict[str, float]]:
         lines = [line for line in hosts if line.zone == zone]
         height = _HEAD + ROW * len(lines)
         agent = lines[0].agent or "undefended"
-        zones.append(Zone(zone_name(zone), agent.replace("_agent_", " "), y, height))
+        zones.append(Zone(terms.subnet(zone), agent.replace("_agent_", " "), y, height))
         rows[zone] = y
         rows |= {line.host: y + _HEAD + ROW * i for i, line in enumerate(lines)}
         y += height + _ZONE_GAP

@@ -58,7 +58,7 @@ def cited(reference: Reference) -> str:
 
 
 def moment(audit: Audit) -> datetime:
-    """When the audit was made, in UTC; the beginning of 1970 if it does not tell."""
+    """When the audit was made, in UTC; the beginning of 1970 if it does not say."""
     try:
         made = datetime.fromisoformat(audit.created)
     except ValueError:

@@ -17,7 +17,7 @@ _OUTCOMES: Final[Mapping[Verdict, str]] = {
     "WARN": "system-out",
     "PASS": "",
 }
-"""Element that tells of a verdict; a test case without any has passed."""
+"""Element that stands for a verdict; a test case without any has passed."""
 _COUNTS: Final = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
@@ -66,12 +66,12 @@ def _case(suite: ET.Element, audit: Audit, finding: Finding) -> None:
         classname=f"cagexplain.{finding.id[:3]}",
         name=xml_text(f"{finding.id} {finding.title}"),
     )
-    told = xml_text(statement(audit, finding))
+    text = xml_text(statement(audit, finding))
     kind = _OUTCOMES[finding.verdict]
     if kind == "system-out":
-        ET.SubElement(case, kind).text = told
+        ET.SubElement(case, kind).text = text
     elif kind:
-        ET.SubElement(case, kind, type=finding.severity, message=told).text = _details(finding)
+        ET.SubElement(case, kind, type=finding.severity, message=text).text = _details(finding)
 
 
 def _details(finding: Finding) -> str:

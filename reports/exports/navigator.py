@@ -54,7 +54,7 @@ TECHNIQUES: Final = (
 """Where CC4 names no technique for an action, the nearest one."""
 _SCORES: Final[Mapping[Verdict, int]] = {"FAIL": 0, "WARN": 50, "PASS": 100}
 _COLOURS: Final = ("#d55e00", "#f0e442", "#56b4e9")
-"""From FAIL over WARN to PASS, told apart by colour-blind readers too (Okabe and Ito 2008)."""
+"""From FAIL over WARN to PASS; colour-blind readers can distinguish them (Okabe and Ito 2008)."""
 
 
 def navigator(audit: Audit) -> str:

@@ -14,12 +14,12 @@ from cagexplain.cc4 import agents, network
 from cagexplain.stats.distribution import Distribution
 from cagexplain.stats.entropy import Entropy
 from cagexplain.stats.shares import Ratio
-from reports.kit import palette
+from reports.kit import palette, terms
 from reports.kit.estimates import either
 from reports.kit.sections import Section, gap, render
 
 _TABS: Final = (
-    *("Agent", "Phase", "Kind of host", "Alerts of the target", "Alerts in the zone"),
+    *("Agent", "Phase", "Kind of host", "Alerts of the target", "Alerts in the subnets"),
     "How much it varies",
 )
 
@@ -133,11 +133,8 @@ def _varying(analysis: FsmAnalysis, found: Circumstances) -> Iterator[Varying]:
 
 
 def _zones() -> dict[str, str]:
-    def plain(zone: int) -> str:
-        return network.ZONES[zone].removesuffix("_subnet").replace("_", " ")
-
     return {
-        agent: ", ".join(plain(zone) for zone in zones)
+        agent: ", ".join(terms.subnet(network.ZONES[zone]) for zone in zones)
         for agent, zones in zip(agents.BLUE, agents.BLUE_ZONES, strict=True)
     }
 

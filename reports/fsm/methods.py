@@ -64,7 +64,7 @@ def _entries() -> Iterator[tuple[str, str]]:
         "Where all decisions of a state are the same, an episode counts as one. Over the whole "
         "page some interval will miss by chance. Those of shares need two episodes or more, of "
         f"means and rates {MIN_EPISODES}, of times {durations.MIN_EPISODES}, of entropies "
-        f"{entropy.MIN_EPISODES}: with fewer they would cover the truth less often than they say. "
+        f"{entropy.MIN_EPISODES}: with fewer they would cover the truth less often than claimed. "
         "They say nothing about other red variants, other training runs or other networks than "
         "CC4’s.",
     )
@@ -75,7 +75,7 @@ def _entries() -> Iterator[tuple[str, str]]:
     )
     yield (
         "Base rate of reactions",
-        "The share of the same response among decisions without the event, in the same zone and "
+        "The share of the same response among decisions without the event, in the same subnet and "
         "phase. The test conditions on blue’s own habits as well, such as rounds over its hosts, "
         "and takes whole episodes as units; p-values are adjusted for all tests of the trace "
         "(Holm 1979).",
@@ -88,9 +88,9 @@ def _entries() -> Iterator[tuple[str, str]]:
     yield (
         "Evictions",
         "“Completed just before” means in the step before red lost its last session on the host. "
-        "That a Restore came before does not exclude other reasons, such as red’s own withdrawal. "
-        "A session that red does not count on, as phishing gives it, is lost without a transition: "
-        "it is not among the losses, and its end is “cleared unnoticed”.",
+        "A Restore just before does not exclude other reasons, such as red’s own withdrawal. "
+        "A session that red does not know of, such as one from phishing, is lost without a "
+        "transition: it is not among the losses, and its end is “cleared unnoticed”.",
     )
     yield (
         "What this is not",

@@ -16,7 +16,7 @@ _REACTS: Final = {
     "yes": "it reacts consistently",
     "weak": "it reacts, but weakly",
     "no": "no consistent reaction was found",
-    "not enough data": "whether it reacts cannot be told",
+    "not enough data": "whether it reacts is unknown",
 }
 
 

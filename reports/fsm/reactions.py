@@ -19,7 +19,7 @@ _CHARTS: Final = 6
 """Events whose times are shown at once; the others are one click away."""
 _SCOPES: Final[dict[Scope, str]] = {
     HOST: "On the same host",
-    ZONE: "Anywhere in the agent’s zones",
+    ZONE: "Anywhere in the agent’s subnets",
 }
 _SHADES: Final = (0.02, 0.05, 0.15, 0.4)
 """Differences of shares at which a cell gets darker."""
@@ -134,7 +134,7 @@ def _profile(reaction: Reaction) -> Chart:
             ),
         ),
     ]
-    place = "" if reaction.scope == HOST else " in the zone"
+    place = "" if reaction.scope == HOST else " in the agent’s subnets"
     return Chart(
         f"{reaction.event} → {reaction.response}{place}",
         reactions_words.profile(reaction),

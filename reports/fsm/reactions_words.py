@@ -14,11 +14,11 @@ _VERDICTS: Final = {
     "yes": "Yes, there are consistent reactions",
     "weak": "There are reactions, but weak ones",
     "no": "No consistent reaction was found",
-    "not enough data": "Whether there are reactions cannot be told",
+    "not enough data": "Whether there are reactions is unknown",
 }
 _WHERE: Final = {
     "host": "on the same host",
-    "zone": "anywhere in the zones of the agent that defends it",
+    "zone": "anywhere in the subnets of the agent that defends it",
 }
 
 

@@ -29,9 +29,9 @@ def answer(soc: Soc) -> str:
     precision, green = soc.metric("recovery_precision"), soc.metric("green_availability")
     parts = [f"Defended hosts are clean {shown(clean)} of the time"]
     if dwell.value is None:
-        parts.append(f"the time that red stays has {shown(dwell)}")
+        parts.append(f"the length of incidents has {shown(dwell)}")
     else:
-        parts.append(f"half of red’s stays end within {shown(dwell)} steps")
+        parts.append(f"half of the incidents end within {shown(dwell)} steps")
     if precision.value is not None:
         parts.append(f"{shown(precision)} of Removes and Restores are useful")
     parts.append(f"users’ work succeeds in {shown(green)}")
@@ -44,15 +44,15 @@ def findings(soc: Soc) -> Iterator[Takeaway]:
     precision = soc.metric("recovery_precision")
     if precision.value is not None:
         yield Takeaway(
-            f"{percent(precision.value)} of Removes and Restores hit what they are good for",
+            f"{percent(precision.value)} of Removes and Restores are useful",
             f"{plain(useful.value, useful.unit)} useful and {plain(wasted.value, wasted.unit)} "
             f"wasted recoveries per episode; share with interval: {shown(precision)}.",
         )
     silent, visible = soc.metric("dwell_silent_median"), soc.metric("dwell_visible_median")
     if silent.value is not None and visible.value is not None:
         yield Takeaway(
-            f"Red’s stays that began without an event last {number(silent.value)} steps in the "
+            f"Incidents that begin without an event last {number(silent.value)} steps in the "
             f"median, the others {number(visible.value)}",
             f"Intervals {metric_limits(silent)} and {metric_limits(visible)}; silent ones come "
-            "mostly from mail that users open.",
+            "mostly from mails that users open.",
         )

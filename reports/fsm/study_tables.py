@@ -15,8 +15,8 @@ _TITLES: Final = {
     "before blue": "Green before blue",
 }
 _WHAT: Final = {
-    "after red": "The action of the agent that defends the target’s zone, red’s duration + 1 steps "
-    "after red started its action, as in the study.",
+    "after red": "The action of the agent that defends the target’s subnet, red’s duration + 1 "
+    "steps after red started its action, as in the study.",
     "after red, first decision": "The same one step earlier: the first decision that can know of "
     "red’s action. One that responds at once is busy at the study’s offset.",
     "by alerts": "Blue’s actions by how many of the agent’s hosts show a process and a connection "
@@ -58,7 +58,7 @@ def section(found: StudyTables) -> Section:
 def _answer(found: StudyTables) -> str:
     if found.supported is None:
         most = max((table.n for table in found.tables), default=0)
-        return f"It cannot be told: {estimates.too_few(most)}."
+        return f"Unknown: {estimates.too_few(most)}."
     paper = "“no meaningful or consistent correlations”"
     if found.supported:
         return f"The paper’s finding, {paper}, holds for this policy as far as these tables show."

@@ -128,7 +128,7 @@ def _says(timelines: Sequence[Timeline]) -> str:
 
 
 def _place(line: HostLine) -> str:
-    return f"{drawing.zone_name(line.zone)}, {drawing.short_name(line)}"
+    return f"{terms.subnet(line.zone)}, {drawing.short_name(line)}"
 
 
 def _summary(timeline: Timeline) -> str:
@@ -241,4 +241,4 @@ def _plain(value: float) -> float:
 
 
 def _short(zone: str | None) -> str:
-    return drawing.zone_name(zone or "")
+    return terms.subnet(zone or "")

@@ -47,7 +47,7 @@ class Chart:
     """A diagram.
 
     Attributes:
-        title: above it; also what screen readers are told, with `summary`.
+        title: above it; also what screen readers get, with `summary`.
         summary: what it shows, in words.
         frame: where its axes lie.
         x_ticks, y_ticks: marks of the axes.

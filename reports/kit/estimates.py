@@ -55,7 +55,7 @@ def mean_intervals() -> str:
         "Intervals are Student’s over episodes, moved out on the side to which these are skewed "
         f"(Hall 1992). That of the return takes {MIN_EPISODES} episodes; those of its parts, which "
         f"rare episodes dominate, {MIN_EPISODES_OF_PARTS}: with fewer they would cover the truth "
-        "less often than they say."
+        "less often than claimed."
     )
 
 
@@ -92,7 +92,7 @@ def duration(survival: Survival) -> str:
 def half(survival: Survival, whose: str) -> str:
     """The same about something countable, as in "half of the hosts are clean within ..."."""
     if not survival.enough:
-        return f"{too_few(survival.n)} to tell when {whose}"
+        return f"{too_few(survival.n)}, so it is unknown when {whose}"
     if survival.median.value is None:
         return f"fewer than half of the {whose} as far as they were followed"
     return f"half of the {whose} within {steps(survival.median)} steps"

@@ -1,4 +1,4 @@
-"""Colours: the palette of Okabe and Ito (2008), which colour-blind readers can tell apart."""
+"""Colours: the palette of Okabe and Ito (2008), which colour-blind readers can distinguish."""
 
 from typing import Final
 

@@ -143,3 +143,9 @@ VARIATIONS: Final = {
     "training": "Training",
 }
 """What a variation of the conditions changes."""
+
+
+def subnet(name: str) -> str:
+    """A subnet by CC4's name, readably: "restricted zone A"."""
+    words = name.removesuffix("_subnet").split("_")
+    return " ".join(word.upper() if len(word) == 1 else word for word in words)

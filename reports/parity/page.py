@@ -162,7 +162,7 @@ def _headline(parity: Parity) -> str:
     return {
         Verdict.EQUIVALENT: f"{policy} meets the same world on {a} and {b}",
         Verdict.DIFFERENT: f"{policy} does not meet the same world on {a} and {b}",
-        Verdict.INCONCLUSIVE: f"Too few episodes to tell whether {policy} meets the same world "
+        Verdict.INCONCLUSIVE: f"Too few episodes to decide whether {policy} meets the same world "
         f"on {a} and {b}",
     }[parity.verdict]
 
@@ -189,7 +189,7 @@ def _claim(parity: Parity) -> str:
     more = (
         f"About {numbers.number(judgement.needed)} episodes of each would probably decide"
         if judgement.needed is not None
-        else "The data do not tell how many episodes would decide"
+        else "The data do not show how many episodes would decide"
     )
     return f"Neither equivalence nor a difference could be shown at {level}. {more}."
 

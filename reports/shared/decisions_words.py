@@ -51,7 +51,7 @@ def situation(found: Explanation) -> str:
     if found.target_state is not None:
         truth = TRUTH[found.target_level]
         parts.append(f"The target was in state {found.target_state}, {truth}.")
-    parts.append(f"The most advanced state in the agent’s zone was {found.zone_state}.")
+    parts.append(f"The most advanced state in the agent’s subnets was {found.zone_state}.")
     parts.append(
         f"The observation showed {_listed(found.alerts)}."
         if found.alerts
@@ -138,7 +138,7 @@ def _reasons(found: Explanation) -> Iterator[str]:
         return
     helped = [i.name for i in found.attribution.influences if i.attribution > 0][:3]
     if helped:
-        yield f"What spoke most for it: {_listed(helped)}."
+        yield f"The strongest reasons for it: {_listed(helped)}."
 
 
 def _flip(found: Explanation) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _flip(found: Explanation) -> Iterator[str]:
         return
     if flips.size is None:
         entries = "one entry" if flips.limit == 1 else f"up to {flips.limit} entries"
-        yield f"No change of {entries} of the observation turns the policy to another action."
+        yield f"No change of {entries} of the observation makes the policy choose another action."
         return
     first = flips.found[0]
     changes = _listed(first.changes)
@@ -167,7 +167,7 @@ def rollouts(report: DecisionReport) -> str:
         return "No alternatives were played out."
     return (
         f"Each alternative was played {report.rollouts} times for up to {report.horizon} steps, "
-        "from the same state and with the same chances as the choice; afterwards the policy goes "
-        f"on by itself. Intervals: {round(100 * report.confidence)}{NBSP}%, each on its own: of "
+        "from the same state and with the same random numbers as the choice; afterwards the policy "
+        f"acts as usual. Intervals: {round(100 * report.confidence)}{NBSP}%, each on its own: of "
         "twenty alternatives that make no difference, one is called better or worse."
     )

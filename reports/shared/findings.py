@@ -15,7 +15,7 @@ from reports.shared import show
 
 ORDER: Final = (
     "The gravest first: by severity, warnings half as heavy as failures, and heavier the more of "
-    "the score a remedy was measured to win back."
+    "the return a remedy was measured to win back."
 )
 """How findings are put in order."""
 
@@ -126,10 +126,10 @@ def cost(price: Price | None, audit: Audit) -> str:
     if price is None and not audit.prices:
         return "Not priced: no remedy was played in this audit."
     if price is None:
-        return "Not priced: no remedy for it could be played in the policy’s stead."
+        return "Not priced: no remedy for it could be played in place of the policy."
     remedy = " and ".join(f"“{title}”" for title in price.titles)
     lead = f"With the remedy {remedy} played over the policy on the same {number(price.episodes)} "
-    lead += "episodes, the score changes by "
+    lead += "episodes, the return changes by "
     mean, loses = price.reward.mean, -audit.mean_return.mean
     changed = f"{show.points(price.reward)} per episode"
     if not price.reward.clear:
@@ -165,6 +165,6 @@ def bundle(price: Price) -> str:
     """What the best set of remedies gains."""
     return (
         f"Played together over the policy on {number(price.episodes)} episodes, these change the "
-        f"score by {show.points(price.reward)} per episode: {show.pays(price)[1]}. They change "
+        f"return by {show.points(price.reward)} per episode: {show.pays(price)[1]}. They change "
         f"{percent(price.share_changed)} of the decisions."
     )

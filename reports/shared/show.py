@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cagexplain.audit.results import Audit, Change, Effect, Measured, Price
 from reports.kit import numbers
 from reports.kit.numbers import NBSP, Amount
-from reports.kit.terms import AXES, KNOWLEDGE
+from reports.kit.terms import AXES, KNOWLEDGE, subnet
 
 
 class Thresholds(NamedTuple):
@@ -109,13 +109,12 @@ def pays(price: Price) -> tuple[str, str]:
 
 
 def place(name: str) -> str:
-    """A subnet or host by CC4's name, readably: "restricted zone a: user host 3"."""
+    """A subnet or host by CC4's name, readably: "restricted zone A, user host 3"."""
     zone, found, host = name.partition("_subnet")
-    text = zone.replace("_", " ")
-    for letter in "ab":
-        text = text.replace(f"zone {letter}", f"zone {letter.upper()}")
+    if not found:
+        return name.replace("_", " ")
     rest = host.strip("_").replace("_", " ")
-    return f"{text}, {rest}" if found and rest else text
+    return f"{subnet(zone)}, {rest}" if rest else subnet(zone)
 
 
 def episodes_of(audit: Audit) -> int | None:

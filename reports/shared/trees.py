@@ -115,10 +115,10 @@ def _charts(result: Surrogate) -> list[Chart]:
         _line(frame, name, f"look{i}", [(s.leaves, s.fidelity[i]) for s in sizes])
         for i, name in enumerate(agents)
     ]
-    gain = _line(frame, "all seats", "look0", [(s.leaves, s.gain) for s in sizes])
+    gain = _line(frame, "all agents", "look0", [(s.leaves, s.gain) for s in sizes])
     return [
         _chart(frame, sizes, "Decisions alike", fidelity),
-        *([_chart(frame, sizes, "Gain kept, trees in all seats", [gain])] if gain.path else []),
+        *([_chart(frame, sizes, "Gain kept, trees for all agents", [gain])] if gain.path else []),
     ]
 
 

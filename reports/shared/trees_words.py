@@ -51,7 +51,7 @@ def overall(result: Surrogate) -> str:
 
 
 def doubts(result: Surrogate) -> list[str]:
-    """Why the rules may not be taken for the policy's; empty if they may."""
+    """Why the rules do not stand for the policy's; empty if they do."""
     return [] if result.believable else list(_doubts(result))
 
 
@@ -59,23 +59,27 @@ def _doubts(result: Surrogate) -> Iterator[str]:
     for tree in result.agents:
         value = tree.fidelity.plain.value
         if value is None or value < BELIEVABLE_FIDELITY:
-            yield f"{tree.agent}’s tree chooses like it in {ratio(tree.fidelity.plain)}."
+            alike = ratio(tree.fidelity.plain)
+            yield f"The tree of {tree.agent} chooses like the policy in {alike} of decisions."
     gain = result.team.gain
     if gain is not None and gain < BELIEVABLE_GAIN:
-        yield f"Trees in all seats keep {kept(result.team)} of its gain."
+        yield f"Trees for all agents keep {kept(result.team)} of its gain."
 
 
 def caveats(result: Surrogate) -> Iterator[str]:
     """What limits what the figures say."""
     if result.source == "trace":
         yield (
-            "The policy could not be asked: the trees were fitted to the recorded decisions only, "
-            "and were not shown the situations that they themselves get into."
+            "The policy itself was not available: the trees were fitted to recorded decisions "
+            "only, and not to the situations that they themselves lead to."
         )
     if result.teacher_return is None or result.sleep_return is None:
-        yield "The policy was not played again: how much of its return the trees keep is not known."
+        yield (
+            "The policy was not played again, so the share of its return that the trees keep is "
+            "unknown."
+        )
     elif result.team.gain is None:
-        yield "The policy gains nothing over Sleep, so that there is no gain to keep a share of."
+        yield "The policy gains nothing over Sleep, so the trees have no gain to keep."
 
 
 def _least(result: Surrogate) -> AgentTree:

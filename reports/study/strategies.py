@@ -295,7 +295,7 @@ def strategies_markdown(part: Part | None) -> Iterator[str]:
 def _condition_markdown(part: Part, shown: Shown) -> Iterator[str]:
     yield from (
         "Most chosen action on hosts of each state, its share, and in how many runs it is the most "
-        f"chosen one. ≈: cannot be told from another. ≠: {cell(part.base)} chooses another.",
+        f"chosen one. ≈: not clearly ahead of another. ≠: {cell(part.base)} chooses another.",
         "",
     )
     yield from table(["Method", *part.states], [[title, *each] for title, each in shown.brief])

@@ -166,7 +166,7 @@ def test_evidence_is_capped() -> None:
 
 def test_the_rules_carry_a_banner_unless_they_passed(audit: Audit, document: Element) -> None:
     banner = [e for e in document.all("p", within="surrogate") if e.attributes.get("role")]
-    assert "Do not believe these rules." in words(banner[0])
+    assert "Do not trust these rules." in words(banner[0])
     fine = dataclasses.replace(audit.finding("SUR-01"), verdict="PASS")
     passed = shown(made.audit(findings=(fine,)), surrogate=surrogate())
     assert not [e for e in passed.all("p", within="surrogate") if e.attributes.get("role")]

@@ -20,12 +20,12 @@ def test_the_most_chosen_action_gives_colour_and_words() -> None:
     made = node(CLEAR)
     assert made.colour == palette.ACTIONS["Restore"]
     assert made.lines == ("Restore", "60\u00a0%, n = 100")
-    assert "cannot be told" not in made.title
+    assert "not clearly ahead" not in made.title
 
 
 def test_a_tie_is_marked_and_names_its_rivals() -> None:
     assert node(TIED).lines[0] == "≈ Restore"
-    assert favourite(TIED).endswith("of 100 decisions; cannot be told from Analyse, Remove")
+    assert favourite(TIED).endswith("of 100 decisions; not clearly ahead of Analyse, Remove")
 
 
 def test_a_state_without_enough_decisions_says_so() -> None:

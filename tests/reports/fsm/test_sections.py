@@ -160,7 +160,7 @@ def test_the_tables_of_the_study(analysis: FsmAnalysis, document: Element) -> No
     text = str(study_tables.section(against).html)
     assert "does not hold for this policy: Blue after red" in text
     unknown = dataclasses.replace(analysis.study_tables, supported=None)
-    assert "cannot be told: not enough data" in str(study_tables.section(unknown).html)
+    assert "Unknown: not enough data" in str(study_tables.section(unknown).html)
 
 
 def test_drawings_of_team_agents_and_phases_stand_side_by_side(

@@ -59,7 +59,7 @@ def test_sentences_follow_the_numbers() -> None:
         "+12.4 [+4.0, +20.0] in reward over 100 steps."
     )
     assert "phase = 1 and process alert" in sentences[2]
-    assert sentences[3] == "What spoke most for it: process alert on server_host_0 (OZA)."
+    assert sentences[3] == "The strongest reasons for it: process alert on server_host_0 (OZA)."
     assert sentences[4] == "Without the process alert, it would have preferred Sleep."
     assert "up to 2 entries" in " ".join(summary(BARE))
 

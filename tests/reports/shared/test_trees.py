@@ -63,8 +63,8 @@ def test_a_trace_without_the_policy_is_told() -> None:
         surrogate(gain=None), source="trace", teacher_return=None, sleep_return=None, seats=()
     )
     text = parse(str(section(result).html)).text
-    assert "could not be asked" in text
-    assert "is not known" in text
+    assert "The policy itself was not available" in text
+    assert "is unknown" in text
     assert "not measured" in text
 
 
