@@ -51,7 +51,7 @@ _UNUSED: Final = (
     is_flag=True,
     help="Accept other attackers or lengths of the episodes; the result says so.",
 )
-@click.option("--full", is_flag=True, help="Show all metrics on the terminal, too.")
+@click.option("--full", is_flag=True, help="Also show all metrics in the terminal.")
 def command(
     traces: tuple[Path, ...],
     output: Path | None,
@@ -60,7 +60,7 @@ def command(
     allow_different_conditions: bool,
     full: bool,
 ) -> None:
-    """Show where policies differ, and whether that can be chance.
+    """Show where policies differ, and whether chance explains it.
 
     TRACE is a folder that `cagexplain trace` has written, one of each policy. With the same seeds
     in all of them (the default of `trace`) the episodes are compared seed by seed.

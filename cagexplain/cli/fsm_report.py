@@ -50,7 +50,7 @@ _UNUSED: Final = (
     metavar="[N]",
     help="Also explain the N decisions in which the choice mattered most.  [N: 5 if left out]",
 )
-@click.option("--rules", is_flag=True, help="Also extract decision trees; takes some minutes.")
+@click.option("--rules", is_flag=True, help="Also extract decision trees; this takes some minutes.")
 @click.option(
     "--policy",
     "policy_file",

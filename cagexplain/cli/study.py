@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Train the runs that FILE declares.
 
-    Finished runs are skipped and begun ones continued, so the same command goes on after an
+    Finished runs are skipped and unfinished ones continued, so the same command resumes after an
     interruption. Ctrl-C lets all runs save first.
     """
     from trainers.studies.definition import read_study
