@@ -15,6 +15,7 @@ from cagexplain.audit.check import (
 )
 from cagexplain.audit.checks import checks
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES, least
+from reports.kit.markdown import written
 from reports.kit.terms import AXES, KNOWLEDGE, SEVERAL_NUMBERS, SOURCES, VERDICTS
 
 WIDTH: Final = 88
@@ -64,7 +65,7 @@ def markdown() -> str:
 def verdicts() -> str:
     """What the verdicts mean, as a table of the documentation."""
     rows = [(verdict, term.means) for verdict, term in VERDICTS.items()]
-    return _markdown_table(("verdict", "when"), rows)
+    return written(("verdict", "when"), rows)
 
 
 def text(check: Check) -> str:
@@ -147,7 +148,7 @@ def _columns(rows: Iterable[tuple[str, str]]) -> list[str]:
 def _axes() -> str:
     rows = [(f"axis: {axis}", term.asks) for axis, term in AXES.items()]
     rows += [(f"judged on: {known}", words) for known, words in KNOWLEDGE.items()]
-    return _markdown_table(("word", "meaning"), rows)
+    return written(("word", "meaning"), rows)
 
 
 def _overview(catalogue: Iterable[Check]) -> str:
@@ -162,9 +163,7 @@ def _overview(catalogue: Iterable[Check]) -> str:
         )
         for check in catalogue
     ]
-    return _markdown_table(
-        ("check", "good condition", "severity", "axis", "judged on", "pass"), rows
-    )
+    return written(("check", "good condition", "severity", "axis", "judged on", "pass"), rows)
 
 
 def _short(measure: Measure) -> str:
@@ -185,9 +184,9 @@ def _section(check: Check) -> str:
         [
             f'<a id="{check.id.lower()}"></a>\n\n### {check.id}: {check.title}',
             *(f"**{heading}.** {words}" for heading, words in _paragraphs(check)),
-            _markdown_table(("number", "the …", "unit", "better", "good", "bad"), numbers),
+            written(("number", "the …", "unit", "better", "good", "bad"), numbers),
             "\n".join(f"- **{name}**: {value}" for name, value in _facts(check)),
-            _markdown_table(("reference", "version", "passage", "title"), cited),
+            written(("reference", "version", "passage", "title"), cited),
         ]
     )
 
@@ -203,14 +202,7 @@ def _frameworks(catalogue: Iterable[Check]) -> str:
         for key, (name, version, address) in FRAMEWORKS.items()
         if key in cited
     ]
-    return _markdown_table(("framework", "version", "address"), rows)
-
-
-def _markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return written(("framework", "version", "address"), rows)
 
 
 if __name__ == "__main__":

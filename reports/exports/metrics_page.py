@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from cagexplain.analysis.metrics.definitions import DEFINITIONS
+from cagexplain.analysis.metrics.definitions import DEFINITIONS, Definition
+from reports.kit.markdown import written
 
 
 def markdown() -> str:
     """The definitions as a Markdown table."""
-    lines = [
-        "| metric | key | unit | better | formula | columns | published |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for d in DEFINITIONS:
-        values = ", ".join(f"{p.value:g}" for p in d.published) or "-"
-        cells = (d.name, f"`{d.key}`", d.unit, d.better, d.formula, f"`{d.columns}`", values)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    heads = ("metric", "key", "unit", "better", "formula", "columns", "published")
+    return written(heads, map(_row, DEFINITIONS)) + "\n"
+
+
+def _row(metric: Definition) -> tuple[str, ...]:
+    published = ", ".join(f"{other.value:g}" for other in metric.published) or "-"
+    return (
+        *(metric.name, f"`{metric.key}`", metric.unit, metric.better),
+        *(metric.formula, f"`{metric.columns}`", published),
+    )
 
 
 if __name__ == "__main__":
