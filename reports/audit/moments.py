@@ -48,18 +48,18 @@ def section(report: DecisionReport | None, steps: int | None, why_not: str = "")
     return Section("decisions", _TITLE, html, source("shared/decisions.css"))
 
 
-def _moment(number: int, found: Explanation, steps: int) -> dict[str, Any]:
+def _moment(number: int, decision: Explanation, steps: int) -> dict[str, Any]:
     return {
-        **decisions.described(number, found),
-        "place": 100 * found.step / steps,
-        "phase": phases.PHASE_NAMES[found.phase],
-        "verdict": _verdict(found),
+        **decisions.described(number, decision),
+        "place": 100 * decision.step / steps,
+        "phase": phases.PHASE_NAMES[decision.phase],
+        "verdict": _verdict(decision),
     }
 
 
-def _verdict(found: Explanation) -> str:
+def _verdict(decision: Explanation) -> str:
     """What the roll-outs say of the choice, in a few words."""
-    verdicts = {words.verdict(option) for option in found.options if not option.chosen}
+    verdicts = {words.verdict(option) for option in decision.options if not option.chosen}
     if "better" in verdicts:
         return "a mistake: another action would surely have been better"
     if verdicts == {"worse"}:

@@ -98,67 +98,67 @@ class Scale:
         return number if self.unit is None else math.log1p(max(number, 0.0) / self.unit)
 
 
-def bar(found: Measured, *, others: bool = False) -> Bar:
+def bar(measured: Measured, *, others: bool = False) -> Bar:
     """Draw a measured number.
 
     Args:
-        found: with its thresholds and its interval.
+        measured: with its thresholds and its interval.
         others: show the reference policies as well.
     """
-    standing = found.standing if others else {}
-    own = [found.value, found.low, found.high, found.good, found.bad]
-    scale = scale_of([x for x in [*own, *standing.values()] if x is not None], found)
-    good, bad = _zones(found, scale)
+    standing = measured.standing if others else {}
+    own = [measured.value, measured.low, measured.high, measured.good, measured.bad]
+    scale = scale_of([x for x in [*own, *standing.values()] if x is not None], measured)
+    good, bad = _zones(measured, scale)
     dots = tuple(
         Dot(_EDGE if x is None else scale.at(x), name, x is not None)
         for name, x in standing.items()
     )
-    value = None if found.value is None else scale.at(found.value)
+    value = None if measured.value is None else scale.at(measured.value)
     return Bar(
         good=good,
         bad=bad,
-        value=_EDGE if not found.reached else value,
-        reached=found.reached,
-        interval=_interval(found, scale),
+        value=_EDGE if not measured.reached else value,
+        reached=measured.reached,
+        interval=_interval(measured, scale),
         dots=dots,
         ends=(scale.low, scale.high),
         even=scale.unit is None,
     )
 
 
-def scale_of(numbers: Sequence[float], found: Measured) -> Scale:
+def scale_of(numbers: Sequence[float], measured: Measured) -> Scale:
     """A scale that holds all numbers, and no impossible ones."""
     if not numbers:
         return Scale(0.0, 1.0)
     low, high = min(numbers), max(numbers)
     room = _MARGIN * (high - low) or 0.5 * abs(high) or 1.0
     low, high = low - room, high + room
-    if found.unit not in _SIGNED:
+    if measured.unit not in _SIGNED:
         low = max(low, 0.0)
-    if found.unit == "points" and max(numbers) <= 0:
+    if measured.unit == "points" and max(numbers) <= 0:
         high = min(high, 0.0)
-    if found.unit == "share":
+    if measured.unit == "share":
         high = min(high, 1.0)
-    sizes = [abs(x) for x in (found.good, found.bad) if x is not None]
+    sizes = [abs(x) for x in (measured.good, measured.bad) if x is not None]
     threshold = max(sizes, default=0.0)
     if low >= 0 and _TINY * high < threshold < high / _STRETCH:
         return Scale(0.0, high, threshold)
     return Scale(low, high)
 
 
-def _zones(found: Measured, scale: Scale) -> tuple[Span | None, Span | None]:
-    if found.good is None or found.bad is None:
+def _zones(measured: Measured, scale: Scale) -> tuple[Span | None, Span | None]:
+    if measured.good is None or measured.bad is None:
         return None, None
     below, above = (scale.low, scale.high)
-    if found.better == "higher":
-        return scale.span(found.good, above), scale.span(below, found.bad)
-    return scale.span(below, found.good), scale.span(found.bad, above)
+    if measured.better == "higher":
+        return scale.span(measured.good, above), scale.span(below, measured.bad)
+    return scale.span(below, measured.good), scale.span(measured.bad, above)
 
 
-def _interval(found: Measured, scale: Scale) -> Span | None:
-    if found.low is None:
+def _interval(measured: Measured, scale: Scale) -> Span | None:
+    if measured.low is None:
         return None
-    return scale.span(found.low, scale.high if found.high is None else found.high)
+    return scale.span(measured.low, scale.high if measured.high is None else measured.high)
 
 
 @dataclass(frozen=True)

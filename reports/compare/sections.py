@@ -177,14 +177,14 @@ def _metric_rows(comparison: Comparison) -> Iterator[MetricRow]:
         )
 
 
-def _value(sample: SampleResult, found: MetricDifference, value: float | None) -> Value:
+def _value(sample: SampleResult, difference: MetricDifference, value: float | None) -> Value:
     metrics = sample.soc.metrics if sample.soc is not None else ()
     for metric in metrics:
-        if (metric.name, metric.scope) == (found.metric, TEAM):
+        if (metric.name, metric.scope) == (difference.metric, TEAM):
             if metric.value is None:
                 return Value("–", metric.reason or "")
             return Value(numbers.plain(metric.value, metric.unit), estimates.metric_limits(metric))
-    return Value(numbers.plain(value, found.unit), "")
+    return Value(numbers.plain(value, difference.unit), "")
 
 
 def _best(comparison: Comparison, rows: Sequence[MetricRow]) -> str:

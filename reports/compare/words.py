@@ -20,11 +20,13 @@ def signed(value: float, unit: str) -> str:
     return points(value) if unit == "share" else numbers.signed(value)
 
 
-def span(found: MetricDifference) -> str:
+def span(difference: MetricDifference) -> str:
     """The confidence interval of a difference."""
-    if found.low is None or found.high is None:
+    if difference.low is None or difference.high is None:
         return "no interval"
-    return f"{signed(found.low, found.unit)} to {signed(found.high, found.unit)}"
+    return (
+        f"{signed(difference.low, difference.unit)} to {signed(difference.high, difference.unit)}"
+    )
 
 
 def metric_name(name: str) -> str:
@@ -71,20 +73,21 @@ def findings(comparison: Comparison) -> Iterator[Takeaway]:
             )
 
 
-def _returns(pair: Pair, found: MetricDifference) -> Takeaway:
-    values = f"{_value(found.value_a)} and {_value(found.value_b)} per episode"
-    if found.difference is None:
+def _returns(pair: Pair, difference: MetricDifference) -> Takeaway:
+    values = f"{_value(difference.value_a)} and {_value(difference.value_b)} per episode"
+    if difference.difference is None:
         return Takeaway(
             f"Whether {pair.a} or {pair.b} has the better return is unknown", f"{values}."
         )
     seeds = "the same seeds" if pair.paired else "different seeds"
+    change = signed(difference.difference, difference.unit)
     detail = (
-        f"{values}; difference {signed(found.difference, found.unit)} ({span(found)}), "
-        f"adjusted p {p_value(found.p_adjusted)}, on {seeds}."
+        f"{values}; difference {change} ({span(difference)}), "
+        f"adjusted p {p_value(difference.p_adjusted)}, on {seeds}."
     )
-    if not found.significant:
+    if not difference.significant:
         return Takeaway(f"The returns of {pair.a} and {pair.b} do not differ significantly", detail)
-    better, worse = (pair.b, pair.a) if found.difference > 0 else (pair.a, pair.b)
+    better, worse = (pair.b, pair.a) if difference.difference > 0 else (pair.a, pair.b)
     return Takeaway(f"{better} has a better return than {worse}", detail)
 
 
@@ -100,20 +103,24 @@ def _most(pair: Pair, place: Place) -> Takeaway:
     )
 
 
-def changed(found: GroupDifference) -> str:
+def changed(difference: GroupDifference) -> str:
     """The action whose share differs most, seen from the first sample."""
-    if found.action is None or found.change is None:
+    if difference.action is None or difference.change is None:
         return "not enough data"
-    return f"{found.action} {points(found.change)}"
+    return f"{difference.action} {points(difference.change)}"
 
 
-def distance(found: GroupDifference) -> str:
+def distance(difference: GroupDifference) -> str:
     """The effect size with its interval and what chance would show."""
-    if found.distance is None:
+    if difference.distance is None:
         return "not enough data"
-    limits = "" if found.low is None or found.high is None else _limits(found.low, found.high)
-    chance = "" if found.chance is None else f"; chance alone {percent(found.chance)}"
-    return f"{percent(found.distance)} of choices differ{limits}{chance}"
+    limits = (
+        ""
+        if difference.low is None or difference.high is None
+        else _limits(difference.low, difference.high)
+    )
+    chance = "" if difference.chance is None else f"; chance alone {percent(difference.chance)}"
+    return f"{percent(difference.distance)} of choices differ{limits}{chance}"
 
 
 def _limits(low: float, high: float) -> str:

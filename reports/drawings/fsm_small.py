@@ -98,26 +98,26 @@ def small_picture(
     return SmallPicture(nodes, edges)
 
 
-def _node(found: Favourite, note: str, marked: bool) -> SmallNode:
-    x, y = _PLACES[found.state]
-    n = f"n = {numbers.compact(found.total)}"
-    if found.action is None:
-        lines = ("no decisions" if not found.total else "too few", n)
-        colour, title = palette.EMPTY, f"{found.state}: {estimates.too_few(found.total)}"
+def _node(choice: Favourite, note: str, marked: bool) -> SmallNode:
+    x, y = _PLACES[choice.state]
+    n = f"n = {numbers.compact(choice.total)}"
+    if choice.action is None:
+        lines = ("no decisions" if not choice.total else "too few", n)
+        colour, title = palette.EMPTY, f"{choice.state}: {estimates.too_few(choice.total)}"
     else:
-        tie = "" if found.clear else "≈ "
-        lines = (f"{tie}{found.action}", f"{numbers.percent(found.share)}, {n}")
-        colour, title = palette.ACTIONS[found.action], f"{found.state}: {favourite(found)}"
-    if found.state == "F":
+        tie = "" if choice.clear else "≈ "
+        lines = (f"{tie}{choice.action}", f"{numbers.percent(choice.share)}, {n}")
+        colour, title = palette.ACTIONS[choice.action], f"{choice.state}: {favourite(choice)}"
+    if choice.state == "F":
         labels = ((x - RADIUS - 48, y - 3.0), (x - RADIUS - 48, y + 10.0))
     elif y == _UPPER:
         labels = ((x, y - RADIUS - 18), (x, y - RADIUS - 5))
     else:
         labels = ((x, y + RADIUS + 13), (x, y + RADIUS + 26))
-    if found.state == "unknown":  # at the left edge there is room below only
+    if choice.state == "unknown":  # at the left edge there is room below only
         labels = ((x + 14, y + RADIUS + 14), (x + 14, y + RADIUS + 27))
     return SmallNode(
-        state="?" if found.state == "unknown" else found.state,
+        state="?" if choice.state == "unknown" else choice.state,
         at=(x, y),
         colour=colour,
         ink=palette.contrast(colour),
@@ -129,15 +129,15 @@ def _node(found: Favourite, note: str, marked: bool) -> SmallNode:
     )
 
 
-def favourite(found: Favourite) -> str:
+def favourite(choice: Favourite) -> str:
     """The most chosen action of a state, and what it is not clearly ahead of."""
-    if found.action is None or found.low is None or found.high is None:
-        return estimates.too_few(found.total)
-    tied = f"; not clearly ahead of {', '.join(found.tied)}" if found.tied else ""
+    if choice.action is None or choice.low is None or choice.high is None:
+        return estimates.too_few(choice.total)
+    tied = f"; not clearly ahead of {', '.join(choice.tied)}" if choice.tied else ""
     return (
-        f"{found.action} {numbers.percent(found.share)} "
-        f"({numbers.percent(found.low)} to {numbers.percent(found.high)}) of "
-        f"{numbers.number(found.total)} decisions{tied}"
+        f"{choice.action} {numbers.percent(choice.share)} "
+        f"({numbers.percent(choice.low)} to {numbers.percent(choice.high)}) of "
+        f"{numbers.number(choice.total)} decisions{tied}"
     )
 
 

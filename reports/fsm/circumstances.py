@@ -121,8 +121,8 @@ def _numbers(mixes: Mapping[str, ActionMix]) -> Parts:
     ]
 
 
-def _varying(analysis: FsmAnalysis, found: Circumstances) -> Iterator[Varying]:
-    own = found.policy_entropy[TEAM] if found.policy_entropy is not None else None
+def _varying(analysis: FsmAnalysis, circumstances: Circumstances) -> Iterator[Varying]:
+    own = circumstances.policy_entropy[TEAM] if circumstances.policy_entropy is not None else None
     for i, (targeted, situational) in enumerate(
         zip(analysis.mix.targeted, analysis.mix.situational, strict=True)
     ):

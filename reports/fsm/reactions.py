@@ -53,45 +53,45 @@ class Heat:
     rows: Sequence[tuple[str, Sequence[Cell]]]
 
 
-def section(found: Reactions) -> Section:
+def section(reactions: Reactions) -> Section:
     """Make the section."""
-    shown = _picked(found, _PROFILES)
+    shown = _picked(reactions, _PROFILES)
     html = render(
         "fsm/reactions.html.j2",
         asks="Are there consistent reactions to what blue sees and to what red does?",
-        says=reactions_words.answer(found),
-        tested=reactions_words.tested(found),
-        gap=_gap(found),
-        alpha=found.alpha,
-        heats=[_heat(found, scope, name) for scope, name in _SCOPES.items()],
+        says=reactions_words.answer(reactions),
+        tested=reactions_words.tested(reactions),
+        gap=_gap(reactions),
+        alpha=reactions.alpha,
+        heats=[_heat(reactions, scope, name) for scope, name in _SCOPES.items()],
         profiles=[_profile(reaction) for reaction in shown],
-        times=found.times,
-        time_charts=[_time_chart(t) for t in found.times if t.response.enough],
+        times=reactions.times,
+        time_charts=[_time_chart(t) for t in reactions.times if t.response.enough],
         charts_shown=_CHARTS,
         responses=_RESPONSE,
         evictions=_EVICTION,
         parts=[r for r in shown if r.by_zone],
-        dependence=found.dependence,
-        reactions=found.reactions,
+        dependence=reactions.dependence,
+        reactions=reactions.reactions,
         where=_SCOPES,
         limits=reactions_words.limits,
     )
     return Section("reactions", "Reactions", html)
 
 
-def _gap(found: Reactions) -> str:
-    if found.without_alerts is None:
+def _gap(reactions: Reactions) -> str:
+    if reactions.without_alerts is None:
         return ""
     return gap(
-        f"{found.without_alerts}.",
+        f"{reactions.without_alerts}.",
         "The answer is about red’s actions instead. Record the trace again without "
         "--no-observations to learn about alerts.",
     )
 
 
-def _heat(found: Reactions, scope: Scope, name: str) -> Heat:
+def _heat(reactions: Reactions, scope: Scope, name: str) -> Heat:
     apart = {event.name for event in EVENTS if scope == HOST and not event.on_host}
-    of_scope = [r for r in found.reactions if r.scope == scope and r.event not in apart]
+    of_scope = [r for r in reactions.reactions if r.scope == scope and r.event not in apart]
     responses = list(dict.fromkeys(reaction.response for reaction in of_scope))
     rows: dict[str, list[Cell]] = {}
     for reaction in of_scope:
@@ -157,19 +157,19 @@ def _round_up(value: float) -> float:
     return next(limit for limit in (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if value <= limit + 1e-9)
 
 
-def _time_chart(found: Times) -> Chart:
+def _time_chart(times: Times) -> Chart:
     return survival_chart(
-        found.event,
-        reactions_words.times(found),
-        [(_RESPONSE, "look0", found.response), (_EVICTION, "look1", found.eviction)],
+        times.event,
+        reactions_words.times(times),
+        [(_RESPONSE, "look0", times.response), (_EVICTION, "look1", times.eviction)],
         "steps after the event",
     )
 
 
-def _picked(found: Reactions, most: int) -> list[Reaction]:
+def _picked(reactions: Reactions, most: int) -> list[Reaction]:
     """The reactions worth a picture: significant ones, those on the host itself and large ones
     first."""
-    significant = [r for r in found.reactions if r.significant and r.best is not None]
+    significant = [r for r in reactions.reactions if r.significant and r.best is not None]
     return sorted(significant, key=_size)[:most]
 
 

@@ -36,11 +36,11 @@ def decisions(lag: int) -> str:
     return f"decisions {lag} step{'s' * (lag != 1)} after the first that can know of it"
 
 
-def answer(found: Reactions) -> str:
+def answer(reactions: Reactions) -> str:
     """Are there consistent reactions? The answer with its number."""
-    short = found.answer
+    short = reactions.answer
     if short.verdict == "not enough data" or short.consistency is None:
-        return f"{_VERDICTS['not enough data']}: {_episodes(found)}."
+        return f"{_VERDICTS['not enough data']}: {_episodes(reactions)}."
     span = ""
     if short.low is not None and short.high is not None:
         span = f" ({percent(max(short.low, 0.0))} to {percent(short.high)})"
@@ -51,8 +51,8 @@ def answer(found: Reactions) -> str:
     )
 
 
-def _episodes(found: Reactions) -> str:
-    return f"{too_few(found.episodes)} episode{'s' * (found.episodes != 1)}"
+def _episodes(reactions: Reactions) -> str:
+    return f"{too_few(reactions.episodes)} episode{'s' * (reactions.episodes != 1)}"
 
 
 def strongest(short: Answer) -> str:
@@ -73,9 +73,9 @@ def strongest(short: Answer) -> str:
     )
 
 
-def tested(found: Reactions) -> str:
+def tested(reactions: Reactions) -> str:
     """How many reactions are significant, of how many."""
-    short = found.answer
+    short = reactions.answer
     return (
         f"{short.significant} of {short.pairs} pairs of event and response differ significantly "
         f"from the base rate, after adjusting for {number(short.tests)} tests (Holm 1979)."
@@ -93,22 +93,22 @@ def profile(reaction: Reaction) -> str:
     )
 
 
-def times(found: Times) -> str:
+def times(times: Times) -> str:
     """How long response and eviction take."""
-    return f"response: {duration(found.response)}; eviction: {duration(found.eviction)}"
+    return f"response: {duration(times.response)}; eviction: {duration(times.eviction)}"
 
 
-def findings(found: Reactions) -> Iterator[Takeaway]:
+def findings(reactions: Reactions) -> Iterator[Takeaway]:
     """What a reader in a hurry should know."""
-    short = found.answer
+    short = reactions.answer
     if short.consistency is None:
-        yield Takeaway(_VERDICTS["not enough data"], f"{_episodes(found)}.".capitalize())
+        yield Takeaway(_VERDICTS["not enough data"], f"{_episodes(reactions)}.".capitalize())
         return
     yield Takeaway(
         f"{_VERDICTS[short.verdict]} (consistency {percent(short.consistency)})",
-        f"{strongest(short)} {tested(found)}",
+        f"{strongest(short)} {tested(reactions)}",
     )
-    for time in found.times:
+    for time in reactions.times:
         if time.event.startswith("compromise") and time.eviction.enough:
             yield Takeaway(
                 f"After a {time.event}, {half(time.eviction, 'hosts are clean')}",

@@ -64,19 +64,19 @@ def section(report: DecisionReport | None, why_not: str = "") -> Section:
     return Section("decisions", _TITLE, html, source("shared/decisions.css"))
 
 
-def described(number: int, found: Explanation) -> dict[str, Any]:
+def described(number: int, decision: Explanation) -> dict[str, Any]:
     """What the template's macros show of a decision."""
     return {
         "id": f"decisions-{number}",
-        "found": found,
-        "title": words.title(found),
-        "situation": words.situation(found),
-        "summary": words.summary(found),
-        "best": words.best_alternative(found),
-        "options": list(zip(found.options, _bars(found.options), strict=True)),
-        "valued": any(option.value is not None for option in found.options),
-        "verdicts": [words.verdict(option) for option in found.options],
-        "influences": _influences(found),
+        "explained": decision,
+        "title": words.title(decision),
+        "situation": words.situation(decision),
+        "summary": words.summary(decision),
+        "best": words.best_alternative(decision),
+        "options": list(zip(decision.options, _bars(decision.options), strict=True)),
+        "valued": any(option.value is not None for option in decision.options),
+        "verdicts": [words.verdict(option) for option in decision.options],
+        "influences": _influences(decision),
     }
 
 
@@ -97,10 +97,10 @@ def _bars(options: Sequence[Option]) -> list[Bar | None]:
     ]
 
 
-def _influences(found: Explanation) -> list[tuple[Influence, Bar]]:
-    if found.attribution is None:
+def _influences(decision: Explanation) -> list[tuple[Influence, Bar]]:
+    if decision.attribution is None:
         return []
-    shown = found.attribution.influences[:INFLUENCES]
+    shown = decision.attribution.influences[:INFLUENCES]
     reach = [i.attribution for i in shown]
     low, high = min(reach, default=0.0), max(reach, default=0.0)
     return [(i, _bar(i.attribution, (None, None), min(low, 0.0), max(high, 0.0))) for i in shown]

@@ -38,31 +38,31 @@ def verdict(option: Option) -> str:
     return "better" if found.low > 0 else "worse" if found.high < 0 else "open"
 
 
-def title(found: Explanation) -> str:
+def title(decision: Explanation) -> str:
     """Where and when, and what was done."""
-    return f"Step {found.step}, {found.agent}: {found.action}"
+    return f"Step {decision.step}, {decision.agent}: {decision.action}"
 
 
-def situation(found: Explanation) -> str:
+def situation(decision: Explanation) -> str:
     """What the agent met."""
     parts = [
-        f"Episode {found.episode} (seed {found.seed}), {phases.PHASE_NAMES[found.phase]}.",
+        f"Episode {decision.episode} (seed {decision.seed}), {phases.PHASE_NAMES[decision.phase]}.",
     ]
-    if found.target_state is not None:
-        truth = TRUTH[found.target_level]
-        parts.append(f"The target was in state {found.target_state}, {truth}.")
-    parts.append(f"The most advanced state in the agent’s subnets was {found.zone_state}.")
+    if decision.target_state is not None:
+        truth = TRUTH[decision.target_level]
+        parts.append(f"The target was in state {decision.target_state}, {truth}.")
+    parts.append(f"The most advanced state in the agent’s subnets was {decision.zone_state}.")
     parts.append(
-        f"The observation showed {_listed(found.alerts)}."
-        if found.alerts
+        f"The observation showed {_listed(decision.alerts)}."
+        if decision.alerts
         else "The observation showed no alert."
     )
     return " ".join(parts)
 
 
-def summary(found: Explanation) -> list[str]:
+def summary(decision: Explanation) -> list[str]:
     """Why it was chosen and what else would have happened, as sentences."""
-    return [*_preference(found), *_alternatives(found), *_reasons(found), *_flip(found)]
+    return [*_preference(decision), *_alternatives(decision), *_reasons(decision), *_flip(decision)]
 
 
 def overall(report: DecisionReport) -> str:
@@ -80,9 +80,9 @@ def overall(report: DecisionReport) -> str:
     )
 
 
-def best_alternative(found: Explanation) -> Option | None:
+def best_alternative(decision: Explanation) -> Option | None:
     """The alternative that did best in the roll-outs; None if none was played out."""
-    played = [o for o in found.options if not o.chosen and o.outcome is not None]
+    played = [o for o in decision.options if not o.chosen and o.outcome is not None]
     return max(played, key=_advantage, default=None)
 
 
@@ -90,13 +90,13 @@ def _advantage(option: Option) -> float:
     return option.outcome.advantage.mean if option.outcome else 0.0
 
 
-def _unbeaten(found: Explanation) -> bool:
-    others = [o for o in found.options if not o.chosen and o.outcome is not None]
+def _unbeaten(decision: Explanation) -> bool:
+    others = [o for o in decision.options if not o.chosen and o.outcome is not None]
     return bool(others) and all(verdict(o) == "worse" for o in others)
 
 
-def _preference(found: Explanation) -> Iterator[str]:
-    chosen = next((o for o in found.options if o.chosen), None)
+def _preference(decision: Explanation) -> Iterator[str]:
+    chosen = next((o for o in decision.options if o.chosen), None)
     if chosen is None:
         return
     if chosen.probability is not None:
@@ -109,14 +109,14 @@ def _preference(found: Explanation) -> Iterator[str]:
         yield f"The policy gave this action {percent(chosen.probability)}{kind}."
     elif chosen.value is not None:
         yield f"The policy’s network gives this action the value {signed(chosen.value)}."
-    if found.likeliest is False:
+    if decision.likeliest is False:
         yield "It was drawn at random: the policy prefers another action."
 
 
-def _alternatives(found: Explanation) -> Iterator[str]:
+def _alternatives(decision: Explanation) -> Iterator[str]:
     # The best mean may have too wide an interval where a smaller one is clear.
-    better = [o for o in found.options if verdict(o) == "better"]
-    best = max(better, key=_advantage) if better else best_alternative(found)
+    better = [o for o in decision.options if verdict(o) == "better"]
+    best = max(better, key=_advantage) if better else best_alternative(decision)
     if best is None or best.outcome is None:
         return
     advantage = best.outcome.advantage
@@ -125,24 +125,24 @@ def _alternatives(found: Explanation) -> Iterator[str]:
     )
     if better:
         yield f"Better would have been {best.name}: {change}."
-    elif _unbeaten(found):
+    elif _unbeaten(decision):
         yield f"Every alternative does worse; the best of them, {best.name}: {change}."
     else:
         yield f"No alternative is surely better; the best one, {best.name}: {change}."
 
 
-def _reasons(found: Explanation) -> Iterator[str]:
-    if found.path:
-        yield f"Its rule: {' and '.join(found.path)}."
-    if found.attribution is None:
+def _reasons(decision: Explanation) -> Iterator[str]:
+    if decision.path:
+        yield f"Its rule: {' and '.join(decision.path)}."
+    if decision.attribution is None:
         return
-    helped = [i.name for i in found.attribution.influences if i.attribution > 0][:3]
+    helped = [i.name for i in decision.attribution.influences if i.attribution > 0][:3]
     if helped:
         yield f"The strongest reasons for it: {_listed(helped)}."
 
 
-def _flip(found: Explanation) -> Iterator[str]:
-    flips = found.flips
+def _flip(decision: Explanation) -> Iterator[str]:
+    flips = decision.flips
     if flips is None:
         return
     if flips.size is None:
@@ -151,7 +151,7 @@ def _flip(found: Explanation) -> Iterator[str]:
         return
     first = flips.found[0]
     changes = _listed(first.changes)
-    drawn = "" if flips.preferred == found.action else f" instead of {flips.preferred}"
+    drawn = "" if flips.preferred == decision.action else f" instead of {flips.preferred}"
     yield f"{changes[:1].upper()}{changes[1:]}, it would have preferred {first.action}{drawn}."
 
 

@@ -75,17 +75,18 @@ def ends(measured: Measured) -> list[str]:
     return shown if measured.better == "lower" else shown[::-1]
 
 
-def points(found: Change) -> str:
+def points(change: Change) -> str:
     """A change of the return: +312 (280 to 346)."""
-    return f"{signed_points(found.mean)} {interval(found)}"
+    return f"{signed_points(change.mean)} {interval(change)}"
 
 
-def interval(found: Change, unit: str = "") -> str:
+def interval(change: Change, unit: str = "") -> str:
     """The limits of a change or a mean in brackets."""
-    if found.low is None or found.high is None:
+    if change.low is None or change.high is None:
         return "(no interval)"
     low, high = (
-        numbers.change(x, unit) if unit else Amount(_whole(x), "") for x in (found.low, found.high)
+        numbers.change(x, unit) if unit else Amount(_whole(x), "")
+        for x in (change.low, change.high)
     )
     return f"({numbers.between(low, high)})"
 

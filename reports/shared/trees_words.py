@@ -16,18 +16,18 @@ from reports.kit.estimates import too_few
 from reports.kit.numbers import NBSP, fixed, number, percent
 
 
-def ratio(found: Ratio) -> str:
+def ratio(ratio: Ratio) -> str:
     """A share with its interval: 93 % (91–95 %); or why there is none."""
-    if found.value is None:
-        return too_few(int(found.total))
-    return f"{percent(found.value)}{_limits(found.low, found.high)}"
+    if ratio.value is None:
+        return too_few(int(ratio.total))
+    return f"{percent(ratio.value)}{_limits(ratio.low, ratio.high)}"
 
 
-def kept(found: Gain) -> str:
+def kept(gain: Gain) -> str:
     """Share of the gain with its interval."""
-    if found.gain is None:
+    if gain.gain is None:
         return "not measured"
-    return f"{percent(found.gain)}{_limits(found.low, found.high)}"
+    return f"{percent(gain.gain)}{_limits(gain.low, gain.high)}"
 
 
 def _limits(low: float | None, high: float | None) -> str:
