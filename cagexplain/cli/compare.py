@@ -112,12 +112,14 @@ def _show(lines: Sequence[str], most: int) -> None:
 
 def _summary(comparison: Comparison) -> list[str]:
     """The most important of all pairs first: what the whole says of a pair in a few lines."""
+    from cagexplain.analysis.compare.samples import RETURN
+
     lines = [_warning(condition) for condition in comparison.conditions]
     for pair in comparison.pairs:
         significant = sum(metric.significant for metric in pair.metrics)
         differ = f"{significant} of {len(pair.metrics)} metrics differ significantly"
         lines.append(f"{_heading(pair)}: {differ}.")
-        lines += [f"  {_metric(metric)}" for metric in pair.metrics if metric.metric == "return"]
+        lines += [f"  {_metric(metric)}" for metric in pair.metrics if metric.metric == RETURN]
         lines += [f"  {line.strip()}" for line in _choices(pair, 1)]
     return lines + [f"Not compared: {line}" for line in comparison.left_out]
 

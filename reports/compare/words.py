@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from cagexplain.analysis.compare.comparison import Comparison, Pair, Place
 from cagexplain.analysis.compare.differences import GroupDifference, MetricDifference
+from cagexplain.analysis.compare.samples import RETURN, return_of
+from cagexplain.cc4 import phases
 from reports.kit import numbers
 from reports.kit.numbers import number, p_value, percent, points
 from reports.kit.sections import Takeaway
 from reports.kit.terms import CAUSES
 
-RETURN = "return"
-"""Name of the metric that every comparison of whole episodes has."""
+_NAMES: Final = {
+    RETURN: "Return",
+    **{return_of(cause): f"Return: {text}" for cause, text in CAUSES.items()},
+    **{return_of(phase): f"Return: {phase}" for phase in phases.PHASE_NAMES},
+}
+"""How the return and its parts are called; other metrics have names for readers."""
 
 
 def signed(value: float, unit: str) -> str:
@@ -31,10 +38,7 @@ def span(difference: MetricDifference) -> str:
 
 def metric_name(name: str) -> str:
     """Name of a metric for readers."""
-    kind, _, part = name.partition(": ")
-    if kind != RETURN:
-        return name
-    return f"Return: {CAUSES.get(part, part)}" if part else "Return"
+    return _NAMES.get(name, name)
 
 
 def title(comparison: Comparison) -> str:

@@ -7,13 +7,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cagexplain.audit import checks
-from cagexplain.audit.check import FRAMEWORKS, Check, Reference
+from cagexplain.audit.check import FRAMEWORKS, Reference
 from cagexplain.audit.results import Audit, Finding
-from cagexplain.common.errors import UsageError
 from reports.kit.numbers import NBSP
 from reports.kit.terms import VERDICTS
-from reports.shared.findings import what, where
+from reports.shared.findings import declared, what, where
 
 TOOL: Final = "cagexplain"
 _MUTED: Final = "Muted by the profile"
@@ -37,17 +35,9 @@ def xml_text(text: str) -> str:
     return _NO_XML.sub("\ufffd", text)
 
 
-def declaration(finding: Finding) -> Check | None:
-    """What the check of a finding declares; None for one that this catalogue does not have."""
-    try:
-        return checks.check(finding.id)
-    except UsageError:
-        return None
-
-
 def references(finding: Finding) -> tuple[Reference, ...]:
     """Passages that ask for what was checked."""
-    check = declaration(finding)
+    check = declared(finding.id)
     return check.references if check else ()
 
 

@@ -7,7 +7,8 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from cagexplain.audit.results import Audit, Finding, Verdict
-from reports.exports.common import declaration, moment, statement, subject, version, xml_text
+from reports.exports.common import moment, statement, subject, version, xml_text
+from reports.shared.findings import declared
 
 _OUTCOMES: Final[Mapping[Verdict, str]] = {
     "FAIL": "failure",
@@ -75,7 +76,7 @@ def _case(suite: ET.Element, audit: Audit, finding: Finding) -> None:
 
 
 def _details(finding: Finding) -> str:
-    check = declaration(finding)
+    check = declared(finding.id)
     places = [
         f"episode {case.episode}, step {case.step}: {case.agent or 'no agent'}, "
         f"{case.host or 'no host'}"

@@ -20,7 +20,6 @@ from cagexplain.audit.results import Audit, Evidence, Finding, Measured, Verdict
 from reports.exports.common import (
     TOOL,
     cited,
-    declaration,
     dumps,
     moment,
     references,
@@ -28,6 +27,7 @@ from reports.exports.common import (
     subject,
     version,
 )
+from reports.shared.findings import declared
 
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -139,7 +139,7 @@ def _rule(finding: Finding) -> dict[str, Any]:
             "knowledge": finding.knowledge,
         },
     }
-    check = declaration(finding)
+    check = declared(finding.id)
     return rule | (_explained(check) if check else _unexplained(finding))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from cagexplain.analysis.reactions.events import COMPROMISE, EVENTS
 from cagexplain.analysis.reactions.find import Answer, LagPoint, Reaction, Reactions, Times
 from reports.kit.estimates import duration, half, too_few
 from reports.kit.numbers import NBSP, number, percent, points
@@ -16,6 +17,7 @@ _VERDICTS: Final = {
     "no": "No consistent reaction was found",
     "not enough data": "Whether there are reactions is unknown",
 }
+_COMPROMISES: Final = {event.name for event in EVENTS if event.source == COMPROMISE}
 _WHERE: Final = {
     "host": "on the same host",
     "zone": "anywhere in the subnets of the agent that defends it",
@@ -109,7 +111,7 @@ def findings(reactions: Reactions) -> Iterator[Takeaway]:
         f"{strongest(short)} {tested(reactions)}",
     )
     for time in reactions.times:
-        if time.event.startswith("compromise") and time.eviction.enough:
+        if time.event in _COMPROMISES and time.eviction.enough:
             yield Takeaway(
                 f"After a {time.event}, {half(time.eviction, 'hosts are clean')}",
                 f"Blue: {half(time.response, 'hosts get an Analyse, Remove or Restore')}. "

@@ -78,7 +78,7 @@ def _percent(share: float, digits: int | None = None) -> Amount:
     if digits is None:
         digits = 0 if value == 0 or value >= 9.95 else 1
     text = fixed(value, digits)
-    if value < 100 and text.startswith("100"):  # nearly all is not all
+    if value < 100 <= round(value, digits):  # nearly all is not all
         text = fixed(value, 1) if value < 99.95 else ">99.9"
     if 0 < value < 0.05 and digits == 1:
         text = "<0.1"
