@@ -40,7 +40,9 @@ TECHNIQUES: Final = (
         "TA0007",
         "AggressiveServiceDiscovery and StealthServiceDiscovery find the services of a host.",
     ),
-    Technique("T1518.001", "TA0007", "DiscoverDeception tells decoys from services, mostly."),
+    Technique(
+        "T1518.001", "TA0007", "DiscoverDeception distinguishes decoys from services, mostly."
+    ),
     Technique("T1210", "TA0008", "ExploitRemoteService takes over a host through a service."),
     Technique("T1068", "TA0004", "PrivilegeEscalate makes a user session one of root."),
     Technique("T1489", "TA0040", "Impact stops the service that the operation depends on."),
