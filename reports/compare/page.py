@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cagexplain.analysis.compare.comparison import Comparison
-from reports.compare import sections, words
+from reports.compare import choices, favourites, metrics, overview, provenance, words
 from reports.kit.layout import Chapter, layout
 from reports.kit.sections import render
 
@@ -36,13 +36,11 @@ def compare_report(comparison: Comparison) -> ComparePage:
         chapters=[
             Chapter(
                 "Summary",
-                [sections.overview(comparison, list(words.findings(comparison)))],
+                [overview.section(comparison, list(words.findings(comparison)))],
             ),
-            Chapter("How well", [sections.metrics(comparison)]),
-            Chapter(
-                "What they do", [sections.favourites(comparison), sections.choices(comparison)]
-            ),
-            Chapter("About this page", [sections.provenance(comparison)]),
+            Chapter("How well", [metrics.section(comparison)]),
+            Chapter("What they do", [favourites.section(comparison), choices.section(comparison)]),
+            Chapter("About this page", [provenance.section(comparison)]),
         ],
         footer="",
     )

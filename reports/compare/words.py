@@ -20,6 +20,15 @@ _NAMES: Final = {
     **{return_of(phase): f"Return: {phase}" for phase in phases.PHASE_NAMES},
 }
 """How the return and its parts are called; other metrics have names for readers."""
+_VIEWS: Final = {
+    "all decisions": "All decisions",
+    "targeted": "Targeted view",
+    "situational": "Situational view",
+    "alerts of the target": "Alerts of the target",
+    "kind of the target": "Kind of the target",
+    "alerts in the zone": "Alerts in the agent’s subnets",
+}
+"""Names of views for readers; others keep their own."""
 
 
 def signed(value: float, unit: str) -> str:
@@ -39,6 +48,11 @@ def span(difference: MetricDifference) -> str:
 def metric_name(name: str) -> str:
     """Name of a metric for readers."""
     return _NAMES.get(name, name)
+
+
+def view_name(view: str) -> str:
+    """Name of a view for readers."""
+    return _VIEWS.get(view, view[:1].upper() + view[1:])
 
 
 def title(comparison: Comparison) -> str:
