@@ -72,7 +72,7 @@ from cagexplain.policies.trees.tree import Tree, TreePolicy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from reports.exports import FORMATS
-from reports.fsm_report import fsm_report
+from reports.fsm.page import fsm_report
 from trainers import registry
 from trainers.core import loop
 from trainers.core.config import RunConfig

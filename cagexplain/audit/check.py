@@ -148,8 +148,7 @@ class Check:
         title: the good condition, in at most 120 characters.
         problem: what it means that it does not hold, for headlines; likewise.
         severity: how grave a failure is.
-        axis: whether it is about what the policy does (practice), what comes of it (outcome), its
-            health, its robustness, or about the explanation (meta).
+        axis: what it is about; docs/checks.md has the meanings.
         knowledge: whether it judges on what the agent could see, or on the truth.
         why: what is at stake, for a reader who does not know CC4; at most 400 characters.
         remediation: what to do about a failure.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import VERDICTS
 from cagexplain.cli import playing
 from cagexplain.cli.options import Command, Unused, output_option
@@ -30,7 +31,6 @@ FINDINGS: Final = 3
 """Exit status if there are findings at or above ``--fail-on``."""
 UNDECIDED: Final = 4
 """Exit status under ``--strict`` if checks are inconclusive."""
-_SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -56,7 +56,7 @@ _UNUSED: Final = (
         _OF_PLAYER,
     ),
     Unused(
-        "on a policy: it tells where that of a TRACE lies",
+        "on a policy: it names where the policy of a TRACE lies",
         lambda given: not _of_trace(given),
         ("policy_file",),
     ),
@@ -71,11 +71,11 @@ _UNUSED: Final = (
     "--profile",
     default="default",
     show_default=True,
-    help="Borders to judge by: default, strict, mission, or a YAML file of your own.",
+    help="Thresholds to judge by: default, strict, mission, or a YAML file of your own.",
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(_SEVERITIES),
+    type=click.Choice(SEVERITIES),
     help=f"Exit with status {FINDINGS} if a check of this severity or a graver one fails.",
 )
 @click.option(
@@ -86,7 +86,7 @@ _UNUSED: Final = (
 @click.option(
     "--sarif-warnings",
     is_flag=True,
-    help="Also list warnings as results in audit.sarif; code scanning makes an alert of each.",
+    help="Also list warnings as results in audit.sarif; code scanning raises an alert for each.",
 )
 @click.option("--baseline", type=_FILE, help="Earlier audit.json to compare with.")
 @click.option(
@@ -94,7 +94,7 @@ _UNUSED: Final = (
     "siblings",
     multiple=True,
     metavar="POLICY",
-    help="The same method trained with another seed, for ROB-01; may be repeated.",
+    help="The same method, trained with another seed, for ROB-01; repeatable.",
 )
 @click.option(
     "--prices",
@@ -119,7 +119,7 @@ _UNUSED: Final = (
     show_default=True,
     help="Decisions that mattered most to explain; 0 leaves them out.",
 )
-@click.option("--rules", is_flag=True, help="Also extract decision trees; takes some minutes.")
+@click.option("--rules", is_flag=True, help="Also extract decision trees; this takes some minutes.")
 @click.option(
     "--policy",
     "policy_file",
@@ -145,7 +145,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     from cagexplain.common.processes import spawning
     from cagexplain.tracing.trace import open_trace
 
-    # What cannot be used is told before the work, not after it.
+    # What cannot be used is refused before the work, not after it.
     if machine.cores() > 1 and (options["priced"] or options["varied"]):
         spawning()
     profile, references = load_profile(options["profile"]), load_references()
@@ -184,7 +184,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
             advance=advance,
         )
     _write(folder, found, options["sarif_warnings"])
-    _tell(folder, found.audit)
+    show(folder, found.audit)
     return _status(found.audit, options["fail_on"], options["strict"])
 
 
@@ -268,7 +268,7 @@ def _again() -> str:
 def _write(folder: Path, found: Conducted, sarif_warnings: bool) -> None:
     """Numbers first: the page is made from them."""
     from cagexplain.common.files import write_text
-    from reports.audit import audit_page
+    from reports.audit.page import audit_page
     from reports.exports import FORMATS
     from reports.exports.sarif import sarif
 
@@ -287,16 +287,17 @@ def _write(folder: Path, found: Conducted, sarif_warnings: bool) -> None:
     write_text(folder / "audit.html", page)
 
 
-def _tell(folder: Path, audit: Audit) -> None:
-    """What a terminal shows of an audit."""
-    from reports.words.audit_findings import headline
+def show(folder: Path, audit: Audit) -> None:
+    """Show in a terminal what an audit comes to: failures in the order of the page."""
+    from cagexplain.audit import ranking
+    from reports.shared.findings import headline
 
     counts = Counter(finding.verdict for finding in audit.findings)
     click.echo(f"practice: {audit.practice}; outcome: {audit.outcome}")
     click.echo(", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name]))
-    for finding in sorted(audit.findings, key=lambda f: _SEVERITIES.index(f.severity)):
-        if finding.verdict == "FAIL":
-            click.echo(f"  FAIL {finding.id} ({finding.severity}): {headline(finding)}")
+    failures = [finding for finding in audit.findings if finding.verdict == "FAIL"]
+    for finding in ranking.in_order(failures, audit):
+        click.echo(f"  FAIL {finding.id} ({finding.severity}): {headline(finding)}")
     for note in audit.notes:
         click.echo(f"note: {note}")
     click.echo(folder / "audit.html")
@@ -304,7 +305,7 @@ def _tell(folder: Path, audit: Audit) -> None:
 
 def _status(audit: Audit, fail_on: str | None, strict: bool) -> int:
     """The exit status, by what the gate asks for."""
-    grave = _SEVERITIES[: 1 + _SEVERITIES.index(fail_on or _SEVERITIES[-1])]
+    grave = SEVERITIES[: 1 + SEVERITIES.index(fail_on or SEVERITIES[-1])]
     verdicts = {f.verdict for f in audit.findings if f.severity in grave}
     if fail_on is not None and "FAIL" in verdicts:
         return FINDINGS

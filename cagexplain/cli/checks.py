@@ -17,7 +17,7 @@ def command(check: str | None) -> None:
     ID is that of a check, such as ERA-01.
     """
     from cagexplain.audit import checks
-    from cagexplain.audit.describe import text
+    from reports.exports.checks_page import text
 
     if check is not None:
         click.echo(text(checks.check(check)))

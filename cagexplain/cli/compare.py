@@ -51,7 +51,7 @@ _UNUSED: Final = (
     is_flag=True,
     help="Accept other attackers or lengths of the episodes; the result says so.",
 )
-@click.option("--full", is_flag=True, help="Show all metrics on the terminal, too.")
+@click.option("--full", is_flag=True, help="Also show all metrics in the terminal.")
 def command(
     traces: tuple[Path, ...],
     output: Path | None,
@@ -60,7 +60,7 @@ def command(
     allow_different_conditions: bool,
     full: bool,
 ) -> None:
-    """Show where policies differ, and whether that can be chance.
+    """Show where policies differ, and whether chance explains it.
 
     TRACE is a folder that `cagexplain trace` has written, one of each policy. With the same seeds
     in all of them (the default of `trace`) the episodes are compared seed by seed.
@@ -69,7 +69,7 @@ def command(
     from cagexplain.common.errors import UsageError
     from cagexplain.common.files import write_json, write_text
     from cagexplain.tracing.trace import open_trace
-    from reports.compare import compare_report
+    from reports.compare.page import compare_report
 
     opened = [open_trace(folder) for folder in traces]
     target = output or _new_file(opened, by)
@@ -112,12 +112,14 @@ def _show(lines: Sequence[str], most: int) -> None:
 
 def _summary(comparison: Comparison) -> list[str]:
     """The most important of all pairs first: what the whole says of a pair in a few lines."""
+    from cagexplain.analysis.compare.samples import RETURN
+
     lines = [_warning(condition) for condition in comparison.conditions]
     for pair in comparison.pairs:
         significant = sum(metric.significant for metric in pair.metrics)
         differ = f"{significant} of {len(pair.metrics)} metrics differ significantly"
         lines.append(f"{_heading(pair)}: {differ}.")
-        lines += [f"  {_metric(metric)}" for metric in pair.metrics if metric.metric == "return"]
+        lines += [f"  {_metric(metric)}" for metric in pair.metrics if metric.metric == RETURN]
         lines += [f"  {line.strip()}" for line in _choices(pair, 1)]
     return lines + [f"Not compared: {line}" for line in comparison.left_out]
 

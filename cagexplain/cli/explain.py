@@ -78,17 +78,19 @@ _UNUSED: Final = (
     type=click.IntRange(min=0),
     default=64,
     show_default=True,
-    help="Futures that each alternative is played on for; 0 for none.",
+    help="Roll-outs of each alternative; 0 for none.",
 )
 @click.option(
     "--horizon",
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Steps of each future, at most.",
+    help="Steps of each roll-out, at most.",
 )
 @click.option(
-    "--every-action", is_flag=True, help="Play on all valid actions, not the best of each kind."
+    "--every-action",
+    is_flag=True,
+    help="Roll out all valid actions, not the best of each type.",
 )
 @click.option(
     "--policy",
@@ -99,7 +101,7 @@ _UNUSED: Final = (
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Threads that play on.  [default: all cores]",
+    help="Threads for roll-outs.  [default: all cores]",
 )
 @output_option("HTML file to write.  [default: explain.html in the trace's folder]", FILE_TO_WRITE)
 @JSON_OPTION
@@ -117,7 +119,7 @@ def command(
     output: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Show why blue chose what it chose, and what other choices would have led to.
+    """Show why blue chose an action, and what other actions would have led to.
 
     TRACE is a folder that `cagexplain trace` has written; the newest one below ./runs by default.
     Choose the decisions with --episode, --step and --agent, or let --critical find some. The
@@ -127,7 +129,7 @@ def command(
     from cagexplain.analysis.decisions.replay import Place, policy_of
     from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
-    from reports.sections.decisions import decisions_page
+    from reports.decisions.page import decisions_page
 
     number = None if agent is None else int(agent[-1])
     if critical is None and (episode is None or not steps or number is None):

@@ -50,7 +50,7 @@ _UNUSED: Final = (
     metavar="[N]",
     help="Also explain the N decisions in which the choice mattered most.  [N: 5 if left out]",
 )
-@click.option("--rules", is_flag=True, help="Also extract decision trees; takes some minutes.")
+@click.option("--rules", is_flag=True, help="Also extract decision trees; this takes some minutes.")
 @click.option(
     "--policy",
     "policy_file",
@@ -80,9 +80,9 @@ def command(
     from cagexplain.analysis.fsm.analyse import analyse
     from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
+    from reports.drawings.standalone import standalone
     from reports.exports import fsm_graph as exports
-    from reports.fsm_report import fsm_report
-    from reports.standalone import standalone
+    from reports.fsm.page import fsm_report
 
     folder = trace or latest_trace(RUNS)
     opened = open_trace(folder)

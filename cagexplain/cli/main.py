@@ -121,7 +121,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the arguments after the program's name; None takes the process's.
 
     Returns:
-        The exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Failures are told on
+        The exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Failures are reported on
         stderr; with CAGEXPLAIN_DEBUG=1 in the environment their traceback comes first.
     """
     with safe_streams() as failure:
@@ -168,7 +168,7 @@ def _tell(error: Exception) -> int:
 
 
 def explain(error: Exception) -> CagexplainError:
-    """Return what to tell the user about `error`."""
+    """Return the message for the user about `error`."""
     match error:
         case CagexplainError():
             return error

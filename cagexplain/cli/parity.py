@@ -129,7 +129,7 @@ _UNUSED: Final = (
     help="Take the second sample from this file (such as sample-b.parquet).",
 )
 @output_option(
-    "Folder of the samples and results; one that was begun is gone on with.  "
+    "Folder of the samples and results; an unfinished one is continued.  "
     "[default: runs/parity-POLICY-1, -2, ...]"
 )
 @playing.playing_options
@@ -141,7 +141,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     be compared step by step: a modified CybORG, other red agents, stochastic policies.
 
     Finished batches of episodes are kept in the output folder, so the same command with the same
-    --output goes on where it was interrupted.
+    --output continues where it was interrupted.
 
     The exit status is 0 for EQUIVALENT, 3 for DIFFERENT and 4 for INCONCLUSIVE; 1 and 2 are
     failures, as always.
@@ -149,7 +149,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     from cagexplain.common.files import prepare_output_dir, write_json, write_text
     from cagexplain.envs import EnvParams
     from cagexplain.fidelity.parity import Settings, compare
-    from reports.parity_certificate import parity_certificate
+    from reports.parity.page import parity_certificate
 
     if options["episodes"] < 2:
         raise UsageError(
@@ -164,7 +164,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     params = EnvParams(steps=options["steps"], red=options["red"])
     player = playing.load(policy, options)
     folder = prepare_output_dir(output or new_place("parity", player.name), allow_existing=True)
-    click.echo(f"Keeping samples in {folder}; --output {folder} goes on from there.", err=True)
+    click.echo(f"Keeping samples in {folder}; --output {folder} continues from there.", err=True)
     result = compare(*_samples(player, params, folder, options), settings)
     facts = {
         "command": _command_line(click.get_current_context()),
@@ -263,7 +263,7 @@ def _show(result: Parity, folder: Path) -> None:
     console.print(result.verdict, style=STYLES[result.verdict])
     if result.verdict == Verdict.INCONCLUSIVE:
         click.echo(
-            "The data do not tell how many episodes would decide."
+            "The data do not show how many episodes would decide."
             if judgement.needed is None
             else f"About {judgement.needed:,} episodes of each would probably decide."
         )

@@ -1,4 +1,4 @@
-"""Where commands put what they write, unless they are told."""
+"""Where commands put what they write, unless an option says so."""
 
 from __future__ import annotations
 

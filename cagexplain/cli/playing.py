@@ -208,10 +208,10 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Observer]:
 
 @contextlib.contextmanager
 def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """Likewise for work that tells itself how many steps it has played.
+    """Likewise for work that itself reports how many steps it has played.
 
     Yields:
-        What to tell them to, from any thread.
+        What to report them to, from any thread.
     """
     console = terminal.console(stderr=True)
     bar = Progress(

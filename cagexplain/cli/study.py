@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Train the runs that FILE declares.
 
-    Finished runs are skipped and begun ones continued, so the same command goes on after an
+    Finished runs are skipped and unfinished ones continued, so the same command resumes after an
     interruption. Ctrl-C lets all runs save first.
     """
     from trainers.studies.definition import read_study
@@ -119,7 +119,7 @@ def report(folder: Path, output: Path | None) -> None:
     from cagexplain.analysis.studies.learning import analyse_study
     from cagexplain.analysis.studies.strategies import analyse_strategies
     from cagexplain.common.files import write_json, write_text
-    from reports.study_report import study_report
+    from reports.study.page import study_report
 
     result = analyse_study(folder)
     strategies = analyse_strategies(folder)

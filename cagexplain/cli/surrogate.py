@@ -57,7 +57,7 @@ _UNUSED: Final = (
     type=click.IntRange(min=0),
     default=3,
     show_default=True,
-    help="Rounds in which the trees play and the policy says what it would do. Scripted policies "
+    help="Rounds in which the trees play and the policy labels their decisions. Scripted policies "
     "follow plans of their own, so they only play themselves.",
 )
 @playing.episode_options
@@ -73,9 +73,9 @@ def command(
 
     POLICY is the path of a checkpoint or the name of a built-in policy; TRACE is a folder that
     `cagexplain trace` has written: then the trees are fitted to the recorded decisions alone. The
-    trees are judged on --episodes held-out episodes, by how alike they choose and by the return of
-    teams that they play in. The folder gets surrogate.html, surrogate.json, a picture and a text of
-    every tree, and tree.json, which every command takes as a POLICY.
+    trees are judged on --episodes held-out episodes, by how often they choose like the policy and
+    by the return of teams in which they play. The folder gets surrogate.html, surrogate.json, a
+    picture and a text of every tree, and tree.json, which every command takes as a POLICY.
     """
     from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
     from cagexplain.common.files import prepare_output_dir
@@ -129,10 +129,10 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _write(folder: Path, result: Surrogate, trees: TreePolicy) -> None:
-    from cagexplain.analysis.trees.export import dot, text
     from cagexplain.common.files import write_json, write_text
-    from reports.sections.surrogate import surrogate_page
-    from reports.tree_picture import svg
+    from reports.drawings.tree import svg
+    from reports.exports.trees import dot, text
+    from reports.trees.page import surrogate_page
 
     trees.save(folder / "tree.json")
     write_json(folder / "surrogate.json", result.to_json())

@@ -15,17 +15,17 @@ from cagexplain.cli.places import new_place
 @click.command("trace", cls=Command, unused=[playing.WITHOUT_CYBORG])
 @click.argument("policy")
 @output_option("Folder of the trace, new or empty.  [default: runs/trace-POLICY-1, -2, ...]")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted recording in --output.")
+@click.option("--resume", is_flag=True, help="Continue the interrupted recording in --output.")
 @click.option("--no-observations", is_flag=True, help="Leave out what the agents saw.")
 @playing.options
 def command(
     policy: str, output: Path | None, resume: bool, no_observations: bool, **options: Any
 ) -> None:
-    """Record everything that POLICY does, and what it does it about.
+    """Record the actions of POLICY and the states that they respond to.
 
     POLICY is the path of a checkpoint or the name of a built-in policy (see `cagexplain
     policies`). Finished batches of episodes are kept when the recording is interrupted: the same
-    command with --resume goes on to the same result.
+    command with --resume continues it, with the same result.
     """
     from cagexplain.common.errors import UsageError
     from cagexplain.envs import EnvParams
@@ -60,7 +60,7 @@ def command(
         found = recording.manifest
         click.echo(
             f"{found.finished_episodes} of {len(found.seeds)} episodes are in {recording.folder}; "
-            f"the same command with --output {recording.folder} --resume goes on.",
+            f"the same command with --output {recording.folder} --resume continues the recording.",
             err=True,
         )
         raise

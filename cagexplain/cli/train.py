@@ -18,9 +18,9 @@ from trainers.core import config
 from trainers.core.config import Assignment, RunConfig
 
 _OPTIONS: Final = {
-    "messages": "What agents tell each other: none, action, 2bit, 8bit.",
+    "messages": "What agents send each other: none, action, 2bit, 8bit.",
     "reward": "What each agent learns from: the team's reward (global), what happens in its own "
-    "zones (individual), or both (hybrid).",
+    "subnets (individual), or both (hybrid).",
     "intrinsic": "Bonus for novelty: none, ngu (Never Give Up).",
 } | {
     entry.name: f"{entry.metadata['help'].capitalize()}.  [default: {entry.default}]"

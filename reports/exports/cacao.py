@@ -2,7 +2,7 @@
 
 All agents work at the same time, so the playbook begins with a parallel step. Each branch asks for
 what the agent sees, the gravest first, and leads to what the policy does most often then; where
-that depends on the mission phase, a switch comes between. The commands are told in words.
+that depends on the mission phase, a switch comes between. The commands are described in words.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _Writer:
             "name": f"Usual responses of {subject(self._audit)}",
             "description": f"What the policy does most often in each situation, from "
             f"{self._found.decisions} decisions in {self._found.episodes} episodes of CAGE "
-            "Challenge 4. It tells what the policy does, not what is advisable.",
+            "Challenge 4. It describes what the policy does, not what is advisable.",
             "playbook_types": sorted({kind for _, kind in used}),
             "created_by": f"identity--{_SPACE}",
             "created": made,
@@ -167,13 +167,13 @@ class _Writer:
     def _action(self, situation: Situation, end: str) -> str:
         usual = situation.choices[0]
         kinds = _LINKS if usual.action in _ON_LINKS else _ENDPOINTS
-        told = [f"{_told(choice)}: {_how_often(choice)}" for choice in situation.choices]
+        described = [f"{_described(choice)}: {_how_often(choice)}" for choice in situation.choices]
         return self._step(
             "action",
             *(situation.agent, situation.sees, situation.phase or ""),
-            name=_told(usual),
+            name=_described(usual),
             description=f"From {situation.n} decisions in {situation.episodes} episodes. "
-            + "; ".join(told)
+            + "; ".join(described)
             + ".",
             commands=[_command(usual)],
             agent=self._agent(situation.agent),
@@ -206,13 +206,13 @@ def _slug(text: str) -> str:
 
 
 def _command(choice: Choice) -> dict[str, str]:
-    command = {"type": "manual", "command": _told(choice)}
+    command = {"type": "manual", "command": _described(choice)}
     if known := _ACTIVITIES.get(choice.action):
         command["playbook_activity"] = known[0]
     return command
 
 
-def _told(choice: Choice) -> str:
+def _described(choice: Choice) -> str:
     does = _DOES.get(choice.action, choice.action)
     return f"{does} {AIMS.get(choice.aim, choice.aim)}".strip()
 

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cagexplain.audit import checks
-from cagexplain.audit.check import FRAMEWORKS, Check, Reference
-from cagexplain.audit.results import Audit, Finding, Verdict
-from cagexplain.common.errors import UsageError
-from reports.words import NBSP
-from reports.words.audit_findings import what, where
+from cagexplain.audit.check import FRAMEWORKS, Reference
+from cagexplain.audit.results import Audit, Finding
+from reports.kit.numbers import NBSP
+from reports.kit.terms import VERDICTS
+from reports.shared.findings import declared, what, where
 
 TOOL: Final = "cagexplain"
-_LEADS: Final[Mapping[Verdict, str]] = {
-    "FAIL": "Not met",
-    "WARN": "Only partly met",
-    "INCONCLUSIVE": "Undecided",
-    "PASS": "Met",
-    "NOT_APPLICABLE": "Does not apply",
-    "ERROR": "Could not be checked",
-}
-"""How a verdict on a title, which states the good condition, reads."""
 _MUTED: Final = "Muted by the profile"
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -46,17 +35,9 @@ def xml_text(text: str) -> str:
     return _NO_XML.sub("\ufffd", text)
 
 
-def declaration(finding: Finding) -> Check | None:
-    """What the check of a finding declares; None for one that this catalogue does not have."""
-    try:
-        return checks.check(finding.id)
-    except UsageError:
-        return None
-
-
 def references(finding: Finding) -> tuple[Reference, ...]:
     """Passages that ask for what was checked."""
-    check = declaration(finding)
+    check = declared(finding.id)
     return check.references if check else ()
 
 
@@ -67,7 +48,7 @@ def cited(reference: Reference) -> str:
 
 
 def moment(audit: Audit) -> datetime:
-    """When the audit was made, in UTC; the beginning of 1970 if it does not tell."""
+    """When the audit was made, in UTC; the beginning of 1970 if it does not say."""
     try:
         made = datetime.fromisoformat(audit.created)
     except ValueError:
@@ -87,6 +68,6 @@ def version(audit: Audit) -> str:
 
 def statement(audit: Audit, finding: Finding) -> str:
     """What was found, as sentences: the verdict, the number with its interval, and the place."""
-    lead = f"{_MUTED if finding.muted else _LEADS[finding.verdict]}: {finding.title}."
+    lead = f"{_MUTED if finding.muted else VERDICTS[finding.verdict].reads}: {finding.title}."
     parts = [lead, what(finding, audit), where(finding), finding.reason]
     return " ".join(dict.fromkeys(filter(None, parts))).replace(NBSP, " ")

@@ -17,7 +17,7 @@ _AS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", 
 
 
 def findings_csv(audit: Audit) -> str:
-    """All findings as CSV (RFC 4180). A text that a spreadsheet would run as a formula is told to
+    """All findings as CSV (RFC 4180). A text that a spreadsheet would run as a formula is marked to
     be text by an apostrophe before it."""
     file = io.StringIO(newline="")
     table = csv.writer(file)

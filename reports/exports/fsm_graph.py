@@ -24,7 +24,7 @@ def node_link(graph: FsmGraph) -> str:
     """The graph as JSON in NetworkX's node-link form: ``nodes`` and ``edges``.
 
     ``networkx.node_link_graph`` reads it as it is from NetworkX 3.6 on; in NetworkX 3.4 and 3.5 it
-    has to be told ``edges="edges"``.
+    has to be given ``edges="edges"``.
     """
     return json.dumps(nx.node_link_data(_plain(graph), edges="edges"), indent=2) + "\n"
 

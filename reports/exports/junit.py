@@ -7,7 +7,8 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from cagexplain.audit.results import Audit, Finding, Verdict
-from reports.exports.common import declaration, moment, statement, subject, version, xml_text
+from reports.exports.common import moment, statement, subject, version, xml_text
+from reports.shared.findings import declared
 
 _OUTCOMES: Final[Mapping[Verdict, str]] = {
     "FAIL": "failure",
@@ -17,7 +18,7 @@ _OUTCOMES: Final[Mapping[Verdict, str]] = {
     "WARN": "system-out",
     "PASS": "",
 }
-"""Element that tells of a verdict; a test case without any has passed."""
+"""Element that stands for a verdict; a test case without any has passed."""
 _COUNTS: Final = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
@@ -66,16 +67,16 @@ def _case(suite: ET.Element, audit: Audit, finding: Finding) -> None:
         classname=f"cagexplain.{finding.id[:3]}",
         name=xml_text(f"{finding.id} {finding.title}"),
     )
-    told = xml_text(statement(audit, finding))
+    text = xml_text(statement(audit, finding))
     kind = _OUTCOMES[finding.verdict]
     if kind == "system-out":
-        ET.SubElement(case, kind).text = told
+        ET.SubElement(case, kind).text = text
     elif kind:
-        ET.SubElement(case, kind, type=finding.severity, message=told).text = _details(finding)
+        ET.SubElement(case, kind, type=finding.severity, message=text).text = _details(finding)
 
 
 def _details(finding: Finding) -> str:
-    check = declaration(finding)
+    check = declared(finding.id)
     places = [
         f"episode {case.episode}, step {case.step}: {case.agent or 'no agent'}, "
         f"{case.host or 'no host'}"

@@ -40,7 +40,9 @@ TECHNIQUES: Final = (
         "TA0007",
         "AggressiveServiceDiscovery and StealthServiceDiscovery find the services of a host.",
     ),
-    Technique("T1518.001", "TA0007", "DiscoverDeception tells decoys from services, mostly."),
+    Technique(
+        "T1518.001", "TA0007", "DiscoverDeception distinguishes decoys from services, mostly."
+    ),
     Technique("T1210", "TA0008", "ExploitRemoteService takes over a host through a service."),
     Technique("T1068", "TA0004", "PrivilegeEscalate makes a user session one of root."),
     Technique("T1489", "TA0040", "Impact stops the service that the operation depends on."),
@@ -54,7 +56,7 @@ TECHNIQUES: Final = (
 """Where CC4 names no technique for an action, the nearest one."""
 _SCORES: Final[Mapping[Verdict, int]] = {"FAIL": 0, "WARN": 50, "PASS": 100}
 _COLOURS: Final = ("#d55e00", "#f0e442", "#56b4e9")
-"""From FAIL over WARN to PASS, told apart by colour-blind readers too (Okabe and Ito 2008)."""
+"""From FAIL over WARN to PASS; colour-blind readers can distinguish them (Okabe and Ito 2008)."""
 
 
 def navigator(audit: Audit) -> str:

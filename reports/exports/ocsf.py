@@ -14,7 +14,6 @@ from cagexplain.audit.results import Audit, Finding, Verdict
 from reports.exports.common import (
     TOOL,
     cited,
-    declaration,
     dumps,
     moment,
     references,
@@ -22,6 +21,7 @@ from reports.exports.common import (
     subject,
     version,
 )
+from reports.shared.findings import declared
 
 VERSION: Final = "1.5.0"
 _CLASS: Final = 2003
@@ -85,7 +85,7 @@ def _event(audit: Audit, finding: Finding) -> dict[str, Any]:
         "resources": [{"name": subject(audit), "type": "policy"}],
         "unmapped": {"verdict": finding.verdict, "profile": audit.profile.get("name")},
     }
-    if check := declaration(finding):
+    if check := declared(finding.id):
         links = dict.fromkeys(FRAMEWORKS[ref.framework][2] for ref in check.references)
         event["remediation"] = {"desc": check.remediation, "references": list(links)}
     return event
@@ -103,7 +103,7 @@ def _lifecycle(audit: Audit, finding: Finding) -> tuple[int, int]:
 
 
 def _finding_info(audit: Audit, finding: Finding, made: int) -> dict[str, Any]:
-    check = declaration(finding)
+    check = declared(finding.id)
     # The same finding of the same policy keeps its id from one audit to the next.
     identity = f"{subject(audit)}\n{finding.id}".encode("utf-8", "replace")
     info: dict[str, Any] = {

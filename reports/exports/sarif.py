@@ -4,7 +4,7 @@ Code scanning makes an alert of every result, whatever its `kind` and its `suppr
 only what is wrong is a result: failures and, if asked for, warnings. All other verdicts, those of
 muted checks among them, are notifications of the tool, with the same text and numbers.
 
-`kind` tells the verdict and `level` is ``none`` unless a check fails, as the standard wants
+`kind` holds the verdict and `level` is ``none`` unless a check fails, as the standard wants
 (sections 3.27.9 and 3.27.10). The same audit gives the same text.
 """
 
@@ -20,7 +20,6 @@ from cagexplain.audit.results import Audit, Evidence, Finding, Measured, Verdict
 from reports.exports.common import (
     TOOL,
     cited,
-    declaration,
     dumps,
     moment,
     references,
@@ -28,6 +27,7 @@ from reports.exports.common import (
     subject,
     version,
 )
+from reports.shared.findings import declared
 
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -67,7 +67,7 @@ def sarif(audit: Audit, *, warnings: bool = False) -> str:
     """One run: a rule for each check, and a result for each that fails.
 
     Args:
-        audit: what to tell.
+        audit: to export.
         warnings: whether the checks that warn are results too.
     """
     kinds = _WARNED if warnings else _FAILED
@@ -111,7 +111,7 @@ def _place(audit: Audit) -> str:
     """What viewers show as the place of all results: the policy's file, else the trace.
 
     Code scanning refuses a file with a URI of any other scheme than ``file``, so what is not below
-    a folder of the user is told by a relative one.
+    a folder of the user is named by a relative one.
     """
     for place in (audit.policy.get("source"), audit.policy.get("path"), audit.play.get("trace")):
         if isinstance(place, str) and place:
@@ -139,7 +139,7 @@ def _rule(finding: Finding) -> dict[str, Any]:
             "knowledge": finding.knowledge,
         },
     }
-    check = declaration(finding)
+    check = declared(finding.id)
     return rule | (_explained(check) if check else _unexplained(finding))
 
 

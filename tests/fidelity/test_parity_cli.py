@@ -195,7 +195,7 @@ def test_a_failing_cyborg_is_1_and_the_same_command_goes_on(
     assert call(*command) == 1
     told = capsys.readouterr().err
     assert "Error: CybORG: failed in step 7, in one of the seeds 1001000004, 1001000005" in told
-    assert told.startswith("Keeping samples in out; --output out goes on from there.")
+    assert told.startswith("Keeping samples in out; --output out continues from there.")
     assert read(Path("out/sample-b.parquet")).seeds.tolist() == [first_b + i for i in range(4)]
 
     mended = StandInEngine("CybORG")

@@ -21,6 +21,7 @@ from cagexplain.audit.results import (
     Situation,
     Variation,
 )
+from tests.support import playbooks
 
 UNKNOWN: Final = "XYZ-99"
 """Id of a finding that no catalogue has: pages and exports must do with the finding alone."""
@@ -531,4 +532,16 @@ def hostile() -> Audit:
             1, 1, (Situation(bad, bad, bad, 1, 1, (Choice(bad, bad, 1, 1.0, None, None),)),)
         ),
         notes=(bad,),
+    )
+
+
+def full() -> Audit:
+    """With a playbook as well."""
+    return dataclasses.replace(audit(), playbook=playbooks.PLAYBOOK)
+
+
+def bare() -> Audit:
+    """With as little in it as an audit can have."""
+    return audit(
+        findings=(), baseline=None, prices=(), bundle=None, variations=(), references=(), notes=()
     )

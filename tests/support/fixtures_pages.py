@@ -8,7 +8,7 @@ import pytest
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
 from cagexplain.stats.durations import MIN_EPISODES
-from reports.fsm_report import Page, fsm_report
+from reports.fsm.page import Page, fsm_report
 from tests.support.traces import record
 
 Analyse = Callable[..., FsmAnalysis]

@@ -27,6 +27,8 @@ from cagexplain.facts.batch import run
 from cagexplain.stats.durations import HORIZON, tally
 from cagexplain.tracing.trace import Trace
 
+RETURN: Final = "return"
+"""The metric that every comparison of whole episodes has."""
 ALL_KINDS: Final = tuple(range(actions.N_KINDS))
 CONDITIONS: Final[Mapping[str, Sequence[str]]] = {
     "phase": phases.PHASE_NAMES,
@@ -102,6 +104,11 @@ class Sample:
     soc: Soc | None = None
 
 
+def return_of(part: str) -> str:
+    """Name of the metric that is a part of the return: of a phase or a cause."""
+    return f"{RETURN}: {part}"
+
+
 def sample(trace: Trace, name: str | None = None) -> Sample:
     """A whole trace.
 
@@ -149,7 +156,7 @@ def samples_by(trace: Trace, condition: str) -> tuple[Sample, ...]:
                 **_split("targeted", counts, other, **{condition: code}),
                 **_split("situational", counts, other, **{condition: code}),
             },
-            metrics={"return": _mean(counts.returns_by_phase[:, code])}
+            metrics={RETURN: _mean(counts.returns_by_phase[:, code])}
             if condition == "phase"
             else {},
         )
@@ -251,14 +258,14 @@ def _times(collected: SocTallies, episodes: int) -> dict[str, Times]:
 
 def _returns(counts: Counts) -> dict[str, Metric]:
     parts: Iterable[tuple[str, npt.NDArray[np.float64]]] = (
-        ("return", counts.returns),
+        (RETURN, counts.returns),
         *zip(
-            (f"return: {name}" for name in phases.PHASE_NAMES),
+            (return_of(name) for name in phases.PHASE_NAMES),
             counts.returns_by_phase.T,
             strict=True,
         ),
         *zip(
-            (f"return: {name}" for name in reward.CAUSE_NAMES),
+            (return_of(name) for name in reward.CAUSE_NAMES),
             counts.returns_by_cause.T,
             strict=True,
         ),

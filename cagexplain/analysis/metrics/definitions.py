@@ -21,10 +21,12 @@ class Published(Result):
     Attributes:
         source: who, where, and for which defender.
         value: in the unit of the metric.
+        defender: the last of these alone.
     """
 
     source: str
     value: float
+    defender: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ _SINGH_DEFENDERS: Final = ("H-MARL Expert", "H-MARL Meta", "H-MARL Collective", 
 def _singh(*values: float) -> tuple[Published, ...]:
     """A row of the table, in the order of `_SINGH_DEFENDERS`."""
     return tuple(
-        Published(_SINGH.format(who), value)
+        Published(_SINGH.format(who), value, who)
         for who, value in zip(_SINGH_DEFENDERS, values, strict=True)
     )
 
@@ -333,8 +335,8 @@ COUNTED: Final = (
 
 
 @dataclass(frozen=True)
-class _Time:
-    """A time of which both statistics are given."""
+class Time:
+    """A time of which both statistics are given, each as a metric of its own."""
 
     key: str
     name: str
@@ -345,6 +347,10 @@ class _Time:
     onset: Onset = "all"
     by_zone: bool = False
 
+    def metric(self, statistic: Statistic) -> str:
+        """Key of the metric that is one of its statistics."""
+        return f"{self.key}_{statistic}"
+
 
 _DWELL: Final = "Onset to the first step without red on the host"
 _RESPOND: Final = (
@@ -353,8 +359,8 @@ _RESPOND: Final = (
 _ALERTED: Final = "levels.step, observations.bits"
 _RESPONDED: Final = "levels.step, blue.started, action_type, target_host"
 
-_TIMES: Final = (
-    _Time(
+TIMES: Final = (
+    Time(
         "time_to_detect",
         "Time to detect",
         "Onset to the first alert of the host, of a process or a connection, that was seen",
@@ -362,7 +368,7 @@ _TIMES: Final = (
         "on",
         "alert",
     ),
-    _Time(
+    Time(
         "time_to_detect_silent",
         "Time to detect, silent onset",
         "Time to detect of the incidents that began without an event",
@@ -371,8 +377,8 @@ _TIMES: Final = (
         "alert",
         "silent",
     ),
-    _Time("time_to_respond", "Time to respond", _RESPOND, _RESPONDED, "on", "response"),
-    _Time(
+    Time("time_to_respond", "Time to respond", _RESPOND, _RESPONDED, "on", "response"),
+    Time(
         "time_to_respond_visible",
         "Time to respond, visible onset",
         "Time to respond of the incidents that began with an event",
@@ -381,7 +387,7 @@ _TIMES: Final = (
         "response",
         "visible",
     ),
-    _Time(
+    Time(
         "time_to_respond_silent",
         "Time to respond, silent onset",
         "Time to respond of the incidents that began without an event",
@@ -390,7 +396,7 @@ _TIMES: Final = (
         "response",
         "silent",
     ),
-    _Time(
+    Time(
         "alert_to_response",
         "Time from alert to response",
         "First alert of the incident to the first response from then on",
@@ -398,7 +404,7 @@ _TIMES: Final = (
         "alert",
         "answer",
     ),
-    _Time(
+    Time(
         "time_to_recover",
         "Time to recover",
         "First response to the first step without red on the host",
@@ -406,8 +412,8 @@ _TIMES: Final = (
         "response",
         "clear",
     ),
-    _Time("dwell", "Dwell time", _DWELL, "levels.step", "on", "clear", by_zone=True),
-    _Time(
+    Time("dwell", "Dwell time", _DWELL, "levels.step", "on", "clear", by_zone=True),
+    Time(
         "dwell_visible",
         "Dwell time, visible onset",
         "Dwell time of the incidents that began with an event",
@@ -416,7 +422,7 @@ _TIMES: Final = (
         "clear",
         "visible",
     ),
-    _Time(
+    Time(
         "dwell_silent",
         "Dwell time, silent onset",
         "Dwell time of the incidents that began without an event",
@@ -433,7 +439,7 @@ _STATISTICS: Final[dict[Statistic, str]] = {
 
 TIMED: Final = tuple(
     Timed(
-        key=f"{time.key}_{statistic}",
+        key=time.metric(statistic),
         name=f"{time.name} ({statistic})",
         unit="steps",
         formula=f"{time.formula}; {how}.",
@@ -445,21 +451,8 @@ TIMED: Final = tuple(
         statistic=statistic,
         by_zone=time.by_zone,
     )
-    for time in _TIMES
+    for time in TIMES
     for statistic, how in _STATISTICS.items()
 )
 
 DEFINITIONS: Final[tuple[Definition, ...]] = (*COUNTED, *TIMED)
-
-
-def markdown() -> str:
-    """The definitions as a table, for the documentation."""
-    lines = [
-        "| metric | key | unit | better | formula | columns | published |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for d in DEFINITIONS:
-        values = ", ".join(f"{p.value:g}" for p in d.published) or "-"
-        cells = (d.name, f"`{d.key}`", d.unit, d.better, d.formula, f"`{d.columns}`", values)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"

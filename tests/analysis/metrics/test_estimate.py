@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.analysis.metrics.definitions import DEFINITIONS, markdown
+from cagexplain.analysis.metrics.definitions import DEFINITIONS
 from cagexplain.analysis.metrics.estimate import MIN_EVENTS, TEAM, Soc, durations, of_tallies, soc
 from cagexplain.analysis.metrics.tallies import DEFENDED, SocTallies
 from cagexplain.cc4 import actions, agents, green, network, red_fsm
@@ -21,11 +21,9 @@ from cagexplain.policies.rollout import Observer, play
 from cagexplain.stats.means import MIN_EPISODES
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
-from tests.support.paths import ROOT
 from tests.support.planted import RestoresOnProcess
 from tests.support.traces import write_trace
 
-DOCS = ROOT / "docs" / "metrics.md"
 STEPS = 150
 SEEDS = np.arange(10) + 20
 
@@ -321,12 +319,6 @@ def test_a_block_hurts_only_while_it_is_in_force_and_on_its_link(tmp_path: Path)
     run(write_trace(folder, [part]), [found])
     by_agent = {name: found.tallies[name].counts[0].tolist() for name in ("blocks", "hurtful")}
     assert by_agent == {"blocks": [0, 2, 1, 1, 0], "hurtful": [0, 1, 1, 0, 0]}
-
-
-def test_the_documentation_defines_every_metric() -> None:
-    assert markdown() in DOCS.read_text(encoding="utf-8")
-    keys = [definition.key for definition in DEFINITIONS]
-    assert len(set(keys)) == len(keys)
 
 
 def test_times_are_censored_where_the_incident_was_last_looked_at() -> None:

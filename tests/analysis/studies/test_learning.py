@@ -18,8 +18,8 @@ import pytest
 from cagexplain.analysis.studies.learning import Verdict, analyse_study, curve, read_run
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError
-from reports.study_curves import ticks
-from reports.study_report import StudyPage, cell, signed, span, study_report
+from reports.drawings.curves import ticks
+from reports.study.page import StudyPage, cell, signed, span, study_report
 from tests.support.fabricated import claim, run, study
 
 HOSTILE = '<script>alert("x")</script> & | `y` \'"'

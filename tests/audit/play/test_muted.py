@@ -12,7 +12,7 @@ from lxml import etree
 from cagexplain.audit import document
 from cagexplain.audit.results import Audit, Finding
 from cagexplain.cli.main import main
-from reports.sections import audit_rules
+from reports.audit import rules
 from tests.support import audits as made
 from tests.support.fixtures_audits import ALONE, MUTED
 
@@ -106,7 +106,7 @@ def test_what_is_muted_closes_no_gate(audited: Path, tmp_path: Path) -> None:
 def test_the_banner_of_the_rules_does_not_say_that_nothing_was_checked() -> None:
     def banner(**changes: Any) -> str:
         finding: Finding = made.finding(id="SUR-01", verdict="NOT_APPLICABLE", **changes)
-        return str(audit_rules.banner(made.audit(findings=(finding,))))
+        return str(rules.banner(made.audit(findings=(finding,))))
 
     assert "mutes the check" in banner(muted=True, reason="We do not use trees.")
     assert "was not checked" in banner(reason="No trees.")

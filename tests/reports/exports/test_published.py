@@ -20,8 +20,8 @@ from referencing import Registry, Resource
 
 from cagexplain.audit.results import Audit
 from reports.exports import FORMATS
-from tests.reports.exports.test_schemas import bare, full
 from tests.support import audits as made
+from tests.support.audits import bare, full
 
 FOLDER = Path(os.environ.get("CAGEXPLAIN_SCHEMAS", "."))
 PLAYBOOK = FOLDER / "schemas" / "playbook.json"

@@ -25,15 +25,11 @@ from reports.exports.navigator import TECHNIQUES
 from reports.exports.ocsf import VERSION
 from reports.exports.sarif import sarif
 from tests.support import audits as made
+from tests.support.audits import bare, full
 from tests.support.fixtures_audits import ALONE
 from tests.support.paths import DATA, ROOT
-from tests.support.playbooks import PLAYBOOK
 
 SCHEMAS = DATA / "schemas"
-
-
-def full() -> Audit:
-    return dataclasses.replace(made.audit(), playbook=PLAYBOOK)
 
 
 def text(name: str, audit: Audit) -> str:
@@ -85,13 +81,6 @@ SPOILT: dict[str, Callable[[str], str]] = {
     "navigator": lambda told: told.replace('"T1210"', '"1210"'),
     "cacao": lambda told: told.replace('"commands"', '"command"'),
 }
-
-
-def bare() -> Audit:
-    """With as little in it as an audit can have."""
-    return made.audit(
-        findings=(), baseline=None, prices=(), bundle=None, variations=(), references=(), notes=()
-    )
 
 
 @pytest.mark.parametrize("audit", [full, made.audit, bare, made.hostile], ids=lambda f: f.__name__)

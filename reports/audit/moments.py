@@ -1,0 +1,73 @@
+"""The moments in which a decision mattered most: when, what was done, what else there was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from cagexplain.analysis.decisions.explain import DecisionReport, Explanation
+from cagexplain.cc4 import phases
+from reports.audit.verdict import STYLE
+from reports.kit.pages import source
+from reports.kit.sections import Section, gap, render
+from reports.kit.terms import CAUSES
+from reports.shared import decisions
+from reports.shared import decisions_words as words
+
+MOST: Final = 10
+"""Moments that are shown."""
+
+_TITLE = "The decisions that mattered most"
+
+
+def section(report: DecisionReport | None, steps: int | None, why_not: str = "") -> Section:
+    """Make the section; a marked gap if nothing was explained.
+
+    Args:
+        report: explained decisions.
+        steps: of an episode; None if unknown.
+        why_not: why there is none.
+    """
+    if report is None or not report.decisions:
+        html = gap(why_not or "No decision was explained.", "The audit of a policy explains some.")
+        return Section("decisions", _TITLE, html, STYLE)
+    found = sorted(report.decisions, key=lambda moment: -(moment.importance or 0.0))[:MOST]
+    length = steps or phases.DEFAULT_STEPS
+    html = render(
+        "audit/moments.html.j2",
+        says=words.overall(replace(report, decisions=tuple(found))),
+        report=report,
+        rollouts=words.rollouts(report),
+        moments=[_moment(number, moment, length) for number, moment in enumerate(found)],
+        changes=_changes(length),
+        causes=CAUSES,
+        shown=decisions.INFLUENCES,
+        signed=words.signed,
+        limits=words.limits,
+    )
+    return Section("decisions", _TITLE, html, source("shared/decisions.css"))
+
+
+def _moment(number: int, decision: Explanation, steps: int) -> dict[str, Any]:
+    return {
+        **decisions.described(number, decision),
+        "place": 100 * decision.step / steps,
+        "phase": phases.PHASE_NAMES[decision.phase],
+        "verdict": _verdict(decision),
+    }
+
+
+def _verdict(decision: Explanation) -> str:
+    """What the roll-outs say of the choice, in a few words."""
+    verdicts = {words.verdict(option) for option in decision.options if not option.chosen}
+    if "better" in verdicts:
+        return "a mistake: another action would surely have been better"
+    if verdicts == {"worse"}:
+        return "right: every other action would surely have been worse"
+    return "open: no other action is surely better"
+
+
+def _changes(steps: int) -> tuple[float, float]:
+    """Where the phases change, in per cent of the episode."""
+    first, second, _ = phases.lengths(steps)
+    return 100 * first / steps, 100 * (first + second) / steps

@@ -1,0 +1,87 @@
+"""The head of an audit, and its two verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from cagexplain.audit.check import SEVERITIES
+from cagexplain.audit.results import VERDICTS, Audit, Verdict
+from reports.audit import texts, verdict_words
+from reports.kit.pages import source
+from reports.kit.sections import Section, render
+from reports.shared import show
+
+STYLE = source("audit/audit.css")
+"""Rules that all sections of an audit share."""
+
+_LOOKS = {
+    **dict.fromkeys(("compliant", "effective"), ("✓", "pass")),
+    **dict.fromkeys(("unorthodox", "ineffective"), ("✗", "fail")),
+    "undetermined": ("?", "open"),
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One of the two verdicts: the question, the answer and how it looks, what it rests on."""
+
+    asks: str
+    word: str
+    icon: str
+    style: str
+    basis: str
+
+
+def header(audit: Audit) -> Markup:
+    """What stands above the sections: whose audit it is, and what to know before reading."""
+    return render(
+        "audit/header.html.j2",
+        name=show.name_of(audit),
+        episodes=show.episodes_of(audit),
+        profile=audit.profile.get("name", "unnamed"),
+        brief=" · ".join(_brief(audit)),
+        caveats=list(texts.caveats(audit, show.episodes_of(audit))),
+    )
+
+
+def _brief(audit: Audit) -> Iterator[str]:
+    yield str(audit.policy.get("kind", "policy"))
+    if sha256 := str(audit.policy.get("sha256") or ""):
+        yield f"SHA-256 {sha256[:12]}…"
+    if sha256 := str(audit.profile.get("sha256") or ""):
+        yield f"profile {sha256[:12]}…"
+    yield f"made {audit.created}"
+
+
+def section(audit: Audit) -> Section:
+    """Make the section."""
+    html = render(
+        "audit/verdict.html.j2",
+        show=show,
+        headline=verdict_words.headline(audit),
+        axes=[
+            _axis(
+                "Practice: does it go by the book?", audit.practice, verdict_words.practice(audit)
+            ),
+            _axis("Outcome: does it defend well?", audit.outcome, verdict_words.outcome(audit)),
+        ],
+        score=verdict_words.score(audit),
+        severities=SEVERITIES,
+        tally=[(verdict, _counts(audit, verdict)) for verdict in VERDICTS],
+        notes=audit.notes,
+        setting=texts.SETTING,
+    )
+    return Section("verdict", "Verdict", html, STYLE)
+
+
+def _axis(asks: str, word: str, basis: str) -> Axis:
+    icon, style = _LOOKS[word]
+    return Axis(asks, word.capitalize(), icon, style, basis)
+
+
+def _counts(audit: Audit, verdict: Verdict) -> list[int]:
+    found = [finding for finding in audit.findings if finding.verdict == verdict]
+    return [*(sum(f.severity == grade for f in found) for grade in SEVERITIES), len(found)]

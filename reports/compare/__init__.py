@@ -1,0 +1,1 @@
+"""The page that puts policies side by side."""

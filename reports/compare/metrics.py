@@ -1,0 +1,101 @@
+"""Returns and SOC metrics side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cagexplain.analysis.compare.comparison import Comparison, SampleResult
+from cagexplain.analysis.compare.differences import MetricDifference
+from cagexplain.analysis.metrics.estimate import TEAM
+from cagexplain.stats.permutation import MIN_EPISODES
+from reports.compare import words
+from reports.kit import estimates, numbers
+from reports.kit.sections import Section, render
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric of one sample, as text."""
+
+    text: str
+    limits: str
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A metric of all samples, and its differences, one per pair."""
+
+    name: str
+    unit: str
+    better: str
+    values: Sequence[Value]
+    differences: Sequence[MetricDifference]
+
+
+def section(comparison: Comparison) -> Section:
+    """Make the section about returns and SOC metrics."""
+    rows = list(_metric_rows(comparison))
+    html = render(
+        "compare/metrics.html.j2",
+        asks="Which of them defends better, and in what?",
+        says=_best(comparison, rows),
+        names=[sample.name for sample in comparison.samples],
+        pairs=comparison.pairs,
+        pair_names=[f"{pair.a} → {pair.b}" for pair in comparison.pairs],
+        rows=rows,
+        signed=words.signed,
+        span=words.span,
+        least=MIN_EPISODES,
+    )
+    return Section("metrics", "Returns and SOC metrics", html)
+
+
+def _metric_rows(comparison: Comparison) -> Iterator[MetricRow]:
+    if not comparison.pairs:
+        return
+    values: dict[str, dict[str, float | None]] = {}
+    for pair in comparison.pairs:
+        for found in pair.metrics:
+            values.setdefault(found.metric, {})[pair.a] = found.value_a
+            values[found.metric][pair.b] = found.value_b
+    for i, first in enumerate(comparison.pairs[0].metrics):
+        yield MetricRow(
+            name=words.metric_name(first.metric),
+            unit=first.unit,
+            better="higher" if first.better == "higher" else "lower",
+            values=[
+                _value(sample, first, values[first.metric].get(sample.name))
+                for sample in comparison.samples
+            ],
+            differences=[pair.metrics[i] for pair in comparison.pairs],
+        )
+
+
+def _value(sample: SampleResult, difference: MetricDifference, value: float | None) -> Value:
+    metrics = sample.soc.metrics if sample.soc is not None else ()
+    for metric in metrics:
+        if (metric.name, metric.scope) == (difference.metric, TEAM):
+            if metric.value is None:
+                return Value("–", metric.reason or "")
+            return Value(numbers.plain(metric.value, metric.unit), estimates.metric_limits(metric))
+    return Value(numbers.plain(value, difference.unit), "")
+
+
+def _best(comparison: Comparison, rows: Sequence[MetricRow]) -> str:
+    """How often each of the pairs is significantly better."""
+    if not rows:
+        return "The parts of one trace have no metrics of their own."
+    parts = []
+    for i, pair in enumerate(comparison.pairs):
+        won = {pair.a: 0, pair.b: 0}
+        for row in rows:
+            found = row.differences[i]
+            if found.significant and found.difference is not None:
+                better_b = (found.difference > 0) == (row.better == "higher")
+                won[pair.b if better_b else pair.a] += 1
+        parts.append(
+            f"{pair.a} is significantly better in {won[pair.a]} and {pair.b} in {won[pair.b]} of "
+            f"{len(rows)} metrics"
+        )
+    return f"{'; '.join(parts)}."

@@ -1,0 +1,1 @@
+"""Pictures as SVG: the state machine, episodes, trees, learning curves."""

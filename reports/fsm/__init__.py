@@ -1,0 +1,1 @@
+"""The page about one policy: what it does, and when."""

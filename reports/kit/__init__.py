@@ -1,0 +1,1 @@
+"""What every page is made with: head and navigation, colours, charts, numbers, terms."""

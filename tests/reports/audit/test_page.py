@@ -1,0 +1,231 @@
+"""The page of an audit: what it says follows from the audit, and names stay text."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cagexplain.analysis.fsm.analyse import FsmAnalysis
+from cagexplain.audit.check import SEVERITIES
+from cagexplain.audit.results import Audit, Finding
+from cagexplain.cli import audit as command
+from reports.audit.page import audit_page
+from tests.support import audits as made
+from tests.support import page_checks as checks
+from tests.support.explained import BARE, FULL, report
+from tests.support.fixtures_pages import Element, parse
+from tests.support.surrogates import surrogate
+
+_LIMIT = 1_000_000
+"""Bytes of a page."""
+
+
+def shown(audit: Audit, **parts: Any) -> Element:
+    return parse(audit_page(audit, **parts))
+
+
+def words(element: Element) -> str:
+    return " ".join(element.text.replace("\u00a0", " ").split())
+
+
+def rows_of(document: Element) -> dict[str, Element]:
+    """The rows of the table of all checks, by id."""
+    table = next(table for table in document.all("table") if "checks" in table.classes)
+    bodies = [body for body in table.all("tbody") if "data-id" in body.attributes]
+    return {body.attributes["data-id"]: body for body in bodies}
+
+
+@pytest.fixture(scope="module")
+def audit() -> Audit:
+    return made.audit()
+
+
+@pytest.fixture(scope="module")
+def document(audit: Audit) -> Element:
+    return shown(audit, explanations=report(FULL, BARE), surrogate=surrogate())
+
+
+def test_what_holds_of_every_page(audit: Audit, document: Element) -> None:
+    html = audit_page(audit, explanations=report(FULL, BARE), surrogate=surrogate())
+    checks.loads_nothing(html, document)
+    checks.allows_its_scripts_and_nothing_else(document)
+    checks.is_in_order(document)
+    checks.can_be_reached_by_its_contents(document)
+    checks.every_picture_has_words(document)
+    checks.is_complete_without_script(document)
+    assert len(html.encode()) < _LIMIT
+
+
+def test_sections_come_in_the_order_of_questions(document: Element) -> None:
+    assert [section.attributes["id"] for section in document.all("section")] == [
+        *("verdict", "top", "prices", "baseline", "machine", "decisions", "agents", "surrogate"),
+        *("robustness", "standing", "checks", "methods", "glossary", "provenance"),
+    ]
+
+
+def test_both_verdicts_stand_by_themselves_and_nothing_adds_up(document: Element) -> None:
+    (strip,) = [e for e in document if "axes" in e.classes]
+    assert "✗ Unorthodox" in words(strip) and "✗ Ineffective" in words(strip)
+    (tally,) = [table for table in document.all("table") if "tally" in table.classes]
+    counts = {row[0].split()[-1]: row[1:] for row in checks.rows(tally)}
+    assert counts["Fail"] == ["2", "1", "1", "0", "0", "4"]
+    assert counts["Pass"] == ["0", "2", "0", "0", "1", "3"]
+    assert "score" not in words(strip).lower()
+
+
+def test_every_verdict_has_a_word_and_a_sign(document: Element) -> None:
+    chips = [e for e in document if e.tag == "span" and "verdict" in e.classes]
+    assert len(chips) > 20
+    assert all(len(words(chip).split()) >= 2 for chip in chips)
+
+
+def test_top_findings_are_sentences(document: Element) -> None:
+    first, *others = [e for e in document.all("article") if "finding" in e.classes]
+    text = words(first)
+    assert "The share of first responses to root access that are Restore is 21 %" in text
+    assert "(95 % interval 17 to 26 %; good ≥ 80 %, bad ≤ 40 %)" in text
+    assert "412 first responses to root access in 97 of 100 episodes" in text
+    assert "office network (96 % of 122, overall 79 %)" in text
+    assert "step 38 of 500" in text
+    assert "312 points per episode of the 420 points that it loses" in text
+    assert "(280 to 346)" in text
+    assert "The number itself goes from 21 % to 98 % with it." in text
+    assert len(others) == 4
+    harmful = next(e for e in others if "NET-02" in words(e))
+    assert "the remedy makes things worse" in words(harmful)
+    assert "Retrain rather than patch" in words(harmful)
+
+
+def test_a_terminal_lists_failures_in_the_order_of_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    severe = made.finding(id="AAA-01", severity="high", price=None)
+    priced = made.finding(id="BBB-01", severity="high")  # a remedy wins much back
+    grave = made.finding(id="CCC-01", price=None)
+    warned = made.finding(id="DDD-01", verdict="WARN")
+    audit = made.audit(findings=(severe, warned, priced, grave))
+    command.show(tmp_path, audit)
+    in_terminal = re.findall(r"FAIL (\S+)", capsys.readouterr().out)
+    page = [
+        words(chips) for chips in shown(audit).all("p", within="top") if "chips" in chips.classes
+    ]
+    on_page = [ident for text in page for ident in re.findall(r"\b[A-C]{3}-01\b", text)]
+    assert in_terminal == on_page == ["CCC-01", "BBB-01", "AAA-01"]
+
+
+def test_prices_tell_gains_and_harm_alike(document: Element) -> None:
+    table = checks.table_with(document, "prices", "Remedy")
+    assert [(row[1], row[4]) for row in table] == [
+        ("+312", "pays"),
+        ("+1.2", "no clear effect"),
+        ("−145", "makes things worse"),
+    ]
+    (bundle,) = [e for e in document if "bundle" in e.classes]
+    assert "+331 (298 to 364)" in words(bundle)
+    assert len(bundle.all("li")) == 2
+
+
+def test_the_table_has_every_check_with_its_details(audit: Audit, document: Element) -> None:
+    rows = rows_of(document)
+    assert list(rows) == [f.id for f in sorted(audit.findings, key=_pressing)]
+    root = words(rows["ERA-01"])
+    for text in (
+        *("How it is computed", "good ≥ 80 %, bad ≤ 40 %", "RS.MI-02", "CM0027", "D3-RDI"),
+        *("NIST Cybersecurity Framework 2.0", "MITRE D3FEND", "p = 0.0005", "survives"),
+        *("Episode 0, step 40, blue agent 0: restricted zone A, server host 0", "Read with"),
+    ):
+        assert text in root, text
+    assert "does not survive" in words(rows["ERA-05"])
+    assert "not reached within an episode (beyond 300 steps)" in words(rows["ERA-05"])
+    assert "About 140 more episodes" in words(rows["DET-07"])
+    muted = words(rows["DEC-02"])
+    assert "Muted by the profile" in muted and "The contract does not ask for decoys." in muted
+    assert "21 %" in muted  # what was measured stays visible
+    assert "The policy crashed in episode 3" in words(rows["ROB-02"])
+
+
+def _pressing(finding: Finding) -> tuple[int, int]:
+    order = ("FAIL", "ERROR", "WARN", "INCONCLUSIVE", "PASS", "NOT_APPLICABLE")
+    return order.index(finding.verdict), SEVERITIES.index(finding.severity)
+
+
+def test_a_check_that_the_catalogue_lacks_is_told_from_its_finding(document: Element) -> None:
+    row = words(rows_of(document)[made.UNKNOWN])
+    assert "A check that a later catalogue may bring" in row
+    assert "only its result is known" in row
+
+
+def test_evidence_is_capped() -> None:
+    many = made.finding(evidence=made.finding().evidence * 200, parts=made.finding().parts)
+    html = audit_page(made.audit(findings=(many,) * 1))
+    assert html.count("<li>Episode") == 8
+
+
+def test_the_rules_carry_a_banner_unless_they_passed(audit: Audit, document: Element) -> None:
+    banner = [e for e in document.all("p", within="surrogate") if e.attributes.get("role")]
+    assert "Do not trust these rules." in words(banner[0])
+    fine = dataclasses.replace(audit.finding("SUR-01"), verdict="PASS")
+    passed = shown(made.audit(findings=(fine,)), surrogate=surrogate())
+    assert not [e for e in passed.all("p", within="surrogate") if e.attributes.get("role")]
+    unchecked = shown(made.audit(findings=()), surrogate=surrogate())
+    (banner,) = [e for e in unchecked.all("p", within="surrogate") if e.attributes.get("role")]
+    assert "was not checked" in words(banner)
+
+
+def test_moments_lead_to_their_explanations(document: Element) -> None:
+    (table,) = [t for t in document.all("table", within="decisions") if "moments" in t.classes]
+    links = [link.attributes["href"] for link in table.all("a")]
+    assert links == ["#decisions-0", "#decisions-1"]
+    assert "a mistake" in words(table)
+
+
+def test_what_is_missing_is_a_marked_gap() -> None:
+    empty = made.audit(
+        **{"findings": (), "prices": (), "bundle": None, "variations": (), "references": ()},
+        **{"baseline": None, "playbook": None, "notes": ()},
+    )
+    document = shown(empty, why_not={"explanations": "It cannot be replayed.", "surrogate": "No."})
+    gaps = [words(e) for e in document if "gap" in e.classes]
+    assert len(gaps) == 7
+    assert any("It cannot be replayed." in gap for gap in gaps)
+    assert "baseline" not in [s.attributes["id"] for s in document.all("section")]
+    assert "No check of the policy failed" in words(document)
+    checks.is_in_order(document)
+
+
+def test_a_trace_adds_the_machine_and_the_agents(analysis: FsmAnalysis) -> None:
+    document = shown(made.audit(), analysis=analysis)
+    assert "figure" in [
+        e.tag for e in next(s for s in document if s.attributes.get("id") == "machine")
+    ]
+    cards = document.all("article", within="agents")
+    assert [words(card).split(" defends")[0] for card in cards] == [
+        f"Blue agent {number}" for number in range(5)
+    ]
+    assert "restricted zone A" in words(cards[0])
+    assert "Analyse on a host with a process alert 65 %" in words(cards[0])
+    checks.is_in_order(document)
+    checks.every_picture_has_words(document)
+
+
+def test_whatever_names_say_stays_text() -> None:
+    html = audit_page(made.hostile())
+    document = parse(html)
+    checks.loads_nothing(html, document)
+    checks.allows_its_scripts_and_nothing_else(document)
+    checks.is_in_order(document)
+    checks.every_picture_has_words(document)
+    assert "{{ 7 * 7 }}" in html and "49" not in words(document.all("title")[0])
+    own = {script.text for script in shown(made.audit()).all("script")}
+    assert {script.text for script in document.all("script")} == own
+    assert words(document.all("title")[0]).startswith("</script><svg onload")
+    (record,) = [e for e in document.all("pre", within="provenance") if "json" in e.classes]
+    assert json.loads(record.text)["policy"]["name"] == made.HOSTILE
+
+
+def test_a_style_sheet_stands_on_the_page_once() -> None:
+    page = audit_page(made.audit(), explanations=report(FULL), surrogate=surrogate())
+    assert page.count(".checks { min-width") == 1
