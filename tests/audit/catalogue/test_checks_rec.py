@@ -18,7 +18,7 @@ from cagexplain.cc4.network import OZA, OZB, PAZ, RZA, server, user
 from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.facts.recoveries import open_alerts
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import Rota
+from cagexplain.policies.scripted.base import Rota
 from tests.support.planted import ON_HOST, Planted
 from tests.support.small import (
     ENOUGH,

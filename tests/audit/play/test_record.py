@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.audit.play.record import Guarded, PolicyFailure, record
+from cagexplain.audit.play.record import record
 from cagexplain.envs import EnvParams
 from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import Scripted
+from cagexplain.policies.scripted.base import Scripted
+from cagexplain.policies.wrappers.guarded import Guarded, PolicyFailure
 from tests.support.planted import Planted
 
 SHORT = EnvParams(steps=12)

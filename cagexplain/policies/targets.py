@@ -1,0 +1,91 @@
+"""From hosts and links to the actions on them, by the tables of ``cagexplain.cc4.layout``.
+
+Actions are positions among the 570 of all agents; `NONE` stands for no action, slot or link.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.cc4 import actions
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import ACTION_SLOT, LINKS_OF, NONE, ON_LINK, ON_SLOT, SLOTS_OF
+from cagexplain.common.arrays import Array, BoolArray, Int64Array
+
+
+def on_slots(action_type: ActionKind, slots: BoolArray) -> BoolArray:
+    """The actions ``bool[n, 570]`` of a type on the agent slots that are flagged.
+
+    Args:
+        action_type: one that has a target host.
+        slots: ``bool[n, 112]``.
+    """
+    return _on(ON_SLOT[action_type], slots)
+
+
+def on_links(action_type: ActionKind, links: BoolArray) -> BoolArray:
+    """The actions ``bool[n, 570]`` of a type on the links that are flagged.
+
+    Args:
+        action_type: Allow or Block.
+        links: ``bool[n, 56]``.
+    """
+    return _on(ON_LINK[action_type], links)
+
+
+def best_slot(eligible: BoolArray, rank: npt.ArrayLike = 0) -> Int64Array:
+    """Each agent's eligible slot of the highest rank, the first of equals: ``int64[n, 5]``.
+
+    Args:
+        eligible: ``bool[n, 112]``; an agent that has none gets `NONE`.
+        rank: numbers ``[n, 112]``, or what broadcasts to them.
+    """
+    return _best(eligible, rank, SLOTS_OF)
+
+
+def best_link(eligible: BoolArray, rank: npt.ArrayLike = 0) -> Int64Array:
+    """Each agent's eligible link of the highest rank, the first of equals: ``int64[n, 5]``.
+
+    Args:
+        eligible: ``bool[n, 56]``; an agent that has none gets `NONE`.
+        rank: numbers ``[n, 56]``, or what broadcasts to them.
+    """
+    return _best(eligible, rank, LINKS_OF)
+
+
+def act_on(table: Int64Array, target: Int64Array) -> Int64Array:
+    """The actions on some slots or links: ``int64[n, 5]``, `NONE` on none.
+
+    Args:
+        table: of `ON_SLOT` or `ON_LINK`, ``int64[112]`` or ``int64[56]``.
+        target: ``int64[n, 5]`` slots or links.
+    """
+    return np.where(target != NONE, table[target], NONE)
+
+
+def at_target(flags: BoolArray, position: Int64Array) -> BoolArray:
+    """What is said about the hosts that actions are aimed at: ``bool[n, 5]``, False without one.
+
+    Args:
+        flags: ``bool[n, 112]``.
+        position: ``int64[n, 5]`` actions, or `NONE`.
+    """
+    slot = np.where(position != NONE, ACTION_SLOT[position], NONE)
+    said: BoolArray = np.take_along_axis(flags, np.maximum(slot, 0), axis=1) & (slot != NONE)
+    return said
+
+
+def _on(table: Int64Array, flags: BoolArray) -> BoolArray:
+    actions_on = np.zeros((len(flags), actions.TOTAL), np.bool_)
+    actions_on[:, table] = flags
+    return actions_on
+
+
+def _best(eligible: BoolArray, rank: npt.ArrayLike, owned: Int64Array) -> Int64Array:
+    score = np.full((len(eligible), eligible.shape[1] + 1), -np.inf)
+    np.copyto(score[:, :-1], np.asarray(rank), where=eligible)
+    of_agent: Array = score[:, owned]
+    first = of_agent.argmax(axis=-1)
+    highest = np.take_along_axis(of_agent, first[..., None], axis=-1)[..., 0]
+    return np.where(highest > -np.inf, owned[np.arange(len(owned)), first], NONE)
