@@ -67,20 +67,6 @@ LINK_START: Final = _starts([len(pairs) for pairs in _PAIRS])
 LINK_AGENT: Final[_Table] = np.repeat(np.arange(N_BLUE), np.diff(LINK_START))
 N_LINKS: Final = len(LINK_TO)
 
-
-def _owned(start: _Table) -> _Table:
-    table = np.full((N_BLUE, int(np.diff(start).max())), start[-1])
-    for agent in range(N_BLUE):
-        members = np.arange(start[agent], start[agent + 1])
-        table[agent, : len(members)] = members
-    return table
-
-
-SLOTS_OF: Final = _owned(SLOT_START)
-"""Slots of each agent: ``int64[5, 48]``, padded with the number of slots."""
-LINKS_OF: Final = _owned(LINK_START)
-"""Links of each agent: ``int64[5, 24]``, padded with the number of links."""
-
 SLOT_OF_HOST: Final = np.full(network.N_HOSTS, NONE, np.int64)
 """Agent slot of each host, `NONE` for routers and for hosts that no agent defends: ``[137]``."""
 SLOT_OF_HOST[SLOT_HOST] = np.arange(N_SLOTS)

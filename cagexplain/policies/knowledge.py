@@ -31,7 +31,6 @@ from cagexplain.cc4.layout import (
     ACTION_TYPE,
     BLOCKED,
     CONNECTION,
-    LINK_START,
     MESSAGES,
     N_LINKS,
     N_SLOTS,
@@ -42,7 +41,7 @@ from cagexplain.cc4.layout import (
     PROCESS,
     PROHIBITED,
     SLEEP_INDEX,
-    SLOT_START,
+    SLOT_AGENT,
 )
 from cagexplain.common.arrays import (
     BoolArray,
@@ -292,43 +291,46 @@ def _observe(
     free: BoolArray,
     listed: Int8Array,
 ) -> None:
+    coincidence = np.zeros(N_BLUE, np.bool_)
     for e in range(len(obs)):
         now.clock[e] += 1
-        step = now.clock[e]
+        step, vector = now.clock[e], obs[e]
+        coincidence[:] = False
         for agent in range(N_BLUE):
-            now.phase_of[e, agent] = obs[e, PHASE[agent]]
+            now.phase_of[e, agent] = vector[PHASE[agent]]
             now.free[e, agent] = free[e, agent]
-            for i in range(_N_HEARD):
-                now.messages[e, agent, i] = obs[e, MESSAGES[agent, i]] != 0
             if free[e, agent] and now.action[e, agent] != NONE:
                 _complete(now, e, step, now.action[e, agent], listed[e, agent])
-            coincidence = False
-            for slot in range(SLOT_START[agent], SLOT_START[agent + 1]):
-                process = obs[e, PROCESS[slot]] != 0
-                connection = obs[e, CONNECTION[slot]] != 0
-                now.exists[e, slot] = mask[e, _EXISTS[slot]]
-                now.process[e, slot] = process
-                now.connection[e, slot] = connection
-                if process:
-                    now.process_at[e, slot] = step
-                    now.process_alerts[e, slot] += 1
-                if connection:
-                    now.connection_at[e, slot] = step
-                    now.connection_alerts[e, slot] += 1
-                    now.scanned_at[e, slot] = min(now.scanned_at[e, slot], step)
-                if process and connection:
-                    now.coincided_at[e, slot] = step
-                    coincidence = True
-            if coincidence:
-                for slot in range(SLOT_START[agent], SLOT_START[agent + 1]):
-                    if now.connection[e, slot] and not now.process[e, slot]:
-                        now.source_at[e, slot] = step
-            for link in range(LINK_START[agent], LINK_START[agent + 1]):
-                blocked = obs[e, BLOCKED[link]] != 0
-                if blocked != now.blocked[e, link]:
-                    now.switched_at[e, link] = step
-                now.blocked[e, link] = blocked
-                now.prohibited[e, link] = obs[e, PROHIBITED[link]] != 0
+            heard, entries = now.messages[e, agent], vector[MESSAGES[agent, 0] :]
+            for i in range(_N_HEARD):
+                heard[i] = entries[i] != 0
+        exists, process, connection = now.exists[e], now.process[e], now.connection[e]
+        for slot in range(N_SLOTS):
+            exists[slot] = mask[e, _EXISTS[slot]]
+            process[slot] = vector[PROCESS[slot]] != 0
+            connection[slot] = vector[CONNECTION[slot]] != 0
+        for slot in range(N_SLOTS):
+            if process[slot]:
+                now.process_at[e, slot] = step
+                now.process_alerts[e, slot] += 1
+            if connection[slot]:
+                now.connection_at[e, slot] = step
+                now.connection_alerts[e, slot] += 1
+                now.scanned_at[e, slot] = min(now.scanned_at[e, slot], step)
+            if process[slot] and connection[slot]:
+                now.coincided_at[e, slot] = step
+                coincidence[SLOT_AGENT[slot]] = True
+        if coincidence.any():
+            for slot in range(N_SLOTS):
+                if connection[slot] and not process[slot] and coincidence[SLOT_AGENT[slot]]:
+                    now.source_at[e, slot] = step
+        blocked, prohibited = now.blocked[e], now.prohibited[e]
+        for link in range(N_LINKS):
+            stopped = vector[BLOCKED[link]] != 0
+            if stopped != blocked[link]:
+                now.switched_at[e, link] = step
+            blocked[link] = stopped
+            prohibited[link] = vector[PROHIBITED[link]] != 0
 
 
 @njit(nogil=True)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.layout import ACTION_SLOT, LINKS_OF, NONE, ON_LINK, ON_SLOT, SLOTS_OF
-from cagexplain.common.arrays import Array, BoolArray, Int64Array
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import ACTION_SLOT, LINK_START, NONE, ON_LINK, ON_SLOT, SLOT_START
+from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
+from cagexplain.policies.jit import STORE
 
 
 def on_slots(action_type: ActionKind, slots: BoolArray) -> BoolArray:
@@ -41,7 +44,7 @@ def best_slot(eligible: BoolArray, rank: npt.ArrayLike = 0) -> Int64Array:
         eligible: ``bool[n, 112]``; an agent that has none gets `NONE`.
         rank: numbers ``[n, 112]``, or what broadcasts to them.
     """
-    return _best(eligible, rank, SLOTS_OF)
+    return _best(eligible, rank, SLOT_START)
 
 
 def best_link(eligible: BoolArray, rank: npt.ArrayLike = 0) -> Int64Array:
@@ -51,7 +54,7 @@ def best_link(eligible: BoolArray, rank: npt.ArrayLike = 0) -> Int64Array:
         eligible: ``bool[n, 56]``; an agent that has none gets `NONE`.
         rank: numbers ``[n, 56]``, or what broadcasts to them.
     """
-    return _best(eligible, rank, LINKS_OF)
+    return _best(eligible, rank, LINK_START)
 
 
 def act_on(table: Int64Array, target: Int64Array) -> Int64Array:
@@ -82,10 +85,21 @@ def _on(table: Int64Array, flags: BoolArray) -> BoolArray:
     return actions_on
 
 
-def _best(eligible: BoolArray, rank: npt.ArrayLike, owned: Int64Array) -> Int64Array:
-    score = np.full((len(eligible), eligible.shape[1] + 1), -np.inf)
-    np.copyto(score[:, :-1], np.asarray(rank), where=eligible)
-    of_agent: Array = score[:, owned]
-    first = of_agent.argmax(axis=-1)
-    highest = np.take_along_axis(of_agent, first[..., None], axis=-1)[..., 0]
-    return np.where(highest > -np.inf, owned[np.arange(len(owned)), first], NONE)
+def _best(eligible: BoolArray, rank: npt.ArrayLike, start: Int64Array) -> Int64Array:
+    best = np.full((len(eligible), N_BLUE), NONE, np.int64)
+    ranks = np.empty(eligible.shape, np.float64)
+    ranks[:] = rank
+    _find_best(np.ascontiguousarray(eligible), ranks, start, best)
+    return best
+
+
+@STORE.keep
+@njit(nogil=True)
+def _find_best(eligible: BoolArray, rank: FloatArray, start: Int64Array, best: Int64Array) -> None:
+    for e in range(len(eligible)):
+        for agent in range(N_BLUE):
+            top = -np.inf
+            for place in range(start[agent], start[agent + 1]):
+                if eligible[e, place] and rank[e, place] > top:
+                    top = rank[e, place]
+                    best[e, agent] = place

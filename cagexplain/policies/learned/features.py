@@ -34,7 +34,7 @@ from torch import Tensor
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
 from cagexplain.cc4.layout import SLOT_START
-from cagexplain.common.arrays import Float32Array
+from cagexplain.common.arrays import Float32Array, Int64Array
 from cagexplain.policies.jit import STORE
 from cagexplain.policies.knowledge import Knowledge
 
@@ -176,14 +176,11 @@ class Features:
     """Turns the vectors of `n` environments into network inputs, step by step.
 
     Call `observe` before every decision and `acted` after it.
-
-    Attributes:
-        knowledge: what the agents have seen and done.
     """
 
     def __init__(self, profile: str, n: int) -> None:
-        self.profile = profile
-        self.knowledge = Knowledge.fresh(n)
+        self._profile = profile
+        self._now = Knowledge.fresh(n)
         self.shapes = [(len(group), n, sizes(profile)[group[0]]) for group in GROUPS]
 
     def empty(self, *leading: int) -> list[Tensor]:
@@ -205,23 +202,30 @@ class Features:
             free: (n, 5), the agents that are not busy.
             out: as `empty` makes them.
         """
-        self.knowledge.observe(obs, mask, free)
+        remembers = self._profile == "memory"
+        if remembers:  # flat inputs need nothing of it
+            self._now.observe(obs, mask, free)
         for group, tensor in zip(GROUPS, out, strict=True):
             target = tensor.numpy()
             vectors = _members(obs, group, observations.OFFSETS, observations.SIZES)
             width = vectors.shape[-1]
             target[..., :width] = vectors
-            if self.profile == "memory":
-                _write_memory(self.knowledge, group[0], target[..., width:])
+            if remembers:
+                _write_memory(self._now, group[0], target[..., width:])
 
     def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
         """Remember the actions (n, 5) that were started by the agents that were `free` (n, 5)."""
-        self.knowledge.acted(chosen, free)
+        self._now.acted(chosen, free)
+
+    @property
+    def running(self) -> Int64Array:
+        """Index of the action that each agent is at (n, 5), Sleep before the first."""
+        return self._now.running
 
     def branch(self, rows: npt.NDArray[np.int64]) -> Features:
         """The same for copies of some environments (m), with what is remembered of them."""
         twin = copy.copy(self)
-        twin.knowledge = self.knowledge.branch(rows)
+        twin._now = self._now.branch(rows)
         twin.shapes = [(members, len(rows), width) for members, _, width in self.shapes]
         return twin
 

@@ -128,7 +128,7 @@ class TrainedPolicy:
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
         chosen = done(chosen, instead)
         self.features.acted(chosen, free)
-        told = messages.encode(self.messages, obs, self.features.knowledge.running)
+        told = messages.encode(self.messages, obs, self.features.running)
         if self.terse:
             return Decision(chosen, told)
         probability, entropy = np.ones(free.shape, np.float32), np.zeros(free.shape, np.float32)
