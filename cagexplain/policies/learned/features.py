@@ -33,7 +33,7 @@ from torch import Tensor
 
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
-from cagexplain.cc4.layout import SLOT_START
+from cagexplain.cc4.layout import CONNECTION, PROCESS, SLOT_START
 from cagexplain.common.arrays import Float32Array, Int64Array
 from cagexplain.policies.jit import STORE
 from cagexplain.policies.knowledge import Knowledge
@@ -77,16 +77,13 @@ def sizes(profile: str) -> tuple[int, ...]:
 
 def host_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
     """Which inputs tell about each of an agent's hosts: (hosts, inputs per host)."""
-    own = observations.HOSTS[agent]
-    bits = [
-        [observations.process_bit(agent, int(h)), observations.connection_bit(agent, int(h))]
-        for h in own
-    ]
+    slots = slice(SLOT_START[agent], SLOT_START[agent + 1])
+    bits = np.stack([PROCESS[slots], CONNECTION[slots]], axis=1) - observations.OFFSETS[agent]
     if profile == "flat":
-        return np.array(bits)
-    start = observations.SIZES[agent]
-    memory = start + np.arange(_HOST_ENTRIES * len(own)).reshape(_HOST_ENTRIES, len(own)).T
-    return np.hstack([np.array(bits), memory])
+        return bits
+    hosts = len(bits)
+    memory = np.arange(_HOST_ENTRIES * hosts).reshape(_HOST_ENTRIES, hosts).T
+    return np.hstack([bits, observations.SIZES[agent] + memory])
 
 
 def exists_column(profile: str) -> int:
