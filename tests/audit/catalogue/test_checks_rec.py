@@ -12,7 +12,7 @@ import pytest
 from cagexplain.audit.catalogue import rec_01, rec_02, rec_03, rec_04, rec_05, rec_06
 from cagexplain.audit.results import Finding
 from cagexplain.audit.statistics import Quantile, Share
-from cagexplain.cc4 import agents, network, observations
+from cagexplain.cc4 import agents, network, observations, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.network import OZA, OZB, PAZ, RZA, server, user
 from cagexplain.common.arrays import BoolArray, Int64Array
@@ -186,9 +186,8 @@ def test_alerts_of_equal_weight_or_of_other_agents_are_no_conflict(tmp_path: Pat
 
 
 def test_no_agent_owns_zones_of_different_weight() -> None:
-    zone_weight = rec_05.WEIGHT - (network.HOST_KIND == network.SERVER)
-    for agent in range(agents.N_BLUE):
-        own = zone_weight[:, agent == agents.BLUE_OF_HOST]
+    for zones in agents.BLUE_ZONES:
+        own = reward.ZONE_WEIGHT[:, list(zones)]
         assert (own == own[:, :1]).all(), "then the zone would decide: tell so in the docstring"
 
 
