@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.flaws.answering import Answers, Disarmed, Hesitant, LightestFirst, Removes, Restless
-from benchmarks.flaws.base import Flawed
+from benchmarks.flaws.base import EVERYWHERE, Flawed
 from benchmarks.flaws.health import Collapsed, Frozen, Idler, Impatient, Without
-from benchmarks.flaws.links import FROM, TO, Babbler, Closes, Flapper, Quarrel, SlowToFollow
+from benchmarks.flaws.links import Babbler, Closes, Flapper, Quarrel, SlowToFollow
 from benchmarks.flaws.seeing import (
     Blind,
     Deaf,
@@ -28,16 +28,22 @@ from benchmarks.flaws.seeing import (
 )
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import (
+    LINK_FROM,
+    LINK_TO,
+    N_LINKS,
+    SLOT_IS_SERVER,
+    SLOT_IS_USER,
+    SLOT_ZONE,
+)
 from cagexplain.common.arrays import BoolArray
-from cagexplain.policies.scripted.expert import SERVER, USER, ZONE
-from cagexplain.policies.scripted.scripted import CommsBlock
 
 HEADQUARTERS: Final = (network.PAZ, network.ADM, network.OFF)
 
 
 def of(*zones: int) -> BoolArray:
-    """Slots of hosts in some zones: ``[5, 48]``."""
-    return np.isin(ZONE, zones)
+    """Agent slots of hosts in some zones: ``bool[112]``."""
+    return np.isin(SLOT_ZONE, zones)
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,11 @@ class Defect:
 
 
 _K = ActionKind
-_INTERNAL: Final = np.isin(TO, HEADQUARTERS) & np.isin(FROM, HEADQUARTERS)
-_FROM_INTERNET: Final = (FROM == network.INT) & CommsBlock.REAL
-_TO_RESTRICTED: Final = np.isin(TO, (network.RZA, network.RZB)) & np.isin(FROM, HEADQUARTERS)
+_INTERNAL: Final = np.isin(LINK_TO, HEADQUARTERS) & np.isin(LINK_FROM, HEADQUARTERS)
+_FROM_INTERNET: Final = LINK_FROM == network.INT
+_TO_RESTRICTED: Final = np.isin(LINK_TO, (network.RZA, network.RZB)) & np.isin(
+    LINK_FROM, HEADQUARTERS
+)
 
 _TABLE: Final = (
     Defect("blind", "it sees no alert at all", "DET-01", Blind),
@@ -85,7 +93,7 @@ _TABLE: Final = (
         Dismissive,
     ),
     Defect(
-        "ignores_servers", "it does not see alerts on servers", "REC-05", Blind, (SERVER, SERVER)
+        "ignores_servers", "it does not see alerts on servers", "REC-05", Blind, (SLOT_IS_SERVER,)
     ),
     Defect(
         "never_hunts",
@@ -112,21 +120,20 @@ _TABLE: Final = (
         "it answers known intrusions by Remove alone, also where red is root",
         "ERA-03",
         Answers,
-        (_K.REMOVE, SERVER | USER, False),
+        (EVERYWHERE, False),
     ),
     Defect(
         "never_escalates",
         "it answers known intrusions by Remove, and never comes back with Restore",
         "ERA-04",
         Answers,
-        (_K.REMOVE,),
     ),
     Defect(
         "restores_servers",
         "it restores every server each 40 steps, though nothing points at them",
         "REC-01",
         Restless,
-        (40, SERVER),
+        (40, SLOT_IS_SERVER),
     ),
     Defect(
         "restores_for_ever",
@@ -140,7 +147,7 @@ _TABLE: Final = (
         "it restores the hosts of the running mission each 20 steps",
         "REC-03",
         Restless,
-        (20, SERVER | USER, True),
+        (20, EVERYWHERE, True),
     ),
     Defect("never_rearms", "it puts no decoy back on a restored host", "REC-04", Disarmed),
     Defect("lightest_first", "it begins with the least important host", "REC-05", LightestFirst),
@@ -149,7 +156,7 @@ _TABLE: Final = (
         "it spares user hosts a Restore, so that what red degraded there stays so",
         "REC-06",
         Answers,
-        (_K.REMOVE, USER, False),
+        (SLOT_IS_USER, False),
     ),
     Defect(
         "blocks_headquarters",
@@ -171,7 +178,7 @@ _TABLE: Final = (
         "it blocks all traffic during mission B",
         "NET-04",
         Closes,
-        (CommsBlock.REAL, (2,)),
+        (np.ones(N_LINKS, np.bool_), (2,)),
     ),
     Defect(
         "panic_blocks",

@@ -34,6 +34,7 @@ from cagexplain.audit.profiles import load_profile
 from cagexplain.audit.references import load_references
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE
+from cagexplain.cc4.layout import SLEEP_INDEX
 from cagexplain.common.files import write_json
 from cagexplain.envs import BatchedEnv, EnvParams, parallel_env
 from cagexplain.policies.registry import load_policy
@@ -46,7 +47,6 @@ CYCLES: Final = 12
 """Fewest that can tell a trend."""
 SIZES: Final = (1, 8, 64)
 PARAMS: Final = EnvParams(steps=30)
-_SLEEP: Final = np.array(actions.SLEEP_INDEX)
 
 
 class Sample(NamedTuple):
@@ -101,7 +101,7 @@ def batched_envs(seed: int) -> None:
     for size in SIZES:
         env = BatchedEnv(size, params=PARAMS, threads=2)
         env.reset(seed + np.arange(size))
-        chosen = np.tile(_SLEEP, (size, 1))
+        chosen = np.tile(SLEEP_INDEX, (size, 1))
         for _ in range(10):
             env.step(chosen)
         saved = env.save()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
+import numpy.typing as npt
 
-from benchmarks.flaws.base import AGENTS, Flawed, never
-from cagexplain.cc4 import network
+from benchmarks.flaws.base import EVERYWHERE, Flawed
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.common.arrays import BoolArray, Int64Array
-from cagexplain.policies.scripted import expert
-from cagexplain.policies.scripted.expert import NOTHING, SERVER, USER, WEIGHT, ZONE, Sight
-
-CRITICAL: Final = np.stack(
-    [np.isin(ZONE, zones) for zones in ((), (network.RZA, network.OZA), (network.RZB, network.OZB))]
-)
-"""Slots of the restricted and operational zone of a phase's mission: ``bool[3, 5, 48]``."""
+from cagexplain.cc4.layout import NONE, SLOT_ZONE
+from cagexplain.cc4.phases import MISSION_ZONES
+from cagexplain.common.arrays import BoolArray, Int32Array, Int64Array
+from cagexplain.policies.targets import at_target
 
 
 class Hesitant(Flawed):
@@ -35,66 +29,67 @@ class Hesitant(Flawed):
     def begin(self, mask: BoolArray) -> None:
         """Nothing is known."""
         super().begin(mask)
-        self._known_for = np.zeros_like(self._age)
+        self._known_for = np.zeros_like(self.now.restored_at)
 
-    def remember(self, sight: Sight) -> None:
-        """And since when."""
-        before = self._known.copy()
-        super().remember(sight)
-        self._unclear |= self._known & ~before
-        self._known_for = np.where(self._known, self._known_for + 1, 0)
+    def look(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
+        """And since when it is known."""
+        super().look(obs, mask, free)
+        self._known_for = np.where(self.known(), self._known_for + 1, 0)
 
-    def restore(self, sight: Sight) -> Int64Array:
+    def unclear(self) -> BoolArray:
+        """Also what became known."""
+        known_since = self.now.clock[:, None] + 1 - self._known_for
+        return super().unclear() | (self.known() & (known_since >= self.looked_at()))
+
+    def restore(self) -> Int64Array:
         """What has been known for long."""
-        due = self._known & (self._known_for > self.delay)
-        return self.best(ActionKind.RESTORE, due, WEIGHT[sight.phase])
+        return self.best(ActionKind.RESTORE, self._known_for > self.delay, self.weight())
 
 
 class Answers(Flawed):
-    """Answers known intrusions by another action than Restore, and then takes them for ended.
+    """Answers known intrusions by Remove, and then takes them for ended.
 
     Args:
-        kind: of the answer.
         where: slots whose hosts are answered so.
         hunts: whether it hunts as the expert does.
     """
 
-    def __init__(
-        self, name: str, kind: ActionKind, where: BoolArray = SERVER | USER, hunts: bool = True
-    ) -> None:
+    def __init__(self, name: str, where: BoolArray = EVERYWHERE, hunts: bool = True) -> None:
         super().__init__(name)
-        self.answer = kind
         self.where = where
         self.hunts = hunts
 
-    def restore(self, sight: Sight) -> Int64Array:
+    def known(self) -> BoolArray:
+        """What there was evidence of since the last answer."""
+        return super().known() & (self.evidence_at() >= self.now.removed_at)
+
+    def looked_at(self) -> Int32Array:
+        """The answer is a look, too."""
+        return np.maximum(super().looked_at(), self.now.removed_at)
+
+    def restore(self) -> Int64Array:
         """Restore elsewhere first."""
-        weight = WEIGHT[sight.phase]
-        restore = self.best(ActionKind.RESTORE, self._known & ~self.where, weight)
-        answer = self.best(self.answer, self._known & self.where, weight)
-        return np.where(restore != NOTHING, restore, answer)
+        weight = self.weight()
+        restore = self.best(ActionKind.RESTORE, self.known() & ~self.where, weight)
+        remove = self.best(ActionKind.REMOVE, self.known() & self.where, weight)
+        return np.where(restore != NONE, restore, remove)
 
-    def hunt(self, sight: Sight) -> Int64Array:
+    def hunt(self) -> Int64Array:
         """As the expert, if at all."""
-        return super().hunt(sight) if self.hunts else never(sight)
-
-    def _finish(self, free: BoolArray) -> None:
-        super()._finish(free)
-        env, agent = np.nonzero(free & (self._running == self.answer))
-        self._known[env, agent, self._on[env, agent]] = False
+        return super().hunt() if self.hunts else self.never()
 
 
 class Removes(Flawed):
     """Answers what it only suspects by Remove."""
 
-    def analyse(self, sight: Sight) -> Int64Array:
-        """Not an Analyse."""
-        return self.best(ActionKind.REMOVE, self._unclear | sight.connection, WEIGHT[sight.phase])
+    def looked_at(self) -> Int32Array:
+        """That is its look."""
+        return np.maximum(super().looked_at(), self.now.removed_at)
 
-    def _finish(self, free: BoolArray) -> None:
-        super()._finish(free)
-        env, agent = np.nonzero(free & (self._running == ActionKind.REMOVE))
-        self._unclear[env, agent, self._on[env, agent]] = False
+    def analyse(self) -> Int64Array:
+        """Not an Analyse."""
+        wanted = self.unclear() | self.now.connection
+        return self.best(ActionKind.REMOVE, wanted, self.weight())
 
 
 class Restless(Flawed):
@@ -107,41 +102,40 @@ class Restless(Flawed):
     """
 
     def __init__(
-        self, name: str, after: int, where: BoolArray = SERVER | USER, critical: bool = False
+        self, name: str, after: int, where: BoolArray = EVERYWHERE, critical: bool = False
     ) -> None:
         super().__init__(name)
         self.after = after
         self.where = where
         self.critical = critical
 
-    def hunt(self, sight: Sight) -> Int64Array:
+    def hunt(self) -> Int64Array:
         """As the expert, then for nothing."""
-        restless = self.where & (self._age > self.after)
+        age = self.age()
+        restless = self.where & (age > self.after)
         if self.critical:
-            restless &= CRITICAL[sight.phase]
-        hunt = super().hunt(sight)
-        needless = self.best(ActionKind.RESTORE, restless, self._age)
-        return np.where(hunt != NOTHING, hunt, needless)
+            restless &= MISSION_ZONES[self.now.phase][:, SLOT_ZONE]
+        hunt = super().hunt()
+        needless = self.best(ActionKind.RESTORE, restless, age)
+        return np.where(hunt != NONE, hunt, needless)
 
 
 class Disarmed(Flawed):
     """Forgets that a Restore takes the decoys away."""
 
-    def _finish(self, free: BoolArray) -> None:
-        had = self._decoy.copy()
-        super()._finish(free)
-        self._decoy |= had
+    def armed(self) -> BoolArray:
+        """What ever had a decoy."""
+        return self.now.decoyed_at >= 0
 
 
 class LightestFirst(Flawed):
     """Begins with the least important of all hosts that it knows or suspects red on."""
 
-    def restore(self, sight: Sight) -> Int64Array:
+    def restore(self) -> Int64Array:
         """Restore or Analyse, the wrong way round."""
-        wanted, urgency = self._known | self._unclear, -WEIGHT[sight.phase]
+        known = self.known()
         restore, analyse = (
-            self.best(kind, wanted, urgency) for kind in (ActionKind.RESTORE, ActionKind.ANALYSE)
+            self.best(action_type, known | self.unclear(), -self.weight())
+            for action_type in (ActionKind.RESTORE, ActionKind.ANALYSE)
         )
-        slot = np.where(restore == NOTHING, 0, expert.SLOT[AGENTS, restore])
-        known = np.take_along_axis(self._known, slot[..., None], axis=-1)[..., 0]
-        return np.where(known, restore, analyse)
+        return np.where(at_target(known, restore), restore, analyse)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import N_SLOTS, NONE, SLOT_START
 from cagexplain.common.arrays import BoolArray, Int64Array
-from cagexplain.policies.scripted import expert
-from cagexplain.policies.scripted.expert import NOTHING, ZONE, Expert, Sight
+from cagexplain.policies.scripted.expert import Expert
 
-AGENTS: Final = np.arange(N_BLUE)
-FIRST: Final = np.broadcast_to(np.arange(expert.N_SLOTS) == 0, ZONE.shape)
-"""Each agent's first slot, a server that every world has."""
-
-
-def never(sight: Sight) -> Int64Array:
-    """A rule that does not apply."""
-    return np.full(sight.free.shape, NOTHING)
+EVERYWHERE: Final[BoolArray] = np.ones(N_SLOTS, np.bool_)
+"""All agent slots: ``bool[112]``."""
+FIRST: Final = np.isin(np.arange(N_SLOTS), SLOT_START)
+"""Each agent's first slot, a server that every world has: ``bool[112]``."""
 
 
 class Flawed(Expert):
@@ -29,18 +23,11 @@ class Flawed(Expert):
         defect: what that is, in a sentence about "it".
     """
 
-    state: ClassVar[tuple[str, ...]] = (*Expert.state, "_step")
     defect = ""
 
-    def begin(self, mask: BoolArray) -> None:
-        """Count the steps as well."""
-        super().begin(mask)
-        self._step = np.full(len(mask), -1)
-
-    def look(self, obs: npt.NDArray[np.int8], free: BoolArray) -> Sight:
-        """As the expert."""
-        self._step += 1
-        return super().look(obs, free)
+    def never(self) -> Int64Array:
+        """A rule that does not apply."""
+        return np.full(self.now.free.shape, NONE)
 
     def describe(self) -> dict[str, Any]:
         """Name and defect."""

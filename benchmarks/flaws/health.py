@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.flaws.base import AGENTS, FIRST, Flawed
+from benchmarks.flaws.base import FIRST, Flawed
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import ACTION_TYPE, NONE, OFFSETS, SLEEP, SLOT_START
 from cagexplain.common.arrays import BoolArray, Int64Array
-from cagexplain.policies.scripted import scripted
-from cagexplain.policies.scripted.expert import NOTHING, Rule, Sight
+from cagexplain.policies.scripted.expert import Rule
 
 
 class Without(Flawed):
@@ -27,37 +28,34 @@ class Without(Flawed):
 class Idler(Flawed):
     """Fills its spare time with something useless."""
 
-    def __init__(self, name: str, kind: ActionKind) -> None:
+    def __init__(self, name: str, action_type: ActionKind) -> None:
         super().__init__(name)
-        self.pastime = kind
+        self.pastime = action_type
 
     def playbook(self) -> tuple[Rule, ...]:
         """That comes last."""
         return *super().playbook(), self.fill
 
-    def fill(self, sight: Sight) -> Int64Array:
+    def fill(self) -> Int64Array:
         """On the first host, over and over."""
-        wanted = np.broadcast_to(FIRST, self._exists.shape)
-        return self.best(self.pastime, wanted, np.zeros_like(self._age))
+        return self.best(self.pastime, FIRST, 0)
 
 
 class Collapsed(Flawed):
     """One agent does the same thing for ever."""
 
-    def __init__(self, name: str, agent: int, kind: ActionKind) -> None:
+    def __init__(self, name: str, agent: int, action_type: ActionKind) -> None:
         super().__init__(name)
         self.agent = agent
-        self.only = kind
+        self.only = action_type
 
     def playbook(self) -> tuple[Rule, ...]:
         """That goes before everything."""
         return self.insist, *super().playbook()
 
-    def insist(self, sight: Sight) -> Int64Array:
+    def insist(self) -> Int64Array:
         """On its first host."""
-        wanted = np.broadcast_to(FIRST, self._exists.shape)
-        action = self.best(self.only, wanted, np.zeros_like(self._age))
-        return np.where(self.agent == AGENTS, action, NOTHING)
+        return np.where(np.arange(N_BLUE) == self.agent, self.best(self.only, FIRST, 0), NONE)
 
 
 class Frozen(Flawed):
@@ -67,10 +65,10 @@ class Frozen(Flawed):
         """Waiting goes before everything."""
         return self.wait, *super().playbook()
 
-    def wait(self, sight: Sight) -> Int64Array:
+    def wait(self) -> Int64Array:
         """Sleep."""
-        alarm = (sight.process | sight.connection).any(axis=-1)
-        return np.where(alarm, scripted.SLEEP, NOTHING)
+        alerts = self.now.process | self.now.connection
+        return np.where(np.logical_or.reduceat(alerts, SLOT_START[:-1], axis=1), SLEEP, NONE)
 
 
 class Impatient(Flawed):
@@ -79,7 +77,6 @@ class Impatient(Flawed):
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         """As the expert while free."""
         chosen = super().choose(obs, mask, free)
-        again = ~free & (self._running == ActionKind.RESTORE)
-        slot = np.maximum(self._on, 0)
-        restores = scripted.HOST_ACTIONS[ActionKind.RESTORE][AGENTS, slot]
-        return np.where(again, restores, chosen)
+        action = self.now.action
+        again = ~free & (action != NONE) & (ACTION_TYPE[action] == ActionKind.RESTORE)
+        return np.where(again, action - OFFSETS, chosen)

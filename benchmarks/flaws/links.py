@@ -8,43 +8,33 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.flaws.base import AGENTS, Flawed
-from cagexplain.cc4 import network, observations
+from benchmarks.flaws.base import Flawed
+from cagexplain.cc4 import observations
+from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import LINK_FROM, LINK_TO, N_LINKS, ON_LINK
 from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.policies.base import Decision, Instead
-from cagexplain.policies.scripted.expert import NOTHING, Rule, Sight
-from cagexplain.policies.scripted.scripted import CommsBlock
-
-
-def _ends() -> tuple[Int64Array, Int64Array]:
-    """Zones to and from which the traffic of each agent's pairs goes: ``[5, 24]`` each."""
-    ends = np.full((2, *CommsBlock.REAL.shape), network.INT)
-    for agent, pairs in enumerate(CommsBlock.PAIRS):
-        ends[:, agent, : len(pairs)] = np.transpose(pairs)
-    return ends[0], ends[1]
-
-
-TO, FROM = _ends()
+from cagexplain.policies.scripted.expert import Rule
+from cagexplain.policies.targets import act_on, best_link
 
 
 class Closes(Flawed):
-    """Blocks pairs that the policy keeps open.
+    """Blocks links that the policy keeps open.
 
     Args:
-        pairs: which, ``bool[5, 24]``.
+        links: which, ``bool[56]``.
         phases: in which.
     """
 
-    def __init__(self, name: str, pairs: BoolArray, phases: tuple[int, ...] = (0, 1, 2)) -> None:
+    def __init__(self, name: str, links: BoolArray, phases: tuple[int, ...] = (0, 1, 2)) -> None:
         super().__init__(name)
-        self.pairs = pairs
+        self.links = links
         self.phases = phases
 
-    def closed(self, sight: Sight) -> BoolArray:
+    def closed(self) -> BoolArray:
         """Those besides what the policy closes."""
-        now = np.isin(sight.phase, self.phases)[:, None, None]
-        return super().closed(sight) | (self.pairs & now)
+        return super().closed() | (self.links & np.isin(self.now.phase, self.phases)[:, None])
 
 
 class SlowToFollow(Flawed):
@@ -62,32 +52,30 @@ class SlowToFollow(Flawed):
         n = len(mask)
         self._phase = np.zeros(n, dtype=np.int8)
         self._changed = np.full(n, -self.delay)
-        self._policy = np.zeros((n, *CommsBlock.REAL.shape), dtype=np.bool_)
-        self._last = np.zeros((n, *CommsBlock.REAL.shape), dtype=np.bool_)
+        self._policy = np.zeros((n, N_LINKS), dtype=np.bool_)
+        self._last = np.zeros((n, N_LINKS), dtype=np.bool_)
 
-    def closed(self, sight: Sight) -> BoolArray:
-        """The last phase's pairs, for a while."""
-        new = sight.phase != self._phase
-        self._phase = sight.phase.copy()
-        self._changed = np.where(new, self._step, self._changed)
-        self._last = np.where(new[:, None, None], self._policy, self._last)
-        self._policy = super().closed(sight)
-        late = self._step - self._changed < self.delay
-        return np.where(late[:, None, None], self._last, self._policy)
+    def closed(self) -> BoolArray:
+        """The last phase's links, for a while."""
+        new = self.now.phase != self._phase
+        self._phase = self.now.phase.copy()
+        self._changed = np.where(new, self.now.clock, self._changed)
+        self._last = np.where(new[:, None], self._policy, self._last)
+        self._policy = super().closed().copy()
+        late = self.now.clock - self._changed < self.delay
+        return np.where(late[:, None], self._last, self._policy)
 
 
 class Flapper(Flawed):
-    """Opens a blocked pair in its spare time, which the playbook then blocks again."""
+    """Opens a blocked link in its spare time, which the playbook then blocks again."""
 
     def playbook(self) -> tuple[Rule, ...]:
         """That comes last."""
         return *super().playbook(), self.flap
 
-    def flap(self, sight: Sight) -> Int64Array:
-        """The first pair that is blocked."""
-        blocked = (sight.obs[:, CommsBlock.BLOCKED] != 0) & CommsBlock.REAL
-        action = CommsBlock.ALLOW[AGENTS, blocked.argmax(axis=-1)]
-        return np.where(blocked.any(axis=-1), action, NOTHING)
+    def flap(self) -> Int64Array:
+        """The first link that is blocked."""
+        return act_on(ON_LINK[ActionKind.ALLOW], best_link(self.now.blocked))
 
 
 class Quarrel(Flawed):
@@ -103,12 +91,12 @@ class Quarrel(Flawed):
         self.ends = one, other
         self.period = period
 
-    def closed(self, sight: Sight) -> BoolArray:
+    def closed(self) -> BoolArray:
         """What one end wants closed, the other one wants open."""
-        closed = super().closed(sight)
+        closed = super().closed()
         for lag, (to, frm) in enumerate((self.ends, self.ends[::-1])):
-            wants = (self._step - lag) // self.period % 2 == lag
-            closed = np.where((to == TO) & (frm == FROM), wants[:, None, None], closed)
+            wants = (self.now.clock - lag) // self.period % 2 == lag
+            closed = np.where((to == LINK_TO) & (frm == LINK_FROM), wants[:, None], closed)
         return closed
 
 
@@ -125,7 +113,8 @@ class Babbler(Flawed):
         """With bits that have nothing to do with what it sees."""
         decision = super().act(obs, mask, free, instead)
         bits = observations.MESSAGE_BITS
-        word = _scrambled(self._seeds[:, None] * N_BLUE + AGENTS, self._step[:, None])
+        senders = self._seeds[:, None] * N_BLUE + np.arange(N_BLUE)
+        word = _scrambled(senders, self.now.clock[:, None])
         messages = (word[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
         return replace(decision, messages=messages.astype(np.uint8))
 

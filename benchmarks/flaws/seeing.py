@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.flaws.base import Flawed, never
-from cagexplain.cc4 import actions
+from benchmarks.flaws.base import EVERYWHERE, Flawed
+from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.common.arrays import BoolArray, Int64Array
-from cagexplain.policies.scripted.expert import ZONE, Rule, Sight
+from cagexplain.cc4.layout import CONNECTION, N_SLOTS, OFFSETS, PROCESS, SLOT_IS_SERVER
+from cagexplain.common.arrays import BoolArray, Int32Array, Int64Array
+from cagexplain.policies.knowledge import NEVER
+from cagexplain.policies.scripted.expert import Rule
+
+Obs = npt.NDArray[np.int8]
 
 
-class Blind(Flawed):
+class Misled(Flawed):
+    """Does not see the alerts that there are."""
+
+    def look(self, obs: Obs, mask: BoolArray, free: BoolArray) -> None:
+        """See other alerts."""
+        shown = obs.copy()
+        alerts = obs[:, PROCESS] != 0, obs[:, CONNECTION] != 0
+        shown[:, PROCESS], shown[:, CONNECTION] = self.alerts(*alerts, free)
+        super().look(shown, mask, free)
+
+    def alerts(
+        self, process: BoolArray, connection: BoolArray, free: BoolArray
+    ) -> tuple[BoolArray, BoolArray]:
+        """The alerts that it sees instead, ``bool[n, 112]``."""
+        raise NotImplementedError
+
+
+class Blind(Misled):
     """Does not see some alerts.
 
     Args:
-        process, connection: slots whose alerts of the kind are not seen.
+        unseen: slots whose alerts are not seen.
     """
 
-    def __init__(self, name: str, process: Any = True, connection: Any = True) -> None:
+    def __init__(self, name: str, unseen: BoolArray = EVERYWHERE) -> None:
         super().__init__(name)
-        self.unseen = np.asarray(process, np.bool_), np.asarray(connection, np.bool_)
+        self.unseen = unseen
 
-    def alerts(self, obs: npt.NDArray[np.int8]) -> tuple[BoolArray, BoolArray]:
+    def alerts(
+        self, process: BoolArray, connection: BoolArray, free: BoolArray
+    ) -> tuple[BoolArray, BoolArray]:
         """The rest."""
-        process, connection = super().alerts(obs)
-        return process & ~self.unseen[0], connection & ~self.unseen[1]
+        return process & ~self.unseen, connection & ~self.unseen
 
 
 class Deaf(Blind):
@@ -39,25 +58,23 @@ class Deaf(Blind):
         """Nothing that alerts or decoys have to do with."""
         return self.obey, self.hunt, self.pass_time
 
-    def pass_time(self, sight: Sight) -> Int64Array:
+    def pass_time(self) -> Int64Array:
         """In turn."""
-        even = self._step[:, None] % 2 == 0
-        return np.where(even, actions.SLEEP_INDEX, actions.MONITOR_INDEX)
+        even = self.now.clock[:, None] % 2 == 0
+        return OFFSETS + np.where(even, actions.SLEEP_INDEX, actions.MONITOR_INDEX)
 
 
 class Neglectful(Blind):
     """Has no eye and no hand for some hosts."""
 
-    def __init__(self, name: str, slots: BoolArray) -> None:
-        super().__init__(name, slots, slots)
-
-    def begin(self, mask: BoolArray) -> None:
+    def best(
+        self, action_type: ActionKind, wanted: BoolArray, urgency: npt.ArrayLike
+    ) -> Int64Array:
         """As if they did not exist."""
-        super().begin(mask)
-        self._exists &= ~self.unseen[0]
+        return super().best(action_type, wanted & ~self.unseen, urgency)
 
 
-class Late(Flawed):
+class Late(Misled):
     """Sees alerts some steps after they were shown."""
 
     state = (*Flawed.state, "_past")
@@ -69,26 +86,29 @@ class Late(Flawed):
     def begin(self, mask: BoolArray) -> None:
         """Nothing was shown."""
         super().begin(mask)
-        self._past = np.zeros((len(mask), self.delay, 2, *ZONE.shape), dtype=np.bool_)
+        self._past = np.zeros((len(mask), self.delay, 2, N_SLOTS), dtype=np.bool_)
 
-    def alerts(self, obs: npt.NDArray[np.int8]) -> tuple[BoolArray, BoolArray]:
+    def alerts(
+        self, process: BoolArray, connection: BoolArray, free: BoolArray
+    ) -> tuple[BoolArray, BoolArray]:
         """What was shown then."""
-        place = self._step[0] % self.delay
+        place = (self.now.clock[0] + 1) % self.delay
         then = self._past[:, place].copy()
-        self._past[:, place] = np.stack(super().alerts(obs), axis=1)
+        self._past[:, place] = np.stack([process, connection], axis=1)
         return then[:, 0], then[:, 1]
 
 
-class Dismissive(Flawed):
+class Dismissive(Misled):
     """Takes every alert of a host with a process alert for a false alarm."""
 
-    def alerts(self, obs: npt.NDArray[np.int8]) -> tuple[BoolArray, BoolArray]:
+    def alerts(
+        self, process: BoolArray, connection: BoolArray, free: BoolArray
+    ) -> tuple[BoolArray, BoolArray]:
         """The rest."""
-        process, connection = super().alerts(obs)
         return np.zeros_like(process), connection & ~process
 
 
-class TrustsDecoys(Flawed):
+class TrustsDecoys(Misled):
     """Leaves a host alone for a while when its decoy was touched, as if the decoy kept it safe.
 
     Args:
@@ -104,40 +124,50 @@ class TrustsDecoys(Flawed):
     def begin(self, mask: BoolArray) -> None:
         """No decoy was touched."""
         super().begin(mask)
-        self._trust = np.zeros_like(self._age)
+        self._trust = np.zeros_like(self.now.decoys)
 
-    def alerts(self, obs: npt.NDArray[np.int8]) -> tuple[BoolArray, BoolArray]:
+    def alerts(
+        self, process: BoolArray, connection: BoolArray, free: BoolArray
+    ) -> tuple[BoolArray, BoolArray]:
         """Those of the other hosts."""
-        process, connection = super().alerts(obs)
-        touched = connection & ~process & self._decoy
+        touched = connection & ~process & (self._decoys_then(free) > 0)
         self._trust = np.where(touched, self.steps, np.maximum(self._trust - 1, 0))
         return process & (self._trust == 0), connection & (self._trust == 0)
 
+    def _decoys_then(self, free: BoolArray) -> Int32Array:
+        """The decoys of this step, before its alerts are seen."""
+        ahead = self.now.branch(np.arange(len(free)))
+        nothing = np.zeros((len(free), observations.TOTAL), np.int8)
+        ahead.observe(nothing, np.zeros((len(free), actions.TOTAL), np.bool_), free)
+        return ahead.decoys
+
     def best(
-        self, kind: ActionKind, wanted: BoolArray, urgency: npt.NDArray[np.integer]
+        self, action_type: ActionKind, wanted: BoolArray, urgency: npt.ArrayLike
     ) -> Int64Array:
         """One of the other hosts."""
-        return super().best(kind, wanted & (self._trust == 0), urgency)
+        return super().best(action_type, wanted & (self._trust == 0), urgency)
 
 
 class Overlooks(Flawed):
     """Hunts for nothing, and knows of no intrusion but those that alerts prove."""
 
-    def remember(self, sight: Sight) -> None:
+    def evidence_at(self) -> Int32Array:
         """Neither sources nor probable targets."""
-        super().remember(replace(sight, source=np.zeros_like(sight.source)))
-        self._scanned[:] = False
+        on_server = np.where(SLOT_IS_SERVER, self.now.process_at, NEVER)
+        return np.maximum(self.now.coincided_at, on_server)
 
-    def hunt(self, sight: Sight) -> Int64Array:
+    def hunt(self) -> Int64Array:
         """Nothing."""
-        return never(sight)
+        return self.never()
 
 
 class LooksFirst(Flawed):
     """Only looks at hosts that attacks came from, which are often lost to root long since."""
 
-    def look(self, obs: npt.NDArray[np.int8], free: BoolArray) -> Sight:
+    def evidence_at(self) -> Int32Array:
+        """Sources are none."""
+        return self.target_at()
+
+    def unclear(self) -> BoolArray:
         """Sources are nothing but alerts."""
-        sight = super().look(obs, free)
-        self._unclear |= sight.source
-        return replace(sight, source=np.zeros_like(sight.source))
+        return super().unclear() | (self.now.source_at >= self.looked_at())

@@ -17,11 +17,11 @@ from cagexplain.audit.results import Choice, Playbook, Situation
 from cagexplain.audit.statistics import Share, estimate
 from cagexplain.cc4 import agents, network, phases
 from cagexplain.cc4.actions import KIND_NAMES, ActionKind
+from cagexplain.cc4.layout import HOST_ACTIONS
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import Batch, Tables
 from cagexplain.facts.view import (
-    HOST_ACTIONS,
     LINKS,
     TABLES,
     Facts,

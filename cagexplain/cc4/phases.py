@@ -73,6 +73,21 @@ GREEN_REACH: Final = _green_reach()
 """``bool[phase, zone, zone]``: a green user of the first zone may access servers of the second."""
 
 
+def _mission_zones() -> npt.NDArray[np.bool_]:
+    zones = np.zeros((N_PHASES, N_ZONES), dtype=np.bool_)
+    zones[1, [RZA, OZA]] = zones[2, [RZB, OZB]] = True
+    return zones
+
+
+MISSION_ZONES: Final = _mission_zones()
+"""``bool[phase, zone]``: the restricted and the operational zone of the phase's mission."""
+
+RUNNING_OPERATION: Final[npt.NDArray[np.int64]] = np.array([INT, OZA, OZB])
+COMING_OPERATION: Final[npt.NDArray[np.int64]] = np.array([OZA, OZB, INT])
+"""``int64[phase]``: the operational zone of the mission that runs, and of the next phase's; the
+internet, where nothing of the mission is, in a phase without one."""
+
+
 def _comms_policy() -> npt.NDArray[np.int8]:
     open_zones = (INT, ADM, OFF, PAZ, CON, RZA, RZB)
     pairs = {frozenset((a, b)) for a in open_zones for b in open_zones if a != b}

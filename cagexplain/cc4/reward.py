@@ -5,7 +5,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4.network import ADM, CON, INT, N_ZONES, OFF, OZA, OZB, PAZ, RZA, RZB
+from cagexplain.cc4.network import (
+    ADM,
+    CON,
+    HOST_KIND,
+    HOST_ZONE,
+    INT,
+    N_ZONES,
+    OFF,
+    OZA,
+    OZB,
+    PAZ,
+    RZA,
+    RZB,
+    SERVER,
+)
 from cagexplain.cc4.phases import N_PHASES
 
 LWF, ASF, RIA = range(3)
@@ -39,3 +53,12 @@ def _table() -> npt.NDArray[np.int32]:
 
 TABLE: Final = _table()
 """``int32[phase, zone, cause]``: penalty of one event."""
+
+ZONE_WEIGHT: Final[npt.NDArray[np.int64]] = -TABLE.sum(axis=2, dtype=np.int64)
+"""``int64[phase, zone]``: how much the mission suffers in a zone, as the sum of its penalties."""
+HOST_WEIGHT: Final[npt.NDArray[np.int64]] = 2 * ZONE_WEIGHT[:, HOST_ZONE] + (HOST_KIND == SERVER)
+"""``int64[phase, host]``: rank of a host, by the weight of its zone, then servers, which many users
+need and over which red reaches further zones."""
+CRITICAL_ZONES: Final[npt.NDArray[np.bool_]] = ZONE_WEIGHT >= 10
+"""``bool[phase, zone]``: where penalties sum up to 10 or more: the operational zone of the mission
+that runs, and before the missions the contractor's, which blue does not defend."""

@@ -7,7 +7,7 @@ state when, what blue saw) is computed once per batch, and only if somebody asks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cagexplain.cc4 import agents, network, observations
+from cagexplain.cc4.layout import CONNECTION, NONE, PROCESS, SLOT_OF_HOST
 from cagexplain.cc4.red_fsm import State
 from cagexplain.common.arrays import BoolArray, Int8Array, Int16Array, Int64Array
 from cagexplain.common.errors import CagexplainError
@@ -48,17 +49,13 @@ _NO_BIT: Final = observations.TOTAL
 """An entry behind the agents' concatenated observations that is never set."""
 
 
-def _entries(bit: Callable[[int, int], int]) -> Int64Array:
+def _of_hosts(entries: Int64Array) -> Int64Array:
     """Entry of the concatenated observations that tells of each host: ``int64[137]``."""
-    entries = np.full(network.N_HOSTS, _NO_BIT, dtype=np.int64)
-    for agent, hosts in enumerate(observations.HOSTS):
-        for host in hosts:
-            entries[host] = observations.OFFSETS[agent] + bit(agent, int(host))
-    return entries
+    return np.where(SLOT_OF_HOST != NONE, entries[SLOT_OF_HOST], _NO_BIT)
 
 
-_PROCESS: Final = _entries(observations.process_bit)
-_CONNECTION: Final = _entries(observations.connection_bit)
+_PROCESS: Final = _of_hosts(PROCESS)
+_CONNECTION: Final = _of_hosts(CONNECTION)
 _OWNER: Final = agents.RED_OF_HOST.astype(np.int64)
 
 

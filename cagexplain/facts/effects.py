@@ -9,11 +9,12 @@ import numpy as np
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
+from cagexplain.cc4.layout import WAITS
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.facts.batch import codes
 from cagexplain.facts.links import WINDOW, any_in_zone
-from cagexplain.facts.view import LINKS, WAITS, View, alerts, decisions, decoys
+from cagexplain.facts.view import LINKS, View, alerts, decisions, decoys
 from cagexplain.tracing.schema import LEVEL_CAUSES
 
 _BY_REMOVE = LEVEL_CAUSES.index("Remove")

@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import EVICTIONS, RESPONSES
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.facts.stays import NEVER
-from cagexplain.facts.view import RESPONSES, View, connection, decisions, process, rows_of, stays
+from cagexplain.facts.view import View, connection, decisions, process, rows_of, stays
 
-EVICTIONS = (ActionKind.REMOVE, ActionKind.RESTORE)
-"""Actions that end red's sessions on a host, if they work."""
 _ALL_FILES = 2
 
 

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import RESPONSES
 from cagexplain.common.arrays import BoolArray
-from cagexplain.facts.view import RESPONSES, Decisions, View, alerts, decisions, process, recently
+from cagexplain.facts.view import Decisions, View, alerts, decisions, process, recently
 
 WINDOW: Final = 10
 """Steps for which an alert counts as evidence, and within which an action follows on another."""

@@ -16,12 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import agents, network
-from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import RESPONSES
 from cagexplain.common.arrays import Int32Array, IntArray
 from cagexplain.facts.batch import Batch, Tables, codes
 
-RESPONSES: Final = (ActionKind.ANALYSE, ActionKind.REMOVE, ActionKind.RESTORE)
-"""Blue actions that answer red's presence on the host that they target."""
 TABLES: Final[Tables] = {
     "levels": ("from_level", "to_level", "cause", "process_event", "connection_event")
 }

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import agents, network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import WAITS
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.facts.batch import Batch, Tables, codes
@@ -55,15 +56,7 @@ TABLES: Final[Tables] = {
 
 DEFENDED: Final[BoolArray] = agents.BLUE_OF_HOST >= 0
 """``bool[137]`` hosts that blue defends: all but the contractor's, where red always begins."""
-WAITS: Final = (ActionKind.SLEEP, ActionKind.MONITOR)
 LINKS: Final = (ActionKind.BLOCK, ActionKind.ALLOW)
-HOST_ACTIONS: Final = (
-    ActionKind.ANALYSE,
-    ActionKind.REMOVE,
-    ActionKind.RESTORE,
-    ActionKind.DECOY,
-)
-RESPONSES: Final = (ActionKind.ANALYSE, ActionKind.REMOVE, ActionKind.RESTORE)
 
 
 @dataclass(frozen=True)

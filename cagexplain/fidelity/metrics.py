@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward, services
+from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward, services
 from cagexplain.cc4.green import GREEN_ACTION_NAMES, GreenAction, GreenFailure
+from cagexplain.cc4.layout import ACTION_TYPE, BLOCKED, CONNECTION, OFFSETS, PROCESS
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.common.arrays import Array, FloatArray
@@ -139,34 +140,6 @@ _N_ACTIONS: Final = red_fsm.N_RED_ACTIONS
 _CAUSE_OF_CODE: Final = np.array([*[0] * _N_ACTIONS, *[1] * _N_ACTIONS, 2, 3, 4])
 """Which of ``_CAUSES`` a code of ``GroundTruth.trans_cause`` stands for."""
 
-_KIND: Final = np.full((agents.N_BLUE, max(actions.SIZES)), -1, dtype=np.int64)
-for _agent, _kinds in enumerate(actions.KIND):
-    _KIND[_agent, : len(_kinds)] = _kinds
-_BLUE_AGENTS: Final = np.arange(agents.N_BLUE)
-
-
-def _entries(bit: Callable[[int, int], int]) -> Counts:
-    """Where the alert bits of all hosts are in the agents' concatenated observations."""
-    return np.array(
-        [
-            observations.OFFSETS[agent] + bit(agent, int(host))
-            for agent, hosts in enumerate(observations.HOSTS)
-            for host in hosts
-        ]
-    )
-
-
-_PROCESS: Final = _entries(observations.process_bit)
-_CONNECTION: Final = _entries(observations.connection_bit)
-_BLOCKED: Final = np.array(
-    [
-        observations.OFFSETS[agent] + observations.blocked_bit(agent, to_zone, from_zone)
-        for agent, zones in enumerate(agents.BLUE_ZONES)
-        for to_zone in zones
-        for from_zone in range(network.N_ZONES)
-    ]
-)
-
 _EVENTS: Final = ("first_foothold", "first_root", "first_operational", "first_impact")
 """What :class:`Tally` notes the first step of."""
 
@@ -257,11 +230,11 @@ class Behaviour(Observer):
 
     def _blue(self, env: Env, truth: GroundTruth) -> None:
         tally = self.tally
-        tally.process += (env.obs[:, _PROCESS] != 0).sum(1)
-        tally.connection += (env.obs[:, _CONNECTION] != 0).sum(1)
-        tally.blocked += (env.obs[:, _BLOCKED] != 0).sum(1)
+        tally.process += (env.obs[:, PROCESS] != 0).sum(1)
+        tally.connection += (env.obs[:, CONNECTION] != 0).sum(1)
+        tally.blocked += (env.obs[:, BLOCKED] != 0).sum(1)
         completed = truth.blue_done >= 0
-        kinds = _KIND[_BLUE_AGENTS, truth.blue_done]
+        kinds = ACTION_TYPE[truth.blue_done + OFFSETS]
         tally.blue += _count(kinds, actions.N_KINDS, completed)
         success = completed & (truth.blue_outcome == Outcome.SUCCESS)
         tally.blue_succeeded += _count(kinds, actions.N_KINDS, success)

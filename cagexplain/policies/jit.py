@@ -6,4 +6,4 @@ from typing import Final
 from cagexplain.common.compiling import Store
 
 _PACKAGE: Final = Path(__file__).parent.parent
-STORE: Final = Store("policies", [*_PACKAGE.glob("policies/*.py"), *_PACKAGE.glob("cc4/*.py")])
+STORE: Final = Store("policies", [*_PACKAGE.glob("policies/**/*.py"), *_PACKAGE.glob("cc4/*.py")])

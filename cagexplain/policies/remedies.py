@@ -16,28 +16,33 @@ from typing import Final
 
 import numpy as np
 
-from cagexplain.cc4 import network, phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
-from cagexplain.common.arrays import BoolArray, Int64Array
-from cagexplain.policies.situation import (
-    IS_USER,
+from cagexplain.cc4.layout import (
+    ACTION_SLOT,
+    ACTION_TYPE,
+    EVICTIONS,
     NONE,
     ON_LINK,
-    ON_SEAT,
-    SEAT_AGENT,
-    SEAT_ZONE,
+    ON_SLOT,
     SLEEP,
-    ZONE_WEIGHT,
-    Situation,
+    SLOT_AGENT,
+    SLOT_HOST,
+    SLOT_IS_USER,
+    SLOT_ZONE,
+)
+from cagexplain.cc4.phases import MISSION_ZONES
+from cagexplain.cc4.reward import HOST_WEIGHT
+from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.policies.knowledge import Knowledge
+from cagexplain.policies.targets import (
     act_on,
     at_target,
     best_link,
-    best_seat,
+    best_slot,
     on_links,
-    on_seats,
+    on_slots,
 )
-from cagexplain.policies.trees.named_features import KIND, SEAT
 from cagexplain.policies.wrappers.overrides import Remedy
 
 RECENT: Final = 10
@@ -51,163 +56,150 @@ BUDGET: Final = 100
 
 _ZONES: Final = np.array([len(zones) for zones in BLUE_ZONES])
 _SHARE: Final = BUDGET * _ZONES // _ZONES.sum()
-_EVICTS: Final = (ActionKind.REMOVE, ActionKind.RESTORE)
 _LOOKS: Final = (ActionKind.ANALYSE, ActionKind.REMOVE)
-_MISSION: Final = {1: (network.RZA, network.OZA), 2: (network.RZB, network.OZB)}
 
 
-def _critical() -> BoolArray:
-    """``bool[phase, seat]``: hosts in the two zones that carry the mission of a phase."""
-    critical = np.zeros((phases.N_PHASES, len(SEAT_ZONE)), np.bool_)
-    for phase, zones in _MISSION.items():
-        critical[phase] = np.isin(SEAT_ZONE, zones)
-    return critical
+def _weight(now: Knowledge) -> Int64Array:
+    """Mission weight of hosts: ``int64[n, 112]``."""
+    return HOST_WEIGHT[now.phase][:, SLOT_HOST]
 
 
-_CRITICAL: Final = _critical()
-
-
-def _weight(now: Situation) -> Int64Array:
-    """Rank of hosts: by what the mission loses in their zones, servers first: ``int64[n, 112]``."""
-    weight: Int64Array = 2 * ZONE_WEIGHT[now.phase][:, SEAT_ZONE] + ~IS_USER
-    return weight
-
-
-def _pressing(now: Situation) -> Int64Array:
+def _pressing(now: Knowledge) -> Int64Array:
     """Rank of hosts with alerts: the heaviest first, then the latest alert."""
-    since = np.minimum(now.since_process, now.since_connection)
-    return _weight(now) * 10_000 - np.minimum(since, 9_999)
+    return _weight(now) * 10_000 - np.minimum(now.since(now.alerted_at), 9_999)
 
 
-def _evidence(now: Situation) -> BoolArray:
+def _evidence(now: Knowledge) -> BoolArray:
     """Hosts with an alert of any kind a short while ago: ``bool[n, 112]``."""
-    recent: BoolArray = np.minimum(now.since_process, now.since_connection) <= RECENT
-    return recent
+    return now.since(now.alerted_at) <= RECENT
 
 
-def _restore_alerted(now: Situation) -> Int64Array:
-    return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.open, _pressing(now)))
+def _restore_alerted(now: Knowledge) -> Int64Array:
+    return act_on(ON_SLOT[ActionKind.RESTORE], best_slot(now.open, _pressing(now)))
 
 
-def _restore_not_look(now: Situation, position: Int64Array) -> Int64Array:
-    unfit = np.isin(KIND[position], _LOOKS) & at_target(now.open, position)
-    return np.where(unfit, ON_SEAT[ActionKind.RESTORE][SEAT[position]], NONE)
+def _restore_not_look(now: Knowledge, position: Int64Array) -> Int64Array:
+    unfit = np.isin(ACTION_TYPE[position], _LOOKS) & at_target(now.open, position)
+    return np.where(unfit, ON_SLOT[ActionKind.RESTORE][ACTION_SLOT[position]], NONE)
 
 
-def _heaviest_first(now: Situation, position: Int64Array) -> Int64Array:
-    heaviest = best_seat(now.open, _pressing(now))
+def _heaviest_first(now: Knowledge, position: Int64Array) -> Int64Array:
+    heaviest = best_slot(now.open, _pressing(now))
     weight = _weight(now)
 
-    def of(seat: Int64Array) -> Int64Array:
-        return np.take_along_axis(weight, np.maximum(seat, 0), axis=1)
+    def of(slot: Int64Array) -> Int64Array:
+        return np.take_along_axis(weight, np.maximum(slot, 0), axis=1)
 
-    lighter = at_target(now.open, position) & (of(heaviest) > of(SEAT[position]))
+    lighter = at_target(now.open, position) & (of(heaviest) > of(ACTION_SLOT[position]))
     moved = np.full_like(position, NONE)
-    for kind, table in ON_SEAT.items():
-        moved = np.where(lighter & (KIND[position] == kind), act_on(table, heaviest), moved)
+    for action_type, table in ON_SLOT.items():
+        moved = np.where(
+            lighter & (ACTION_TYPE[position] == action_type), act_on(table, heaviest), moved
+        )
     return moved
 
 
-def _unflagged_removes(now: Situation) -> BoolArray:
-    return on_seats(ActionKind.REMOVE, ~now.flagged)
+def _unflagged_removes(now: Knowledge) -> BoolArray:
+    return on_slots(ActionKind.REMOVE, ~now.flagged)
 
 
-def _restore_removed(now: Situation) -> Int64Array:
-    return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.removed, _pressing(now)))
+def _restore_removed(now: Knowledge) -> Int64Array:
+    return act_on(ON_SLOT[ActionKind.RESTORE], best_slot(now.removed, _pressing(now)))
 
 
-def _baseless(now: Situation) -> BoolArray:
-    return ~now.open & ~_evidence(now) & (now.since_restored < SWEEP)
+def _baseless(now: Knowledge) -> BoolArray:
+    return ~now.open & ~_evidence(now) & (now.since(now.restored_at) < SWEEP)
 
 
-def _baseless_restores(now: Situation) -> BoolArray:
-    return on_seats(ActionKind.RESTORE, _baseless(now))
+def _baseless_restores(now: Knowledge) -> BoolArray:
+    return on_slots(ActionKind.RESTORE, _baseless(now))
 
 
-def _baseless_critical_restores(now: Situation) -> BoolArray:
-    return on_seats(ActionKind.RESTORE, _CRITICAL[now.phase] & ~now.open & ~_evidence(now))
+def _baseless_critical_restores(now: Knowledge) -> BoolArray:
+    return on_slots(
+        ActionKind.RESTORE, MISSION_ZONES[now.phase][:, SLOT_ZONE] & ~now.open & ~_evidence(now)
+    )
 
 
-def _restores_beyond_budget(now: Situation) -> BoolArray:
+def _restores_beyond_budget(now: Knowledge) -> BoolArray:
     spent = now.restores >= _SHARE
-    return on_seats(ActionKind.RESTORE, spent[:, SEAT_AGENT])
+    return on_slots(ActionKind.RESTORE, spent[:, SLOT_AGENT])
 
 
-def _blocks_of_open_links(now: Situation) -> BoolArray:
+def _blocks_of_open_links(now: Knowledge) -> BoolArray:
     return on_links(ActionKind.BLOCK, ~now.prohibited)
 
 
-def _lift(now: Situation) -> Int64Array:
+def _lift(now: Knowledge) -> Int64Array:
     wrong = now.blocked & ~now.prohibited
-    return act_on(ON_LINK[ActionKind.ALLOW], best_link(wrong, now.since_switched))
+    return act_on(ON_LINK[ActionKind.ALLOW], best_link(wrong, -now.switched_at))
 
 
-def _against_phase(now: Situation) -> BoolArray:
+def _against_phase(now: Knowledge) -> BoolArray:
     return _blocks_of_open_links(now) | on_links(ActionKind.ALLOW, now.prohibited)
 
 
-def _close(now: Situation, position: Int64Array) -> Int64Array:
+def _close(now: Knowledge, position: Int64Array) -> Int64Array:
     wrong = now.prohibited & ~now.blocked
-    block = act_on(ON_LINK[ActionKind.BLOCK], best_link(wrong, now.since_switched))
-    return np.where(np.isin(KIND[position], _EVICTS), NONE, block)
+    block = act_on(ON_LINK[ActionKind.BLOCK], best_link(wrong, -now.switched_at))
+    return np.where(np.isin(ACTION_TYPE[position], EVICTIONS), NONE, block)
 
 
-def _reversals(now: Situation) -> BoolArray:
-    fresh = now.since_switched <= RECENT
+def _reversals(now: Knowledge) -> BoolArray:
+    fresh = now.since(now.switched_at) <= RECENT
     return on_links(ActionKind.BLOCK, fresh & ~now.blocked) | on_links(
         ActionKind.ALLOW, fresh & now.blocked
     )
 
 
-def _second_decoys(now: Situation) -> BoolArray:
-    return on_seats(ActionKind.DECOY, now.decoys > 0)
+def _second_decoys(now: Knowledge) -> BoolArray:
+    return on_slots(ActionKind.DECOY, now.decoys > 0)
 
 
-def _first_decoy(now: Situation) -> Int64Array:
+def _first_decoy(now: Knowledge) -> Int64Array:
     bare = now.exists & (now.decoys == 0)
-    return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare, _weight(now)))
+    return act_on(ON_SLOT[ActionKind.DECOY], best_slot(bare, _weight(now)))
 
 
-def _rearm(now: Situation) -> Int64Array:
-    bare = now.rebuilt & (now.decoys == 0) & (now.since_restored <= RECENT)
-    return act_on(ON_SEAT[ActionKind.DECOY], best_seat(bare & ~now.open, -now.since_restored))
+def _rearm(now: Knowledge) -> Int64Array:
+    bare = now.rebuilt & (now.decoys == 0) & (now.since(now.restored_at) <= RECENT)
+    return act_on(ON_SLOT[ActionKind.DECOY], best_slot(bare & ~now.open, now.restored_at))
 
 
-def _look_at_touched(now: Situation) -> Int64Array:
+def _look_at_touched(now: Knowledge) -> Int64Array:
     touched = (now.decoys > 0) & now.connection & ~now.open
-    return act_on(ON_SEAT[ActionKind.ANALYSE], best_seat(touched, _pressing(now)))
+    return act_on(ON_SLOT[ActionKind.ANALYSE], best_slot(touched, _pressing(now)))
 
 
-def _hunt(now: Situation) -> Int64Array:
-    due = now.since_restore >= HUNT
-    eligible = now.exists & IS_USER & due[:, SEAT_AGENT]
-    return act_on(ON_SEAT[ActionKind.RESTORE], best_seat(eligible, now.since_restored))
+def _hunt(now: Knowledge) -> Int64Array:
+    due = now.since(now.restore_at) >= HUNT
+    eligible = now.exists & SLOT_IS_USER & due[:, SLOT_AGENT]
+    return act_on(ON_SLOT[ActionKind.RESTORE], best_slot(eligible, -now.restored_at))
 
 
-def _attend(now: Situation) -> Int64Array:
+def _attend(now: Knowledge) -> Int64Array:
     alerted = now.process | now.connection
-    restore = act_on(ON_SEAT[ActionKind.RESTORE], best_seat(now.process, _pressing(now)))
-    bare = act_on(ON_SEAT[ActionKind.DECOY], best_seat(alerted & (now.decoys == 0), _pressing(now)))
-    look = act_on(ON_SEAT[ActionKind.ANALYSE], best_seat(alerted, _pressing(now)))
+    restore = act_on(ON_SLOT[ActionKind.RESTORE], best_slot(now.process, _pressing(now)))
+    bare = act_on(ON_SLOT[ActionKind.DECOY], best_slot(alerted & (now.decoys == 0), _pressing(now)))
+    look = act_on(ON_SLOT[ActionKind.ANALYSE], best_slot(alerted, _pressing(now)))
     return np.where(restore != NONE, restore, np.where(bare != NONE, bare, look))
 
 
-def _useless_rules(now: Situation) -> BoolArray:
+def _useless_rules(now: Knowledge) -> BoolArray:
     return on_links(ActionKind.BLOCK, now.blocked) | on_links(ActionKind.ALLOW, ~now.blocked)
 
 
-def _repetitions(now: Situation) -> BoolArray:
+def _repetitions(now: Knowledge) -> BoolArray:
     """What each agent did last on a host or a link, unless its host has shown an alert since."""
-    since = np.minimum(now.since_process, now.since_connection)
-    seat = SEAT[now.work]
-    news = np.take_along_axis(since, np.maximum(seat, 0), axis=1) < now.since_work
-    env, agent = np.nonzero((now.work != NONE) & ~(news & (seat >= 0)))
-    forbidden = np.zeros((len(since), len(KIND)), np.bool_)
+    slot = ACTION_SLOT[now.work]
+    news = np.take_along_axis(now.alerted_at, np.maximum(slot, 0), axis=1) > now.work_at
+    env, agent = np.nonzero((now.work != NONE) & ~(news & (slot != NONE)))
+    forbidden = np.zeros((len(slot), len(ACTION_TYPE)), np.bool_)
     forbidden[env, now.work[env, agent]] = True
     return forbidden
 
 
-def _silence(now: Situation, position: Int64Array) -> Int64Array:
+def _silence(now: Knowledge, position: Int64Array) -> Int64Array:
     return np.where(now.free, NONE, SLEEP)
 
 

@@ -15,6 +15,19 @@ import pyarrow as pa
 from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.green import GreenAction
+from cagexplain.cc4.layout import (
+    ACTION_FROM,
+    ACTION_HOST,
+    ACTION_SLOT,
+    ACTION_TO,
+    ACTION_TYPE,
+    CONNECTION,
+    NONE,
+    OFFSETS,
+    PHASE,
+    PROCESS,
+    SLEEP_INDEX,
+)
 from cagexplain.common.arrays import Array
 from cagexplain.policies.base import Decision
 from cagexplain.policies.rollout import Observer
@@ -26,40 +39,10 @@ from cagexplain.tracing.level_changes import level_changes
 if TYPE_CHECKING:
     from cagexplain.envs import Env, GroundTruth
 
-_N_ACTIONS: Final = max(actions.SIZES)
-_AGENTS: Final = np.arange(agents.N_BLUE)
 _N_LEVELS: Final = 3  # no red session on a host, one of a user, one of root
 _HAS_USER: Final = network.HOST_KIND == network.USER
 _HOSTS_WITH_STATE: Final = np.isin(network.HOST_KIND, (network.USER, network.SERVER))
 
-
-def _by_agent(columns: tuple[Array, ...]) -> Array:
-    """Stack the agents' action tables to one of shape ``[5, 242]``, padded with -1."""
-    table = np.full((agents.N_BLUE, _N_ACTIONS), -1, dtype=columns[0].dtype)
-    for agent, column in enumerate(columns):
-        table[agent, : len(column)] = column
-    return table
-
-
-_KIND: Final = _by_agent(actions.KIND)
-_HOST: Final = _by_agent(actions.HOST)
-_TO_ZONE: Final = np.where(_HOST >= 0, network.HOST_ZONE[_HOST], _by_agent(actions.TO_ZONE))
-_FROM_ZONE: Final = _by_agent(actions.FROM_ZONE)
-_SLEEP: Final = np.array(actions.SLEEP_INDEX)
-_MASK_OFFSET: Final = np.array(actions.OFFSETS)
-
-
-def _alert_entries(bit: Any) -> Array:
-    """Entry of the concatenated observation with a host's alert bit: ``[137]``, -1 if nobody's."""
-    entries = np.full(network.N_HOSTS, -1, dtype=np.int64)
-    for agent, hosts in enumerate(observations.HOSTS):
-        for host in hosts:
-            entries[host] = observations.OFFSETS[agent] + bit(agent, int(host))
-    return entries
-
-
-_PROCESS: Final = _alert_entries(observations.process_bit)
-_CONNECTION: Final = _alert_entries(observations.connection_bit)
 
 _BIT_SLICES: Final = [
     slice(offset + 1, offset + size)
@@ -127,7 +110,7 @@ class Recorder(Observer):
         if self._with_observations:
             self._seen.put(
                 self._t,
-                phase=env.obs[:, np.array(observations.OFFSETS) + observations.PHASE],
+                phase=env.obs[:, PHASE],
                 bits=np.hstack([np.packbits(env.obs[:, part], axis=1) for part in _BIT_SLICES]),
             )
 
@@ -143,8 +126,8 @@ class Recorder(Observer):
             reward_cost=env.action_cost.sum(axis=1),
         )
         done = np.where(truth.blue_done >= 0, _effective(env, truth.blue_done), np.int16(-1))
-        done_host = np.where(done >= 0, _HOST[_AGENTS, done], np.int16(-1))
-        done_kind = np.where(done >= 0, _KIND[_AGENTS, done], np.int8(-1))
+        done_host = np.where(done >= 0, ACTION_HOST[done + OFFSETS], NONE)
+        done_kind = np.where(done >= 0, ACTION_TYPE[done + OFFSETS], NONE)
         level = np.take_along_axis(self._level_before, done_host.clip(min=0), axis=1)
         self._blue.put(
             t,
@@ -172,8 +155,8 @@ class Recorder(Observer):
             hosts_user=(truth.host_level == 1).sum(axis=1),
             hosts_root=(truth.host_level == 2).sum(axis=1),
             red_active=truth.red_active.sum(axis=1),
-            process_alerts=obs[:, _PROCESS[_PROCESS >= 0]].sum(axis=1),
-            connection_alerts=obs[:, _CONNECTION[_CONNECTION >= 0]].sum(axis=1),
+            process_alerts=obs[:, PROCESS].sum(axis=1),
+            connection_alerts=obs[:, CONNECTION].sum(axis=1),
         )
 
     def _put_decision(
@@ -182,8 +165,8 @@ class Recorder(Observer):
         chosen = decision.actions
         every = np.arange(self._n)[:, None]
         effective = _effective(env, chosen)
-        target = _HOST[_AGENTS, effective]
-        has_target = target >= 0
+        target, slot = (table[effective + OFFSETS] for table in (ACTION_HOST, ACTION_SLOT))
+        has_target = target != NONE
         busy_with = np.where(env.free, effective, truth.blue_action)
         green = np.where(self._users, truth.green_action, np.int8(-1))
         self._blue.put(
@@ -191,13 +174,13 @@ class Recorder(Observer):
             action=chosen.astype(np.int16),
             effective=effective.astype(np.int16),
             started=env.free,
-            executing=_KIND[_AGENTS, busy_with],
+            executing=ACTION_TYPE[busy_with + OFFSETS],
             target_state=np.where(has_target, states[every, target], np.int8(-1)),
             target_level=np.where(has_target, truth.host_level[every, target], np.int8(-1)),
             green_before=np.where(has_target & (self._t > 0), green[every, target], np.int8(-1)),
             zone_state=zone_states(states),
-            process_alert=np.where(has_target, env.obs[every, _PROCESS[target]], np.int8(-1)),
-            connection_alert=np.where(has_target, env.obs[every, _CONNECTION[target]], np.int8(-1)),
+            process_alert=np.where(has_target, env.obs[every, PROCESS[slot]], np.int8(-1)),
+            connection_alert=np.where(has_target, env.obs[every, CONNECTION[slot]], np.int8(-1)),
         )
         silent = np.zeros((self._n, agents.N_BLUE, observations.MESSAGE_BITS), dtype=np.uint8)
         messages = silent if decision.messages is None else decision.messages
@@ -327,16 +310,18 @@ class Recorder(Observer):
         episode, step, agent = self._index(self._n, self._calls, agents.N_BLUE)
         columns = {name: column.reshape(-1) for name, column in self._blue.rows().items()}
         effective, completed = columns.pop("effective"), columns.pop("done")
+        position = effective + OFFSETS[agent]
+        target = ACTION_HOST[position]
         return {
             "episode": episode,
             "step": step,
             "agent": agent,
             **columns,
-            "action_type": _KIND[agent, effective],
-            "target_host": _HOST[agent, effective],
-            "target_zone": _TO_ZONE[agent, effective],
-            "source_zone": _FROM_ZONE[agent, effective],
-            "completed": np.where(completed >= 0, _KIND[agent, completed], -1),
+            "action_type": ACTION_TYPE[position],
+            "target_host": target,
+            "target_zone": np.where(target != NONE, network.HOST_ZONE[target], ACTION_TO[position]),
+            "source_zone": ACTION_FROM[position],
+            "completed": np.where(completed >= 0, ACTION_TYPE[completed + OFFSETS[agent]], NONE),
         }
 
     def _red_rows(self) -> dict[str, Any]:
@@ -413,8 +398,8 @@ class Recorder(Observer):
 
 def _effective(env: Env, index: Array) -> Array:
     """The indices ``[n, 5]`` as the simulator takes them: a Sleep where the mask excludes one."""
-    valid = np.take_along_axis(env.mask, _MASK_OFFSET + index, axis=1)
-    return np.where(valid, index, _SLEEP)
+    valid = np.take_along_axis(env.mask, OFFSETS + index, axis=1)
+    return np.where(valid, index, SLEEP_INDEX)
 
 
 def _condition(truth: GroundTruth) -> Array:

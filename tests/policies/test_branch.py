@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from cagexplain.cc4 import actions
+from cagexplain.cc4.layout import SLOT_START
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Decision, Policy, Weighing
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
 from cagexplain.policies.learned import networks
-from cagexplain.policies.registry import builtin_policies, load_policy
-from cagexplain.policies.scripted.scripted import BUILTIN
+from cagexplain.policies.registry import BUILTIN, builtin_policies, load_policy
+from cagexplain.policies.scripted.punch import Punch
 
 PARAMS = EnvParams(steps=70)
 SEEDS = np.array([3, 4, 5])
@@ -153,10 +154,10 @@ def test_what_is_done_instead_is_remembered() -> None:
     for _ in range(4):
         policy.act(env.obs, env.mask, nobody)
     policy.act(env.obs, env.mask, free)  # the Restore is complete
-    told, slots = policy._suspect, policy._restored  # type: ignore[attr-defined]
-    assert (slots == -1).all()
-    assert not told[:, np.arange(5), 0].any()
-    assert told[:, :, 1:].any()
+    assert isinstance(policy, Punch)
+    suspect = policy.now.alerted_at >= policy.now.restored_at
+    assert not suspect[:, SLOT_START[:-1]].any()
+    assert suspect.any()
 
 
 OWN = [(a, int(actions.HOST[a][0])) for a in range(5)]  # each agent's first host

@@ -22,13 +22,13 @@ from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import Rota, Scripted
+from cagexplain.policies.scripted.base import Rota, Scripted
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 
 _SLOTS: Final = max(len(hosts) for hosts in observations.HOSTS)
 _AGENTS: Final = np.arange(N_BLUE)
-_SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
+SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
 
 
 def _by_slot(value: Any) -> Int64Array:
@@ -46,13 +46,13 @@ ON_HOST: Final = {
     for kind in sorted(actions.HOST_KINDS)
 }
 """Action index by kind, agent and slot."""
-_PROCESS, _CONNECTION = (
+PROCESS, CONNECTION = (
     _by_slot(lambda agent, host, bit=bit: observations.OFFSETS[agent] + bit(agent, host))
     for bit in (observations.process_bit, observations.connection_bit)
 )
 
 
-def _alerts(obs: npt.NDArray[np.int8], entries: Int64Array) -> BoolArray:
+def alert_bits(obs: npt.NDArray[np.int8], entries: Int64Array) -> BoolArray:
     """Alert bits by agent and slot: ``bool[n, 5, 48]``."""
     return (obs[:, entries] != 0) & (entries >= 0)
 
@@ -79,8 +79,8 @@ class RestoresOnProcess(Planted):
     """Restores the first host that shows a process alert, in the same step; else sleeps."""
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
-        alarm, restore = _first(self.heeded(_alerts(obs, _PROCESS)), ActionKind.RESTORE)
-        return np.where(free & alarm, restore, _SLEEP)
+        alarm, restore = _first(self.heeded(alert_bits(obs, PROCESS)), ActionKind.RESTORE)
+        return np.where(free & alarm, restore, SLEEP)
 
     def heeded(self, alerts: BoolArray) -> BoolArray:
         """The alerts that it reacts to."""
@@ -119,9 +119,9 @@ class RestoresLater(Planted):
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         self._past = np.roll(self._past, 1, axis=1)
-        self._past[:, 0] = _alerts(obs, _PROCESS)
+        self._past[:, 0] = alert_bits(obs, PROCESS)
         alarm, restore = _first(self._past[:, self._delay], ActionKind.RESTORE)
-        return np.where(free & alarm, restore, _SLEEP)
+        return np.where(free & alarm, restore, SLEEP)
 
 
 class ByPhase(Planted):
@@ -130,11 +130,11 @@ class ByPhase(Planted):
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         phase = obs[:, np.array(observations.OFFSETS) + observations.PHASE]
-        alerts = _alerts(obs, _PROCESS)
+        alerts = alert_bits(obs, PROCESS)
         alarm, restore = _first(alerts, ActionKind.RESTORE)
         _, analyse = _first(alerts, ActionKind.ANALYSE)
         action = np.where(phase == 1, restore, analyse)
-        return np.where(free & alarm & (phase > 0), action, _SLEEP)
+        return np.where(free & alarm & (phase > 0), action, SLEEP)
 
 
 class RemovesAndRestores(Planted):
@@ -142,10 +142,10 @@ class RemovesAndRestores(Planted):
     with a connection alert; else sleeps."""
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
-        process, restore = _first(_alerts(obs, _PROCESS), ActionKind.RESTORE)
-        connection, remove = _first(_alerts(obs, _CONNECTION), ActionKind.REMOVE)
-        action = np.where(process, restore, np.where(connection, remove, _SLEEP))
-        return np.where(free, action, _SLEEP)
+        process, restore = _first(alert_bits(obs, PROCESS), ActionKind.RESTORE)
+        connection, remove = _first(alert_bits(obs, CONNECTION), ActionKind.REMOVE)
+        action = np.where(process, restore, np.where(connection, remove, SLEEP))
+        return np.where(free, action, SLEEP)
 
 
 class AnalysesThenRestores(Planted):
@@ -159,14 +159,14 @@ class AnalysesThenRestores(Planted):
         self._pending = np.full((len(mask), N_BLUE), -1)
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
-        alerts = _alerts(obs, _PROCESS)
+        alerts = alert_bits(obs, PROCESS)
         second = free & (self._pending >= 0)
         first = free & ~second & alerts.any(axis=-1)
         slot = alerts.argmax(axis=-1)
         action = np.where(
             second,
             ON_HOST[ActionKind.RESTORE][_AGENTS, self._pending],
-            np.where(first, ON_HOST[ActionKind.ANALYSE][_AGENTS, slot], _SLEEP),
+            np.where(first, ON_HOST[ActionKind.ANALYSE][_AGENTS, slot], SLEEP),
         )
         self._pending = np.where(first, slot, np.where(second, -1, self._pending))
         return np.where(first | second, action, self._rota.next(free & ~first & ~second))
@@ -184,8 +184,8 @@ class BlocksOnAlert(Planted):
     )
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
-        alarm = _alerts(obs, _PROCESS).any(axis=-1)
-        return np.where(free & alarm, self._BLOCK, _SLEEP)
+        alarm = alert_bits(obs, PROCESS).any(axis=-1)
+        return np.where(free & alarm, self._BLOCK, SLEEP)
 
 
 class Chances(Planted):
@@ -211,10 +211,10 @@ class Chances(Planted):
         exists = _existing(mask)
         rank = (draws[..., 1] * exists.sum(axis=-1)).astype(np.int64)
         slot = (np.cumsum(exists, axis=-1) > rank[..., None]).argmax(axis=-1)
-        action = np.broadcast_to(_SLEEP, drawn.shape)
+        action = np.broadcast_to(SLEEP, drawn.shape)
         for position, kind in enumerate(self._kinds[:-1]):
             action = np.where(drawn == position, ON_HOST[kind][_AGENTS, slot], action)
-        return np.where(free, action, _SLEEP)
+        return np.where(free, action, SLEEP)
 
 
 class RestoresFirstServers(Chances):
@@ -226,8 +226,8 @@ class RestoresFirstServers(Chances):
         super().__init__({ActionKind.RESTORE: 0.3})
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
-        acts = super().choose(obs, mask, free) != _SLEEP
-        return np.where(acts, ON_HOST[ActionKind.RESTORE][:, 0], _SLEEP)
+        acts = super().choose(obs, mask, free) != SLEEP
+        return np.where(acts, ON_HOST[ActionKind.RESTORE][:, 0], SLEEP)
 
 
 class EveryMth(Planted):
@@ -271,13 +271,13 @@ class AnswersMessages(Planted):
         instead: npt.NDArray[Any] | None = None,
     ) -> Decision:
         messages = np.zeros((len(obs), N_BLUE, observations.MESSAGE_BITS), dtype=np.uint8)
-        messages[:, 0, 0] = _alerts(obs, _PROCESS)[:, 0].any(axis=-1)
+        messages[:, 0, 0] = alert_bits(obs, PROCESS)[:, 0].any(axis=-1)
         return Decision(super().act(obs, mask, free, instead).actions, messages)
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         told = np.zeros_like(free)
         told[:, self._LISTENERS] = obs[:, self._BIT] != 0
-        return np.where(free & told, ON_HOST[ActionKind.RESTORE][:, 0], _SLEEP)
+        return np.where(free & told, ON_HOST[ActionKind.RESTORE][:, 0], SLEEP)
 
 
 class RestoresRoot(Planted):
@@ -291,7 +291,7 @@ class RestoresRoot(Planted):
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         root = (self.env.truth().host_level[:, HOST] == 2) & (HOST >= 0)
         alarm, restore = _first(root, ActionKind.RESTORE)
-        return np.where(free & alarm, restore, _SLEEP)
+        return np.where(free & alarm, restore, SLEEP)
 
 
 def _existing(mask: BoolArray) -> BoolArray:

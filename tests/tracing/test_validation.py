@@ -17,7 +17,7 @@ from cagexplain.common.files import sha256_file
 from cagexplain.envs import EnvParams, engines
 from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import Scripted
+from cagexplain.policies.scripted.base import Scripted
 from cagexplain.tracing import schema
 from cagexplain.tracing.manifest import File, Part
 from cagexplain.tracing.recording import Recording

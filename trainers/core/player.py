@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cagexplain.cc4 import actions, phases
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import SLEEP_INDEX
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies.learned import messages, networks
 from cagexplain.policies.learned.features import GROUPS, Features
@@ -25,8 +26,6 @@ from trainers.intrinsic import NGU, ReturnScale
 Explore = Callable[[Tensor, Tensor], Tensor]
 """Chooses actions (members, n) from the masked outputs (members, n, actions) of a group, with
 uniform random numbers (members, n)."""
-
-_SLEEP = np.array(actions.SLEEP_INDEX, np.int64)
 
 
 class Player:
@@ -77,7 +76,7 @@ class Player:
         uniform = rng.random((calls, N_BLUE, env.n_envs), dtype=np.float32)
         legal = networks.additive(torch.from_numpy(env.mask))
         rollout.legal = networks.by_group(legal, actions.SIZES)
-        running = np.tile(_SLEEP, (env.n_envs, 1))
+        running = np.tile(SLEEP_INDEX, (env.n_envs, 1))
         for t in range(calls):
             with clock("inference"):
                 free = rollout.free[t]
@@ -97,7 +96,7 @@ class Player:
                         chosen = explore(outputs, u)
                     np.copyto(running[:, members], chosen.T.numpy(), where=free[:, members])
                 rollout.action[t] = running
-                submitted = np.where(free, running, _SLEEP)
+                submitted = np.where(free, running, SLEEP_INDEX)
                 features.acted(submitted, free)
                 told = messages.encode(cfg.messages, env.obs, running)
             with clock("simulation"):

@@ -14,7 +14,7 @@ from cagexplain.common.arrays import BoolArray, FloatArray
 from cagexplain.policies.base import Weighing
 from cagexplain.policies.trees.named_features import ABSENT, FEATURES
 from cagexplain.policies.trees.tree import Question, TreePolicy
-from cagexplain.policies.wrappers.wrappers import unwrapped
+from cagexplain.policies.wrappers.base import unwrapped
 
 _FLAGS: Final = frozenset(feature.name for feature in FEATURES if feature.flag)
 

@@ -27,7 +27,7 @@ from cagexplain.policies.learned import features
 from cagexplain.policies.learned.features import GROUPS
 from cagexplain.policies.learned.networks import Recurrent
 from cagexplain.policies.learned.trained import TrainedPolicy
-from cagexplain.policies.wrappers.wrappers import unwrapped
+from cagexplain.policies.wrappers.base import unwrapped
 
 POINTS: Final = 200
 """Where the gradient is taken on the line."""

@@ -24,7 +24,7 @@ from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.common.results import Result
 from cagexplain.policies.base import Weighing
 from cagexplain.policies.learned import features
-from cagexplain.policies.wrappers.wrappers import unwrapped
+from cagexplain.policies.wrappers.base import unwrapped
 
 LIMIT: Final = 2
 SHOWN: Final = 10

@@ -25,7 +25,7 @@ from cagexplain.analysis.decisions.replay import Place, Record, moments, play_ag
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies.base import Decision, Policy, Weighing
-from cagexplain.policies.wrappers.wrappers import unwrapped
+from cagexplain.policies.wrappers.base import unwrapped
 from cagexplain.tracing.trace import Trace
 
 ROLLOUTS: Final = 8

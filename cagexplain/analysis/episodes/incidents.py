@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from cagexplain.analysis.episodes.timeline_parts import BlueAction, HostLine, Incident, Loss, Run
+from cagexplain.cc4 import actions, layout
 from cagexplain.facts.places import LEVEL_NAMES
 
-RESPONSES: Final = ("Analyse", "Remove", "Restore")
-"""Blue actions that answer a compromise of the host that they target."""
+_RESPONSES: Final = tuple(actions.KIND_NAMES[each] for each in layout.RESPONSES)
 
 
 def incidents(
@@ -31,7 +31,7 @@ def incidents(
     for line in hosts:
         if line.agent is None:
             continue
-        answers = [a for a in blue if a.host == line.host and a.kind in RESPONSES]
+        answers = [a for a in blue if a.host == line.host and a.kind in _RESPONSES]
         lost = [loss for loss in losses if loss.host == line.host]
         for start, stop in _stays(line.levels):
             response = next((a for a in answers if start <= a.start < stop), None)

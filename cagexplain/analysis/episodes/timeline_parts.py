@@ -116,7 +116,8 @@ class Incident(Result):
         root: first step that began with root; None if there was none.
         alert: first step of them in which an alert of the host was up; None without one, or if
             observations were not recorded.
-        response: first step in which an action of `RESPONSES` on the host started; None without.
+        response: first step in which an action of `layout.RESPONSES` on the host started; None
+            without.
         response_kind: that action.
         ended: what ended it, as in the table `levels`; None if red was still there at the end.
         loss: rewards lost on the host from the step before `start` (in which red came) to `stop`.

@@ -15,13 +15,11 @@ from cagexplain.analysis.reactions import events
 from cagexplain.analysis.reactions.events import N_EVENTS, N_SLOTS, OWNER, SLOT, Occurrences
 from cagexplain.analysis.reactions.exposure import N_ZONE, Decisions, decisions, in_zones, on_hosts
 from cagexplain.cc4 import agents
-from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import RESPONSES
 from cagexplain.common.arrays import Array
 from cagexplain.facts.batch import Batch, Tables
 from cagexplain.stats.durations import tally
 
-ANSWERS: Final = (ActionKind.ANALYSE, ActionKind.REMOVE, ActionKind.RESTORE)
-"""What counts as a response to an event on a host when its time is taken."""
 FOLLOW: Final = 200
 """Steps that a response or an eviction is waited for; longer ones are censored there."""
 N_PATTERNS: Final = 4
@@ -138,7 +136,7 @@ def _times(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dic
     clean = np.take(batch.levels, events.HOSTS, axis=2) == 0
     compromised = ~clean[found.row, found.step, found.place]
     every = np.ones(len(found.row), dtype=np.bool_)
-    answered, unanswered = _until(found, np.isin(deeds, ANSWERS), every)
+    answered, unanswered = _until(found, np.isin(deeds, RESPONSES), every)
     evicted, stayed = _until(found, clean, compromised)
     return {
         "answered": answered,

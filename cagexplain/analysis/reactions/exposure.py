@@ -17,6 +17,7 @@ from cagexplain.analysis.reactions import events
 from cagexplain.analysis.reactions.events import N_EVENTS, N_SLOTS, OWNER, ZONE, Occurrences
 from cagexplain.cc4 import actions, agents, phases
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import HOST_ACTIONS
 from cagexplain.common.arrays import Array, Int64Array
 from cagexplain.facts.batch import Batch
 from cagexplain.stats import matched
@@ -27,12 +28,7 @@ LAGS: Final = np.arange(-5, MAX_LAG + 1)
 N_PLACEBO: Final = int(np.count_nonzero(LAGS < 0))
 N_TESTED: Final = len(LAGS) - N_PLACEBO
 
-HOST_RESPONSES: Final = (
-    ActionKind.ANALYSE,
-    ActionKind.REMOVE,
-    ActionKind.RESTORE,
-    ActionKind.DECOY,
-)
+HOST_RESPONSES: Final = HOST_ACTIONS
 N_HOST: Final = len(HOST_RESPONSES)
 ZONE_RESPONSES: Final = (*HOST_RESPONSES, ActionKind.ALLOW, ActionKind.BLOCK, ActionKind.SLEEP)
 """Anywhere in the zones of the agent; Monitor counts as Sleep, which does the same."""

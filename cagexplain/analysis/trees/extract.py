@@ -33,7 +33,7 @@ from cagexplain.policies.evaluation import estimate, evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
 from cagexplain.policies.trees.tree import Tree, TreePolicy
-from cagexplain.policies.wrappers.wrappers import Seats
+from cagexplain.policies.wrappers.team import MixedTeam
 from cagexplain.stats.shares import ratios
 from cagexplain.tracing.trace import Trace
 
@@ -314,7 +314,7 @@ def _judged(
     progress("the chosen trees play, in all seats and in one at a time")
     team = judge.gain(policy, BLUE)
     seats = tuple(
-        judge.gain(Seats(judge.policy, policy, [agent]), (BLUE[agent],))
+        judge.gain(MixedTeam(judge.policy, policy, [agent]), (BLUE[agent],))
         for agent in range(N_BLUE)
         if judge.policy is not None
     )

@@ -16,12 +16,14 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import actions, observations, phases
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import OFFSETS, SLEEP_INDEX
 from cagexplain.common.arrays import BoolArray, Float32Array, Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy, Weighing
+from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.rollout import DEFAULT_BATCH, batches
-from cagexplain.policies.trees.named_features import NAMES, Facts, History
-from cagexplain.policies.wrappers.wrappers import unwrapped
+from cagexplain.policies.trees.named_features import NAMES, Facts, facts_of
+from cagexplain.policies.wrappers.base import unwrapped
 from cagexplain.tracing.trace import Trace
 
 ROWS: Final = 30_000
@@ -29,7 +31,6 @@ ROWS: Final = 30_000
 teacher plays itself, which trees are judged on, it is twice as many."""
 
 _ALERTS: Final = [NAMES.index(f"hosts with {what} alert now") for what in ("process", "connection")]
-_OFFSETS: Final = np.array(actions.OFFSETS)
 _SIZES: Final = np.array(actions.SIZES)
 
 
@@ -143,7 +144,7 @@ class Teacher:
         importance = np.ones((len(obs), N_BLUE))
         chance = np.zeros(mask.shape)
         if self._weighing is None:
-            np.put_along_axis(chance, decision.actions + _OFFSETS, 1.0, axis=1)
+            np.put_along_axis(chance, decision.actions + OFFSETS, 1.0, axis=1)
         else:
             weights = self._weighing.weights().astype(np.float64)
             for agent in range(N_BLUE):
@@ -207,7 +208,7 @@ class _Keeper:
 
 def _expected_rows(mask: BoolArray, episodes: int, steps: int) -> npt.NDArray[np.float64]:
     """About how many rows each agent's decisions have: every second step is one."""
-    valid = np.add.reduceat(mask, _OFFSETS, axis=1, dtype=np.int64).mean(axis=0)
+    valid = np.add.reduceat(mask, OFFSETS, axis=1, dtype=np.int64).mean(axis=0)
     return np.asarray(valid * episodes * steps * 0.5)
 
 
@@ -231,7 +232,7 @@ def roll_out(
     keeper: _Keeper | None = None
     steps, returns = phases.calls(params.steps), []
     for part in batches(seeds, DEFAULT_BATCH):
-        env, history = BatchedEnv(len(part), params=params), History(len(part))
+        env, now = BatchedEnv(len(part), params=params), Knowledge.fresh(len(part))
         env.reset(part)
         teacher.policy.reset(part)
         if student is not None:
@@ -243,13 +244,14 @@ def roll_out(
         earned = np.zeros(len(part))
         for left in reversed(range(steps)):
             free = env.free
-            facts = history.observe(env.obs, env.mask, free)
+            now.observe(env.obs, env.mask, free)
+            facts = facts_of(now)
             does = None if student is None else student.act(env.obs, env.mask, free)
             chosen, said, chance, importance = teacher.label(
                 env.obs, env.mask, free, None if does is None else does.actions
             )
             keeper.keep(facts, env.mask, free, chance, importance, part)
-            history.acted(chosen, free)
+            now.acted(chosen, free)
             env.step(chosen, said if does is None else does.messages)
             if left >= phases.OFFICIAL_UNCOUNTED:
                 earned += env.reward
@@ -284,19 +286,20 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
         wanted = np.ones(n, np.bool_) if episodes is None else np.isin(numbers, episodes)
         expected = _expected_rows(mask, trace.n_episodes, steps)
         keeper = keeper or _Keeper(expected, int(trace.manifest.seeds[0]), 4 * ROWS)
-        history = History(n)
+        now = Knowledge.fresh(n)
         for t in range(steps):
-            facts = history.observe(obs[:, t], mask, free[:, t])
+            now.observe(obs[:, t], mask, free[:, t])
+            facts = facts_of(now)
             chance = np.zeros(mask.shape)
-            np.put_along_axis(chance, chosen[:, t] + _OFFSETS, 1.0, axis=1)
+            np.put_along_axis(chance, chosen[:, t] + OFFSETS, 1.0, axis=1)
             # An action that the mask excludes is none of the rows; it was a Sleep.
-            excluded = ~np.take_along_axis(mask, chosen[:, t] + _OFFSETS, axis=1)
+            excluded = ~np.take_along_axis(mask, chosen[:, t] + OFFSETS, axis=1)
             rows, agents = np.nonzero(excluded)
-            chance[rows, np.array(actions.SLEEP_INDEX)[agents] + _OFFSETS[agents]] = 1.0
+            chance[rows, SLEEP_INDEX[agents] + OFFSETS[agents]] = 1.0
             keeper.keep(
                 facts, mask, free[:, t] & wanted[:, None], chance, np.ones((n, N_BLUE)), numbers
             )
-            history.acted(chosen[:, t], free[:, t])
+            now.acted(chosen[:, t], free[:, t])
     assert keeper is not None
     return keeper.samples()
 

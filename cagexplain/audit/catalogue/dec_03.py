@@ -17,13 +17,14 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Share
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_OF_HOST
+from cagexplain.cc4.layout import HOST_ACTIONS
 from cagexplain.cc4.network import HOST_ZONE, N_ZONES
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.decoys import attempts, covered
 from cagexplain.facts.moments import Moments, responses
 from cagexplain.facts.recoveries import WINDOW
-from cagexplain.facts.view import HOST_ACTIONS, View, decisions
+from cagexplain.facts.view import View, decisions
 
 
 def touches(view: View) -> Cases:

@@ -8,8 +8,9 @@ import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Share
+from cagexplain.cc4.layout import EVICTIONS
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.moments import EVICTIONS, analyses, connection_alerts, process_alerts
+from cagexplain.facts.moments import analyses, connection_alerts, process_alerts
 from cagexplain.facts.view import Facts, View, decisions
 
 WINDOW = 10

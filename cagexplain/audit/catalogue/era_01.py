@@ -11,10 +11,11 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Share
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_OF_HOST
+from cagexplain.cc4.layout import RESPONSES
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import Moments, escalation_files, process_alerts, responses
-from cagexplain.facts.view import RESPONSES, View, decisions, rows_of, stays
+from cagexplain.facts.view import View, decisions, rows_of, stays
 
 WINDOW = 10
 

@@ -10,10 +10,10 @@ import numpy as np
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Difference, Share, Statistic
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import EVICTIONS
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.moments import EVICTIONS
 from cagexplain.facts.view import View, decisions
 
 

@@ -2,15 +2,11 @@
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Quantile
-from cagexplain.cc4 import reward
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.network import HOST_ZONE
+from cagexplain.cc4.reward import CRITICAL_ZONES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.view import View, rows_of, stays
-
-CRITICAL = reward.TABLE.sum(axis=-1) <= -10
-"""``bool[phase, zone]`` where failures cost ten times as much as elsewhere: the operational zone of
-the mission that runs."""
 
 
 def visible(view: View) -> Cases:
@@ -49,7 +45,7 @@ def _stays(view: View, seen: bool) -> Cases:
 
 def _critical(view: View, found: Cases) -> Cases:
     phase = view.batch.phase[found.row, found.step]
-    return found.where(CRITICAL[phase, HOST_ZONE[found.host]])
+    return found.where(CRITICAL_ZONES[phase, HOST_ZONE[found.host]])
 
 
 def _measure(

@@ -1,12 +1,11 @@
 """MIS-01: critical services are not stopped."""
 
-import numpy as np
-
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import PerEpisode
 from cagexplain.cc4.agents import BLUE_OF_HOST
-from cagexplain.cc4.network import HOST_ZONE, INT, OZA, OZB
+from cagexplain.cc4.network import HOST_ZONE
 from cagexplain.cc4.outcome import Outcome
+from cagexplain.cc4.phases import RUNNING_OPERATION
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
@@ -14,9 +13,6 @@ from cagexplain.facts.view import View
 from cagexplain.tracing import schema
 
 _DONE = schema.RED_EVENTS.index("done")
-_CRITICAL = np.array([INT, OZA, OZB])
-"""Operational zone of the mission that is active in each phase; the internet, where no Impact
-succeeds, in the phase without one."""
 
 
 def impacts(view: View) -> Cases:
@@ -32,7 +28,7 @@ def impacts(view: View) -> Cases:
 def critical_impacts(view: View) -> Cases:
     """Those in the operational zone of the active mission."""
     found = impacts(view)
-    active = _CRITICAL[view.batch.phase[found.row, found.step]]
+    active = RUNNING_OPERATION[view.batch.phase[found.row, found.step]]
     return found.where(HOST_ZONE[found.host] == active)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Share
+from cagexplain.cc4.layout import RESPONSES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import WINDOW, caused_by_blocks, last_steps
-from cagexplain.facts.view import RESPONSES, View, connection, decisions, process
+from cagexplain.facts.view import View, connection, decisions, process
 
 
 def chased(view: View) -> Cases:

@@ -12,17 +12,12 @@ import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Share
-from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.view import View
-
-_KIND = np.zeros((N_BLUE, max(actions.SIZES)), dtype=np.int8)
-for _agent, _kinds in enumerate(actions.KIND):
-    _KIND[_agent, : len(_kinds)] = _kinds
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ def charged(view: View) -> Cases:
 def invalid(view: View) -> Cases:
     """Choices of free agents; a hit is an action on a host that does not exist."""
     blue = view.batch.frame("blue")
-    meant = _KIND[codes(blue, "agent"), blue["action"].to_numpy()]
+    meant = ACTION_TYPE[OFFSETS[codes(blue, "agent")] + blue["action"].to_numpy()]
     wrong = meant != codes(blue, "action_type")
     return _submissions(view, wrong).where(blue["started"].to_numpy())
 

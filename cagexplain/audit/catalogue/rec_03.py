@@ -1,33 +1,18 @@
 """REC-03: Restores in the zones of the active mission are justified."""
 
-from typing import Final
-
-import numpy as np
-
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Share
-from cagexplain.cc4.network import HOST_ZONE, N_ZONES, OZA, OZB, RZA, RZB
-from cagexplain.cc4.phases import N_PHASES
-from cagexplain.common.arrays import BoolArray
+from cagexplain.cc4.network import HOST_ZONE
+from cagexplain.cc4.phases import MISSION_ZONES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import rebuilds
 from cagexplain.facts.view import View
 
 
-def _zones() -> BoolArray:
-    zones = np.zeros((N_PHASES, N_ZONES), dtype=np.bool_)
-    zones[1, [RZA, OZA]] = zones[2, [RZB, OZB]] = True
-    return zones
-
-
-MISSION: Final = _zones()
-"""``bool[phase, zone]`` the restricted and the operational zone of the phase's mission."""
-
-
 def critical_restores(view: View) -> Cases:
     """Executed Restores decided on in the active mission's zones; a hit met a clean host."""
     made = view.shared(rebuilds)
-    own = MISSION[view.batch.phase[made.row, made.step], HOST_ZONE[made.host]]
+    own = MISSION_ZONES[view.batch.phase[made.row, made.step], HOST_ZONE[made.host]]
     found = cases(made.row, made.step, made.level_before == 0, agent=made.agent, host=made.host)
     return found.where(own)
 

@@ -8,22 +8,16 @@ choices that an agent really makes, so leaving all alerts alone counts neither w
 sign test against one half becomes borders a little beyond it on either side.
 """
 
-from typing import Final
-
 import numpy as np
-import numpy.typing as npt
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.audit.statistics import Share
 from cagexplain.cc4.agents import BLUE_OF_HOST
-from cagexplain.cc4.network import HOST_KIND, HOST_ZONE, SERVER
-from cagexplain.cc4.reward import TABLE
+from cagexplain.cc4.layout import RESPONSES
+from cagexplain.cc4.reward import HOST_WEIGHT
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import WINDOW, open_alerts
-from cagexplain.facts.view import RESPONSES, View, decisions
-
-WEIGHT: Final[npt.NDArray[np.int64]] = -2 * TABLE.sum(axis=2)[:, HOST_ZONE] + (HOST_KIND == SERVER)
-"""``int64[phase, host]`` rank of a host: by the penalties of its zone, then servers first."""
+from cagexplain.facts.view import View, decisions
 
 
 def conflicts(view: View) -> Cases:
@@ -35,10 +29,10 @@ def conflicts(view: View) -> Cases:
     row, step, agent, host = (
         column[answer] for column in (made.row, made.step, made.agent, made.host)
     )
-    weight = WEIGHT[view.batch.phase[row, step]]
+    weight = HOST_WEIGHT[view.batch.phase[row, step]]
     rivals = unanswered[row, step] & (agent[:, None] == BLUE_OF_HOST)
-    heaviest = np.where(rivals, weight, WEIGHT.min()).max(axis=1)
-    lightest = np.where(rivals, weight, WEIGHT.max()).min(axis=1)
+    heaviest = np.where(rivals, weight, HOST_WEIGHT.min()).max(axis=1)
+    lightest = np.where(rivals, weight, HOST_WEIGHT.max()).min(axis=1)
     own = weight[np.arange(len(row)), host]
     found = cases(row, step, own == heaviest, agent=agent, host=host)
     return found.where(heaviest > lightest)

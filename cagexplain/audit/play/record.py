@@ -6,81 +6,17 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.arrays import IntArray
 from cagexplain.envs import Engine, EnvParams
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, play
+from cagexplain.policies.wrappers.guarded import Guarded, PolicyFailure
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
-
-
-class PolicyFailure(CagexplainError):
-    """A policy raised an error, or answered what is no action."""
-
-
-class Guarded:
-    """A policy whose errors are told as such, not as errors of ours."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-
-    @property
-    def inner(self) -> Policy:
-        """The wrapped policy."""
-        return self._policy
-
-    @property
-    def name(self) -> str:
-        """The wrapped policy's."""
-        return self._policy.name
-
-    @property
-    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
-        """The wrapped policy's."""
-        return self._policy.kind
-
-    def reset(self, seeds: IntArray) -> None:
-        """Begin new episodes."""
-        self._step = 0
-        self._policy.reset(seeds)
-
-    def act(
-        self,
-        obs: npt.NDArray[np.int8],
-        mask: BoolArray,
-        free: BoolArray,
-        instead: Any = None,
-    ) -> Decision:
-        """What the wrapped policy chooses.
-
-        Raises:
-            PolicyFailure: it failed.
-        """
-        self._step += 1
-        try:
-            return self._policy.act(obs, mask, free, instead)
-        except Exception as error:
-            raise PolicyFailure(
-                f"the policy failed in step {self._step - 1}: {type(error).__name__}: {error}",
-                where=self.name,
-                remedy="Mend the policy, or audit it with other seeds",
-            ) from error
-
-    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Guarded:
-        """Go on with copies of some environments."""
-        twin = Guarded(self._policy.branch(rows, seeds))
-        twin._step = self._step
-        return twin
-
-    def describe(self) -> dict[str, Any]:
-        """What the wrapped policy says."""
-        return self._policy.describe()
 
 
 @dataclass(frozen=True)

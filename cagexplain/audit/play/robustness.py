@@ -21,13 +21,13 @@ from cagexplain.audit.results import Variation
 from cagexplain.audit.statistics import Function, Interval, estimate
 from cagexplain.cc4 import actions, phases, rates, red_fsm
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import ON_SLOT
 from cagexplain.cc4.red_fsm import N_RED_ACTIONS, VARIANTS
 from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import batches, seed_range
-from cagexplain.policies.situation import ON_SEAT
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.permutation import jensen_shannon
 from cagexplain.stats.spreads import Skewed
@@ -280,7 +280,7 @@ def _sizes(seeds: Int64Array, params: EnvParams) -> Int64Array:
     """Number of defended hosts in each world."""
     env = BatchedEnv(len(seeds), params=params, threads=1)
     env.reset(seeds)
-    found: Int64Array = env.mask[:, ON_SEAT[ActionKind.ANALYSE]].sum(axis=1)
+    found: Int64Array = env.mask[:, ON_SLOT[ActionKind.ANALYSE]].sum(axis=1)
     env.close()
     return found
 

@@ -22,17 +22,18 @@ import numpy.typing as npt
 from cagexplain.audit.play.count import BATCH, count
 from cagexplain.audit.play.main_numbers import measure_of
 from cagexplain.cc4 import phases
-from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array, IntArray
+from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.processes import spawning
 from cagexplain.envs import Engine, EnvParams
 from cagexplain.facts.batch import Batch
 from cagexplain.facts.view import TABLES, Facts, View
-from cagexplain.policies.base import Decision, Instead, Policy
+from cagexplain.policies.base import Policy
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.rollout import batches
 from cagexplain.policies.wrappers.noise import NoisyAlerts
 from cagexplain.policies.wrappers.overrides import Overridden, Remedy
+from cagexplain.policies.wrappers.terse import Terse
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Co
         policy = NoisyAlerts(policy, drop=play.drop, invent=play.invent)
     if play.remedies:
         policy = Overridden(policy, play.remedies)
-    terse = _Terse(policy)
+    terse = Terse(policy)
     returns: npt.NDArray[Any]
     if play.keys:
         sums = _Sums(play.keys, Facts(steps=play.params.steps))
@@ -208,35 +209,6 @@ def _joined(parts: Sequence[Counts]) -> Counts:
         np.concatenate([part.decisions for part in parts]),
         np.concatenate([part.changed for part in parts]),
     )
-
-
-class _Terse:
-    """A policy that tells no probabilities: as a branch of itself a trained one thinks for free
-    agents only, which saves half of its time and changes nothing that it does."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self.playing: Policy | Overridden = policy
-        self.name, self.kind = policy.name, policy.kind
-
-    def reset(self, seeds: IntArray) -> None:
-        self._policy.reset(seeds)
-        self.playing = self._policy.branch(np.arange(len(seeds)), seeds)
-
-    def act(
-        self,
-        obs: npt.NDArray[np.int8],
-        mask: BoolArray,
-        free: BoolArray,
-        instead: Instead | None = None,
-    ) -> Decision:
-        return self.playing.act(obs, mask, free, instead)
-
-    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Policy:
-        return self.playing.branch(rows, seeds)
-
-    def describe(self) -> dict[str, Any]:
-        return self._policy.describe()
 
 
 class _Sums:

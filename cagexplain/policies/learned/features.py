@@ -28,11 +28,15 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
+from numba import njit
 from torch import Tensor
 
 from cagexplain.cc4 import actions, network, observations
-from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
+from cagexplain.cc4.layout import CONNECTION, PROCESS, SLOT_START
+from cagexplain.common.arrays import Float32Array, Int64Array
+from cagexplain.policies.jit import STORE
+from cagexplain.policies.knowledge import Knowledge
 
 GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
     tuple(members)
@@ -56,13 +60,9 @@ _MEMORY_NAMES: Final = (
 """Of the entries per host, in their order."""
 _MEMORY_UNITS: Final = (1, 1, 1, 1, 100, 1, 3)
 _HOST_ENTRIES: Final = len(_MEMORY_NAMES)
-_PROCESS_DECAY: Final = np.float32(0.9)
-_CONNECTION_DECAY: Final = np.float32(0.95)
-_MAX_STALENESS: Final = np.float32(500)
+_MAX_STALENESS: Final = 500
 _MAX_DECOYS: Final = 3
 _CLOCK: Final = 500.0
-_REMEMBERED: Final = ("alerted", "removed", "process", "connection", "age", "decoys", "running")
-"""Arrays of `_Memory` with a row per environment."""
 
 
 def sizes(profile: str) -> tuple[int, ...]:
@@ -77,16 +77,13 @@ def sizes(profile: str) -> tuple[int, ...]:
 
 def host_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
     """Which inputs tell about each of an agent's hosts: (hosts, inputs per host)."""
-    own = observations.HOSTS[agent]
-    bits = [
-        [observations.process_bit(agent, int(h)), observations.connection_bit(agent, int(h))]
-        for h in own
-    ]
+    slots = slice(SLOT_START[agent], SLOT_START[agent + 1])
+    bits = np.stack([PROCESS[slots], CONNECTION[slots]], axis=1) - observations.OFFSETS[agent]
     if profile == "flat":
-        return np.array(bits)
-    start = observations.SIZES[agent]
-    memory = start + np.arange(_HOST_ENTRIES * len(own)).reshape(_HOST_ENTRIES, len(own)).T
-    return np.hstack([np.array(bits), memory])
+        return bits
+    hosts = len(bits)
+    memory = np.arange(_HOST_ENTRIES * hosts).reshape(_HOST_ENTRIES, hosts).T
+    return np.hstack([bits, observations.SIZES[agent] + memory])
 
 
 def exists_column(profile: str) -> int:
@@ -179,7 +176,8 @@ class Features:
     """
 
     def __init__(self, profile: str, n: int) -> None:
-        self.memories = [_Memory(group, n) for group in GROUPS] if profile == "memory" else []
+        self._profile = profile
+        self._now = Knowledge.fresh(n)
         self.shapes = [(len(group), n, sizes(profile)[group[0]]) for group in GROUPS]
 
     def empty(self, *leading: int) -> list[Tensor]:
@@ -199,26 +197,32 @@ class Features:
             obs: (n, 578), the agents' vectors side by side.
             mask: (n, 570), the agents' action masks side by side.
             free: (n, 5), the agents that are not busy.
+            out: as `empty` makes them.
         """
-        for g, group in enumerate(GROUPS):
-            target = out[g].numpy()
+        remembers = self._profile == "memory"
+        if remembers:  # flat inputs need nothing of it
+            self._now.observe(obs, mask, free)
+        for group, tensor in zip(GROUPS, out, strict=True):
+            target = tensor.numpy()
             vectors = _members(obs, group, observations.OFFSETS, observations.SIZES)
-            target[..., : vectors.shape[-1]] = vectors
-            if self.memories:
-                legal = _members(mask, group, actions.OFFSETS, actions.SIZES)
-                self.memories[g].observe(
-                    vectors, legal, free[:, group].T, target[..., vectors.shape[-1] :]
-                )
+            width = vectors.shape[-1]
+            target[..., :width] = vectors
+            if remembers:
+                _write_memory(self._now, group[0], target[..., width:])
 
     def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
         """Remember the actions (n, 5) that were started by the agents that were `free` (n, 5)."""
-        for group, memory in zip(GROUPS, self.memories, strict=False):
-            memory.acted(chosen[:, group].T, free[:, group].T)
+        self._now.acted(chosen, free)
+
+    @property
+    def running(self) -> Int64Array:
+        """Index of the action that each agent is at (n, 5), Sleep before the first."""
+        return self._now.running
 
     def branch(self, rows: npt.NDArray[np.int64]) -> Features:
         """The same for copies of some environments (m), with what is remembered of them."""
         twin = copy.copy(self)
-        twin.memories = [memory.branch(rows) for memory in self.memories]
+        twin._now = self._now.branch(rows)
         twin.shapes = [(members, len(rows), width) for members, _, width in self.shapes]
         return twin
 
@@ -235,84 +239,50 @@ def _members(
     return part.reshape(len(array), len(group), width).transpose(1, 0, 2)
 
 
-class _Memory:
-    """What the agents of one group remember in `n` environments; arrays (members, n, hosts)."""
+_FADED: Final = 4096
 
-    def __init__(self, group: tuple[int, ...], n: int) -> None:
-        agent = group[0]  # positions are the same for all members
-        hosts = observations.HOSTS[agent]
-        self.process_bits = np.array([observations.process_bit(agent, int(h)) for h in hosts])
-        self.connection_bits = np.array([observations.connection_bit(agent, int(h)) for h in hosts])
-        self.analyse = np.array(
-            [actions.index(agent, ActionKind.ANALYSE, host=int(h)) for h in hosts]
-        )
-        self.kind = actions.KIND[agent]
-        position = {int(host): i for i, host in enumerate(hosts)}
-        self.position = np.array([position.get(int(h), -1) for h in actions.HOST[agent]])
 
-        shape = (len(group), n, len(hosts))
-        self.alerted = np.zeros(shape, np.bool_)
-        self.removed = np.zeros(shape, np.bool_)
-        self.process = np.zeros(shape, np.float32)
-        self.connection = np.zeros(shape, np.float32)
-        self.age = np.zeros(shape, np.float32)
-        self.decoys = np.zeros(shape, np.float32)
-        self.running = np.full(shape[:2], actions.SLEEP_INDEX[agent])
-        self.steps = 0
+def _fading(decay: float) -> Float32Array:
+    """Trace of an alert by steps since: 1, times `decay` per step, until it changes no more."""
+    factors = np.full(_FADED, decay, np.float32)
+    factors[0] = 1
+    return np.multiply.accumulate(factors)
 
-    def observe(
-        self,
-        vectors: npt.NDArray[np.int8],
-        legal: npt.NDArray[np.bool_],
-        free: npt.NDArray[np.bool_],
-        out: npt.NDArray[np.float32],
-    ) -> None:
-        # Blue acts before red within a step: an alert that comes with a completed Restore is new.
-        self._complete(free)
-        process = vectors[..., self.process_bits] != 0
-        connection = vectors[..., self.connection_bits] != 0
-        self.alerted |= process
-        self.removed &= ~process
-        self.process *= _PROCESS_DECAY
-        self.process[process] = 1
-        self.connection *= _CONNECTION_DECAY
-        self.connection[connection] = 1
-        entries = (
-            legal[..., self.analyse],
-            self.alerted,
-            self.process,
-            self.connection,
-            np.minimum(self.age, _MAX_STALENESS) * np.float32(0.01),
-            self.removed,
-            self.decoys,
-        )
-        hosts = len(self.process_bits)
-        for i, entry in enumerate(entries):
-            out[..., i * hosts : (i + 1) * hosts] = entry
-        out[..., -1] = self.steps / _CLOCK
-        self.steps += 1
-        self.age += 1
 
-    def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
-        self.running = np.where(free, chosen, self.running)
+_PROCESS_TRACE: Final = _fading(0.9)
+_CONNECTION_TRACE: Final = _fading(0.95)
+_DECOY_SHARE: Final = np.minimum(
+    np.add.accumulate(np.array([0, *[1 / _MAX_DECOYS] * _MAX_DECOYS], np.float32)), np.float32(1)
+)
 
-    def branch(self, rows: npt.NDArray[np.int64]) -> _Memory:
-        twin = copy.copy(self)
-        for name in _REMEMBERED:
-            setattr(twin, name, getattr(self, name)[:, rows])
-        return twin
 
-    def _complete(self, free: npt.NDArray[np.bool_]) -> None:
-        """Apply what the actions that have just ended did, as far as their agents can know."""
-        kind = np.where(free, self.kind[self.running], ActionKind.SLEEP)
-        host = self.position[self.running]
-        member, env = np.nonzero(kind == ActionKind.RESTORE)
-        restored = (member, env, host[member, env])
-        for array in (self.alerted, self.removed, self.process, self.connection, self.age):
-            array[restored] = 0
-        self.decoys[restored] = 0
-        member, env = np.nonzero(kind == ActionKind.REMOVE)
-        self.removed[member, env, host[member, env]] = True
-        member, env = np.nonzero(kind == ActionKind.DECOY)
-        decoyed = (member, env, host[member, env])
-        self.decoys[decoyed] = np.minimum(self.decoys[decoyed] + 1 / _MAX_DECOYS, 1)
+@STORE.keep
+@njit(nogil=True)
+def _write_memory(now: Knowledge, first: int, out: Float32Array) -> None:
+    """Write the memory entries of the agents from `first` on: out (members, n, width)."""
+    for member in range(out.shape[0]):
+        start, end = SLOT_START[first + member], SLOT_START[first + member + 1]
+        hosts = end - start
+        for e in range(out.shape[1]):
+            step, entries = now.clock[e], out[member, e]
+            for host in range(hosts):
+                slot = start + host
+                restored = now.restored_at[e, slot]
+                process, connection = now.process_at[e, slot], now.connection_at[e, slot]
+                alerted = process >= restored
+                entries[host] = now.exists[e, slot]
+                entries[hosts + host] = alerted
+                entries[2 * hosts + host] = (
+                    _PROCESS_TRACE[min(step - process, _FADED - 1)] if alerted else np.float32(0)
+                )
+                entries[3 * hosts + host] = (
+                    _CONNECTION_TRACE[min(step - connection, _FADED - 1)]
+                    if connection >= restored
+                    else np.float32(0)
+                )
+                entries[4 * hosts + host] = np.float32(
+                    min(step - restored, _MAX_STALENESS)
+                ) * np.float32(0.01)
+                entries[5 * hosts + host] = now.removed_at[e, slot] > max(restored, process)
+                entries[6 * hosts + host] = _DECOY_SHARE[min(now.decoys[e, slot], _MAX_DECOYS)]
+            entries[_HOST_ENTRIES * hosts] = step / _CLOCK

@@ -19,23 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import observations
-from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import CONNECTION, PROCESS
 
 Kind = Literal["none", "action", "2bit", "8bit"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
-_HOSTS: Final = observations.HOSTS_PER_BLOCK
-_ALERTS: Final = np.array(
-    [
-        observations.OFFSETS[agent]
-        + observations.block_start(agent, zone)
-        + observations.PROCESS
-        + np.arange(2 * _HOSTS)
-        for agent in range(N_BLUE)
-        for zone in BLUE_ZONES[agent]
-    ]
-).reshape(-1, 2, _HOSTS)
-"""Columns of the alerts: (7 zones in order of their agents, process and connection, hosts)."""
+_ALERTS: Final = np.stack([PROCESS, CONNECTION]).reshape(2, -1, observations.HOSTS_PER_BLOCK)
+"""Entries of the alerts: (process and connection, 7 zones in order of their agents, hosts)."""
 _SINGLE: Final = N_BLUE - 1  # agents 0 to 3 have one zone each, agent 4 has the other three
 
 
@@ -80,7 +71,7 @@ def _eight_bits(obs: npt.NDArray[np.int8], action: npt.NDArray[np.int64]) -> npt
 def _alerts(obs: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     """Number of hosts with an alert: (n, 7 zones in order of their agents, 2 kinds)."""
     counts: npt.NDArray[np.int64] = np.count_nonzero(obs[:, _ALERTS], axis=-1)
-    return counts
+    return counts.transpose(0, 2, 1)
 
 
 _BYTES: Final[dict[str, Callable[..., npt.NDArray[np.int64]]]] = {

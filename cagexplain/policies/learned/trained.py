@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4.layout import SLEEP_INDEX
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
@@ -25,7 +26,6 @@ from cagexplain.policies.learned import messages, networks
 from cagexplain.policies.learned.features import GROUPS, Features
 from cagexplain.policies.learned.networks import Acting, Stack
 
-_SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
 _REMEDY: Final = "Use a checkpoint that `cagexplain train` wrote"
 _UPDATE: Final = "Update cagexplain, or train the policy again"
 _CHUNK: Final = 512
@@ -50,7 +50,7 @@ def choose(
             points = np.ascontiguousarray(u[:, group].T)
             action = networks.sample(logit, torch.from_numpy(points))
         chosen[:, group] = action.T.numpy()
-    return np.where(free, chosen, _SLEEP)
+    return np.where(free, chosen, SLEEP_INDEX)
 
 
 class TrainedPolicy:
@@ -107,7 +107,6 @@ class TrainedPolicy:
         self.features = Features(self.profile, len(seeds))
         self.inputs = self.features.empty()
         self.acting = Acting(self.actors, len(seeds))
-        self.running = np.tile(_SLEEP, (len(seeds), 1))
         self._seed(seeds)
         self.terse = False
 
@@ -129,8 +128,7 @@ class TrainedPolicy:
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
         chosen = done(chosen, instead)
         self.features.acted(chosen, free)
-        self.running = np.where(free, chosen, self.running)
-        told = messages.encode(self.messages, obs, self.running)
+        told = messages.encode(self.messages, obs, self.features.running)
         if self.terse:
             return Decision(chosen, told)
         probability, entropy = np.ones(free.shape, np.float32), np.zeros(free.shape, np.float32)
@@ -153,7 +151,6 @@ class TrainedPolicy:
         twin.features = self.features.branch(at)
         twin.inputs = twin.features.empty()
         twin.acting = self.acting.branch(at)
-        twin.running = self.running[at]
         if seeds is None:
             twin.generators = [copy.deepcopy(self.generators[i]) for i in at]
             twin.uniform = self.uniform[at]

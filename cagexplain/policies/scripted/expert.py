@@ -35,87 +35,44 @@ so nothing is submitted while busy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4 import actions, network, observations, reward
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.agents import N_BLUE
-from cagexplain.common.arrays import BoolArray, Int64Array
-from cagexplain.policies.scripted import scripted
-from cagexplain.policies.scripted.scripted import Scripted
+from cagexplain.cc4.layout import (
+    NONE,
+    ON_LINK,
+    ON_SLOT,
+    SLEEP,
+    SLOT_HOST,
+    SLOT_IS_SERVER,
+    SLOT_IS_USER,
+    SLOT_ZONE,
+)
+from cagexplain.cc4.phases import COMING_OPERATION, RUNNING_OPERATION
+from cagexplain.cc4.reward import HOST_WEIGHT
+from cagexplain.common.arrays import BoolArray, Int32Array, Int64Array
+from cagexplain.policies.knowledge import NEVER
+from cagexplain.policies.scripted.base import Informed
+from cagexplain.policies.targets import act_on, best_link, best_slot
 
-N_SLOTS: Final = max(map(len, observations.HOSTS))
-_AGENTS: Final = np.arange(N_BLUE)
-NOTHING: Final = -1
-"""Where a rule does not apply, no action is running, or an action has no target host."""
-
-
-def _by_action(values: tuple[npt.NDArray[np.signedinteger], ...]) -> Int64Array:
-    """What is known of each agent's actions, side by side: ``[5, 242]``."""
-    table = np.full((N_BLUE, max(actions.SIZES)), NOTHING, dtype=np.int64)
-    for agent, row in enumerate(values):
-        table[agent, : len(row)] = row
-    return table
-
-
-HOST: Final = np.full((N_BLUE, N_SLOTS), network.INTERNET_HOST, dtype=np.int64)
-"""Host of each agent's slots: ``[5, 48]``, the internet's where an agent has no such slot."""
-for _agent, _own in enumerate(observations.HOSTS):
-    HOST[_agent, : len(_own)] = _own
-
-ZONE: Final = network.HOST_ZONE[HOST]
-SERVER: Final = network.HOST_KIND[HOST] == network.SERVER
-USER: Final = network.HOST_KIND[HOST] == network.USER
-
-KIND: Final = _by_action(actions.KIND)
-SLOT: Final = np.max([scripted.slots_of(kind) for kind in sorted(actions.HOST_KINDS)], axis=0)
-"""Class and slot of each action: ``[5, 242]``."""
-_ON_HOST: Final = scripted.HOST_ACTIONS
-
-WEIGHT: Final = SERVER - 2 * np.stack([table[ZONE].sum(axis=-1) for table in reward.TABLE])
-"""Mission weight of a host: twice what failures in its zone cost in a phase, and one more for
-servers, which many users need: ``int[3, 5, 48]``."""
+WEIGHT: Final = HOST_WEIGHT[:, SLOT_HOST]
+"""Mission weight of the hosts of agent slots: ``int64[3, 112]``."""
 
 JUST_RESTORED: Final = 10
 """Steps after a Restore in which the host is the first to get a decoy; at the beginning of the
 episode no host is before the others."""
+AGE_AT_FIRST: Final = 1
+"""Age of every host at the first decision: an expert counts the steps of hosts that it has never
+restored from one, where all else counts from nought."""
 
-RUNNING: Final = np.array([network.INT, network.OZA, network.OZB])
-COMING: Final = np.array([network.OZA, network.OZB, network.INT])
-"""Operational zone of a phase's mission and of the next phase's; the internet where none is."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What the agents see in a step, by agent and slot where no other shape is given.
-
-    Attributes:
-        obs: ``int8[n, 578]`` observations.
-        phase: ``int8[n]``.
-        process, connection: alerts of the last step.
-        target: exploits that are beyond doubt.
-        source: hosts that an exploit of this step came from.
-        free: ``bool[n, 5]`` agents whose submission will start.
-    """
-
-    obs: npt.NDArray[np.int8]
-    phase: npt.NDArray[np.int8]
-    process: BoolArray
-    connection: BoolArray
-    target: BoolArray
-    source: BoolArray
-    free: BoolArray
+Rule: TypeAlias = Callable[[], Int64Array]
+"""Positions of actions ``int64[n, 5]``, `NONE` for agents to which it does not apply."""
 
 
-Rule: TypeAlias = Callable[[Sight], Int64Array]
-"""Actions ``int64[n, 5]``, `NOTHING` for agents to which it does not apply."""
-
-
-class Expert(Scripted):
+class Expert(Informed):
     """The playbook of the module's text.
 
     Args:
@@ -125,9 +82,6 @@ class Expert(Scripted):
     """
 
     rests = True
-    state: ClassVar[tuple[str, ...]] = (
-        "_exists", "_running", "_on", "_age", "_known", "_unclear", "_scanned", "_decoy",
-    )  # fmt: skip
 
     def __init__(
         self, name: str = "expert", hunt_before: int = 100, hunt_during: int = 200
@@ -136,126 +90,105 @@ class Expert(Scripted):
         self.hunt_before = hunt_before
         self.hunt_during = hunt_during
 
-    def begin(self, mask: BoolArray) -> None:
-        """Set up the memory of new episodes."""
-        n = len(mask)
-        decoys = _ON_HOST[ActionKind.DECOY] + scripted.MASK_OFFSET
-        self._exists = mask[:, decoys] & scripted.IS_SLOT
-        self._running = np.full((n, N_BLUE), NOTHING)  # class of the action that goes on
-        self._on = np.full((n, N_BLUE), NOTHING)  # slot of its host
-        self._age = np.zeros(self._exists.shape, dtype=np.int64)  # steps since the last Restore
-        self._known = np.zeros_like(self._exists)  # red is on the host
-        self._unclear = np.zeros_like(self._exists)  # alerts that nobody has looked at
-        self._scanned = np.zeros_like(self._exists)  # since the last Restore
-        self._decoy = np.zeros_like(self._exists)  # put there since the last Restore
-
-    def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
+    def decide(self) -> Int64Array:
         """The first rule of the playbook that applies."""
-        self._finish(free)
-        sight = self.look(obs, free)
-        self.remember(sight)
-        chosen = np.tile(scripted.SLEEP, (len(obs), 1))
+        position = np.tile(SLEEP, (len(self.now.clock), 1))
         for rule in reversed(self.playbook()):
-            action = rule(sight)
-            chosen = np.where(free & (action != NOTHING), action, chosen)
-        return chosen
+            action = rule()
+            position = np.where(action != NONE, action, position)
+        return position
 
     def playbook(self) -> tuple[Rule, ...]:
         """The rules, the one that goes before all others first."""
         return self.obey, self.restore, self.deceive, self.analyse, self.hunt
 
-    def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
-        """Remember what now goes on."""
-        self._running = np.where(free, KIND[_AGENTS, chosen], self._running)
-        self._on = np.where(free, SLOT[_AGENTS, chosen], self._on)
+    # What follows from what the agents know, by agent slot.
 
-    def _finish(self, free: BoolArray) -> None:
-        """Note what the actions that are complete now have done."""
-        self._age += 1
-        for kind, undone in (
-            (ActionKind.RESTORE, (self._known, self._unclear, self._scanned, self._decoy)),
-            (ActionKind.ANALYSE, (self._unclear,)),
-        ):
-            env, agent = np.nonzero(free & (self._running == kind))
-            slot = self._on[env, agent]
-            for memory in undone:
-                memory[env, agent, slot] = False
-            if kind == ActionKind.RESTORE:
-                self._age[env, agent, slot] = 0
-        env, agent = np.nonzero(free & (self._running == ActionKind.DECOY))
-        self._decoy[env, agent, self._on[env, agent]] = True
+    def age(self) -> Int32Array:
+        """Steps since the last Restore, or since the beginning: ``int32[n, 112]``."""
+        return self.now.since(self.now.restored_at) + np.where(self.now.rebuilt, 0, AGE_AT_FIRST)
 
-    def look(self, obs: npt.NDArray[np.int8], free: BoolArray) -> Sight:
-        """What the observation shows, and what follows from it."""
-        process, connection = self.alerts(obs)
-        by_ssh = process & connection
-        return Sight(
-            obs=obs,
-            phase=obs[:, observations.PHASE],
-            process=process,
-            connection=connection,
-            target=by_ssh | (process & SERVER),
-            source=connection & ~process & by_ssh.any(axis=-1, keepdims=True),
-            free=free,
-        )
+    def evidence_at(self) -> Int32Array:
+        """When a host was last seen to be a target, a source or a probable target of red, as the
+        text has it: ``int32[n, 112]``."""
+        return np.maximum(self.target_at(), self.now.source_at)
 
-    def alerts(self, obs: npt.NDArray[np.int8]) -> tuple[BoolArray, BoolArray]:
-        """Process and connection alerts of the last step, by agent and slot."""
-        process, connection = scripted.PROCESS, scripted.CONNECTION
-        return scripted.alerts(obs, process), scripted.alerts(obs, connection)
+    def target_at(self) -> Int32Array:
+        """When a host was last seen to be a target or a probable target: ``int32[n, 112]``."""
+        now = self.now
+        telling = SLOT_IS_SERVER | (now.scanned_at < now.process_at)
+        return np.maximum(now.coincided_at, np.where(telling, now.process_at, NEVER))
 
-    def remember(self, sight: Sight) -> None:
-        """Add what is seen to what is known."""
-        probable = sight.process & self._scanned
-        self._known |= sight.target | sight.source | probable
-        self._unclear |= (sight.process | (sight.connection & USER)) & ~self._known
-        self._scanned |= sight.connection & USER
+    def known(self) -> BoolArray:
+        """``bool[n, 112]`` hosts that red is known to be on."""
+        return self.evidence_at() >= self.now.restored_at
 
-    def obey(self, sight: Sight) -> Int64Array:
+    def looked_at(self) -> Int32Array:
+        """When somebody looked last, as a Restore does too: ``int32[n, 112]``."""
+        return np.maximum(self.now.restored_at, self.now.analysed_at)
+
+    def unclear(self) -> BoolArray:
+        """``bool[n, 112]`` alerts that nobody has looked at."""
+        looked_at = self.looked_at()
+        scanned = (self.now.connection_at >= looked_at) & SLOT_IS_USER
+        return ((self.now.process_at >= looked_at) | scanned) & ~self.known()
+
+    def armed(self) -> BoolArray:
+        """``bool[n, 112]`` hosts with a decoy."""
+        return self.now.decoys > 0
+
+    def weight(self) -> Int64Array:
+        """Mission weight in the phase that runs: ``int64[n, 112]``."""
+        return WEIGHT[self.now.phase]
+
+    # The rules.
+
+    def obey(self) -> Int64Array:
         """Rule 1: follow the communication policy, Allow before Block."""
-        pairs = scripted.CommsBlock
-        closed = self.closed(sight)
-        blocked = sight.obs[:, pairs.BLOCKED] != 0
-        action = np.full(sight.free.shape, NOTHING)
-        for wrong, correction in (
-            (closed & ~blocked, pairs.BLOCK),
-            (blocked & ~closed, pairs.ALLOW),
-        ):
-            found, pair = scripted.first_of(wrong & pairs.REAL)
-            action = np.where(found, correction[_AGENTS, pair], action)
-        return action
+        closed, blocked = self.closed(), self.now.blocked
+        allow = act_on(ON_LINK[ActionKind.ALLOW], best_link(blocked & ~closed))
+        block = act_on(ON_LINK[ActionKind.BLOCK], best_link(closed & ~blocked))
+        return np.where(allow != NONE, allow, block)
 
-    def closed(self, sight: Sight) -> BoolArray:
-        """Pairs of zones whose traffic is to be blocked, by agent and its pairs: ``[n, 5, 24]``."""
-        closed: BoolArray = sight.obs[:, scripted.CommsBlock.PROHIBITED] != 0
-        return closed
+    def closed(self) -> BoolArray:
+        """Links that are to be blocked: ``bool[n, 56]``."""
+        return self.now.prohibited
 
-    def restore(self, sight: Sight) -> Int64Array:
+    def restore(self) -> Int64Array:
         """Rule 2: hosts that red is known to be on, by mission weight."""
-        return self.best(ActionKind.RESTORE, self._known, WEIGHT[sight.phase])
+        return self.best(ActionKind.RESTORE, self.known(), self.weight())
 
-    def deceive(self, sight: Sight) -> Int64Array:
+    def deceive(self) -> Int64Array:
         """Rule 3: decoys where there is none."""
-        rearm = self._age < JUST_RESTORED
-        return self.best(ActionKind.DECOY, ~self._decoy, SERVER + 2 * rearm)
+        rearm = self.age() < JUST_RESTORED
+        return self.best(ActionKind.DECOY, ~self.armed(), SLOT_IS_SERVER + 2 * rearm)
 
-    def analyse(self, sight: Sight) -> Int64Array:
+    def analyse(self) -> Int64Array:
         """Rule 4: what else raises an alert."""
-        urgency = WEIGHT[sight.phase] + WEIGHT.max() * self._unclear
-        return self.best(ActionKind.ANALYSE, self._unclear | sight.connection, urgency)
+        unclear = self.unclear()
+        urgency = self.weight() + WEIGHT.max() * unclear
+        return self.best(ActionKind.ANALYSE, unclear | self.now.connection, urgency)
 
-    def hunt(self, sight: Sight) -> Int64Array:
+    def hunt(self) -> Int64Array:
         """Rule 5: user hosts of the missions' zones, the most overdue first."""
-        overdue = np.zeros_like(self._age)
-        for mission, patience in ((RUNNING, self.hunt_during), (COMING, self.hunt_before)):
-            there = USER & (mission[sight.phase][:, None, None] == ZONE)
-            overdue = np.where(there, self._age - patience, overdue)
+        age = self.age()
+        overdue = np.zeros_like(age)
+        for operation, patience in (
+            (RUNNING_OPERATION, self.hunt_during),
+            (COMING_OPERATION, self.hunt_before),
+        ):
+            there = SLOT_IS_USER & (operation[self.now.phase][:, None] == SLOT_ZONE)
+            overdue = np.where(there, age - patience, overdue)
         return self.best(ActionKind.RESTORE, overdue > 0, overdue)
 
     def best(
-        self, kind: ActionKind, wanted: BoolArray, urgency: npt.NDArray[np.integer]
+        self, action_type: ActionKind, wanted: BoolArray, urgency: npt.ArrayLike
     ) -> Int64Array:
-        """Action of a class on the most urgent of the wanted hosts, `NOTHING` without one."""
-        found = wanted & self._exists
-        slot = np.where(found, urgency, np.iinfo(np.int64).min).argmax(axis=-1)
-        return np.where(found.any(axis=-1), _ON_HOST[kind][_AGENTS, slot], NOTHING)
+        """Action of a type on the most urgent of each agent's hosts: ``int64[n, 5]`` positions.
+
+        Args:
+            action_type: of the action.
+            wanted: ``bool[n, 112]``; without one that exists it is `NONE`.
+            urgency: numbers ``[n, 112]``, or what broadcasts to them.
+        """
+        return act_on(ON_SLOT[action_type], best_slot(wanted & self.now.exists, urgency))

@@ -22,24 +22,23 @@ from numba import njit
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4.layout import (
+    ACTION_AGENT,
+    ACTION_LINK,
+    ACTION_SLOT,
+    ACTION_TYPE,
+    OFFSETS,
+    SLEEP_INDEX,
+)
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.documents import read_json, require_plain
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file, told, write_json
 from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.jit import STORE
+from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.learned import messages
-from cagexplain.policies.trees.named_features import (
-    ABSENT,
-    AGENT,
-    KIND,
-    LINK,
-    NAMES,
-    SEAT,
-    STARTS,
-    Facts,
-    History,
-)
+from cagexplain.policies.trees.named_features import ABSENT, NAMES, STARTS, Facts, facts_of
 
 PROJECT: Final = "cagexplain"
 FILE_KIND: Final = "tree policy"
@@ -51,7 +50,6 @@ SIZE_LIMIT: Final = 128 * 2**20
 MAX_WEIGHT: Final = 1e300
 """Of a leaf: sums over all actions of an agent stay finite."""
 
-_SLEEP: Final = np.array(actions.SLEEP_INDEX, dtype=np.int64)
 _LEAF: Final = -1
 _REMEDY: Final = "Use a file that `cagexplain surrogate` wrote, or fit the trees again"
 
@@ -194,8 +192,7 @@ class TreePolicy:
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes, one per seed."""
-        self._history = History(len(seeds))
-        self._running = np.tile(_SLEEP, (len(seeds), 1))
+        self._now = Knowledge.fresh(len(seeds))
         self._generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
 
     def act(
@@ -206,19 +203,19 @@ class TreePolicy:
         instead: Instead | None = None,
     ) -> Decision:
         """Choose for obs (n, 578), mask (n, 570) and free (n, 5); or do something `instead`."""
-        self._facts = self._history.observe(obs, mask, free)
+        self._now.observe(obs, mask, free)
+        self._facts = facts_of(self._now)
         self._weights = weigh(self._stacked, self._facts, mask)
         log_p = self.weights()
-        chosen = done(np.where(free, self._choose(log_p), _SLEEP), instead)
-        self._history.acted(chosen, free)
-        self._running = np.where(free, chosen, self._running)
-        probability = np.exp(np.take_along_axis(log_p, chosen + np.array(actions.OFFSETS), axis=1))
+        chosen = done(np.where(free, self._choose(log_p), SLEEP_INDEX), instead)
+        self._now.acted(chosen, free)
+        probability = np.exp(np.take_along_axis(log_p, chosen + OFFSETS, axis=1))
         with np.errstate(invalid="ignore"):
             surprise = np.where(np.isfinite(log_p), -np.exp(log_p) * log_p, 0.0)
         entropy = np.add.reduceat(surprise, actions.OFFSETS, axis=1)
         return Decision(
             actions=chosen,
-            messages=messages.encode(self.message_kind, obs, self._running),
+            messages=messages.encode(self.message_kind, obs, self._now.running),
             probability=probability.astype(np.float32),
             entropy=entropy.astype(np.float32),
         )
@@ -231,14 +228,13 @@ class TreePolicy:
         with np.errstate(divide="ignore"):
             log_w = np.log(self._weights)
         total = np.log(np.add.reduceat(self._weights, actions.OFFSETS, axis=1))
-        return (log_w - total[:, AGENT]).astype(np.float32)
+        return (log_w - total[:, ACTION_AGENT]).astype(np.float32)
 
     def branch(self, rows: IntArray, seeds: IntArray | None = None) -> TreePolicy:
         """Go on with copies of some environments; see ``Policy.branch``."""
         at = np.asarray(rows, np.int64)
         twin = copy.copy(self)
-        twin._history = self._history.branch(at)
-        twin._running = self._running[at]
+        twin._now = self._now.branch(at)
         if seeds is None:
             twin._generators = [copy.deepcopy(self._generators[i]) for i in at]
         else:
@@ -420,16 +416,18 @@ def _weigh(
         for c in range(mask.shape[1]):
             if not mask[e, c]:
                 continue
-            node = root[AGENT[c]]
+            node = root[ACTION_AGENT[c]]
             while feature[node] >= 0:
                 column = feature[node]
                 if column < STARTS[1]:
-                    value = 1.0 if KIND[c] == column else 0.0
+                    value = 1.0 if ACTION_TYPE[c] == column else 0.0
                 elif column < STARTS[2]:
-                    value = host[e, SEAT[c], column - STARTS[1]] if SEAT[c] >= 0 else ABSENT
+                    slot = ACTION_SLOT[c]
+                    value = host[e, slot, column - STARTS[1]] if slot >= 0 else ABSENT
                 elif column < STARTS[3]:
-                    value = link[e, LINK[c], column - STARTS[2]] if LINK[c] >= 0 else ABSENT
+                    target = ACTION_LINK[c]
+                    value = link[e, target, column - STARTS[2]] if target >= 0 else ABSENT
                 else:
-                    value = agent[e, AGENT[c], column - STARTS[3]]
+                    value = agent[e, ACTION_AGENT[c], column - STARTS[3]]
                 node = left[node] if value <= threshold[node] else right[node]
             out[e, c] = weight[node]

@@ -7,25 +7,26 @@ parameter of the environment (``EnvParams.green_false_positive``).
 from __future__ import annotations
 
 import copy
-from typing import Any, Final, Literal
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import CONNECTION, ON_SLOT, PROCESS
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Instead, Policy
-from cagexplain.policies.situation import CONNECTION, ON_SEAT, PROCESS
+from cagexplain.policies.wrappers.base import Wrapper
 
 _ALERTS: Final = np.concatenate([PROCESS, CONNECTION])
-_EXISTS: Final = np.tile(ON_SEAT[ActionKind.ANALYSE], 2)
+_EXISTS: Final = np.tile(ON_SLOT[ActionKind.ANALYSE], 2)
 _STREAM: Final = (N_BLUE, 1)
 """Sets these chances apart from those that a trained policy draws with the same seed."""
 
 
-class NoisyAlerts:
+class NoisyAlerts(Wrapper):
     """A policy that is shown fewer or more alerts than there are.
 
     Args:
@@ -44,29 +45,19 @@ class NoisyAlerts:
                 raise UsageError(
                     f"{value} is no probability", field=field, remedy="give a number from 0 to 1"
                 )
-        self._policy = policy
+        super().__init__(policy)
         self.drop = drop
         self.invent = invent
         self._seed(np.zeros(1, np.int64))
 
     @property
-    def inner(self) -> Policy:
-        """The policy behind the sensors."""
-        return self._policy
-
-    @property
     def name(self) -> str:
         """The policy's, with the noise."""
-        return f"{self._policy.name} (alerts: {self.drop:g} lost, {self.invent:g} invented)"
-
-    @property
-    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
-        """The policy's."""
-        return self._policy.kind
+        return f"{self.inner.name} (alerts: {self.drop:g} lost, {self.invent:g} invented)"
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes; each environment has its own stream of noise."""
-        self._policy.reset(seeds)
+        super().reset(seeds)
         self._seed(seeds)
 
     def act(
@@ -82,12 +73,11 @@ class NoisyAlerts:
         invented = ~alerts & mask[:, _EXISTS] & (draws < self.invent)
         shown = obs.copy()
         shown[:, _ALERTS] = (alerts & (draws >= self.drop)) | invented
-        return self._policy.act(shown, mask, free, instead)
+        return self.inner.act(shown, mask, free, instead)
 
-    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> NoisyAlerts:
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Self:
         """Go on with copies of some environments."""
-        policy = self._policy.branch(rows, seeds)
-        twin = NoisyAlerts(policy, drop=self.drop, invent=self.invent)
+        twin = super().branch(rows, seeds)
         if seeds is None:
             twin._generators = [copy.deepcopy(self._generators[i]) for i in rows]
         else:
@@ -99,7 +89,7 @@ class NoisyAlerts:
         return {
             "name": self.name,
             "kind": self.kind,
-            "policy": self._policy.describe(),
+            "policy": self.inner.describe(),
             "alerts_dropped": self.drop,
             "alerts_invented": self.invent,
         }

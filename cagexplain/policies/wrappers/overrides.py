@@ -1,7 +1,7 @@
 """A policy whose habits are overridden: what would it be worth if it followed a practice?
 
 A remedy says what an agent must not do, must do, does in its idle time, or does in place of
-something else, judged by what that agent has seen and done itself (`Situation`). Where a
+something else, judged by what that agent has seen and done itself (`Knowledge`). Where a
 policy chooses what it must not do, it takes the next best of its own if it weighs its actions, and
 waits otherwise; a policy that draws its actions draws again, so that the rest keep the chances
 that they had. Choices that no remedy touches stay as they are, to the bit.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,21 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import TOTAL, ActionKind
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import (
+    ACTION_AGENT,
+    ACTION_LINK,
+    ACTION_TYPE,
+    NONE,
+    OFFSETS,
+    SLEEP,
+    WAITS,
+)
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.policies.base import Decision, Instead, Policy, Weighing, done
-from cagexplain.policies.situation import NONE, OFFSETS, SLEEP, Situation
-from cagexplain.policies.trees.named_features import AGENT, KIND, LINK
-from cagexplain.policies.wrappers.wrappers import unwrapped
+from cagexplain.policies.knowledge import Knowledge
+from cagexplain.policies.wrappers.base import Wrapper, unwrapped
 
-_SPARE: Final = (ActionKind.SLEEP, ActionKind.MONITOR, ActionKind.ANALYSE)
+_SPARE: Final = (*WAITS, ActionKind.ANALYSE)
 
 
 @dataclass(frozen=True)
@@ -52,22 +60,22 @@ class Remedy:
     title: str
     text: str
     checks: tuple[str, ...]
-    forbid: Callable[[Situation], BoolArray] | None = None
-    replace: Callable[[Situation, Int64Array], Int64Array] | None = None
-    demand: Callable[[Situation], Int64Array] | None = None
-    occupy: Callable[[Situation], Int64Array] | None = None
+    forbid: Callable[[Knowledge], BoolArray] | None = None
+    replace: Callable[[Knowledge, Int64Array], Int64Array] | None = None
+    demand: Callable[[Knowledge], Int64Array] | None = None
+    occupy: Callable[[Knowledge], Int64Array] | None = None
 
 
-def idles(now: Situation, position: Int64Array) -> BoolArray:
+def idles(now: Knowledge, position: Int64Array) -> BoolArray:
     """Whether actions ``int64[n, 5]`` can be spared: Sleep and Monitor, an Analyse, whose findings
     the official observation drops, and the setting of a traffic rule that holds already."""
-    kind, link = KIND[position], LINK[position]
+    action_type, link = ACTION_TYPE[position], ACTION_LINK[position]
     blocked = np.take_along_axis(now.blocked, np.maximum(link, 0), axis=1)
-    holds: BoolArray = (link >= 0) & (blocked == (kind == ActionKind.BLOCK))
-    return np.isin(kind, _SPARE) | holds
+    holds: BoolArray = (link != NONE) & (blocked == (action_type == ActionKind.BLOCK))
+    return np.isin(action_type, _SPARE) | holds
 
 
-class Overridden:
+class Overridden(Wrapper):
     """A policy under remedies.
 
     Of several demands on an agent the first remedy's counts, of several replacements the last.
@@ -84,29 +92,19 @@ class Overridden:
     """
 
     def __init__(self, policy: Policy, remedies: Sequence[Remedy]) -> None:
-        self._policy = policy
+        super().__init__(policy)
         self.remedies = tuple(remedies)
         self._begin(np.zeros(1, np.int64))
-
-    @property
-    def inner(self) -> Policy:
-        """The policy that is overridden."""
-        return self._policy
 
     @property
     def name(self) -> str:
         """The policy's, with its remedies."""
         told = ", ".join(remedy.id for remedy in self.remedies)
-        return f"{self._policy.name} with {told or 'no remedy'}"
-
-    @property
-    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
-        """The policy's."""
-        return self._policy.kind
+        return f"{self.inner.name} with {told or 'no remedy'}"
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes."""
-        self._policy.reset(seeds)
+        super().reset(seeds)
         self._begin(seeds)
 
     def act(
@@ -126,13 +124,13 @@ class Overridden:
             self.decisions += (free | other).sum(axis=1)
             return done(revised, instead)
 
-        decision = self._policy.act(obs, mask, free, under_remedies)
+        decision = self.inner.act(obs, mask, free, under_remedies)
         self._now.acted(decision.actions, free)
         return decision
 
-    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Overridden:
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Self:
         """Go on with copies of some environments, under the same remedies."""
-        twin = Overridden(self._policy.branch(rows, seeds), self.remedies)
+        twin = super().branch(rows, seeds)
         twin._now = self._now.branch(rows)
         twin.decisions, twin.changed = self.decisions[rows], self.changed[rows]
         twin._generators = (
@@ -147,12 +145,12 @@ class Overridden:
         return {
             "name": self.name,
             "kind": self.kind,
-            "policy": self._policy.describe(),
+            "policy": self.inner.describe(),
             "remedies": [remedy.id for remedy in self.remedies],
         }
 
     def _begin(self, seeds: IntArray) -> None:
-        self._now = Situation(len(seeds))
+        self._now = Knowledge.fresh(len(seeds))
         self.decisions, self.changed = (np.zeros(len(seeds), np.int64) for _ in range(2))
         self._generators = _generators(seeds)
 
@@ -162,7 +160,7 @@ class Overridden:
         for remedy in self.remedies:
             if remedy.forbid is not None:
                 forbidden |= remedy.forbid(self._now)
-        forbidden &= free[:, AGENT]
+        forbidden &= free[:, ACTION_AGENT]
         forbidden[:, SLEEP] = False
         return forbidden
 
@@ -205,7 +203,7 @@ class Overridden:
         if len(env) == 0:
             return
         position[env, agent] = SLEEP[agent]
-        core = unwrapped(self._policy)
+        core = unwrapped(self.inner)
         if not isinstance(core, Weighing):
             return
         weights = np.where(forbidden, -np.inf, core.weights())

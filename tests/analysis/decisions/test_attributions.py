@@ -22,7 +22,7 @@ from cagexplain.policies.learned.trained import TrainedPolicy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.trees.named_features import NAMES
 from cagexplain.policies.trees.tree import Tree, TreePolicy
-from cagexplain.policies.wrappers.wrappers import MaskSleep
+from cagexplain.policies.wrappers.mask_sleep import MaskSleep
 
 PARAMS = EnvParams(steps=100)
 AGENT = 2

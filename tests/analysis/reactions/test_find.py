@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cagexplain.analysis.reactions import events
-from cagexplain.analysis.reactions.counts import ANSWERS, FOLLOW, Collector, Counts
+from cagexplain.analysis.reactions.counts import FOLLOW, Collector, Counts
 from cagexplain.analysis.reactions.exposure import HOST_RESPONSES, LAGS, MAX_LAG, on_hosts
 from cagexplain.analysis.reactions.find import (
     CONSISTENT,
@@ -21,6 +21,7 @@ from cagexplain.analysis.reactions.find import (
 )
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import RESPONSES
 from cagexplain.facts.batch import Batch, batches, run
 from cagexplain.policies.base import Policy
 from cagexplain.tracing.trace import Trace
@@ -274,7 +275,7 @@ def test_counts_against_plain_loops(small: Trace) -> None:
                     for at in range(step, min(batch.steps, step + FOLLOW + 1))
                     if batch.started[row, at, owner]
                     and batch.target[row, at, owner] == host
-                    and batch.kind[row, at, owner] in ANSWERS
+                    and batch.kind[row, at, owner] in RESPONSES
                 ]
                 rest = min(batch.steps - 1 - step, FOLLOW)
                 times.append((answers[0], True) if answers else (rest, False))

@@ -18,9 +18,8 @@ from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.facts.decoys import host_time
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted import scripted
-from cagexplain.policies.scripted.scripted import Rota
-from tests.support.planted import HOST, ON_HOST, Planted
+from cagexplain.policies.scripted.base import Rota
+from tests.support.planted import CONNECTION, HOST, ON_HOST, Planted, alert_bits
 from tests.support.small import (
     ENOUGH,
     Recorded,
@@ -50,7 +49,7 @@ class DeploysOnceThenLooks(Planted):
 
     def choose(self, obs: Any, mask: BoolArray, free: BoolArray) -> Int64Array:
         self._step += 1
-        self._shown[scripted.alerts(obs, scripted.CONNECTION)] = self._step
+        self._shown[alert_bits(obs, CONNECTION)] = self._step
         deploys = self._rota.unfinished
         looks = free & ~deploys & self._shown.any(axis=-1)
         slot = self._shown.argmax(axis=-1)

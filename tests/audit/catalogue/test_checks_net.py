@@ -19,8 +19,8 @@ from cagexplain.cc4.network import ADM, CON, OFF, PAZ, RZA, ZONES
 from cagexplain.cc4.phases import COMMS_POLICY
 from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import CONNECTION, PROCESS, Rota, alerts, first_of
-from tests.support.planted import HOST, ON_HOST, Planted
+from cagexplain.policies.scripted.base import Rota
+from tests.support.planted import CONNECTION, HOST, ON_HOST, PROCESS, Planted, alert_bits
 from tests.support.small import ENOUGH, Recorded, Row, by_hand, done, judged, number, steps
 
 MODULES = (net_01, net_02, net_03, net_04, net_05, net_06, net_07)
@@ -46,7 +46,8 @@ class EmergencyBlocks(Planted):
         self._since = np.full(len(mask), -1)  # steps since it blocked; -1 while it is open
 
     def choose(self, obs: Any, mask: BoolArray, free: BoolArray) -> Int64Array:
-        alarm = (alerts(obs, PROCESS) | alerts(obs, CONNECTION))[:, 4, self._near].any(axis=-1)
+        alerts = alert_bits(obs, PROCESS) | alert_bits(obs, CONNECTION)
+        alarm = alerts[:, 4, self._near].any(axis=-1)
         self._quiet = np.where(alarm, 0, self._quiet + 1)
         block = (self._since < 0) & (self._quiet == self._reason)
         self._since = np.where(block, 0, self._since + (self._since >= 0))
@@ -74,8 +75,9 @@ class ChasesConnections(Planted):
     def choose(self, obs: Any, mask: BoolArray, free: BoolArray) -> Int64Array:
         block = self._rota.unfinished & self._blocks
         blocked = self._rota.next(free & block)
-        alarm, slot = first_of(alerts(obs, CONNECTION))
-        analyse = ON_HOST[ActionKind.ANALYSE][np.arange(N_BLUE), slot]
+        alerts = alert_bits(obs, CONNECTION)
+        alarm = alerts.any(axis=-1)
+        analyse = ON_HOST[ActionKind.ANALYSE][np.arange(N_BLUE), alerts.argmax(axis=-1)]
         return np.where(block, blocked, np.where(free & alarm, analyse, SLEEP))
 
 

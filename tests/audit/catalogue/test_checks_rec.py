@@ -12,13 +12,13 @@ import pytest
 from cagexplain.audit.catalogue import rec_01, rec_02, rec_03, rec_04, rec_05, rec_06
 from cagexplain.audit.results import Finding
 from cagexplain.audit.statistics import Quantile, Share
-from cagexplain.cc4 import agents, network, observations
+from cagexplain.cc4 import agents, network, observations, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.network import OZA, OZB, PAZ, RZA, server, user
 from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.facts.recoveries import open_alerts
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import Rota
+from cagexplain.policies.scripted.base import Rota
 from tests.support.planted import ON_HOST, Planted
 from tests.support.small import (
     ENOUGH,
@@ -186,9 +186,8 @@ def test_alerts_of_equal_weight_or_of_other_agents_are_no_conflict(tmp_path: Pat
 
 
 def test_no_agent_owns_zones_of_different_weight() -> None:
-    zone_weight = rec_05.WEIGHT - (network.HOST_KIND == network.SERVER)
-    for agent in range(agents.N_BLUE):
-        own = zone_weight[:, agent == agents.BLUE_OF_HOST]
+    for zones in agents.BLUE_ZONES:
+        own = reward.ZONE_WEIGHT[:, list(zones)]
         assert (own == own[:, :1]).all(), "then the zone would decide: tell so in the docstring"
 
 

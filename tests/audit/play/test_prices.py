@@ -13,11 +13,11 @@ from cagexplain.audit.play.prices import Priced, price
 from cagexplain.audit.play.team import Play, Team
 from cagexplain.audit.results import Finding
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.layout import ACTION_TYPE
 from cagexplain.envs import EnvParams
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.remedies import REMEDIES
-from cagexplain.policies.trees.named_features import KIND
 from cagexplain.policies.wrappers.overrides import Overridden, Remedy
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ NEVER_RESTORE = Remedy(
     "Never Restore",
     "It takes away what helps.",
     ("REC-01",),
-    forbid=lambda now: np.tile(KIND == ActionKind.RESTORE, (len(now.phase), 1)),
+    forbid=lambda now: np.tile(ACTION_TYPE == ActionKind.RESTORE, (len(now.phase), 1)),
 )
 
 

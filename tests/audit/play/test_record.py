@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cagexplain.audit.play.record import Guarded, PolicyFailure, record
+from cagexplain.audit.play.record import record
 from cagexplain.envs import EnvParams
-from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import Scripted
+from cagexplain.policies.wrappers.guarded import PolicyFailure
 from tests.support.planted import Planted
 
 SHORT = EnvParams(steps=12)
@@ -53,25 +52,3 @@ def test_a_policy_that_never_fails_is_recorded_as_ever(tmp_path: Path) -> None:
     assert done.failed == {}
     assert done.trace.manifest.policy["name"] == "reactive"
     assert done.trace.manifest.seeds == SEEDS.tolist()
-
-
-def test_a_guarded_policy_is_the_same_policy() -> None:
-    policy = load_policy("reactive")
-    guarded = Guarded(policy)
-    assert isinstance(policy, Scripted)
-    assert guarded.inner is policy
-    assert (guarded.name, guarded.kind, guarded.describe()) == (
-        policy.name,
-        policy.kind,
-        policy.describe(),
-    )
-    guarded.reset(np.array([1, 2]))
-    obs, mask = np.zeros((2, 578), np.int8), np.ones((2, 570), bool)
-    decision = guarded.act(obs, mask, np.ones((2, 5), bool))
-    assert isinstance(decision, Decision)
-    twin = guarded.branch(np.array([1]))
-    obs, mask, free = obs[:1], mask[:1], np.ones((1, 5), bool)
-    np.testing.assert_array_equal(
-        twin.act(obs, mask, free).actions[0],
-        guarded.act(np.repeat(obs, 2, 0), np.repeat(mask, 2, 0), np.repeat(free, 2, 0)).actions[1],
-    )

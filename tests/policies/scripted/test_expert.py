@@ -9,6 +9,7 @@ import pytest
 from cagexplain.cc4 import actions, network, observations, phases, reward
 from cagexplain.cc4.actions import ActionKind as Kind
 from cagexplain.cc4.agents import BLUE_OF_HOST, BLUE_ZONES
+from cagexplain.cc4.layout import N_SLOTS, NONE, ON_SLOT, SLOT_OF_HOST
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
@@ -254,17 +255,19 @@ def test_the_most_urgent_host_comes_first() -> None:
     """By whatever urgency a rule has; here agent 4 has two hosts to restore."""
     policy = Expert()
     policy.begin(np.ones((1, actions.TOTAL), dtype=bool))
-    light, heavy = (
-        int(np.flatnonzero(observations.HOSTS[4] == network.server(zone))[0])
-        for zone in (network.ADM, network.PAZ)
+    policy.look(
+        np.zeros((1, observations.TOTAL), dtype=np.int8),
+        np.ones((1, actions.TOTAL), dtype=bool),
+        np.ones((1, 5), dtype=bool),
     )
-    urgency = np.zeros((1, 5, 48), dtype=int)
-    urgency[0, 4, heavy] = 1
-    wanted = np.zeros((1, 5, 48), dtype=bool)
-    wanted[0, 4, [light, heavy]] = True
+    light, heavy = (SLOT_OF_HOST[network.server(zone)] for zone in (network.ADM, network.PAZ))
+    urgency = np.zeros((1, N_SLOTS), dtype=int)
+    urgency[0, heavy] = 1
+    wanted = np.zeros((1, N_SLOTS), dtype=bool)
+    wanted[0, [light, heavy]] = True
     chosen = policy.best(Kind.RESTORE, wanted, urgency)
-    assert actions.HOST[4][chosen[0, 4]] == network.server(network.PAZ)
-    assert (chosen[0, :4] == -1).all()
+    assert chosen[0, 4] == ON_SLOT[Kind.RESTORE][heavy]
+    assert (chosen[0, :4] == NONE).all()
 
 
 @pytest.fixture(scope="module")

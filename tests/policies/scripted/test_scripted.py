@@ -9,8 +9,7 @@ import pytest
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind as Kind
 from cagexplain.cc4.agents import BLUE_ZONES
-from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import BUILTIN
+from cagexplain.policies.registry import BUILTIN, load_policy
 from tests.support.fake_env import FakeEnv
 
 Rule = Iterator[int]

@@ -6,17 +6,18 @@ import pytest
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
+from cagexplain.cc4.layout import ACTION_AGENT
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.trees.named_features import (
     ABSENT,
-    AGENT,
     FEATURES,
     NAMES,
     NEVER,
     STARTS,
     Facts,
-    History,
+    facts_of,
 )
 
 N, STEPS = 2, 80
@@ -26,6 +27,12 @@ AGED = {
     "Restore": ActionKind.RESTORE,
     "DeployDecoy": ActionKind.DECOY,
 }
+
+
+def shown(now: Knowledge, obs: np.ndarray, mask: np.ndarray, free: np.ndarray) -> Facts:
+    """The features of agents that are shown this."""
+    now.observe(obs, mask, free)
+    return facts_of(now)
 
 
 class Account:
@@ -96,7 +103,7 @@ class Account:
 
 def rows(facts: Facts, env: int, agent: int) -> dict[int, dict[str, float]]:
     """Features by name of all actions of an agent."""
-    at = np.flatnonzero(agent == AGENT)
+    at = np.flatnonzero(agent == ACTION_AGENT)
     values = facts.matrix(np.full(len(at), env), at)
     return {i: dict(zip(NAMES, row.tolist(), strict=True)) for i, row in enumerate(values)}
 
@@ -107,12 +114,12 @@ def test_features_are_what_happened() -> None:
     env.reset(seeds)
     policy = load_policy("random")
     policy.reset(seeds)
-    history = History(N)
+    now = Knowledge.fresh(N)
     accounts = [[Account(agent) for agent in range(N_BLUE)] for _ in range(N)]
     checked = 0
     for step in range(STEPS):
         free = env.free.copy()
-        facts = history.observe(env.obs, env.mask, free)
+        facts = shown(now, env.obs, env.mask, free)
         chosen = policy.act(env.obs, env.mask, free).actions
         for e in range(N):
             for agent in range(N_BLUE):
@@ -125,7 +132,7 @@ def test_features_are_what_happened() -> None:
                 if free[e, agent]:
                     account.running = int(chosen[e, agent])
                 account.later()
-        history.acted(chosen, free)
+        now.acted(chosen, free)
         env.step(chosen)
     assert checked > 20
 
@@ -166,16 +173,16 @@ def test_ranks_give_the_order_of_a_rota() -> None:
     env.reset([3])
     policy = load_policy("analyse_cycle")
     policy.reset(np.array([3]))
-    history = History(1)
+    now = Knowledge.fresh(1)
     decisions = 0
     for _ in range(100):
-        facts = history.observe(env.obs, env.mask, env.free)
+        facts = shown(now, env.obs, env.mask, env.free)
         chosen = policy.act(env.obs, env.mask, env.free).actions
         for agent in np.flatnonzero(env.free[0]):
             features = rows(facts, 0, int(agent))[int(chosen[0, agent])]
             assert features["hosts longer without Analyse"] == 0
             decisions += 1
-        history.acted(chosen, env.free)
+        now.acted(chosen, env.free)
         env.step(chosen)
     assert decisions > 100
 
@@ -189,7 +196,7 @@ def test_alerts_before_a_host_are_counted_within_its_agent() -> None:
         obs[0, observations.OFFSETS[4] + observations.process_bit(4, host)] = 1
     foreign = int(observations.HOSTS[3][0])
     obs[0, observations.OFFSETS[3] + observations.process_bit(3, foreign)] = 1
-    facts = History(1).observe(obs, env.mask, env.free)
+    facts = shown(Knowledge.fresh(1), obs, env.mask, env.free)
     found = [
         rows(facts, 0, 4)[actions.index(4, ActionKind.RESTORE, host=int(host))]
         for host in observations.HOSTS[4][:8]
@@ -205,20 +212,20 @@ def test_a_branch_goes_on_alone() -> None:
     env.reset(seeds)
     policy = load_policy("random")
     policy.reset(seeds)
-    history = History(3)
+    now = Knowledge.fresh(3)
     for _ in range(30):
-        history.observe(env.obs, env.mask, env.free)
+        now.observe(env.obs, env.mask, env.free)
         chosen = policy.act(env.obs, env.mask, env.free).actions
-        history.acted(chosen, env.free)
+        now.acted(chosen, env.free)
         env.step(chosen)
     picked = np.array([2, 0])
-    twin = history.branch(picked)
-    ours = history.observe(env.obs, env.mask, env.free)
-    theirs = twin.observe(env.obs[picked], env.mask[picked], env.free[picked])
+    twin = now.branch(picked)
+    ours = shown(now, env.obs, env.mask, env.free)
+    theirs = shown(twin, env.obs[picked], env.mask[picked], env.free[picked])
     np.testing.assert_array_equal(theirs.host, ours.host[picked])
     np.testing.assert_array_equal(theirs.agent, ours.agent[picked])
     np.testing.assert_array_equal(
-        history.observe(env.obs, env.mask, env.free).host[..., 12],
+        shown(now, env.obs, env.mask, env.free).host[..., 12],
         np.minimum(ours.host[..., 12] + 1, NEVER),
     )
 
@@ -227,7 +234,7 @@ def test_a_branch_goes_on_alone() -> None:
 def test_zones_of_the_third_agent_are_told_apart(agent: int) -> None:
     env = BatchedEnv(1, params=EnvParams(steps=5), threads=1)
     env.reset([1])
-    facts = History(1).observe(env.obs, env.mask, env.free)
+    facts = shown(Knowledge.fresh(1), env.obs, env.mask, env.free)
     for host in observations.HOSTS[agent]:
         features = rows(facts, 0, agent)[actions.index(agent, ActionKind.REMOVE, host=int(host))]
         place = BLUE_ZONES[agent].index(network.zone_of(int(host)))

@@ -14,9 +14,9 @@ from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.scripted import Constant
+from cagexplain.policies.scripted.cycles import Constant
+from cagexplain.policies.wrappers.base import unwrapped
 from cagexplain.policies.wrappers.noise import NoisyAlerts
-from cagexplain.policies.wrappers.wrappers import unwrapped
 
 SEEDS = np.array([5, 6, 7])
 PARAMS = EnvParams(steps=80)

@@ -15,25 +15,34 @@ from hypothesis import strategies as st
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import (
+    ACTION_AGENT,
+    ACTION_LINK,
+    ACTION_SLOT,
+    ACTION_TYPE,
+    OFFSETS,
+    ON_SLOT,
+    SLEEP,
+)
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies import remedies
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.evaluation import evaluate
+from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.remedies import REMEDIES, remedies_of
-from cagexplain.policies.situation import ON_SEAT, Situation, on_seats
-from cagexplain.policies.trees.named_features import AGENT, KIND, LINK, SEAT
+from cagexplain.policies.targets import on_slots
 from cagexplain.policies.trees.tree import TreePolicy
+from cagexplain.policies.wrappers.base import unwrapped
+from cagexplain.policies.wrappers.mask_sleep import MaskSleep
 from cagexplain.policies.wrappers.overrides import Overridden, Remedy
-from cagexplain.policies.wrappers.wrappers import MaskSleep, Seats, unwrapped
+from cagexplain.policies.wrappers.team import MixedTeam
 from tests.policies.test_branch import check_branching
 from tests.policies.trees.test_tree import RESTORES
 
 SEEDS = np.arange(70, 74)
 PARAMS = EnvParams(steps=120)
 BY_ID = {remedy.id: remedy for remedy in REMEDIES}
-OFFSETS = np.array(actions.OFFSETS)
-SLEEP = np.array(actions.SLEEP_INDEX) + OFFSETS
 
 
 def play(
@@ -66,7 +75,7 @@ def policies() -> dict[str, Policy]:
         "trained": load_policy("ippo_tuned"),
         "tree": tree,
         "masked": MaskSleep(load_policy("ippo_tuned")),
-        "team": Seats(load_policy("ippo_tuned"), tree, [1, 4]),
+        "team": MixedTeam(load_policy("ippo_tuned"), tree, [1, 4]),
         "overridden": Overridden(load_policy("reactive"), [BY_ID["hunt"]]),
     }
 
@@ -111,8 +120,8 @@ EMPTY = dataclasses.replace(
     NOTHING,
     forbid=lambda now: np.zeros((len(now.phase), actions.TOTAL), np.bool_),
     replace=lambda now, position: np.full_like(position, -1),
-    demand=lambda now: np.full_like(now.last, -1),
-    occupy=lambda now: np.full_like(now.last, -1),
+    demand=lambda now: np.full_like(now.action, -1),
+    occupy=lambda now: np.full_like(now.action, -1),
 )
 
 
@@ -131,12 +140,12 @@ class Narrowed(MaskSleep):
     """A policy that may not deploy decoys, by its mask."""
 
     def act(self, obs: Any, mask: Any, free: Any, instead: Any = None) -> Decision:
-        barred = (KIND == ActionKind.DECOY) & free[:, AGENT]
+        barred = (ACTION_TYPE == ActionKind.DECOY) & free[:, ACTION_AGENT]
         return self.inner.act(obs, mask & ~barred, free, instead)
 
 
 NO_ALLOW = dataclasses.replace(
-    NOTHING, forbid=lambda now: np.tile(KIND == ActionKind.ALLOW, (len(now.phase), 1))
+    NOTHING, forbid=lambda now: np.tile(ACTION_TYPE == ActionKind.ALLOW, (len(now.phase), 1))
 )
 
 
@@ -144,11 +153,11 @@ NO_ALLOW = dataclasses.replace(
 def test_a_trained_policy_takes_its_next_best(name: str) -> None:
     policies = [load_policy(name, deterministic=True) for _ in range(3)]
     bare = dataclasses.replace(
-        NOTHING, forbid=lambda now: np.tile(KIND == ActionKind.DECOY, (len(now.phase), 1))
+        NOTHING, forbid=lambda now: np.tile(ACTION_TYPE == ActionKind.DECOY, (len(now.phase), 1))
     )
     ours = started(Overridden(policies[0], [bare]))
     np.testing.assert_array_equal(ours, started(Narrowed(policies[1])))
-    assert (KIND[started(policies[2])] == ActionKind.DECOY).any()
+    assert (ACTION_TYPE[started(policies[2])] == ActionKind.DECOY).any()
 
 
 def test_a_policy_that_draws_draws_again_what_is_forbidden() -> None:
@@ -161,23 +170,23 @@ def test_a_policy_that_draws_draws_again_what_is_forbidden() -> None:
     overridden = Overridden(load_policy("ippo_tuned", deterministic=False), [NO_ALLOW])
     overridden.reset(np.arange(64))
     ours = overridden.act(env.obs, env.mask, env.free).actions + OFFSETS
-    kept = KIND[plain] != ActionKind.ALLOW
+    kept = ACTION_TYPE[plain] != ActionKind.ALLOW
     assert 0.5 < kept.mean() < 0.99
     np.testing.assert_array_equal(ours[kept], plain[kept])
-    assert (KIND[ours] != ActionKind.ALLOW).all()
+    assert (ACTION_TYPE[ours] != ActionKind.ALLOW).all()
     assert (np.take_along_axis(weights, ours, axis=1) > 0).all()
     assert len(np.unique(ours[~kept])) > 5
 
 
 def test_a_policy_that_cannot_tell_its_next_best_waits() -> None:
     remedy = dataclasses.replace(
-        NOTHING, forbid=lambda now: np.tile(KIND == ActionKind.RESTORE, (len(now.phase), 1))
+        NOTHING, forbid=lambda now: np.tile(ACTION_TYPE == ActionKind.RESTORE, (len(now.phase), 1))
     )
     found = started(Overridden(load_policy("restore_cycle"), [remedy]))
     np.testing.assert_array_equal(found, np.where(found >= 0, SLEEP, -1))
 
 
-FIRST = [0, 16, 32, 48, 64]  # seats of each agent's first server, which is everywhere
+FIRST = [0, 16, 32, 48, 64]  # slots of each agent's first server, which is everywhere
 
 
 def test_demands_come_in_the_order_of_the_remedies_and_yield_to_what_is_forbidden() -> None:
@@ -185,14 +194,14 @@ def test_demands_come_in_the_order_of_the_remedies_and_yield_to_what_is_forbidde
         dataclasses.replace(
             NOTHING,
             demand=lambda now, k=kind: np.tile(
-                ON_SEAT[k][[0, 16, 32, 48, 64]], (len(now.phase), 1)
+                ON_SLOT[k][[0, 16, 32, 48, 64]], (len(now.phase), 1)
             ),
         )
         for kind in (ActionKind.RESTORE, ActionKind.DECOY)
     )
     barred = dataclasses.replace(
         NOTHING,
-        forbid=lambda now: on_seats(ActionKind.RESTORE, np.ones_like(now.exists)),
+        forbid=lambda now: on_slots(ActionKind.RESTORE, np.ones_like(now.exists)),
     )
     sleep = load_policy("sleep")
     for under, kind in (
@@ -201,7 +210,7 @@ def test_demands_come_in_the_order_of_the_remedies_and_yield_to_what_is_forbidde
         ((first, second, barred), ActionKind.DECOY),
     ):
         found = started(Overridden(sleep, under))
-        assert (KIND[found[0]] == kind).all()
+        assert (ACTION_TYPE[found[0]] == kind).all()
 
 
 @pytest.mark.parametrize("name", ["ippo_tuned", "punch"])
@@ -319,7 +328,7 @@ def test_sleep_that_restores_on_alert_is_the_reactive_rule() -> None:
     ours = started(Overridden(load_policy("sleep"), [BY_ID["restore_alerted"]]))
     theirs = started(RestoresOpenAlerts())  # type: ignore[arg-type]
     np.testing.assert_array_equal(ours, theirs)
-    assert (KIND[theirs[theirs >= 0]] == ActionKind.RESTORE).sum() > 20
+    assert (ACTION_TYPE[theirs[theirs >= 0]] == ActionKind.RESTORE).sum() > 20
 
 
 def positions(name: str, *ids: str) -> np.ndarray:
@@ -350,16 +359,16 @@ def test_a_remove_is_followed_by_a_restore_of_the_host() -> None:
         for agent in range(N_BLUE):
             own = found[:, e, agent]
             own = own[own >= 0]
-            removes = np.flatnonzero(KIND[own[:-1]] == ActionKind.REMOVE)
+            removes = np.flatnonzero(ACTION_TYPE[own[:-1]] == ActionKind.REMOVE)
             assert len(removes) > 3
-            assert (KIND[own[removes + 1]] == ActionKind.RESTORE).all()
-            assert (SEAT[own[removes + 1]] == SEAT[own[removes]]).all()
+            assert (ACTION_TYPE[own[removes + 1]] == ActionKind.RESTORE).all()
+            assert (ACTION_SLOT[own[removes + 1]] == ACTION_SLOT[own[removes]]).all()
 
 
 def test_the_budget_is_kept() -> None:
     found = positions("restore_cycle", "restore_budget")
     for agent, share in enumerate((14, 14, 14, 14, 42)):
-        restores = (KIND[found[..., agent]] == ActionKind.RESTORE) & (found[..., agent] >= 0)
+        restores = (ACTION_TYPE[found[..., agent]] == ActionKind.RESTORE) & (found[..., agent] >= 0)
         most = min(share, -(-110 // 5))
         assert (restores.sum(axis=0) == most).all()
 
@@ -392,7 +401,7 @@ def test_open_links_stay_open_and_are_opened() -> None:
     keep = BY_ID["keep_open"]
 
     def look(env: BatchedEnv, decision: Decision) -> None:
-        now = Situation(len(env.obs))
+        now = Knowledge.fresh(len(env.obs))
         now.observe(env.obs, env.mask, env.free)
         blocked.append((now.blocked & ~now.prohibited).sum())
 
@@ -403,14 +412,14 @@ def test_open_links_stay_open_and_are_opened() -> None:
     assert blocked[-1] == 0
     lifting = dataclasses.replace(keep, forbid=None)
     found = started(Overridden(load_policy("block_all_then_sleep"), [lifting]))
-    assert (KIND[found[found >= 0]] == ActionKind.ALLOW).any()
+    assert (ACTION_TYPE[found[found >= 0]] == ActionKind.ALLOW).any()
 
 
 def test_links_follow_the_phase() -> None:
     wrong = []
 
     def look(env: BatchedEnv, decision: Decision) -> None:
-        now = Situation(len(env.obs))
+        now = Knowledge.fresh(len(env.obs))
         now.observe(env.obs, env.mask, env.free)
         wrong.append((now.blocked != now.prohibited).sum())
 
@@ -430,14 +439,14 @@ def test_links_do_not_flap() -> None:
                 last: dict[int, int] = {}
                 blocked: set[int] = set()
                 for t, action in enumerate(found[:, e, agent]):
-                    link = int(LINK[action])
+                    link = int(ACTION_LINK[action])
                     if action < 0 or link < 0:
                         continue
-                    if KIND[action] == kind:
+                    if ACTION_TYPE[action] == kind:
                         changes = (link in blocked) == (kind == ActionKind.ALLOW)
                         assert not changes or t - last.get(link, -100) > remedies.RECENT
-                    if KIND[action] in (kind, other):
-                        is_block = KIND[action] == ActionKind.BLOCK
+                    if ACTION_TYPE[action] in (kind, other):
+                        is_block = ACTION_TYPE[action] == ActionKind.BLOCK
                         if (link in blocked) != is_block:
                             last[link] = t
                         (blocked.add if is_block else blocked.discard)(link)
@@ -450,20 +459,21 @@ def test_decoys_cover_all_hosts_once() -> None:
     )
     found = positions("sleep", "decoys_when_idle", "one_decoy")
     for e in range(len(SEEDS)):
-        seats = SEAT[found[:, e][(found[:, e] >= 0) & (KIND[found[:, e]] == ActionKind.DECOY)]]
-        assert len(np.unique(seats)) == len(seats)
-        exists = env.mask[e, ON_SEAT[ActionKind.DECOY]]
-        assert len(seats) == exists[np.arange(len(exists))].sum()
+        done = found[:, e][found[:, e] >= 0]
+        slots = ACTION_SLOT[done[ACTION_TYPE[done] == ActionKind.DECOY]]
+        assert len(np.unique(slots)) == len(slots)
+        exists = env.mask[e, ON_SLOT[ActionKind.DECOY]]
+        assert len(slots) == exists[np.arange(len(exists))].sum()
 
 
 def test_a_restored_host_gets_a_decoy_again() -> None:
     found = positions("restore_cycle", "rearm")
     own = found[:, 0, 0]
     own = own[own >= 0]
-    restores = np.flatnonzero(KIND[own[:-1]] == ActionKind.RESTORE)
+    restores = np.flatnonzero(ACTION_TYPE[own[:-1]] == ActionKind.RESTORE)
     assert len(restores) > 5
-    assert (KIND[own[restores + 1]] == ActionKind.DECOY).all()
-    assert (SEAT[own[restores + 1]] == SEAT[own[restores]]).all()
+    assert (ACTION_TYPE[own[restores + 1]] == ActionKind.DECOY).all()
+    assert (ACTION_SLOT[own[restores + 1]] == ACTION_SLOT[own[restores]]).all()
 
 
 def test_an_idle_agent_restores_all_its_user_hosts_in_turn() -> None:
@@ -471,10 +481,10 @@ def test_an_idle_agent_restores_all_its_user_hosts_in_turn() -> None:
     for e in range(found.shape[1]):
         for agent in range(N_BLUE):
             own = found[:, e, agent]
-            steps = np.flatnonzero((own >= 0) & (KIND[own] == ActionKind.RESTORE))
+            steps = np.flatnonzero((own >= 0) & (ACTION_TYPE[own] == ActionKind.RESTORE))
             assert (np.diff(steps) == remedies.HUNT).all()
             assert len(steps) == (110 - 1) // remedies.HUNT
-            few = SEAT[own[steps]][:3]
+            few = ACTION_SLOT[own[steps]][:3]
             assert len(np.unique(few)) == 3
 
 
@@ -504,12 +514,12 @@ def test_no_traffic_rule_is_set_that_holds_already() -> None:
     links: set[tuple[int, int]] = set()
 
     def check(env: BatchedEnv, decision: Decision) -> None:
-        now = Situation(len(env.obs))
+        now = Knowledge.fresh(len(env.obs))
         now.observe(env.obs, env.mask, env.free)
         position = decision.actions + OFFSETS
-        for e, agent in zip(*np.nonzero(env.free & (LINK[position] >= 0)), strict=True):
-            link = LINK[position[e, agent]]
-            is_block = KIND[position[e, agent]] == ActionKind.BLOCK
+        for e, agent in zip(*np.nonzero(env.free & (ACTION_LINK[position] >= 0)), strict=True):
+            link = ACTION_LINK[position[e, agent]]
+            is_block = ACTION_TYPE[position[e, agent]] == ActionKind.BLOCK
             assert now.blocked[e, link] != is_block
             links.add((int(e), int(link)))
 
@@ -533,5 +543,5 @@ def test_alerted_hosts_are_restored_rather_than_looked_at() -> None:
     remove = positions("reactive_remove", "restore_not_look")
     restore = positions("reactive")
     np.testing.assert_array_equal(remove[:1], restore[:1])
-    assert not (KIND[remove[remove >= 0]] == ActionKind.REMOVE).any()
-    assert (KIND[remove[remove >= 0]] == ActionKind.RESTORE).any()
+    assert not (ACTION_TYPE[remove[remove >= 0]] == ActionKind.REMOVE).any()
+    assert (ACTION_TYPE[remove[remove >= 0]] == ActionKind.RESTORE).any()

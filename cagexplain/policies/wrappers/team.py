@@ -1,82 +1,20 @@
-"""Policies made from policies."""
+"""A team of two policies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4 import actions, observations
+from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.policies.base import Decision, Instead, Policy, done
 
-_RESTING: Final = [
-    np.array([actions.OFFSETS[a] + i for i in (actions.SLEEP_INDEX[a], actions.MONITOR_INDEX[a])])
-    for a in range(N_BLUE)
-]
 
-
-def unwrapped(policy: Policy) -> Policy:
-    """The policy inside of all wrappers."""
-    inner: Policy | None = getattr(policy, "inner", None)
-    return policy if inner is None else unwrapped(inner)
-
-
-class MaskSleep:
-    """A policy that may not rest: Sleep, and Monitor which is the same, leave a free agent's mask.
-
-    The study masks Sleep when it asks what a policy does about each state of the attacker. A busy
-    agent keeps its mask, as it has nothing to choose.
-    """
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-
-    @property
-    def inner(self) -> Policy:
-        """The wrapped policy."""
-        return self._policy
-
-    @property
-    def name(self) -> str:
-        """The wrapped policy's."""
-        return self._policy.name
-
-    @property
-    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
-        """The wrapped policy's."""
-        return self._policy.kind
-
-    def reset(self, seeds: IntArray) -> None:
-        """Begin new episodes."""
-        self._policy.reset(seeds)
-
-    def act(
-        self,
-        obs: npt.NDArray[np.int8],
-        mask: BoolArray,
-        free: BoolArray,
-        instead: Instead | None = None,
-    ) -> Decision:
-        """What the wrapped policy chooses from the smaller mask."""
-        mask = mask.copy()
-        for agent, resting in enumerate(_RESTING):
-            mask[:, resting] &= ~free[:, agent, None]
-        return self._policy.act(obs, mask, free, instead)
-
-    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> MaskSleep:
-        """Go on with copies of some environments, Sleep masked in them too."""
-        return MaskSleep(self._policy.branch(rows, seeds))
-
-    def describe(self) -> dict[str, Any]:
-        """What the wrapped policy says, and that Sleep is masked."""
-        return {**self._policy.describe(), "mask_sleep": True}
-
-
-class Seats:
+class MixedTeam:
     """A team in which one policy plays some agents and another one the rest.
 
     Each sees everything, but what it decides for the other's agents is not done; so both must
@@ -85,14 +23,14 @@ class Seats:
     Args:
         policy: plays the agents that `guest` does not.
         guest: plays the others.
-        seats: numbers of the guest's agents.
+        agents: numbers of the guest's agents.
     """
 
-    def __init__(self, policy: Policy, guest: Policy, seats: Sequence[int]) -> None:
+    def __init__(self, policy: Policy, guest: Policy, agents: Sequence[int]) -> None:
         self._policy = policy
         self._guest = guest
-        self._seats = list(seats)
-        self._is_guest = np.isin(np.arange(N_BLUE), self._seats)
+        self._agents = list(agents)
+        self._is_guest = np.isin(np.arange(N_BLUE), self._agents)
 
     @property
     def name(self) -> str:
@@ -136,10 +74,10 @@ class Seats:
             messages=np.where(self._is_guest[:, None], messages[1], messages[0]),
         )
 
-    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Seats:
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> MixedTeam:
         """Go on with copies of some environments."""
         host, guest = (p.branch(rows, seeds) for p in (self._policy, self._guest))
-        return Seats(host, guest, self._seats)
+        return MixedTeam(host, guest, self._agents)
 
     def describe(self) -> dict[str, Any]:
         """Both, and who plays what."""
@@ -148,5 +86,5 @@ class Seats:
             "kind": self.kind,
             "policy": self._policy.describe(),
             "guest": self._guest.describe(),
-            "seats": self._seats,
+            "guest_agents": self._agents,
         }

@@ -1,0 +1,66 @@
+"""A policy around a policy: what all wrappers share."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cagexplain.common.arrays import BoolArray, IntArray
+from cagexplain.policies.base import Decision, Instead, Policy
+
+
+def unwrapped(policy: Policy) -> Policy:
+    """The policy inside of all wrappers."""
+    inner: Policy | None = getattr(policy, "inner", None)
+    return policy if inner is None else unwrapped(inner)
+
+
+class Wrapper:
+    """Does as the wrapped policy does; a subclass changes what it is about.
+
+    Args:
+        policy: the wrapped policy.
+
+    Attributes:
+        inner: the wrapped policy.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.inner = policy
+
+    @property
+    def name(self) -> str:
+        """The wrapped policy's."""
+        return self.inner.name
+
+    @property
+    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
+        """The wrapped policy's."""
+        return self.inner.kind
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes, with seeds ``int[n]``."""
+        self.inner.reset(seeds)
+
+    def act(
+        self,
+        obs: npt.NDArray[np.int8],
+        mask: BoolArray,
+        free: BoolArray,
+        instead: Instead | None = None,
+    ) -> Decision:
+        """What the wrapped policy chooses; see `Policy.act` for the shapes."""
+        return self.inner.act(obs, mask, free, instead)
+
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Self:
+        """Go on with copies of some environments, wrapped likewise; see `Policy.branch`."""
+        twin = copy.copy(self)
+        twin.inner = self.inner.branch(rows, seeds)
+        return twin
+
+    def describe(self) -> dict[str, Any]:
+        """What the wrapped policy says."""
+        return self.inner.describe()
