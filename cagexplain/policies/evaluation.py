@@ -30,7 +30,7 @@ class Scorer(Observer):
     """
 
     def begin(self, env: Env, seeds: Int64Array) -> None:
-        """Start from zero."""
+        """Start from zero, with the episodes of seeds ``int64[n]``."""
         n = len(seeds)
         self.penalties = np.zeros(
             (n, phases.N_PHASES, len(reward.CAUSES), network.N_ZONES), dtype=np.int64

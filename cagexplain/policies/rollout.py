@@ -37,7 +37,7 @@ class Observer:
     """Watches the play of a batch of episodes; does nothing by itself."""
 
     def begin(self, env: Env, seeds: npt.NDArray[np.int64]) -> None:
-        """The environments were reset to the beginning of these episodes."""
+        """The environments were reset to the beginning of the episodes of seeds ``int64[n]``."""
 
     def before_step(self, env: Env, decision: Decision) -> None:
         """The policy has decided; the environments still show what it decided on."""
@@ -79,7 +79,7 @@ def play(
 
 
 def batches(seeds: IntArray, size: int) -> list[npt.NDArray[np.int64]]:
-    """Cut the seeds into consecutive batches of `size`, the last one perhaps smaller."""
+    """Cut the seeds ``int[k]`` into consecutive batches of `size`, the last one perhaps smaller."""
     episodes = np.asarray(seeds, dtype=np.int64)
     return [episodes[start : start + size] for start in range(0, len(episodes), size)]
 

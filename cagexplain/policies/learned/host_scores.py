@@ -58,7 +58,7 @@ class HostScores(torch.autograd.Function):
         position: Tensor,
         out: Tensor,
     ) -> Tensor:
-        """Scores of all hosts."""
+        """Scores of all hosts; the arguments are those of `HostScores`."""
         ctx.save_for_backward(x, columns, shift, weight, position, out)
         ctx.gate = gate
         scores = torch.zeros(len(x), len(columns), len(out))
@@ -69,7 +69,7 @@ class HostScores(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of shift, weight, position and out."""
+        """Gradients of shift, weight, position and out from grad (rows, hosts, scores)."""
         saved = ctx.saved_tensors
         grads = [torch.zeros_like(t, memory_format=torch.contiguous_format) for t in saved[2:]]
         arrays = [t.detach().contiguous().numpy() for t in (*saved, grad)]
@@ -104,7 +104,7 @@ def dense_host_scores(
     position: Tensor,
     out: Tensor,
 ) -> Tensor:
-    """The same by dense products: the definition."""
+    """The same by dense products: the definition, with the arguments of `HostScores`."""
     hosts = x[:, columns]
     scores = torch.relu(hosts @ weight + position + shift.unsqueeze(1)) @ out.T
     return scores if gate < 0 else scores * (hosts[..., gate : gate + 1] != 0)

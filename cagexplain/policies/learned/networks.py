@@ -54,7 +54,7 @@ class Head(Protocol):
     gains: list[float | None]
 
     def __call__(self, layers: Layers, view: Tensor, x: Tensor) -> Tensor:
-        """View (members, rows, width) and input (members, rows, in) -> (members, rows, out)."""
+        """A view (members, rows, width) and its input x (members, rows, in) -> (members, rows, out)."""
 
 
 class LinearHead:
@@ -177,7 +177,7 @@ class Recurrent(Perceptron):
         return self.head(head, view.reshape(1, steps * rows, -1), flat).view(steps, rows, -1)
 
     def step(self, layers: Layers, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of all agents: (members, rows, in) and a state -> (members, rows, out), state.
+        """One step of all agents: x (members, rows, in) and a state -> (members, rows, out), state.
 
         The state is (states, members, rows, size), zero at the start of an episode.
         """
@@ -328,7 +328,9 @@ class Stack:
         return self.network(self.layers, x)
 
     def some(self, x: Tensor, wanted: npt.NDArray[np.bool_]) -> Tensor:
-        """The same for the rows that are `wanted` (members, rows), zero for the others."""
+        """The same, x (members, rows, in), for the rows that are `wanted` (members, rows), zero for the
+        others.
+        """
         parts = []
         for i, rows in enumerate(map(np.flatnonzero, wanted)):
             at = torch.from_numpy(rows if len(rows) else np.zeros(1, np.int64))
@@ -364,7 +366,7 @@ class Acting:
     def outputs(
         self, inputs: Sequence[Tensor], wanted: npt.NDArray[np.bool_] | None = None
     ) -> list[Tensor]:
-        """Inputs of a step, per group (members, n, width) -> outputs (members, n, actions).
+        """The inputs of a step, per group (members, n, width) -> outputs (members, n, actions).
 
         Only those of agents that are `wanted` (n, 5), if given; those of the others may be zero.
         """
@@ -556,12 +558,15 @@ def by_group(array: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 
 
 def additive(mask: Tensor) -> Tensor:
-    """A Boolean mask as what is added to logits: 0 where legal, minus infinity where not."""
+    """A Boolean mask of any shape as what is added to logits: 0 where legal, minus infinity where not."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
 
 
 def sample(logits: Tensor, u: Tensor) -> Tensor:
-    """Draw actions from softmax(logits) by inversion: `draw` without the log-probabilities."""
+    """Draw actions (...) from softmax(logits) by inversion: `draw` without the log-probabilities.
+
+    Logits (..., actions) and u (...) are as in `draw`.
+    """
     return draw(logits, u)[0]
 
 

@@ -39,8 +39,9 @@ def choose(
 ) -> npt.NDArray[np.int64]:
     """Actions (n, 5) from masked logits per group (members, n, actions).
 
-    Drawn with `u` (n, 5), or the most probable ones if that is None. Busy agents sleep: what they
-    submit is ignored, but a Restore would be charged (CC4 interface, 5.3).
+    Drawn with `u` (n, 5), or the most probable ones if that is None. Agents that are not free,
+    ``bool[n, 5]``, sleep: what they submit is ignored, but a Restore would be charged (CC4
+    interface, 5.3).
     """
     chosen = np.empty(free.shape, np.int64)
     for group, logit in zip(GROUPS, logits, strict=True):
