@@ -211,7 +211,7 @@ class Features:
                 _write_memory(self._now, group[0], target[..., width:])
 
     def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
-        """Remember what was chosen, ``int64[n, 5]``, by the agents that were free, ``bool[n, 5]``."""
+        """Remember what was chosen ``int64[n, 5]`` by those that were free ``bool[n, 5]``."""
         self._now.acted(chosen, free)
 
     @property

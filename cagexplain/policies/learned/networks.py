@@ -54,7 +54,7 @@ class Head(Protocol):
     gains: list[float | None]
 
     def __call__(self, layers: Layers, view: Tensor, x: Tensor) -> Tensor:
-        """A view (members, rows, width) and its input x (members, rows, in) -> (members, rows, out)."""
+        """View (members, rows, width) and x (members, rows, in) -> (members, rows, out)."""
 
 
 class LinearHead:
@@ -328,9 +328,8 @@ class Stack:
         return self.network(self.layers, x)
 
     def some(self, x: Tensor, wanted: npt.NDArray[np.bool_]) -> Tensor:
-        """The same, x (members, rows, in), for the rows that are `wanted` (members, rows), zero for the
-        others.
-        """
+        """The same, x (members, rows, in), for the rows that are `wanted` (members, rows); zero
+        for the others."""
         parts = []
         for i, rows in enumerate(map(np.flatnonzero, wanted)):
             at = torch.from_numpy(rows if len(rows) else np.zeros(1, np.int64))
@@ -558,7 +557,7 @@ def by_group(array: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 
 
 def additive(mask: Tensor) -> Tensor:
-    """A Boolean mask of any shape as what is added to logits: 0 where legal, minus infinity where not."""
+    """A mask of any shape as what is added to logits: 0 if legal, minus infinity if not."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
 
 
