@@ -29,10 +29,10 @@ from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
 from cagexplain.audit.check import Check, Measure
 from cagexplain.audit.play.team import Counts
 from cagexplain.audit.references import References, load_references
-from cagexplain.audit.statistics import estimate
 from cagexplain.common.arrays import FloatArray
 from cagexplain.common.files import write_json
 from cagexplain.policies.registry import load_policy
+from cagexplain.stats.estimates import estimate
 from cagexplain.stats.spreads import Never
 
 FIRST_SEED: Final = 8_000_000

@@ -19,7 +19,8 @@ from cagexplain.analysis.studies.learning import (
     Verdict,
 )
 from cagexplain.analysis.studies.strategies import StrategiesResult
-from cagexplain.stats.few_runs import MIN_RUNS, RESAMPLES
+from cagexplain.stats.bootstrap import RESAMPLES
+from cagexplain.stats.few_runs import MIN_RUNS
 from reports import words
 from reports.markdown import cell, table
 from reports.pages import environment, source

@@ -17,8 +17,8 @@ from cagexplain.audit.check import (
     Source,
 )
 from cagexplain.audit.checks import checks
-from cagexplain.audit.statistics import MIN_EPISODES
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES, least
+from cagexplain.stats.estimates import MIN_EPISODES
 
 WIDTH: Final = 88
 """Columns of a page in a terminal."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cagexplain.stats import durations, entropy
+from cagexplain.stats.bootstrap import RESAMPLES
 from cagexplain.stats.means import MIN_EPISODES
-from cagexplain.stats.shares import RESAMPLES
 from reports.fsm_picture import RARE
 from reports.sections import Section, render
 from reports.words import number

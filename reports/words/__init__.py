@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from cagexplain.analysis.fsm.analyse import Estimate
 from cagexplain.stats.distribution import Distribution, Share
-from cagexplain.stats.durations import Limits, Survival
+from cagexplain.stats.durations import Survival
+from cagexplain.stats.interval import Interval
 from cagexplain.stats.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
 
 NBSP: Final = "\u00a0"
@@ -163,7 +164,7 @@ def too_few(n: int) -> str:
     return f"not enough data: n{NBSP}={NBSP}{number(n)}"
 
 
-def steps(limits: Limits, longest: int | None = None) -> str:
+def steps(limits: Interval, longest: int | None = None) -> str:
     """A number of steps with its interval; what is not reached is longer than was followed.
 
     Args:

@@ -32,6 +32,7 @@ from cagexplain.common.arrays import Array, Int64Array
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import Batch, Tables, codes, run
 from cagexplain.stats import matched
+from cagexplain.stats.adjust import holm
 from cagexplain.stats.distribution import Distribution, distributions
 from cagexplain.tracing import schema
 from cagexplain.tracing.trace import Trace
@@ -158,7 +159,7 @@ class Collector:
             if parts
         }
         p = np.array([_p(found[name]) if name in found else np.nan for name in _GROUPS])
-        adjusted = matched.holm(p)
+        adjusted = holm(p)
         tables = tuple(
             _table(name, found.get(name), *numbers)
             for name, *numbers in zip(_GROUPS, p, adjusted, strict=True)

@@ -5,13 +5,13 @@ from typing import Final
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.network import HOST_ZONE, N_ZONES, OZA, OZB, RZA, RZB
 from cagexplain.cc4.phases import N_PHASES
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import rebuilds
 from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Share
 
 
 def _zones() -> BoolArray:

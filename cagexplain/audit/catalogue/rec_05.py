@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.network import HOST_KIND, HOST_ZONE, SERVER
 from cagexplain.cc4.reward import TABLE
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import WINDOW, open_alerts
 from cagexplain.facts.view import RESPONSES, View, decisions
+from cagexplain.stats.estimates import Share
 
 WEIGHT: Final[npt.NDArray[np.int64]] = -2 * TABLE.sum(axis=2)[:, HOST_ZONE] + (HOST_KIND == SERVER)
 """``int64[phase, host]`` rank of a host: by the penalties of its zone, then servers first."""

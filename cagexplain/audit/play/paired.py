@@ -13,17 +13,16 @@ import numpy as np
 
 from cagexplain.audit.play.main_numbers import measure_of
 from cagexplain.audit.results import Change, Effect
-from cagexplain.audit.statistics import Function, Interval, Statistic, estimate
 from cagexplain.common.arrays import FloatArray
-from cagexplain.facts.cases import Cases
+from cagexplain.stats.estimates import Estimate, Function, Statistic, estimate
 
 
-def per_episode(values: FloatArray) -> Interval:
+def per_episode(values: FloatArray) -> Estimate:
     """The mean of ``float64[episode]``, such as returns or their paired differences."""
     return estimate(_MEAN, np.stack([values, np.ones(len(values))], axis=1))
 
 
-def as_change(found: Interval) -> Change | None:
+def as_change(found: Estimate) -> Change | None:
     """An interval as a result; None if the value is undefined."""
     if not np.isfinite(found.value):
         return None
@@ -53,7 +52,7 @@ def effect(
     measure = measure_of(key)
     change = None
     if compared:
-        statistic = _Difference(measure.statistic)
+        statistic = _Difference(measure.statistic, measure.statistic.smooth)
         change = as_change(estimate(statistic, side_by_side(before, after, pairs=pairs)))
     values = [float(measure.statistic.value(sums.sum(axis=0))) for sums in (before, after)]
     known = [value if np.isfinite(value) else None for value in values]
@@ -80,21 +79,11 @@ _MEAN = Function(
 
 
 @dataclass(frozen=True)
-class _Difference:
+class _Difference(Statistic):
     """A statistic after minus before, on sums that lie side by side."""
 
     of: Statistic
-    bounded: bool = False
-    counted: bool = False
-
-    @property
-    def smooth(self) -> bool:
-        """As the statistic itself."""
-        return self.of.smooth
-
-    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
-        """They are given."""
-        raise NotImplementedError
+    smooth: bool
 
     def value(self, totals: FloatArray) -> FloatArray:
         """NaN where either is undefined or not reached."""
