@@ -64,7 +64,7 @@ def covered(
 ) -> dict[str, Any]:
     """Coverage of one measure."""
     true = float(measure.statistic.value(truth.sum(axis=0)))
-    deff = usual.deff(check.id, measure.key)
+    deff = usual.deff(check.id, measure)
     found = [estimate(measure.statistic, sums[part], usual_deff=deff) for part in chosen]
     known = [each for each in found if not np.isnan(each.low)]
     constant = sum(isinstance(each.spread, Never) or each.low == each.high for each in known)

@@ -76,7 +76,7 @@ def judge(
             estimate(
                 measure.statistic,
                 part.sums[f"{check.id}.{measure.key}"],
-                usual_deff=usual.deff(check.id, measure.key),
+                usual_deff=usual.deff(check.id, measure),
             )
             for measure in check.measures
         ]

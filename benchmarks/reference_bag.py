@@ -156,7 +156,7 @@ def _fit(path: Path, spec: str) -> None:
                 policy.name: _verdict(
                     values[policy.name],
                     policy.episodes,
-                    usual.deff(check.id, measure.key),
+                    usual.deff(check.id, measure),
                     measure.better,
                     (good, bad, n_min),
                 )

@@ -198,7 +198,7 @@ class Tallies:
         for measure in check.measures:
             sums = self.sums(check.id, measure.key)
             assert sums is not None
-            deff = references.deff(check.id, measure.key)
+            deff = references.deff(check.id, measure)
             intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
         return judged(check, intervals, profile, references, self.episodes)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 from statsmodels.stats.multitest import multipletests
@@ -25,6 +25,7 @@ def test_holm_leaves_out_what_was_not_tested() -> None:
     assert holm([0.02, None]) == pytest.approx([0.02, np.nan], nan_ok=True)
 
 
+@settings(max_examples=15)  # theirs takes long
 @given(P_VALUES)
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
