@@ -21,6 +21,9 @@ import numpy.typing as npt
 from cagexplain.common.arrays import Float32Array, FloatArray, IntArray, RealArray
 
 RESAMPLES: Final = 2_000
+MIN_EPISODES: Final = 10
+"""Episodes below which a bootstrap gives no limits: fewer show too little of how much episodes
+differ (of five, some limits cover the truth in 80 % of cases)."""
 _CHUNK: Final = 100  # resamples at a time, so that memory does not grow with their number
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.results import Result
-from cagexplain.stats import means
+from cagexplain.stats import bootstrap, means
 from cagexplain.stats.bootstrap import weights
 from cagexplain.stats.interval import Interval
 from cagexplain.stats.means import CONFIDENCE
@@ -25,7 +25,7 @@ from cagexplain.stats.means import CONFIDENCE
 HORIZON: Final = 100
 """Steps over which the restricted mean is taken."""
 MIN_DURATIONS: Final = 20
-MIN_EPISODES: Final = 10
+MIN_EPISODES: Final = bootstrap.MIN_EPISODES
 RESAMPLES: Final = 500
 """Fewer than elsewhere: there are many curves, and each is of several hundred steps."""
 _SAME: Final = 1e-9  # rounding must not keep a share from being reached

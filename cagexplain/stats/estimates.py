@@ -16,15 +16,14 @@ from typing import Final, Protocol, Self
 import numpy as np
 
 from cagexplain.common.arrays import Array, BoolArray, FloatArray, IntArray, RealArray
-from cagexplain.stats import durations
+from cagexplain.stats import bootstrap, durations
 from cagexplain.stats.bootstrap import RESAMPLES, resampled
 from cagexplain.stats.interval import Interval
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.spreads import Never, Ranked, Skewed, Spread, skewed
 
-MIN_EPISODES: Final = 10
-"""Episodes with triggers below which there are no limits, and no verdict: fewer show too little of
-how much episodes differ (of five, some limits cover the truth in 80 % of cases)."""
+MIN_EPISODES: Final = bootstrap.MIN_EPISODES
+"""Episodes with triggers below which there are no limits, and no verdict."""
 _CERTAIN: Final = 1e-12
 
 
