@@ -234,9 +234,13 @@ def restricted_mean(ended: FloatArray, censored: FloatArray, *, horizon: int) ->
     Returns:
         ``[...]``, infinite where nobody was followed so far.
     """
-    longer = product_limit(ended, censored)[..., :horizon]
-    followed = at_risk(ended, censored)[..., horizon - 1 :].any(axis=-1)
-    return np.where(followed | (longer[..., -1] <= _SAME), longer.sum(axis=-1), np.inf)
+    # All that is as long as the horizon, or longer, counts alike.
+    beyond = ended[..., horizon:].sum(axis=-1) + censored[..., horizon:].sum(axis=-1)
+    ended, censored = ended[..., :horizon], censored[..., :horizon]
+    followed = at_risk(ended, censored) + beyond[..., None]
+    longer = np.cumprod(1 - _hazard(ended, followed), axis=-1)
+    known = (longer[..., -1] <= _SAME) | (followed[..., horizon - 1 :].any(axis=-1))
+    return np.where(known, longer.sum(axis=-1), np.inf)
 
 
 def incidence(ended: FloatArray, others: FloatArray, censored: FloatArray, at: int) -> FloatArray:
