@@ -19,8 +19,9 @@ from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.results import Result
 from cagexplain.stats import bootstrap, means
 from cagexplain.stats.bootstrap import weights
-from cagexplain.stats.interval import Interval
+from cagexplain.stats.interval import Interval, finite
 from cagexplain.stats.means import CONFIDENCE
+from cagexplain.stats.spreads import Ranked
 
 HORIZON: Final = 100
 """Steps over which the restricted mean is taken."""
@@ -172,8 +173,8 @@ def estimate(
 
     def limits(values: FloatArray) -> Interval:
         # Resamples that do not reach a value hold infinity, which orders them rightly.
-        low, high = np.quantile(values[1:], [tail, 1 - tail], method="inverted_cdf")
-        return Interval(_finite(values[0]), _finite(low), _finite(high))
+        low, high = Ranked(values[1:], episodes - 1).limits((1 - confidence) / 2)
+        return Interval(finite(values[0]), finite(low), finite(high))
 
     return Survival(
         n=n,
@@ -275,7 +276,3 @@ def _curve(longer: FloatArray, followed: FloatArray, tail: float) -> tuple[Curve
         CurvePoint(int(t), float(longer[0, t]), float(low[t]), float(high[t]), int(followed[0, t]))
         for t in changes
     )
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -18,7 +18,7 @@ import numpy as np
 from cagexplain.common.arrays import Array, BoolArray, FloatArray, IntArray, RealArray
 from cagexplain.stats import bootstrap, durations
 from cagexplain.stats.bootstrap import RESAMPLES, resampled
-from cagexplain.stats.interval import Interval
+from cagexplain.stats.interval import Interval, finite
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.spreads import Never, Ranked, Skewed, Spread, skewed
 
@@ -391,11 +391,6 @@ class Estimate:
     def interval(self) -> Interval:
         """As results carry it: None for what is undefined or not reached."""
         return Interval(*(finite(number) for number in (self.value, self.low, self.high)))
-
-
-def finite(number: float) -> float | None:
-    """A number, or None for one that is undefined or not reached."""
-    return float(number) if np.isfinite(number) else None
 
 
 def estimate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from cagexplain.common.results import Result
 
@@ -19,3 +20,8 @@ class Interval(Result):
     value: float | None
     low: float | None
     high: float | None
+
+
+def finite(number: float) -> float | None:
+    """A number, or None for one that is undefined (NaN) or not reached (infinite)."""
+    return float(number) if isfinite(number) else None

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
 from cagexplain.stats import exact, means
 from cagexplain.stats.bootstrap import RESAMPLES, resampled
-from cagexplain.stats.interval import Interval
+from cagexplain.stats.interval import Interval, finite
 from cagexplain.stats.means import CONFIDENCE, MIN_EPISODES
 
 
@@ -134,13 +134,9 @@ def ratios(
     if enough.any():
         limits[:, enough] = np.clip(value + means.limits(off, confidence), *bounds)[:, enough]
     return tuple(
-        Ratio(_known(its), _known(low), _known(high), float(size), int(n))
+        Ratio(finite(its), finite(low), finite(high), float(size), int(n))
         for its, low, high, size, n in zip(value, *limits, below, episodes, strict=True)
     )
-
-
-def _known(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)
 
 
 def _wilson(share: FloatArray, size: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
