@@ -414,7 +414,7 @@ def estimate(
         confidence: level of the interval.
         resamples: number of bootstrap samples; their generator is fixed.
     """
-    (found,) = estimates(
+    (result,) = estimates(
         [statistic],
         sums,
         policies=policies,
@@ -422,7 +422,7 @@ def estimate(
         confidence=confidence,
         resamples=resamples,
     )
-    return found
+    return result
 
 
 def estimates(
@@ -441,15 +441,14 @@ def estimates(
         sums: ``[episode, column]``.
         policies, usual_deff, confidence, resamples: see `estimate`.
     """
-    totals = sums.sum(axis=0, dtype=np.float64)
-    first = statistics[0]
-    triggers = first.n(np.asarray(sums, dtype=np.float64))
-    n, episodes = float(first.n(totals)), int(np.count_nonzero(triggers > 0))
+    table = np.asarray(sums, dtype=np.float64)
+    totals, first = table.sum(axis=0), statistics[0]
+    n, episodes = float(first.n(totals)), int(np.count_nonzero(first.n(table) > 0))
     values = [float(statistic.value(totals)) for statistic in statistics]
-    found = [Estimate(value, np.nan, np.nan, n, episodes, np.nan, None) for value in values]
+    results = [Estimate(value, np.nan, np.nan, n, episodes, np.nan, None) for value in values]
     if episodes < MIN_EPISODES:
-        return found
-    units = _effective(first.n(_by_policy(np.asarray(sums, dtype=np.float64), policies)))
+        return results
+    units = _effective(first.n(_by_policy(table, policies)))
     spreads: dict[int, Spread] = {}
     drawn: dict[int, list[FloatArray]] = {}
     for i, (statistic, value) in enumerate(zip(statistics, values, strict=True)):
@@ -461,18 +460,20 @@ def estimates(
         for i, parts in drawn.items():
             parts.append(statistics[i].value(sample))
     for i, parts in drawn.items():
-        each = np.concatenate(parts)
-        each = each[~np.isnan(each)]
-        spreads[i] = (
-            skewed(values[i], each, units) if statistics[i].smooth else Ranked(each, units - 1)
-        )
+        spreads[i] = _spread(statistics[i], values[i], np.concatenate(parts), units)
     for i, spread in spreads.items():
         limits = _limits(statistics[i], totals, spread, (1 - confidence) / 2)
         deff = np.nan
         if statistics[i].bounded and isinstance(spread, Skewed):
             deff = spread.error**2 * n / (values[i] * (1 - values[i]))
-        found[i] = Estimate(values[i], *limits, n, episodes, deff, spread)
-    return found
+        results[i] = Estimate(values[i], *limits, n, episodes, deff, spread)
+    return results
+
+
+def _spread(statistic: Statistic, value: float, drawn: FloatArray, units: float) -> Spread:
+    """How far a value may be off that varies between resamples."""
+    defined = drawn[~np.isnan(drawn)]
+    return skewed(value, defined, units) if statistic.smooth else Ranked(defined, units - 1)
 
 
 def _limits(

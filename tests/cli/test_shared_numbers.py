@@ -163,6 +163,13 @@ def test_main_numbers_are_those_of_the_metrics(of: Outputs) -> None:
     assert shared == 3
 
 
+def test_what_is_paid_per_restore_follows_from_the_share_that_is_ignored(of: Outputs) -> None:
+    (finding,) = (f for f in of.audit["findings"] if f["id"] == "POL-04")
+    paid, ignored = finding["measures"][0], of.soc("cost_for_nothing")
+    assert paid["n"] == ignored["n"] > MIN_EVENTS
+    assert paid["value"] == pytest.approx(1 / (1 - ignored["value"]))
+
+
 def named(of: Outputs) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Metrics of the fsm-report, each with its row of the comparison."""
     keys = {d.name: d.key for d in DEFINITIONS}

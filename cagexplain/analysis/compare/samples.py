@@ -24,6 +24,7 @@ from cagexplain.analysis.metrics.definitions import COUNTED, TIMED, Better
 from cagexplain.analysis.metrics.estimate import Soc, of_collected
 from cagexplain.cc4 import actions, agents, phases, red_fsm, reward
 from cagexplain.facts.batch import run
+from cagexplain.facts.waits import waits
 from cagexplain.stats.durations import tally
 from cagexplain.stats.estimates import RestrictedMean
 from cagexplain.tracing.trace import Trace
@@ -233,11 +234,11 @@ def _times(collected: MetricsCollector) -> dict[str, Times]:
         blind = "alert" in (d.begin, d.end) and not collected.observed
         if blind or not isinstance(d.statistic, RestrictedMean):
             continue
-        waits, horizon = d.of_stays(stays), d.statistic.horizon
+        times, horizon = waits(stays, *d.times), d.statistic.horizon
         counts = tally(
-            np.minimum(waits.duration, horizon),
-            waits.hit & (waits.duration < horizon),
-            waits.row,
+            np.minimum(times.duration, horizon),
+            times.hit & (times.duration < horizon),
+            times.row,
             n_clusters=collected.episodes,
             longest=horizon,
         )

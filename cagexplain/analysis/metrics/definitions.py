@@ -20,7 +20,6 @@ from cagexplain.common.arrays import Array, BoolArray, FloatArray, Int64Array, I
 from cagexplain.common.results import Result
 from cagexplain.facts import green, impacts, links, posture, recoveries
 from cagexplain.facts.cases import Cases
-from cagexplain.facts.stays import Stays
 from cagexplain.facts.tally import tally
 from cagexplain.facts.view import View, rows_of, stays
 from cagexplain.facts.waits import Moment, Onset, incidents, waits
@@ -37,6 +36,8 @@ from cagexplain.stats.estimates import (
 )
 
 Better = Literal["higher", "lower"]
+Times = tuple[Moment, Moment, Onset]
+"""From one moment of a stay to another one, in stays of some onset."""
 
 
 @dataclass(frozen=True)
@@ -169,22 +170,23 @@ class Timed(Definition):
         begin, end: the moments, as the columns of `Stays`.
         onset: which stays.
         statistic: median, or mean over the first `HORIZON` steps.
-        parts: whether it is also given by subnet.
+        by_zone: whether it is also given by subnet.
     """
 
     begin: Moment
     end: Moment
     onset: Onset
     statistic: OfDurations
-    parts: Parts | None = None
+    by_zone: bool
 
-    def of_stays(self, found: Stays) -> Cases:
-        """The times in some stays."""
-        return waits(found, self.begin, self.end, self.onset)
+    @property
+    def times(self) -> Times:
+        """Which times it is about, as arguments of `waits`."""
+        return self.begin, self.end, self.onset
 
     def of_team(self, view: View) -> Cases:
-        """Those of a batch."""
-        cases = self.of_stays(view.shared(stays))
+        """The times in a batch."""
+        cases = waits(view.shared(stays), *self.times)
         return replace(cases, row=rows_of(view, cases.row))
 
 
@@ -618,7 +620,7 @@ TIMED: Final = tuple(
         end=time.end,
         onset=time.onset,
         statistic=statistic,
-        parts=DEFENDED if time.by_zone else None,
+        by_zone=time.by_zone,
     )
     for time in _TIMES
     for word, (statistic, how) in _STATISTICS.items()

@@ -6,6 +6,7 @@ documentation and the pages print. Values come with intervals over episodes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -15,14 +16,16 @@ import numpy as np
 from cagexplain.analysis.metrics.collect import Collector
 from cagexplain.analysis.metrics.definitions import (
     COUNTED,
+    DEFENDED,
     TIMED,
     Better,
     Definition,
     Published,
-    Timed,
+    Times,
 )
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import run
+from cagexplain.facts.waits import waits
 from cagexplain.stats.durations import HORIZON
 from cagexplain.stats.estimates import Estimate, OfDurations, Quantile, estimate, estimates
 from cagexplain.stats.interval import Interval
@@ -117,62 +120,57 @@ def _counted(collected: Collector) -> Iterator[Metric]:
     for each in COUNTED:
         sums = collected.sums(each.key)
         for i, scope in enumerate((TEAM, *each.parts.names)):
-            found = estimate(each.statistic, sums[:, i])
-            few = not each.statistic.counted and found.n < MIN_EVENTS
-            yield _metric(each, scope, found, EXPLAINED["few"] if few else None)
+            estimated = estimate(each.statistic, sums[:, i])
+            few = not each.statistic.counted and estimated.n < MIN_EVENTS
+            yield _metric(each, scope, estimated, "few" if few else None)
 
 
 def _timed(collected: Collector) -> Iterator[Metric]:
     """Times, with those that were not seen to end as censored."""
     stays = collected.stays
-    of_scope: dict[tuple[str, str, str, str], dict[OfDurations, Estimate]] = {}
+
+    @functools.cache
+    def of_scope(times: Times, scope: str) -> dict[OfDurations, Estimate]:
+        """All statistics of the same times, which are resampled once."""
+        cases = waits(stays, *times)
+        if scope != TEAM:
+            cases = cases.where(DEFENDED.of(cases) == DEFENDED.names.index(scope))
+        statistics = [each.statistic for each in TIMED if each.times == times]
+        sums = statistics[0].sums(cases, collected.episodes, collected.steps).astype(np.int64)
+        return dict(zip(statistics, estimates(statistics, sums), strict=True))
+
     for each in TIMED:
-        names = (TEAM, *each.parts.names) if each.parts else (TEAM,)
-        blind = "alert" in (each.begin, each.end) and not collected.observed
-        for scope in names:
-            times = (each.begin, each.end, each.onset, scope)
-            if blind:
-                yield _metric(each, scope, _NOTHING, EXPLAINED["blind"])
+        for scope in (TEAM, *DEFENDED.names) if each.by_zone else (TEAM,):
+            if "alert" in (each.begin, each.end) and not collected.observed:
+                yield _metric(each, scope, _NOTHING, "blind")
                 continue
-            if times not in of_scope:
-                cases = each.of_stays(stays)
-                if each.parts and scope != TEAM:
-                    cases = cases.where(each.parts.of(cases) == each.parts.names.index(scope))
-                alike = [other.statistic for other in TIMED if _same(each, other)]
-                sums = each.statistic.sums(cases, collected.episodes, collected.steps)
-                found = estimates(alike, sums.astype(np.int64))
-                of_scope[times] = dict(zip(alike, found, strict=True))
-            found_here = of_scope[times][each.statistic]
-            reason = None
-            if found_here.n < MIN_EVENTS:
-                reason = EXPLAINED["few"]
-            elif np.isinf(found_here.value):
-                reason = EXPLAINED["median" if isinstance(each.statistic, Quantile) else "mean"]
-            yield _metric(each, scope, found_here, reason)
-
-
-def _same(one: Timed, other: Timed) -> bool:
-    """Whether two quantities are of the same times."""
-    return (one.begin, one.end, one.onset) == (other.begin, other.end, other.onset)
+            estimated, reason = of_scope(each.times, scope)[each.statistic], None
+            if estimated.n < MIN_EVENTS:
+                reason = "few"
+            elif np.isinf(estimated.value):
+                reason = "median" if isinstance(each.statistic, Quantile) else "mean"
+            yield _metric(each, scope, estimated, reason)
 
 
 _NOTHING: Final = Estimate(np.nan, np.nan, np.nan, 0, 0, np.nan, None)
 
 
-def _metric(definition: Definition, scope: str, found: Estimate, reason: str | None) -> Metric:
-    """A result; without value where there is a reason, or nothing to divide by."""
-    n = round(found.n)
-    if reason == EXPLAINED["few"]:
-        reason = reason.format(n=n) if n else EXPLAINED["none"]
-    interval = found.interval if reason is None else Interval(None, None, None)
+def _metric(definition: Definition, scope: str, estimated: Estimate, reason: str | None) -> Metric:
+    """A result; without value where there is a reason, a key of `EXPLAINED`."""
+    n = round(estimated.n)
+    if reason == "few" and not n:
+        reason = "none"
+    interval = estimated.interval if reason is None else Interval(None, None, None)
     return Metric(
-        **{
-            name: getattr(definition, name) for name in ("key", "name", "unit", "formula", "better")
-        },
+        key=definition.key,
+        name=definition.name,
+        unit=definition.unit,
+        formula=definition.formula,
         scope=scope,
         **vars(interval),
         n=n,
-        episodes=found.episodes,
+        episodes=estimated.episodes,
+        better=definition.better,
         published=definition.published if scope == TEAM else (),
-        reason=reason,
+        reason=EXPLAINED[reason].format(n=n) if reason else None,
     )

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from cagexplain.analysis.metrics.estimate import MIN_EVENTS, TEAM, Soc, of_colle
 from cagexplain.cc4 import actions, agents, green, network, phases, red_fsm
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.facts.batch import run
-from cagexplain.facts.stays import NEVER, Stays
-from cagexplain.facts.waits import waits
+from cagexplain.facts.stays import Stays
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
@@ -372,19 +370,3 @@ def test_the_documentation_defines_every_metric() -> None:
     assert markdown() in DOCS.read_text(encoding="utf-8")
     keys = [definition.key for definition in DEFINITIONS]
     assert len(set(keys)) == len(keys)
-
-
-def test_times_are_censored_where_the_incident_was_last_looked_at() -> None:
-    """A stay over steps 2 to 6, cleared at 7, and one from 4 on that outlasts the ten steps: what
-    blue did is seen up to step 6 and 9, whether red has left one step longer."""
-    columns = {field.name: np.full(2, NEVER, dtype=np.int32) for field in fields(Stays)}
-    columns |= {"on": np.array([2, 4]), "clear": np.array([7, NEVER]), "end": np.array([7, 10])}
-    columns["response"] = np.array([NEVER, 6])
-    stays = Stays(**columns)
-    for begin, end, length, seen in (
-        ("on", "clear", [5, 6], [True, False]),
-        ("on", "response", [4, 2], [False, True]),
-        ("response", "clear", [4], [False]),
-    ):
-        found = waits(stays, begin, end)
-        assert (found.duration.tolist(), found.hit.tolist()) == (length, seen)
