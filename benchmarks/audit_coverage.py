@@ -29,10 +29,10 @@ from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
 from cagexplain.audit.check import Check, Measure
 from cagexplain.audit.play.team import Counts
 from cagexplain.audit.references import References, load_references
-from cagexplain.audit.statistics import estimate
 from cagexplain.common.arrays import FloatArray
 from cagexplain.common.files import write_json
 from cagexplain.policies.registry import load_policy
+from cagexplain.stats.estimates import estimate
 from cagexplain.stats.spreads import Never
 
 FIRST_SEED: Final = 8_000_000
@@ -64,7 +64,7 @@ def covered(
 ) -> dict[str, Any]:
     """Coverage of one measure."""
     true = float(measure.statistic.value(truth.sum(axis=0)))
-    deff = usual.deff(check.id, measure.key)
+    deff = usual.deff(check.id, measure)
     found = [estimate(measure.statistic, sums[part], usual_deff=deff) for part in chosen]
     known = [each for each in found if not np.isnan(each.low)]
     constant = sum(isinstance(each.spread, Never) or each.low == each.high for each in known)

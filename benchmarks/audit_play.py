@@ -12,11 +12,11 @@ from cagexplain.audit.play.team import Counts, Play, Team
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Finding
-from cagexplain.audit.statistics import estimate
 from cagexplain.cc4 import phases
 from cagexplain.facts.view import Facts
 from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import seed_range
+from cagexplain.stats.estimates import estimate
 
 
 def playable(idents: Sequence[str] = ()) -> tuple[Check, ...]:
@@ -76,7 +76,7 @@ def judge(
             estimate(
                 measure.statistic,
                 part.sums[f"{check.id}.{measure.key}"],
-                usual_deff=usual.deff(check.id, measure.key),
+                usual_deff=usual.deff(check.id, measure),
             )
             for measure in check.measures
         ]

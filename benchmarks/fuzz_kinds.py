@@ -52,7 +52,7 @@ from cagexplain.analysis.fsm import analyse as fsm
 from cagexplain.analysis.fsm.circumstances import CircumstanceCounter
 from cagexplain.analysis.fsm.counts import Counter
 from cagexplain.analysis.fsm.dwell import DwellCounter
-from cagexplain.analysis.metrics.tallies import SocTallies
+from cagexplain.analysis.metrics.collect import Collector as MetricsCollector
 from cagexplain.analysis.reactions import counts as reaction_counts
 from cagexplain.analysis.reactions import study_tables
 from cagexplain.audit import baseline, document
@@ -638,7 +638,7 @@ def _collectors() -> list[Collector]:
     """Those of `fsm.analyse`."""
     return [
         *(Counter(), CircumstanceCounter(), DwellCounter()),
-        *(reaction_counts.Collector(), study_tables.Collector(), SocTallies()),
+        *(reaction_counts.Collector(), study_tables.Collector(), MetricsCollector()),
     ]
 
 

@@ -25,17 +25,17 @@ from rich.table import Table
 from benchmarks.audit_play import play, playable
 from benchmarks.command import COUNT, FILE, benchmark
 from cagexplain import __version__
-from cagexplain.audit.check import Better
+from cagexplain.analysis.metrics.definitions import Better
 from cagexplain.audit.checks import checks
 from cagexplain.audit.play.team import Counts
 from cagexplain.audit.profiles import load_profile
 from cagexplain.audit.references import FILE as SHIPPED
 from cagexplain.audit.references import SCHEMA, Recorded, read_references, records
-from cagexplain.audit.statistics import Interval, estimate
 from cagexplain.audit.verdicts import verdict
 from cagexplain.common.files import write_json
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import builtin_policies, load_policy
+from cagexplain.stats.estimates import Estimate, estimate
 from cagexplain.stats.spreads import Never
 
 FIRST_SEED: Final = 5_000_000
@@ -156,7 +156,7 @@ def _fit(path: Path, spec: str) -> None:
                 policy.name: _verdict(
                     values[policy.name],
                     policy.episodes,
-                    usual.deff(check.id, measure.key),
+                    usual.deff(check.id, measure),
                     measure.better,
                     (good, bad, n_min),
                 )
@@ -191,7 +191,7 @@ def _verdict(
     if value.value in (0, 1) and deff is not None:  # this was recorded without a design effect
         never = Never(min(max(value.n / max(deff, 1), episodes), value.n), centre == 1, True)
         low, high = never.limits(0.025)
-    return verdict(Interval(centre, low, high, value.n, episodes, np.nan, None), better, *borders)
+    return verdict(Estimate(centre, low, high, value.n, episodes, np.nan, None), better, *borders)
 
 
 def _cell(value: Recorded | None, its: str) -> str:

@@ -11,19 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from cagexplain.analysis.metrics.definitions import Better, Counted, definition
 from cagexplain.audit.passages import TITLES
-from cagexplain.audit.statistics import Statistic
+from cagexplain.stats.estimates import OfCases, PerEpisode, Statistic
 
 if TYPE_CHECKING:
     from cagexplain.common.arrays import FloatArray
     from cagexplain.facts.cases import Cases
     from cagexplain.facts.view import Facts, View
 
+Count = Callable[["View"], "Cases"]
+"""Finds in a batch what is counted."""
 Severity = Literal["critical", "high", "medium", "low", "info"]
 Axis = Literal["practice", "outcome", "health", "robustness", "meta"]
 Knowledge = Literal["obs", "truth"]
 Source = Literal["play", "seeds", "robustness", "surrogate"]
-Better = Literal["higher", "lower"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "high", "medium", "low", "info")
 """Gravest first."""
@@ -53,6 +55,8 @@ UNITS: Final = (
     "distance",
     "bits",
 )
+_UNITS_OF_METRICS: Final = {"steps": "ticks", "host-steps per episode": "per episode"}
+"""What the catalogue calls the units of the SOC metrics, where it has another word."""
 FRAMEWORKS: Final = {
     "CSF": ("NIST Cybersecurity Framework", "2.0", "https://doi.org/10.6028/NIST.CSWP.29"),
     "SP 800-53": (
@@ -111,6 +115,7 @@ class Measure:
         statistic: how the value follows from sums over episodes.
         cases: what it rests on, found in a batch; None if `sums` counts something else.
         sums: ``float64[episode, column]`` for the statistic, where there are no cases to show.
+        metric: key of the quantity that it is, if `cagexplain.analysis.metrics.definitions` has it.
     """
 
     key: str
@@ -120,8 +125,44 @@ class Measure:
     good: float | None
     bad: float | None
     statistic: Statistic
-    cases: Callable[[View], Cases] | None = None
+    cases: Count | None = None
     sums: Callable[[View], FloatArray] | None = None
+    metric: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        metric: str,
+        key: str,
+        name: str,
+        *,
+        good: float | None = None,
+        bad: float | None = None,
+        per: int | None = None,
+    ) -> Measure:
+        """A quantity that `cagexplain.analysis.metrics.definitions` declares.
+
+        Args:
+            metric: its key there.
+            key, name, good, bad: see the class.
+            per: number of steps that a count is given for instead of an episode.
+        """
+        quantity = definition(metric)
+        sums = None
+        if isinstance(quantity, Counted) and quantity.by_zone is not None:
+            sums = quantity.team_sums
+        return cls(
+            key=key,
+            name=name,
+            unit=f"per {per} ticks" if per else _UNITS_OF_METRICS.get(quantity.unit, quantity.unit),
+            better=quantity.better,
+            good=good,
+            bad=bad,
+            statistic=PerEpisode(per) if per else quantity.statistic,
+            cases=None if sums is not None else quantity.of_team,
+            sums=sums,
+            metric=metric,
+        )
 
     def __post_init__(self) -> None:
         _require(self.unit in UNITS, self.key, "unit", f"is not one of {', '.join(UNITS)}")
@@ -132,6 +173,15 @@ class Measure:
         if self.good is not None and self.bad is not None:
             ordered = self.good > self.bad if self.better == "higher" else self.good < self.bad
             _require(ordered, self.key, "good", f"must be {self.better} than bad")
+
+    def counted(self, view: View) -> tuple[FloatArray, Cases | None]:
+        """The sums ``float64[episode, column]`` of a batch, and the cases that they count."""
+        if self.sums is not None:
+            return self.sums(view), None
+        assert self.cases is not None
+        assert isinstance(self.statistic, OfCases)
+        cases = self.cases(view)
+        return self.statistic.sums(cases, view.n, view.steps), cases
 
     @property
     def judged(self) -> bool:

@@ -21,13 +21,13 @@ from cagexplain.audit.playbook import Responses
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Audit, Change, Compared, Finding, Playbook, Price, Variation
-from cagexplain.audit.statistics import Interval
 from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
 from cagexplain.policies.evaluation import estimate
 from cagexplain.policies.registry import source_of
+from cagexplain.stats.estimates import Estimate
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.spreads import Skewed
 from cagexplain.tracing.trace import Trace
@@ -97,7 +97,7 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
 
 def outside(
     findings: Sequence[Finding],
-    numbers: Mapping[str, Sequence[Interval] | str],
+    numbers: Mapping[str, Sequence[Estimate] | str],
     profile: Profile,
     references: References,
     episodes: int,
@@ -124,7 +124,7 @@ def outside(
     return tuple(found)
 
 
-def of_surrogate(surrogate: Surrogate) -> list[Interval]:
+def of_surrogate(surrogate: Surrogate) -> list[Estimate]:
     """The numbers of SUR-01: the worst agent's overlap with the policy, and the share of the
     policy's gain over Sleep that the trees keep."""
     worst = min(
@@ -134,14 +134,14 @@ def of_surrogate(surrogate: Surrogate) -> list[Interval]:
 
     def interval(
         value: float | None, low: float | None, high: float | None, n: float, episodes: int
-    ) -> Interval:
+    ) -> Estimate:
         known = [np.nan if number is None else number for number in (value, low, high)]
         middle, least, most = known
         # Only the limits are known; Student's quantile tells the error that they come from.
         freedom = max(episodes - 1, 1)
         error = (most - least) / 2 / float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
         spread = Skewed(middle, 0.0, error, 0.0, freedom) if np.isfinite(known).all() else None
-        return Interval(middle, least, most, n, episodes, np.nan, spread)
+        return Estimate(middle, least, most, n, episodes, np.nan, spread)
 
     held_out = int(surrogate.options.get("held_out", worst.episodes))
     return [

@@ -20,11 +20,11 @@ from cagexplain.audit.play.robustness import Varied, vary
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Audit, Finding, Variation
-from cagexplain.audit.statistics import Interval
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import seed_range
+from cagexplain.stats.estimates import Estimate
 from cagexplain.tracing.trace import Trace
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class _Further:
     ) -> None:
         self._trace, self._policy, self._advance = trace, policy, advance
         self._workers = min(machine.cores(), WORKERS)
-        self.numbers: dict[str, list[Interval] | str] = {}
+        self.numbers: dict[str, list[Estimate] | str] = {}
         self.why_not: dict[str, str] = {}
         self.notes = [f"The policy was not played on: {why_not}"] if policy is None else []
 

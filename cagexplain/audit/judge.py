@@ -13,21 +13,26 @@ from cagexplain.audit.check import Check, Measure
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Evidence, Finding, Measured, Part, Verdict
-from cagexplain.audit.statistics import (
-    HORIZON,
-    MIN_EPISODES,
-    Difference,
-    Incidence,
-    Interval,
-    estimate,
+from cagexplain.audit.verdicts import (
+    FALSE_DISCOVERIES,
+    more_episodes,
+    p_value,
+    together,
+    verdict,
 )
-from cagexplain.audit.verdicts import discoveries, more_episodes, p_value, together, verdict
 from cagexplain.cc4 import agents, network, phases
 from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import Batch, Tables
 from cagexplain.facts.cases import Cases
 from cagexplain.facts.view import TABLES, Facts, View
+from cagexplain.stats.adjust import discoveries
+from cagexplain.stats.estimates import (
+    MIN_EPISODES,
+    Estimate,
+    OfCases,
+    estimate,
+)
 
 EXAMPLES: Final = 20
 """Most cases that are shown as evidence of a finding."""
@@ -100,23 +105,15 @@ class Tallies:
 
     def _add(self, check: Check, view: View, counted: _Counted) -> None:
         for measure in check.measures:
-            if measure.sums is not None:
-                sums = measure.sums(view)
-            else:
-                assert measure.cases is not None
-                cases = measure.cases(view)
-                sums = measure.statistic.sums(cases, view.n, view.steps)
-                if self._details and measure.judged:
-                    details = counted.details.setdefault(measure.key, _Details())
-                    self._detail(measure, cases, view, details)
+            sums, cases = measure.counted(view)
+            if cases is not None and self._details and measure.judged:
+                details = counted.details.setdefault(measure.key, _Details())
+                self._detail(measure, cases, view, details)
             counted.sums.setdefault(measure.key, []).append(sums)
 
     def _detail(self, measure: Measure, cases: Cases, view: View, details: _Details) -> None:
-        if isinstance(measure.statistic, Difference):  # the others are only compared with
-            cases = cases.where(cases.group == 1)
-        if isinstance(measure.statistic, Incidence):  # the end came before anything could be told
-            lost = ~cases.hit & ~cases.other & (cases.duration <= measure.statistic.at)
-            cases = cases.where(~lost)
+        assert isinstance(measure.statistic, OfCases)
+        cases = cases.where(measure.statistic.shown(cases))
         split = {
             "zone": np.where(cases.host >= 0, network.HOST_ZONE[cases.host], -1),
             "agent": cases.agent,
@@ -201,7 +198,7 @@ class Tallies:
         for measure in check.measures:
             sums = self.sums(check.id, measure.key)
             assert sums is not None
-            deff = references.deff(check.id, measure.key)
+            deff = references.deff(check.id, measure)
             intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
         return judged(check, intervals, profile, references, self.episodes)
 
@@ -239,7 +236,7 @@ def declared(check: Check, profile: Profile) -> dict[str, Any]:
 
 def judged(
     check: Check,
-    intervals: Sequence[Interval],
+    intervals: Sequence[Estimate],
     profile: Profile,
     references: References,
     episodes: int,
@@ -290,14 +287,14 @@ def corrected(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     found = list(findings)
     fails = [i for i, finding in enumerate(found) if finding.p is not None]
     tested = sum(f.verdict in ("PASS", "WARN", "FAIL", "INCONCLUSIVE") for f in found)
-    kept = discoveries([found[i].p or 0.0 for i in fails], tested)
-    for i, survives in zip(fails, kept, strict=True):
+    kept = discoveries([found[i].p or 0.0 for i in fails], FALSE_DISCOVERIES, tested)
+    for i, survives in zip(fails, kept.tolist(), strict=True):
         found[i] = replace(found[i], survives=survives)
     return tuple(found)
 
 
 def judge(
-    check: Check, measure: Measure, found: Interval, profile: Profile, references: References
+    check: Check, measure: Measure, found: Estimate, profile: Profile, references: References
 ) -> Measured:
     """A number with its verdict, and where it stands among the reference policies."""
     good, bad = profile.borders(check, measure)
@@ -313,9 +310,7 @@ def judge(
         better=measure.better,
         good=good,
         bad=bad,
-        value=finite(found.value),
-        low=finite(found.low),
-        high=finite(found.high),
+        **vars(found.interval),
         n=round(found.n),
         reached=not np.isinf(found.value),
         verdict=its,
@@ -324,16 +319,10 @@ def judge(
     )
 
 
-def finite(value: float) -> float | None:
-    """A number, or None for one that is undefined or not reached."""
-    return float(value) if np.isfinite(value) else None
-
-
 def _percentile(value: float, better: str, standing: Mapping[str, float | None]) -> float | None:
-    others = [HORIZON + 1.0 if other is None else other for other in standing.values()]
+    others = [np.inf if other is None else other for other in standing.values()]
     if np.isnan(value) or not others:
         return None
-    value = HORIZON + 1.0 if np.isinf(value) else value
     no_better = [o <= value if better == "higher" else o >= value for o in others]
     return sum(no_better) / len(others)
 
@@ -345,7 +334,7 @@ def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
     return ~cases.hit if measure.better == "higher" else cases.hit
 
 
-def _too_little(found: Interval, n_min: int, trigger: str) -> str:
+def _too_little(found: Estimate, n_min: int, trigger: str) -> str:
     if found.episodes < MIN_EPISODES:
         counted = f"{found.episodes} episode{'' if found.episodes == 1 else 's'}"
         with_any = "" if trigger == "episodes" else f" with {trigger}"

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from cagexplain.audit.results import Choice, Playbook, Situation
-from cagexplain.audit.statistics import Share, estimate
 from cagexplain.cc4 import agents, network, phases
 from cagexplain.cc4.actions import KIND_NAMES, ActionKind
 from cagexplain.cc4.layout import HOST_ACTIONS
@@ -31,6 +30,7 @@ from cagexplain.facts.view import (
     decisions,
     process,
 )
+from cagexplain.stats.estimates import Share, estimate
 
 SIGHTS: Final = {
     "process": "a process alert on one of its hosts",

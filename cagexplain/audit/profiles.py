@@ -30,7 +30,6 @@ import numpy as np
 
 from cagexplain.audit.check import SEVERITIES, Check, Measure, Severity
 from cagexplain.audit.checks import checks
-from cagexplain.audit.statistics import HORIZON
 from cagexplain.common.errors import UsageError
 from cagexplain.common.yaml_lines import Node, load
 
@@ -40,7 +39,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "share": (0, 1),
     "difference of shares": (-1, 1),
     "distance": (0, 1),
-    "ticks": (0, HORIZON),
+    "ticks": (0, 300),
 }
 """Least and greatest value of a border by its unit; the other units begin at zero."""
 

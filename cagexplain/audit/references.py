@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from msgspec import Meta
 
+from cagexplain.audit.check import Measure
 from cagexplain.audit.results import ReferencePolicy
 from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError
@@ -66,9 +67,10 @@ class References:
         """What is left of them for episodes of another kind, in which they were not recorded."""
         return References((), {}, self.deffs)
 
-    def deff(self, check: str, measure: str) -> float | None:
-        """Usual design effect of a share; None if no policy shows one."""
-        return self.deffs.get((check, measure))
+    def deff(self, check: str, measure: Measure) -> float | None:
+        """Usual design effect of a share; None if no policy shows one, and for a quantity of the
+        metrics, whose interval rests on its own episodes alone on every page."""
+        return None if measure.metric else self.deffs.get((check, measure.key))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from cagexplain.audit.check import Axis, Better, Knowledge, Severity
+from cagexplain.analysis.metrics.definitions import Better
+from cagexplain.audit.check import Axis, Knowledge, Severity
 from cagexplain.common.results import Result
 
 Verdict = Literal["PASS", "WARN", "FAIL", "INCONCLUSIVE", "NOT_APPLICABLE", "ERROR"]

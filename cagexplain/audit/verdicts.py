@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from cagexplain.audit.check import Better
+from cagexplain.analysis.metrics.definitions import Better
 from cagexplain.audit.results import Verdict
-from cagexplain.audit.statistics import MIN_EPISODES, Interval
+from cagexplain.stats.estimates import MIN_EPISODES, Estimate
 
 FALSE_DISCOVERIES: Final = 0.05
 """Share of FAILs that may be false, over the whole catalogue (Benjamini and Hochberg 1995)."""
@@ -27,7 +27,7 @@ def least(n_min: int, trigger: str) -> int:
     return max(n_min, MIN_EPISODES) if trigger == "episodes" else n_min
 
 
-def verdict(found: Interval, better: Better, good: float, bad: float, n_min: int) -> Verdict:
+def verdict(found: Estimate, better: Better, good: float, bad: float, n_min: int) -> Verdict:
     """Judge one number.
 
     The whole interval beyond the good border passes, beyond the bad one fails, between them warns;
@@ -55,30 +55,13 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
     return "PASS"
 
 
-def p_value(found: Interval, better: Better, bad: float) -> float:
+def p_value(found: Estimate, better: Better, bad: float) -> float:
     """One-sided probability of such a value, or a worse one, were the truth the bad border."""
     return 1.0 if found.spread is None else found.spread.chance(bad, below=better == "higher")
 
 
-def discoveries(p_values: Sequence[float], tests: int) -> list[bool]:
-    """Which of some FAILs survive the correction for all judged checks.
-
-    Args:
-        p_values: of the FAILs.
-        tests: number of checks that were judged, failed or not.
-    """
-    order = np.argsort(p_values)
-    ranked = np.asarray(p_values)[order]
-    below = ranked <= FALSE_DISCOVERIES * np.arange(1, len(ranked) + 1) / max(tests, 1)
-    last = int(np.flatnonzero(below)[-1]) if below.any() else -1
-    survives = [False] * len(ranked)
-    for rank in range(last + 1):
-        survives[int(order[rank])] = True
-    return survives
-
-
 def more_episodes(
-    found: Interval, better: Better, good: float, bad: float, n_min: int, episodes: int
+    found: Estimate, better: Better, good: float, bad: float, n_min: int, episodes: int
 ) -> int | None:
     """Estimated further episodes until a verdict, were the value to stay; None if unknown.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +13,9 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.green import GreenFailure
 from cagexplain.cc4.outcome import Outcome
-from cagexplain.common.arrays import BoolArray, IntArray
+from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.facts.batch import codes
+from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.view import LINKS, View, decisions
 from cagexplain.tracing import schema
 
@@ -73,6 +74,39 @@ def changes(view: View) -> Changes:
         before=before,
         after=after,
     )
+
+
+def blocks(view: View) -> Cases:
+    """Blocks that took effect; a hit stopped, before it was lifted, an access of a green user
+    between its two zones, in either direction."""
+    every, green = view.shared(changes), view.batch.frame("green")
+    lost = codes(green, "cause") == _BLOCKED
+    user, server = (
+        network.HOST_ZONE[codes(green, name)[lost]].astype(np.int64)
+        for name in ("host", "target_host")
+    )
+    width = view.steps + 1
+    place = np.array([network.N_ZONES**2 * width, network.N_ZONES * width, width, 1])
+
+    def key(row: IntArray, to_zone: IntArray, from_zone: IntArray, step: IntArray) -> IntArray:
+        keys: Int64Array = (
+            np.stack([row, to_zone, from_zone, step], axis=1).astype(np.int64) @ place
+        )
+        return keys
+
+    row, step = green["row"].to_numpy()[lost], green["step"].to_numpy()[lost]
+    failed = np.sort(np.concatenate([key(row, user, server, step), key(row, server, user, step)]))
+    closed = every.where(every.closed)
+    link = (closed.row, closed.to_zone, closed.from_zone)
+    until = np.where(closed.after >= 0, closed.after, view.steps)
+    begin, end = (np.searchsorted(failed, key(*link, at)) for at in (closed.step, until))
+    return cases(closed.row, closed.step, end > begin, agent=closed.agent)
+
+
+def set_up(view: View) -> Cases:
+    """Blocks that took effect."""
+    every = view.shared(blocks)
+    return replace(every, hit=np.ones(len(every), dtype=np.bool_))
 
 
 def phase_starts(view: View) -> IntArray:

@@ -1,7 +1,8 @@
-"""What several checks of recovery need to know: executed Restores, and alerts still unanswered."""
+"""Blue's answers to red: what Removes and Restores meet and do, and alerts still unanswered."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,12 +10,15 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.layout import RESPONSES
+from cagexplain.cc4.layout import EVICTIONS, RESPONSES
 from cagexplain.common.arrays import BoolArray
+from cagexplain.facts.batch import codes
+from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.view import Decisions, View, alerts, decisions, process, recently
 
 WINDOW: Final = 10
 """Steps for which an alert counts as evidence, and within which an action follows on another."""
+_ROOT: Final = 2
 
 
 def rebuilds(view: View) -> Decisions:
@@ -51,3 +55,89 @@ def _latest(flags: BoolArray) -> npt.NDArray[np.int16]:
     """Latest step up to each one at which a flag was up; -1 if there was none."""
     step = np.arange(flags.shape[1], dtype=np.int16)[None, :, None]
     return np.maximum.accumulate(np.where(flags, step, np.int16(-1)), axis=1)
+
+
+def evictions_of_red(view: View) -> Cases:
+    """Removes and Restores that took effect on a compromised host; a hit left it clean.
+
+    What counts is red's access at the next decision: a fall from root to user is no eviction, and
+    a host that red takes again within the step is not clean. Actions that end with the episode's
+    last step, which no decision follows, are left out.
+    """
+    return _of(view, EVICTIONS)
+
+
+def by_restore(view: View) -> Cases:
+    """The Restores among them."""
+    return _of(view, (ActionKind.RESTORE,))
+
+
+def by_remove(view: View) -> Cases:
+    """The Removes among them."""
+    return _of(view, (ActionKind.REMOVE,))
+
+
+def _of(view: View, kinds: tuple[ActionKind, ...]) -> Cases:
+    made = view.shared(decisions)
+    own = on_compromised(view, kinds)
+    row, host = made.row[own], made.host[own]
+    after = view.batch.levels[row, made.ends[own] + 1, host]
+    return cases(row, made.ends[own], after == 0, agent=made.agent[own], host=host)
+
+
+def on_compromised(view: View, kinds: tuple[ActionKind, ...]) -> BoolArray:
+    """``bool[decision]`` Removes and Restores of some kinds whose effect on red can be seen."""
+    made = view.shared(decisions)
+    return np.isin(made.kind, kinds) & (made.level_before > 0) & (made.ends + 1 < view.steps)
+
+
+def recoveries(view: View) -> Cases:
+    """Executed Removes and Restores; a hit was useful: a Restore of a host with red on it, or a
+    Remove of one with user access and no root, which it cannot end."""
+    made = view.shared(decisions)
+    own = np.isin(made.kind, EVICTIONS) & (made.ends >= 0)
+    level = made.level_before
+    useful = (level > 0) & ((made.kind == ActionKind.RESTORE) | (level < _ROOT))
+    return cases(
+        made.row[own], made.ends[own], useful[own], agent=made.agent[own], host=made.host[own]
+    )
+
+
+def wasted(view: View) -> Cases:
+    """The same; a hit was not useful."""
+    every = view.shared(recoveries)
+    return replace(every, hit=~every.hit)
+
+
+def steps_under_restore(view: View) -> Cases:
+    """Steps in which a Restore was running, each on one host."""
+    made = view.shared(decisions)
+    own = made.kind == ActionKind.RESTORE
+    first, agent, host, row = (x[own] for x in (made.step, made.agent, made.host, made.row))
+    last = np.where(made.ends[own] >= 0, made.ends[own], view.steps - 1)
+    length = last - first + 1
+    step = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length - first, length)
+    return cases(
+        *(np.repeat(row, length), step),
+        agent=np.repeat(agent, length),
+        host=np.repeat(host, length),
+    )
+
+
+def submitted(view: View) -> Cases:
+    """Restores that were charged, whether they were carried out or not."""
+    blue = view.batch.frame("blue")
+    restore = codes(blue, "action_type") == ActionKind.RESTORE
+    return cases(
+        blue["row"],
+        blue["step"],
+        agent=codes(blue, "agent"),
+        host=codes(blue, "target_host"),
+    ).where(restore)
+
+
+def charged(view: View) -> Cases:
+    """Restores that were charged; a hit was dropped, as its agent was busy."""
+    blue = view.batch.frame("blue")
+    restore = codes(blue, "action_type") == ActionKind.RESTORE
+    return replace(view.shared(submitted), hit=~blue["started"].to_numpy()[restore])

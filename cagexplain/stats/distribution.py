@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
-
-import numpy as np
 
 from cagexplain.common.arrays import IntArray
 from cagexplain.common.results import Result
 from cagexplain.stats.entropy import Entropy
+from cagexplain.stats.interval import finite
 from cagexplain.stats.shares import shares
 
 
@@ -88,16 +86,12 @@ def distributions(
                 Share(
                     name=category,
                     count=int(found.counts[g, c]),
-                    share=_number(found.share[g, c]),
-                    low=_number(found.low[g, c]),
-                    high=_number(found.high[g, c]),
+                    share=finite(found.share[g, c]),
+                    low=finite(found.low[g, c]),
+                    high=finite(found.high[g, c]),
                 )
                 for c, category in enumerate(categories)
             ),
         )
         for g, group in enumerate(groups)
     )
-
-
-def _number(value: np.float64) -> float | None:
-    return None if isnan(value) else float(value)

@@ -17,29 +17,19 @@ import numpy.typing as npt
 
 from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.results import Result
-from cagexplain.stats import means
+from cagexplain.stats import bootstrap, means
+from cagexplain.stats.bootstrap import weights
+from cagexplain.stats.interval import Interval, finite
 from cagexplain.stats.means import CONFIDENCE
-from cagexplain.stats.shares import weights
+from cagexplain.stats.spreads import Ranked
 
 HORIZON: Final = 100
 """Steps over which the restricted mean is taken."""
 MIN_DURATIONS: Final = 20
-MIN_EPISODES: Final = 10
+MIN_EPISODES: Final = bootstrap.MIN_EPISODES
 RESAMPLES: Final = 500
-
-
-@dataclass(frozen=True)
-class Limits(Result):
-    """A number of steps with its confidence limits.
-
-    Attributes:
-        value: the estimate; None where the data do not reach it.
-        low, high: confidence limits; None where they are not reached.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
+"""Fewer than elsewhere: there are many curves, and each is of several hundred steps."""
+_SAME: Final = 1e-9  # rounding must not keep a share from being reached
 
 
 @dataclass(frozen=True)
@@ -81,9 +71,9 @@ class Survival(Result):
     ended: int
     episodes: int
     enough: bool
-    median: Limits
-    p90: Limits
-    restricted_mean: Limits
+    median: Interval
+    p90: Interval
+    restricted_mean: Interval
     horizon: int
     curve: tuple[CurvePoint, ...]
 
@@ -172,67 +162,117 @@ def estimate(
     n, n_ended = int(ended.sum() + censored.sum()), int(ended.sum())
     episodes = int(np.count_nonzero((ended + censored).sum(axis=1)))
     if n < MIN_DURATIONS or episodes < MIN_EPISODES:
-        unknown = Limits(None, None, None)
+        unknown = Interval(None, None, None)
         return Survival(n, n_ended, episodes, False, unknown, unknown, unknown, horizon, ())
     counts = np.hstack([ended, censored]).astype(np.float32)
     times = np.concatenate(weights(len(ended), resamples))
     drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), times @ counts])
-    longer, at_risk = _product_limit(*np.hsplit(drawn, 2))
+    samples = np.hsplit(drawn, 2)
+    longer = product_limit(*samples)
     tail = means.moved_out((1 - confidence) / 2, episodes)
 
-    def limits(values: FloatArray) -> Limits:
+    def limits(values: FloatArray) -> Interval:
         # Resamples that do not reach a value hold infinity, which orders them rightly.
-        low, high = np.quantile(values[1:], [tail, 1 - tail], method="inverted_cdf")
-        return Limits(_finite(values[0]), _finite(low), _finite(high))
+        low, high = Ranked(values[1:], episodes - 1).limits((1 - confidence) / 2)
+        return Interval(finite(values[0]), finite(low), finite(high))
 
     return Survival(
         n=n,
         ended=n_ended,
         episodes=episodes,
         enough=True,
-        median=limits(_quantile(longer, 0.5)),
-        p90=limits(_quantile(longer, 0.9)),
-        restricted_mean=limits(_restricted_mean(longer, at_risk, horizon)),
+        median=limits(quantile(longer, 0.5)),
+        p90=limits(quantile(longer, 0.9)),
+        restricted_mean=limits(restricted_mean(*samples, horizon=horizon)),
         horizon=horizon,
-        curve=_curve(longer, at_risk, tail) if with_curve else (),
+        curve=_curve(longer, at_risk(*samples), tail) if with_curve else (),
     )
 
 
-def _product_limit(ended: FloatArray, censored: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Share longer than each duration, and number at risk: ``[sample, duration]`` each.
+def at_risk(*kinds: FloatArray) -> FloatArray:
+    """Durations known to be at least this long: ``[..., duration]``.
+
+    Args:
+        kinds: ``[..., duration]`` numbers of durations that ended, or were followed, so long.
+    """
+    total = sum(kinds[1:], kinds[0])
+    return np.asarray(np.cumsum(total[..., ::-1], axis=-1)[..., ::-1], dtype=np.float64)
+
+
+def product_limit(ended: FloatArray, censored: FloatArray) -> FloatArray:
+    """Share longer than each duration: ``[..., duration]`` (Kaplan and Meier 1958).
 
     A duration censored at the same step as others end was at risk then.
+
+    Args:
+        ended, censored: ``[..., duration]`` numbers of durations.
     """
-    at_risk = np.cumsum((ended + censored)[:, ::-1], axis=1)[:, ::-1]
-    ending = np.divide(ended, at_risk, out=np.zeros_like(ended), where=at_risk > 0)
-    return np.cumprod(1 - ending, axis=1), at_risk
+    return np.asarray(np.cumprod(1 - _hazard(ended, at_risk(ended, censored)), axis=-1))
 
 
-def _quantile(longer: FloatArray, share: float) -> FloatArray:
-    """First duration by which `share` have ended, per sample; infinite if that is not reached."""
-    reached = longer <= 1 - share + 1e-9
-    return np.where(reached.any(axis=1), reached.argmax(axis=1), np.inf)
+def quantile(longer: FloatArray, share: float) -> FloatArray:
+    """First duration by which `share` have ended; infinite if that is not reached.
+
+    Args:
+        longer: ``[..., duration]`` share longer than each.
+        share: 0.5 for the median.
+
+    Returns:
+        ``[...]``.
+    """
+    reached = longer <= 1 - share + _SAME
+    return np.where(reached.any(axis=-1), reached.argmax(axis=-1), np.inf)
 
 
-def _restricted_mean(longer: FloatArray, at_risk: FloatArray, horizon: int) -> FloatArray:
-    """Sum of the curve below the horizon; infinite where it is not known that far."""
-    part = longer[:, :horizon]
-    total = part.sum(axis=1)
-    last = part[:, -1]
-    followed = (
-        at_risk[:, horizon - 1] > 0 if at_risk.shape[1] >= horizon else np.zeros(len(part), bool)
-    )
-    return np.where(followed | (last <= 1e-9), total, np.inf)
+def restricted_mean(ended: FloatArray, censored: FloatArray, *, horizon: int) -> FloatArray:
+    """Mean of the durations, those above the horizon counted as the horizon: the sum of the curve
+    below it (Royston and Parmar 2013).
+
+    Args:
+        ended, censored: ``[..., duration]`` numbers of durations.
+        horizon: in steps.
+
+    Returns:
+        ``[...]``, infinite where nobody was followed so far.
+    """
+    # All that is as long as the horizon, or longer, counts alike.
+    beyond = ended[..., horizon:].sum(axis=-1) + censored[..., horizon:].sum(axis=-1)
+    ended, censored = ended[..., :horizon], censored[..., :horizon]
+    followed = at_risk(ended, censored) + beyond[..., None]
+    longer = np.cumprod(1 - _hazard(ended, followed), axis=-1)
+    known = (longer[..., -1] <= _SAME) | (followed[..., horizon - 1 :].any(axis=-1))
+    return np.where(known, longer.sum(axis=-1), np.inf)
 
 
-def _curve(longer: FloatArray, at_risk: FloatArray, tail: float) -> tuple[CurvePoint, ...]:
+def incidence(ended: FloatArray, others: FloatArray, censored: FloatArray, at: int) -> FloatArray:
+    """Share that has ended after `at` steps where another event may come first (Aalen and Johansen
+    1978); without other events it is one minus Kaplan-Meier.
+
+    Args:
+        ended, others, censored: ``[..., duration]`` numbers of durations that ended, that the other
+            event cut off, and that were followed so long without either.
+        at: in steps.
+
+    Returns:
+        ``[...]``.
+    """
+    followed = at_risk(ended, others, censored)
+    free = np.cumprod(1 - _hazard(ended + others, followed), axis=-1)
+    before = np.concatenate([np.ones((*free.shape[:-1], 1)), free[..., :-1]], axis=-1)
+    share: FloatArray = (before * _hazard(ended, followed))[..., : at + 1].sum(axis=-1)
+    return share
+
+
+def _hazard(ended: FloatArray, followed: FloatArray) -> FloatArray:
+    """Share of those at risk that end at each duration."""
+    ending: FloatArray = np.divide(ended, followed, out=np.zeros_like(ended), where=followed > 0)
+    return ending
+
+
+def _curve(longer: FloatArray, followed: FloatArray, tail: float) -> tuple[CurvePoint, ...]:
     low, high = np.quantile(longer[1:], [tail, 1 - tail], axis=0)
     changes = np.flatnonzero(np.diff(longer[0], prepend=1.0) != 0)
     return tuple(
-        CurvePoint(int(t), float(longer[0, t]), float(low[t]), float(high[t]), int(at_risk[0, t]))
+        CurvePoint(int(t), float(longer[0, t]), float(low[t]), float(high[t]), int(followed[0, t]))
         for t in changes
     )
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

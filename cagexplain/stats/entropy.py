@@ -10,10 +10,10 @@ import numpy.typing as npt
 from scipy.special import xlogy
 
 from cagexplain.common.arrays import FloatArray, IntArray
-from cagexplain.common.results import Result
-from cagexplain.stats import means
+from cagexplain.stats import exact, means
+from cagexplain.stats.bootstrap import RESAMPLES, resampled
+from cagexplain.stats.interval import Interval
 from cagexplain.stats.means import CONFIDENCE
-from cagexplain.stats.shares import RESAMPLES, resampled
 
 MIN_EPISODES: Final = 50
 """Episodes with counts below which no interval is given: rare choices weigh much in an entropy."""
@@ -21,7 +21,7 @@ _TAIL: Final = (1 - CONFIDENCE) / 2
 
 
 @dataclass(frozen=True)
-class Entropy(Result):
+class Entropy(Interval):
     """Entropy in nats, corrected for the bias of small samples.
 
     Attributes:
@@ -34,9 +34,6 @@ class Entropy(Result):
         most: entropy of equal shares, the largest possible.
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
     bias: float | None
     most: float
 
@@ -73,7 +70,7 @@ def entropies(counts: IntArray, resamples: int = RESAMPLES) -> tuple[Entropy, ..
             below, above = means.limits(_off(counts, observed))  # of a mean of 0, but for rounding
             low = np.clip(value + np.minimum(below, 0), 0, most)
             high = np.clip(value + np.maximum(above, 0), 0, most)
-        largest = np.power(2 * _TAIL, 1 / episodes)
+        largest = exact.least_share(episodes, 2 * _TAIL)
         rest = np.maximum((1 - largest) / (n_categories - 1), 1e-300)
         surprise = -xlogy(largest, largest) - (n_categories - 1) * xlogy(rest, rest)
     high = np.where(observed == 0, np.where(largest < 1 / n_categories, most, surprise), high)

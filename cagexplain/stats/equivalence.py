@@ -37,6 +37,7 @@ from scipy import stats
 
 from cagexplain.common.arrays import RealArray
 from cagexplain.common.errors import UsageError
+from cagexplain.stats.adjust import holm
 
 ALPHA: Final = 0.05
 POWER: Final = 0.8
@@ -204,16 +205,6 @@ def episodes_needed(variance: float, distance: float, alpha: float, *, sides: in
     # The normal approximation lacks what Student's t adds, about half the squared quantile.
     extra = float(stats.norm.isf(alpha)) ** 2 / 2
     return max(2, math.ceil(quantiles**2 * variance / distance**2 + extra))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: claims of those up to alpha hold all together (Holm 1979)."""
-    order = np.argsort(p_values)
-    factors = np.arange(len(p_values), 0, -1)
-    ascending = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = ascending
-    return [float(p) for p in adjusted]
 
 
 def partial_conjunction(p_values: Sequence[float], least: int) -> float:

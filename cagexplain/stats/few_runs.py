@@ -11,21 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy import stats
 
 from cagexplain.common.arrays import FloatArray
 from cagexplain.stats import means
+from cagexplain.stats.bootstrap import RESAMPLES, redrawn
+from cagexplain.stats.means import CONFIDENCE
 
-CONFIDENCE: Final = 0.95
-RESAMPLES: Final = 2_000
 MIN_RUNS: Final = 5
 """Runs of a sample below which there is no bootstrap interval."""
 TRIM: Final = 0.25
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Difference:
     error: float | None
     freedom: float | None
 
-    def interval(self, confidence: float = CONFIDENCE) -> Interval | None:
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
         """Confidence interval; None with fewer than two runs of either."""
         if self.error is None:
             return None
@@ -89,10 +87,8 @@ def bootstrap(
     fewest = min(map(len, samples))
     if fewest < MIN_RUNS:
         return None
-    rng = np.random.default_rng(0)
-    drawn = [sample[rng.integers(len(sample), size=(len(sample), resamples))] for sample in samples]
     tail = means.moved_out((1 - confidence) / 2, fewest)
-    low, high = np.quantile(statistic(*drawn), [tail, 1 - tail], axis=0)
+    low, high = np.quantile(statistic(*redrawn(samples, resamples)), [tail, 1 - tail], axis=0)
     return low, high
 
 
@@ -172,14 +168,3 @@ def improvement(a: FloatArray, b: FloatArray) -> FloatArray:
     """
     pairs = np.sign(a[:, None] - b[None])
     return np.asarray((1 + pairs).mean(axis=(0, 1)) / 2, dtype=np.float64)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust p-values for looking at all of them (Holm 1979); None stays None."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[Any] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        adjusted[place] = largest
-    return adjusted

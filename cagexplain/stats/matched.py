@@ -27,6 +27,7 @@ import numpy.typing as npt
 from scipy.special import bdtr, bdtrc, stdtr, stdtrit
 
 from cagexplain.common.arrays import FloatArray, IntArray
+from cagexplain.stats import exact
 
 LONGEST: Final = 48
 """Positions in a habit are told apart up to here: as many as an agent has hosts."""
@@ -125,20 +126,6 @@ def _beyond(surplus: FloatArray, expected: FloatArray) -> FloatArray:
     return np.copysign(left, surplus)
 
 
-def holm(p: FloatArray) -> FloatArray:
-    """P-values adjusted for their number, so that the chance of any false one is bounded.
-
-    Step-down method of Holm (1979). NaN stands for a test that was not made and stays NaN.
-    """
-    adjusted = np.full(p.shape, np.nan)
-    made = np.flatnonzero(~np.isnan(p))
-    order = made[np.argsort(p.ravel()[made], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    steps = np.minimum(np.maximum.accumulate(p.ravel()[order] * factors), 1.0)
-    adjusted.ravel()[order] = steps
-    return adjusted
-
-
 def difference_limits(
     above: npt.NDArray[Any], exposed: npt.NDArray[Any], confidence: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -165,7 +152,7 @@ def difference_limits(
         deviation = above - value * exposed
         variance = np.square(deviation).sum(axis=0) * n / (n - 1.0) / total**2
         half = stdtrit(n - 1.0, 1 - tail) * np.sqrt(variance)
-        same = np.where(variance < 1e-12, np.abs(value) * (1 - tail ** (1 / n)), 0.0)
+        same = np.where(variance < 1e-12, np.abs(value) * (1 - exact.least_share(n, tail)), 0.0)
         low = np.where(value >= 0, value - np.maximum(half, same), value - half)
         high = np.where(value < 0, value + np.maximum(half, same), value + half)
     half_known = n > 1

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from scipy.special import rel_entr
 
 from cagexplain.common.arrays import FloatArray
-from cagexplain.stats.shares import RESAMPLES, resampled
+from cagexplain.stats import durations
+from cagexplain.stats.bootstrap import RESAMPLES, resampled
 
 PERMUTATIONS: Final = 4_999
 MIN_EPISODES: Final = 6
@@ -216,13 +217,11 @@ def restricted_mean_difference(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def restricted_mean(times: FloatArray) -> FloatArray:
-    """Kaplan-Meier mean, see `restricted_mean_difference`."""
-    ended = times[..., 0, :-1]
-    at_risk = np.flip(np.flip(times.sum(axis=-2), axis=-1).cumsum(axis=-1), axis=-1)[..., :-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        longer = np.cumprod(1 - np.where(at_risk > 0, ended / at_risk, 0.0), axis=-1)
-    known = (at_risk[..., -1] > 0) | ((longer[..., -1] < _SAME) & (at_risk[..., 0] > 0))
-    return np.where(known, longer.sum(axis=-1), np.nan)
+    """Kaplan-Meier mean, see `restricted_mean_difference`: ``[...]`` of
+    ``[..., 2, horizon + 1]``."""
+    ended, censored = times[..., 0, :], times[..., 1, :]
+    mean = durations.restricted_mean(ended, censored, horizon=times.shape[-1] - 1)
+    return np.where(np.isfinite(mean), mean, np.nan)
 
 
 def ratio_difference(a: FloatArray, b: FloatArray) -> FloatArray:

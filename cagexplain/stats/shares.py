@@ -1,28 +1,19 @@
-"""How far shares counted in episodes may be off.
-
-The steps of an episode depend on each other, so the episode is the unit of sampling: intervals
-rest on a cluster bootstrap, which draws whole episodes with replacement (Davison and Hinkley 1997,
-section 3.8).
-"""
+"""How far shares and ratios may be off: the episode is the unit of sampling."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from cagexplain.common.arrays import FloatArray, IntArray
-from cagexplain.common.results import Result
-from cagexplain.stats import means
+from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
+from cagexplain.stats import exact, means
+from cagexplain.stats.bootstrap import RESAMPLES, resampled
+from cagexplain.stats.interval import Interval, finite
 from cagexplain.stats.means import CONFIDENCE, MIN_EPISODES
-
-RESAMPLES: Final = 2_000
-_CHUNK: Final = 100  # resamples at a time, so that memory does not grow with their number
 
 
 @dataclass(frozen=True)
@@ -37,12 +28,12 @@ class Shares:
         episodes: ``int64[group]`` episodes that have any.
     """
 
-    counts: npt.NDArray[np.int64]
+    counts: Int64Array
     share: FloatArray
     low: FloatArray
     high: FloatArray
-    total: npt.NDArray[np.int64]
-    episodes: npt.NDArray[np.int64]
+    total: Int64Array
+    episodes: Int64Array
 
 
 def shares(
@@ -79,10 +70,10 @@ def shares(
         tail = (1 - confidence) / (2 * n_categories)
         critical = stdtrit(episodes - 1.0, 1 - tail)[:, None]
         low, high = _wilson(share, total[:, None] / effect, critical)
-        exact = np.power(tail, 1 / episodes)[:, None]
+        least = exact.least_share(episodes, tail)[:, None]
     constant = (share == 1).any(axis=1)
-    low[constant] = (share * exact)[constant]
-    high[constant] = np.where(share == 1, 1.0, 1 - exact)[constant]
+    low[constant] = (share * least)[constant]
+    high[constant] = np.where(share == 1, 1.0, 1 - least)[constant]
     unknown = episodes < 2
     low[unknown] = high[unknown] = np.nan
     return Shares(summed, share, low, high, total, episodes)
@@ -101,46 +92,8 @@ def _bootstrap_variance(counts: IntArray, share: FloatArray, resamples: int) -> 
     return squares / used
 
 
-def resampled(
-    counts: npt.NDArray[Any], resamples: int = RESAMPLES, *, stream: int = 0
-) -> Iterator[FloatArray]:
-    """Sums over whole episodes drawn with replacement.
-
-    The same number of episodes is always drawn in the same way within a stream, so that quantities
-    of one trace, and of the same seeds, are resampled together.
-
-    Args:
-        counts: ``[episode, ...]``.
-        resamples: how many.
-        stream: another number draws independently.
-
-    Yields:
-        ``float64[up to 100, ...]``, one sum per resample.
-    """
-    flat = counts.reshape(len(counts), -1)
-    live = flat.any(axis=0)  # most cells of a large table are empty
-    # Seven digits of a count are enough to see its sampling error.
-    whole = np.issubdtype(flat.dtype, np.integer)
-    dense: npt.NDArray[Any] = flat[:, live].astype(np.float32 if whole else np.float64)
-    for times in weights(len(counts), resamples, stream):
-        drawn = np.zeros((len(times), flat.shape[1]))
-        drawn[:, live] = times @ dense
-        yield drawn.reshape(len(times), *counts.shape[1:])
-
-
-@lru_cache(maxsize=2)  # 16 MB each with 2,000 episodes
-def weights(
-    n_episodes: int, resamples: int = RESAMPLES, stream: int = 0
-) -> tuple[npt.NDArray[np.float32], ...]:
-    """How often each resample draws each episode, in chunks ``float32[up to 100, episode]``."""
-    rng = np.random.default_rng(stream)
-    sizes = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
-    even = np.full(n_episodes, 1 / n_episodes)
-    return tuple(rng.multinomial(n_episodes, even, size=size).astype(np.float32) for size in sizes)
-
-
 @dataclass(frozen=True)
-class Ratio(Result):
+class Ratio(Interval):
     """A quotient of two quantities summed over episodes, such as a mean over decisions.
 
     Attributes:
@@ -150,9 +103,6 @@ class Ratio(Result):
         episodes: episodes that have any of the divisor.
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
     total: float
     episodes: int
 
@@ -184,13 +134,9 @@ def ratios(
     if enough.any():
         limits[:, enough] = np.clip(value + means.limits(off, confidence), *bounds)[:, enough]
     return tuple(
-        Ratio(_known(its), _known(low), _known(high), float(size), int(n))
+        Ratio(finite(its), finite(low), finite(high), float(size), int(n))
         for its, low, high, size, n in zip(value, *limits, below, episodes, strict=True)
     )
-
-
-def _known(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)
 
 
 def _wilson(share: FloatArray, size: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

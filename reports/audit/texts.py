@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from cagexplain.audit.results import Audit
-from cagexplain.audit.statistics import MIN_EPISODES
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES
+from cagexplain.stats.estimates import MIN_EPISODES
 from reports.kit.numbers import number, percent
 from reports.kit.terms import SEVERAL_NUMBERS
 

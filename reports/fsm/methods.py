@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cagexplain.stats import durations, entropy
+from cagexplain.stats.bootstrap import RESAMPLES
 from cagexplain.stats.means import MIN_EPISODES
-from cagexplain.stats.shares import RESAMPLES
 from reports.drawings.fsm_picture import RARE
 from reports.kit.numbers import number
 from reports.kit.sections import Section, render

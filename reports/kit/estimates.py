@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from cagexplain.analysis.fsm.analyse import Estimate
 from cagexplain.analysis.metrics.estimate import Metric
 from cagexplain.stats.distribution import Distribution, Share
-from cagexplain.stats.durations import Limits, Survival
+from cagexplain.stats.durations import Survival
+from cagexplain.stats.interval import Interval
 from cagexplain.stats.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
 from reports.kit.numbers import NBSP, fixed, number, percent, plain
 
@@ -64,7 +65,7 @@ def too_few(n: int) -> str:
     return f"not enough data: n{NBSP}={NBSP}{number(n)}"
 
 
-def steps(limits: Limits, longest: int | None = None) -> str:
+def steps(limits: Interval, longest: int | None = None) -> str:
     """A number of steps with its interval; what is not reached is longer than was followed.
 
     Args:

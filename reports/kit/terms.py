@@ -8,7 +8,7 @@ from typing import Final
 
 from cagexplain.audit.check import Axis, Knowledge, Source
 from cagexplain.audit.results import Verdict
-from cagexplain.audit.statistics import MIN_EPISODES
+from cagexplain.stats.estimates import MIN_EPISODES
 
 STATES: Final = {
     "unknown": "No red agent knows the host.",

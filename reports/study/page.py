@@ -19,7 +19,8 @@ from cagexplain.analysis.studies.learning import (
     Verdict,
 )
 from cagexplain.analysis.studies.strategies import StrategiesResult
-from cagexplain.stats.few_runs import MIN_RUNS, RESAMPLES
+from cagexplain.stats.bootstrap import RESAMPLES
+from cagexplain.stats.few_runs import MIN_RUNS
 from reports.drawings.curves import BOX, looks, picture, svg_file
 from reports.kit import numbers
 from reports.kit.markdown import cell, table

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cagexplain.audit.check import SEVERITIES, Check, Measure, Reference
 from cagexplain.audit.checks import checks
 from cagexplain.audit.profiles import RANGES, SHIPPED, Profile, load_profile
-from cagexplain.audit.statistics import Share
 from cagexplain.common.errors import UsageError
+from cagexplain.stats.estimates import Share
 
 
 def measure(key: str, better: Any = "higher", **changes: Any) -> Measure:

@@ -1,12 +1,14 @@
 """Recorded results of the reference policies."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cagexplain.audit import references
+from cagexplain.audit.checks import check
 from cagexplain.audit.references import Recorded, read_references, records
 from cagexplain.common.errors import CagexplainError
 
@@ -49,8 +51,10 @@ def test_values_by_policy_and_the_usual_design_effect(tmp_path: Path) -> None:
     assert found.values("ERA-01", "value") == {"sleep": 0.0, "a": 0.5, "b": 0.6, "c": 0.7}
     assert found.values("ERA-01", "late") == {"sleep": None, "a": 12}
     assert found.values("ERA-99", "value") == {}
-    assert found.deff("ERA-01", "value") == 4.0
-    assert found.deff("ERA-01", "late") is None
+    measure = check("ERA-01").measures[0]
+    assert found.deff("ERA-01", measure) == 4.0
+    assert found.deff("ERA-01", replace(measure, key="late")) is None
+    assert found.deff("ERA-01", replace(measure, metric="restore_effect")) is None
     assert [(p.name, p.mean_return, p.episodes) for p in found.policies][1] == ("a", -400.5, 30)
 
 

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from cagexplain.audit.check import Better
 from cagexplain.audit.results import Verdict
-from cagexplain.audit.statistics import MIN_EPISODES, Interval, Share, estimate
-from cagexplain.audit.verdicts import discoveries, least, more_episodes, p_value, together, verdict
+from cagexplain.audit.verdicts import least, more_episodes, p_value, together, verdict
+from cagexplain.stats.estimates import MIN_EPISODES, Estimate, Share, estimate
 from cagexplain.stats.spreads import Never, Skewed
 
 
-def interval(low: float, high: float, n: float = 100, episodes: int = 20) -> Interval:
+def interval(low: float, high: float, n: float = 100, episodes: int = 20) -> Estimate:
     value = (low + high) / 2
     spread = Skewed(value, 0.0, (high - low) / 4, 0.0, episodes - 1.0)
-    return Interval(value, low, high, n, episodes, np.nan, spread)
+    return Estimate(value, low, high, n, episodes, np.nan, spread)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_too_little_is_inconclusive() -> None:
     assert verdict(interval(0.1, 0.2, n=9), "lower", 0.3, 0.6, 10) == "INCONCLUSIVE"
     few = interval(0.1, 0.2, episodes=MIN_EPISODES - 1)
     assert verdict(few, "lower", 0.3, 0.6, 10) == "INCONCLUSIVE"
-    unknown = Interval(0.1, np.nan, np.nan, 100, 20, np.nan, None)
+    unknown = Estimate(0.1, np.nan, np.nan, 100, 20, np.nan, None)
     assert verdict(unknown, "lower", 0.3, 0.6, 10) == "INCONCLUSIVE"
 
 
@@ -95,17 +95,7 @@ def test_p_of_what_never_happened() -> None:
     never = estimate(Share(), np.tile([0.0, 5.0], (20, 1)))
     assert verdict(never, "higher", 0.8, 0.4, 20) == "FAIL"
     assert p_value(never, "higher", 0.4) == pytest.approx(0.6**20)
-    assert p_value(Interval(0.5, np.nan, np.nan, 3, 1, np.nan, None), "lower", 0.4) == 1
-
-
-def test_discoveries_by_hand() -> None:
-    # Of ten tests at 5 %: the thresholds of ranks 1 to 4 are 0.005, 0.010, 0.015, 0.020.
-    assert discoveries([0.012, 0.001, 0.021, 0.009], 10) == [True, True, False, True]
-    # A later rank below its threshold carries the earlier ones.
-    assert discoveries([0.014, 0.012, 0.014], 10) == [True, True, True]
-    assert discoveries([0.04], 1) == [True]
-    assert discoveries([0.04], 2) == [False]
-    assert discoveries([], 0) == []
+    assert p_value(Estimate(0.5, np.nan, np.nan, 3, 1, np.nan, None), "lower", 0.4) == 1
 
 
 def test_an_episode_with_triggers_is_an_episode() -> None:
@@ -117,7 +107,7 @@ def test_more_episodes_for_too_few_triggers() -> None:
     assert more_episodes(interval(0.8, 0.9, n=4), "higher", 0.5, 0.2, 12, 10) == 20
     seldom = interval(0.8, 0.9, n=40, episodes=4)
     assert more_episodes(seldom, "higher", 0.5, 0.2, 12, 50) == 50 * MIN_EPISODES // 4 - 50
-    none = Interval(np.nan, np.nan, np.nan, 0, 0, np.nan, None)
+    none = Estimate(np.nan, np.nan, np.nan, 0, 0, np.nan, None)
     assert more_episodes(none, "higher", 0.5, 0.2, 12, 50) is None
 
 

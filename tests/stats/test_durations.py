@@ -1,13 +1,22 @@
+import warnings
+
+import lifelines
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lifelines.utils import restricted_mean_survival_time
+from scipy import stats
 
 from cagexplain.stats.durations import (
     MIN_DURATIONS,
     MIN_EPISODES,
     Survival,
     estimate,
+    incidence,
+    product_limit,
+    quantile,
+    restricted_mean,
     survival,
     tally,
 )
@@ -156,3 +165,42 @@ def test_properties_of_the_curve(rows: list[tuple[int, bool, int]]) -> None:
         median = found.at(int(found.median.value))
         assert median is not None
         assert median <= 0.5 + 1e-6
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=60),
+    st.integers(1, 40),
+)
+def test_curves_are_those_of_other_libraries(drawn: list[tuple[int, bool]], at: int) -> None:
+    """Kaplan-Meier of scipy and lifelines."""
+    length, seen = map(np.asarray, zip(*drawn, strict=True))
+    ended, censored = (np.bincount(length[kind], minlength=41) * 1.0 for kind in (seen, ~seen))
+    longer = product_limit(ended, censored)
+    fitted = lifelines.KaplanMeierFitter().fit(length, seen)
+    steps = np.arange(41)
+    assert longer == pytest.approx(fitted.predict(steps).to_numpy())
+    data = stats.CensoredData(uncensored=length[seen], right=length[~seen])
+    assert longer == pytest.approx(stats.ecdf(data).sf.evaluate(steps))
+    if not np.isclose(longer, 0.5).any():  # where exactly half have ended conventions differ
+        assert quantile(longer, 0.5) == fitted.median_survival_time_
+    mean = restricted_mean(ended, censored, horizon=at)
+    known = bool((length >= at - 1).any() or longer[at - 1] < 1e-9)
+    theirs = restricted_mean_survival_time(fitted, t=at)
+    assert mean == pytest.approx(theirs if known else np.inf)
+
+
+def test_incidence_is_that_of_lifelines() -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 3, 200)
+    length = (
+        3 * rng.integers(0, 10, 200) + kind
+    )  # lifelines would order ties of two kinds by chance
+    counts = [np.bincount(length[kind == k], minlength=31) * 1.0 for k in (1, 2, 0)]
+    fitted = lifelines.AalenJohansenFitter(jitter_level=1e-9, seed=1, calculate_variance=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ties are moved apart, which is what the level is for
+        fitted.fit(length, kind, event_of_interest=1)
+    for at in (0, 7, 29):
+        theirs = fitted.cumulative_density_.loc[: at + 0.5].iloc[-1, 0]
+        assert incidence(*counts, at) == pytest.approx(theirs, abs=1e-4)

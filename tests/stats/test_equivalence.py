@@ -11,7 +11,6 @@ from cagexplain.stats.equivalence import (
     Summary,
     Verdict,
     episodes_needed,
-    holm,
     independent,
     judge,
     paired,
@@ -214,12 +213,6 @@ def test_senseless_settings_are_refused(margin: float, alpha: float, field: str)
 def test_pairs_need_partners() -> None:
     with pytest.raises(UsageError, match="3 and 2 episodes"):
         paired(np.zeros(3), np.zeros(2), 1.0)
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_partial_conjunction_by_hand() -> None:

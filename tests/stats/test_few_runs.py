@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from cagexplain.analysis.studies.learning import Verdict, judge
@@ -11,7 +9,6 @@ from cagexplain.stats.few_runs import (
     Difference,
     bootstrap,
     energy_distance,
-    holm,
     improvement,
     iqm,
     mean_difference,
@@ -89,20 +86,6 @@ def test_probability_of_improvement() -> None:
     values = np.random.default_rng(3).normal(size=(2, 7))
     u = stats.mannwhitneyu(values[0], values[1]).statistic
     assert improvement(values[0], values[1]) == pytest.approx(u / 49)
-
-
-def test_holm_by_hand() -> None:
-    """0.01 × 4, 0.02 × 3, 0.03 × 2 (raised to the one before), 0.04 × 1 (likewise)."""
-    assert holm([0.03, 0.01, None, 0.04, 0.02]) == pytest.approx([0.06, 0.04, None, 0.06, 0.06])
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_holm_never_helps_and_keeps_the_order(p_values: list[float]) -> None:
-    adjusted = np.array([p for p in holm(p_values) if p is not None])
-    assert (adjusted >= np.array(p_values)).all() and (adjusted <= 1).all()
-    assert (np.diff(adjusted[np.argsort(p_values)]) >= 0).all()
 
 
 # The 95 % interval of 0 ± 1 with many degrees of freedom is -1.96 to 1.96.

@@ -15,10 +15,9 @@ from scipy.special import stdtrit
 
 from cagexplain.analysis.decisions import counterfactuals
 from cagexplain.analysis.reactions import tests as reaction_tests
-from cagexplain.audit import statistics
-from cagexplain.audit.statistics import PerEpisode, Share
 from cagexplain.policies.evaluation import estimate, estimate_parts
-from cagexplain.stats import durations, entropy, permutation
+from cagexplain.stats import durations, entropy, estimates, permutation
+from cagexplain.stats.estimates import PerEpisode, Share
 from cagexplain.stats.few_runs import MIN_RUNS, bootstrap, iqm, mean_difference
 from cagexplain.stats.matched import difference_limits
 from cagexplain.stats.means import (
@@ -204,18 +203,18 @@ def test_numbers_of_an_audit_are_covered(statistic: Share | PerEpisode) -> None:
     rng = np.random.default_rng(8)
     hits, known = 0, 0
     for _ in range(400):
-        n = rng.negative_binomial(5, 5 / 65, statistics.MIN_EPISODES) + 1
-        its = rng.beta(0.3 * 20, 0.7 * 20, statistics.MIN_EPISODES)
+        n = rng.negative_binomial(5, 5 / 65, estimates.MIN_EPISODES) + 1
+        its = rng.beta(0.3 * 20, 0.7 * 20, estimates.MIN_EPISODES)
         hit = rng.binomial(n, its)
         if isinstance(statistic, Share):
             sums, truth = np.stack([hit, n], axis=1), 0.3
         else:
             sums, truth = np.stack([hit, np.ones_like(n), np.ones_like(n)], axis=1), 0.3 * 61
-        found = statistics.estimate(statistic, sums.astype(float), resamples=200)
+        found = estimates.estimate(statistic, sums.astype(float), resamples=200)
         known += not np.isnan(found.low)
         hits += found.low <= truth <= found.high
         if _ == 0:
-            assert np.isnan(statistics.estimate(statistic, sums[1:].astype(float)).low)
+            assert np.isnan(estimates.estimate(statistic, sums[1:].astype(float)).low)
     assert hits / known > floor(400)
 
 

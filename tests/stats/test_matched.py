@@ -8,7 +8,6 @@ from cagexplain.stats.matched import (
     LONGEST,
     difference_limits,
     gap,
-    holm,
     information,
     p_values,
     run_length,
@@ -62,12 +61,6 @@ def test_a_long_habit_is_capped() -> None:
 def test_shares_of_strata() -> None:
     found = shares(np.array([0, 0, 1, 1, 1, 1]), np.array([0, 1, 1, 1]), 3)
     assert found.tolist() == [0.5, 0.75, 0.0]
-
-
-def test_holm_of_a_known_example() -> None:
-    adjusted = holm(np.array([[0.01, np.nan], [0.04, 0.03]]))
-    assert adjusted[~np.isnan(adjusted)] == pytest.approx([0.03, 0.06, 0.06])
-    assert np.isnan(adjusted[0, 1])
 
 
 def test_information_of_known_tables() -> None:

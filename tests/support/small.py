@@ -14,7 +14,6 @@ from cagexplain.audit.judge import Tallies
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Finding, Measured
-from cagexplain.audit.statistics import MIN_EPISODES
 from cagexplain.cc4 import actions, agents, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.envs import Engine, EnvParams
@@ -23,6 +22,7 @@ from cagexplain.facts.cases import Cases
 from cagexplain.facts.view import TABLES, Facts, View
 from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import play
+from cagexplain.stats.estimates import MIN_EPISODES
 from cagexplain.tracing.recorder import Recorder
 from tests.support.planted import record
 from tests.support.traces import write_trace

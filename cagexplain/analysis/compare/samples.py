@@ -19,12 +19,14 @@ from cagexplain.analysis.fsm.circumstances import (
 )
 from cagexplain.analysis.fsm.counts import SITUATIONAL, TARGETED, Counter, Counts, pool
 from cagexplain.analysis.fsm.distributions import TARGETED_KINDS
+from cagexplain.analysis.metrics.collect import Collector as MetricsCollector
 from cagexplain.analysis.metrics.definitions import COUNTED, TIMED, Better
-from cagexplain.analysis.metrics.estimate import Soc, durations, of_tallies
-from cagexplain.analysis.metrics.tallies import SocTallies
+from cagexplain.analysis.metrics.estimate import Soc, of_collected
 from cagexplain.cc4 import actions, agents, phases, red_fsm, reward
 from cagexplain.facts.batch import run
-from cagexplain.stats.durations import HORIZON, tally
+from cagexplain.facts.waits import waits
+from cagexplain.stats.durations import tally
+from cagexplain.stats.estimates import RestrictedMean
 from cagexplain.tracing.trace import Trace
 
 RETURN: Final = "return"
@@ -116,7 +118,7 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
         trace: the trace.
         name: of the sample; by default that of the policy.
     """
-    counter, circumstance, tallies = Counter(), CircumstanceCounter(), SocTallies()
+    counter, circumstance, tallies = Counter(), CircumstanceCounter(), MetricsCollector()
     run(trace, [counter, circumstance, tallies])
     counts, found = counter.result(), circumstance.result()
     facts = trace_facts(trace)
@@ -130,8 +132,8 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
         seeds=facts.seeds,
         tables={**_views(counts), **_circumstances(found), **parts},
         metrics={**_returns(counts), **_soc(tallies)},
-        times=_times(tallies, counts.episodes),
-        soc=of_tallies(tallies),
+        times=_times(tallies),
+        soc=of_collected(tallies),
     )
 
 
@@ -222,35 +224,30 @@ def _mean(values: npt.NDArray[Any]) -> Metric:
     return Metric(values.astype(np.float64), np.ones(len(values)), "per episode", "higher")
 
 
-def _soc(collected: SocTallies) -> dict[str, Metric]:
+def _soc(collected: MetricsCollector) -> dict[str, Metric]:
     """The team's counted metrics."""
-    tallies = {name: tally.team.astype(np.float64) for name, tally in collected.tallies.items()}
-    ones = np.ones_like(next(iter(tallies.values())))
     return {
-        d.name: Metric(
-            tallies[d.numerator],
-            ones if d.denominator is None else tallies[d.denominator],
-            d.unit,
-            d.better,
-        )
+        d.name: Metric(sums[:, 0, 0], sums[:, 0, 1], d.unit, d.better)
         for d in COUNTED
+        for sums in [collected.sums(d.key)]
     }
 
 
-def _times(collected: SocTallies, episodes: int) -> dict[str, Times]:
+def _times(collected: MetricsCollector) -> dict[str, Times]:
     """The team's timed metrics; without observations those that need none."""
     found = {}
     stays = collected.stays
     for d in TIMED:
-        if d.statistic != "mean" or ("alert" in (d.begin, d.end) and not collected.observed):
+        blind = "alert" in (d.begin, d.end) and not collected.observed
+        if blind or not isinstance(d.statistic, RestrictedMean):
             continue
-        length, seen, episode = durations(stays, d.begin, d.end, d.onset)
+        times, horizon = waits(stays, *d.times), d.statistic.horizon
         counts = tally(
-            np.minimum(length, HORIZON),
-            seen & (length < HORIZON),
-            episode,
-            n_clusters=episodes,
-            longest=HORIZON,
+            np.minimum(times.duration, horizon),
+            times.hit & (times.duration < horizon),
+            times.row,
+            n_clusters=collected.episodes,
+            longest=horizon,
         )
         found[d.name] = Times(np.stack(counts, axis=1))
     return found

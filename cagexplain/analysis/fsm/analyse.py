@@ -27,8 +27,8 @@ from cagexplain.analysis.fsm.distributions import (
 )
 from cagexplain.analysis.fsm.dwell import DwellCounter, Dwelling
 from cagexplain.analysis.fsm.graph import Evictions, FsmGraph, evictions, fsm_graph
-from cagexplain.analysis.metrics.estimate import Soc, of_tallies
-from cagexplain.analysis.metrics.tallies import SocTallies
+from cagexplain.analysis.metrics.collect import Collector as MetricsCollector
+from cagexplain.analysis.metrics.estimate import Soc, of_collected
 from cagexplain.analysis.reactions import counts as reaction_counts
 from cagexplain.analysis.reactions import study_tables
 from cagexplain.analysis.reactions.find import Reactions, summarise
@@ -224,7 +224,11 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
     facts = trace_facts(trace)
     variant = red_variant(trace)
     counter, circumstance, spells = Counter(), CircumstanceCounter(), DwellCounter()
-    responses, tables, tallies = reaction_counts.Collector(), study_tables.Collector(), SocTallies()
+    responses, tables, tallies = (
+        reaction_counts.Collector(),
+        study_tables.Collector(),
+        MetricsCollector(),
+    )
     run(trace, [counter, circumstance, spells, responses, tables, tallies])
     counts, dwelling = counter.result(), spells.result()
     places, in_phases = dict(enumerate(PLACES)), dict(enumerate(phases.PHASE_NAMES))
@@ -253,7 +257,7 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
         red_choices=_red_choices(counts, variant),
         reactions=summarise(responses.counts, observed=responses.observed),
         study_tables=tables.result(),
-        soc=of_tallies(tallies),
+        soc=of_collected(tallies),
         timelines=timelines(trace, episode_choice(counts.returns, episodes)),
     )
 

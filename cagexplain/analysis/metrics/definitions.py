@@ -1,17 +1,43 @@
-"""What the SOC metrics are: one table for the analysis, the pages and the documentation."""
+"""What the measured quantities of a defence are: each is declared here, once.
+
+The SOC metrics are these quantities, by subnet or agent, too. Checks of the audit judge some of
+them and the audit's main numbers show some; they take unit, direction, statistic and what is
+counted from here (`cagexplain.audit.check.Measure.of`), so that the same quantity is one
+computation with one kind of interval. The pages and the documentation print the definitions.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+import numpy as np
+
+from cagexplain.cc4 import agents, network
+from cagexplain.cc4.agents import BLUE_OF_ZONE
+from cagexplain.common.arrays import Array, BoolArray, FloatArray, Int64Array, IntArray
 from cagexplain.common.results import Result
+from cagexplain.facts import green, impacts, links, posture, recoveries
+from cagexplain.facts.cases import Cases
+from cagexplain.facts.tally import tally
+from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.facts.waits import Moment, Onset, incidents, waits
 from cagexplain.stats.durations import HORIZON
+from cagexplain.stats.estimates import (
+    OfCases,
+    OfDurations,
+    PerEpisode,
+    Quantile,
+    Ratio,
+    RestrictedMean,
+    Share,
+    Statistic,
+)
 
 Better = Literal["higher", "lower"]
-Onset = Literal["all", "visible", "silent"]
-Moment = Literal["on", "alert", "response", "answer", "clear"]
-Statistic = Literal["median", "mean"]
+Times = tuple[Moment, Moment, Onset]
+"""From one moment of a stay to another one, in stays of some onset."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +57,7 @@ class Published(Result):
 
 @dataclass(frozen=True)
 class Definition:
-    """What all metrics have.
+    """What all quantities have.
 
     Attributes:
         key: short name, for programs.
@@ -49,22 +75,96 @@ class Definition:
     formula: str
     columns: str
     better: Better
-    published: tuple[Published, ...] = ()
+    published: tuple[Published, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a quantity is divided into.
+
+    Attributes:
+        names: of the subnets or agents.
+        numbers: ``int[part]`` of the zone or agent.
+        zones: whether the parts are subnets; otherwise they are agents.
+        in_team: ``bool[part]`` whether a part counts for the team.
+    """
+
+    names: tuple[str, ...]
+    numbers: Int64Array
+    zones: bool
+    in_team: Array
+
+    def of(self, cases: Cases) -> IntArray:
+        """``int[case]`` part of each case; -1 for one of another subnet."""
+        number = network.HOST_ZONE[cases.host] if self.zones else cases.agent
+        position = np.full(max(network.N_ZONES, agents.N_BLUE), -1)
+        position[self.numbers] = np.arange(len(self.numbers))
+        return position[number]
+
+
+def _subnets(*zones: int, apart: int = -1) -> Parts:
+    numbers = np.array(zones)
+    names = tuple(network.ZONES[zone] for zone in zones)
+    return Parts(names, numbers, True, numbers != apart)
+
+
+DEFENDED: Final = _subnets(*np.flatnonzero(BLUE_OF_ZONE >= 0).tolist())
+"""Subnets that a blue agent defends. The contractor network has no defender and keeps red's
+foothold for good, so figures of containment leave it out."""
+_OPERATIONAL: Final = _subnets(*network.OPERATIONAL_ZONES)
+_WITH_USERS: Final = _subnets(*range(network.N_REAL_ZONES))
+_BUT_CONTRACTOR: Final = _subnets(*range(network.N_REAL_ZONES), apart=network.CON)
+"""The work of the contractor's users is shown, but not counted for the team; the accesses that
+blue's blocks stop are the team's doing wherever the user sits."""
+_AGENTS: Final = Parts(
+    agents.BLUE, np.arange(agents.N_BLUE), False, np.ones(agents.N_BLUE, dtype=np.bool_)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counted(Definition):
     """A count per episode, or a ratio of counts pooled over episodes.
 
     Attributes:
-        numerator, denominator: names of tallies; without denominator the count is per episode.
+        statistic: how the value follows from sums over episodes.
+        parts: what it is divided into.
+        cases: what is counted; None if `by_zone` counts it.
+        by_zone: ``int[n, zone, column]`` sums for the statistic.
     """
 
-    numerator: str = ""
-    denominator: str | None = None
+    statistic: Statistic
+    parts: Parts
+    cases: Callable[[View], Cases] | None = None
+    by_zone: Callable[[View], Int64Array] | None = None
+
+    def of_team(self, view: View) -> Cases:
+        """The cases that count for the team."""
+        assert self.cases is not None
+        every = view.shared(self.cases)
+        part = self.parts.of(every)
+        return every.where((part >= 0) & self.parts.in_team[part])
+
+    def team_sums(self, view: View) -> FloatArray:
+        """``float64[n, column]`` of the team."""
+        return self.sums(view)[:, 0]
+
+    def sums(self, view: View) -> FloatArray:
+        """``float64[n, 1 + part, column]`` of the team, and of each part."""
+        if self.by_zone is not None:
+            apart = self.by_zone(view)[:, self.parts.numbers].astype(np.float64)
+            team = apart[:, self.parts.in_team].sum(axis=1, keepdims=True)
+            return np.concatenate([team, apart], axis=1)
+        assert self.cases is not None
+        assert isinstance(self.statistic, OfCases)
+        every, n = view.shared(self.cases), len(self.parts.names)
+        part = self.parts.of(every)
+        in_part = replace(every, row=every.row * n + part).where(part >= 0)
+        whole = self.statistic.sums(self.of_team(view), view.n, view.steps)
+        split = self.statistic.sums(in_part, view.n * n, view.steps)
+        return np.concatenate([whole[:, None], split.reshape(view.n, n, -1)], axis=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timed(Definition):
     """A time between two moments of red's stay on a host; Kaplan-Meier estimate.
 
@@ -75,11 +175,21 @@ class Timed(Definition):
         by_zone: whether it is also given by subnet.
     """
 
-    begin: Moment = "on"
-    end: Moment = "clear"
-    onset: Onset = "all"
-    statistic: Statistic = "median"
-    by_zone: bool = False
+    begin: Moment
+    end: Moment
+    onset: Onset
+    statistic: OfDurations
+    by_zone: bool
+
+    @property
+    def times(self) -> Times:
+        """Which times it is about, as arguments of `waits`."""
+        return self.begin, self.end, self.onset
+
+    def of_team(self, view: View) -> Cases:
+        """The times in a batch."""
+        cases = waits(view.shared(stays), *self.times)
+        return replace(cases, row=rows_of(view, cases.row))
 
 
 _SINGH: Final = "Singh et al. 2025, table 3, {}"
@@ -101,6 +211,36 @@ SHARE: Final = "share"
 """Unit where the numerator counts some of what the denominator counts."""
 _PER_EPISODE: Final = "per episode"
 
+
+def _incidents(view: View) -> Cases:
+    return _stays(view, True)
+
+
+def _silent(view: View) -> Cases:
+    return _stays(view, ~view.shared(stays).visible)
+
+
+def _rooted(view: View) -> Cases:
+    return _stays(view, view.shared(stays).root >= 0)
+
+
+def _stays(view: View, hit: BoolArray | bool) -> Cases:
+    cases = incidents(view.shared(stays), hit)
+    return replace(cases, row=rows_of(view, cases.row))
+
+
+def _cleared(view: View) -> Int64Array:
+    """``int64[n, zone, 2]`` steps of the incidents that were cleared, and their number."""
+    found = view.shared(stays)
+    seen = ~found.censored
+    axes = (
+        (rows_of(view, found.episode), view.n),
+        (network.HOST_ZONE[found.host].astype(np.int64), network.N_ZONES),
+    )
+    length = tally(*axes, where=seen, weights=found.end - found.on)
+    return np.stack([length, tally(*axes, where=seen)], axis=2).astype(np.int64)
+
+
 COUNTED: Final = (
     Counted(
         key="clean_hosts",
@@ -111,8 +251,9 @@ COUNTED: Final = (
         columns="levels.*, hosts.level",
         better="higher",
         published=_singh(0.81, 0.77, 0.85, 0.77),
-        numerator="clean",
-        denominator="host_steps",
+        statistic=Share(),
+        parts=DEFENDED,
+        by_zone=posture.clean_time,
     ),
     Counted(
         key="non_escalated_hosts",
@@ -122,8 +263,9 @@ COUNTED: Final = (
         columns="levels.*, hosts.level",
         better="higher",
         published=_singh(0.99, 0.97, 0.97, 0.97),
-        numerator="no_root",
-        denominator="host_steps",
+        statistic=Share(),
+        parts=DEFENDED,
+        by_zone=posture.time_without_root,
     ),
     Counted(
         key="incidents",
@@ -132,7 +274,9 @@ COUNTED: Final = (
         formula="Stays of red on a defended host: unbroken spells of level 1 or 2.",
         columns=_STAYS,
         better="lower",
-        numerator="stays",
+        statistic=PerEpisode(),
+        parts=DEFENDED,
+        cases=_incidents,
     ),
     Counted(
         key="silent_incidents",
@@ -141,7 +285,9 @@ COUNTED: Final = (
         formula="Incidents that began without an event on the host, mostly by phishing.",
         columns="levels.process_event, connection_event",
         better="lower",
-        numerator="silent",
+        statistic=PerEpisode(),
+        parts=DEFENDED,
+        cases=_silent,
     ),
     Counted(
         key="escalated_incidents",
@@ -150,8 +296,9 @@ COUNTED: Final = (
         formula="Incidents with a root session at some step / incidents.",
         columns="levels.to_level",
         better="lower",
-        numerator="rooted",
-        denominator="stays",
+        statistic=Share(),
+        parts=DEFENDED,
+        cases=_rooted,
     ),
     Counted(
         key="cleared_mean",
@@ -163,8 +310,9 @@ COUNTED: Final = (
         columns="levels.step",
         better="lower",
         published=_singh(44.76, 62.63, 35.52, 56.08),
-        numerator="closed_steps",
-        denominator="closed",
+        statistic=Ratio(),
+        parts=DEFENDED,
+        by_zone=_cleared,
     ),
     Counted(
         key="useful_recoveries",
@@ -175,7 +323,9 @@ COUNTED: Final = (
         columns=_RECOVERED,
         better="higher",
         published=_singh(6.07, 5.79, 3.41, 10.45),
-        numerator="useful",
+        statistic=PerEpisode(),
+        parts=_AGENTS,
+        cases=recoveries.recoveries,
     ),
     Counted(
         key="wasted_recoveries",
@@ -185,7 +335,9 @@ COUNTED: Final = (
         columns=_RECOVERED,
         better="lower",
         published=_singh(2.20, 3.74, 5.79, 27.99),
-        numerator="wasted",
+        statistic=PerEpisode(),
+        parts=_AGENTS,
+        cases=recoveries.wasted,
     ),
     Counted(
         key="recovery_precision",
@@ -195,29 +347,34 @@ COUNTED: Final = (
         columns=_RECOVERED,
         better="higher",
         published=_singh(0.73, 0.61, 0.37, 0.27),
-        numerator="useful",
-        denominator="recoveries",
+        statistic=Share(),
+        parts=_AGENTS,
+        cases=recoveries.recoveries,
     ),
     Counted(
         key="restore_effect",
         name="Effect of Restore on red",
         unit=SHARE,
-        formula="Falls of a host's level by a Restore / Restores completed on a host with red. CC4 "
-        "reports success in any case.",
-        columns="levels.cause, blue.completed_level",
+        formula="Restores after which red had no access to the host at the next decision / "
+        "Restores completed on a host with red, those of the last step left out. CC4 reports "
+        "success in any case.",
+        columns="levels.*, blue.completed_level",
         better="higher",
-        numerator="restore_hit",
-        denominator="restore_met",
+        statistic=Share(),
+        parts=_AGENTS,
+        cases=recoveries.by_restore,
     ),
     Counted(
         key="remove_effect",
         name="Effect of Remove on red",
         unit=SHARE,
-        formula="Falls of a host's level by a Remove / Removes completed on a host with red.",
-        columns="levels.cause, blue.completed_level",
+        formula="Removes after which red had no access to the host at the next decision / Removes "
+        "completed on a host with red, those of the last step left out.",
+        columns="levels.*, blue.completed_level",
         better="higher",
-        numerator="remove_hit",
-        denominator="remove_met",
+        statistic=Share(),
+        parts=_AGENTS,
+        cases=recoveries.by_remove,
     ),
     Counted(
         key="impacts",
@@ -228,7 +385,9 @@ COUNTED: Final = (
         columns="red.event, action, outcome, target_zone",
         better="lower",
         published=_singh(0.88, 1.14, 1.93, 1.54),
-        numerator="impacts",
+        statistic=PerEpisode(),
+        parts=_OPERATIONAL,
+        cases=impacts.due,
     ),
     Counted(
         key="stopped_services",
@@ -237,7 +396,9 @@ COUNTED: Final = (
         formula="Impacts in operational zones that succeeded.",
         columns="red.event, action, outcome, target_zone",
         better="lower",
-        numerator="stops",
+        statistic=PerEpisode(),
+        parts=_OPERATIONAL,
+        cases=impacts.stops,
     ),
     Counted(
         key="green_availability",
@@ -247,8 +408,9 @@ COUNTED: Final = (
         "contractor network is shown, but not counted for the team.",
         columns=_WORK,
         better="higher",
-        numerator="served",
-        denominator="tries",
+        statistic=Share(),
+        parts=_BUT_CONTRACTOR,
+        by_zone=green.work,
     ),
     Counted(
         key="local_work_availability",
@@ -258,8 +420,9 @@ COUNTED: Final = (
         "services.",
         columns=_WORK,
         better="higher",
-        numerator="worked",
-        denominator="work",
+        statistic=Share(),
+        parts=_BUT_CONTRACTOR,
+        by_zone=green.local_work,
     ),
     Counted(
         key="access_availability",
@@ -268,8 +431,9 @@ COUNTED: Final = (
         formula="Green availability of GreenAccessService alone, which fails on blocked traffic.",
         columns=_WORK,
         better="higher",
-        numerator="accessed",
-        denominator="access",
+        statistic=Share(),
+        parts=_BUT_CONTRACTOR,
+        by_zone=green.accesses,
     ),
     Counted(
         key="restore_downtime",
@@ -279,7 +443,9 @@ COUNTED: Final = (
         "on working meanwhile.",
         columns="blue.executing",
         better="lower",
-        numerator="restore_steps",
+        statistic=PerEpisode(),
+        parts=_AGENTS,
+        cases=recoveries.steps_under_restore,
     ),
     Counted(
         key="blocks",
@@ -288,7 +454,9 @@ COUNTED: Final = (
         formula="Completed BlockTrafficZone that changed something.",
         columns="blue.completed, outcome",
         better="lower",
-        numerator="blocks",
+        statistic=PerEpisode(),
+        parts=_AGENTS,
+        cases=links.set_up,
     ),
     Counted(
         key="hurtful_blocks",
@@ -298,8 +466,9 @@ COUNTED: Final = (
         "two subnets failed, in either direction / blocks put up.",
         columns="blue.completed, outcome, target_zone, source_zone; green.*",
         better="lower",
-        numerator="hurtful",
-        denominator="blocks",
+        statistic=Share(),
+        parts=_AGENTS,
+        cases=links.blocks,
     ),
     Counted(
         key="green_blocked",
@@ -309,7 +478,9 @@ COUNTED: Final = (
         "of the contractor network count.",
         columns="green_work.traffic_blocked",
         better="lower",
-        numerator="blocked",
+        statistic=PerEpisode(),
+        parts=_WITH_USERS,
+        cases=green.lost_accesses,
     ),
     Counted(
         key="action_cost",
@@ -318,7 +489,9 @@ COUNTED: Final = (
         formula="Submitted Restores, at one point each, of all steps played.",
         columns="blue.action_type",
         better="lower",
-        numerator="charged",
+        statistic=PerEpisode(),
+        parts=_AGENTS,
+        cases=recoveries.submitted,
     ),
     Counted(
         key="cost_for_nothing",
@@ -328,8 +501,9 @@ COUNTED: Final = (
         "submitted.",
         columns="blue.action_type, started",
         better="lower",
-        numerator="ignored",
-        denominator="charged",
+        statistic=Share(),
+        parts=_AGENTS,
+        cases=recoveries.charged,
     ),
 )
 
@@ -347,9 +521,9 @@ class Time:
     onset: Onset = "all"
     by_zone: bool = False
 
-    def metric(self, statistic: Statistic) -> str:
-        """Key of the metric that is one of its statistics."""
-        return f"{self.key}_{statistic}"
+    def metric(self, word: str) -> str:
+        """Key of the metric that is its "median" or its "mean"."""
+        return f"{self.key}_{word}"
 
 
 _DWELL: Final = "Onset to the first step without red on the host"
@@ -432,15 +606,18 @@ TIMES: Final = (
         "silent",
     ),
 )
-_STATISTICS: Final[dict[Statistic, str]] = {
-    "median": "Kaplan-Meier median",
-    "mean": f"Kaplan-Meier mean, times above {HORIZON} steps counted as {HORIZON}",
+_STATISTICS: Final[dict[str, tuple[OfDurations, str]]] = {
+    "median": (Quantile(0.5), "Kaplan-Meier median"),
+    "mean": (
+        RestrictedMean(HORIZON),
+        f"Kaplan-Meier mean, times above {HORIZON} steps counted as {HORIZON}",
+    ),
 }
 
 TIMED: Final = tuple(
     Timed(
-        key=time.metric(statistic),
-        name=f"{time.name} ({statistic})",
+        key=time.metric(word),
+        name=f"{time.name} ({word})",
         unit="steps",
         formula=f"{time.formula}; {how}.",
         columns=time.columns,
@@ -452,7 +629,15 @@ TIMED: Final = tuple(
         by_zone=time.by_zone,
     )
     for time in TIMES
-    for statistic, how in _STATISTICS.items()
+    for word, (statistic, how) in _STATISTICS.items()
 )
 
-DEFINITIONS: Final[tuple[Definition, ...]] = (*COUNTED, *TIMED)
+DEFINITIONS: Final[tuple[Counted | Timed, ...]] = (*COUNTED, *TIMED)
+
+
+def definition(key: str) -> Counted | Timed:
+    """Look a quantity up; ``KeyError`` if there is no such one."""
+    return _BY_KEY[key]
+
+
+_BY_KEY: Final = {each.key: each for each in DEFINITIONS}

@@ -35,6 +35,7 @@ from cagexplain.analysis.reactions.tests import ALPHA, MIN_EPISODES, MIN_EXPOSED
 from cagexplain.cc4 import agents
 from cagexplain.facts.batch import run
 from cagexplain.stats import matched
+from cagexplain.stats.adjust import holm
 from cagexplain.stats.durations import HORIZON, estimate
 from cagexplain.tracing.trace import Trace
 
@@ -82,7 +83,7 @@ def summarise(counts: Counts, *, observed: bool) -> Reactions:
         observed: whether the trace held what blue saw.
     """
     tables = [Table(counts, HOST), Table(counts, ZONE)]
-    adjusted = matched.holm(np.concatenate([table.p.ravel() for table in tables]))
+    adjusted = holm(np.concatenate([table.p.ravel() for table in tables]))
     tables[0].adjusted = adjusted[: tables[0].p.size].reshape(tables[0].p.shape)
     tables[1].adjusted = adjusted[tables[0].p.size :].reshape(tables[1].p.shape)
     return Reactions(
@@ -119,7 +120,7 @@ def _times(counts: Counts, event: int) -> Times:
 def _dependence(counts: Counts) -> tuple[Dependence, ...]:
     places = [(w, agent) for w in range(len(WINDOWS)) for agent in range(agents.N_BLUE)]
     p = np.array([_dependence_p(counts, w, agent) for w, agent in places])
-    adjusted = matched.holm(p)
+    adjusted = holm(p)
     found = []
     for (w, agent), raw, after in zip(places, p, adjusted, strict=True):
         table = counts.patterns[:, w, agent].sum(axis=0)

@@ -31,7 +31,8 @@ from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, RED_DURATION
 from cagexplain.common.arrays import Array, Int64Array
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import Batch, Tables, codes, run
-from cagexplain.stats import matched
+from cagexplain.stats import matched, means
+from cagexplain.stats.adjust import holm
 from cagexplain.stats.distribution import Distribution, distributions
 from cagexplain.tracing import schema
 from cagexplain.tracing.trace import Trace
@@ -39,7 +40,7 @@ from cagexplain.tracing.trace import Trace
 ALPHA: Final = 0.05
 MEANINGFUL: Final = 0.1
 MIN_DECISIONS: Final = 100
-MIN_EPISODES: Final = 5
+MIN_EPISODES: Final = means.MIN_EPISODES
 FLIPS: Final = 1_999
 MOST_HOSTS: Final = 3
 """Hosts with an alert are told apart up to this number; the last group holds more as well."""
@@ -158,7 +159,7 @@ class Collector:
             if parts
         }
         p = np.array([_p(found[name]) if name in found else np.nan for name in _GROUPS])
-        adjusted = matched.holm(p)
+        adjusted = holm(p)
         tables = tuple(
             _table(name, found.get(name), *numbers)
             for name, *numbers in zip(_GROUPS, p, adjusted, strict=True)

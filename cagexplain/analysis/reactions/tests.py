@@ -21,12 +21,12 @@ from cagexplain.analysis.reactions.exposure import (
 from cagexplain.analysis.reactions.results import HOST, LagPoint, Part, Reaction, Scope, Window
 from cagexplain.cc4 import actions, network, phases
 from cagexplain.common.arrays import FloatArray
-from cagexplain.stats import matched
+from cagexplain.stats import matched, means
 from cagexplain.stats.means import CONFIDENCE
 
 ALPHA: Final = 1 - CONFIDENCE
 MIN_EXPOSED: Final = 30
-MIN_EPISODES: Final = 5
+MIN_EPISODES: Final = means.MIN_EPISODES
 
 
 class Table:

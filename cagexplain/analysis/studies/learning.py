@@ -27,16 +27,15 @@ from cagexplain.analysis.studies.study_files import (
 from cagexplain.common.arrays import FloatArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.results import Result
+from cagexplain.stats.adjust import holm
 from cagexplain.stats.few_runs import (
-    CONFIDENCE,
     Difference,
-    Interval,
     bootstrap,
-    holm,
     improvement,
     iqm,
     mean_difference,
 )
+from cagexplain.stats.means import CONFIDENCE
 
 POINTS: Final = 100
 """A learning curve has at most so many; each is the mean of the same number of rounds."""
@@ -465,7 +464,7 @@ def pairs(finals: Mapping[str, FloatArray]) -> list[Pair]:
                 boot_low=boot_low,
                 boot_high=boot_high,
                 p=difference.p_value,
-                p_holm=p_holm,
+                p_holm=None if np.isnan(p_holm) else float(p_holm),
                 improvement=better,
                 improvement_low=improvement_low,
                 improvement_high=improvement_high,
@@ -543,6 +542,6 @@ def _finals(runs: Sequence[LearningRun]) -> FloatArray:
 
 
 def _ends(
-    interval: Interval | tuple[FloatArray, FloatArray] | None,
+    interval: tuple[float, float] | tuple[FloatArray, FloatArray] | None,
 ) -> tuple[float | None, float | None]:
     return (None, None) if interval is None else (float(interval[0]), float(interval[1]))

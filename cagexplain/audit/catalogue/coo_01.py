@@ -24,7 +24,6 @@ import numpy as np
 from scipy.special import xlogy
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Function, Share
 from cagexplain.cc4.actions import N_KINDS
 from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE
 from cagexplain.cc4.network import N_ZONES
@@ -35,6 +34,7 @@ from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import changes
 from cagexplain.facts.tally import tally
 from cagexplain.facts.view import View, alerts, decisions
+from cagexplain.stats.estimates import Function, Share
 
 WINDOW: Final = 20
 """Ticks within which a change undoes an earlier one."""

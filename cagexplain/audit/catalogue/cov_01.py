@@ -7,7 +7,6 @@ process alerts come from with where its actions on hosts go.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Function, Share
 from cagexplain.cc4.agents import BLUE_OF_HOST, BLUE_ZONES
 from cagexplain.cc4.layout import HOST_ACTIONS
 from cagexplain.cc4.network import HOST_ZONE, N_HOSTS, N_ZONES
@@ -15,6 +14,7 @@ from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.tally import tally
 from cagexplain.facts.view import View, decisions, process
+from cagexplain.stats.estimates import Function, Share
 from cagexplain.stats.permutation import jensen_shannon
 
 _ZONES = np.array(max(BLUE_ZONES, key=len))

@@ -9,13 +9,13 @@ draws an exploit if red's scan found it, on a port that the host's real services
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.network import N_HOSTS
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.decoys import attempts, covered, host_time
 from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Share
 
 
 def first_attempts(view: View) -> Cases:

@@ -6,13 +6,13 @@ The catalogue names no bad border for the ratio; half the usual cover on operati
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Function, Share
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.decoys import covered, host_time
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Function, Share
 
 
 def deployments(view: View) -> Cases:

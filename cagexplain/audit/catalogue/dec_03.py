@@ -14,7 +14,6 @@ nobody knows what would have followed.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.layout import HOST_ACTIONS
@@ -25,6 +24,7 @@ from cagexplain.facts.decoys import attempts, covered
 from cagexplain.facts.moments import Moments, responses
 from cagexplain.facts.recoveries import WINDOW
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Share
 
 
 def touches(view: View) -> Cases:

@@ -6,12 +6,12 @@ alerts can act on one host only, so the value of the most attentive policy is be
 
 import numpy as np
 
-from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Difference
+from cagexplain.audit.check import Check, Count, Measure, Reference
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.view import View, alerts, connection, decisions, defended, process
+from cagexplain.stats.estimates import Difference
 
 
 def on_alert(view: View) -> Cases:
@@ -64,9 +64,7 @@ def _acted_on(view: View, shown: BoolArray) -> Cases:
     )
 
 
-def _measure(
-    key: str, kind: str, counted: object, good: float | None, bad: float | None
-) -> Measure:
+def _measure(key: str, kind: str, counted: Count, good: float | None, bad: float | None) -> Measure:
     return Measure(
         key=key,
         name=f"rise of the chance that a host is acted on when it shows {kind}",
@@ -75,7 +73,7 @@ def _measure(
         good=good,
         bad=bad,
         statistic=Difference(),
-        cases=counted,  # type: ignore[arg-type]
+        cases=counted,
     )
 
 

@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Function
 from cagexplain.cc4.actions import N_KINDS
 from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE
 from cagexplain.common.arrays import BoolArray, FloatArray
 from cagexplain.facts.view import View, connection, decisions, process, recently
+from cagexplain.stats.estimates import Function
 
 WINDOW = 6
 OTHERS = 8

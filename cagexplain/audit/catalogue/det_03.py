@@ -4,47 +4,18 @@ That the 90th percentile is at most 15 ticks is the same as that 90 % are answer
 that the median is at least 15 is the same as that 50 % are. So this share has both borders.
 """
 
-import numpy as np
-
+from cagexplain.analysis.metrics.definitions import definition
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Incidence, Quantile, Statistic
-from cagexplain.cc4.agents import BLUE_OF_HOST
-from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.facts.cases import Cases
+from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Incidence, Quantile
 
 SOON = 15
 
 
-def waits(view: View) -> Cases:
+def waiting(view: View) -> Cases:
     """Stays of red with an alert; the duration goes from the first one to the first response."""
-    found = view.shared(stays)
-    seen = found.alert >= 0
-    host, alert, answer = found.host[seen], found.alert[seen], found.answer[seen]
-    answered = answer >= 0
-    return cases(
-        rows_of(view, found.episode[seen]),
-        alert,
-        answered,
-        agent=BLUE_OF_HOST[host],
-        host=host,
-        duration=np.where(answered, answer, found.end[seen]) - alert,
-    )
-
-
-def _measure(
-    key: str, name: str, statistic: Statistic, good: float | None, bad: float | None
-) -> Measure:
-    share = isinstance(statistic, Incidence)
-    return Measure(
-        key=key,
-        name=name,
-        unit="share" if share else "ticks",
-        better="higher" if share else "lower",
-        good=good,
-        bad=bad,
-        statistic=statistic,
-        cases=waits,
-    )
+    return definition("alert_to_response_median").of_team(view)
 
 
 CHECK = Check(
@@ -68,26 +39,32 @@ CHECK = Check(
         Reference("SP 800-61", "3.2"),
     ),
     measures=(
-        _measure(
+        Measure.of(
+            "alert_to_response_median",
             "value",
             "median wait from the first alert to the first response",
-            Quantile(0.5),
-            3,
-            15,
+            good=3,
+            bad=15,
         ),
-        _measure(
-            "soon",
-            f"share of stays with an alert that are answered within {SOON} ticks",
-            Incidence(SOON),
-            0.90,
-            0.50,
+        Measure(
+            key="soon",
+            name=f"share of stays with an alert that are answered within {SOON} ticks",
+            unit="share",
+            better="higher",
+            good=0.90,
+            bad=0.50,
+            statistic=Incidence(SOON),
+            cases=waiting,
         ),
-        _measure(
-            "p90",
-            "90th percentile of the wait from the first alert to the first response",
-            Quantile(0.9),
-            None,
-            None,
+        Measure(
+            key="p90",
+            name="90th percentile of the wait from the first alert to the first response",
+            unit="ticks",
+            better="lower",
+            good=None,
+            bad=None,
+            statistic=Quantile(0.9),
+            cases=waiting,
         ),
     ),
     needs=frozenset({"observations"}),

@@ -5,11 +5,11 @@ that the episode cuts off sooner, still unanswered, tells nothing and is no case
 """
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import first_process_alert, responses
 from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.stats.estimates import Share
 
 PATIENCE = 25
 

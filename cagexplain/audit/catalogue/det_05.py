@@ -7,11 +7,11 @@ window are two. Evidence and looks are of the host itself.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.layout import EVICTIONS
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import analyses, connection_alerts, process_alerts
 from cagexplain.facts.view import Facts, View, decisions
+from cagexplain.stats.estimates import Share
 
 WINDOW = 10
 

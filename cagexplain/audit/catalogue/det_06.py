@@ -1,10 +1,10 @@
 """DET-06: findings of Analyse are used."""
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Difference
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import evictions
 from cagexplain.facts.view import Facts, View, decisions
+from cagexplain.stats.estimates import Difference
 
 WINDOW = 10
 

@@ -7,8 +7,7 @@ an escalation file (for a policy that sees files), is Restore.
 
 import numpy as np
 
-from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
+from cagexplain.audit.check import Check, Count, Measure, Reference
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.layout import RESPONSES
@@ -16,6 +15,7 @@ from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import Moments, escalation_files, process_alerts, responses
 from cagexplain.facts.view import View, decisions, rows_of, stays
+from cagexplain.stats.estimates import Share
 
 WINDOW = 10
 
@@ -61,9 +61,7 @@ def first_responses_to_evidence(view: View) -> Cases:
     )
 
 
-def _measure(
-    key: str, name: str, counted: object, good: float | None, bad: float | None
-) -> Measure:
+def _measure(key: str, name: str, counted: Count, good: float | None, bad: float | None) -> Measure:
     return Measure(
         key=key,
         name=name,
@@ -72,7 +70,7 @@ def _measure(
         good=good,
         bad=bad,
         statistic=Share(),
-        cases=counted,  # type: ignore[arg-type]
+        cases=counted,
     )
 
 

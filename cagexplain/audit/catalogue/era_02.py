@@ -7,12 +7,12 @@ can work only while red has user access and a process alert was shown since red 
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import first_process_alert, stay_at
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Share
 
 
 def that_can_work(view: View) -> Cases:

@@ -4,11 +4,11 @@ Removes whose time for an answer is cut off by the episode's end are left out.
 """
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import restores
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Share
 
 PATIENCE = 10
 

@@ -1,46 +1,32 @@
 """ERA-05: dwell time."""
 
-from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Quantile
-from cagexplain.cc4.agents import BLUE_OF_HOST
+from cagexplain.analysis.metrics.definitions import definition
+from cagexplain.audit.check import Check, Count, Measure, Reference
 from cagexplain.cc4.network import HOST_ZONE
 from cagexplain.cc4.reward import CRITICAL_ZONES
-from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.facts.cases import Cases
+from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Quantile
 
 
 def visible(view: View) -> Cases:
     """Stays of red whose onset raised an alert, with their lengths."""
-    return _stays(view, True)
+    return definition("dwell_visible_median").of_team(view)
 
 
 def silent(view: View) -> Cases:
     """Stays of red whose onset raised none."""
-    return _stays(view, False)
+    return definition("dwell_silent_median").of_team(view)
 
 
 def visible_critical(view: View) -> Cases:
     """Of the visible ones those that began in a critical zone."""
-    return _critical(view, view.shared(visible))
+    return _critical(view, visible(view))
 
 
 def silent_critical(view: View) -> Cases:
     """Of the silent ones those that began in a critical zone."""
-    return _critical(view, view.shared(silent))
-
-
-def _stays(view: View, seen: bool) -> Cases:
-    found = view.shared(stays)
-    own = found.visible == seen
-    host = found.host[own]
-    return cases(
-        rows_of(view, found.episode[own]),
-        found.on[own],
-        ~found.censored[own],
-        agent=BLUE_OF_HOST[host],
-        host=host,
-        duration=(found.end - found.on)[own],
-    )
+    return _critical(view, silent(view))
 
 
 def _critical(view: View, found: Cases) -> Cases:
@@ -48,23 +34,16 @@ def _critical(view: View, found: Cases) -> Cases:
     return found.where(CRITICAL_ZONES[phase, HOST_ZONE[found.host]])
 
 
-def _measure(
-    key: str,
-    name: str,
-    counted: object,
-    share: float = 0.5,
-    good: float | None = None,
-    bad: float | None = None,
-) -> Measure:
+def _shown(key: str, name: str, counted: Count, share: float = 0.5) -> Measure:
     return Measure(
         key=key,
         name=name,
         unit="ticks",
         better="lower",
-        good=good,
-        bad=bad,
+        good=None,
+        bad=None,
         statistic=Quantile(share),
-        cases=counted,  # type: ignore[arg-type]
+        cases=counted,
     )
 
 
@@ -85,22 +64,30 @@ CHECK = Check(
     n_min=30,
     references=(Reference("SP 800-61", "3.3.4"),),
     measures=(
-        _measure(
-            "visible", "median stay of red after an onset with an alert", visible, 0.5, 10, 50
+        Measure.of(
+            "dwell_visible_median",
+            "visible",
+            "median stay of red after an onset with an alert",
+            good=10,
+            bad=50,
         ),
-        _measure("silent", "median stay of red after an onset without alert", silent, 0.5, 60, 150),
-        _measure(
+        Measure.of(
+            "dwell_silent_median",
+            "silent",
+            "median stay of red after an onset without alert",
+            good=60,
+            bad=150,
+        ),
+        _shown(
             "visible_p90", "90th percentile of stays after an onset with an alert", visible, 0.9
         ),
-        _measure(
-            "silent_p90", "90th percentile of stays after an onset without alert", silent, 0.9
-        ),
-        _measure(
+        _shown("silent_p90", "90th percentile of stays after an onset without alert", silent, 0.9),
+        _shown(
             "visible_critical",
             "median stay in the zone of the running mission after an onset with an alert",
             visible_critical,
         ),
-        _measure(
+        _shown(
             "silent_critical",
             "median stay in the zone of the running mission after an onset without alert",
             silent_critical,

@@ -3,10 +3,10 @@
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Incidence
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.stats.estimates import Incidence
 
 WITHIN = 50
 

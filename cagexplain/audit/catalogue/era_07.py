@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Relative, Share
 from cagexplain.cc4 import network
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import onsets
 from cagexplain.facts.view import View, defended, rows_of, stays
+from cagexplain.stats.estimates import Relative, Share
 
 WITHIN = 50
 PEERS = 4

@@ -1,33 +1,17 @@
 """MIS-01: critical services are not stopped."""
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import PerEpisode
-from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.network import HOST_ZONE
-from cagexplain.cc4.outcome import Outcome
 from cagexplain.cc4.phases import RUNNING_OPERATION
-from cagexplain.cc4.red_fsm import RedAction
-from cagexplain.facts.batch import codes
-from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.cases import Cases
+from cagexplain.facts.impacts import stops
 from cagexplain.facts.view import View
-from cagexplain.tracing import schema
-
-_DONE = schema.RED_EVENTS.index("done")
-
-
-def impacts(view: View) -> Cases:
-    """Impacts that stopped a service."""
-    red = view.batch.frame("red")
-    stopped = (codes(red, "event") == _DONE) & (red["action"].to_numpy() == RedAction.IMPACT)
-    stopped &= codes(red, "outcome") == Outcome.SUCCESS
-    host = codes(red, "target_host")[stopped]
-    row, step = red["row"].to_numpy()[stopped], red["step"].to_numpy()[stopped]
-    return cases(row, step, agent=BLUE_OF_HOST[host], host=host)
+from cagexplain.stats.estimates import PerEpisode
 
 
 def critical_impacts(view: View) -> Cases:
-    """Those in the operational zone of the active mission."""
-    found = impacts(view)
+    """Impacts that stopped a service in the operational zone of the active mission."""
+    found = view.shared(stops)
     active = RUNNING_OPERATION[view.batch.phase[found.row, found.step]]
     return found.where(HOST_ZONE[found.host] == active)
 
@@ -63,16 +47,7 @@ CHECK = Check(
             statistic=PerEpisode(),
             cases=critical_impacts,
         ),
-        Measure(
-            key="all",
-            name="number of services stopped anywhere",
-            unit="per episode",
-            better="lower",
-            good=None,
-            bad=None,
-            statistic=PerEpisode(),
-            cases=impacts,
-        ),
+        Measure.of("stopped_services", "all", "number of services stopped anywhere"),
     ),
     related=("ERA-06", "REC-06"),
 )

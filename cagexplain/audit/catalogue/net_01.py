@@ -3,13 +3,13 @@
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.phases import COMMS_POLICY, GREEN_REACH
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import LINK
 from cagexplain.facts.view import View, blocked
+from cagexplain.stats.estimates import Share
 
 _USED = GREEN_REACH | GREEN_REACH.swapaxes(1, 2)
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.phases import COMMS_POLICY, N_PHASES, PHASE_NAMES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import LINK
 from cagexplain.facts.view import View, blocked
+from cagexplain.stats.estimates import Share
 
 
 def closed_links(view: View) -> Cases:

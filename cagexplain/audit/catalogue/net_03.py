@@ -13,12 +13,12 @@ the slowest tenth is judged as well.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Quantile
 from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.phases import COMMS_POLICY
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import LINK, phase_starts
 from cagexplain.facts.view import View, blocked, recently
+from cagexplain.stats.estimates import Quantile
 
 LASTING = 10
 CHANGED = np.argwhere((COMMS_POLICY[1:] != COMMS_POLICY[:-1]) & LINK)

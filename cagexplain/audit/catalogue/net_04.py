@@ -8,37 +8,19 @@ the catalogue's 1, is the good border.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Function, PerEpisode
-from cagexplain.cc4 import network
-from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.batch import codes
-from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.view import View, blocked
-from cagexplain.tracing.schema import GREEN_CAUSES
+from cagexplain.facts.green import BLOCKED
+from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Function
 
-_BLOCKED = GREEN_CAUSES.index("traffic_blocked")
 _PER = 100
-
-
-def lost_accesses(view: View) -> Cases:
-    """Accesses of green users that a block stopped, at the user's host; the agent is the one that
-    keeps the block, or one of two."""
-    green = view.batch.frame("green")
-    lost = codes(green, "cause") == _BLOCKED
-    row, step = green["row"].to_numpy()[lost], green["step"].to_numpy()[lost]
-    user, server = codes(green, "host")[lost], codes(green, "target_host")[lost]
-    near, far = network.HOST_ZONE[user], network.HOST_ZONE[server]
-    # A block counts already in the step that sets it, whose row tells the state before.
-    after = np.minimum(step + 1, view.steps - 1)
-    inbound = view.shared(blocked)[row, after, near, far]
-    return cases(row, step, agent=BLUE_OF_ZONE[np.where(inbound, near, far)], host=user)
 
 
 def penalty(view: View) -> FloatArray:
     """Reward lost to them, hundreds of ticks, and episodes: ``float64[n, 3]``."""
     green = view.batch.frame("green")
-    lost = codes(green, "cause") == _BLOCKED
+    lost = codes(green, "cause") == BLOCKED
     reward = np.bincount(
         green["row"].to_numpy()[lost], green["penalty"].to_numpy()[lost], minlength=view.n
     )
@@ -67,15 +49,13 @@ CHECK = Check(
         Reference("COUN7ER", "CM0065"),
     ),
     measures=(
-        Measure(
-            key="value",
-            name="number of users' accesses lost to blocks",
-            unit="per 100 ticks",
-            better="lower",
+        Measure.of(
+            "green_blocked",
+            "value",
+            "number of users' accesses lost to blocks",
             good=2,
             bad=20,
-            statistic=PerEpisode(_PER),
-            cases=lost_accesses,
+            per=_PER,
         ),
         Measure(
             key="penalty",

@@ -13,7 +13,6 @@ demand the block, or with the episode.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Quantile, Share
 from cagexplain.cc4.phases import COMMS_POLICY, N_PHASES
 from cagexplain.common.arrays import IntArray
 from cagexplain.facts.cases import Cases, cases
@@ -27,6 +26,7 @@ from cagexplain.facts.links import (
     shown_phase,
 )
 from cagexplain.facts.view import View, connection, process
+from cagexplain.stats.estimates import Quantile, Share
 
 _LONG_AGO = -WINDOW
 

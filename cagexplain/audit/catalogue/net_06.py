@@ -6,11 +6,11 @@ Episodes in which nobody changed a link are left out: leaving links alone shows 
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import PerCases
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import WINDOW, changes
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import PerCases
 
 
 def reversals(view: View) -> Cases:

@@ -7,11 +7,11 @@ is about responses triggered by a connection alert without a process alert besid
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.layout import RESPONSES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import WINDOW, caused_by_blocks, last_steps
 from cagexplain.facts.view import View, connection, decisions, process
+from cagexplain.stats.estimates import Share
 
 
 def chased(view: View) -> Cases:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Function
 from cagexplain.cc4 import actions, agents, network
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.arrays import BoolArray, FloatArray, IntArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.effects import own_alert
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats import estimates
+from cagexplain.stats.estimates import Function, OfCases
 
 DISRUPTIVE = (ActionKind.REMOVE, ActionKind.RESTORE, ActionKind.BLOCK)
 """Actions that take something from users or their machines."""
@@ -29,26 +30,22 @@ _N_PAIRS = max(actions.SIZES)
 
 
 @dataclass(frozen=True)
-class Largest:
+class Largest(OfCases):
     """Largest share that the hits of one class have of an agent's cases, over agents and classes,
     looked for in one half of the episodes and measured in the other.
 
     Attributes:
-        classes: number of classes. A case's group is its class, in episodes with odd numbers plus
-            the number of classes.
+        classes: number of classes. The group of a case numbers half (1 in episodes with odd
+            numbers), agent and class.
     """
 
     classes: int
-    bounded: bool = False
-    counted: bool = False
-    smooth: bool = True
 
-    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+    def sums(self, cases: estimates.Cases, n: int, steps: int) -> FloatArray:
         """Hits by half, agent and class, then cases by half and agent."""
-        half, of_class = np.divmod(cases.group, self.classes)
-        agent = (cases.row * 2 + half) * agents.N_BLUE + cases.agent
-        cell = (agent * self.classes + of_class)[cases.hit]
         width = 2 * agents.N_BLUE
+        agent = cases.row * width + cases.group // self.classes
+        cell = (cases.row * width * self.classes + cases.group)[cases.hit]
         hits = np.bincount(cell, minlength=n * width * self.classes)
         every = np.bincount(agent, minlength=n * width)
         return np.hstack([hits.reshape(n, -1), every.reshape(n, -1)]).astype(np.float64)
@@ -91,7 +88,7 @@ def pairs(view: View) -> Cases:
 def _decisions(view: View, hit: Any, of_class: IntArray, classes: int) -> Cases:
     made = view.shared(decisions)
     half = view.batch.episodes[made.row] % 2
-    group = half * classes + of_class
+    group = (half * agents.N_BLUE + made.agent) * classes + of_class
     return cases(made.row, made.step, hit, agent=made.agent, host=made.host, group=group)
 
 

@@ -1,10 +1,10 @@
 """POL-02: not idle under attack."""
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.effects import own_alert
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Share
 
 
 def idle_under_alert(view: View) -> Cases:

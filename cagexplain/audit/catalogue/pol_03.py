@@ -8,11 +8,11 @@ of all decisions.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.effects import in_vain
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Share
 
 _RUN = 3
 """Repetitions that make a loop."""

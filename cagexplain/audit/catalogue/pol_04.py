@@ -6,25 +6,24 @@ they are Sleeps, and POL-02 judges those.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
-from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.recoveries import charged
 from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Share
 
 
 @dataclass(frozen=True)
 class PerMiss(Share):
     """Cases per case that is no hit."""
 
-    bounded: bool = False
+    bounded = False
 
     def value(self, totals: FloatArray) -> FloatArray:
         """The ratio; infinity if all are hits."""
@@ -34,30 +33,18 @@ class PerMiss(Share):
         return np.where(every > 0, ratio, np.nan)
 
 
-def charged(view: View) -> Cases:
-    """Restores that were charged; a hit was dropped, as its agent was busy."""
-    blue = view.batch.frame("blue")
-    restore = codes(blue, "action_type") == ActionKind.RESTORE
-    return _submissions(view, ~blue["started"].to_numpy()).where(restore)
-
-
 def invalid(view: View) -> Cases:
     """Choices of free agents; a hit is an action on a host that does not exist."""
     blue = view.batch.frame("blue")
-    meant = ACTION_TYPE[OFFSETS[codes(blue, "agent")] + blue["action"].to_numpy()]
-    wrong = meant != codes(blue, "action_type")
-    return _submissions(view, wrong).where(blue["started"].to_numpy())
-
-
-def _submissions(view: View, hit: Any) -> Cases:
-    blue = view.batch.frame("blue")
+    agent = codes(blue, "agent")
+    meant = ACTION_TYPE[OFFSETS[agent] + blue["action"].to_numpy()]
     return cases(
         blue["row"],
         blue["step"],
-        hit,
-        agent=codes(blue, "agent"),
+        meant != codes(blue, "action_type"),
+        agent=agent,
         host=codes(blue, "target_host"),
-    )
+    ).where(blue["started"].to_numpy())
 
 
 CHECK = Check(

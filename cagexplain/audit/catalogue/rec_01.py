@@ -7,10 +7,10 @@ raise no alert; the share is therefore also shown apart for Restores with and wi
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import WINDOW, rebuilds, recent_alerts
 from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Share
 
 
 def restores(view: View) -> Cases:

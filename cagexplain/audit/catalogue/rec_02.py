@@ -9,13 +9,11 @@ from typing import Final
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import PerEpisode, Share
-from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.phases import DEFAULT_STEPS, calls
-from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import rebuilds
-from cagexplain.facts.view import View, decisions
+from cagexplain.facts.view import View
+from cagexplain.stats.estimates import PerEpisode, Share
 
 BUDGET: Final = 100
 """Executed Restores that an episode of CC4's length may have."""
@@ -38,15 +36,6 @@ def executed(view: View) -> Cases:
     """Executed Restores."""
     made = view.shared(rebuilds)
     return cases(made.row, made.step, agent=made.agent, host=made.host)
-
-
-def busy_host_ticks(view: View) -> FloatArray:
-    """Ticks that hosts spent under Restore, by episode, for `PerEpisode`."""
-    made = view.shared(decisions)
-    own = made.kind == ActionKind.RESTORE
-    last = np.where(made.ends >= 0, made.ends, view.steps - 1)
-    ticks = np.bincount(made.row[own], (last - made.step + 1)[own], minlength=view.n)
-    return np.stack([ticks, np.ones(view.n), np.ones(view.n)], axis=1)
 
 
 CHECK = Check(
@@ -91,16 +80,7 @@ CHECK = Check(
             statistic=PerEpisode(),
             cases=executed,
         ),
-        Measure(
-            key="ticks",
-            name="number of ticks that hosts spend under Restore",
-            unit="per episode",
-            better="lower",
-            good=None,
-            bad=None,
-            statistic=PerEpisode(),
-            sums=busy_host_ticks,
-        ),
+        Measure.of("restore_downtime", "ticks", "number of ticks that hosts spend under Restore"),
     ),
     related=("REC-01", "POL-04"),
 )

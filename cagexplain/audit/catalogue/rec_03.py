@@ -1,12 +1,12 @@
 """REC-03: Restores in the zones of the active mission are justified."""
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.network import HOST_ZONE
 from cagexplain.cc4.phases import MISSION_ZONES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import rebuilds
 from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Share
 
 
 def critical_restores(view: View) -> Cases:

@@ -8,12 +8,12 @@ knows what would have followed.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import Moments
 from cagexplain.facts.recoveries import WINDOW, rebuilds
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Share
 
 
 def restores(view: View) -> Cases:

@@ -11,13 +11,13 @@ sign test against one half becomes borders a little beyond it on either side.
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.layout import RESPONSES
 from cagexplain.cc4.reward import HOST_WEIGHT
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import WINDOW, open_alerts
 from cagexplain.facts.view import View, decisions
+from cagexplain.stats.estimates import Share
 
 
 def conflicts(view: View) -> Cases:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Quantile
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.network import N_HOSTS
 from cagexplain.cc4.services import MAX_RELIABILITY
@@ -12,6 +11,7 @@ from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import Moments
 from cagexplain.facts.stays import NEVER
 from cagexplain.facts.view import DEFENDED, View
+from cagexplain.stats.estimates import Quantile
 
 
 def damages(view: View) -> Cases:

@@ -2,7 +2,7 @@
 from play under other conditions."""
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
+from cagexplain.stats.estimates import Ratio
 
 CHECK = Check(
     id="ROB-02",
@@ -29,7 +29,7 @@ CHECK = Check(
             better="lower",
             good=0.10,
             bad=0.40,
-            statistic=Share(bounded=False),
+            statistic=Ratio(),
         ),
     ),
     source="robustness",

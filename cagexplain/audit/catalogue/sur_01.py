@@ -7,7 +7,7 @@ the trees keep tells whether the rest is right, too.
 """
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.audit.statistics import Share
+from cagexplain.stats.estimates import Ratio, Share
 
 CHECK = Check(
     id="SUR-01",
@@ -43,7 +43,7 @@ CHECK = Check(
             better="higher",
             good=0.80,
             bad=0.50,
-            statistic=Share(bounded=False),
+            statistic=Ratio(),
         ),
     ),
     source="surrogate",

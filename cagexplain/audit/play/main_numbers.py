@@ -9,18 +9,11 @@ import numpy as np
 
 from cagexplain.audit.check import Measure
 from cagexplain.audit.checks import check
-from cagexplain.audit.statistics import Function, PerEpisode, Share
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.view import View, defended
-
-
-def clean_time(view: View) -> FloatArray:
-    """Ticks of defended hosts without red, and all their ticks."""
-    own = view.shared(defended)
-    clean = (view.batch.levels == 0).sum(axis=1) * own
-    return np.stack([clean.sum(axis=1), view.steps * own.sum(axis=1)], axis=1).astype(np.float64)
+from cagexplain.facts.view import View
+from cagexplain.stats.estimates import Function, PerEpisode
 
 
 def failures(view: View) -> Cases:
@@ -51,16 +44,7 @@ MIX: Final = "action_mix"
 _OWN: Final = {
     measure.key: measure
     for measure in (
-        Measure(
-            key="clean_hosts",
-            name="share of the time of defended hosts without red",
-            unit="share",
-            better="higher",
-            good=None,
-            bad=None,
-            statistic=Share(),
-            sums=clean_time,
-        ),
+        Measure.of("clean_hosts", "clean_hosts", "share of the time of defended hosts without red"),
         Measure(
             key="green_failures",
             name="number of failures of users' work",

@@ -13,30 +13,25 @@ import numpy as np
 
 from cagexplain.audit.play.main_numbers import measure_of
 from cagexplain.audit.results import Change, Effect
-from cagexplain.audit.statistics import Function, Interval, Statistic, estimate
-from cagexplain.common.arrays import FloatArray
-from cagexplain.facts.cases import Cases
+from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.policies import evaluation
+from cagexplain.stats.estimates import Estimate, Statistic, estimate
 
 
-def per_episode(values: FloatArray) -> Interval:
-    """The mean of ``float64[episode]``, such as returns or their paired differences."""
-    return estimate(_MEAN, np.stack([values, np.ones(len(values))], axis=1))
-
-
-def as_change(found: Interval) -> Change | None:
+def as_change(estimated: Estimate) -> Change | None:
     """An interval as a result; None if the value is undefined."""
-    if not np.isfinite(found.value):
+    if not np.isfinite(estimated.value):
         return None
-    if not (np.isfinite(found.low) and np.isfinite(found.high)):
-        return Change(found.value, None, None)
-    return Change(found.value, found.low, found.high)
+    if not (np.isfinite(estimated.low) and np.isfinite(estimated.high)):
+        return Change(estimated.value, None, None)
+    return Change(estimated.value, estimated.low, estimated.high)
 
 
-def mean(values: FloatArray) -> Change:
-    """`per_episode` as a result."""
-    found = as_change(per_episode(values))
-    assert found is not None
-    return found
+def mean(values: FloatArray | Int64Array) -> Change:
+    """The mean of ``[episode]`` returns, or of their paired differences, with the interval that a
+    return has everywhere."""
+    (estimated,) = evaluation.estimate(values[:, None])
+    return Change(estimated.mean, estimated.low, estimated.high)
 
 
 def effect(
@@ -53,7 +48,7 @@ def effect(
     measure = measure_of(key)
     change = None
     if compared:
-        statistic = _Difference(measure.statistic)
+        statistic = _Difference(measure.statistic, measure.statistic.smooth)
         change = as_change(estimate(statistic, side_by_side(before, after, pairs=pairs)))
     values = [float(measure.statistic.value(sums.sum(axis=0))) for sums in (before, after)]
     known = [value if np.isfinite(value) else None for value in values]
@@ -73,28 +68,12 @@ def side_by_side(*sums: FloatArray, pairs: bool) -> FloatArray:
     return table
 
 
-_MEAN = Function(
-    of=lambda totals: totals[..., 0] / np.maximum(totals[..., 1], 1.0),
-    triggers=lambda totals: totals[..., 1],
-)
-
-
 @dataclass(frozen=True)
-class _Difference:
+class _Difference(Statistic):
     """A statistic after minus before, on sums that lie side by side."""
 
     of: Statistic
-    bounded: bool = False
-    counted: bool = False
-
-    @property
-    def smooth(self) -> bool:
-        """As the statistic itself."""
-        return self.of.smooth
-
-    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
-        """They are given."""
-        raise NotImplementedError
+    smooth: bool
 
     def value(self, totals: FloatArray) -> FloatArray:
         """NaN where either is undefined or not reached."""

@@ -18,7 +18,6 @@ from cagexplain.audit.play.main_numbers import MAIN, MIX, measure_of
 from cagexplain.audit.play.paired import as_change, effect, mean, side_by_side
 from cagexplain.audit.play.team import Counts, Play, Team
 from cagexplain.audit.results import Variation
-from cagexplain.audit.statistics import Function, Interval, estimate
 from cagexplain.cc4 import actions, phases, rates, red_fsm
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import ON_SLOT
@@ -28,6 +27,7 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import batches, seed_range
+from cagexplain.stats.estimates import Estimate, Function, estimate
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.permutation import jensen_shannon
 from cagexplain.stats.spreads import Skewed
@@ -123,7 +123,7 @@ class Varied:
     """
 
     variations: tuple[Variation, ...]
-    numbers: dict[str, list[Interval] | str]
+    numbers: dict[str, list[Estimate] | str]
 
 
 def vary(
@@ -254,7 +254,7 @@ def _episodes(totals: FloatArray) -> FloatArray:
 _LOSS: Final = Function(of=lambda totals: _losses(totals)[..., 0], triggers=_episodes)
 
 
-def _worst(judged: Sequence[_Pair], base: _Pair) -> Interval:
+def _worst(judged: Sequence[_Pair], base: _Pair) -> Estimate:
     """The largest relative loss over the conditions that are judged."""
     sums = side_by_side(base.sums, *(pair.sums for pair in judged), pairs=True)
     # The maximum has kinks, which percentiles bear better than moments.
@@ -285,7 +285,7 @@ def _sizes(seeds: Int64Array, params: EnvParams) -> Int64Array:
     return found
 
 
-def _stability(plays: Sequence[Counts]) -> list[Interval] | str:
+def _stability(plays: Sequence[Counts]) -> list[Estimate] | str:
     """How far training seeds are apart in what they do; for ROB-01.
 
     In every state of the attacker (the most advanced one among the agent's hosts) the mixes of

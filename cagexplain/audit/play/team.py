@@ -223,9 +223,4 @@ class _Sums:
     def add(self, batch: Batch) -> None:
         view = View(batch, self._facts)
         for key, found in self.found.items():
-            measure = measure_of(key)
-            if measure.sums is not None:
-                found.append(measure.sums(view))
-            else:
-                assert measure.cases is not None
-                found.append(measure.statistic.sums(measure.cases(view), view.n, view.steps))
+            found.append(measure_of(key).counted(view)[0])

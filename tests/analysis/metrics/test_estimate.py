@@ -1,24 +1,25 @@
 """SOC metrics against a plain account of the same episodes, kept while they are played."""
 
 from collections import Counter
-from dataclasses import fields
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from cagexplain.analysis.metrics.definitions import DEFINITIONS
-from cagexplain.analysis.metrics.estimate import MIN_EVENTS, TEAM, Soc, durations, of_tallies, soc
-from cagexplain.analysis.metrics.tallies import DEFENDED, SocTallies
-from cagexplain.cc4 import actions, agents, green, network, red_fsm
+from cagexplain.analysis.metrics.collect import Collector
+from cagexplain.analysis.metrics.definitions import COUNTED, DEFENDED, DEFINITIONS
+from cagexplain.analysis.metrics.estimate import MIN_EVENTS, TEAM, Soc, of_collected, soc
+from cagexplain.cc4 import actions, agents, green, network, phases, red_fsm
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.facts.batch import run
-from cagexplain.facts.stays import NEVER, Stays
+from cagexplain.facts.stays import Stays
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
-from cagexplain.stats.means import MIN_EPISODES
+from cagexplain.stats.estimates import MIN_EPISODES
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from tests.support.planted import RestoresOnProcess
@@ -34,13 +35,14 @@ class Account(Observer):
     def __init__(self) -> None:
         self.count: Counter[tuple[str, str]] = Counter()
         self.blocks: dict[tuple[int, int, int], bool] = {}
+        self.steps = 0
 
     def before_step(self, env: BatchedEnv, decision: Decision) -> None:
         truth = env.truth()
         self.level = truth.host_level.copy()
         self.free = env.free.copy()
         self.running = truth.blue_action.copy()
-        for zone in DEFENDED:
+        for zone in DEFENDED.numbers:
             hosts = (zone == network.HOST_ZONE) & (network.HOST_KIND != network.ROUTER)
             levels = self.level[truth.host_exists & hosts]
             self.add("host_steps", zone, len(levels))
@@ -56,6 +58,7 @@ class Account(Observer):
                 self.impact(truth, e, red)
             for host in np.flatnonzero(truth.host_exists[e] & (network.HOST_KIND == network.USER)):
                 self.green(truth, e, int(host))
+        self.steps += 1
 
     def blue(self, env: BatchedEnv, truth: Any, e: int, agent: int, chosen: int) -> None:
         name = agents.BLUE[agent]
@@ -71,8 +74,9 @@ class Account(Observer):
             useful = before > 0 and not (kind == "Remove" and before == 2)
             self.count["recoveries", name] += 1
             self.count["useful" if useful else "wasted", name] += 1
-            self.count[f"{kind.lower()}_met", name] += before > 0
-            self.count[f"{kind.lower()}_hit", name] += after < before
+            seen = before > 0 and self.steps + 1 < phases.calls(STEPS)
+            self.count[f"{kind.lower()}_met", name] += seen
+            self.count[f"{kind.lower()}_hit", name] += seen and after == 0
         if kind in ("BlockTrafficZone", "AllowTrafficZone"):
             link = e, int(actions.TO_ZONE[agent][done]), int(actions.FROM_ZONE[agent][done])
             if kind == "BlockTrafficZone" and link not in self.blocks:
@@ -117,7 +121,7 @@ class Account(Observer):
         self.count[what, network.ZONES[zone]] += int(number)
 
 
-Played = tuple[SocTallies, Account]
+Played = tuple[Collector, Account]
 
 
 @pytest.fixture(scope="module", params=["random", "restore_cycle", "reactive_remove"])
@@ -126,7 +130,7 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     policy, account = load_policy(request.param), Account()
     Recording(folder, policy, SEEDS, params, batch=4).run()
     play(policy, BatchedEnv(len(SEEDS), params=params), SEEDS, [account])
-    tallies = SocTallies()
+    tallies = Collector()
     run(open_trace(folder), [tallies])
     return tallies, account
 
@@ -136,45 +140,83 @@ def trace_of(policy: Policy, folder: Path, **options: Any) -> Trace:
     return open_trace(folder)
 
 
-def test_tallies_are_those_of_a_plain_account(played: Played) -> None:
-    tallies, account = played
-    derived = {"stays", "silent", "rooted", "closed", "closed_steps"}
-    for name, tally in tallies.tallies.items():
-        if name not in derived:
-            found = dict(zip(tally.parts, tally.counts.sum(axis=0).tolist(), strict=True))
-            assert found == {part: account.count[name, part] for part in tally.parts}, name
+EPISODES = "episodes"
+COUNTED_AS = {
+    "clean_hosts": ("clean", "host_steps"),
+    "non_escalated_hosts": ("no_root", "host_steps"),
+    "useful_recoveries": ("useful", EPISODES),
+    "wasted_recoveries": ("wasted", EPISODES),
+    "recovery_precision": ("useful", "recoveries"),
+    "restore_effect": ("restore_hit", "restore_met"),
+    "remove_effect": ("remove_hit", "remove_met"),
+    "impacts": ("impacts", EPISODES),
+    "stopped_services": ("stops", EPISODES),
+    "green_availability": ("served", "tries"),
+    "local_work_availability": ("worked", "work"),
+    "access_availability": ("accessed", "access"),
+    "restore_downtime": ("restore_steps", EPISODES),
+    "blocks": ("blocks", EPISODES),
+    "hurtful_blocks": ("hurtful", "blocks"),
+    "green_blocked": ("blocked", EPISODES),
+    "action_cost": ("charged", EPISODES),
+    "cost_for_nothing": ("ignored", "charged"),
+}
+"""What the account calls the two sums of a quantity."""
+Weights = Callable[[Stays], npt.NDArray[Any]]
+OF_STAYS: dict[str, tuple[Weights, Weights | None]] = {
+    "incidents": (lambda stays: np.ones(len(stays)), None),
+    "silent_incidents": (lambda stays: ~stays.visible, None),
+    "escalated_incidents": (lambda stays: stays.root >= 0, lambda stays: np.ones(len(stays))),
+    "cleared_mean": (
+        lambda stays: (stays.end - stays.on) * ~stays.censored,
+        lambda stays: ~stays.censored,
+    ),
+}
 
 
-def test_the_tallies_of_incidents_are_sums_over_stays(played: Played) -> None:
-    tallies, _ = played
-    stays = tallies.stays
-    zone, length = network.HOST_ZONE[stays.host], stays.end - stays.on
-    expected = {
-        "stays": np.ones(len(stays)),
-        "silent": ~stays.visible,
-        "rooted": stays.root >= 0,
-        "closed": ~stays.censored,
-        "closed_steps": length * ~stays.censored,
-    }
-    for name, weights in expected.items():
-        tally = tallies.tallies[name]
+def test_every_count_is_checked() -> None:
+    assert {*COUNTED_AS, *OF_STAYS} == {each.key for each in COUNTED}
+
+
+@pytest.mark.parametrize("key", COUNTED_AS)
+def test_sums_are_those_of_a_plain_account(played: Played, key: str) -> None:
+    collected, account = played
+    parts = {each.key: each for each in COUNTED}[key].parts
+    sums = collected.sums(key).sum(axis=0)
+    for column, name in enumerate(COUNTED_AS[key]):
+        apart = [
+            len(SEEDS) if name == EPISODES else account.count[name, part] for part in parts.names
+        ]
+        assert sums[1:, column].tolist() == apart, name
+        team = np.array(apart)[parts.in_team].sum()
+        assert sums[0, column] == (len(SEEDS) if name == EPISODES else team), name
+
+
+@pytest.mark.parametrize("key", OF_STAYS)
+def test_sums_of_incidents_are_sums_over_stays(played: Played, key: str) -> None:
+    collected, _ = played
+    stays = collected.stays
+    for column, of in enumerate(OF_STAYS[key]):
+        weights = np.ones(len(stays)) if of is None else of(stays)
         for e in range(len(SEEDS)):
-            of_episode = stays.episode == e
-            by_zone = [weights[of_episode & (zone == z)].sum() for z in DEFENDED]
-            np.testing.assert_array_equal(tally.counts[e], by_zone, name)
+            here = stays.episode == e
+            zones = [here & (network.HOST_ZONE[stays.host] == z) for z in DEFENDED.numbers]
+            apart = [1 if of is None else weights[zone].sum() for zone in zones]
+            whole = 1 if of is None else weights[here].sum()
+            assert collected.sums(key)[e, :, column].tolist() == [whole, *apart]
 
 
 def test_a_stay_is_as_long_as_its_compromised_steps(played: Played) -> None:
     tallies, account = played
     stays = tallies.stays
-    dirty = sum(account.count["host_steps", network.ZONES[z]] for z in DEFENDED)
-    dirty -= sum(account.count["clean", network.ZONES[z]] for z in DEFENDED)
+    dirty = sum(account.count["host_steps", network.ZONES[z]] for z in DEFENDED.numbers)
+    dirty -= sum(account.count["clean", network.ZONES[z]] for z in DEFENDED.numbers)
     assert (stays.end - stays.on).sum() == dirty
 
 
 def test_values_are_what_their_formulas_say(played: Played) -> None:
     tallies, account = played
-    found, count = of_tallies(tallies), account.count
+    found, count = of_collected(tallies), account.count
 
     def total(name: str, *, contractor: bool = True) -> int:
         zone = network.ZONES[network.CON]
@@ -204,7 +246,7 @@ def test_values_are_what_their_formulas_say(played: Played) -> None:
 
 
 def test_intervals_hold_their_values(played: Played) -> None:
-    found = of_tallies(played[0])
+    found = of_collected(played[0])
     assert {metric.key for metric in found.metrics} == {d.key for d in DEFINITIONS}
     for metric in found.metrics:
         assert (metric.value is None) == (metric.reason is not None), metric
@@ -217,9 +259,9 @@ def test_intervals_hold_their_values(played: Played) -> None:
 
 
 def test_only_the_team_is_compared_with_the_published(played: Played) -> None:
-    for metric in of_tallies(played[0]).metrics:
+    for metric in of_collected(played[0]).metrics:
         assert metric.scope == TEAM or not metric.published
-    assert len(of_tallies(played[0]).metric("recovery_precision").published) == 4
+    assert len(of_collected(played[0]).metric("recovery_precision").published) == 4
 
 
 def test_sleep_recovers_nothing(tmp_path: Path) -> None:
@@ -230,7 +272,7 @@ def test_sleep_recovers_nothing(tmp_path: Path) -> None:
         metric = found.metric(key)
         # None was seen, which does not prove that there never are any.
         assert (metric.value, metric.low) == (0, 0)
-        assert metric.high == pytest.approx(-np.log(0.025) / len(SEEDS))
+        assert metric.high == pytest.approx(3 / len(SEEDS))
     respond = found.metric("time_to_respond_median")
     assert respond.value is None
     assert respond.n > MIN_EVENTS
@@ -272,6 +314,7 @@ def test_few_recoveries_have_no_precision(tmp_path: Path) -> None:
         {
             **{"episode": 0, "step": t, "agent": "blue_agent_1", "action_type": "Restore"},
             **{"completed": "Restore", "completed_host": name, "completed_level": t % 3},
+            **{"started": True, "target_host": name},
         }
         for t in range(9)
     ]
@@ -288,7 +331,7 @@ def test_a_block_hurts_only_while_it_is_in_force_and_on_its_link(tmp_path: Path)
     def switch(step: int, kind: str, to: int, source: int, outcome: str = "SUCCESS") -> dict:
         zones = {"target_zone": network.ZONES[to], "source_zone": network.ZONES[source]}
         agent = agents.BLUE[agents.BLUE_OF_ZONE[to]]
-        done = {"action_type": kind, "completed": kind, "outcome": outcome}
+        done = {"action_type": kind, "started": True, "completed": kind, "outcome": outcome}
         return {"episode": 0, "step": step, "agent": agent, **zones, **done}
 
     def failure(step: int, user: int, server: int) -> dict:
@@ -301,7 +344,7 @@ def test_a_block_hurts_only_while_it_is_in_force_and_on_its_link(tmp_path: Path)
 
     block, allow = "BlockTrafficZone", "AllowTrafficZone"
     oza, rza, rzb, ozb, con = (network.OZA, network.RZA, network.RZB, network.OZB, network.CON)
-    found = SocTallies()
+    found = Collector()
     folder = tmp_path / "trace"
     steps = [{"episode": 0, "step": t} for t in range(10)]
     hosts = [{"episode": 0, "host": network.HOST_NAMES[network.user(oza)]}]
@@ -317,20 +360,5 @@ def test_a_block_hurts_only_while_it_is_in_force_and_on_its_link(tmp_path: Path)
              failure(9, rzb, con), failure(3, ozb, con)]  # fmt: skip
     part = {"steps": steps, "hosts": hosts, "blue": blue, "green": green}
     run(write_trace(folder, [part]), [found])
-    by_agent = {name: found.tallies[name].counts[0].tolist() for name in ("blocks", "hurtful")}
-    assert by_agent == {"blocks": [0, 2, 1, 1, 0], "hurtful": [0, 1, 1, 0, 0]}
-
-
-def test_times_are_censored_where_the_incident_was_last_looked_at() -> None:
-    """A stay over steps 2 to 6, cleared at 7, and one from 4 on that outlasts the ten steps: what
-    blue did is seen up to step 6 and 9, whether red has left one step longer."""
-    columns = {field.name: np.full(2, NEVER, dtype=np.int32) for field in fields(Stays)}
-    columns |= {"on": np.array([2, 4]), "clear": np.array([7, NEVER]), "end": np.array([7, 10])}
-    columns["response"] = np.array([NEVER, 6])
-    stays = Stays(**columns)
-    length, seen, _ = durations(stays, "on", "clear", "all")
-    assert (length.tolist(), seen.tolist()) == ([5, 6], [True, False])
-    length, seen, _ = durations(stays, "on", "response", "all")
-    assert (length.tolist(), seen.tolist()) == ([4, 2], [False, True])
-    length, seen, _ = durations(stays, "response", "clear", "all")
-    assert (length.tolist(), seen.tolist()) == ([4], [False])
+    hurtful, every = found.sums("hurtful_blocks")[0].T.tolist()
+    assert (hurtful, every) == ([2, 0, 1, 1, 0, 0], [4, 0, 2, 1, 1, 0])  # team, then agents

@@ -13,12 +13,13 @@ from cagexplain.audit.judge import Tallies
 from cagexplain.audit.play.count import count
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Finding
-from cagexplain.audit.statistics import Difference
 from cagexplain.cc4 import actions, network
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.facts import recoveries
 from cagexplain.facts.batch import run
 from cagexplain.facts.cases import Cases
 from cagexplain.facts.view import Facts, View
+from cagexplain.stats.estimates import Difference
 from tests.support import replays
 from tests.support.planted import HOST, ON_HOST, RestoresRoot, planted, record
 from tests.support.small import (
@@ -217,9 +218,9 @@ def ended(play: Recorded, kinds: tuple[str, ...]) -> list[tuple[Any, list[int]]]
 
 def test_effects_are_those_of_a_recount(play: Recorded) -> None:
     for kinds, cases in (
-        (("Remove", "Restore"), era_03.evictions_of_red),
-        (("Remove",), era_03.by_remove),
-        (("Restore",), era_03.by_restore),
+        (("Remove", "Restore"), recoveries.evictions_of_red),
+        (("Remove",), recoveries.by_remove),
+        (("Restore",), recoveries.by_restore),
     ):
         expected = {
             (

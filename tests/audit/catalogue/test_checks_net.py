@@ -18,6 +18,7 @@ from cagexplain.cc4.agents import BLUE_OF_ZONE, BLUE_ZONES, N_BLUE
 from cagexplain.cc4.network import ADM, CON, OFF, PAZ, RZA, ZONES
 from cagexplain.cc4.phases import COMMS_POLICY
 from cagexplain.common.arrays import BoolArray, Int64Array
+from cagexplain.facts.green import lost_accesses
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.scripted.base import Rota
 from tests.support.planted import CONNECTION, HOST, ON_HOST, PROCESS, Planted, alert_bits
@@ -387,13 +388,13 @@ def test_recount_of_reversals(drawn: Recorded) -> None:
 
 def test_recount_of_lost_accesses(drawn: Recorded) -> None:
     rows = [r for r in drawn.rows("green") if r.cause == "traffic_blocked"]
-    assert len(net_04.lost_accesses(drawn.view)) == len(rows) > 0
+    assert len(lost_accesses(drawn.view)) == len(rows) > 0
     reward = np.zeros(drawn.episodes)
     for row in rows:
         reward[row.episode] -= row.penalty
     np.testing.assert_allclose(net_04.penalty(drawn.view)[:, 0], reward)
     states = [_blocks(drawn, episode) for episode in range(drawn.episodes)]
-    found = net_04.lost_accesses(drawn.view)
+    found = lost_accesses(drawn.view)
     for row, case in zip(rows, zip(found.row, found.step, found.agent, strict=True), strict=True):
         assert (row.episode, row.step) == case[:2]
         zones = [network.HOST_NAMES.index(h) for h in (row.host, row.target_host)]

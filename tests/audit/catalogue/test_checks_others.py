@@ -16,6 +16,7 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.network import ADM, OFF, OZA, OZB, PAZ, RZA, user
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.common.arrays import BoolArray
+from cagexplain.facts.impacts import stops
 from cagexplain.facts.view import View
 from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
@@ -98,7 +99,7 @@ def test_critical_are_the_services_of_the_active_mission(tmp_path: Path) -> None
     for phase, zone in ((0, None), (1, OZA), (2, OZB)):
         tables = {"steps": steps(9, 2, phase), "red": red}
         view = by_hand(tmp_path / str(phase), tables)
-        assert as_set(mis_01.impacts(view)) == every
+        assert as_set(stops(view)) == every
         critical = {case for case in every if network.HOST_ZONE[case[2]] == zone}
         assert as_set(mis_01.critical_impacts(view)) == critical
 
@@ -112,7 +113,7 @@ def test_impacts_as_a_plain_recount_has_them(drawn: Recorded) -> None:
         if (row.event, row.action_name, row.outcome) == ("done", "Impact", "SUCCESS")
     ]
     critical = [row for row in found if row.target_zone == active.get(phase[row.episode, row.step])]
-    assert len(mis_01.impacts(drawn.view)) == len(found) > 5
+    assert len(stops(drawn.view)) == len(found) > 5
     assert len(mis_01.critical_impacts(drawn.view)) == len(critical) > 0
 
 

@@ -142,8 +142,9 @@ def chosen(counts: Any) -> Cases:
     )
     hit = np.append(np.ones(len(agent), bool), np.zeros(4, bool))
     agent = np.append(agent, [0, 1, 0, 1])
-    group = np.append(half * table.shape[2] + of_class, [0, 0, table.shape[2], table.shape[2]])
-    return pol_01.cases(group // table.shape[2], 0, hit, agent=agent, group=group)
+    half, of_class = np.append(half, [0, 0, 1, 1]), np.append(of_class, np.zeros(4, int))
+    group = (half * agents.N_BLUE + agent) * table.shape[2] + of_class
+    return pol_01.cases(half, 0, hit, agent=agent, group=group)
 
 
 @pytest.mark.parametrize(

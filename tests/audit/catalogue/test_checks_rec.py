@@ -11,14 +11,14 @@ import pytest
 
 from cagexplain.audit.catalogue import rec_01, rec_02, rec_03, rec_04, rec_05, rec_06
 from cagexplain.audit.results import Finding
-from cagexplain.audit.statistics import Quantile, Share
 from cagexplain.cc4 import agents, network, observations, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.network import OZA, OZB, PAZ, RZA, server, user
 from cagexplain.common.arrays import BoolArray, Int64Array
-from cagexplain.facts.recoveries import open_alerts
+from cagexplain.facts.recoveries import open_alerts, steps_under_restore
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.scripted.base import Rota
+from cagexplain.stats.estimates import Quantile, Share
 from tests.support.planted import ON_HOST, Planted
 from tests.support.small import (
     ENOUGH,
@@ -116,7 +116,7 @@ def test_the_budget_is_in_proportion_to_the_length(tmp_path: Path) -> None:
     found = rec_02.budgets(view)
     assert found.hit.tolist() == [False, True]
     assert found.step[1] == 2
-    assert rec_02.busy_host_ticks(view)[:, 0].tolist() == [10, 17]
+    assert np.bincount(steps_under_restore(view).row).tolist() == [10, 17]
 
 
 def test_restores_of_the_mission_are_those_of_its_zones_and_phase(tmp_path: Path) -> None:

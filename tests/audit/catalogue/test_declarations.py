@@ -8,8 +8,8 @@ from cagexplain.audit.check import FRAMEWORKS, SEVERITIES, UNITS, Check, Measure
 from cagexplain.audit.checks import check as find
 from cagexplain.audit.checks import checks
 from cagexplain.audit.profiles import RANGES
-from cagexplain.audit.statistics import Incidence, Quantile, Share
 from cagexplain.common.errors import UsageError
+from cagexplain.stats.estimates import Incidence, Quantile, Share
 
 CATALOGUE = {
     "DET": 7,

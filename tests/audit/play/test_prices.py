@@ -15,6 +15,7 @@ from cagexplain.audit.results import Finding
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import ACTION_TYPE
 from cagexplain.envs import EnvParams
+from cagexplain.policies import evaluation
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.remedies import REMEDIES
@@ -193,3 +194,15 @@ def test_sums_of_other_episodes_stand_in_rows_of_their_own() -> None:
     table = side_by_side(np.ones((2, 1)), np.full((3, 2), 2.0), pairs=False)
     np.testing.assert_array_equal(table[:2], [[1, 0, 0]] * 2)
     np.testing.assert_array_equal(table[2:], [[0, 2, 2]] * 3)
+
+
+def test_a_return_has_the_interval_that_it_has_everywhere() -> None:
+    returns = np.random.default_rng(0).normal(-300, 60, 12)
+    (elsewhere,) = evaluation.estimate(returns[:, None])
+    change = mean(returns)
+    assert (change.mean, change.low, change.high) == (
+        elsewhere.mean,
+        elsewhere.low,
+        elsewhere.high,
+    )
+    assert mean(returns[:4]).low is None

@@ -6,7 +6,7 @@ import pytest
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.analysis.reactions.find import LagPoint, Reaction
-from cagexplain.stats.durations import Limits
+from cagexplain.stats.interval import Interval
 from reports.fsm import (
     circumstances,
     machine,
@@ -176,7 +176,7 @@ def test_drawings_of_team_agents_and_phases_stand_side_by_side(
 
 
 def test_stays_that_are_too_few_give_no_number(analysis: FsmAnalysis) -> None:
-    nothing = Limits(None, None, None)
+    nothing = Interval(None, None, None)
     states = tuple(
         dataclasses.replace(
             *(survival,), n=4, ended=1, enough=False, curve=(),

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.audit.statistics import (
-    HORIZON,
+from cagexplain.facts.cases import cases
+from cagexplain.stats import durations
+from cagexplain.stats.estimates import (
     MIN_EPISODES,
     Difference,
     Function,
@@ -14,12 +15,12 @@ from cagexplain.audit.statistics import (
     PerEpisode,
     Quantile,
     Relative,
+    RestrictedMean,
     Share,
     Statistic,
     estimate,
+    estimates,
 )
-from cagexplain.facts.cases import cases
-from cagexplain.stats import durations
 from cagexplain.stats.spreads import Never, Ranked, Skewed, skewed
 
 
@@ -87,12 +88,30 @@ def test_quantiles_agree_with_survival(drawn: list[tuple[int, int, bool]]) -> No
         assert its == (np.inf if limits.value is None else limits.value)
 
 
-def test_durations_beyond_the_horizon_are_censored_there() -> None:
-    found = cases([0, 0, 0], 0, True, duration=[HORIZON, HORIZON + 1, 480])
-    sums = Quantile(0.3).sums(found, 1, 500)
-    assert value(Quantile(0.3), sums) == HORIZON
-    assert value(Quantile(0.5), sums) == np.inf
-    assert Quantile(0.5).n(sums).tolist() == [3]
+def test_durations_are_followed_to_the_end_of_the_episode() -> None:
+    found = cases([0, 1], 0, True, duration=[3, 500])
+    sums = Quantile(0.5).sums(found, 2, 500)
+    assert sums.shape == (2, 2 * 501)
+    assert (value(Quantile(0.5), sums), value(Quantile(0.9), sums)) == (3, 500)
+    assert Quantile(0.5).n(sums).tolist() == [1, 1]
+
+
+def test_restricted_mean_by_hand() -> None:
+    found = cases([0, 0], 0, [True, False], duration=[3, 20])
+    assert value(RestrictedMean(10), RestrictedMean(10).sums(found, 1, 20)) == (3 + 10) / 2
+    assert value(RestrictedMean(20), RestrictedMean(20).sums(found, 1, 20)) == (3 + 20) / 2
+    short = cases([0, 0], 0, [True, False], duration=[3, 5])
+    assert value(RestrictedMean(10), RestrictedMean(10).sums(short, 1, 20)) == np.inf
+
+
+def test_several_statistics_of_the_same_sums_are_those_apart() -> None:
+    rng = np.random.default_rng(9)
+    found = cases(np.arange(600) % 30, 0, rng.random(600) < 0.7, duration=rng.integers(0, 60, 600))
+    sums = Quantile(0.5).sums(found, 30, 60)
+    both: list[Statistic] = [Quantile(0.5), RestrictedMean(40)]
+    for statistic, together in zip(both, estimates(both, sums), strict=True):
+        alone = estimate(statistic, sums)
+        assert (alone.value, alone.low, alone.high) == (together.value, together.low, together.high)
 
 
 def test_incidence_with_a_competing_event_by_hand() -> None:
@@ -124,8 +143,6 @@ def test_a_function_has_its_own_triggers() -> None:
     found = estimate(statistic, np.tile([1.0, 1.0, 2.0], (20, 1)))
     assert (found.value, found.low, found.high) == pytest.approx((1.5, 1.5, 1.5))
     assert found.n == 80
-    with pytest.raises(NotImplementedError):
-        statistic.sums(cases([0], 0), 1, 500)
 
 
 # --- intervals ---------------------------------------------------------------------------------
@@ -222,7 +239,7 @@ def test_unreached_quantiles_have_infinite_limits() -> None:
     assert its.high == np.inf
     never = cases(row, 0, False, duration=400)
     its = estimate(Quantile(0.5), Quantile(0.5).sums(never, 30, 500))
-    assert (its.value, its.low, its.high) == (np.inf, HORIZON, np.inf)
+    assert (its.value, its.low, its.high) == (np.inf, 400, np.inf)
 
 
 def test_short_episodes_leave_open_what_comes_after_them() -> None:

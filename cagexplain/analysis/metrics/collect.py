@@ -1,0 +1,62 @@
+"""What the SOC metrics are estimated from, collected in one pass over a trace."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from cagexplain.analysis.metrics.definitions import COUNTED
+from cagexplain.common.arrays import FloatArray
+from cagexplain.facts.batch import Batch, Tables
+from cagexplain.facts.stays import TABLES as STAY_TABLES
+from cagexplain.facts.stays import Stays, concatenate
+from cagexplain.facts.view import Facts, View, stays
+from cagexplain.tracing import schema
+
+
+class Collector:
+    """Collects sums over episodes of what is counted, and red's stays for what is timed.
+
+    Attributes:
+        episodes: number of episodes.
+        steps: of an episode.
+        observed: whether the trace tells what blue saw.
+    """
+
+    tables: ClassVar[Tables] = {
+        "levels": STAY_TABLES["levels"],
+        "blue": (
+            *("target_zone", "source_zone", "outcome", "found"),
+            *("completed", "completed_level"),
+        ),
+        "red": ("step", "event", "action", "target_host", "outcome"),
+        "green": ("step", "host", "cause", "target_host"),
+        "green_work": ("zone", "kind", "attempts", *schema.GREEN_CAUSES),
+    }
+
+    def __init__(self) -> None:
+        self._sums: dict[str, list[FloatArray]] = {each.key: [] for each in COUNTED}
+        self._stays: list[Stays] = []
+        self.episodes = 0
+        self.steps = 0
+        self.observed = False
+
+    def add(self, batch: Batch) -> None:
+        """Count in some whole episodes."""
+        view = View(batch, Facts())
+        for each in COUNTED:
+            self._sums[each.key].append(each.sums(view))
+        self._stays.append(view.shared(stays))
+        self.episodes += batch.n
+        self.steps = batch.steps
+        self.observed = batch.process is not None
+
+    @property
+    def stays(self) -> Stays:
+        """All incidents."""
+        return concatenate(self._stays)
+
+    def sums(self, key: str) -> FloatArray:
+        """``float64[episode, 1 + part, column]`` of a counted quantity: team, then parts."""
+        return np.concatenate(self._sums[key])
