@@ -127,6 +127,13 @@ def tally(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Numbers of ended and of censored durations by episode and length.
 
+    Args:
+        durations: ``int[k]``, in steps.
+        observed: ``bool[k]`` whether the duration was seen to end; else it is censored.
+        clusters: ``int[k]`` episode of each.
+        n_clusters: episodes, also those without a duration; the last one's number plus 1 without.
+        longest: no duration is longer; the longest of them without.
+
     Returns:
         Two ``int32[episode, longest + 1]``; concatenate them over episodes for `estimate`.
     """

@@ -178,7 +178,7 @@ def paired(a: RealArray, b: RealArray, margin: float, alpha: float = ALPHA) -> C
 
 
 def summarise(values: RealArray) -> Summary:
-    """Describe the values, none of which is NaN."""
+    """Describe the values ``float[k]``, none of which is NaN."""
     n = len(values)
     return Summary(
         n,

@@ -245,7 +245,7 @@ class OfDurations(OfCases):
         return np.asarray(totals.sum(axis=-1))
 
     def known(self, totals: FloatArray, value: FloatArray) -> FloatArray:
-        """The value; NaN where there are no durations."""
+        """The value ``[...]``; NaN where there are no durations among the totals ``[..., k]``."""
         return np.where(self.n(totals) > 0, value, np.nan)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ SHAPE: Final = re.compile(r"\([^()]*[,\w][^()]*\)|\[[^\[\]]+\]|scalar|any shape|
 """How a shape is written: ``(n, 5)``, ``int64[n, 5]``, or in words."""
 NEAR: Final = 120
 """Characters before or after the name of a parameter within which its shape stands."""
-ELSEWHERE: Final = re.compile(r"(see|as in|those of|arguments of) `", re.I)
+ELSEWHERE: Final = re.compile(r"(see|as in|as for|those of|arguments of) `", re.I)
 """How a docstring leaves the shapes to that of another."""
 
 
@@ -86,15 +87,17 @@ def gives(text: str, name: str, alone: bool) -> bool:
         return True
     return any(
         SHAPE.search(text[max(match.start() - NEAR, 0) : match.end() + NEAR])
-        for match in re.finditer(rf"\b{re.escape(name)}\b", text)
+        for match in re.finditer(rf"\b{re.escape(name)}\b", text, re.I)
     )
 
 
 EVERY: Final = list(functions())
-BASES: Final = {function.kin[0]: function.kin[1:] for function in EVERY if function.kin}
-ABOUT: Final = {
-    (function.kin[0], function.node.name): function.text for function in EVERY if function.kin
-}
+BASES: Final = defaultdict[str, set[str]](set)  # of all classes of a name
+ABOUT: Final = defaultdict[tuple[str, str], str](str)
+for _each in EVERY:
+    if _each.kin:
+        BASES[_each.kin[0]] |= set(_each.kin[1:])
+        ABOUT[_each.kin[0], _each.node.name] += f"\n{_each.text}"
 PROTOCOLS: Final = [name for name, bases in BASES.items() if "Protocol" in bases]
 
 
@@ -103,7 +106,7 @@ def elders(name: str) -> set[str]:
     above: set[str] = set()
     todo = [name]
     while todo:
-        new = set(BASES.get(todo.pop(), ())) - above
+        new = BASES.get(todo.pop(), set()) - above
         above |= new
         todo += new
     return above

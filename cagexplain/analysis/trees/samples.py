@@ -133,7 +133,7 @@ class Teacher:
         """What the teacher would do here, and how much it matters.
 
         Args:
-            obs, mask, free: as for ``Policy.act``.
+            obs, mask, free: as for `Policy.act`.
             instead: what is really done; None if the teacher's own choice is.
 
         Returns:

@@ -70,7 +70,9 @@ def _pairings(n: int) -> list[tuple[int, int]]:
 
 
 def excess(totals: FloatArray) -> FloatArray:
-    """Normalised information beyond that of the pairings; 0 if there is one action class only."""
+    """Normalised information ``[...]`` beyond that of the pairings, from totals ``[..., k]``; 0 if there
+    is one action type only.
+    """
     every = totals.reshape(*totals.shape[:-1], 1 + OTHERS, _PATTERNS, N_KINDS)
     joint = every / np.maximum(every.sum(axis=(-2, -1), keepdims=True), 1)
     action = joint.sum(axis=-2)
@@ -93,7 +95,7 @@ def _entropy(shares: FloatArray) -> FloatArray:
 
 
 def alerted(totals: FloatArray) -> FloatArray:
-    """Decisions with any alert in the window."""
+    """Decisions with any alert in the window, ``[...]`` from totals ``[..., k]``."""
     count: FloatArray = totals[..., N_KINDS:_CELLS].sum(axis=-1)
     return count
 
