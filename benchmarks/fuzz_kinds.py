@@ -873,7 +873,7 @@ def _judged(profile: Profile) -> list[Any]:
             profile.severity(check),
             profile.n_min(check),
             profile.muted(check),
-            [profile.borders(check, measure) for measure in check.measures],
+            [profile.thresholds(check, measure) for measure in check.measures],
         ]
         for check in checks()
     ]
@@ -890,7 +890,7 @@ def _profile_legal(profile: Profile) -> bool:
         if not clean_text(profile.muted(check)):
             return False
         for measure in check.measures:
-            good, bad = profile.borders(check, measure)
+            good, bad = profile.thresholds(check, measure)
             if good is None or bad is None:
                 continue
             low, high = RANGES.get(measure.unit, (0, math.inf))

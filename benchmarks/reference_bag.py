@@ -7,7 +7,7 @@ Plays each policy on seeds that no audit uses and writes its return and, for eve
 catalogue, the value with its interval, triggers and design effect. --policy and --add choose; a
 policy that the file has already and that was not chosen stays as it is.
 
---fit plays nothing. It sets the recorded values beside the borders of a profile, and marks where
+--fit plays nothing. It sets the recorded values beside the thresholds of a profile, and marks where
 these do not tell the policies apart: neither sleep nor random fails though the check applies to
 one of them, the expert fails, or all get the same verdict.
 """
@@ -90,8 +90,8 @@ def _plain(value: float) -> float | None:
 @click.option("--policy", "names", multiple=True, help="Built-in policy.  [default: all of them]")
 @click.option("--add", "added", multiple=True, metavar="NAME=PATH", help="Checkpoint to play too.")
 @click.option("--processes", type=COUNT, default=1, show_default=True)
-@click.option("--fit", is_flag=True, help="Print the recorded values beside the borders.")
-@click.option("--profile", default="default", show_default=True, help="Borders for --fit.")
+@click.option("--fit", is_flag=True, help="Print the recorded values beside the thresholds.")
+@click.option("--profile", default="default", show_default=True, help="Thresholds for --fit.")
 @click.option(
     "--out",
     type=FILE,
@@ -147,7 +147,7 @@ def _fit(path: Path, spec: str) -> None:
     table = Table("measure", "good", "bad", *names, "", title=f"{profile.name} ({path.name})")
     for check in checks():
         for measure in check.measures:
-            good, bad = profile.borders(check, measure)
+            good, bad = profile.thresholds(check, measure)
             if good is None or bad is None:
                 continue
             n_min = profile.n_min(check)
@@ -178,10 +178,10 @@ def _verdict(
     episodes: int,
     deff: float | None,
     better: Better,
-    borders: tuple[float, float, int],
+    thresholds: tuple[float, float, int],
 ) -> str:
     """By the recorded limits; a dash without a value or with too few triggers."""
-    if value is None or value.n < borders[2]:
+    if value is None or value.n < thresholds[2]:
         return "-"
     centre, low, high = (
         np.inf if limit is None else limit for limit in (value.value, value.low, value.high)
@@ -191,7 +191,8 @@ def _verdict(
     if value.value in (0, 1) and deff is not None:  # this was recorded without a design effect
         never = Never(min(max(value.n / max(deff, 1), episodes), value.n), centre == 1, True)
         low, high = never.limits(0.025)
-    return verdict(Estimate(centre, low, high, value.n, episodes, np.nan, None), better, *borders)
+    found = Estimate(centre, low, high, value.n, episodes, np.nan, None)
+    return verdict(found, better, *thresholds)
 
 
 def _cell(value: Recorded | None, its: str) -> str:

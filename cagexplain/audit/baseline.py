@@ -43,7 +43,7 @@ def _notes(
     if audit.profile.get("sha256") != old.profile.get("sha256"):
         yield (
             "The two audits were judged by different profiles, so a verdict may differ because its "
-            "borders do."
+            "thresholds do."
         )
     if audit.versions.get("catalogue") != old.versions.get("catalogue"):
         yield "The two audits are of different versions of the catalogue of checks."

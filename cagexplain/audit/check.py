@@ -48,14 +48,14 @@ UNITS: Final = (
     "share",
     "difference of shares",
     "ratio",
-    "ticks",
+    "steps",
     "per episode",
-    "per 100 ticks",
+    "per 100 steps",
     "per 100 decisions",
     "distance",
     "bits",
 )
-_UNITS_OF_METRICS: Final = {"steps": "ticks", "host-steps per episode": "per episode"}
+_UNITS_OF_METRICS: Final = {"host-steps per episode": "per episode"}
 """What the catalogue calls the units of the SOC metrics, where it has another word."""
 FRAMEWORKS: Final = {
     "CSF": ("NIST Cybersecurity Framework", "2.0", "https://doi.org/10.6028/NIST.CSWP.29"),
@@ -110,8 +110,8 @@ class Measure:
         name: what the number is, as a noun phrase that goes on after "the".
         unit: one of `UNITS`.
         better: whether a good policy has a higher or a lower value.
-        good, bad: borders; an interval wholly beyond `good` passes, one wholly beyond `bad` fails.
-            Both None: the number is shown and not judged.
+        good, bad: thresholds; an interval wholly beyond `good` passes, one wholly beyond `bad`
+            fails. Both None: the number is shown and not judged.
         statistic: how the value follows from sums over episodes.
         cases: what it rests on, found in a batch; None if `sums` counts something else.
         sums: ``float64[episode, column]`` for the statistic, where there are no cases to show.
@@ -154,7 +154,7 @@ class Measure:
         return cls(
             key=key,
             name=name,
-            unit=f"per {per} ticks" if per else _UNITS_OF_METRICS.get(quantity.unit, quantity.unit),
+            unit=f"per {per} steps" if per else _UNITS_OF_METRICS.get(quantity.unit, quantity.unit),
             better=quantity.better,
             good=good,
             bad=bad,
@@ -185,7 +185,7 @@ class Measure:
 
     @property
     def judged(self) -> bool:
-        """Whether it has borders."""
+        """Whether it has thresholds."""
         return self.good is not None
 
 
@@ -261,7 +261,7 @@ class Check:
         require(bool(self.measures), "measures", "are missing")
         keys = [measure.key for measure in self.measures]
         require(len(set(keys)) == len(keys), "measures", "have a key twice")
-        require(any(m.judged for m in self.measures), "measures", "are none with borders")
+        require(any(m.judged for m in self.measures), "measures", "are none with thresholds")
         for measure in self.measures:
             counted = (measure.cases is not None) + (measure.sums is not None)
             wanted = 1 if self.source == "play" else 0

@@ -234,7 +234,7 @@ def _caveats(trace: Trace, failed: int) -> list[str]:
         found.append(
             "The reference policies, Sleep among them, were recorded in episodes of "
             f"{phases.DEFAULT_STEPS} steps against the attacker {_RED}. This audit was not, so its "
-            "numbers are not held against theirs, and borders in ticks may be out of reach."
+            "numbers are not held against theirs, and thresholds in steps may be out of reach."
         )
     return found
 
@@ -249,8 +249,8 @@ def _left_out(findings: Sequence[Finding]) -> list[str]:
 
 
 def _by_chance(findings: Sequence[Finding]) -> float:
-    """Most FAILs to expect of a policy that is exactly on all bad borders: an interval misses the
-    truth on the bad side with half of what it leaves to chance, and any number fails its check."""
+    """Most FAILs to expect of a policy that is exactly on all bad thresholds: an interval misses
+    the truth on the bad side with half of what it leaves to chance, and any number fails its check."""
     judged_numbers = sum(
         measured.verdict != "NOT_APPLICABLE" and measured.n >= finding.n_min
         for finding in findings

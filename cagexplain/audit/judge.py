@@ -156,7 +156,7 @@ class Tallies:
         """Judge what was counted.
 
         Args:
-            profile: has the borders.
+            profile: has the thresholds.
             references: what other policies do.
             policies: ``int[episode]`` which of several policies played it.
         """
@@ -246,7 +246,7 @@ def judged(
     Args:
         check: declares the measures.
         intervals: of its measures, in their order.
-        profile: has the borders.
+        profile: has the thresholds.
         references: what other policies do.
         episodes: that were played.
     """
@@ -266,8 +266,8 @@ def judged(
             its = chances * p_value(interval, measured.better, measured.bad)
             p = min(1.0 if p is None else p, its)
         if whole == "INCONCLUSIVE":
-            borders = measured.good, measured.bad
-            more = more_episodes(interval, measured.better, *borders, head["n_min"], episodes)
+            thresholds = measured.good, measured.bad
+            more = more_episodes(interval, measured.better, *thresholds, head["n_min"], episodes)
             further = more if further is None or more is None else max(further, more)
             reason = reason or _too_little(interval, head["n_min"], check.trigger)
     return Finding(
@@ -297,7 +297,7 @@ def judge(
     check: Check, measure: Measure, found: Estimate, profile: Profile, references: References
 ) -> Measured:
     """A number with its verdict, and where it stands among the reference policies."""
-    good, bad = profile.borders(check, measure)
+    good, bad = profile.thresholds(check, measure)
     its: Verdict = "NOT_APPLICABLE"
     impossible = bool(check.absent) and found.n == 0  # others of the check may have triggers
     if good is not None and bad is not None and not impossible:
@@ -329,7 +329,7 @@ def _percentile(value: float, better: str, standing: Mapping[str, float | None])
 
 def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
     """Cases that speak against the policy."""
-    if measure.unit == "ticks":  # one that the end cut off sooner tells nothing
+    if measure.unit == "steps":  # one that the end cut off sooner tells nothing
         return np.greater(cases.duration, measure.good or 0)
     return ~cases.hit if measure.better == "higher" else cases.hit
 
@@ -343,7 +343,7 @@ def _too_little(found: Estimate, n_min: int, trigger: str) -> str:
         return f"Only {round(found.n)} {trigger}; a verdict needs {n_min}."
     if np.isnan(found.low) or np.isnan(found.high):
         return "The number is undefined, as what it is divided by never happened."
-    return "The confidence interval reaches over a border."
+    return "The confidence interval reaches over a threshold."
 
 
 def _parts(details: _Details) -> tuple[Part, ...]:

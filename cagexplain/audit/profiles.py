@@ -1,4 +1,4 @@
-"""Profiles: the borders that a policy is judged by.
+"""Profiles: the thresholds that a policy is judged by.
 
 A profile is a YAML file. It says only what is different from the profile that it extends, at last
 from the declarations of the checks themselves::
@@ -39,9 +39,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "share": (0, 1),
     "difference of shares": (-1, 1),
     "distance": (0, 1),
-    "ticks": (0, 300),
+    "steps": (0, 300),
 }
-"""Least and greatest value of a border by its unit; the other units begin at zero."""
+"""Least and greatest value of a threshold by its unit; the other units begin at zero."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,25 @@ class Override:
     Attributes:
         severity, n_min: instead of the declared ones; None keeps them.
         muted: why the check counts for nothing; empty if it counts.
-        borders: good and bad border, by the key of the measure.
+        thresholds: good and bad threshold, by the key of the measure.
     """
 
     severity: Severity | None = None
     n_min: int | None = None
     muted: str = ""
-    borders: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    thresholds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Borders for all checks: the declared ones, but for what a file says otherwise.
+    """Thresholds for all checks: the declared ones, but for what a file says otherwise.
 
     Attributes:
         name: of the profile.
         description: whom it is for.
         overrides: by id of the check.
-        sha256: over all borders, severities and numbers that result, so that the same judgement has
-            the same hash whichever file it came from.
+        sha256: over all thresholds, severities and numbers that result, so that the same judgement
+            has the same hash whichever file it came from.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Profile:
     overrides: Mapping[str, Override]
     sha256: str
 
-    def borders(self, check: Check, measure: Measure) -> tuple[float | None, float | None]:
-        """Good and bad border of a measure; None if it is only shown."""
-        own = self._of(check).borders.get(measure.key)
+    def thresholds(self, check: Check, measure: Measure) -> tuple[float | None, float | None]:
+        """Good and bad threshold of a measure; None if it is only shown."""
+        own = self._of(check).thresholds.get(measure.key)
         good, bad = own if own is not None else (measure.good, measure.bad)
         return _plain(good), _plain(bad)
 
@@ -128,7 +128,9 @@ def load_profile(spec: str, catalogue: Sequence[Check] | None = None) -> Profile
     root = load(path)
     top = _fields(root, ("name", "description", "extends", "checks"))
     if not top:
-        raise root.error("it says nothing", "checks", remedy="Give checks with borders of your own")
+        raise root.error(
+            "it says nothing", "checks", remedy="Give checks with thresholds of your own"
+        )
     overrides: dict[str, Override] = {}
     if "extends" in top:
         base = _one_of(top["extends"], "extends", SHIPPED)
@@ -154,15 +156,15 @@ def _hash(profile: Profile, catalogue: Sequence[Check]) -> str:
             profile.severity(check),
             profile.n_min(check),
             bool(profile.muted(check)),
-            {m.key: list(profile.borders(check, m)) for m in check.measures},
+            {m.key: list(profile.thresholds(check, m)) for m in check.measures},
         ]
         for check in catalogue
     }
     return hashlib.sha256(json.dumps(judged, sort_keys=True).encode()).hexdigest()
 
 
-def _plain(border: float | None) -> float | None:
-    return None if border is None else float(border)  # 1 and 1.0 are the same border
+def _plain(threshold: float | None) -> float | None:
+    return None if threshold is None else float(threshold)  # 1 and 1.0 are the same threshold
 
 
 def _override(node: Node, check: Check, base: Override) -> Override:
@@ -173,16 +175,16 @@ def _override(node: Node, check: Check, base: Override) -> Override:
         "muted": lambda entry: _text(entry, "muted"),
     }
     changes = {name: of(entries[name]) for name, of in read.items() if name in entries}
-    borders = dict(base.borders)
+    thresholds = dict(base.thresholds)
     measures = {measure.key: measure for measure in check.measures}
     for key, entry in entries["measures"].mapping().items() if "measures" in entries else ():
         if key not in measures:
             raise _unknown(entry, f"measure of {check.id}", key, measures)
         measure = measures[key]
-        borders[key] = _borders(
-            entry, measure, borders.get(key, (measure.good, measure.bad)), f"{check.id}.{key}"
+        thresholds[key] = _borders(
+            entry, measure, thresholds.get(key, (measure.good, measure.bad)), f"{check.id}.{key}"
         )
-    return replace(base, borders=borders, **changes)
+    return replace(base, thresholds=thresholds, **changes)
 
 
 def _borders(
@@ -193,7 +195,7 @@ def _borders(
         raise entries["unit"].error(
             f"the unit of {name} is '{measure.unit}', not '{entries['unit'].plain()}'",
             "unit",
-            remedy=f"Give the borders as '{measure.unit}', or leave the unit out",
+            remedy=f"Give the thresholds as '{measure.unit}', or leave the unit out",
         )
     good, bad = (
         _number(entries[field], field, measure.unit) if field in entries else before
@@ -201,7 +203,7 @@ def _borders(
     )
     if good is None or bad is None:
         raise node.error(
-            f"{name} has no borders of its own, so it needs both",
+            f"{name} has no thresholds of its own, so it needs both",
             "good, bad",
             remedy="Give good and bad",
         )
@@ -259,5 +261,5 @@ def _number(node: Node, name: str, unit: str) -> float:
     low, high = RANGES.get(unit, (0, np.inf))
     if not low <= node.value <= high:
         remedy = f"Give a number from {low:g}" + (f" to {high:g}" if np.isfinite(high) else " on")
-        raise node.error(f"{node.value:g} is no border of a '{unit}'", name, remedy=remedy)
+        raise node.error(f"{node.value:g} is no threshold of a '{unit}'", name, remedy=remedy)
     return float(node.value)

@@ -94,7 +94,7 @@ class Measured(Result):
 
     Attributes:
         key, name, unit, better: from the declaration.
-        good, bad: borders of the profile; None if it is only shown.
+        good, bad: thresholds of the profile; None if it is only shown.
         value: None if it is undefined, or a duration that is not reached.
         low, high: limits at 95 %; None if unknown or, for durations, not reached.
         n: triggers that it rests on.
@@ -168,7 +168,7 @@ class Finding(Result):
         n_min: fewest triggers for a verdict.
         more_episodes: estimated further episodes until a verdict, for INCONCLUSIVE; None if that
             cannot be told.
-        p: for a FAIL, one-sided probability of numbers like these at the bad border.
+        p: for a FAIL, one-sided probability of numbers like these at the bad threshold.
         survives: whether the FAIL survives the correction for the number of checks.
         parts: where and when the cases of the decisive number are.
         since: first step of one of these that speaks against the policy, as the median over the
@@ -338,7 +338,7 @@ class Audit(Result):
         policy: what it says about itself: name, kind, SHA-256; of built-in ones also `source`, the
             file that they are made of.
         play: how it was played: engine, red variant, steps, seeds, episodes, trace.
-        profile: name and SHA-256 of the borders, and what the file says of itself.
+        profile: name and SHA-256 of the thresholds, and what the file says of itself.
         command: that makes this audit again.
         versions: of the project, the catalogue and the packages.
         created: UTC, ISO 8601.
@@ -347,7 +347,7 @@ class Audit(Result):
         outcome: ``"effective"``, ``"ineffective"`` or ``"undetermined"``.
         findings: of all checks, in the order of the catalogue.
         fails_expected_by_chance: most FAILs to expect of a policy that is exactly on all bad
-            borders.
+            thresholds.
         references: the policies that values are held against.
         prices: single remedies; bundle: the best found set of them, None if none helps.
         variations: robustness; the usual conditions first.

@@ -1,4 +1,4 @@
-"""From an interval and borders to a verdict, never from a point estimate."""
+"""From an interval and thresholds to a verdict, never from a point estimate."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def least(n_min: int, trigger: str) -> int:
 def verdict(found: Estimate, better: Better, good: float, bad: float, n_min: int) -> Verdict:
     """Judge one number.
 
-    The whole interval beyond the good border passes, beyond the bad one fails, between them warns;
-    one that straddles a border, or rests on too little, is inconclusive.
+    The whole interval beyond the good threshold passes, beyond the bad one fails, between them
+    warns; one that straddles a threshold, or rests on too little, is inconclusive.
     """
     unknown = np.isnan(found.low) or np.isnan(found.high)
     if found.n < n_min or found.episodes < MIN_EPISODES or unknown:
@@ -56,7 +56,7 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def p_value(found: Estimate, better: Better, bad: float) -> float:
-    """One-sided probability of such a value, or a worse one, were the truth the bad border."""
+    """One-sided probability of such a value, or a worse one, were the truth the bad threshold."""
     return 1.0 if found.spread is None else found.spread.chance(bad, below=better == "higher")
 
 
@@ -76,8 +76,8 @@ def more_episodes(
     if np.isfinite([found.value, found.low, found.high]).all():
         low, high = _as_lower_is_better(found.low, found.high, better)
         value = found.value if better == "lower" else -found.value
-        for border in (good, bad) if better == "lower" else (-good, -bad):
-            distance = value - border
+        for threshold in (good, bad) if better == "lower" else (-good, -bad):
+            distance = value - threshold
             width = value - low if distance > 0 else high - value
             if distance == 0 or found.spread is None:
                 return None

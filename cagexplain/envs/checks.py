@@ -1,4 +1,4 @@
-"""What environments are given, checked once at the border: behind it, compiled code and worker
+"""What environments are given, checked once where they enter: behind that, compiled code and worker
 processes use indices as they are.
 
 Every function returns the checked value in the form in which it is used, or raises a

@@ -58,9 +58,8 @@ class Difference:
 
 
 def iqm(values: FloatArray) -> FloatArray:
-    """Interquartile mean over the first axis of values ``[run, ...]``: a quarter of the runs, rounded
-    down, cut off each end.
-    """
+    """Interquartile mean over the first axis of values ``[run, ...]``: a quarter of the runs,
+    rounded down, cut off each end."""
     trimmed: FloatArray = stats.trim_mean(values, TRIM, axis=0)
     return trimmed
 

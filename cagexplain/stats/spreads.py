@@ -37,9 +37,9 @@ class Spread(Protocol):
     def limits(self, tail: float) -> tuple[float, float]:
         """Two limits, each with this probability to lie on the wrong side of the truth."""
 
-    def chance(self, border: float, below: bool) -> float:
-        """One-sided probability of such a value, or one further off, were the truth a border that
-        the value lies below (or above)."""
+    def chance(self, threshold: float, below: bool) -> float:
+        """One-sided probability of such a value, or one further off, were the truth a threshold
+        that the value lies below (or above)."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Skewed:
         )
         return min(low, self.value), max(high, self.value)
 
-    def chance(self, border: float, below: bool) -> float:
+    def chance(self, threshold: float, below: bool) -> float:
         """Tail of the transformed statistic."""
         if self.error == 0:
             return 0.0
-        skew, t = self.skewness, (self.value - self.bias - border) / self.error
+        skew, t = self.skewness, (self.value - self.bias - threshold) / self.error
         straight = t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6
         return float(stdtr(self.freedom, straight if below else -straight))
 
@@ -115,9 +115,9 @@ class Ranked:
         low, high = np.quantile(self.drawn, [level, 1 - level], method="inverted_cdf")
         return float(low), float(high)
 
-    def chance(self, border: float, below: bool) -> float:
+    def chance(self, threshold: float, below: bool) -> float:
         """Share of the resamples on the other side."""
-        other = self.drawn >= border if below else self.drawn <= border
+        other = self.drawn >= threshold if below else self.drawn <= threshold
         return float((1 + np.count_nonzero(other)) / (1 + len(self.drawn)))
 
 
@@ -143,8 +143,8 @@ class Never:
             return 0.0, far
         return (max(1 - far, 0.0), 1.0) if self.always else (0.0, min(far, 1.0))
 
-    def chance(self, border: float, below: bool) -> float:
-        """Probability that all cases miss what would be rare at the border."""
+    def chance(self, threshold: float, below: bool) -> float:
+        """Probability that all cases miss what would be rare at the threshold."""
         if not self.bounded:
-            return float(np.exp(-border * self.worth))
-        return float((border if self.always else 1 - border) ** self.worth)
+            return float(np.exp(-threshold * self.worth))
+        return float((threshold if self.always else 1 - threshold) ** self.worth)

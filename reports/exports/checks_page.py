@@ -45,7 +45,7 @@ all bad thresholds would get.
 
 The thresholds below are those of the profile `default`; `--profile` names another one, or your own
 file. Numbers without thresholds are shown in the report and not judged. The first number of a check
-is the main one: where, since when and the examples in a report are about it. The unit `ticks` is
+is the main one: where, since when and the examples in a report are about it. The unit `steps` is
 CC4’s step: an agent that is free makes a decision, and its action then takes 1 to 5 steps.
 """
 

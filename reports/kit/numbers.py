@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 NBSP: Final = "\u00a0"
 
 _UNITS: Final = {
-    "ticks": "steps",
+    "steps": "steps",
     "bits": "bits",
     "per episode": "per episode",
-    "per 100 ticks": "per 100 steps",
+    "per 100 steps": "per 100 steps",
     "per 100 decisions": "per 100 decisions",
 }
 """What stands behind a number in the unit of a check; other units have no word."""
@@ -108,7 +108,7 @@ def amount(value: float, unit: str) -> Amount:
     if unit == "difference of shares":
         return Amount(signed(100 * value), "percentage points")
     word = _UNITS.get(unit, "")
-    return Amount(decimal(value), "step" if unit == "ticks" and abs(value) == 1 else word)
+    return Amount(decimal(value), "step" if unit == "steps" and abs(value) == 1 else word)
 
 
 def change(value: float, unit: str) -> Amount:

@@ -138,7 +138,7 @@ def name_of(audit: Audit) -> str:
 def reached(found: float | None, unit: str) -> str:
     """A value with or without a remedy: one that is missing was not reached, or is undefined."""
     if found is None:
-        return "not reached" if unit == "ticks" else "–"
+        return "not reached" if unit == "steps" else "–"
     return amount(found, unit)
 
 

@@ -61,8 +61,8 @@ def test_other_borders_attackers_and_lengths_are_noted() -> None:
         play={"red": "discovery", "steps": 200},
         versions={"catalogue": "0"},
     )
-    borders, catalogue, red, steps = compare(audit({"A": "PASS"}), old).notes
-    assert "different profiles" in borders
+    thresholds, catalogue, red, steps = compare(audit({"A": "PASS"}), old).notes
+    assert "different profiles" in thresholds
     assert "catalogue" in catalogue
     assert "attackers" in red
     assert "lengths" in steps

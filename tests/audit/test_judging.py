@@ -77,7 +77,7 @@ def test_a_check_of_two_numbers_has_two_chances_to_fail() -> None:
     rng = np.random.default_rng(0)
     bad = estimate(PerEpisode(), 2 * np.column_stack([rng.normal(60, 12, 20), np.ones((20, 2))]))
     good = estimate(PerEpisode(), np.ones((20, 3)) * 100)
-    shown = [bad] * 4  # without borders
+    shown = [bad] * 4  # without thresholds
     found = judged(era_05.CHECK, [bad, good, *shown], DECLARED, NOBODY, 20)
     assert found.verdict == "FAIL"
     assert found.p == pytest.approx(2 * p_value(bad, "lower", 50))
@@ -89,7 +89,7 @@ def test_where_and_when_are_told_of_the_number_that_decides(tmp_path: Path, key:
     tallies = Tallies([era_05.CHECK], Facts())
     run(record(tmp_path / key, "sleep", 10), [tallies])
     lenient = {k: (500.0, 501.0) for k in ("visible", "silent") if k != key}
-    profile = Profile("lenient", "", {"ERA-05": Override(borders=lenient)}, "")
+    profile = Profile("lenient", "", {"ERA-05": Override(thresholds=lenient)}, "")
     (found,) = tallies.findings(profile, NOBODY)
     assert found.verdict == "FAIL"
     decisive = found.decisive

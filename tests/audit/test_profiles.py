@@ -44,7 +44,7 @@ def check(ident: str, *measures: Measure) -> Check:
     )
 
 
-MIXED = check("ERA-01", measure("value"), measure("late", "lower", unit="ticks", good=5, bad=50))
+MIXED = check("ERA-01", measure("value"), measure("late", "lower", unit="steps", good=5, bad=50))
 SHOWN = check("NET-01", measure("value", "lower"), measure("used", good=None, bad=None))
 CATALOGUE = (MIXED, SHOWN)
 
@@ -58,8 +58,8 @@ def load(tmp_path: Path, text: str) -> Profile:
 def test_what_is_not_said_stays_as_declared(tmp_path: Path) -> None:
     profile = load(tmp_path, "name: own")
     assert (profile.name, profile.description) == ("own", "")
-    assert profile.borders(MIXED, MIXED.measures[0]) == (0.8, 0.4)
-    assert profile.borders(SHOWN, SHOWN.measures[1]) == (None, None)
+    assert profile.thresholds(MIXED, MIXED.measures[0]) == (0.8, 0.4)
+    assert profile.thresholds(SHOWN, SHOWN.measures[1]) == (None, None)
     assert profile.severity(MIXED) == "medium"
     assert profile.n_min(MIXED) == 20
     assert profile.muted(MIXED) == ""
@@ -89,38 +89,38 @@ def test_what_a_file_says_holds_and_the_rest_stays(tmp_path: Path) -> None:
         "description": "Contract of the plant.",
         "sha256": profile.sha256,
     }
-    assert profile.borders(MIXED, MIXED.measures[0]) == (0.95, 0.4)
-    assert profile.borders(MIXED, MIXED.measures[1]) == (5, 50)
+    assert profile.thresholds(MIXED, MIXED.measures[0]) == (0.95, 0.4)
+    assert profile.thresholds(MIXED, MIXED.measures[1]) == (5, 50)
     assert (profile.severity(MIXED), profile.n_min(MIXED)) == ("critical", 7)
     assert profile.muted(SHOWN) == "Not ours."
-    assert profile.borders(SHOWN, SHOWN.measures[1]) == (0.9, 0.5)
+    assert profile.thresholds(SHOWN, SHOWN.measures[1]) == (0.9, 0.5)
 
 
-BORDERS = "checks:\n  ERA-01:\n    measures:\n      value:\n        "
+THRESHOLDS = "checks:\n  ERA-01:\n    measures:\n      value:\n        "
 WRONG = {
-    "nothing": ("", 1, "checks", "borders of your own"),
+    "nothing": ("", 1, "checks", "thresholds of your own"),
     "a check that does not exist": ("checks:\n  ERA-99: {}", 2, "ERA-99", "ERA-01"),
     "a check in small letters": ("checks:\n  era-01: {}", 2, "era-01", "'ERA-01'"),
     "a field that does not exist": ("checks:\n  ERA-01:\n    colour: red", 3, "colour", "severity"),
-    "a field at the top": ("name: a\nborders: {}", 2, "borders", "checks"),
+    "a field at the top": ("name: a\nborders: {}", 2, "thresholds", "checks"),
     "a measure that does not exist": (
         "checks:\n  ERA-01:\n    measures:\n      valeu: {good: 1}",
         4,
         "valeu",
         "'value'",
     ),
-    "a border that does not exist": (BORDERS + "great: 1", 5, "great", "good, bad"),
-    "a border that is a word": (BORDERS + "good: high", 5, "good", "number"),
-    "a border that is true": (BORDERS + "good: true", 5, "good", "number"),
-    "a border that is not a number": (BORDERS + "bad: .nan", 5, "bad", "number"),
-    "a border without bounds": (BORDERS + "bad: -.inf", 5, "bad", "number"),
-    "a border beyond all numbers": (BORDERS + f"bad: {10**400}", 5, "", "smaller"),
+    "a threshold that does not exist": (THRESHOLDS + "great: 1", 5, "great", "good, bad"),
+    "a threshold that is a word": (THRESHOLDS + "good: high", 5, "good", "number"),
+    "a threshold that is true": (THRESHOLDS + "good: true", 5, "good", "number"),
+    "a threshold that is not a number": (THRESHOLDS + "bad: .nan", 5, "bad", "number"),
+    "a threshold without bounds": (THRESHOLDS + "bad: -.inf", 5, "bad", "number"),
+    "a threshold beyond all numbers": (THRESHOLDS + f"bad: {10**400}", 5, "", "smaller"),
     "half a character": ('name: "\\ud800"', 1, "", "anew"),
-    "a share above one": (BORDERS + "good: 80", 5, "good", "from 0 to 1"),
-    "borders the wrong way round": (BORDERS + "good: 0.3", 4, "good, bad", "higher"),
-    "borders that are the same": (BORDERS + "good: 0.4", 4, "good, bad", "higher"),
-    "another unit": (BORDERS + "unit: ticks", 5, "unit", "'share'"),
-    "one border of a measure that has none": (
+    "a share above one": (THRESHOLDS + "good: 80", 5, "good", "from 0 to 1"),
+    "thresholds the wrong way round": (THRESHOLDS + "good: 0.3", 4, "good, bad", "higher"),
+    "thresholds that are the same": (THRESHOLDS + "good: 0.4", 4, "good, bad", "higher"),
+    "another unit": (THRESHOLDS + "unit: steps", 5, "unit", "'share'"),
+    "one threshold of a measure that has none": (
         "checks:\n  NET-01:\n    measures:\n      used: {good: 0.5}",
         4,
         "good, bad",
@@ -172,14 +172,14 @@ def test_the_hash_tells_judgements_apart_and_nothing_else(tmp_path: Path) -> Non
     same = (
         "name: other\ndescription: Another file.",
         "checks:\n  ERA-01:\n    n_min: 20\n    severity: medium",
-        BORDERS + "{good: 0.80, bad: 0.4}",
+        THRESHOLDS + "{good: 0.80, bad: 0.4}",
         "checks:\n  ERA-01:\n    measures:\n      late: {good: 5, bad: 50.0}",
     )
     other = (
         "checks:\n  ERA-01:\n    n_min: 21",
         "checks:\n  ERA-01:\n    severity: low",
         "checks:\n  ERA-01:\n    muted: Not ours.",
-        BORDERS + "{good: 0.81}",
+        THRESHOLDS + "{good: 0.81}",
     )
     assert {load(tmp_path, text).sha256 for text in same} == {plain}
     assert len({load(tmp_path, text).sha256 for text in other} | {plain}) == len(other) + 1
@@ -203,7 +203,7 @@ def test_a_written_contract_is_read_back(
     folder = tmp_path_factory.mktemp("profile")
     if good > bad:
         profile = load(folder, text)
-        assert profile.borders(MIXED, MIXED.measures[0]) == (good, bad)
+        assert profile.thresholds(MIXED, MIXED.measures[0]) == (good, bad)
         assert (profile.severity(MIXED), profile.n_min(MIXED)) == (severity, n_min)
     else:
         with pytest.raises(UsageError, match="line 4: good, bad"):
@@ -217,7 +217,7 @@ def test_shipped_profiles_judge_the_catalogue(name: str) -> None:
     assert len(profile.description) > 20
     for each in checks():
         for one in each.measures:
-            good, bad = profile.borders(each, one)
+            good, bad = profile.thresholds(each, one)
             assert (good is None) == (bad is None)
             if good is not None and bad is not None:
                 low, high = RANGES.get(one.unit, (0, float("inf")))
@@ -239,7 +239,8 @@ def test_the_strict_profile_is_nowhere_more_lenient() -> None:
         assert not strict.muted(each)
         for one in each.measures:
             sign = 1 if one.better == "higher" else -1
-            for own, declared in zip(strict.borders(each, one), (one.good, one.bad), strict=True):
+            pairs = zip(strict.thresholds(each, one), (one.good, one.bad), strict=True)
+            for own, declared in pairs:
                 if own is not None and declared is not None:
                     assert sign * own >= sign * declared, f"{each.id}.{one.key}"
                     changed += own != declared

@@ -53,7 +53,7 @@ def test_a_part_stands_out_if_it_is_clearly_worse_and_has_cases() -> None:
 
 
 def test_where_cases_are_neither_good_nor_bad_the_largest_part_stands_out() -> None:
-    steps = made.measured(unit="ticks")
+    steps = made.measured(unit="steps")
     (standout,) = ranking.standouts(finding(measures=(steps,), parts=parts((0, 80), (0, 20))))
     assert (standout.share, standout.cases, standout.whole) == (0.8, 100, None)
     assert ranking.standouts(finding(measures=(steps,), parts=parts((0, 52), (0, 48)))) == []
@@ -68,4 +68,4 @@ def test_parts_are_compared_with_the_whole(hits: int, n: int, expected: str) -> 
     one, rest = parts((hits, n), (8_000, 10_000))
     measured = made.measured()
     assert ranking.compared(one, [one, rest], measured) == expected
-    assert ranking.compared(one, [one, rest], dataclasses.replace(measured, unit="ticks")) is None
+    assert ranking.compared(one, [one, rest], dataclasses.replace(measured, unit="steps")) is None

@@ -24,7 +24,7 @@ def interval(low: float, high: float, n: float = 100, episodes: int = 20) -> Est
     ("low", "high", "expected"),
     [
         (0.1, 0.2, "PASS"),
-        (0.1, 0.3, "PASS"),  # a border belongs to its side
+        (0.1, 0.3, "PASS"),  # a threshold belongs to its side
         (0.7, 0.9, "FAIL"),
         (0.6, 0.9, "FAIL"),
         (0.4, 0.5, "WARN"),
@@ -87,7 +87,7 @@ def test_a_fail_has_a_small_p(share: float, episodes: int, n: int) -> None:
     sums = np.stack([rng.binomial(n, share, episodes), np.full(episodes, n)], axis=1) * 1.0
     found = estimate(Share(), sums, resamples=200)
     failed = verdict(found, "lower", 0.1, 0.5, 1) == "FAIL"
-    # A limit at 97.5 % lies at the border where the one-sided probability is 2.5 %.
+    # A limit at 97.5 % lies at the threshold where the one-sided probability is 2.5 %.
     assert failed == (p_value(found, "lower", 0.5) <= 0.025 + 1e-9)
 
 

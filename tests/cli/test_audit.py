@@ -185,7 +185,7 @@ def test_a_check_that_cannot_be_computed_does_not_lose_the_others(
 PROFILES = {
     "checks: {XYZ-01: {severity: low}}": "XYZ-01",
     "checks: {ERA-01: {measures: {other: {good: 1, bad: 0}}}}": "other",
-    "checks: {ERA-01: {measures: {value: {good: 0.9, bad: 0.2, unit: ticks}}}}": "unit",
+    "checks: {ERA-01: {measures: {value: {good: 0.9, bad: 0.2, unit: steps}}}}": "unit",
     "checks: {ERA-01: {measures: {value: {good: 0.2, bad: 0.9}}}}": "good",
 }
 

@@ -87,11 +87,11 @@ def test_stays_are_those_of_a_replay(trace: Trace) -> None:
     for batch in batches(trace, TABLES):
         levels = batch.frame("levels")
         # Only the changes from and to "no red" begin or end a stay.
-        border = levels[(levels["from_level"] == 0) | (levels["to_level"] == 0)]
+        edge = levels[(levels["from_level"] == 0) | (levels["to_level"] == 0)]
         causes = {
             (row, host, step + 1): cause
             for row, host, step, cause in zip(
-                border["row"], codes(border, "host"), border["step"], codes(border, "cause"),
+                edge["row"], codes(edge, "host"), edge["step"], codes(edge, "cause"),
                 strict=True,
             )
         }  # fmt: skip

@@ -83,7 +83,7 @@ GAIN: Final = Price(
         effect(
             key="ERA-05.visible",
             name="median stay of red after an onset with an alert",
-            unit="ticks",
+            unit="steps",
             better="lower",
             before=None,
             after=14.0,
@@ -167,7 +167,7 @@ def findings() -> tuple[Finding, ...]:
             verdict="WARN",
             measures=(
                 measured(
-                    name="share of incidents with a process alert and no response within 25 ticks",
+                    name="share of incidents with a process alert and no response within 25 steps",
                     better="lower",
                     **{"good": 0.1, "bad": 0.5, "value": 0.3, "low": 0.27, "high": 0.34},
                     **{"verdict": "WARN", "percentile": 0.5},
@@ -185,10 +185,10 @@ def findings() -> tuple[Finding, ...]:
             severity="high",
             axis="outcome",
             verdict="INCONCLUSIVE",
-            reason="Its interval straddles a border.",
+            reason="Its interval straddles a threshold.",
             measures=(
                 measured(
-                    name="share of silent incidents cleared within 100 ticks",
+                    name="share of silent incidents cleared within 100 steps",
                     **{"good": 0.6, "bad": 0.2, "value": 0.4, "low": 0.15, "high": 0.65, "n": 25},
                     **{"verdict": "INCONCLUSIVE", "percentile": 0.5},
                 ),
@@ -207,7 +207,7 @@ def findings() -> tuple[Finding, ...]:
                 measured(
                     key="visible",
                     name="median stay of red after an onset with an alert",
-                    **{"unit": "ticks", "better": "lower", "good": 10.0, "bad": 50.0, "n": 800},
+                    **{"unit": "steps", "better": "lower", "good": 10.0, "bad": 50.0, "n": 800},
                     **{"value": 71.0, "low": 64.0, "high": None},
                     standing={"sleep": None, "random": 49.0, "expert": 5.0, "ippo_long": 21.0},
                     percentile=0.25,
@@ -215,7 +215,7 @@ def findings() -> tuple[Finding, ...]:
                 measured(
                     key="silent",
                     name="median stay of red after an onset without alert",
-                    **{"unit": "ticks", "better": "lower", "good": 60.0, "bad": 150.0, "n": 900},
+                    **{"unit": "steps", "better": "lower", "good": 60.0, "bad": 150.0, "n": 900},
                     **{"value": None, "low": 300.0, "high": None, "reached": False},
                     standing={"sleep": None, "expert": 174.0},
                     percentile=None,
@@ -223,7 +223,7 @@ def findings() -> tuple[Finding, ...]:
                 measured(
                     key="visible_p90",
                     name="90th percentile of stays after an onset with an alert",
-                    **{"unit": "ticks", "better": "lower", "good": None, "bad": None, "n": 800},
+                    **{"unit": "steps", "better": "lower", "good": None, "bad": None, "n": 800},
                     **{"value": 210.0, "low": 190.0, "high": 240.0, "verdict": "NOT_APPLICABLE"},
                     **{"standing": {}, "percentile": None},
                 ),
@@ -249,7 +249,7 @@ def findings() -> tuple[Finding, ...]:
                     percentile=1.0,
                 ),
             ),
-            trigger="ticks of open links",
+            trigger="steps of open links",
             n=998_000,
             n_min=1000,
             **bare,
@@ -267,7 +267,7 @@ def findings() -> tuple[Finding, ...]:
                     **{"value": 0.98, "low": 0.97, "high": 0.99, "n": 500_000},
                 ),
             ),
-            trigger="ticks of closed links",
+            trigger="steps of closed links",
             n=500_000,
             price=LOSS,
         ),
@@ -280,7 +280,7 @@ def findings() -> tuple[Finding, ...]:
             verdict="WARN",
             measures=(
                 measured(
-                    name="number of links switched back within 10 ticks",
+                    name="number of links switched back within 10 steps",
                     **{"unit": "per 100 decisions", "better": "lower", "good": 0.5, "bad": 3.0},
                     **{"value": 1.7, "low": 1.4, "high": 2.0, "n": 90_000, "verdict": "WARN"},
                     standing={"sleep": 0.0, "random": 1.7, "expert": 0.0, "ippo_long": 0.2},

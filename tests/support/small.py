@@ -173,7 +173,7 @@ def as_set(found: Cases) -> set[tuple[int, int, int, bool]]:
 
 
 def finding(view: View, check: Check) -> Finding:
-    """What a check says about a view, with the borders as they are declared."""
+    """What a check says about a view, with the thresholds as they are declared."""
     tallies = Tallies([check], view.facts)
     tallies.add(view.batch)
     return tallies.findings(DECLARED, References((), {}, {}))[0]
@@ -188,7 +188,7 @@ def judged(
     length: int = 500,
     usual: float | None = None,
 ) -> dict[str, Finding]:
-    """Findings about a policy, by id of the check, with the borders as they are declared.
+    """Findings about a policy, by id of the check, with the thresholds as they are declared.
 
     Args:
         folder: for the trace.

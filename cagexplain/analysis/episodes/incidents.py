@@ -56,7 +56,7 @@ def incidents(
 
 
 def _stays(levels: Sequence[Run]) -> Iterator[tuple[int, int]]:
-    """Borders of runs that follow each other without a gap."""
+    """Edges of runs that follow each other without a gap."""
     starts, stops = {run.start for run in levels}, {run.stop for run in levels}
     return zip(sorted(starts - stops), sorted(stops - starts), strict=True)
 

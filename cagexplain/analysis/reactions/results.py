@@ -12,7 +12,7 @@ from cagexplain.common.results import Result
 from cagexplain.stats.durations import Survival
 
 CONSISTENT: Final = 0.2
-"""Surplus of responses from which on a significant reaction is called consistent (the border of
+"""Surplus of responses from which on a significant reaction is called consistent (the threshold of
 good practice for alerts that change what a blue agent does)."""
 
 Scope = Literal["host", "zone"]

@@ -2,7 +2,7 @@
 
 Agents own disjoint hosts, so they can only meet on links: one agent controls the traffic from zone
 A to zone B, the other one the traffic back, and green needs both. The two directions therefore
-count as one link, and a reversal is a Block (or Allow) that took effect at most 20 ticks after the
+count as one link, and a reversal is a Block (or Allow) that took effect at most 20 steps after the
 other agent's Allow (or Block) did.
 
 What messages are worth is the conditional mutual information of a received bit and the type of
@@ -12,7 +12,7 @@ average; the same number with the messages of an episode shifted round in time, 
 change and breaks what they have to do with decisions, is subtracted. Messages and decisions that
 merely change together with the mission's phase look as if they had to do with each other.
 
-The catalogue gives no bad borders, and 0 reversals as the good one, which no interval can show;
+The catalogue gives no bad thresholds, and 0 reversals as the good one, which no interval can show;
 those here are this module's.
 """
 
@@ -37,7 +37,7 @@ from cagexplain.facts.view import View, alerts, decisions
 from cagexplain.stats.estimates import Function, Share
 
 WINDOW: Final = 20
-"""Ticks within which a change undoes an earlier one."""
+"""Steps within which a change undoes an earlier one."""
 _SHAPE: Final = (2, N_BLUE, N_MESSAGE_ENTRIES, 2, 2, N_KINDS)
 """Axes of the tables: true and shifted messages, receiver, received bit, own alert, value of the
 bit, type of action."""
@@ -153,7 +153,7 @@ CHECK = Check(
     remediation="Let agents follow the phase's communication policy, which is the same for both "
     "ends of a link; send what the others can act on, such as alerts, or send nothing.",
     formula="Of the Blocks and Allows that took effect: share that came within "
-    f"{WINDOW} ticks after the opposite change of the same link's other direction by another "
+    f"{WINDOW} steps after the opposite change of the same link's other direction by another "
     "agent. And the mean information of a received message bit about the type of action, given "
     "own alerts, less that of messages shifted in time.",
     trigger="link changes, or decisions after messages",

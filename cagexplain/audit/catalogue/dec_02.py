@@ -1,6 +1,7 @@
 """DEC-02: decoys where they matter, and not wasted.
 
-The catalogue names no bad border for the ratio; half the usual cover on operational zones is taken.
+The catalogue names no bad threshold for the ratio; half the usual cover on operational subnets is
+taken.
 """
 
 import numpy as np
@@ -51,7 +52,7 @@ CHECK = Check(
     severity="low",
     axis="practice",
     knowledge="obs",
-    why="Setting up a decoy takes two ticks of its agent. Those are lost on a host that has one "
+    why="Setting up a decoy takes two steps of its agent. Those are lost on a host that has one "
     "already, and decoys serve best in the operational zones, where a failure costs most.",
     remediation="Deploy a decoy only on hosts without one, in the operational zones first.",
     formula="Share of DeployDecoys that failed or went to a host that had a decoy; and host-time "

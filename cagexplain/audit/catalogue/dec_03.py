@@ -7,7 +7,7 @@ alert), and as the agent knows on which hosts it put decoys, it can tell that on
 catalogue's "response in the zone" would be met by whoever is busy in its zone at all, so an answer
 must aim at what is concerned: the host, the agent's own host that the exploit came from, or the
 traffic from that zone. The wider reading is shown beside it, and so are answers to scans of hosts
-with decoys, which touch them too. Touches in the last ticks of an episode are left out, since
+with decoys, which touch them too. Touches in the last steps of an episode are left out, since
 nobody knows what would have followed.
 """
 
@@ -93,7 +93,7 @@ CHECK = Check(
     remediation="On a connection alert of a host with a decoy, Analyse or Restore the host, or "
     "block the traffic from the zone that the attack came from.",
     formula="Of red's exploits of defended hosts that a decoy withstood: share followed within "
-    f"{WINDOW} ticks by an Analyse, Remove or Restore of the host, or of the agent's host that the "
+    f"{WINDOW} steps by an Analyse, Remove or Restore of the host, or of the agent's host that the "
     "attack came from, or by a Block of the traffic from that zone.",
     trigger="exploits of decoys",
     n_min=15,

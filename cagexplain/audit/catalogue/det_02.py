@@ -70,9 +70,8 @@ def _pairings(n: int) -> list[tuple[int, int]]:
 
 
 def excess(totals: FloatArray) -> FloatArray:
-    """Normalised information ``[...]`` beyond that of the pairings, from totals ``[..., k]``; 0 if there
-    is one action type only.
-    """
+    """Normalised information ``[...]`` beyond that of the pairings; 0 if there is one action type
+    only. Totals are ``[..., k]``."""
     every = totals.reshape(*totals.shape[:-1], 1 + OTHERS, _PATTERNS, N_KINDS)
     joint = every / np.maximum(every.sum(axis=(-2, -1), keepdims=True), 1)
     action = joint.sum(axis=-2)

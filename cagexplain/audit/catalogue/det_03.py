@@ -1,7 +1,7 @@
 """DET-03: time from a visible alert to the first response.
 
-That the 90th percentile is at most 15 ticks is the same as that 90 % are answered within 15 ticks;
-that the median is at least 15 is the same as that 50 % are. So this share has both borders.
+That the 90th percentile is at most 15 steps is the same as that 90 % are answered within 15 steps;
+that the median is at least 15 is the same as that 50 % are. So this share has both thresholds.
 """
 
 from cagexplain.analysis.metrics.definitions import definition
@@ -30,8 +30,8 @@ CHECK = Check(
     remediation="Give alerts precedence over routine work, remember those that come while the "
     "agent is busy, and answer them before anything else when it is free again.",
     formula="Over red's stays on a defended host with an alert of that host: Kaplan-Meier median "
-    "of the ticks from the first alert to the first Analyse, Remove or Restore started on the "
-    "host, and the share answered within 15 ticks. Stays that end unanswered are censored.",
+    "of the steps from the first alert to the first Analyse, Remove or Restore started on the "
+    "host, and the share answered within 15 steps. Stays that end unanswered are censored.",
     trigger="stays of red with an alert",
     n_min=20,
     references=(
@@ -48,7 +48,7 @@ CHECK = Check(
         ),
         Measure(
             key="soon",
-            name=f"share of stays with an alert that are answered within {SOON} ticks",
+            name=f"share of stays with an alert that are answered within {SOON} steps",
             unit="share",
             better="higher",
             good=0.90,
@@ -59,7 +59,7 @@ CHECK = Check(
         Measure(
             key="p90",
             name="90th percentile of the wait from the first alert to the first response",
-            unit="ticks",
+            unit="steps",
             better="lower",
             good=None,
             bad=None,

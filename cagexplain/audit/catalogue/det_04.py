@@ -37,11 +37,11 @@ CHECK = Check(
     axis="practice",
     knowledge="obs",
     why="A process alert on a host that red holds is the best evidence there is. If nobody looks "
-    "at the host or cleans it for 25 ticks, the attacker has the time to take it over and move on.",
+    "at the host or cleans it for 25 steps, the attacker has the time to take it over and move on.",
     remediation="Keep a list of hosts with a process alert that nobody has answered, and work it "
     "off: an alert is shown for a moment only and is lost if the agent is busy then.",
     formula="Of red's stays on a defended host with a process alert of that host: share in which "
-    "no Analyse, Remove or Restore of the host was started within 25 ticks of the first one, "
+    "no Analyse, Remove or Restore of the host was started within 25 steps of the first one, "
     "though red was still there.",
     trigger="stays of red with a process alert",
     n_min=20,
@@ -53,7 +53,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="share of visible incidents that nobody answers within 25 ticks",
+            name="share of visible incidents that nobody answers within 25 steps",
             unit="share",
             better="lower",
             good=0.10,

@@ -55,7 +55,7 @@ CHECK = Check(
     remediation="Analyse a host that shows only a connection alert, and disrupt it only if "
     "malicious files are found or a second alert comes.",
     formula="Of the Removes and Restores started on a host that showed no process alert in the "
-    "last 10 ticks: share before which, within 10 ticks, an Analyse of the host ended or the host "
+    "last 10 steps: share before which, within 10 steps, an Analyse of the host ended or the host "
     "showed connection alerts in two steps.",
     trigger="Removes and Restores on weak evidence",
     n_min=20,

@@ -28,7 +28,7 @@ def _blind(facts: Facts) -> str | None:
         return None
     return (
         "Analyse is blind: the policy's observation leaves out the files that it lists, so that "
-        "every Analyse wastes two ticks."
+        "every Analyse wastes two steps."
     )
 
 
@@ -39,12 +39,12 @@ CHECK = Check(
     severity="medium",
     axis="practice",
     knowledge="obs",
-    why="An Analyse takes two ticks in which the agent can do nothing else. It is worth that only "
+    why="An Analyse takes two steps in which the agent can do nothing else. It is worth that only "
     "if a host with malicious files is treated differently from a clean one.",
     remediation="Restore a host on which Analyse found malicious files, and leave one alone on "
     "which it found none; or do without Analyse.",
     formula="Share of finished Analyses that are followed by Remove or Restore of the host within "
-    "10 ticks among those that listed malicious files, minus that share among those that listed "
+    "10 steps among those that listed malicious files, minus that share among those that listed "
     "none.",
     trigger="finished Analyses that found files",
     n_min=30,

@@ -39,7 +39,7 @@ CHECK = Check(
     remediation="Add a slow round of Restores over the user hosts, those of important zones more "
     "often, besides the answers to alerts.",
     formula="Share of red's stays on a defended host whose onset raised no alert that are over "
-    "within 100 ticks (one minus Kaplan-Meier).",
+    "within 100 steps (one minus Kaplan-Meier).",
     trigger="silent stays of red",
     n_min=20,
     references=(
@@ -50,7 +50,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="share of silent footholds that are cleared within 100 ticks",
+            name="share of silent footholds that are cleared within 100 steps",
             unit="share",
             better="higher",
             good=0.60,

@@ -50,7 +50,7 @@ CHECK = Check(
     axis="practice",
     knowledge="truth",
     why="Remove ends only processes that the monitoring has reported and that do not run as root. "
-    "Anywhere else it costs three ticks, changes nothing, and reports success all the same.",
+    "Anywhere else it costs three steps, changes nothing, and reports success all the same.",
     remediation="Mask Remove unless the host has shown a process alert, and prefer Restore when "
     "red may be root already.",
     formula="Of the executed Removes: share on hosts on which red had user access, no root, and "

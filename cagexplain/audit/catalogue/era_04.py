@@ -37,7 +37,7 @@ CHECK = Check(
     remediation="Follow every Remove with Restore of the host unless an Analyse or a quiet time "
     "has shown that it is clean; or use Restore at once.",
     formula="Of the executed Removes after which red still had access to the host: share that is "
-    "followed by a Restore of the host, started within 10 ticks of the Remove's end.",
+    "followed by a Restore of the host, started within 10 steps of the Remove's end.",
     trigger="Removes that left red on the host",
     n_min=15,
     references=(
@@ -47,7 +47,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="share of failed Removes that are followed by Restore within 10 ticks",
+            name="share of failed Removes that are followed by Restore within 10 steps",
             unit="share",
             better="higher",
             good=0.60,

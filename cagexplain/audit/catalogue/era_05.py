@@ -38,7 +38,7 @@ def _shown(key: str, name: str, counted: Count, share: float = 0.5) -> Measure:
     return Measure(
         key=key,
         name=name,
-        unit="ticks",
+        unit="steps",
         better="lower",
         good=None,
         bad=None,
@@ -58,7 +58,7 @@ CHECK = Check(
     "breaks. Onsets that raise no alert are told apart: they are much harder to end.",
     remediation="Answer process alerts at once, and add a slow sweep of Restores for footholds "
     "that raise no alert.",
-    formula="Kaplan-Meier median (and 90th percentile) of the ticks from red's arrival on a "
+    formula="Kaplan-Meier median (and 90th percentile) of the steps from red's arrival on a "
     "defended host until it is evicted, apart for onsets with and without an alert.",
     trigger="stays of red",
     n_min=30,

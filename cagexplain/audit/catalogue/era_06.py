@@ -37,11 +37,11 @@ CHECK = Check(
     axis="outcome",
     knowledge="truth",
     why="With user access an attacker can look around; with root it stops services, spreads faster "
-    "and can no longer be removed without rebuilding the host. There are some ticks to stop it.",
+    "and can no longer be removed without rebuilding the host. There are some steps to stop it.",
     remediation="Answer process alerts at once with Restore, clean user hosts in turn, and keep "
     "red out of zones where it escalates soonest.",
     formula="Share of red's stays that began with user access in which red is root within 50 "
-    "ticks; an eviction before that is a competing event (Aalen-Johansen).",
+    "steps; an eviction before that is a competing event (Aalen-Johansen).",
     trigger="stays of red that began with user access",
     n_min=30,
     references=(
@@ -52,7 +52,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="share of user footholds that become root within 50 ticks",
+            name="share of user footholds that become root within 50 steps",
             unit="share",
             better="lower",
             good=0.15,

@@ -4,7 +4,7 @@ What a host that was cleared is compared with must be as exposed: hosts of the s
 has not been on *until then*. (Hosts that it is never on would be chosen by what happens later.)
 Zones and times with many such hosts must not weigh more than those with few, so each cleared host
 is held against the same number of them, the next ones in the zone's order, and again from the
-first one if there are fewer. A cleared host without any, or whose following ticks the episode cuts
+first one if there are fewer. A cleared host without any, or whose following steps the episode cuts
 off, is no case.
 """
 
@@ -96,7 +96,7 @@ CHECK = Check(
     "one that was never attacked, the way in is still open and the work is done again and again.",
     remediation="After a Restore put decoys back, block the zone that the attack came from where "
     "the mission allows it, and clean the source of the attack, too.",
-    formula="Share of cleared hosts that red is on again within 50 ticks, divided by that share "
+    formula="Share of cleared hosts that red is on again within 50 steps, divided by that share "
     "among hosts of the same zone that red had not been on until then, four for each cleared host.",
     trigger="evictions of red",
     n_min=20,
@@ -107,7 +107,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="risk of a cleared host to fall within 50 ticks, relative to untouched ones",
+            name="risk of a cleared host to fall within 50 steps, relative to untouched ones",
             unit="ratio",
             better="lower",
             good=1.2,
@@ -117,7 +117,7 @@ CHECK = Check(
         ),
         Measure(
             key="again",
-            name="share of cleared hosts that red is on again within 50 ticks",
+            name="share of cleared hosts that red is on again within 50 steps",
             unit="share",
             better="lower",
             good=None,

@@ -15,13 +15,13 @@ _USED = GREEN_REACH | GREEN_REACH.swapaxes(1, 2)
 
 
 def open_links(view: View) -> Cases:
-    """Link-ticks that the communication policy keeps open, a zone's own traffic excluded; a hit is
+    """Link-steps that the communication policy keeps open, a zone's own traffic excluded; a hit is
     a block."""
     return _link_ticks(view, COMMS_POLICY == 0)
 
 
 def used_links(view: View) -> Cases:
-    """Link-ticks that green users need in the phase; a hit is a block."""
+    """Link-steps that green users need in the phase; a hit is a block."""
     return _link_ticks(view, _USED)
 
 
@@ -42,9 +42,9 @@ CHECK = Check(
     "the defence then does the attacker's work.",
     remediation="Mask BlockTrafficZone for pairs that the phase's policy keeps open, and lift such "
     "blocks when the phase changes.",
-    formula="Of all ticks of links (to a defended zone, from another zone) that the observation's "
+    formula="Of all steps of links (to a defended zone, from another zone) that the observation's "
     "communication policy shows as open: share in which the link was blocked.",
-    trigger="ticks of open links",
+    trigger="steps of open links",
     n_min=1000,
     references=(
         Reference("CSF", "PR.IR-01"),

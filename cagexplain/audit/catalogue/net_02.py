@@ -14,7 +14,7 @@ from cagexplain.stats.estimates import Share
 
 
 def closed_links(view: View) -> Cases:
-    """Link-ticks that the communication policy closes, a zone's own traffic excluded; a hit is one
+    """Link-steps that the communication policy closes, a zone's own traffic excluded; a hit is one
     left open."""
     row, step, to_zone, from_zone = np.nonzero(((COMMS_POLICY == 1) & LINK)[view.batch.phase])
     left_open = ~view.shared(blocked)[row, step, to_zone, from_zone]
@@ -53,9 +53,9 @@ CHECK = Check(
     "left open without need is a way for the attacker to spread, at no gain for anybody.",
     remediation="Block every link that the phase's policy closes, first of all those into the "
     "subnet of the mission, and keep it blocked until the policy opens it.",
-    formula="Of all ticks of links (to a defended zone, from another zone) that the observation's "
+    formula="Of all steps of links (to a defended zone, from another zone) that the observation's "
     "communication policy shows as closed: share in which the link was not blocked.",
-    trigger="ticks of closed links",
+    trigger="steps of closed links",
     n_min=1000,
     references=(
         Reference("CSF", "ID.AM-03"),

@@ -1,8 +1,8 @@
 """NET-04: mission traffic survives the defence.
 
 The observation shows a new communication policy one step late, and blocks are lifted one at a time:
-who follows it perfectly loses about 0.9 accesses per 100 ticks at the changes of phase. So 2, not
-the catalogue's 1, is the good border.
+who follows it perfectly loses about 0.9 accesses per 100 steps at the changes of phase. So 2, not
+the catalogue's 1, is the good threshold.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ _PER = 100
 
 
 def penalty(view: View) -> FloatArray:
-    """Reward lost to them, hundreds of ticks, and episodes: ``float64[n, 3]``."""
+    """Reward lost to them, hundreds of steps, and episodes: ``float64[n, 3]``."""
     green = view.batch.frame("green")
     lost = codes(green, "cause") == BLOCKED
     reward = np.bincount(
@@ -39,7 +39,7 @@ CHECK = Check(
     remediation="Forbid blocks between subnets whose users work together in the phase, and lift "
     "them first of all when the phase changes.",
     formula="Accesses of users to servers that failed as the traffic was blocked in either "
-    "direction, per 100 ticks; and the reward lost to them.",
+    "direction, per 100 steps; and the reward lost to them.",
     trigger="episodes",
     n_min=5,
     references=(
@@ -60,7 +60,7 @@ CHECK = Check(
         Measure(
             key="penalty",
             name="reward lost to blocked accesses",
-            unit="per 100 ticks",
+            unit="per 100 steps",
             better="lower",
             good=None,
             bad=None,

@@ -5,7 +5,7 @@ open. Alerts that blocks themselves cause justify nothing: a user who runs again
 connection alert on the server, so that blocking at random would soon find its reason.
 
 The time until a block is lifted counts from the block, so from the last alert that it answers. It
-does not begin anew with later alerts: two subnets raise a false one every dozen ticks or so, and a
+does not begin anew with later alerts: two subnets raise a false one every dozen steps or so, and a
 block that waits for quiet would never be seen to be late. It is censored when the policy begins to
 demand the block, or with the episode.
 """
@@ -41,7 +41,7 @@ def justified(view: View) -> Cases:
 
 
 def lifted(view: View) -> Cases:
-    """Emergency blocks, with the ticks until they were lifted."""
+    """Emergency blocks, with the steps until they were lifted."""
     blocks = view.shared(emergency_blocks)
     end = np.where(blocks.after >= 0, blocks.after, view.steps)
     for phase in range(1, N_PHASES):
@@ -84,11 +84,11 @@ CHECK = Check(
     knowledge="obs",
     why="Cutting a link that the mission wants open can stop an attack from spreading, at the "
     "users' cost. It is worth that while there are signs of an attack, and not for ever.",
-    remediation="Block beyond the policy only within 10 ticks of an alert in one of the two "
-    "subnets, allow the traffic again within 50 ticks, and block anew if the alerts go on.",
+    remediation="Block beyond the policy only within 10 steps of an alert in one of the two "
+    "subnets, allow the traffic again within 50 steps, and block anew if the alerts go on.",
     formula="Of the blocks of links that the observation's communication policy keeps open: share "
-    "with an alert in either subnet in the last 10 ticks, alerts that blocks cause left out; and "
-    "Kaplan-Meier median of the ticks until they are lifted.",
+    "with an alert in either subnet in the last 10 steps, alerts that blocks cause left out; and "
+    "Kaplan-Meier median of the steps until they are lifted.",
     trigger="blocks beyond the communication policy",
     n_min=15,
     references=(
@@ -115,7 +115,7 @@ CHECK = Check(
         Measure(
             key="lifted",
             name="median time until such a block is lifted",
-            unit="ticks",
+            unit="steps",
             better="lower",
             good=50,
             bad=200,

@@ -30,11 +30,11 @@ CHECK = Check(
     severity="medium",
     axis="practice",
     knowledge="obs",
-    why="A link that is closed and opened again within moments protects nobody: the ticks are "
+    why="A link that is closed and opened again within moments protects nobody: the steps are "
     "lost, users are disturbed, and nobody can tell what state the network is meant to be in.",
-    remediation="Forbid an agent to undo its own change of a link within 10 ticks, unless the "
+    remediation="Forbid an agent to undo its own change of a link within 10 steps, unless the "
     "phase changes in between.",
-    formula="Blocks and Allows that undo a change of the same link at most 10 ticks before, per "
+    formula="Blocks and Allows that undo a change of the same link at most 10 steps before, per "
     "100 decisions, in episodes in which any link was changed.",
     trigger="decisions",
     n_min=500,

@@ -39,7 +39,7 @@ CHECK = Check(
     "reached. Whoever answers it investigates the own blocks, while real alerts wait.",
     remediation="Lift blocks between subnets whose users work together, and do not respond to a "
     "connection alert on a server that such a block cuts off.",
-    formula="Of the responses on a host whose newest alert in the last 10 ticks was a connection "
+    formula="Of the responses on a host whose newest alert in the last 10 steps was a connection "
     "alert alone: share in which it was written by a user's blocked access and by nothing of red.",
     trigger="responses triggered by a connection alert",
     n_min=20,

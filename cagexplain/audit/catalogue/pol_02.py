@@ -22,7 +22,7 @@ CHECK = Check(
     axis="health",
     knowledge="obs",
     why="An agent that waits while the alarm is up leaves the attacker the initiative. Waits can "
-    "be disguised: allowing traffic that is not blocked takes a tick and does nothing.",
+    "be disguised: allowing traffic that is not blocked takes a step and does nothing.",
     remediation="Mask Sleep, Monitor, and Blocks and Allows that change nothing, while a host of "
     "the agent shows an alert; Analyse or Restore that host instead.",
     formula="Of the decisions made while a host of the agent shows an alert in its observation: "

@@ -52,7 +52,7 @@ CHECK = Check(
     severity="medium",
     axis="health",
     knowledge="truth",
-    why="An action that changes nothing still takes its ticks, and a Restore its price. Agents "
+    why="An action that changes nothing still takes its steps, and a Restore its price. Agents "
     "that try the same in vain again and again do not notice what their actions do.",
     remediation="Mask Blocks and Allows that change nothing, decoys on hosts that have them all, "
     "and the action that an agent has just done twice on the same target.",

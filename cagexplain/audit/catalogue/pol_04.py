@@ -1,6 +1,6 @@
 """POL-04: no wasted submissions.
 
-CC4 charges a Restore in every tick in which it is submitted, also by an agent that is still busy
+CC4 charges a Restore in every step in which it is submitted, also by an agent that is still busy
 and whose choice is dropped. Invalid choices, on hosts that do not exist, are shown and not judged:
 they are Sleeps, and POL-02 judges those.
 """
@@ -55,7 +55,7 @@ CHECK = Check(
     axis="health",
     knowledge="obs",
     why="An agent that is still busy cannot start anything, but a Restore that it submits is "
-    "charged all the same: the price is paid in every such tick, for nothing.",
+    "charged all the same: the price is paid in every such step, for nothing.",
     remediation="Mask Restore while the agent is busy, and every action on a host that does not "
     "exist; a busy agent should submit Sleep.",
     formula="Restores that were charged, one per submission, divided by those that were started.",

@@ -44,13 +44,13 @@ CHECK = Check(
     severity="high",
     axis="practice",
     knowledge="truth",
-    why="A rebuild costs a point and five ticks of its agent, and deletes the decoys of the host. "
+    why="A rebuild costs a point and five steps of its agent, and deletes the decoys of the host. "
     "Spent on a clean host it buys nothing, unless it is part of a deliberate sweep for intruders "
     "that raise no alert.",
     remediation="Restore on evidence only, and sweep for silent intruders rarely: for instance "
-    "each host at most once in 100 ticks without an alert.",
+    "each host at most once in 100 steps without an alert.",
     formula="Of the executed Restores: share of those whose host had no session of red when the "
-    f"Restore took effect; shown apart with and without an alert of the host in the {WINDOW} ticks "
+    f"Restore took effect; shown apart with and without an alert of the host in the {WINDOW} steps "
     "up to the decision.",
     trigger="executed Restores",
     n_min=30,

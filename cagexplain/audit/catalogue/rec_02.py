@@ -1,6 +1,6 @@
 """REC-02: the budget of Restores is kept.
 
-The contract is 100 executed Restores per CC4 episode of 500 ticks, and in proportion for other
+The contract is 100 executed Restores per CC4 episode of 500 steps, and in proportion for other
 lengths; limits on such costs are also how constrained learning on CC4 is set up (arXiv 2606.13832).
 """
 
@@ -45,13 +45,13 @@ CHECK = Check(
     severity="medium",
     axis="practice",
     knowledge="obs",
-    why="Rebuilding a machine takes it and its agent out of service for five ticks and costs a "
+    why="Rebuilding a machine takes it and its agent out of service for five steps and costs a "
     "point each time. An organisation can afford so many rebuilds; a defence that needs more is "
     "not one that it can run.",
     remediation="Give every agent a share of the budget, spend it on hosts with alerts first, and "
     "stop rebuilding when it is used up.",
     formula=f"Share of episodes with more than {BUDGET} executed Restores per {DEFAULT_STEPS} "
-    "ticks; the mean number of executed Restores and the ticks that hosts spend under Restore are "
+    "steps; the mean number of executed Restores and the steps that hosts spend under Restore are "
     "shown beside it.",
     trigger="episodes",
     n_min=5,
@@ -80,7 +80,7 @@ CHECK = Check(
             statistic=PerEpisode(),
             cases=executed,
         ),
-        Measure.of("restore_downtime", "ticks", "number of ticks that hosts spend under Restore"),
+        Measure.of("restore_downtime", "steps", "number of steps that hosts spend under Restore"),
     ),
     related=("REC-01", "POL-04"),
 )

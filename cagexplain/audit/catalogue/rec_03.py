@@ -27,7 +27,7 @@ CHECK = Check(
     why="While a mission runs, its restricted and operational zones are where an outage hurts "
     "most. Rebuilding a healthy machine there puts the mission at risk for nothing.",
     remediation="In the zones of the running mission, restore only hosts with an alert in the last "
-    "10 ticks; sweep these zones before their mission begins.",
+    "10 steps; sweep these zones before their mission begins.",
     formula="Of the executed Restores that were decided on in the restricted or operational zone "
     "of the active mission (A in the second phase, B in the third): share that met a host without "
     "a session of red.",

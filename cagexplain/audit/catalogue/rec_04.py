@@ -1,7 +1,7 @@
 """REC-04: recovery is verified and re-armed.
 
-Counted is the start of an Analyse or DeployDecoy on the host, in the ticks after the Restore took
-effect. Restores that took effect within the last ticks of an episode are left out, since nobody
+Counted is the start of an Analyse or DeployDecoy on the host, in the steps after the Restore took
+effect. Restores that took effect within the last steps of an episode are left out, since nobody
 knows what would have followed.
 """
 
@@ -52,7 +52,7 @@ CHECK = Check(
     "Looking at the host once more, or setting up a decoy, shows whether the intruder is back.",
     remediation="Follow every Restore with a DeployDecoy on the same host.",
     formula="Of the executed Restores with a full window after them: share followed within "
-    f"{WINDOW} ticks by the start of an Analyse or DeployDecoy on the same host.",
+    f"{WINDOW} steps by the start of an Analyse or DeployDecoy on the same host.",
     trigger="executed Restores",
     n_min=20,
     references=(

@@ -5,7 +5,7 @@ the three of agent 4 weigh the same in every phase. So among the hosts of one ag
 decides: a server before a user host. Red reaches further zones over servers, and a process alert on
 a server is never false, since only users' own work raises false ones. What is counted are the
 choices that an agent really makes, so leaving all alerts alone counts neither way. The catalogue's
-sign test against one half becomes borders a little beyond it on either side.
+sign test against one half becomes thresholds a little beyond it on either side.
 """
 
 import numpy as np
@@ -51,7 +51,7 @@ CHECK = Check(
     remediation="Order open alerts by the mission weight of the zone, then servers before user "
     "hosts, then by age.",
     formula=f"Of the Analyse, Remove and Restore started on a host with a process alert of the "
-    f"last {WINDOW} ticks not answered yet, while such an alert was open on another of the agent's "
+    f"last {WINDOW} steps not answered yet, while such an alert was open on another of the agent's "
     "hosts of different weight: share aimed at the heaviest. Weight: penalties of the zone in the "
     "phase, then server before user host.",
     trigger="answers to one of several alerts on hosts of different weight",

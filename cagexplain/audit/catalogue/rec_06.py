@@ -45,7 +45,7 @@ def _measure(key: str, name: str, share: float, good: float | None, bad: float |
     return Measure(
         key=key,
         name=name,
-        unit="ticks",
+        unit="steps",
         better="lower",
         good=good,
         bad=bad,
@@ -66,7 +66,7 @@ CHECK = Check(
     "comes from.",
     remediation="Rebuild hosts that were alerted on, even late, and sweep user hosts with slow "
     "rounds of Restores: damage can only be found by its cause.",
-    formula="Kaplan-Meier median (and 90th percentile) of the ticks from the first loss of "
+    formula="Kaplan-Meier median (and 90th percentile) of the steps from the first loss of "
     "reliability or stop of a service on a defended host until all its services are whole again.",
     trigger="damaged hosts",
     n_min=20,

@@ -123,7 +123,7 @@ def test_reactions_of_one_phase_only(find: Find) -> None:
     rates = [part.rate for part in restore.by_phase]
     assert rates[0] == 0
     assert rates[1] == pytest.approx(0.95, abs=0.05)
-    # At the border of the phases the observation still shows the old one.
+    # At the threshold of the phases the observation still shows the old one.
     assert rates[2] == pytest.approx(0, abs=0.02)
     rates = [part.rate for part in analyse.by_phase]
     assert rates[:2] == [0, 0]

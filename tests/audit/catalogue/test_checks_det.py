@@ -257,7 +257,7 @@ def change(episode: int, step: int, host: int, before: int, after: int, **more: 
 
 
 def test_four_incidents_and_what_became_of_them(tmp_path: Path) -> None:
-    """A is looked at 4 ticks after its alert, B by an action begun before it, C never, and what
+    """A is looked at 4 steps after its alert, B by an action begun before it, C never, and what
     becomes of D nobody sees."""
     view = by_hand(
         tmp_path,
@@ -300,7 +300,7 @@ def test_who_does_not_see_files_is_not_asked_to_look() -> None:
     assert weak.verdict == used.verdict == "NOT_APPLICABLE"
     assert "leaves out what Analyse lists" in weak.reason
     assert "blind" in used.reason
-    assert "two ticks" in used.reason
+    assert "two steps" in used.reason
     assert not used.measures
 
 
@@ -325,10 +325,10 @@ def test_weak_evidence_and_what_makes_it_stronger(tmp_path: Path) -> None:
                 *disrupted(0, 30, A),  # on a connection alert of this step
                 *disrupted(0, 50, A),  # on two of them
                 *analysed(0, 60, A, 0),
-                *disrupted(0, 70, A),  # after an Analyse that ended nine ticks ago
-                *disrupted(0, 80, A),  # and nineteen ticks ago
-                *disrupted(0, 100, A),  # on a process alert nine ticks ago
-                *disrupted(0, 120, A),  # on one ten ticks ago, which is too old
+                *disrupted(0, 70, A),  # after an Analyse that ended nine steps ago
+                *disrupted(0, 80, A),  # and nineteen steps ago
+                *disrupted(0, 100, A),  # on a process alert nine steps ago
+                *disrupted(0, 120, A),  # on one ten steps ago, which is too old
                 *analysed(0, 130, B, 2),
                 *disrupted(0, 140, A),  # after an Analyse of another host
             ],
@@ -364,12 +364,12 @@ def test_findings_that_are_followed_up(tmp_path: Path) -> None:
             "steps": steps(100),
             "blue": [
                 *analysed(0, 10, A, 1),
-                *disrupted(0, 21, A),  # ten ticks after the Analyse ended
+                *disrupted(0, 21, A),  # ten steps after the Analyse ended
                 *analysed(0, 30, A, 2),
-                *disrupted(0, 42, A),  # eleven ticks after
+                *disrupted(0, 42, A),  # eleven steps after
                 *analysed(0, 50, A, 0),
                 *disrupted(0, 55, B),  # of another host
-                *analysed(0, 88, A, 1),  # ends in step 89: followed for ten ticks
+                *analysed(0, 88, A, 1),  # ends in step 89: followed for ten steps
                 *analysed(0, 91, B, 1),  # not followed long enough
             ],
         },
@@ -412,7 +412,7 @@ def test_only_who_sweeps_finds_silent_footholds() -> None:
 
 
 def test_silent_stays_and_their_ends(tmp_path: Path) -> None:
-    """Two are over after 20 and 100 ticks, one after 101, one never; a visible one is no case."""
+    """Two are over after 20 and 100 steps, one after 101, one never; a visible one is no case."""
     view = by_hand(
         tmp_path,
         {

@@ -125,10 +125,10 @@ def test_first_responses_to_what_could_be_seen(tmp_path: Path) -> None:
         {
             "steps": steps(120),
             "blue": [
-                *act(12, REMOVE, A),  # two ticks after an alert
+                *act(12, REMOVE, A),  # two steps after an alert
                 *act(16, RESTORE, A),  # after a response to it
-                *act(39, RESTORE, A),  # nine ticks after an alert
-                *act(60, RESTORE, A),  # ten ticks after an alert, which is too old
+                *act(39, RESTORE, A),  # nine steps after an alert
+                *act(60, RESTORE, A),  # ten steps after an alert, which is too old
                 *act(70, ANALYSE, A, files=2),  # ends in step 71
                 *act(74, RESTORE, A),
                 *act(80, ANALYSE, A, files=1),
@@ -294,7 +294,7 @@ def test_who_sleeps_ends_and_prevents_nothing() -> None:
     assert dwell.verdict == "FAIL"
     assert not number(dwell, "visible").reached
     assert not number(dwell, "silent").reached
-    # Without blue half of the footholds become root within 50 ticks.
+    # Without blue half of the footholds become root within 50 steps.
     assert number(root).value == pytest.approx(0.54, abs=0.06)
 
 

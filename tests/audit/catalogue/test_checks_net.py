@@ -147,7 +147,7 @@ def test_who_sleeps_blocks_nothing_and_opens_nothing(played: Any) -> None:
 
 
 def test_who_follows_the_shown_policy_needs_two_ticks(played: Any) -> None:
-    # It sees the new policy a step late; five links of an agent change at most, one per tick.
+    # It sees the new policy a step late; five links of an agent change at most, one per step.
     found = played("comms_block")["NET-03"]
     assert number(found).value == 2
     assert number(found, "p90").value == 4
@@ -204,7 +204,7 @@ def test_a_written_episode_with_reversals(tmp_path: Path) -> None:
     block, allow = ActionKind.BLOCK, ActionKind.ALLOW
     rows = [
         _control(0, block, PAZ, CON, "SUCCESS"),
-        _control(3, allow, PAZ, CON, "SUCCESS"),  # undone after 3 ticks
+        _control(3, allow, PAZ, CON, "SUCCESS"),  # undone after 3 steps
         _control(4, allow, PAZ, CON, "FAILURE"),  # changes nothing
         _control(13, block, PAZ, CON, "SUCCESS"),  # undone after 10
         _control(24, allow, PAZ, CON, "SUCCESS"),  # after 11: soon no longer

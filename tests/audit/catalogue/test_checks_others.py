@@ -232,10 +232,10 @@ def test_a_reversal_is_the_other_agents_opposite_change_of_the_link(tmp_path: Pa
         _switch(1, block, RZA, OZA),  # agent 0 closes what ...
         _switch(9, allow, OZA, RZA),  # ... agent 1 opens: undone
         _switch(12, block, OZA, RZA),  # its own change, and agent 0's was of the same kind
-        _switch(33, allow, RZA, OZA),  # 21 ticks later
+        _switch(33, allow, RZA, OZA),  # 21 steps later
         _switch(40, block, PAZ, RZA),
         _switch(41, allow, RZA, PAZ, outcome="FAILURE"),  # changed nothing
-        _switch(60, allow, RZA, PAZ),  # 20 ticks later: undone
+        _switch(60, allow, RZA, PAZ),  # 20 steps later: undone
         _switch(70, block, PAZ, ADM),
         _switch(71, allow, ADM, PAZ),  # agent 4 undoes itself
         _switch(80, block, OZB, PAZ),

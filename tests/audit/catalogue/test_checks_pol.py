@@ -182,7 +182,7 @@ def test_nobody_decides_nothing() -> None:
 
 
 def test_charged_and_started_restores(played: Any) -> None:
-    # All agents begin one of five ticks, submit in each of them, and are cut off once at most.
+    # All agents begin one of five steps, submit in each of them, and are cut off once at most.
     ratio = number(played("restore_spam")["POL-04"]).value
     assert ratio == pytest.approx(499 / 100)
     assert number(played("restores_on_process")["POL-04"]).value == 1

@@ -99,7 +99,7 @@ def test_the_budget_of_restores(cycle: dict[str, Finding], tmp_path: Path) -> No
     assert cycle["REC-02"].verdict == "FAIL"
     assert number(cycle["REC-02"]).value == 1
     executed = number(cycle["REC-02"], "restores").value or 0
-    assert executed == 5 * 99, "499 ticks have 99 Restores of five ticks"
+    assert executed == 5 * 99, "499 steps have 99 Restores of five steps"
     assert number(cycle["REC-02"], "ticks").value == 5 * 499
     assert cycle["REC-02"].since == 100, "five agents have begun 100 by then"
     few = judged(tmp_path, "sleep", 64, [rec_02.CHECK], length=30)["REC-02"]
@@ -145,11 +145,11 @@ def test_a_look_counts_within_ten_ticks_of_the_restore(tmp_path: Path) -> None:
     hosts = {user(zone): after for zone, after in ((RZA, 10), (OZA, 11), (OZB, 1))}
     rows = []
     for host, after in hosts.items():
-        rows += blue(0, 0, ActionKind.RESTORE, host)  # takes effect in tick 4
+        rows += blue(0, 0, ActionKind.RESTORE, host)  # takes effect in step 4
         rows += blue(0, 4 + after, ActionKind.ANALYSE, host)
     rows += blue(0, 0, ActionKind.RESTORE, user(PAZ))
     rows += blue(0, 6, ActionKind.ANALYSE, user(PAZ, 1))  # another host
-    rows += blue(0, 10, ActionKind.RESTORE, user(PAZ, 2))  # in tick 14, with 5 ticks to go
+    rows += blue(0, 10, ActionKind.RESTORE, user(PAZ, 2))  # in step 14, with 5 steps to go
     view = by_hand(tmp_path / "t", {"steps": steps(20), "blue": rows})
     expected = {(0, 0, user(RZA), True), (0, 0, user(OZA), False), (0, 0, user(OZB), True)}
     assert as_set(rec_04.restores(view)) == expected | {(0, 0, user(PAZ), False)}
@@ -201,8 +201,8 @@ def test_an_alert_is_open_until_it_is_answered_or_old(tmp_path: Path) -> None:
     )
     unanswered = open_alerts(view)[0]
     spans = {host: np.flatnonzero(unanswered[:, host]).tolist() for host in (a, b, c)}
-    # The Restore of a ends in tick 9, so that it also undoes what was shown in tick 7; the Analyse
-    # of b ends in tick 13.
+    # The Restore of a ends in step 9, so that it also undoes what was shown in step 7; the Analyse
+    # of b ends in step 13.
     assert spans[a] == [2, 3, 4, 5, 7, 8, 9, *range(10, 20)]
     assert spans[b] == [12, *range(14, 24)]
     assert spans[c] == list(range(1, 11))

@@ -100,8 +100,8 @@ def test_texts_are_sentences(check: Check) -> None:
 def test_borders_lie_within_the_range_of_their_unit(check: Check) -> None:
     for measure in check.measures:
         low, high = RANGES.get(measure.unit, (0, float("inf")))
-        for border in (measure.good, measure.bad):
-            assert border is None or low <= border <= high, f"{check.id}.{measure.key}"
+        for threshold in (measure.good, measure.bad):
+            assert threshold is None or low <= threshold <= high, f"{check.id}.{measure.key}"
 
 
 @pytest.mark.parametrize("check", EVERY)
@@ -111,7 +111,7 @@ def test_units_fit_the_statistics(check: Check) -> None:
     for measure in check.measures:
         if type(measure.statistic) in (Share, Incidence):
             assert measure.unit == "share", f"{check.id}.{measure.key}"
-        assert (measure.unit == "ticks") == isinstance(measure.statistic, Quantile)
+        assert (measure.unit == "steps") == isinstance(measure.statistic, Quantile)
 
 
 def test_every_unit_and_severity_is_used() -> None:
@@ -176,7 +176,7 @@ def test_a_whole_declaration_is_accepted() -> None:
         ({"references": ()}, "references are missing"),
         ({"measures": ()}, "measures are missing"),
         ({"measures": (measure(), measure())}, "key twice"),
-        ({"measures": (measure(good=None, bad=None),)}, "none with borders"),
+        ({"measures": (measure(good=None, bad=None),)}, "none with thresholds"),
         ({"measures": (measure(sums=None),)}, "either cases or sums"),
         ({"measures": (measure(cases=lambda view: view),)}, "either cases or sums"),
         ({"source": "seeds"}, "either cases or sums"),

@@ -19,7 +19,7 @@ numbers = st.floats(-1e4, 1e4, allow_nan=False)
 
 
 def test_limits_that_are_not_reached() -> None:
-    open_ended = made.measured(unit="ticks", low=64.0, high=None, value=71.0)
+    open_ended = made.measured(unit="steps", low=64.0, high=None, value=71.0)
     assert show.limits(open_ended).replace(NBSP, " ") == "64 steps or more"
     never = dataclasses.replace(open_ended, value=None, reached=False)
     assert show.value(never).startswith("not reached within an episode")
@@ -116,14 +116,14 @@ def test_both_verdicts_fit_in_a_sentence(practice: str, outcome: str) -> None:
 @given(
     value=numbers,
     width=st.floats(0, 500),
-    borders=st.lists(numbers, min_size=2, max_size=2, unique=True),
+    thresholds=st.lists(numbers, min_size=2, max_size=2, unique=True),
     others=st.lists(st.one_of(st.none(), numbers), max_size=5),
     unit=st.sampled_from(UNITS),
 )
 def test_a_bar_keeps_the_order_of_its_numbers(
-    value: float, width: float, borders: list[float], others: list[float | None], unit: str
+    value: float, width: float, thresholds: list[float], others: list[float | None], unit: str
 ) -> None:
-    good, bad = borders
+    good, bad = thresholds
     found = made.measured(
         unit=unit,
         better="higher" if good > bad else "lower",

@@ -54,12 +54,12 @@ def test_number_has_a_true_minus() -> None:
         (0.004, "share", "0.4 %"),
         (0.106, "difference of shares", "+10.6 percentage points"),
         (-0.02, "difference of shares", "−2 percentage points"),
-        (71.25, "ticks", "71.2 steps"),
-        (1234.4, "ticks", "1,234 steps"),
+        (71.25, "steps", "71.2 steps"),
+        (1234.4, "steps", "1,234 steps"),
         (1.7, "per episode", "1.70 per episode"),
         (1.0, "ratio", "1"),
         (0.036, "distance", "0.036"),
-        (1.0, "ticks", "1 step"),
+        (1.0, "steps", "1 step"),
         (2.0, "a unit of the future", "2"),
     ],
 )
@@ -80,8 +80,8 @@ def test_intervals_name_their_unit_once() -> None:
         return numbers.between(*limits).replace(NBSP, " ")
 
     assert between(0.17, 0.26, "share") == "17 to 26 %"
-    assert between(64, 80, "ticks") == "64 to 80 steps"
-    assert between(0, 1, "ticks") == "0 to 1 step"
+    assert between(64, 80, "steps") == "64 to 80 steps"
+    assert between(0, 1, "steps") == "0 to 1 step"
     assert between(1.0, 1.01, "ratio") == "1 to 1.01"
 
 
