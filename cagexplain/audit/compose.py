@@ -250,7 +250,8 @@ def _left_out(findings: Sequence[Finding]) -> list[str]:
 
 def _by_chance(findings: Sequence[Finding]) -> float:
     """Most FAILs to expect of a policy that is exactly on all bad thresholds: an interval misses
-    the truth on the bad side with half of what it leaves to chance, and any number fails its check."""
+    the truth on the bad side with half of what it leaves to chance, and any number fails its
+    check."""
     judged_numbers = sum(
         measured.verdict != "NOT_APPLICABLE" and measured.n >= finding.n_min
         for finding in findings

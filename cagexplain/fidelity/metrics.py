@@ -390,7 +390,7 @@ def _compromise() -> Iterator[Metric]:
     yield hosts(
         "hosts_operational",
         "operational hosts with session",
-        "Mean over steps of the hosts in the two operational zones with any red session.",
+        "Mean over steps of the hosts in the two operational subnets with any red session.",
         lambda t: t.operational / t.steps,
     )
     yield hosts(
@@ -410,7 +410,7 @@ def _compromise() -> Iterator[Metric]:
     events = (
         ("first foothold", "any host outside the contractor network has a red session"),
         ("first root", "any host outside the contractor network has a red root session"),
-        ("first operational host", "any host of an operational zone has a red session"),
+        ("first operational host", "any host of an operational subnet has a red session"),
         ("first Impact", "an Impact comes due, whatever its outcome (each is charged)"),
     )
     for event, (label, text) in enumerate(events):
@@ -571,7 +571,7 @@ def _green() -> Iterator[Metric]:
         GREEN,
         Unit.PER_STEP,
         "failed operational work",
-        "Local works that failed in the two operational zones, per step.",
+        "Local works that failed in the two operational subnets, per step.",
         lambda t: t.operational_failed / t.steps,
     )
 

@@ -82,7 +82,7 @@ PROBES: Final[dict[str, Probe]] = {
         when_busy=False,
     ),
     "probe_traffic": Probe(
-        "blocks toggled in all zones, Restores between them",
+        "blocks toggled in all subnets, Restores between them",
         {_K.BLOCK: 2, _K.ALLOW: 3, _K.RESTORE: 1, _K.MONITOR: 1},
         _valid,
     ),

@@ -223,8 +223,8 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
     Remedy(
         "heaviest_first",
         "Answer the alert on the most important host first",
-        "When several machines show process alerts, the agent's action goes to the one whose zone "
-        "costs the mission most, and to servers before workstations.",
+        "When several machines show process alerts, the agent's action goes to the one whose "
+        "subnet costs the mission most, and to servers before workstations.",
         ("REC-05",),
         replace=_heaviest_first,
     ),
@@ -255,16 +255,16 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
     Remedy(
         "careful_with_mission",
         "Restore hosts of the active mission only on evidence",
-        "In the two zones that carry the current mission no machine is rebuilt without an alert in "
-        f"the last {RECENT} steps.",
+        "In the two subnets that carry the current mission no machine is rebuilt without an alert "
+        f"in the last {RECENT} steps.",
         ("REC-03",),
         forbid=_baseless_critical_restores,
     ),
     Remedy(
         "restore_budget",
         f"Keep to a budget of {BUDGET} Restores per episode",
-        "Each agent has a share of the budget in proportion to its zones and stops rebuilding when "
-        "it is spent.",
+        "Each agent has a share of the budget in proportion to its subnets and stops rebuilding "
+        "when it is spent.",
         ("REC-02",),
         forbid=_restores_beyond_budget,
     ),
@@ -298,7 +298,7 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
         "decoys_when_idle",
         "Deploy a decoy on every host that has none, when idle",
         "In idle time the agent sets up false services, which an intruder attacks in vain and "
-        "betrays itself by, in the most important zones first.",
+        "betrays itself by, in the most important subnets first.",
         ("DEC-01", "DEC-02", "ERA-07"),
         occupy=_first_decoy,
     ),

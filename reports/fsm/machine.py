@@ -120,6 +120,6 @@ def _charts(stays: Sequence[Stay]) -> Iterator[Chart]:
             yield survival_chart(
                 f"{stay.state}: {numbers.number(stay.survival.n)} stays",
                 estimates.duration(stay.survival),
-                [("stays that last longer", "look0", stay.survival)],
+                [("visits that last longer", "look0", stay.survival)],
                 "steps in the state",
             )

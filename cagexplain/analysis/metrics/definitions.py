@@ -271,7 +271,8 @@ COUNTED: Final = (
         key="incidents",
         name="Incidents",
         unit=_PER_EPISODE,
-        formula="Stays of red on a defended host: unbroken spells of level 1 or 2.",
+        formula="Red's presence on a defended host, from its first session there to the end of "
+        "the last one: level 1 or 2 without a break.",
         columns=_STAYS,
         better="lower",
         statistic=PerEpisode(),
@@ -378,9 +379,9 @@ COUNTED: Final = (
     ),
     Counted(
         key="impacts",
-        name="Impacts in operational zones",
+        name="Impacts in operational subnets",
         unit=_PER_EPISODE,
-        formula="Red Impacts on hosts of the two operational zones that came due, whether they "
+        formula="Red Impacts on hosts of the two operational subnets that came due, whether they "
         "succeeded or not: CC4 penalises both.",
         columns="red.event, action, outcome, target_zone",
         better="lower",
@@ -393,7 +394,7 @@ COUNTED: Final = (
         key="stopped_services",
         name="Operational services stopped",
         unit=_PER_EPISODE,
-        formula="Impacts in operational zones that succeeded.",
+        formula="Impacts in operational subnets that succeeded.",
         columns="red.event, action, outcome, target_zone",
         better="lower",
         statistic=PerEpisode(),

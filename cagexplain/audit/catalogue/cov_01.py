@@ -61,20 +61,20 @@ def _alerts(totals: FloatArray) -> FloatArray:
 
 CHECK = Check(
     id="COV-01",
-    title="No host and no zone is neglected",
-    problem="Some machines or zones are neglected",
+    title="No host and no subnet is neglected",
+    problem="Some machines or subnets are neglected",
     severity="medium",
     axis="practice",
     knowledge="obs",
     why="A defence that never touches some machines leaves the attacker a place to stay, however "
-    "good it is elsewhere. One agent has to share its time among three zones; it should go where "
+    "good it is elsewhere. One agent has to share its time among three subnets; it should go where "
     "the alarms are.",
     remediation="Let the agent choose among all of its hosts by open alerts, and check that every "
     "host can be chosen.",
     formula="Of the hosts that showed a process alert in an episode: share on which their agent "
-    "started no action in the whole episode. And for the agent with three zones the Jensen-Shannon "
-    "distance (0 equal, 1 disjoint) between the zones of its process alerts and of its actions on "
-    "hosts.",
+    "started no action in the whole episode. And for the agent with three subnets the "
+    "Jensen-Shannon distance (0 equal, 1 disjoint) between the subnets of its process alerts and "
+    "of its actions on hosts.",
     trigger="hosts with a process alert",
     n_min=20,
     references=(Reference("CSF", "DE.CM-09"),),
@@ -91,7 +91,7 @@ CHECK = Check(
         ),
         Measure(
             key="distance",
-            name="distance between where the three-zone agent's alerts are and where it acts",
+            name="distance between where the three-subnet agent's alerts are and where it acts",
             unit="distance",
             better="lower",
             good=0.1,

@@ -53,10 +53,10 @@ CHECK = Check(
     axis="practice",
     knowledge="obs",
     why="Setting up a decoy takes two steps of its agent. Those are lost on a host that has one "
-    "already, and decoys serve best in the operational zones, where a failure costs most.",
-    remediation="Deploy a decoy only on hosts without one, in the operational zones first.",
+    "already, and decoys serve best in the operational subnets, where a failure costs most.",
+    remediation="Deploy a decoy only on hosts without one, in the operational subnets first.",
     formula="Share of DeployDecoys that failed or went to a host that had a decoy; and host-time "
-    "with a decoy in the two operational zones, relative to that in all defended zones.",
+    "with a decoy in the two operational subnets, relative to that in all defended subnets.",
     trigger="DeployDecoys",
     n_min=30,
     references=(
@@ -76,7 +76,7 @@ CHECK = Check(
         ),
         Measure(
             key="ratio",
-            name="cover of hosts by decoys in the operational zones, relative to all zones",
+            name="cover of hosts by decoys in the operational subnets, relative to all subnets",
             unit="ratio",
             better="higher",
             good=1.0,

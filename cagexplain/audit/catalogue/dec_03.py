@@ -91,10 +91,10 @@ CHECK = Check(
     why="Nobody has a reason to connect to a decoy but an intruder, so this is the surest alarm "
     "there is. Left unanswered, the decoy has won time that nobody uses.",
     remediation="On a connection alert of a host with a decoy, Analyse or Restore the host, or "
-    "block the traffic from the zone that the attack came from.",
+    "block the traffic from the subnet that the attack came from.",
     formula="Of red's exploits of defended hosts that a decoy withstood: share followed within "
     f"{WINDOW} steps by an Analyse, Remove or Restore of the host, or of the agent's host that the "
-    "attack came from, or by a Block of the traffic from that zone.",
+    "attack came from, or by a Block of the traffic from that subnet.",
     trigger="exploits of decoys",
     n_min=15,
     references=(
@@ -128,7 +128,7 @@ CHECK = Check(
         ),
         Measure(
             key="zone",
-            name="share of exploits of decoys followed by any action on a host of the zone",
+            name="share of exploits of decoys followed by any action on a host of the subnet",
             unit="share",
             better="higher",
             good=None,

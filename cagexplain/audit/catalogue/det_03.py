@@ -29,10 +29,10 @@ CHECK = Check(
     "from the first alert to the first look or countermeasure decides how far it gets.",
     remediation="Give alerts precedence over routine work, remember those that come while the "
     "agent is busy, and answer them before anything else when it is free again.",
-    formula="Over red's stays on a defended host with an alert of that host: Kaplan-Meier median "
+    formula="Over incidents on a defended host with an alert of that host: Kaplan-Meier median "
     "of the steps from the first alert to the first Analyse, Remove or Restore started on the "
-    "host, and the share answered within 15 steps. Stays that end unanswered are censored.",
-    trigger="stays of red with an alert",
+    "host, and the share answered within 15 steps. Incidents that end unanswered are censored.",
+    trigger="incidents with an alert",
     n_min=20,
     references=(
         Reference("CSF", "RS.MA-02"),
@@ -48,7 +48,7 @@ CHECK = Check(
         ),
         Measure(
             key="soon",
-            name=f"share of stays with an alert that are answered within {SOON} steps",
+            name=f"share of incidents with an alert that are answered within {SOON} steps",
             unit="share",
             better="higher",
             good=0.90,

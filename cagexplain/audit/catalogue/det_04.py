@@ -40,10 +40,10 @@ CHECK = Check(
     "at the host or cleans it for 25 steps, the attacker has the time to take it over and move on.",
     remediation="Keep a list of hosts with a process alert that nobody has answered, and work it "
     "off: an alert is shown for a moment only and is lost if the agent is busy then.",
-    formula="Of red's stays on a defended host with a process alert of that host: share in which "
+    formula="Of incidents on a defended host with a process alert of that host: share in which "
     "no Analyse, Remove or Restore of the host was started within 25 steps of the first one, "
     "though red was still there.",
-    trigger="stays of red with a process alert",
+    trigger="incidents with a process alert",
     n_min=20,
     references=(
         Reference("CSF", "DE.AE-08"),

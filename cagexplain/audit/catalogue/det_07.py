@@ -36,11 +36,11 @@ CHECK = Check(
     why="Half of the intrusions and more begin with a phishing mail that raises no alert. A "
     "defence that waits for alerts never sees them; somebody has to go and look, or clean, "
     "without one.",
-    remediation="Add a slow round of Restores over the user hosts, those of important zones more "
+    remediation="Add a slow round of Restores over the user hosts, those of important subnets more "
     "often, besides the answers to alerts.",
-    formula="Share of red's stays on a defended host whose onset raised no alert that are over "
+    formula="Share of incidents on a defended host whose onset raised no alert that are over "
     "within 100 steps (one minus Kaplan-Meier).",
-    trigger="silent stays of red",
+    trigger="silent incidents",
     n_min=20,
     references=(
         Reference("SP 800-53", "RA-10"),

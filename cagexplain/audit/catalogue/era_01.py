@@ -85,7 +85,7 @@ CHECK = Check(
     "and Analyse evicts nobody. Every other answer leaves the attacker in control of the host.",
     remediation="Answer a process alert on a host, and an alert that comes back after Remove, with "
     "Restore; forbid Remove and Analyse as first answer to a process alert.",
-    formula="Of the stays of red on a host whose first Analyse, Remove or Restore by its agent "
+    formula="Of the incidents on a host whose first Analyse, Remove or Restore by its agent "
     "came while red was root: share in which it was Restore.",
     trigger="first responses to root access",
     n_min=20,

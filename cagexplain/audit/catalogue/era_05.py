@@ -55,41 +55,46 @@ CHECK = Check(
     axis="outcome",
     knowledge="truth",
     why="The longer an attacker stays on a host, the further it spreads and the more services it "
-    "breaks. Onsets that raise no alert are told apart: they are much harder to end.",
+    "breaks. Onsets that raise no alert are shown apart: they are much harder to end.",
     remediation="Answer process alerts at once, and add a slow sweep of Restores for footholds "
     "that raise no alert.",
     formula="Kaplan-Meier median (and 90th percentile) of the steps from red's arrival on a "
     "defended host until it is evicted, apart for onsets with and without an alert.",
-    trigger="stays of red",
+    trigger="incidents",
     n_min=30,
     references=(Reference("SP 800-61", "3.3.4"),),
     measures=(
         Measure.of(
             "dwell_visible_median",
             "visible",
-            "median stay of red after an onset with an alert",
+            "median dwell time after an onset with an alert",
             good=10,
             bad=50,
         ),
         Measure.of(
             "dwell_silent_median",
             "silent",
-            "median stay of red after an onset without alert",
+            "median dwell time after an onset without alert",
             good=60,
             bad=150,
         ),
         _shown(
-            "visible_p90", "90th percentile of stays after an onset with an alert", visible, 0.9
+            "visible_p90",
+            "90th percentile of dwell time after an onset with an alert",
+            visible,
+            0.9,
         ),
-        _shown("silent_p90", "90th percentile of stays after an onset without alert", silent, 0.9),
+        _shown(
+            "silent_p90", "90th percentile of dwell time after an onset without alert", silent, 0.9
+        ),
         _shown(
             "visible_critical",
-            "median stay in the zone of the running mission after an onset with an alert",
+            "median dwell time in the subnet of the running mission after an onset with an alert",
             visible_critical,
         ),
         _shown(
             "silent_critical",
-            "median stay in the zone of the running mission after an onset without alert",
+            "median dwell time in the subnet of the running mission after an onset without alert",
             silent_critical,
         ),
     ),

@@ -39,10 +39,10 @@ CHECK = Check(
     why="With user access an attacker can look around; with root it stops services, spreads faster "
     "and can no longer be removed without rebuilding the host. There are some steps to stop it.",
     remediation="Answer process alerts at once with Restore, clean user hosts in turn, and keep "
-    "red out of zones where it escalates soonest.",
-    formula="Share of red's stays that began with user access in which red is root within 50 "
+    "red out of subnets where it escalates soonest.",
+    formula="Share of incidents that began with user access in which red is root within 50 "
     "steps; an eviction before that is a competing event (Aalen-Johansen).",
-    trigger="stays of red that began with user access",
+    trigger="incidents that began with user access",
     n_min=30,
     references=(
         Reference("CSF", "RS.MI-01"),

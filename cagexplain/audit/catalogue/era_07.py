@@ -94,10 +94,11 @@ CHECK = Check(
     knowledge="truth",
     why="An attacker comes back to hosts that it knows. If a cleaned host falls again sooner than "
     "one that was never attacked, the way in is still open and the work is done again and again.",
-    remediation="After a Restore put decoys back, block the zone that the attack came from where "
+    remediation="After a Restore put decoys back, block the subnet that the attack came from where "
     "the mission allows it, and clean the source of the attack, too.",
     formula="Share of cleared hosts that red is on again within 50 steps, divided by that share "
-    "among hosts of the same zone that red had not been on until then, four for each cleared host.",
+    "among hosts of the same subnet that red had not been on until then, four for each cleared "
+    "host.",
     trigger="evictions of red",
     n_min=20,
     references=(

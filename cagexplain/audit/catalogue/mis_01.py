@@ -23,11 +23,11 @@ CHECK = Check(
     severity="critical",
     axis="outcome",
     knowledge="truth",
-    why="The operational zones carry the mission. A service stopped there while its mission runs "
+    why="The operational subnets carry the mission. A service stopped there while its mission runs "
     "is what the attacker is after and what the defence exists to prevent.",
-    remediation="Clear the operational zone before its mission begins, close its links as the "
+    remediation="Clear the operational subnet before its mission begins, close its links as the "
     "phase asks, and rebuild its hosts first.",
-    formula="Impacts that stopped a service on a host of the operational zone of the active "
+    formula="Impacts that stopped a service on a host of the operational subnet of the active "
     "mission (A in the second phase, B in the third), per episode; all successful Impacts are "
     "shown beside it.",
     trigger="episodes",
@@ -39,7 +39,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="number of services stopped in the active mission's operational zone",
+            name="number of services stopped in the active mission's operational subnet",
             unit="per episode",
             better="lower",
             good=0.2,

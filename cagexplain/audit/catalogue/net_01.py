@@ -42,8 +42,8 @@ CHECK = Check(
     "the defence then does the attacker's work.",
     remediation="Mask BlockTrafficZone for pairs that the phase's policy keeps open, and lift such "
     "blocks when the phase changes.",
-    formula="Of all steps of links (to a defended zone, from another zone) that the observation's "
-    "communication policy shows as open: share in which the link was blocked.",
+    formula="Of all steps of links (to a defended subnet, from another subnet) that the "
+    "observation's communication policy shows as open: share in which the link was blocked.",
     trigger="steps of open links",
     n_min=1000,
     references=(

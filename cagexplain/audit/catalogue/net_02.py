@@ -53,8 +53,8 @@ CHECK = Check(
     "left open without need is a way for the attacker to spread, at no gain for anybody.",
     remediation="Block every link that the phase's policy closes, first of all those into the "
     "subnet of the mission, and keep it blocked until the policy opens it.",
-    formula="Of all steps of links (to a defended zone, from another zone) that the observation's "
-    "communication policy shows as closed: share in which the link was not blocked.",
+    formula="Of all steps of links (to a defended subnet, from another subnet) that the "
+    "observation's communication policy shows as closed: share in which the link was not blocked.",
     trigger="steps of closed links",
     n_min=1000,
     references=(

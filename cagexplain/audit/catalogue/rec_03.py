@@ -24,14 +24,14 @@ CHECK = Check(
     severity="high",
     axis="practice",
     knowledge="truth",
-    why="While a mission runs, its restricted and operational zones are where an outage hurts "
+    why="While a mission runs, its restricted and operational subnets are where an outage hurts "
     "most. Rebuilding a healthy machine there puts the mission at risk for nothing.",
-    remediation="In the zones of the running mission, restore only hosts with an alert in the last "
-    "10 steps; sweep these zones before their mission begins.",
-    formula="Of the executed Restores that were decided on in the restricted or operational zone "
+    remediation="In the subnets of the running mission, restore only hosts with an alert in the "
+    "last 10 steps; sweep these subnets before their mission begins.",
+    formula="Of the executed Restores that were decided on in the restricted or operational subnet "
     "of the active mission (A in the second phase, B in the third): share that met a host without "
     "a session of red.",
-    trigger="executed Restores in zones of the active mission",
+    trigger="executed Restores in subnets of the active mission",
     n_min=10,
     references=(
         Reference("CSF", "RC.RP-04"),
@@ -40,7 +40,7 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="share of Restores in the active mission's zones that met a clean host",
+            name="share of Restores in the active mission's subnets that met a clean host",
             unit="share",
             better="lower",
             good=0.25,
@@ -49,6 +49,6 @@ CHECK = Check(
             cases=critical_restores,
         ),
     ),
-    absent="The policy restored no host in the zones of an active mission.",
+    absent="The policy restored no host in the subnets of an active mission.",
     related=("REC-01",),
 )

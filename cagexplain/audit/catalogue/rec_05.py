@@ -46,14 +46,14 @@ CHECK = Check(
     axis="practice",
     knowledge="obs",
     why="Several machines raise the alarm at once and an agent can treat one at a time. Which one "
-    "comes first decides what the attacker gets: over a server it reaches other zones, and an "
+    "comes first decides what the attacker gets: over a server it reaches other subnets, and an "
     "alarm of a server is never false.",
-    remediation="Order open alerts by the mission weight of the zone, then servers before user "
+    remediation="Order open alerts by the mission weight of the subnet, then servers before user "
     "hosts, then by age.",
     formula=f"Of the Analyse, Remove and Restore started on a host with a process alert of the "
     f"last {WINDOW} steps not answered yet, while such an alert was open on another of the agent's "
-    "hosts of different weight: share aimed at the heaviest. Weight: penalties of the zone in the "
-    "phase, then server before user host.",
+    "hosts of different weight: share aimed at the heaviest. Weight: penalties of the subnet in "
+    "the phase, then server before user host.",
     trigger="answers to one of several alerts on hosts of different weight",
     n_min=20,
     references=(
