@@ -63,9 +63,9 @@ def test_the_axis_of_practice(findings: list[Finding], expected: str) -> None:
 @pytest.mark.parametrize(
     ("episodes", "reason"),
     [
-        (1, "Only 1 episode with silent stays of red; a verdict needs 10."),
-        (9, "Only 9 episodes with silent stays of red; a verdict needs 10."),
-        (10, "Only 10 silent stays of red; a verdict needs 20."),
+        (1, "Only 1 episode with silent incidents; a verdict needs 10."),
+        (9, "Only 9 episodes with silent incidents; a verdict needs 10."),
+        (10, "Only 10 silent incidents; a verdict needs 20."),
     ],
 )
 def test_why_there_is_no_verdict(episodes: int, reason: str) -> None:

@@ -102,7 +102,7 @@ WRONG = {
     "a check that does not exist": ("checks:\n  ERA-99: {}", 2, "ERA-99", "ERA-01"),
     "a check in small letters": ("checks:\n  era-01: {}", 2, "era-01", "'ERA-01'"),
     "a field that does not exist": ("checks:\n  ERA-01:\n    colour: red", 3, "colour", "severity"),
-    "a field at the top": ("name: a\nborders: {}", 2, "thresholds", "checks"),
+    "a field at the top": ("name: a\nborders: {}", 2, "borders", "checks"),
     "a measure that does not exist": (
         "checks:\n  ERA-01:\n    measures:\n      valeu: {good: 1}",
         4,

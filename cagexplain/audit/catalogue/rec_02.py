@@ -80,7 +80,7 @@ CHECK = Check(
             statistic=PerEpisode(),
             cases=executed,
         ),
-        Measure.of("restore_downtime", "steps", "number of steps that hosts spend under Restore"),
+        Measure.of("restore_downtime", "ticks", "number of steps that hosts spend under Restore"),
     ),
     related=("REC-01", "POL-04"),
 )

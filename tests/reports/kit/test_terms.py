@@ -15,7 +15,7 @@ from reports.kit import terms
 from tests.support.paths import ROOT
 
 REPORTS = ROOT / "reports"
-AVOIDED = re.compile(r"\b(steps?|thresholds?|seats?|spells?|tells?|told)\b", re.IGNORECASE)
+AVOIDED = re.compile(r"\b(ticks?|borders?|seats?|spells?|tells?|told)\b", re.IGNORECASE)
 """Words that readers know by another name: step, threshold, agent slot, incident, show."""
 
 
