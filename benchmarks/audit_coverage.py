@@ -27,7 +27,7 @@ from scipy.stats import binom
 from benchmarks.audit_play import play, playable
 from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
 from cagexplain.audit.check import Check, Measure
-from cagexplain.audit.play.team import Counts
+from cagexplain.audit.play.team import PlayCounts
 from cagexplain.audit.references import References, load_references
 from cagexplain.common.arrays import FloatArray
 from cagexplain.common.files import write_json
@@ -84,7 +84,9 @@ def covered(
     }
 
 
-def measure_all(truth: Counts, small: Counts, size: int, audits: int) -> list[dict[str, Any]]:
+def measure_all(
+    truth: PlayCounts, small: PlayCounts, size: int, audits: int
+) -> list[dict[str, Any]]:
     """Coverage of all measures, for audits of a size."""
     chosen = parts(size, audits, len(small.returns))
     usual = load_references()

@@ -8,7 +8,7 @@ from rich.progress import Progress
 from cagexplain.audit.check import Check
 from cagexplain.audit.checks import checks
 from cagexplain.audit.judge import judged
-from cagexplain.audit.play.team import Counts, Play, Team
+from cagexplain.audit.play.team import Play, PlayCounts, Team
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Finding
@@ -45,7 +45,7 @@ def play(
     first_seed: int,
     episodes: int,
     processes: int,
-) -> dict[str, Counts]:
+) -> dict[str, PlayCounts]:
     """Play every policy on the same seeds and count.
 
     Args:
@@ -66,7 +66,11 @@ def play(
 
 
 def judge(
-    counts: Counts, episodes: slice, wanted: Sequence[Check], profile: Profile, usual: References
+    counts: PlayCounts,
+    episodes: slice,
+    wanted: Sequence[Check],
+    profile: Profile,
+    usual: References,
 ) -> dict[str, Finding]:
     """The findings, by check, of an audit of some of the episodes."""
     found = {}

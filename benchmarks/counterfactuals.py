@@ -27,7 +27,7 @@ from cagexplain.analysis.decisions.alternatives import alternatives, preferences
 from cagexplain.analysis.decisions.attributions import attribute
 from cagexplain.analysis.decisions.counterfactuals import HORIZON, ROLLOUTS, Question
 from cagexplain.analysis.decisions.flips import flips
-from cagexplain.analysis.decisions.replay import Place, Record, moments
+from cagexplain.analysis.decisions.replay import DecisionPlace, Record, moments
 from cagexplain.common import machine
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.registry import load_policy
@@ -84,7 +84,7 @@ def command(
     return ()
 
 
-def _drawn(record: Record, n: int, horizon: int) -> list[Place]:
+def _drawn(record: Record, n: int, horizon: int) -> list[DecisionPlace]:
     """Decisions after which the whole horizon can be played."""
     possible = np.argwhere(record.started[:, : max(record.steps - horizon, 0)])
     if len(possible) < n:
@@ -94,7 +94,7 @@ def _drawn(record: Record, n: int, horizon: int) -> list[Place]:
             remedy="Ask for fewer, or for a shorter horizon",
         )
     chosen = np.random.default_rng(0).choice(len(possible), n, replace=False)
-    return [Place(*(int(i) for i in possible[c])) for c in chosen]
+    return [DecisionPlace(*(int(i) for i in possible[c])) for c in chosen]
 
 
 def _timed(table: Table, what: str, work: Callable[[], Any], steps: int = 0) -> Any:

@@ -24,8 +24,10 @@ from rich.table import Table
 from scipy.stats import binom
 
 from benchmarks.command import COUNT, CannotMeasure, benchmark
-from cagexplain.analysis.reactions.counts import Collector, Counts
-from cagexplain.analysis.reactions.find import ALPHA, Reactions, summarise
+from cagexplain.analysis.reactions.counts import Collector, ReactionCounts
+from cagexplain.analysis.reactions.find import summarise
+from cagexplain.analysis.reactions.results import Reactions
+from cagexplain.analysis.reactions.tests import ALPHA
 from cagexplain.facts.batch import run
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
@@ -42,7 +44,7 @@ FIRST_SEED: Final = 600_000
 _TOGETHER: Final = 5
 
 
-def count(policy: str, episodes: int, at_once: int = 200) -> Counts:
+def count(policy: str, episodes: int, at_once: int = 200) -> ReactionCounts:
     """What the analysis of reactions counts in fresh episodes, which are not kept."""
     collector = Collector()
     for first in range(0, episodes, at_once):
@@ -53,7 +55,7 @@ def count(policy: str, episodes: int, at_once: int = 200) -> Counts:
     return collector.counts
 
 
-def sets(counts: Counts, size: int) -> Iterator[Reactions]:
+def sets(counts: ReactionCounts, size: int) -> Iterator[Reactions]:
     """The analyses of the sets, one after another."""
     for first in range(0, len(counts.decisions) - size + 1, size):
         yield summarise(counts.of(slice(first, first + size)), observed=True)

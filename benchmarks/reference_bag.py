@@ -27,10 +27,10 @@ from benchmarks.command import COUNT, FILE, benchmark
 from cagexplain import __version__
 from cagexplain.analysis.metrics.definitions import Better
 from cagexplain.audit.checks import checks
-from cagexplain.audit.play.team import Counts
+from cagexplain.audit.play.team import PlayCounts
 from cagexplain.audit.profiles import load_profile
 from cagexplain.audit.references import FILE as SHIPPED
-from cagexplain.audit.references import SCHEMA, Recorded, read_references, records
+from cagexplain.audit.references import SCHEMA, RecordedValue, read_references, records
 from cagexplain.audit.verdicts import verdict
 from cagexplain.common.files import write_json
 from cagexplain.policies.base import Policy
@@ -47,7 +47,7 @@ _DIGITS: Final = 6
 _SIGNS: Final = {"INCONCLUSIVE": "?", "-": "-", "PASS": "P", "WARN": "W", "FAIL": "F"}
 
 
-def recorded(policy: Policy, name: str, counts: Counts) -> dict[str, Any]:
+def recorded(policy: Policy, name: str, counts: PlayCounts) -> dict[str, Any]:
     """The entry of a policy.
 
     Args:
@@ -174,7 +174,7 @@ def _fit(path: Path, spec: str) -> None:
 
 
 def _verdict(
-    value: Recorded | None,
+    value: RecordedValue | None,
     episodes: int,
     deff: float | None,
     better: Better,
@@ -195,7 +195,7 @@ def _verdict(
     return verdict(found, better, *thresholds)
 
 
-def _cell(value: Recorded | None, its: str) -> str:
+def _cell(value: RecordedValue | None, its: str) -> str:
     if value is None:
         return ""
     number = "never" if value.value is None else f"{value.value:.3g}"

@@ -38,7 +38,7 @@ CLIP: Final = 5.0
 """Normalised inputs of the distilled network are cut off here."""
 
 
-class Moments(nn.Module):
+class RunningMoments(nn.Module):
     """Running mean and standard deviation of all rows seen, in double precision.
 
     Args:
@@ -127,7 +127,7 @@ class ReturnScale(nn.Module):
     def __init__(self, gamma: float, envs: int) -> None:
         super().__init__()
         self.gamma = gamma
-        self.returns = Moments()
+        self.returns = RunningMoments()
         self.register_buffer("running", torch.zeros(envs))
 
     def scale(self, rewards: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ class _Agent(nn.Module):
         self.inverse = _perceptron(head, generator)
         self.target = _perceptron(layers, generator).requires_grad_(False)
         self.predictor = _perceptron(layers, generator)
-        self.inputs, self.errors = Moments(width), Moments()
+        self.inputs, self.errors = RunningMoments(width), RunningMoments()
         self.episodic = EpisodicNovelty(settings)
         self.scale = ReturnScale(settings.gamma, settings.envs)
 

@@ -30,7 +30,7 @@ from cagexplain.facts.view import (
     decisions,
     process,
 )
-from cagexplain.stats.estimates import Share, estimate
+from cagexplain.stats.estimates import HitShare, estimate
 
 SIGHTS: Final = {
     "process": "a process alert on one of its hosts",
@@ -177,7 +177,7 @@ def _most_frequent(counts: IntArray) -> tuple[Choice, ...]:
         if not total[choice]:
             break
         sums = np.stack([counts[:, choice], n], axis=1).astype(np.float64)
-        interval = estimate(Share(), sums)
+        interval = estimate(HitShare(), sums)
         low, high = (float(x) if np.isfinite(x) else None for x in (interval.low, interval.high))
         action, aim = CHOICES[int(choice)]
         found.append(Choice(action, aim, int(total[choice]), interval.value, low, high))

@@ -27,7 +27,7 @@ _REMEDY: Final = "Record it again with 'python -m benchmarks.reference_bag'"
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedValue:
     """What a policy was measured to do.
 
     Attributes:
@@ -81,7 +81,7 @@ class _Policy:
     kind: str
     mean_return: float
     episodes: Annotated[int, Meta(ge=1)]
-    measures: dict[Annotated[str, Meta(pattern=r"^[^.]+\.[^.]+$")], Recorded]
+    measures: dict[Annotated[str, Meta(pattern=r"^[^.]+\.[^.]+$")], RecordedValue]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def read_references(path: Path) -> References:
 
 def records(
     path: Path,
-) -> tuple[tuple[ReferencePolicy, ...], dict[str, dict[tuple[str, str], Recorded]]]:
+) -> tuple[tuple[ReferencePolicy, ...], dict[str, dict[tuple[str, str], RecordedValue]]]:
     """All that a file of references holds.
 
     Returns:
@@ -126,7 +126,7 @@ def records(
         OSError: it cannot be read.
     """
     read = read_json(path, _File, "file of reference results", remedy=_REMEDY)
-    measured: dict[str, dict[tuple[str, str], Recorded]] = {}
+    measured: dict[str, dict[tuple[str, str], RecordedValue]] = {}
     for i, policy in enumerate(read.policies):
         if policy.name in measured:
             raise CagexplainError(

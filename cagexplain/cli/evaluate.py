@@ -17,7 +17,7 @@ from cagexplain.cli.options import FILE_OR_OUTPUT, Command
 from cagexplain.common import terminal
 
 if TYPE_CHECKING:
-    from cagexplain.policies.evaluation import Estimate, Evaluation
+    from cagexplain.policies.evaluation import Evaluation, MeanReturn
 
 
 @click.command("evaluate", cls=Command, unused=[playing.WITHOUT_CYBORG])
@@ -88,7 +88,7 @@ def _heading(result: Evaluation) -> str:
     return f"{result.policy['name']}{masked} against {options['red']}, {episodes}, {span}"
 
 
-def _table(summary: Mapping[str, Mapping[str, Estimate]]) -> Table:
+def _table(summary: Mapping[str, Mapping[str, MeanReturn]]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in ("mean", "sd", "95 % confidence interval"):
@@ -106,7 +106,7 @@ def _table(summary: Mapping[str, Mapping[str, Estimate]]) -> Table:
     return table
 
 
-def _without_interval(summary: Mapping[str, Mapping[str, Estimate]]) -> Iterator[str]:
+def _without_interval(summary: Mapping[str, Mapping[str, MeanReturn]]) -> Iterator[str]:
     """Why the return, or its parts, have no interval: one line for those with the same reason."""
     reasons: dict[str, list[str]] = {}
     for group, rows in summary.items():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from cagexplain.analysis.decisions.counterfactuals import Difference
+    from cagexplain.analysis.decisions.counterfactuals import FutureDifference
     from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
     from cagexplain.analysis.decisions.screening import Selection
     from cagexplain.policies.base import Policy
@@ -126,7 +126,7 @@ def command(
     episodes are played again with the policy that was recorded, so its checkpoint must be there.
     """
     from cagexplain.analysis.decisions.explain import explain
-    from cagexplain.analysis.decisions.replay import Place, policy_of
+    from cagexplain.analysis.decisions.replay import DecisionPlace, policy_of
     from cagexplain.common.files import prepare_output_file, write_json, write_text
     from cagexplain.tracing.trace import latest_trace, open_trace
     from reports.decisions.page import decisions_page
@@ -149,7 +149,7 @@ def command(
     else:
         assert episode is not None
         assert number is not None
-        places = tuple(Place(episode, step, number) for step in steps)
+        places = tuple(DecisionPlace(episode, step, number) for step in steps)
     with playing.counting("playing on", len(places) * N_KINDS * rollouts * horizon) as advance:
         report = explain(
             opened,
@@ -284,7 +284,7 @@ def _advantage(option: Option) -> str:
     return f"{found.mean:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
 
 
-def _main_cause(causes: dict[str, Difference]) -> str:
+def _main_cause(causes: dict[str, FutureDifference]) -> str:
     name, largest = max(causes.items(), key=lambda item: abs(item[1].mean))
     return f"{name} {largest.mean:+.1f}" if largest.mean else ""
 

@@ -20,7 +20,7 @@ from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
 
 if TYPE_CHECKING:
-    from cagexplain.fidelity.lockstep import Difference, Job, Outcome
+    from cagexplain.fidelity.lockstep import FirstDifference, Job, JobOutcome
 
 _MOST_SEEDS = 1_000_000
 DIFFERENT = 3  # exit code: the simulators are not equal
@@ -157,7 +157,7 @@ def _run(jobs: list[Job], workers: int | None, output: Path | None) -> int:
     from cagexplain.fidelity.lockstep import run
 
     load(jobs[0].cyborg_path)  # an unusable CybORG is reported once, not by every worker
-    outcomes: list[Outcome] = []
+    outcomes: list[JobOutcome] = []
     console = terminal.console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("lockstep", total=len(jobs))
@@ -193,7 +193,7 @@ def _replay(path: Path) -> int:
     return DIFFERENT if different else 0
 
 
-def _lines(difference: Difference) -> str:
+def _lines(difference: FirstDifference) -> str:
     width = 300
     more = len(difference.fields) - 1
     ours, theirs = _where(difference)
@@ -208,7 +208,7 @@ def _lines(difference: Difference) -> str:
     return "\n".join(lines)
 
 
-def _where(difference: Difference) -> tuple[Any, Any]:
+def _where(difference: FirstDifference) -> tuple[Any, Any]:
     """The values; of long lists what differs, by index (and agent, in observations)."""
     ours, theirs = difference.ours, difference.theirs
     if not (isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs) > 9):
@@ -224,14 +224,14 @@ def _agent(k: int) -> str:
     return f"{BLUE[agent]}[{k - observations.OFFSETS[agent]}]"
 
 
-def _tell(outcome: Outcome) -> str:
+def _tell(outcome: JobOutcome) -> str:
     job = outcome.job
     assert outcome.difference is not None
     return f"{job.policy}, {job.params.red}, seed {job.seed}: {_lines(outcome.difference)}"
 
 
-def _summary(outcomes: list[Outcome], planned: int) -> str:
-    groups: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+def _summary(outcomes: list[JobOutcome], planned: int) -> str:
+    groups: dict[tuple[str, str], list[JobOutcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.job.policy, outcome.job.params.red].append(outcome)
     lines = [
@@ -249,7 +249,7 @@ def _summary(outcomes: list[Outcome], planned: int) -> str:
     return "\n".join(lines)
 
 
-def _to_json(outcomes: list[Outcome], planned: int) -> dict[str, Any]:
+def _to_json(outcomes: list[JobOutcome], planned: int) -> dict[str, Any]:
     return {
         "planned": planned,
         "episodes": [

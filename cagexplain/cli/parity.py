@@ -20,8 +20,8 @@ from cagexplain.common.errors import UsageError
 
 if TYPE_CHECKING:
     from cagexplain.envs import EnvParams
-    from cagexplain.fidelity.parity import Parity, Row
-    from cagexplain.fidelity.samples import Sample
+    from cagexplain.fidelity.parity import MetricParity, Parity
+    from cagexplain.fidelity.samples import ParitySample
     from cagexplain.policies.base import Policy
 
 EXIT_CODES: Final = {"EQUIVALENT": 0, "DIFFERENT": 3, "INCONCLUSIVE": 4}
@@ -178,7 +178,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
 
 def _samples(
     player: Policy, params: EnvParams, folder: Path, options: dict[str, Any]
-) -> tuple[Sample, Sample]:
+) -> tuple[ParitySample, ParitySample]:
     """Read or play both; what can be refused is refused before anything is played."""
     from cagexplain.fidelity.parity import require_design, seeds
     from cagexplain.fidelity.samples import collect, origin_of, read, require_same
@@ -271,7 +271,7 @@ def _show(result: Parity, folder: Path) -> None:
         click.echo(folder / name)
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[MetricParity]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True, max_width=28)
     for heading in ("A", "B", "interval / margin"):

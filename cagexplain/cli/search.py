@@ -112,7 +112,7 @@ def command(
     """
     from trainers.core.config import RunConfig, from_text
     from trainers.studies import search
-    from trainers.studies.run import Place
+    from trainers.studies.run import Workplace
 
     if not grids and trials is None:
         grids = TABLE_2
@@ -133,7 +133,7 @@ def command(
     )
     kind = "grid" if trials is None else "optuna"
     folder = output or RUNS / f"search-{algorithm}-{preset}-{kind}"
-    place, console = Place(workers, ray), terminal.console()
+    place, console = Workplace(workers, ray), terminal.console()
     if trials is None:
         points = search.grid_search(space, folder, place, console)
     else:

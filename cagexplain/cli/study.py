@@ -51,10 +51,10 @@ def run(
     interruption. Ctrl-C lets all runs save first.
     """
     from trainers.studies.definition import read_study
-    from trainers.studies.run import Place, run_study
+    from trainers.studies.run import Workplace, run_study
 
     folder = output or RUNS / file.stem
-    run_study(read_study(file), folder, Place(workers, ray), only=only, kept=kept)
+    run_study(read_study(file), folder, Workplace(workers, ray), only=only, kept=kept)
     click.echo(f"Now: cagexplain study report {folder}")
 
 

@@ -22,7 +22,7 @@ from cagexplain.cc4.layout import CONNECTION, NONE, PROCESS, SLOT_OF_HOST
 from cagexplain.cc4.red_fsm import State
 from cagexplain.common.arrays import BoolArray, Int8Array, Int16Array, Int64Array
 from cagexplain.common.errors import CagexplainError
-from cagexplain.tracing.manifest import RECORD_AGAIN, Part
+from cagexplain.tracing.manifest import RECORD_AGAIN, TracePart
 from cagexplain.tracing.trace import Trace
 
 MAX_EPISODES: Final = 64
@@ -172,7 +172,7 @@ class _Recorded(_Source):
 class _Part(_Source):
     """The tables of a part of a trace on disk."""
 
-    def __init__(self, trace: Trace, part: Part, tables: Tables) -> None:
+    def __init__(self, trace: Trace, part: TracePart, tables: Tables) -> None:
         super().__init__()
         self._trace, self._part = trace, part
         self._wanted = {

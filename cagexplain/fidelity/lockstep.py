@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Difference:
+class FirstDifference:
     """The first difference of an episode.
 
     Attributes:
@@ -74,14 +74,14 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What became of a job: steps compared, the official return, and the first difference."""
 
     job: Job
     steps: int
     entries: int
     returned: int
-    difference: Difference | None
+    difference: FirstDifference | None
 
 
 class _Player:
@@ -106,7 +106,7 @@ class _Player:
         return decision.actions, decision.messages
 
 
-def compare(job: Job) -> Outcome:
+def compare(job: Job) -> JobOutcome:
     """Play one episode in both simulators, to its end or to the first difference."""
     ours = BatchedEnv(1, params=job.params, threads=1)
     theirs = _cyborg(job)
@@ -124,14 +124,14 @@ def compare(job: Job) -> Outcome:
         differing = view.differences(seen, expected)
         if differing:
             name = differing[0]
-            difference = Difference(
+            difference = FirstDifference(
                 step,
                 tuple(differing),
                 seen.get(name),
                 expected.get(name),
                 tuple(_draws(job, submitted, ours)),
             )
-            return Outcome(job, step, entries, returned, difference)
+            return JobOutcome(job, step, entries, returned, difference)
         if step == calls:
             break
         actions, messages = player.act(ours)
@@ -143,10 +143,10 @@ def compare(job: Job) -> Outcome:
             returned += int(theirs.reward[0])
     if job.record is not None:
         write_recording(job.record, recording)
-    return Outcome(job, calls, entries, returned, None)
+    return JobOutcome(job, calls, entries, returned, None)
 
 
-def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcome]:
+def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[JobOutcome]:
     """Compare many episodes in parallel processes; outcomes come as they finish.
 
     Raises:
@@ -178,7 +178,7 @@ def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcome]:
             pool.shutdown(cancel_futures=True)
 
 
-def replay(recording: Recording) -> Difference | None:
+def replay(recording: Recording) -> FirstDifference | None:
     """Play a recorded episode in the engine; the first difference from the record, if any."""
     env = BatchedEnv(1, params=recording.params, threads=1)
     env.reset([recording.seed])
@@ -193,7 +193,7 @@ def replay(recording: Recording) -> Difference | None:
         )
         for name, ours, theirs in checks:
             if ours != theirs:
-                return Difference(step, (name,), ours, theirs)
+                return FirstDifference(step, (name,), ours, theirs)
     return None
 
 

@@ -104,7 +104,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Metric:
+class EpisodeMetric:
     """A figure of an episode.
 
     Attributes:
@@ -282,9 +282,11 @@ _PHRASES: Final = {
 }
 
 
-def _returns() -> Iterator[Metric]:
-    def points(name: str, label: str, text: str, formula: Callable[[Tally], Array]) -> Metric:
-        return Metric(
+def _returns() -> Iterator[EpisodeMetric]:
+    def points(
+        name: str, label: str, text: str, formula: Callable[[Tally], Array]
+    ) -> EpisodeMetric:
+        return EpisodeMetric(
             name, RETURN, Unit.POINTS, label, text, lambda t: formula(t).astype(np.float64)
         )
 
@@ -310,8 +312,8 @@ def _returns() -> Iterator[Metric]:
         yield points(f"return_{name.lower()}", f"return: {_PHRASES[name]}", text, cause(index))
 
 
-def _network() -> Iterator[Metric]:
-    yield Metric(
+def _network() -> Iterator[EpisodeMetric]:
+    yield EpisodeMetric(
         "hosts",
         NETWORK,
         Unit.HOSTS,
@@ -319,7 +321,7 @@ def _network() -> Iterator[Metric]:
         "User hosts and servers of the generated network.",
         lambda t: t.hosts.astype(np.float64),
     )
-    yield Metric(
+    yield EpisodeMetric(
         "servers",
         NETWORK,
         Unit.HOSTS,
@@ -327,7 +329,7 @@ def _network() -> Iterator[Metric]:
         "Servers of the generated network.",
         lambda t: t.servers.astype(np.float64),
     )
-    yield Metric(
+    yield EpisodeMetric(
         "services",
         NETWORK,
         Unit.PER_EPISODE,
@@ -337,10 +339,10 @@ def _network() -> Iterator[Metric]:
     )
 
 
-def _machine() -> Iterator[Metric]:
+def _machine() -> Iterator[EpisodeMetric]:
     for state in red_fsm.State:
         if state != red_fsm.State.UNKNOWN:
-            yield Metric(
+            yield EpisodeMetric(
                 f"fsm_{state.name.lower()}",
                 FSM,
                 Unit.HOSTS,
@@ -349,7 +351,7 @@ def _machine() -> Iterator[Metric]:
                 "red agents; a host that two agents know counts twice.",
                 lambda t, state=state: t.fsm[:, state] / t.steps,  # type: ignore[misc]
             )
-    yield Metric(
+    yield EpisodeMetric(
         "fsm_evaluations",
         FSM,
         Unit.PER_STEP,
@@ -359,7 +361,7 @@ def _machine() -> Iterator[Metric]:
     )
     words = ("an action that succeeded", "an action that failed", "a first sighting")
     for cause, text in enumerate((*words, "a lost session", "a session handed to another agent")):
-        yield Metric(
+        yield EpisodeMetric(
             f"fsm_cause_{_CAUSES[cause]}",
             FSM,
             Unit.SHARE,
@@ -371,9 +373,11 @@ def _machine() -> Iterator[Metric]:
         )
 
 
-def _compromise() -> Iterator[Metric]:
-    def hosts(name: str, label: str, text: str, formula: Callable[[Tally], FloatArray]) -> Metric:
-        return Metric(name, COMPROMISE, Unit.HOSTS, label, text, formula)
+def _compromise() -> Iterator[EpisodeMetric]:
+    def hosts(
+        name: str, label: str, text: str, formula: Callable[[Tally], FloatArray]
+    ) -> EpisodeMetric:
+        return EpisodeMetric(name, COMPROMISE, Unit.HOSTS, label, text, formula)
 
     yield hosts(
         "hosts_user",
@@ -399,7 +403,7 @@ def _compromise() -> Iterator[Metric]:
         "Hosts with any red session after the last step.",
         lambda t: t.last_levels[:, 1:].sum(1).astype(np.float64),
     )
-    yield Metric(
+    yield EpisodeMetric(
         "red_active",
         COMPROMISE,
         Unit.AGENTS,
@@ -414,7 +418,7 @@ def _compromise() -> Iterator[Metric]:
         ("first Impact", "an Impact comes due, whatever its outcome (each is charged)"),
     )
     for event, (label, text) in enumerate(events):
-        yield Metric(
+        yield EpisodeMetric(
             _EVENTS[event],
             COMPROMISE,
             Unit.STEPS,
@@ -422,7 +426,7 @@ def _compromise() -> Iterator[Metric]:
             f"The first step in which {text}; the episode’s length if that never happens.",
             lambda t, event=event: t.first[:, event].astype(np.float64),  # type: ignore[misc]
         )
-    yield Metric(
+    yield EpisodeMetric(
         "entered_unexploited",
         COMPROMISE,
         Unit.PER_EPISODE,
@@ -433,8 +437,8 @@ def _compromise() -> Iterator[Metric]:
     )
 
 
-def _alerts() -> Iterator[Metric]:
-    yield Metric(
+def _alerts() -> Iterator[EpisodeMetric]:
+    yield EpisodeMetric(
         "alerts_process",
         ALERTS,
         Unit.PER_STEP,
@@ -442,7 +446,7 @@ def _alerts() -> Iterator[Metric]:
         "Malicious-process bits set in the five observations, per step.",
         lambda t: t.process / t.steps,
     )
-    yield Metric(
+    yield EpisodeMetric(
         "alerts_connection",
         ALERTS,
         Unit.PER_STEP,
@@ -450,7 +454,7 @@ def _alerts() -> Iterator[Metric]:
         "Network-connection bits set in the five observations, per step.",
         lambda t: t.connection / t.steps,
     )
-    yield Metric(
+    yield EpisodeMetric(
         "blocked",
         ALERTS,
         Unit.PAIRS,
@@ -460,8 +464,8 @@ def _alerts() -> Iterator[Metric]:
     )
 
 
-def _red() -> Iterator[Metric]:
-    yield Metric(
+def _red() -> Iterator[EpisodeMetric]:
+    yield EpisodeMetric(
         "red_started",
         RED,
         Unit.PER_STEP,
@@ -470,7 +474,7 @@ def _red() -> Iterator[Metric]:
         lambda t: t.started.sum(1) / t.steps,
     )
     for action, name in enumerate(red_fsm.RED_ACTION_NAMES):
-        yield Metric(
+        yield EpisodeMetric(
             f"red_share_{name}",
             RED,
             Unit.SHARE,
@@ -481,7 +485,7 @@ def _red() -> Iterator[Metric]:
             ),
         )
     for action, name in enumerate(red_fsm.RED_ACTION_NAMES):
-        yield Metric(
+        yield EpisodeMetric(
             f"red_success_{name}",
             RED,
             Unit.SHARE,
@@ -499,7 +503,7 @@ def _red() -> Iterator[Metric]:
     )
     for action in watched:
         name = red_fsm.RED_ACTION_NAMES[action]
-        yield Metric(
+        yield EpisodeMetric(
             f"red_detected_{name}",
             RED,
             Unit.SHARE,
@@ -509,7 +513,7 @@ def _red() -> Iterator[Metric]:
                 t.detected[:, action], t.executed[:, action]
             ),
         )
-    yield Metric(
+    yield EpisodeMetric(
         "red_detected",
         RED,
         Unit.SHARE,
@@ -517,7 +521,7 @@ def _red() -> Iterator[Metric]:
         "Share of all executed red actions that left an event on a host that blue watches.",
         lambda t: _ratio(t.detected.sum(1), t.executed.sum(1)),
     )
-    yield Metric(
+    yield EpisodeMetric(
         "red_dropped",
         RED,
         Unit.SHARE,
@@ -527,8 +531,8 @@ def _red() -> Iterator[Metric]:
     )
 
 
-def _green() -> Iterator[Metric]:
-    yield Metric(
+def _green() -> Iterator[EpisodeMetric]:
+    yield EpisodeMetric(
         "green_actions",
         GREEN,
         Unit.PER_STEP,
@@ -540,7 +544,7 @@ def _green() -> Iterator[Metric]:
         ("green_share_work", GreenAction.LOCAL_WORK, "local work"),
         ("green_share_access", GreenAction.ACCESS, "service access"),
     ):
-        yield Metric(
+        yield EpisodeMetric(
             name,
             GREEN,
             Unit.SHARE,
@@ -550,7 +554,7 @@ def _green() -> Iterator[Metric]:
                 t.green[:, action], t.green.sum(1)
             ),
         )
-    yield Metric(
+    yield EpisodeMetric(
         "green_work_failed",
         GREEN,
         Unit.SHARE,
@@ -558,7 +562,7 @@ def _green() -> Iterator[Metric]:
         "Share of the local works that failed because a service was degraded or stopped.",
         lambda t: _ratio(t.work_failed, t.green[:, GreenAction.LOCAL_WORK]),
     )
-    yield Metric(
+    yield EpisodeMetric(
         "green_access_failed",
         GREEN,
         Unit.SHARE,
@@ -566,7 +570,7 @@ def _green() -> Iterator[Metric]:
         "Share of the service accesses that failed because traffic was blocked.",
         lambda t: _ratio(t.access_failed, t.green[:, GreenAction.ACCESS]),
     )
-    yield Metric(
+    yield EpisodeMetric(
         "green_operational_failed",
         GREEN,
         Unit.PER_STEP,
@@ -576,8 +580,8 @@ def _green() -> Iterator[Metric]:
     )
 
 
-def _blue() -> Iterator[Metric]:
-    yield Metric(
+def _blue() -> Iterator[EpisodeMetric]:
+    yield EpisodeMetric(
         "blue_completed",
         BLUE,
         Unit.PER_STEP,
@@ -586,7 +590,7 @@ def _blue() -> Iterator[Metric]:
         lambda t: t.blue.sum(1) / t.steps,
     )
     for kind, name in enumerate(actions.KIND_NAMES):
-        yield Metric(
+        yield EpisodeMetric(
             f"blue_share_{name}",
             BLUE,
             Unit.SHARE,
@@ -597,7 +601,7 @@ def _blue() -> Iterator[Metric]:
     for kind in actions.ActionKind:
         if kind in actions.HOST_KINDS | actions.TRAFFIC_KINDS:
             name = actions.KIND_NAMES[kind]
-            yield Metric(
+            yield EpisodeMetric(
                 f"blue_success_{name}",
                 BLUE,
                 Unit.SHARE,
@@ -607,7 +611,7 @@ def _blue() -> Iterator[Metric]:
                     t.blue_succeeded[:, kind], t.blue[:, kind]
                 ),
             )
-    yield Metric(
+    yield EpisodeMetric(
         "blue_busy",
         BLUE,
         Unit.SHARE,
@@ -617,7 +621,7 @@ def _blue() -> Iterator[Metric]:
     )
 
 
-METRICS: Final[Sequence[Metric]] = (
+METRICS: Final[Sequence[EpisodeMetric]] = (
     *_returns(),
     *_network(),
     *_machine(),

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import CagexplainError
-from cagexplain.fidelity.metrics import METRICS, RETURN, Metric, Unit
-from cagexplain.fidelity.samples import Sample, require_same
+from cagexplain.fidelity.metrics import METRICS, RETURN, EpisodeMetric, Unit
+from cagexplain.fidelity.samples import ParitySample, require_same
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
 from cagexplain.stats import equivalence
-from cagexplain.stats.equivalence import Comparison, Judgement, Verdict
+from cagexplain.stats.equivalence import Equivalence, Judgement, Verdict
 
 FORMAT: Final = "cagexplain.parity"
 VERSION: Final = 1
@@ -48,15 +48,15 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricParity:
     """A metric with what was found about it.
 
     Attributes:
         p_different_holm: p-value of "differs", adjusted for all metrics.
     """
 
-    metric: Metric
-    comparison: Comparison
+    metric: EpisodeMetric
+    comparison: Equivalence
     verdict: Verdict
     p_different_holm: float
 
@@ -73,9 +73,9 @@ class Parity:
     """
 
     settings: Settings
-    a: Sample
-    b: Sample
-    rows: tuple[Row, ...]
+    a: ParitySample
+    b: ParitySample
+    rows: tuple[MetricParity, ...]
     judgement: Judgement
 
     @property
@@ -151,7 +151,7 @@ def require_design(a: IntArray, b: IntArray, *, paired: bool) -> None:
 
 
 def compare(
-    a: Sample, b: Sample, settings: Settings | None = None, *, same_options: bool = True
+    a: ParitySample, b: ParitySample, settings: Settings | None = None, *, same_options: bool = True
 ) -> Parity:
     """Compare two samples; B is the reference.
 
@@ -181,10 +181,12 @@ def compare(
     judgement = equivalence.judge(comparisons[:split], comparisons[split:], settings.alpha)
     verdicts = (*judgement.returns, *judgement.metrics)
     rows = zip(METRICS, comparisons, verdicts, judgement.p_different_holm, strict=True)
-    return Parity(settings, a, b, tuple(Row(*row) for row in rows), judgement)
+    return Parity(settings, a, b, tuple(MetricParity(*row) for row in rows), judgement)
 
 
-def margin_of(metric: Metric, reference: npt.NDArray[np.float64], settings: Settings) -> float:
+def margin_of(
+    metric: EpisodeMetric, reference: npt.NDArray[np.float64], settings: Settings
+) -> float:
     """Largest difference of the metric that does not matter.
 
     Returns: a part of the span, the same for the return and its parts. Other metrics: a part of the

@@ -59,7 +59,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ParitySample:
     """Episodes of a policy on a simulator.
 
     Attributes:
@@ -76,11 +76,11 @@ class Sample:
         """A metric by episode: ``float64[n]``."""
         return self.values[:, NAMES.index(metric)]
 
-    def select(self, seeds: IntArray) -> Sample:
+    def select(self, seeds: IntArray) -> ParitySample:
         """The episodes of these seeds ``int[k]``, in their order; `KeyError` if one is missing."""
         row = {int(seed): i for i, seed in enumerate(self.seeds)}
         rows = [row[int(seed)] for seed in seeds]
-        return Sample(self.origin, self.seeds[rows], self.values[rows])
+        return ParitySample(self.origin, self.seeds[rows], self.values[rows])
 
 
 def collect(
@@ -93,7 +93,7 @@ def collect(
     options: dict[str, Any] | None = None,
     batch: int = DEFAULT_BATCH,
     observers: Sequence[Observer] = (),
-) -> Sample:
+) -> ParitySample:
     """Play an episode per seed, the policy's first world of each (``skip_worlds=0``).
 
     Args:
@@ -112,7 +112,7 @@ def collect(
     """
     params = params or EnvParams()
     origin = origin_of(policy, params, options, engine=engine.describe())
-    sample = Sample(origin, np.empty(0, dtype=np.int64), np.empty((0, len(NAMES))))
+    sample = ParitySample(origin, np.empty(0, dtype=np.int64), np.empty((0, len(NAMES))))
     if file is not None and file.exists():
         sample = read(file)
         remedy = "Give the arguments it was begun with, or another output folder"
@@ -125,7 +125,7 @@ def collect(
                     env.close()
                 env = engine.make(len(part), params)
             values = _play(policy, env, part, origin, observers)
-            sample = Sample(
+            sample = ParitySample(
                 origin,
                 np.concatenate([sample.seeds, part]),
                 np.concatenate([sample.values, values]),
@@ -213,7 +213,7 @@ def _named(seeds: Int64Array) -> str:
     return f"in one of the seeds {listed}"
 
 
-def write(path: Path, sample: Sample) -> None:
+def write(path: Path, sample: ParitySample) -> None:
     """Write a sample whole."""
     header = json.dumps({"schema": SCHEMA_VERSION, **asdict(sample.origin)})
     table = pa.table(
@@ -225,7 +225,7 @@ def write(path: Path, sample: Sample) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def read(path: Path) -> Sample:
+def read(path: Path) -> ParitySample:
     """Read a sample that `write` wrote.
 
     Raises:
@@ -259,7 +259,7 @@ def read(path: Path) -> Sample:
         raise CagexplainError(
             "is empty or has an episode twice", where=path, field=_SEED, remedy=again
         )
-    return Sample(origin, seeds, np.column_stack([table[name].to_numpy() for name in NAMES]))
+    return ParitySample(origin, seeds, np.column_stack([table[name].to_numpy() for name in NAMES]))
 
 
 def require_same(

@@ -48,7 +48,7 @@ class Scorer(Observer):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanReturn:
     """A mean over episodes.
 
     Attributes:
@@ -104,9 +104,9 @@ class Evaluation:
         """Return by subnet, without the cost of actions: ``[n, 9]``."""
         return _sum(self.penalties, 1, 2)
 
-    def summary(self) -> dict[str, dict[str, Estimate]]:
+    def summary(self) -> dict[str, dict[str, MeanReturn]]:
         """Estimates of the return and of its parts, by heading and name."""
-        groups: dict[str, tuple[Sequence[str], list[Estimate]]] = {
+        groups: dict[str, tuple[Sequence[str], list[MeanReturn]]] = {
             "return": (("return",), estimate(self.returns[:, None])),
             "phase": (phases.PHASE_NAMES, estimate_parts(self.by_phase)),
             "cause": (reward.CAUSE_NAMES, estimate_parts(self.by_cause)),
@@ -200,7 +200,7 @@ def evaluate(
 
 def estimate(
     values: IntArray | RealArray, *, least: int = MIN_EPISODES, confidence: float = CONFIDENCE
-) -> list[Estimate]:
+) -> list[MeanReturn]:
     """Means of the columns of `values`, with intervals.
 
     Args:
@@ -216,10 +216,10 @@ def estimate(
     reason = means.too_few(n, least)
     if reason is None:
         low, high = (limit.tolist() for limit in means.limits(values, confidence))
-    return [Estimate(*row, reason) for row in zip(mean, sd, low, high, strict=True)]
+    return [MeanReturn(*row, reason) for row in zip(mean, sd, low, high, strict=True)]
 
 
-def estimate_parts(values: IntArray | RealArray) -> list[Estimate]:
+def estimate_parts(values: IntArray | RealArray) -> list[MeanReturn]:
     """`estimate` for parts of a return, which rare episodes can dominate: they take more of them.
 
     Args:

@@ -13,7 +13,7 @@ from cagexplain.stats.shares import shares
 
 
 @dataclass(frozen=True)
-class Share(Result):
+class CategoryShare(Result):
     """One category's part of a whole.
 
     Attributes:
@@ -46,11 +46,11 @@ class Distribution(Result):
     group: str
     total: int
     episodes: int
-    shares: tuple[Share, ...]
+    shares: tuple[CategoryShare, ...]
     entropy: Entropy | None = None
 
     @property
-    def top(self) -> Share | None:
+    def top(self) -> CategoryShare | None:
         """The most frequent category; None without counts."""
         return max(self.shares, key=lambda share: share.count) if self.total else None
 
@@ -62,7 +62,7 @@ class Distribution(Result):
         others = [s.high for s in self.shares if s is not self.top and s.high is not None]
         return all(self.top.low > high for high in others)
 
-    def share_of(self, name: str) -> Share:
+    def share_of(self, name: str) -> CategoryShare:
         """Look a category up; ``KeyError`` if there is no such."""
         return {share.name: share for share in self.shares}[name]
 
@@ -83,7 +83,7 @@ def distributions(
             total=int(found.total[g]),
             episodes=int(found.episodes[g]),
             shares=tuple(
-                Share(
+                CategoryShare(
                     name=category,
                     count=int(found.counts[g, c]),
                     share=finite(found.share[g, c]),

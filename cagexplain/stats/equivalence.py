@@ -73,7 +73,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Equivalence:
     """The comparison of a metric, A minus B.
 
     Attributes:
@@ -104,7 +104,7 @@ class Comparison:
         return self.a.n + self.b.n > 0
 
 
-def independent(a: RealArray, b: RealArray, margin: float, alpha: float = ALPHA) -> Comparison:
+def independent(a: RealArray, b: RealArray, margin: float, alpha: float = ALPHA) -> Equivalence:
     """Compare the means of two samples played on different seeds, by Welch's t.
 
     Args:
@@ -140,7 +140,7 @@ def independent(a: RealArray, b: RealArray, margin: float, alpha: float = ALPHA)
     )
 
 
-def paired(a: RealArray, b: RealArray, margin: float, alpha: float = ALPHA) -> Comparison:
+def paired(a: RealArray, b: RealArray, margin: float, alpha: float = ALPHA) -> Equivalence:
     """Compare two samples played on the same seeds, by the t-test of the differences.
 
     Equal samples (no variance and no difference) are equivalent.
@@ -249,7 +249,7 @@ class Judgement:
 
 
 def judge(
-    returns: Sequence[Comparison], metrics: Sequence[Comparison], alpha: float = ALPHA
+    returns: Sequence[Equivalence], metrics: Sequence[Equivalence], alpha: float = ALPHA
 ) -> Judgement:
     """Decide on each test and on all together.
 
@@ -288,7 +288,7 @@ def judge(
     )
 
 
-def _verdict(test: Comparison, p_different: float, alpha: float) -> Verdict:
+def _verdict(test: Equivalence, p_different: float, alpha: float) -> Verdict:
     if not test.observed:
         return Verdict.NOT_OBSERVED
     if test.p_equivalent <= alpha:
@@ -297,9 +297,9 @@ def _verdict(test: Comparison, p_different: float, alpha: float) -> Verdict:
 
 
 def _all_needed(
-    returns: Sequence[Comparison], metrics: Sequence[Comparison], required: int
+    returns: Sequence[Equivalence], metrics: Sequence[Equivalence], required: int
 ) -> int | None:
-    def known(test: Comparison) -> float:
+    def known(test: Equivalence) -> float:
         return math.inf if test.needed is None else test.needed
 
     most = max(*map(known, returns), sorted(map(known, metrics))[required - 1])
@@ -317,9 +317,9 @@ def _require_sound(margin: float, alpha: float) -> None:
         )
 
 
-def _undecided(a: Summary, b: Summary, margin: float) -> Comparison:
+def _undecided(a: Summary, b: Summary, margin: float) -> Equivalence:
     both = a.mean is not None and b.mean is not None
-    return Comparison(a, b, margin, difference=a.mean - b.mean if both else None)  # type: ignore[operator]
+    return Equivalence(a, b, margin, difference=a.mean - b.mean if both else None)  # type: ignore[operator]
 
 
 def _compare(
@@ -332,7 +332,7 @@ def _compare(
     freedom: float,
     played: int,
     variance: float,
-) -> Comparison:
+) -> Equivalence:
     """The tests of a difference with its standard error and degrees of freedom.
 
     `variance` is that of one difference, made larger where only some episodes show the metric.
@@ -341,7 +341,7 @@ def _compare(
     difference = a.mean - b.mean
     half = float(stats.t.isf(alpha, freedom)) * error
     inside = margin - abs(difference)
-    return Comparison(
+    return Equivalence(
         a,
         b,
         margin,

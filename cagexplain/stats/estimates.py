@@ -117,7 +117,7 @@ def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Ratio(Statistic):
+class SumsRatio(Statistic):
     """A quotient of two sums that is neither a share nor a number of events."""
 
     def value(self, totals: FloatArray) -> FloatArray:
@@ -130,7 +130,7 @@ class Ratio(Statistic):
 
 
 @dataclass(frozen=True)
-class Share(OfCases):
+class HitShare(OfCases):
     """Hits among the cases."""
 
     bounded = True

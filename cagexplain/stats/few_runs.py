@@ -27,7 +27,7 @@ TRIM: Final = 0.25
 
 
 @dataclass(frozen=True)
-class Difference:
+class RunsDifference:
     """An estimate from runs: mostly the mean of A minus the mean of B.
 
     Attributes:
@@ -92,7 +92,7 @@ def bootstrap(
     return low, high
 
 
-def mean_estimate(values: FloatArray) -> Difference:
+def mean_estimate(values: FloatArray) -> RunsDifference:
     """The mean of a sample of runs, with Student's error; without for fewer than two.
 
     Args:
@@ -100,12 +100,12 @@ def mean_estimate(values: FloatArray) -> Difference:
     """
     value = float(values.mean())
     if len(values) < 2:
-        return Difference(value, None, None)
+        return RunsDifference(value, None, None)
     error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return Difference(value, error, len(values) - 1.0)
+    return RunsDifference(value, error, len(values) - 1.0)
 
 
-def mean_difference(a: FloatArray, b: FloatArray) -> Difference:
+def mean_difference(a: FloatArray, b: FloatArray) -> RunsDifference:
     """Compare two samples of runs (Welch 1947).
 
     Args:
@@ -113,16 +113,16 @@ def mean_difference(a: FloatArray, b: FloatArray) -> Difference:
     """
     value = float(a.mean() - b.mean())
     if min(len(a), len(b)) < 2:
-        return Difference(value, None, None)
+        return RunsDifference(value, None, None)
     parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
     total = float(parts.sum())
     if total == 0:  # all runs alike
-        return Difference(value, 0.0, float(len(a) + len(b) - 2))
+        return RunsDifference(value, 0.0, float(len(a) + len(b) - 2))
     freedom = total**2 / float((parts**2 / (np.array([len(a), len(b)]) - 1)).sum())
-    return Difference(value, float(np.sqrt(total)), freedom)
+    return RunsDifference(value, float(np.sqrt(total)), freedom)
 
 
-def energy_distance(distances: FloatArray, first: int) -> Difference:
+def energy_distance(distances: FloatArray, first: int) -> RunsDifference:
     """How much further runs of two samples are from each other than runs of one sample.
 
     The mean distance between runs of different samples, less half the sum of the means within
@@ -140,7 +140,7 @@ def energy_distance(distances: FloatArray, first: int) -> Difference:
     sizes = (first, len(distances) - first)
     value = _energy(distances, first)
     if min(sizes) < 3:
-        return Difference(value, None, None)
+        return RunsDifference(value, None, None)
     variance = 0.0
     for start, size in zip((0, first), sizes, strict=True):
         without = []
@@ -148,7 +148,7 @@ def energy_distance(distances: FloatArray, first: int) -> Difference:
             left = np.delete(np.delete(distances, run, axis=0), run, axis=1)
             without.append(_energy(left, first - (run < first)))
         variance += (size - 1) ** 2 / size * float(np.var(without, ddof=1))
-    return Difference(value, float(np.sqrt(variance)), float(sum(sizes) - 2))
+    return RunsDifference(value, float(np.sqrt(variance)), float(sum(sizes) - 2))
 
 
 def _energy(distances: FloatArray, first: int) -> float:

@@ -41,7 +41,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Part:
+class TracePart:
     """A finished batch of episodes.
 
     Attributes:
@@ -81,7 +81,7 @@ class Manifest:
     policy: dict[str, Any]
     options: dict[str, Any]
     seeds: list[Count]
-    parts: list[Part]
+    parts: list[TracePart]
     packages: dict[str, str]
     created: str
     policy_file: str | None = None

@@ -20,7 +20,7 @@ from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
-from cagexplain.tracing.manifest import File, Manifest, Part
+from cagexplain.tracing.manifest import File, Manifest, TracePart
 from cagexplain.tracing.recorder import Recorder
 
 _MUST_AGREE: Final = ("policy", "options", "seeds", "engine")
@@ -122,12 +122,12 @@ class Recording:
                     env = self._engine.make(len(seeds), self.params)
                 recorder = Recorder(first_episode, with_observations=self._with_observations)
                 play(self._policy, env, seeds, [recorder, *observers])
-                self._write(Part(number, first_episode, len(seeds), {}), recorder.tables())
+                self._write(TracePart(number, first_episode, len(seeds), {}), recorder.tables())
             first_episode += len(seeds)
         if env is not None:
             env.close()
 
-    def _write(self, part: Part, tables: dict[str, pa.Table]) -> None:
+    def _write(self, part: TracePart, tables: dict[str, pa.Table]) -> None:
         files = {}
         for name, table in tables.items():
             buffer = io.BytesIO()
@@ -162,7 +162,7 @@ class Recording:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def _intact(self, part: Part) -> bool:
+    def _intact(self, part: TracePart) -> bool:
         paths = {name: part.path(self.folder, name) for name in part.files}
         return all(
             path.is_file() and sha256_file(path) == part.files[name].sha256

@@ -14,7 +14,7 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
 from cagexplain.tracing.columns import codes
-from cagexplain.tracing.manifest import Manifest, Part
+from cagexplain.tracing.manifest import Manifest, TracePart
 from cagexplain.tracing.validation import damaged, validate
 
 
@@ -70,13 +70,17 @@ class Trace:
         for part in self.manifest.parts:
             yield self.read(part, name, columns)
 
-    def read(self, part: Part, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def read(
+        self, part: TracePart, name: str, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """One batch of a table; columns and errors as in `batches`."""
         wanted = _columns(schema.TABLES[name], columns)
         table = self.read_arrow(part, name, columns)
         return pd.DataFrame({c.name: _series(c, table.column(c.name)) for c in wanted})
 
-    def read_arrow(self, part: Part, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_arrow(
+        self, part: TracePart, name: str, columns: Sequence[str] | None = None
+    ) -> pa.Table:
         """The same as Arrow holds it: for columns of bytes, slow to turn into Python."""
         self._require_recorded(name)
         path = part.path(self.path, name)

@@ -25,7 +25,7 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file
 from cagexplain.tracing import schema
 from cagexplain.tracing.columns import UNKNOWN, codes
-from cagexplain.tracing.manifest import RECORD_AGAIN, File, Manifest, Part
+from cagexplain.tracing.manifest import RECORD_AGAIN, File, Manifest, TracePart
 from cagexplain.tracing.schema import Change, Column, Table
 
 RESTORE: Final = "Restore the file, or run the same 'cagexplain trace' command with --resume"
@@ -48,7 +48,7 @@ def validate(folder: Path, manifest: Manifest) -> None:
             world = validate_file(part.path(folder, name), name, part, calls, world)
 
 
-def validate_file(path: Path, name: str, part: Part, calls: int, world: Array | None) -> Array:
+def validate_file(path: Path, name: str, part: TracePart, calls: int, world: Array | None) -> Array:
     """Check a file of a trace, as `validate` does.
 
     Args:
@@ -78,7 +78,7 @@ class _Content:
     """
 
     def __init__(
-        self, path: Path, table: Table, part: Part, calls: int, world: Array | None
+        self, path: Path, table: Table, part: TracePart, calls: int, world: Array | None
     ) -> None:
         self.values: dict[str, Array] = {}
         self._path = path

@@ -11,9 +11,9 @@ from cagexplain.analysis.fsm.distributions import ActionMix
 from cagexplain.audit import ranking
 from cagexplain.audit.playbook import AIMS, SIGHTS, WAIT
 from cagexplain.audit.ranking import against, compared
-from cagexplain.audit.results import Audit, Choice, Finding, Part, Situation
+from cagexplain.audit.results import Audit, CasesPart, Choice, Finding, Situation
 from cagexplain.cc4 import agents, network
-from cagexplain.stats.distribution import Distribution, Share
+from cagexplain.stats.distribution import CategoryShare, Distribution
 from reports.audit.verdict import STYLE
 from reports.kit import palette
 from reports.kit.numbers import percent
@@ -35,7 +35,7 @@ class Own:
     """
 
     finding: Finding
-    part: Part
+    part: CasesPart
     share: float | None
     word: str
 
@@ -98,7 +98,7 @@ def pooled(name: str, mix: ActionMix) -> Distribution:
         sum(found.shares[i].count for found in mix.situational) for i in range(len(first.shares))
     ]
     shares = tuple(
-        Share(share.name, count, count / total if total else None, None, None)
+        CategoryShare(share.name, count, count / total if total else None, None, None)
         for share, count in zip(first.shares, counts, strict=True)
     )
     return replace(first, group=name, total=total, shares=shares, entropy=None)

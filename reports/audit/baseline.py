@@ -12,7 +12,7 @@ from reports.shared import show
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckChange:
     """A check then and now; verdicts are empty if it was not part of an audit."""
 
     id: str
@@ -38,7 +38,7 @@ def section(audit: Audit, compared: Compared) -> Section:
     return Section("baseline", "Since the last audit", html, STYLE)
 
 
-def _rows(audit: Audit, compared: Compared) -> Iterator[Row]:
+def _rows(audit: Audit, compared: Compared) -> Iterator[CheckChange]:
     findings = {finding.id: finding for finding in audit.findings}
     kinds = {
         **dict.fromkeys(compared.verdicts, "changed"),
@@ -51,4 +51,4 @@ def _rows(audit: Audit, compared: Compared) -> Iterator[Row]:
         finding = findings.get(ident)
         now = str(finding.verdict) if finding else ""
         before, after = compared.verdicts.get(ident, (now, now))
-        yield Row(ident, finding.title if finding else "", kind, before, after)
+        yield CheckChange(ident, finding.title if finding else "", kind, before, after)

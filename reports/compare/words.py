@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cagexplain.analysis.compare.comparison import Comparison, Pair, Place
+from cagexplain.analysis.compare.comparison import Comparison, DifferingGroup, Pair
 from cagexplain.analysis.compare.differences import GroupDifference, MetricDifference
 from cagexplain.analysis.compare.samples import RETURN, return_of
 from cagexplain.cc4 import phases
@@ -113,7 +113,7 @@ def _value(value: float | None) -> str:
     return "–" if value is None else number(value)
 
 
-def _most(pair: Pair, place: Place) -> Takeaway:
+def _most(pair: Pair, place: DifferingGroup) -> Takeaway:
     found = place.difference
     return Takeaway(
         f"{pair.a} and {pair.b} differ most in “{found.group}” ({place.view})",

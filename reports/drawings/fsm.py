@@ -28,9 +28,9 @@ from reports.drawings.fsm_picture import (
     WIDTH,
     Edge,
     Label,
-    Node,
     Picture,
     Point,
+    StateNode,
 )
 from reports.kit import palette
 from reports.kit.pages import environment
@@ -106,7 +106,7 @@ def _classes(edge: Edge) -> str:
     return " ".join(word for word in words if word)
 
 
-def _node_classes(node: Node) -> str:
+def _node_classes(node: StateNode) -> str:
     return f"state at-{node.state} shade{node.shade}"
 
 
@@ -136,7 +136,7 @@ def _direction(a: Point, b: Point) -> Point:
     return (b[0] - a[0]) / length, (b[1] - a[1]) / length
 
 
-def _wedges(node: Node) -> Iterator[tuple[str, str, str]]:
+def _wedges(node: StateNode) -> Iterator[tuple[str, str, str]]:
     """Name, colour and SVG path of the slices of a node's donut, as Graphviz lays them: from the
     right, against the clock."""
     (x, y), r = node.at, node.radius
@@ -175,7 +175,7 @@ def to_dot(picture: Picture) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _dot_node(node: Node) -> Iterator[str]:
+def _dot_node(node: StateNode) -> Iterator[str]:
     colours = [f"{palette.ACTIONS[name]};{share:.4f}" for name, share in node.slices]
     if len(colours) > 1:  # the last slice takes what rounding leaves
         fill, style = ":".join([*colours[:-1], colours[-1].split(";")[0]]), "wedged"
@@ -268,7 +268,7 @@ def _adapted(drawn: str, picture: Picture, name: str, label: str) -> Markup:
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
-def _origin(root: ElementTree.Element, node: Node) -> Point:
+def _origin(root: ElementTree.Element, node: StateNode) -> Point:
     """Where the upper left corner of our canvas lies in Graphviz's drawing, seen from a node."""
     whole = root.find(f"{{{_SVG}}}g[@class='graph']")
     hole = root.find(f".//{{{_SVG}}}g[@id='{_hole_id(node)}']//{{{_SVG}}}ellipse")
@@ -279,7 +279,7 @@ def _origin(root: ElementTree.Element, node: Node) -> Point:
     return float(hole.get("cx", 0)) + dx - node.at[0], float(hole.get("cy", 0)) + dy - node.at[1]
 
 
-def _hole_id(node: Node) -> str:
+def _hole_id(node: StateNode) -> str:
     return f"{node.state}-hole"
 
 

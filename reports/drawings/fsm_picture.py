@@ -73,7 +73,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Node:
+class StateNode:
     """A state.
 
     Attributes:
@@ -126,7 +126,7 @@ class Edge:
 class Picture:
     """Nodes and edges, in drawing order: edges first."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[StateNode, ...]
     edges: tuple[Edge, ...]
 
 
@@ -154,7 +154,7 @@ def picture(graph: nx.MultiDiGraph, mix: Iterable[Distribution]) -> Picture:
     return Picture(tuple(nodes.values()), tuple(edges))
 
 
-def _node(data: dict[str, Any], mix: Distribution) -> Node:
+def _node(data: dict[str, Any], mix: Distribution) -> StateNode:
     state, time = data["state"], data["time"]
     radius = 31 + 28 * math.sqrt(time)  # absolute, so that reports can be compared
     x, y = POSITIONS[state]
@@ -171,7 +171,7 @@ def _node(data: dict[str, Any], mix: Distribution) -> Node:
         lines = (("", "not known to red"), *lines)
     dx, dy = _CAPTIONS.get(state, (-58, -14))
     at = (x + dx, y + math.copysign(radius, dy) + dy) if dy else (x + dx - radius, y)
-    return Node(
+    return StateNode(
         state=state,
         at=(x, y),
         radius=radius,
@@ -225,7 +225,7 @@ _ROUTES: Final[dict[tuple[str, str, int | str], _Route]] = {
 """Edges that would run into something on a plain straight line, by source, target and action."""
 
 
-def _move(nodes: dict[str, Node], data: dict[str, Any]) -> Edge:
+def _move(nodes: dict[str, StateNode], data: dict[str, Any]) -> Edge:
     source, target = nodes[data["source"]], nodes[data["target"]]
     key = data["kind"] if data["action"] is None else data["action"]
     route = _ROUTES.get((source.state, target.state, key)) or _arc(source.state, target.state)
@@ -257,7 +257,7 @@ def _edge_text(data: dict[str, Any]) -> tuple[str, str]:
     return "", f"{_EDGE_KINDS[data['kind']]} {count}"
 
 
-def _loop(node: Node, data: Sequence[dict[str, Any]]) -> Edge:
+def _loop(node: StateNode, data: Sequence[dict[str, Any]]) -> Edge:
     x, y = node.at
     upper = y < _MIDDLE
     side = -1 if node.state == "KD" else 1

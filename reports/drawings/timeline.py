@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cagexplain.analysis.episodes.timeline import CAUSES, Timeline
-from cagexplain.analysis.episodes.timeline_parts import HostLine, Run
+from cagexplain.analysis.episodes.timeline_parts import HostLine, Stretch
 from reports.kit import numbers, terms
 
 LEFT: Final = 176
@@ -123,7 +123,7 @@ class Drawing:
     zones: Sequence[Zone]
     labels: Sequence[Text]
     losses: Sequence[Text]
-    phases: Sequence[Run]
+    phases: Sequence[Stretch]
     ticks: Sequence[StepMark]
     axis: float
     bands: Sequence[Shape]
@@ -200,7 +200,7 @@ def _bands(timeline: Timeline, rows: dict[str, float]) -> Iterator[Shape]:
 def _run_shapes(
     hosts: Iterable[HostLine],
     rows: dict[str, float],
-    runs: Callable[[HostLine], Sequence[Run]],
+    runs: Callable[[HostLine], Sequence[Stretch]],
     look: str,
     place: Callable[[str], tuple[float, float]],
 ) -> Iterator[Shape]:

@@ -20,7 +20,7 @@ _BAR: Final = 90
 
 
 @dataclass(frozen=True)
-class Row:
+class TreeRow:
     """A row of the picture.
 
     Attributes:
@@ -63,7 +63,7 @@ def svg(tree: AgentTree) -> Markup:
     )
 
 
-def _lines(tree: AgentTree) -> Iterator[Row]:
+def _lines(tree: AgentTree) -> Iterator[TreeRow]:
     waiting: list[tuple[int, int, float | None, str]] = [(0, 0, None, "")]
     y = 1.5 * ROW
     while waiting:
@@ -72,7 +72,7 @@ def _lines(tree: AgentTree) -> Iterator[Row]:
         y += ROW
         leaf = node.left is None or node.right is None
         text = node.text if leaf else f"{node.text}?"
-        yield Row(
+        yield TreeRow(
             12 + INDENT * depth, y, parent_y, answer, text, leaf, _BAR * node.support, node.support
         )
         if node.left is not None and node.right is not None:

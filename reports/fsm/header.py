@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.analysis.metrics.estimate import Soc
-from cagexplain.analysis.reactions.find import Reactions
+from cagexplain.analysis.reactions.results import Reactions
 from reports.fsm import run
 from reports.kit import estimates, numbers
 from reports.kit.sections import render

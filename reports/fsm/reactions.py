@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cagexplain.analysis.reactions.events import EVENTS
-from cagexplain.analysis.reactions.find import HOST, ZONE, Reaction, Reactions, Scope, Times
+from cagexplain.analysis.reactions.results import HOST, ZONE, Reaction, Reactions, Scope, Times
 from reports.fsm import reactions_words
 from reports.kit import estimates, numbers
 from reports.kit.charts import Chart, Frame, Line, Tick, survival_chart, ticks

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cagexplain.analysis.reactions.events import COMPROMISE, EVENTS
-from cagexplain.analysis.reactions.find import Answer, LagPoint, Reaction, Reactions, Times
+from cagexplain.analysis.reactions.results import Answer, LagPoint, Reaction, Reactions, Times
 from reports.kit.estimates import duration, half, too_few
 from reports.kit.numbers import NBSP, number, percent, points
 from reports.kit.sections import Takeaway

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cagexplain.analysis.fsm.analyse import FsmAnalysis, RedAction
+from cagexplain.analysis.fsm.analyse import FsmAnalysis, RedActionSummary
 from reports.kit import terms
 from reports.kit.numbers import number, percent
 from reports.kit.sections import Section, render
@@ -23,7 +23,7 @@ def section(analysis: FsmAnalysis) -> Section:
     return Section("red", "Red’s actions", html)
 
 
-def _says(actions: Sequence[RedAction]) -> str:
+def _says(actions: Sequence[RedActionSummary]) -> str:
     """What red tried most and what became of its break-ins."""
     most = max(actions, key=lambda action: action.started)
     if not most.started:

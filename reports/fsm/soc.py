@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cagexplain.analysis.metrics.definitions import TIMED, TIMES
-from cagexplain.analysis.metrics.estimate import TEAM, Metric, Soc
+from cagexplain.analysis.metrics.estimate import TEAM, MetricEstimate, Soc
 from cagexplain.stats.durations import HORIZON
 from reports.fsm import soc_words
 from reports.kit import estimates, numbers
@@ -48,7 +48,7 @@ class Group:
     """Metrics that answer one question."""
 
     title: str
-    metrics: Sequence[Metric]
+    metrics: Sequence[MetricEstimate]
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class TimeRow:
 
     name: str
     formula: str
-    median: Metric
-    mean: Metric
+    median: MetricEstimate
+    mean: MetricEstimate
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Spread:
 
     name: str
     unit: str
-    metrics: Sequence[Metric]
+    metrics: Sequence[MetricEstimate]
 
 
 def section(soc: Soc) -> Section:
@@ -90,7 +90,7 @@ def section(soc: Soc) -> Section:
     return Section("soc", "SOC metrics", html)
 
 
-def _groups(team: Sequence[Metric]) -> Iterator[Group]:
+def _groups(team: Sequence[MetricEstimate]) -> Iterator[Group]:
     group_of = {key: title for title, keys in _GROUPS for key in keys}
     for title in (*dict(_GROUPS), _FAST):
         found = [m for m in team if group_of.get(m.key, _FAST) == title and m.key not in _TIMED]
@@ -111,5 +111,5 @@ def _spreads(soc: Soc) -> Iterator[Spread]:
                 yield Spread(metric.name, metric.unit, parts)
 
 
-def _sources(team: Sequence[Metric]) -> list[str]:
+def _sources(team: Sequence[MetricEstimate]) -> list[str]:
     return list(dict.fromkeys(p.source for metric in team for p in metric.published))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis.metrics.estimate import Metric, Soc
+from cagexplain.analysis.metrics.estimate import MetricEstimate, Soc
 from reports.kit.estimates import metric_limits
 from reports.kit.numbers import number, percent, plain
 from reports.kit.sections import Takeaway
@@ -15,7 +15,7 @@ def published(amount: float, unit: str) -> str:
     return percent(amount) if unit == "share" else f"{amount:g}"
 
 
-def shown(metric: Metric) -> str:
+def shown(metric: MetricEstimate) -> str:
     """The value with its interval, or why there is none."""
     if metric.value is None:
         return f"no value ({(metric.reason or 'unknown').rstrip('.').lower()})"

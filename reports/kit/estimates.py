@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cagexplain.analysis.fsm.analyse import Estimate
-from cagexplain.analysis.metrics.estimate import Metric
-from cagexplain.stats.distribution import Distribution, Share
+from cagexplain.analysis.fsm.analyse import MeanReturn
+from cagexplain.analysis.metrics.estimate import MetricEstimate
+from cagexplain.stats.distribution import CategoryShare, Distribution
 from cagexplain.stats.durations import Survival
 from cagexplain.stats.interval import Interval
 from cagexplain.stats.means import MIN_EPISODES, MIN_EPISODES_OF_PARTS
 from reports.kit.numbers import NBSP, fixed, number, percent, plain
 
 
-def interval(share: Share) -> str:
+def interval(share: CategoryShare) -> str:
     """Its confidence interval as "55–67 %", or why there is none."""
     if share.low is None or share.high is None:
         return "no interval"
@@ -42,7 +42,7 @@ def leader(mix: Distribution) -> str:
     return f"{tie}{mix.top.name}, n{NBSP}={NBSP}{number(mix.total)}"
 
 
-def estimate_interval(estimate: Estimate) -> str:
+def estimate_interval(estimate: MeanReturn) -> str:
     """The confidence interval of a mean, or why there is none."""
     if estimate.low is None or estimate.high is None:
         reason = estimate.reason or "no interval"
@@ -99,7 +99,7 @@ def half(survival: Survival, whose: str) -> str:
     return f"half of the {whose} within {steps(survival.median)} steps"
 
 
-def metric_limits(metric: Metric) -> str:
+def metric_limits(metric: MetricEstimate) -> str:
     """The confidence interval of a SOC metric."""
     if metric.value is None or metric.low is None:
         return "no interval" if metric.value is not None else ""

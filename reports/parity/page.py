@@ -16,8 +16,8 @@ from cagexplain import __version__
 from cagexplain.cc4 import phases
 from cagexplain.common.arrays import FloatArray
 from cagexplain.fidelity.metrics import FLOOR, Unit
-from cagexplain.fidelity.parity import Parity, Row
-from cagexplain.fidelity.samples import Sample
+from cagexplain.fidelity.parity import MetricParity, Parity
+from cagexplain.fidelity.samples import ParitySample
 from cagexplain.stats import equivalence
 from cagexplain.stats.equivalence import Verdict
 from reports.kit import numbers
@@ -73,7 +73,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class View:
+class MetricView:
     """A metric as the page shows it: numbers as text, pictures as places.
 
     `constant`: it has the same value in every episode of both samples.
@@ -194,7 +194,7 @@ def _claim(parity: Parity) -> str:
     return f"Neither equivalence nor a difference could be shown at {level}. {more}."
 
 
-def _tiles(parity: Parity, views: Sequence[View]) -> Iterator[tuple[str, str, str]]:
+def _tiles(parity: Parity, views: Sequence[MetricView]) -> Iterator[tuple[str, str, str]]:
     judgement = parity.judgement
     returns = list(judgement.returns)
     alike = returns.count(Verdict.EQUIVALENT)
@@ -213,7 +213,7 @@ def _tiles(parity: Parity, views: Sequence[View]) -> Iterator[tuple[str, str, st
     yield views[0].difference, "difference of returns", f"A − B; {views[0].interval}"
 
 
-def _view(row: Row, parity: Parity) -> View:
+def _view(row: MetricParity, parity: Parity) -> MetricView:
     metric, found = row.metric, row.comparison
     scale = 100.0 if metric.unit == Unit.SHARE else 1.0
     # Two significant digits of the margin are all that matters.
@@ -232,7 +232,7 @@ def _view(row: Row, parity: Parity) -> View:
     partly = found.observed and (found.a.n, found.b.n) != played
     a, b = parity.a.of(metric.name), parity.b.of(metric.name)
     constant = len(_distinct(a, b)) == 1
-    return View(
+    return MetricView(
         name=metric.name,
         label=metric.label,
         unit="" if unit in metric.label.split() else unit,
@@ -253,7 +253,7 @@ def _view(row: Row, parity: Parity) -> View:
     )
 
 
-def _needed(row: Row, played: int) -> str:
+def _needed(row: MetricParity, played: int) -> str:
     """Episodes that would probably decide, where more of them would."""
     needed = row.comparison.needed
     if row.verdict != Verdict.INCONCLUSIVE or needed is None or needed <= played:
@@ -340,7 +340,7 @@ def _floors() -> str:
     )
 
 
-def _facts(sample: Sample) -> list[tuple[str, str]]:
+def _facts(sample: ParitySample) -> list[tuple[str, str]]:
     """What the samples may differ in in any case."""
     return [
         ("Simulator", ", ".join(sample.origin.engine.values())),

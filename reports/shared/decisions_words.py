@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cagexplain.analysis.decisions.counterfactuals import Difference
+from cagexplain.analysis.decisions.counterfactuals import FutureDifference
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
 from cagexplain.cc4 import phases
 from reports.kit import numbers
@@ -19,7 +19,7 @@ def signed(value: float) -> str:
     return numbers.signed(value, 0 if abs(value) >= 99.95 else 1)
 
 
-def limits(difference: Difference) -> str:
+def limits(difference: FutureDifference) -> str:
     """The interval of a mean: [4.0, 20.1]."""
     if difference.low is None or difference.high is None:
         return "no interval"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.analysis.trees.results import AgentTree, Gain, Node, Size, Surrogate
+from cagexplain.analysis.trees.results import AgentTree, Gain, Size, Surrogate, TreeNode
 from reports.kit.charts import Chart, Frame, Line, Tick
 from reports.kit.numbers import percent
 from reports.kit.pages import source
@@ -88,7 +88,7 @@ def _agent(tree: AgentTree, alone: Gain | None) -> dict[str, Any]:
     }
 
 
-def _outline(nodes: Sequence[Node]) -> Iterator[OutlineRow]:
+def _outline(nodes: Sequence[TreeNode]) -> Iterator[OutlineRow]:
     """The tree as nested questions; what holds if the answer is yes comes first."""
     waiting = [(0, 0, "")]
     while waiting:

@@ -27,7 +27,7 @@ from reports.kit.markdown import cell, table
 from reports.kit.pages import environment, source
 from reports.study.strategies import (
     PICTURE,
-    Part,
+    StrategiesSection,
     strategies_context,
     strategies_markdown,
     strategies_part,
@@ -78,7 +78,7 @@ class Finals:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """A method in a table of final returns, as text and as a strip; `below` names the runs that
     ended below random play."""
 
@@ -265,7 +265,7 @@ def _smoothing(figure: FigureResult, titles: dict[str, str]) -> str:
     return f"Every point is the mean of some rounds ({each}); not smoothed beyond that."
 
 
-def _rows(methods: Sequence[MethodResult], look: dict[str, str]) -> list[Row]:
+def _rows(methods: Sequence[MethodResult], look: dict[str, str]) -> list[MethodRow]:
     """Methods as a table, on a common scale."""
     values = [v for m in methods for v in (*m.finals, m.low, m.high) if v is not None]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -284,7 +284,7 @@ def _rows(methods: Sequence[MethodResult], look: dict[str, str]) -> list[Row]:
         return "–" if value is None else numbers.number(value)
 
     return [
-        Row(
+        MethodRow(
             id=method.id,
             title=method.title,
             look=look.get(method.id, ""),
@@ -366,7 +366,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f}{numbers.NBSP}s"
 
 
-def _markdown(context: dict[str, Any], part: Part | None) -> str:
+def _markdown(context: dict[str, Any], part: StrategiesSection | None) -> str:
     """The tables as Markdown, beside which the pictures lie."""
     result: StudyResult = context["result"]
     lines = [f"# {cell(result.name)}", ""]
@@ -436,7 +436,7 @@ def _markdown(context: dict[str, Any], part: Part | None) -> str:
     return "\n".join([*lines, *strategies_markdown(part)])
 
 
-def _final_table(rows: Sequence[Row]) -> list[str]:
+def _final_table(rows: Sequence[MethodRow]) -> list[str]:
     heads = ["Method", "Runs", "Mean", "SD", "IQM", "95 % interval", "Best", "Steps"]
     return table(
         [*heads, "Gradient steps", "Time", "Steps/s"],

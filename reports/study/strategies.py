@@ -93,7 +93,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Part:
+class StrategiesSection:
     """What the page shows.
 
     Attributes:
@@ -119,7 +119,7 @@ class Part:
         return f"That Sleep is masked changes the verdict of: {' '.join(changed)}"
 
 
-def strategies_part(result: StrategiesResult) -> Part:
+def strategies_part(result: StrategiesResult) -> StrategiesSection:
     """Make ready what the page shows of policies."""
     first = result.conditions[0]
     base = next(m.title for m in first.methods if m.id == result.base)
@@ -131,7 +131,7 @@ def strategies_part(result: StrategiesResult) -> Part:
         )
         for sentences in zip(*(c.sentences for c in result.conditions), strict=True)
     ]
-    return Part(
+    return StrategiesSection(
         base=base,
         states=[state.favourite.state for state in first.methods[0].states],
         coverage=_coverage(result),
@@ -239,7 +239,7 @@ def runs(count: int) -> str:
     return f"{count} run{'s' * (count != 1)}"
 
 
-def strategies_svg(part: Part) -> str:
+def strategies_svg(part: StrategiesSection) -> str:
     """Figure 8 of all methods as one file, under the paper's condition."""
     shown = part.conditions[0]
     rows = -(-len(shown.pictures) // _COLUMNS)
@@ -260,7 +260,7 @@ def strategies_svg(part: Part) -> str:
     )
 
 
-def strategies_context(part: Part | None) -> dict[str, Any]:
+def strategies_context(part: StrategiesSection | None) -> dict[str, Any]:
     """What the templates need beside the part."""
     return {
         "part": part,
@@ -271,7 +271,7 @@ def strategies_context(part: Part | None) -> dict[str, Any]:
     }
 
 
-def strategies_markdown(part: Part | None) -> Iterator[str]:
+def strategies_markdown(part: StrategiesSection | None) -> Iterator[str]:
     """The same as Markdown, line by line."""
     yield from ("## What the policies do", "")
     if part is None:
@@ -292,7 +292,7 @@ def strategies_markdown(part: Part | None) -> Iterator[str]:
         yield from (*_condition_markdown(part, shown), "</details>", "")
 
 
-def _condition_markdown(part: Part, shown: Shown) -> Iterator[str]:
+def _condition_markdown(part: StrategiesSection, shown: Shown) -> Iterator[str]:
     yield from (
         "Most chosen action on hosts of each state, its share, and in how many runs it is the most "
         f"chosen one. ≈: not clearly ahead of another. ≠: {cell(part.base)} chooses another.",

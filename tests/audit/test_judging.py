@@ -18,7 +18,7 @@ from cagexplain.audit.results import Finding, Verdict
 from cagexplain.audit.verdicts import p_value
 from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
-from cagexplain.stats.estimates import PerEpisode, Share, estimate
+from cagexplain.stats.estimates import HitShare, PerEpisode, estimate
 from tests.support.planted import record
 from tests.support.small import DECLARED, number
 
@@ -69,7 +69,7 @@ def test_the_axis_of_practice(findings: list[Finding], expected: str) -> None:
     ],
 )
 def test_why_there_is_no_verdict(episodes: int, reason: str) -> None:
-    found = estimate(Share(), np.tile([1.0, 1.0], (episodes, 1)))
+    found = estimate(HitShare(), np.tile([1.0, 1.0], (episodes, 1)))
     assert judged(det_07.CHECK, [found], DECLARED, NOBODY, episodes).reason == reason
 
 

@@ -13,7 +13,7 @@ from cagexplain.audit.check import SEVERITIES, Check, Measure, Reference
 from cagexplain.audit.checks import checks
 from cagexplain.audit.profiles import RANGES, SHIPPED, Profile, load_profile
 from cagexplain.common.errors import UsageError
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def measure(key: str, better: Any = "higher", **changes: Any) -> Measure:
@@ -24,7 +24,7 @@ def measure(key: str, better: Any = "higher", **changes: Any) -> Measure:
         "better": better,
         "good": 0.8 if better == "higher" else 0.1,
         "bad": 0.4 if better == "higher" else 0.5,
-        "statistic": Share(),
+        "statistic": HitShare(),
         "sums": lambda view: view,
     }
     return Measure(**declared | changes)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cagexplain.audit.check import Better
 from cagexplain.audit.results import Verdict
 from cagexplain.audit.verdicts import least, more_episodes, p_value, together, verdict
-from cagexplain.stats.estimates import MIN_EPISODES, Estimate, Share, estimate
+from cagexplain.stats.estimates import MIN_EPISODES, Estimate, HitShare, estimate
 from cagexplain.stats.spreads import Never, Skewed
 
 
@@ -85,14 +85,14 @@ def test_the_verdict_of_several_numbers() -> None:
 def test_a_fail_has_a_small_p(share: float, episodes: int, n: int) -> None:
     rng = np.random.default_rng(0)
     sums = np.stack([rng.binomial(n, share, episodes), np.full(episodes, n)], axis=1) * 1.0
-    found = estimate(Share(), sums, resamples=200)
+    found = estimate(HitShare(), sums, resamples=200)
     failed = verdict(found, "lower", 0.1, 0.5, 1) == "FAIL"
     # A limit at 97.5 % lies at the threshold where the one-sided probability is 2.5 %.
     assert failed == (p_value(found, "lower", 0.5) <= 0.025 + 1e-9)
 
 
 def test_p_of_what_never_happened() -> None:
-    never = estimate(Share(), np.tile([0.0, 5.0], (20, 1)))
+    never = estimate(HitShare(), np.tile([0.0, 5.0], (20, 1)))
     assert verdict(never, "higher", 0.8, 0.4, 20) == "FAIL"
     assert p_value(never, "higher", 0.4) == pytest.approx(0.6**20)
     assert p_value(Estimate(0.5, np.nan, np.nan, 3, 1, np.nan, None), "lower", 0.4) == 1
@@ -122,10 +122,10 @@ def test_more_episodes_until_the_interval_leaves_the_border() -> None:
 
 def test_what_never_happened_needs_episodes_in_proportion() -> None:
     # The limit of the rule of three is 0.15; to fall to 0.05 it takes three times the episodes.
-    never = estimate(Share(), np.tile([0.0, 5.0], (20, 1)))
+    never = estimate(HitShare(), np.tile([0.0, 5.0], (20, 1)))
     assert verdict(never, "lower", 0.05, 0.5, 20) == "INCONCLUSIVE"
     assert more_episodes(never, "lower", 0.05, 0.5, 20, 20) == 40
-    enough = estimate(Share(), np.tile([0.0, 5.0], (60, 1)))
+    enough = estimate(HitShare(), np.tile([0.0, 5.0], (60, 1)))
     assert verdict(enough, "lower", 0.05, 0.5, 20) == "PASS"
 
 

@@ -13,9 +13,9 @@ import cagexplain.envs
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import Engine, EnvParams
-from cagexplain.fidelity.metrics import METRICS, NAMES, RETURN, Metric
+from cagexplain.fidelity.metrics import METRICS, NAMES, RETURN, EpisodeMetric
 from cagexplain.fidelity.parity import SLEEP_TO_BEST, Settings, compare, margin_of, seeds
-from cagexplain.fidelity.samples import Sample, collect, read
+from cagexplain.fidelity.samples import ParitySample, collect, read
 from cagexplain.policies.registry import load_policy
 from cagexplain.stats.equivalence import Verdict
 from tests.support.stand_in import StandInEngine
@@ -23,49 +23,49 @@ from tests.support.stand_in import StandInEngine
 SHORT = EnvParams(steps=120)
 
 
-def native(episodes: np.ndarray, policy: str = "restore_cycle", **params: Any) -> Sample:
+def native(episodes: np.ndarray, policy: str = "restore_cycle", **params: Any) -> ParitySample:
     return collect(load_policy(policy), Engine(), episodes, EnvParams(**{"steps": 120, **params}))
 
 
 @pytest.fixture(scope="module")
-def reference() -> Sample:
+def reference() -> ParitySample:
     return native(seeds(2, 60)[1])
 
 
-def metric(name: str) -> Metric:
+def metric(name: str) -> EpisodeMetric:
     return METRICS[NAMES.index(name)]
 
 
-def different(changes: dict[str, Any], reference: Sample) -> set[str]:
+def different(changes: dict[str, Any], reference: ParitySample) -> set[str]:
     """Metrics that a change of the rates makes differ."""
     result = compare(native(seeds(60, 2)[0], **changes), reference, same_options=False)
     assert result.verdict == Verdict.DIFFERENT
     return {row.metric.name for row in result.rows if row.verdict == Verdict.DIFFERENT}
 
 
-def test_the_engine_does_not_differ_from_itself(reference: Sample) -> None:
+def test_the_engine_does_not_differ_from_itself(reference: ParitySample) -> None:
     result = compare(native(seeds(60, 2)[0]), reference)
     assert result.verdict != Verdict.DIFFERENT
     assert set(result.judgement.returns) == {Verdict.EQUIVALENT}
     assert result.judgement.equivalent > 40
 
 
-def test_more_phishing_is_noticed(reference: Sample) -> None:
+def test_more_phishing_is_noticed(reference: ParitySample) -> None:
     assert {"entered_unexploited", "hosts_user"} <= different({"phishing": 0.04}, reference)
 
 
-def test_fewer_detections_are_noticed(reference: Sample) -> None:
+def test_fewer_detections_are_noticed(reference: ParitySample) -> None:
     found = different({"aggressive_detection": 0.4}, reference)
     assert "red_detected_AggressiveServiceDiscovery" in found
     assert "entered_unexploited" not in found
 
 
-def test_more_false_alarms_are_noticed(reference: Sample) -> None:
+def test_more_false_alarms_are_noticed(reference: ParitySample) -> None:
     found = different({"green_false_positive": 0.05}, reference)
     assert found == {"alerts_process", "alerts_connection"}
 
 
-def test_pairs_are_equal_whatever_their_order(reference: Sample) -> None:
+def test_pairs_are_equal_whatever_their_order(reference: ParitySample) -> None:
     backwards = reference.select(reference.seeds[::-1])
     result = compare(backwards, reference, Settings(paired=True))
     assert result.verdict == Verdict.EQUIVALENT
@@ -73,7 +73,7 @@ def test_pairs_are_equal_whatever_their_order(reference: Sample) -> None:
     assert all(row.comparison.difference in (0.0, None) for row in result.rows)
 
 
-def test_the_design_must_fit_the_seeds(reference: Sample) -> None:
+def test_the_design_must_fit_the_seeds(reference: ParitySample) -> None:
     with pytest.raises(CagexplainError, match=f"both have seed {reference.seeds[0]}.*--paired"):
         compare(reference, reference)
     part = reference.select(reference.seeds[1:])
@@ -81,7 +81,7 @@ def test_the_design_must_fit_the_seeds(reference: Sample) -> None:
         compare(part, reference, Settings(paired=True))
 
 
-def test_other_options_or_policies_are_refused(reference: Sample) -> None:
+def test_other_options_or_policies_are_refused(reference: ParitySample) -> None:
     few = seeds(2, 2)[0]
     with pytest.raises(CagexplainError, match="sample B: options: red is 'finite_state', not"):
         compare(native(few, red="discovery"), reference)

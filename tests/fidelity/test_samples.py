@@ -10,14 +10,14 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
 from cagexplain.fidelity import samples
 from cagexplain.fidelity.metrics import NAMES
-from cagexplain.fidelity.samples import Sample, collect, read, write
+from cagexplain.fidelity.samples import ParitySample, collect, read, write
 from cagexplain.policies.registry import load_policy
 from tests.support.stand_in import StandInEngine
 
 SHORT = EnvParams(steps=8)
 
 
-def played(engine: Any, seeds: list[int], **changes: Any) -> Sample:
+def played(engine: Any, seeds: list[int], **changes: Any) -> ParitySample:
     arguments: dict[str, Any] = {"params": SHORT, "batch": 2, **changes}
     policy = load_policy(arguments.pop("policy", "random"))
     return collect(policy, engine, np.array(seeds), **arguments)
@@ -173,7 +173,7 @@ def spoiled(file: Path, kind: str) -> None:
         case "twice":
             pq.write_table(pa.concat_tables([table, table]), file)
         case "empty":
-            write(file, Sample(sample.origin, sample.seeds[:0], sample.values[:0]))
+            write(file, ParitySample(sample.origin, sample.seeds[:0], sample.values[:0]))
 
 
 @pytest.mark.parametrize(

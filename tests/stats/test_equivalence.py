@@ -7,7 +7,7 @@ from scipy import stats
 from cagexplain.common.errors import UsageError
 from cagexplain.stats.equivalence import (
     POWER,
-    Comparison,
+    Equivalence,
     Summary,
     Verdict,
     episodes_needed,
@@ -27,9 +27,9 @@ def normal(seed: int, n: int, mean: float = 0.0, sd: float = 1.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(mean, sd, n)
 
 
-def compared(p_equivalent: float = 1.0, p_different: float = 1.0, n: int = 9) -> Comparison:
+def compared(p_equivalent: float = 1.0, p_different: float = 1.0, n: int = 9) -> Equivalence:
     side = Summary(n, 0.0 if n else None, 1.0 if n else None)
-    return Comparison(
+    return Equivalence(
         side, side, 1.0, p_equivalent=p_equivalent, p_different=p_different, needed=20
     )
 
@@ -70,7 +70,7 @@ def test_paired_samples_are_two_one_sided_tests_of_the_differences() -> None:
 
 @pytest.mark.parametrize("test", [independent, paired])
 @pytest.mark.parametrize("seed", range(40))
-def test_the_interval_and_the_verdict_agree(test: type[Comparison], seed: int) -> None:
+def test_the_interval_and_the_verdict_agree(test: type[Equivalence], seed: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = rng.normal(rng.uniform(-1, 1), 1, 20), rng.normal(0, 1, 20)
     found = test(a, b, 0.7)
@@ -183,7 +183,7 @@ def test_one_pair_shows_nothing_and_one_sided_metrics_are_observed() -> None:
     ],
 )
 def test_constants_are_compared_as_they_are(
-    test: type[Comparison], difference: float, verdict: Verdict
+    test: type[Equivalence], difference: float, verdict: Verdict
 ) -> None:
     found = test(np.full(5, 2.0 + difference), np.full(5, 2.0), 1.0)
     assert judge([found], [compared(0.001)]).returns == (verdict,)
@@ -277,9 +277,9 @@ def test_what_was_never_observed_does_not_count() -> None:
 def test_what_is_needed_in_all_leaves_out_the_worst_that_may_fail() -> None:
     good = compared(0.001)
 
-    def open_end(needed: int | None) -> Comparison:
+    def open_end(needed: int | None) -> Equivalence:
         side = Summary(9, 0.0, 1.0)
-        return Comparison(side, side, 1.0, p_equivalent=0.4, needed=needed)
+        return Equivalence(side, side, 1.0, p_equivalent=0.4, needed=needed)
 
     metrics = [good] * 16 + [open_end(n) for n in (100, 200, 300, None)]
     assert judge([good], metrics).needed == 300  # 19 of 20 are required

@@ -11,12 +11,12 @@ from cagexplain.stats.estimates import (
     MIN_EPISODES,
     Difference,
     Function,
+    HitShare,
     Incidence,
     PerEpisode,
     Quantile,
     Relative,
     RestrictedMean,
-    Share,
     Statistic,
     estimate,
     estimates,
@@ -30,10 +30,10 @@ def value(statistic: Statistic, sums: np.ndarray) -> float:
 
 def test_share_pools_the_episodes() -> None:
     found = cases([0, 0, 0, 2], [1, 2, 3, 4], [True, False, False, True])
-    sums = Share().sums(found, 3, 500)
+    sums = HitShare().sums(found, 3, 500)
     assert sums.tolist() == [[1, 3], [0, 0], [1, 1]]
-    assert value(Share(), sums) == 0.5
-    assert Share().n(sums).tolist() == [3, 0, 1]
+    assert value(HitShare(), sums) == 0.5
+    assert HitShare().n(sums).tolist() == [3, 0, 1]
 
 
 def test_per_episode_counts_quiet_episodes_too() -> None:
@@ -50,7 +50,7 @@ def test_difference_and_quotient_of_groups() -> None:
 
 def test_undefined_without_cases() -> None:
     none = cases(np.empty(0, int), np.empty(0, int))
-    for statistic in (Share(), Difference(), Relative(), Quantile(0.5), Incidence(10)):
+    for statistic in (HitShare(), Difference(), Relative(), Quantile(0.5), Incidence(10)):
         found = estimate(statistic, statistic.sums(none, 4, 500))
         assert np.isnan([found.value, found.low, found.high]).all()
         assert (found.n, found.episodes) == (0, 0)
@@ -151,9 +151,9 @@ def test_a_function_has_its_own_triggers() -> None:
 @pytest.mark.parametrize(("usual", "worth"), [(None, 20), (4.0, 250), (1000.0, 20), (0.5, 1000)])
 def test_never_seen_is_the_rule_of_three(usual: float | None, worth: float) -> None:
     sums = np.tile([0.0, 50.0], (20, 1))
-    found = estimate(Share(), sums, usual_deff=usual)
+    found = estimate(HitShare(), sums, usual_deff=usual)
     assert (found.low, found.high) == (0, pytest.approx(3 / worth))
-    always = estimate(Share(), np.tile([50.0, 50.0], (20, 1)), usual_deff=usual)
+    always = estimate(HitShare(), np.tile([50.0, 50.0], (20, 1)), usual_deff=usual)
     assert (always.low, always.high) == (pytest.approx(1 - 3 / worth), 1)
 
 
@@ -164,7 +164,7 @@ def test_no_event_in_some_episodes() -> None:
 
 def test_one_episode_gives_no_limits() -> None:
     sums = np.array([[3.0, 9.0], [0.0, 0.0], [0.0, 0.0]])
-    found = estimate(Share(), sums)
+    found = estimate(HitShare(), sums)
     assert found.value == pytest.approx(1 / 3)
     assert found.episodes == 1
     assert np.isnan([found.low, found.high]).all()
@@ -174,10 +174,10 @@ def test_one_episode_gives_no_limits() -> None:
 def test_design_effect_of_episodes_that_are_all_alike_within() -> None:
     # Ten cases of an episode are hits together or not at all: they are worth one.
     sums = np.array([[10.0, 10.0]] * 50 + [[0.0, 10.0]] * 150)
-    assert estimate(Share(), sums).deff == pytest.approx(10, rel=0.1)
+    assert estimate(HitShare(), sums).deff == pytest.approx(10, rel=0.1)
     independent = np.random.default_rng(1).binomial(10, 0.25, 2000)
     sums = np.stack([independent, np.full(2000, 10)], axis=1).astype(float)
-    assert estimate(Share(), sums).deff == pytest.approx(1, rel=0.15)
+    assert estimate(HitShare(), sums).deff == pytest.approx(1, rel=0.15)
 
 
 def test_several_policies_widen_the_interval() -> None:
@@ -185,8 +185,8 @@ def test_several_policies_widen_the_interval() -> None:
     policies = np.repeat([7, 8, 9], 40)
     share = np.repeat([0.2, 0.5, 0.8], 40)
     sums = np.stack([rng.binomial(30, share), np.full(120, 30)], axis=1).astype(float)
-    pooled = estimate(Share(), sums)
-    among = estimate(Share(), sums, policies=policies)
+    pooled = estimate(HitShare(), sums)
+    among = estimate(HitShare(), sums, policies=policies)
     assert among.value == pooled.value
     assert among.high - among.low > 3 * (pooled.high - pooled.low)
     # Three policies of standard deviation 0.3: Student's limit is beyond every share.
@@ -197,23 +197,23 @@ def test_policies_that_are_alike_matter_less_than_policies_that_differ() -> None
     rng = np.random.default_rng(4)
     sums = np.stack([rng.binomial(30, 0.5, 200), np.full(200, 30)], axis=1).astype(float)
     policies = np.arange(200) % 5
-    alike = estimate(Share(), sums, policies=policies)
-    apart = estimate(Share(), sums, policies=np.argsort(np.argsort(sums[:, 0])) // 40)
+    alike = estimate(HitShare(), sums, policies=policies)
+    apart = estimate(HitShare(), sums, policies=np.argsort(np.argsort(sums[:, 0])) // 40)
     assert alike.high - alike.low < 0.5 * (apart.high - apart.low)
 
 
 def test_the_same_sums_give_the_same_interval() -> None:
     sums = np.random.default_rng(5).poisson(4, (30, 2)).astype(float) @ [[1, 1], [0, 1]]
-    once, again = (estimate(Share(), sums) for _ in range(2))
+    once, again = (estimate(HitShare(), sums) for _ in range(2))
     assert (once.low, once.high) == (again.low, again.high)
     policies = np.arange(30) % 3
-    once, again = (estimate(Share(), sums, policies=policies) for _ in range(2))
+    once, again = (estimate(HitShare(), sums, policies=policies) for _ in range(2))
     assert (once.low, once.high) == (again.low, again.high)
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=MIN_EPISODES, max_size=20),
-    st.sampled_from([Share(), PerEpisode(), Difference(), Relative()]),
+    st.sampled_from([HitShare(), PerEpisode(), Difference(), Relative()]),
 )
 def test_limits_hold_the_value_between_them(
     counts: list[tuple[int, int]], statistic: Statistic
@@ -332,7 +332,7 @@ def test_intervals_of_shares_cover_the_truth(
         its = rng.beta(share * strength, (1 - share) * strength, episodes)
         audits.append(np.stack([rng.binomial(n, its), n], axis=1).astype(float))
     # 300 audits tell a coverage of 95 % to 2.5 points at three standard errors of 1.26.
-    assert 0.90 <= coverage(Share(), audits, share) <= 0.99
+    assert 0.90 <= coverage(HitShare(), audits, share) <= 0.99
 
 
 @pytest.mark.parametrize("episodes", [20, 50])

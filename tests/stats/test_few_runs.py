@@ -6,7 +6,7 @@ from scipy import stats
 
 from cagexplain.analysis.studies.learning import Verdict, judge
 from cagexplain.stats.few_runs import (
-    Difference,
+    RunsDifference,
     bootstrap,
     energy_distance,
     improvement,
@@ -107,19 +107,19 @@ def test_probability_of_improvement() -> None:
 def test_verdict_rests_on_the_interval(
     value: float, least: float | None, most: float | None, verdict: Verdict
 ) -> None:
-    assert judge(Difference(value, 1.0, 1e9), least, most) is verdict
+    assert judge(RunsDifference(value, 1.0, 1e9), least, most) is verdict
 
 
 def test_contradiction_is_corrected_for_the_number_of_claims() -> None:
-    difference = Difference(-2.2, 1.0, 1e9)  # 2.2 is beyond 1.96, not beyond 2.58
+    difference = RunsDifference(-2.2, 1.0, 1e9)  # 2.2 is beyond 1.96, not beyond 2.58
     assert judge(difference, 0, None) is Verdict.CONTRADICTED
     assert judge(difference, 0, None, of=5) is Verdict.INCONCLUSIVE
-    assert judge(Difference(2.2, 1.0, 1e9), 0, None, of=5) is Verdict.SUPPORTED
+    assert judge(RunsDifference(2.2, 1.0, 1e9), 0, None, of=5) is Verdict.SUPPORTED
 
 
 def test_nothing_is_judged_without_an_interval() -> None:
     assert judge(None, 0, None) is Verdict.INCONCLUSIVE
-    assert judge(Difference(9.0, None, None), 0, None) is Verdict.INCONCLUSIVE
+    assert judge(RunsDifference(9.0, None, None), 0, None) is Verdict.INCONCLUSIVE
 
 
 def test_mean_against_scipy() -> None:

@@ -17,7 +17,7 @@ from cagexplain.analysis.decisions import counterfactuals
 from cagexplain.analysis.reactions import tests as reaction_tests
 from cagexplain.policies.evaluation import estimate, estimate_parts
 from cagexplain.stats import durations, entropy, estimates, permutation
-from cagexplain.stats.estimates import PerEpisode, Share
+from cagexplain.stats.estimates import HitShare, PerEpisode
 from cagexplain.stats.few_runs import MIN_RUNS, bootstrap, iqm, mean_difference
 from cagexplain.stats.matched import difference_limits
 from cagexplain.stats.means import (
@@ -198,15 +198,15 @@ def _quantile(share: float) -> int:
 MEDIAN, P90 = _quantile(0.5), _quantile(0.9)
 
 
-@pytest.mark.parametrize("statistic", [Share(), PerEpisode()])
-def test_numbers_of_an_audit_are_covered(statistic: Share | PerEpisode) -> None:
+@pytest.mark.parametrize("statistic", [HitShare(), PerEpisode()])
+def test_numbers_of_an_audit_are_covered(statistic: HitShare | PerEpisode) -> None:
     rng = np.random.default_rng(8)
     hits, known = 0, 0
     for _ in range(400):
         n = rng.negative_binomial(5, 5 / 65, estimates.MIN_EPISODES) + 1
         its = rng.beta(0.3 * 20, 0.7 * 20, estimates.MIN_EPISODES)
         hit = rng.binomial(n, its)
-        if isinstance(statistic, Share):
+        if isinstance(statistic, HitShare):
             sums, truth = np.stack([hit, n], axis=1), 0.3
         else:
             sums, truth = np.stack([hit, np.ones_like(n), np.ones_like(n)], axis=1), 0.3 * 61

@@ -3,19 +3,22 @@
 from typing import Any
 
 from cagexplain.analysis.decisions.attributions import Attribution, Influence
-from cagexplain.analysis.decisions.counterfactuals import Difference, Outcome
+from cagexplain.analysis.decisions.counterfactuals import ActionFuture, FutureDifference
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
 from cagexplain.analysis.decisions.flips import Flip, Flips
 
 CHOSEN = "Restore server_host_0 (OZA)"
 
 
-def outcome(mean: float, low: float | None, high: float | None) -> Outcome:
-    causes = {"LWF": Difference(mean, low, high), "action_cost": Difference(0.0, 0.0, 0.0)}
-    return Outcome(64, 100, -80.0 + mean, Difference(mean, low, high), causes)
+def outcome(mean: float, low: float | None, high: float | None) -> ActionFuture:
+    causes = {
+        "LWF": FutureDifference(mean, low, high),
+        "action_cost": FutureDifference(0.0, 0.0, 0.0),
+    }
+    return ActionFuture(64, 100, -80.0 + mean, FutureDifference(mean, low, high), causes)
 
 
-def option(name: str, result: Outcome | None, **more: Any) -> Option:
+def option(name: str, result: ActionFuture | None, **more: Any) -> Option:
     values = {
         **{"action": 7, "kind": name.split()[0], "chosen": False, "probability": 0.125},
         **{"value": None, "kind_probability": 0.25, "kind_options": 11, **more},

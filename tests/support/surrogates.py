@@ -2,16 +2,16 @@
 
 from cagexplain.analysis.trees.results import (
     AgentTree,
-    Condition,
     Fidelity,
     Gain,
-    Node,
     Rule,
+    RuleCondition,
     Size,
     Surrogate,
+    TreeNode,
 )
 from cagexplain.cc4 import agents
-from cagexplain.policies.evaluation import Estimate
+from cagexplain.policies.evaluation import MeanReturn
 from cagexplain.stats.shares import Ratio
 
 
@@ -21,12 +21,12 @@ def share(value: float | None, total: float = 4000) -> Ratio:
     return Ratio(value, value - 0.02, value + 0.01, total, 20)
 
 
-def leaf(weight: float, support: float) -> Node:
-    return Node(None, None, f"weight {weight:g}", None, None, weight, support)
+def leaf(weight: float, support: float) -> TreeNode:
+    return TreeNode(None, None, f"weight {weight:g}", None, None, weight, support)
 
 
-def question(text: str, left: int, right: int, support: float) -> Node:
-    return Node(text, 0.5, text, left, right, None, support)
+def question(text: str, left: int, right: int, support: float) -> TreeNode:
+    return TreeNode(text, 0.5, text, left, right, None, support)
 
 
 NODES = (
@@ -39,7 +39,7 @@ NODES = (
 RULES = (
     Rule(
         ("Sleep",),
-        (Condition("action is Sleep", 0.5, None, "the action is Sleep"),),
+        (RuleCondition("action is Sleep", 0.5, None, "the action is Sleep"),),
         12.0,
         0.7,
         0.95,
@@ -66,8 +66,8 @@ def tree(agent: str, plain: float | None = 0.94) -> AgentTree:
 
 
 def surrogate(plain: float | None = 0.94, gain: float | None = 0.97) -> Surrogate:
-    def mean(value: float) -> Estimate:
-        return Estimate(value, 40.0, value - 15, value + 15)
+    def mean(value: float) -> MeanReturn:
+        return MeanReturn(value, 40.0, value - 15, value + 15)
 
     limits = (None, None) if gain is None else (gain - 0.02, gain + 0.02)
     return Surrogate(

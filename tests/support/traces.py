@@ -13,7 +13,7 @@ from cagexplain.envs import EnvParams
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
-from cagexplain.tracing.manifest import File, Part
+from cagexplain.tracing.manifest import File, TracePart
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 
@@ -64,7 +64,7 @@ def write_trace(
             pq.write_table(table, path)
             content = path.read_bytes()
             files[name] = File(table.num_rows, len(content), hashlib.sha256(content).hexdigest())
-        written.append(Part(number, first, n_episodes, files))
+        written.append(TracePart(number, first, n_episodes, files))
         first += n_episodes
     manifest = manifests.new(
         {"name": "handmade", "version": "0"},

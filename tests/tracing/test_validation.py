@@ -19,7 +19,7 @@ from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.scripted.base import Scripted
 from cagexplain.tracing import schema
-from cagexplain.tracing.manifest import File, Part
+from cagexplain.tracing.manifest import File, TracePart
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.schema import Column, Table
 from cagexplain.tracing.trace import open_trace
@@ -174,7 +174,7 @@ def mutations(table: Table, found: pa.Table) -> Iterator[Mutation]:
         yield "row twice", table.name, found.take(twice)
 
 
-def agreeing(path: Path, part: Part, table: pa.Table) -> Part:
+def agreeing(path: Path, part: TracePart, table: pa.Table) -> TracePart:
     """Write another table; the part of the manifest that says so."""
     pq.write_table(table, path)
     file = File(table.num_rows, path.stat().st_size, sha256_file(path))

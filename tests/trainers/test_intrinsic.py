@@ -9,7 +9,7 @@ from cagexplain.cc4 import actions
 from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned.features import GROUPS, sizes
 from trainers.core.settings import PAPER, Settings
-from trainers.intrinsic import NGU, EpisodicNovelty, Moments, ReturnScale
+from trainers.intrinsic import NGU, EpisodicNovelty, ReturnScale, RunningMoments
 
 SETTINGS = Settings(**PAPER, adam_eps=1e-5)
 ENVS, STEPS = 3, 24
@@ -119,7 +119,7 @@ def test_an_episode_where_nothing_happens():
 
 def test_moments_of_batches_are_those_of_all_rows():
     rows = points(0).flatten(0, 1) * 50 + 1000
-    moments = Moments(5)
+    moments = RunningMoments(5)
     for part in rows.split([1, 30, 44]):
         moments.update(part)
     assert moments.mean.numpy() == pytest.approx(rows.double().mean(0).numpy())

@@ -57,7 +57,7 @@ from trainers.core.interrupts import interrupts
 from trainers.core.logging import METRICS as METRICS
 from trainers.core.logging import MetricsLog, Row
 from trainers.core.result import RESULT as RESULT
-from trainers.core.result import Count, Evaluation, Result, Spread, read_result, write_result
+from trainers.core.result import Count, Evaluation, RunResult, Spread, read_result, write_result
 from trainers.core.stored import REMEDY, fitted
 from trainers.registry import Learner, check_combination, find_algorithm, find_preset
 
@@ -127,7 +127,7 @@ class Run:
         self.stamp = _stamp(folder)
         self._saved, self._saving = time.perf_counter(), 0.0
 
-    def train(self) -> Result:
+    def train(self) -> RunResult:
         """Train to the end and judge the best weights; a finished run only tells its result.
 
         Raises:
@@ -148,7 +148,7 @@ class Run:
             self._require_best()
             return self._train()
 
-    def _train(self) -> Result:
+    def _train(self) -> RunResult:
         """Train what is left, and judge the best weights."""
         env = self._env(self.settings.envs)
         per_round = env.n_envs * phases.calls(env.params.steps)
@@ -277,14 +277,14 @@ class Run:
         found: dict[str, Any] = fitted(ours, stored, self.folder / RESUME, "learner")
         return found | memory
 
-    def _judge(self) -> Result:
+    def _judge(self) -> RunResult:
         """Play the best weights on episodes that had no part in choosing them."""
         best, progress = load_checkpoint(self.folder / BEST), self.progress
         returns = self._evaluate(best, EVALUATION_SEED, self.config.final_episodes)
         chance = evaluate(
             load_policy("random"), EVALUATION_SEED, self.config.final_episodes, self._env
         )
-        result = Result(
+        result = RunResult(
             algorithm=self.config.algorithm,
             preset=self.config.preset,
             seed=self.config.seed,
@@ -311,7 +311,7 @@ class Run:
         self._save_resume(keep_memory=False)  # which may be large, and nobody learns from any more
         return result
 
-    def _verdict(self, result: Result) -> str:
+    def _verdict(self, result: RunResult) -> str:
         below = f", BELOW RANDOM PLAY ({result.random_mean:.1f})" if result.below_random else ""
         return (
             f"best weights (after {result.best_steps:,} steps): {result.final_mean:.1f} ± "

@@ -20,7 +20,7 @@ Evaluation = Annotated[list[float], Meta(min_length=2, max_length=2)]
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """How a run ended; the content of the file.
 
     Attributes:
@@ -56,19 +56,19 @@ class Result:
         return self.final_mean < self.random_mean
 
 
-def write_result(folder: Path, result: Result) -> None:
+def write_result(folder: Path, result: RunResult) -> None:
     """Say that the run of a folder is finished."""
     write_json(folder / RESULT, asdict(result))
 
 
-def read_result(folder: Path) -> Result | None:
+def read_result(folder: Path) -> RunResult | None:
     """The result of a finished run; None of another. CagexplainError if the file is damaged."""
     path = folder / RESULT
     if not path.exists():
         return None
     return read_json(
         path,
-        Result,
+        RunResult,
         "result",
         remedy="Remove the file and continue the run, which judges it again",
     )

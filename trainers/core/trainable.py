@@ -13,7 +13,7 @@ from cagexplain.policies.learned.networks import Recurrent, Stack
 
 
 @dataclass
-class Part:
+class Minibatch:
     """A minibatch: decisions of whole episodes, or picked ones.
 
     Attributes:
@@ -33,7 +33,7 @@ class Part:
 
 def parts(
     decided: Tensor, count: int, rng: np.random.Generator | None, recurrent: bool
-) -> list[Part]:
+) -> list[Minibatch]:
     """Cut decisions into `count` minibatches at random, or in order without `rng`.
 
     Recurrent networks learn from whole episodes, so those are what is dealt out; steps are never
@@ -51,7 +51,7 @@ def parts(
             rows = rows.index_select(
                 0, torch.from_numpy(rng.permutation(len(rows))).to(rows.device)
             )
-        return [Part(chunk) for chunk in rows.chunk(min(count, len(rows)))]
+        return [Minibatch(chunk) for chunk in rows.chunk(min(count, len(rows)))]
     n = decided.shape[1]
     order = np.arange(n) if rng is None else rng.permutation(n)
     found = []
@@ -59,7 +59,7 @@ def parts(
         envs = torch.from_numpy(chosen).to(decided.device)
         steps, column = decided.index_select(1, envs).nonzero(as_tuple=True)
         rows = steps * n + envs.index_select(0, column)
-        found.append(Part(rows, envs, steps * len(envs) + column))
+        found.append(Minibatch(rows, envs, steps * len(envs) + column))
     return found
 
 
@@ -97,7 +97,7 @@ class Trainable:
         self.parameters = [parameter for layer in self.layers for parameter in layer]
         self.optimiser = adam(self.parameters, adam_eps)
 
-    def __call__(self, inputs: Tensor, part: Part) -> Tensor:
+    def __call__(self, inputs: Tensor, part: Minibatch) -> Tensor:
         """Outputs (rows, out) for the decisions of a part, from inputs (steps, envs, width)."""
         if part.envs is None or part.positions is None:
             x = inputs.flatten(0, 1).index_select(0, part.rows)
@@ -117,7 +117,7 @@ class Trainable:
 
 def epochs(
     decided: Tensor, count: int, number: int, rng: np.random.Generator, recurrent: bool
-) -> Iterator[Part]:
+) -> Iterator[Minibatch]:
     """The minibatches of `number` epochs, each epoch dealt out anew.
 
     Args:

@@ -83,7 +83,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ClaimedRelation:
     """A statement: `method` is `relation` `other` in `measure`."""
 
     method: str
@@ -93,11 +93,11 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Claim:
     """Something seen before, and the comparisons that must all hold for it."""
 
     text: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ClaimedRelation, ...]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Figure:
     id: str
     title: str
     methods: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Claim, ...]
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Study:
             ],
         }
 
-    def _resolved(self, comparison: Comparison) -> dict[str, Any]:
+    def _resolved(self, comparison: ClaimedRelation) -> dict[str, Any]:
         """A comparison with the meaning of its words: bounds in points, a window of training."""
         low, high = (
             None if math.isinf(bound) else bound * self.margin
@@ -274,7 +274,7 @@ def _figure(node: Node, methods: Mapping[str, Method]) -> Figure:
     )
 
 
-def _finding(node: Node, methods: Mapping[str, Method]) -> Finding:
+def _finding(node: Node, methods: Mapping[str, Method]) -> Claim:
     _entries(node, _FINDING)
     comparisons = [
         comparison
@@ -283,10 +283,10 @@ def _finding(node: Node, methods: Mapping[str, Method]) -> Finding:
     ]
     if not comparisons:
         raise node.error("there are no comparisons", "comparisons", remedy="Give at least one")
-    return Finding(_text(_required(node, "text"), "text"), tuple(comparisons))
+    return Claim(_text(_required(node, "text"), "text"), tuple(comparisons))
 
 
-def _comparisons(node: Node, methods: Mapping[str, Method]) -> Iterator[Comparison]:
+def _comparisons(node: Node, methods: Mapping[str, Method]) -> Iterator[ClaimedRelation]:
     """Each of `methods` with each of `others`."""
     entries = _entries(node, _COMPARISON)
     relation = _choice(_required(node, "relation"), "relation", RELATIONS)
@@ -299,7 +299,7 @@ def _comparisons(node: Node, methods: Mapping[str, Method]) -> Iterator[Comparis
             raise node.error(
                 f"{method!r} would be compared with itself", remedy="Name two different methods"
             )
-        yield Comparison(method, relation, other, measure)
+        yield ClaimedRelation(method, relation, other, measure)
 
 
 def _entries(node: Node, known: tuple[str, ...]) -> dict[str, Node]:

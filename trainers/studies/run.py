@@ -14,13 +14,13 @@ from trainers.studies import keeping
 from trainers.studies.definition import Study
 from trainers.studies.jobs import STUDY, Job, refuse_differences, study_jobs
 from trainers.studies.local import LocalBackend, locked
-from trainers.studies.runner import Backend, Entry, State, entries, refuse_failures, work
-from trainers.studies.table import StudyTable, summary
+from trainers.studies.runner import Backend, Entry, RunState, entries, refuse_failures, work
+from trainers.studies.table import RunsTable, summary
 from trainers.studies.worker import TRAIN
 
 
 @dataclass(frozen=True)
-class Place:
+class Workplace:
     """Where runs are trained.
 
     Attributes:
@@ -46,7 +46,7 @@ class Place:
 def run_study(
     study: Study,
     folder: Path,
-    place: Place,
+    place: Workplace,
     *,
     only: Iterable[str] = (),
     kept: Path | None = None,
@@ -105,7 +105,7 @@ class _Keeper:
         """Keep what has finished since the last call."""
         for entry in runs:
             run = entry.job.folder.relative_to(self._folder)
-            if entry.state is State.FINISHED and run not in self._done:
+            if entry.state is RunState.FINISHED and run not in self._done:
                 keeping.keep(self._folder, run, self._kept)
                 self._done.add(run)
 
@@ -129,7 +129,7 @@ def train(
     """
     runs = entries(jobs)
     console.print(cost(runs), highlight=False)
-    with StudyTable(runs, console) as table:
+    with RunsTable(runs, console) as table:
 
         def look() -> None:
             watch(runs)
@@ -151,5 +151,5 @@ def cost(runs: Sequence[Entry]) -> str:
     methods = len({entry.job.method for entry in runs})
     text = f"Runs: {len(runs)}, methods: {methods}; {len(left)} to train, {steps:,} steps"
     begun = sum(entry.job.started for entry in left)
-    finished = sum(entry.state is State.FINISHED for entry in runs)
+    finished = sum(entry.state is RunState.FINISHED for entry in runs)
     return f"{text} ({finished} finished before, {begun} continued)"

@@ -18,7 +18,7 @@ _POLL: Final = 0.1  # seconds between looks at the workers
 _LOOK: Final = 1.0  # seconds between looks into the folder of a run
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """Of a run."""
 
     WAITING = "waiting"
@@ -66,7 +66,7 @@ class Entry:
     """
 
     job: Job
-    state: State = State.WAITING
+    state: RunState = RunState.WAITING
     attempts: int = 0
     standing: Standing = field(default_factory=Standing)
     error: str = ""
@@ -77,12 +77,12 @@ class Entry:
     @property
     def open(self) -> bool:
         """Whether there is still work to do or in progress."""
-        return self.state in (State.WAITING, State.RUNNING)
+        return self.state in (RunState.WAITING, RunState.RUNNING)
 
     def cancel(self) -> None:
         """Stop it where it is, or never start it."""
-        if self.state is State.WAITING:
-            self.state = State.STOPPED
+        if self.state is RunState.WAITING:
+            self.state = RunState.STOPPED
         elif self.task is not None and not self.stopping:
             self.stopping = True
             self.task.stop()
@@ -99,7 +99,7 @@ def entries(jobs: Sequence[Job]) -> list[Entry]:
     found = [Entry(job) for job in jobs]
     for entry in found:
         if entry.job.finished:
-            entry.state = State.FINISHED
+            entry.state = RunState.FINISHED
         entry.look(now=True)
     return found
 
@@ -125,8 +125,8 @@ def work(
     try:
         while any(entry.open for entry in runs):
             free = backend.slots - sum(entry.task is not None for entry in runs)
-            for entry in [e for e in runs if e.state is State.WAITING][: max(0, free)]:
-                entry.task, entry.state = backend.start(entry.job), State.RUNNING
+            for entry in [e for e in runs if e.state is RunState.WAITING][: max(0, free)]:
+                entry.task, entry.state = backend.start(entry.job), RunState.RUNNING
                 entry.attempts, entry.error = entry.attempts + 1, ""
             _attend(runs)
             watch()
@@ -150,20 +150,20 @@ def _attend(runs: Sequence[Entry]) -> None:
         entry.state, entry.error = _ended(entry, status)
 
 
-def _ended(entry: Entry, status: int) -> tuple[State, str]:
+def _ended(entry: Entry, status: int) -> tuple[RunState, str]:
     """What becomes of a run whose worker has ended, and why."""
     if entry.job.finished:
-        return State.FINISHED, ""
+        return RunState.FINISHED, ""
     if entry.stopping:
-        return State.STOPPED, ""
+        return RunState.STOPPED, ""
     if status < 0 or status == INTERRUPTED:
         reason = "interrupted" if status == INTERRUPTED else f"killed by signal {-status}"
         if entry.attempts < ATTEMPTS:
-            return State.WAITING, f"worker {reason}, to be continued"
-        return State.FAILED, f"worker {reason}, {entry.attempts} times"
+            return RunState.WAITING, f"worker {reason}, to be continued"
+        return RunState.FAILED, f"worker {reason}, {entry.attempts} times"
     if status == 0:
-        return State.FAILED, "ended without a result"
-    return State.FAILED, _last_line(entry.job)
+        return RunState.FAILED, "ended without a result"
+    return RunState.FAILED, _last_line(entry.job)
 
 
 def _last_line(job: Job) -> str:
@@ -191,7 +191,7 @@ def _stop(runs: Sequence[Entry]) -> None:
 
 def refuse_failures(runs: Sequence[Entry]) -> None:
     """Tell which runs have failed; CagexplainError if any has."""
-    failed = [entry for entry in runs if entry.state is State.FAILED]
+    failed = [entry for entry in runs if entry.state is RunState.FAILED]
     if failed:
         lines = [f"{e.job.name}: {e.error} (log: {e.job.log})" for e in failed]
         raise CagexplainError(

@@ -25,8 +25,8 @@ from trainers.core.result import read_result
 from trainers.studies.definition import Study, make_method
 from trainers.studies.jobs import STUDY, Job, method_job, refuse_differences, study_jobs
 from trainers.studies.local import locked
-from trainers.studies.run import Place, train
-from trainers.studies.runner import Backend, Entry, State, refuse_failures
+from trainers.studies.run import Workplace, train
+from trainers.studies.runner import Backend, Entry, RunState, refuse_failures
 
 PRUNERS: Final = ("asha", "median", "none")
 JOURNAL: Final = "optuna.journal"
@@ -168,7 +168,7 @@ def read_ranges(texts: Sequence[str]) -> dict[str, Range]:
     return ranges
 
 
-def grid_search(space: Space, folder: Path, place: Place, console: Console) -> list[Point]:
+def grid_search(space: Space, folder: Path, place: Workplace, console: Console) -> list[Point]:
     """Train every point of the grid; the best one first.
 
     Raises:
@@ -193,7 +193,7 @@ def grid_search(space: Space, folder: Path, place: Place, console: Console) -> l
 
 
 def optuna_search(
-    space: Space, folder: Path, place: Place, trials: int, pruner: str, console: Console
+    space: Space, folder: Path, place: Workplace, trials: int, pruner: str, console: Console
 ) -> list[Point]:
     """Train `trials` points that Optuna proposes, together with those of earlier calls.
 
@@ -287,15 +287,15 @@ def _train_trials(
 
     runs = train(everything, backend, console, watch)
     for run in runs:
-        if run.state is State.FAILED:
+        if run.state is RunState.FAILED:
             console.print(f"{run.job.name}: {run.error} (log: {run.job.log})", markup=False)
     for trial, values in zip(batch, points, strict=True):
         mine = [run for run in runs if run.job.method == point_name(values)]
         states = {run.state for run in mine}
         point = judge(values, mine)
-        if State.FAILED in states:
+        if RunState.FAILED in states:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        elif State.STOPPED in states:
+        elif RunState.STOPPED in states:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, point.mean)
@@ -354,7 +354,7 @@ def _points(study: Any, space: Space, folder: Path) -> list[Point]:
 
 
 def _as_left(job: Job) -> Entry:
-    entry = Entry(job, State.FINISHED if job.finished else State.FAILED)
+    entry = Entry(job, RunState.FINISHED if job.finished else RunState.FAILED)
     entry.look(now=True)
     return entry
 
@@ -397,8 +397,8 @@ def _import_optuna() -> Any:
 def judge(values: Values, runs: Sequence[Entry], *, pruned: bool = False) -> Point:
     """Sum up the runs of a point."""
     scores = [max(e for _, e in r.standing.evaluations) for r in runs if r.standing.evaluations]
-    done = all(run.state is State.FINISHED for run in runs)
-    finished = [read_result(run.job.folder) for run in runs if run.state is State.FINISHED]
+    done = all(run.state is RunState.FINISHED for run in runs)
+    finished = [read_result(run.job.folder) for run in runs if run.state is RunState.FINISHED]
     finals = [result.final_mean for result in finished if result is not None]
     return Point(
         values=values,

@@ -12,19 +12,19 @@ from rich.live import Live
 from rich.table import Table
 
 from cagexplain.common import terminal
-from trainers.studies.runner import Entry, State
+from trainers.studies.runner import Entry, RunState
 
 _STYLES: Final = {
-    State.WAITING: "dim",
-    State.RUNNING: "bold",
-    State.FINISHED: "green",
-    State.FAILED: "red",
-    State.STOPPED: "yellow",
+    RunState.WAITING: "dim",
+    RunState.RUNNING: "bold",
+    RunState.FINISHED: "green",
+    RunState.FAILED: "red",
+    RunState.STOPPED: "yellow",
 }
 _FRAME: Final = 6  # lines of a table beside its rows
 
 
-class StudyTable:
+class RunsTable:
     """Shows the runs of a study while the block runs; call `update` often.
 
     Args:
@@ -49,7 +49,7 @@ class StudyTable:
                 self.told[place] = now
                 self.console.print(line(entry), highlight=False, markup=False, soft_wrap=True)
 
-    def __enter__(self) -> StudyTable:
+    def __enter__(self) -> RunsTable:
         if self.console.is_terminal:
             self.live.start()
         return self
@@ -66,7 +66,13 @@ def table(runs: Sequence[Entry], rows: int) -> Table:
         made.add_column(heading, justify="right")
     made.add_column("state")
     made.add_column("left", justify="right")
-    urgency = [State.RUNNING, State.FAILED, State.STOPPED, State.WAITING, State.FINISHED]
+    urgency = [
+        RunState.RUNNING,
+        RunState.FAILED,
+        RunState.STOPPED,
+        RunState.WAITING,
+        RunState.FINISHED,
+    ]
     order = sorted(runs, key=lambda entry: urgency.index(entry.state))
     shown = {id(entry) for entry in order[: max(1, rows)]}
     for entry in runs:
@@ -88,16 +94,16 @@ def line(entry: Entry) -> str:
 def summary(runs: Sequence[Entry]) -> str:
     """How many runs are in each state, and how long the rest will take at the present speed."""
     counts = Counter(entry.state for entry in runs)
-    text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    text = ", ".join(f"{counts[state]} {state}" for state in RunState if counts[state])
     left = sum(entry.job.steps - entry.standing.steps for entry in runs if entry.open)
-    rate = sum(e.standing.rate or 0.0 for e in runs if e.state is State.RUNNING)
+    rate = sum(e.standing.rate or 0.0 for e in runs if e.state is RunState.RUNNING)
     return f"{text}; about {_duration(left / rate)} left" if left and rate else text
 
 
 def _cells(entry: Entry) -> list[str]:
     now = entry.standing
     left = ""
-    if entry.state is State.RUNNING and now.rate:
+    if entry.state is RunState.RUNNING and now.rate:
         left = _duration((entry.job.steps - now.steps) / now.rate)
     again = f" (attempt {entry.attempts})" if entry.attempts > 1 else ""
     return [

@@ -44,7 +44,7 @@ _OF_POLICY: Final = frozenset({"mask_sleep"})
 
 
 @dataclass(frozen=True)
-class Place(Result):
+class DifferingGroup(Result):
     """Where two samples differ: a group of a view."""
 
     view: str
@@ -69,7 +69,7 @@ class Pair(Result):
     paired: bool
     metrics: tuple[MetricDifference, ...]
     views: tuple[ViewDifference, ...]
-    most: tuple[Place, ...]
+    most: tuple[DifferingGroup, ...]
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,7 @@ def _for_pairs(pair: Pair, n: int) -> Pair:
 
 def _ranked(pair: Pair) -> Pair:
     places = [
-        Place(view.view, group)
+        DifferingGroup(view.view, group)
         for view in pair.views
         for group in view.groups
         if group.distance is not None

@@ -40,7 +40,7 @@ CONDITIONS: Final[Mapping[str, Sequence[str]]] = {
 
 
 @dataclass(frozen=True)
-class Table:
+class ActionTable:
     """Decisions of some groups by action type.
 
     Attributes:
@@ -55,7 +55,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Metric:
+class SampledMetric:
     """A quantity of an episode, or a quotient of two that are summed over episodes.
 
     Attributes:
@@ -73,7 +73,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Times:
+class CensoredTimes:
     """Times, with those that were not seen to end as censored.
 
     Attributes:
@@ -100,9 +100,9 @@ class Sample:
     name: str
     facts: RunFacts
     seeds: tuple[int, ...]
-    tables: Mapping[str, Table]
-    metrics: Mapping[str, Metric] = field(default_factory=dict)
-    times: Mapping[str, Times] = field(default_factory=dict)
+    tables: Mapping[str, ActionTable]
+    metrics: Mapping[str, SampledMetric] = field(default_factory=dict)
+    times: Mapping[str, CensoredTimes] = field(default_factory=dict)
     soc: Soc | None = None
 
 
@@ -180,21 +180,21 @@ def _decisions(
     return pool(counts.decisions, agent, phase)[:, code][:, :, list(kinds)]
 
 
-def _views(counts: Counts, **condition: int) -> dict[str, Table]:
+def _views(counts: Counts, **condition: int) -> dict[str, ActionTable]:
     every = {
-        view: Table(red_fsm.STATE_NAMES, kinds, _decisions(counts, view, **condition))
+        view: ActionTable(red_fsm.STATE_NAMES, kinds, _decisions(counts, view, **condition))
         for view, (_, kinds) in _VIEWS.items()
     }
     whole = every["situational"].counts.sum(axis=1, keepdims=True)
-    return {"all decisions": Table(("all decisions",), ALL_KINDS, whole), **every}
+    return {"all decisions": ActionTable(("all decisions",), ALL_KINDS, whole), **every}
 
 
 def _split(
     view: str, counts: Counts, by: Mapping[str, Sequence[str]], **condition: int
-) -> dict[str, Table]:
+) -> dict[str, ActionTable]:
     """A view in parts, a group for every part and state."""
     return {
-        f"{view} by {key}": Table(
+        f"{view} by {key}": ActionTable(
             tuple(f"{part}: {state}" for part in names for state in red_fsm.STATE_NAMES),
             _VIEWS[view][1],
             np.concatenate(
@@ -209,31 +209,33 @@ def _split(
     }
 
 
-def _circumstances(counts: CircumstanceCounts) -> dict[str, Table]:
+def _circumstances(counts: CircumstanceCounts) -> dict[str, ActionTable]:
     targets = counts.targets[..., list(TARGETED_KINDS)]
     tables = {
-        "alerts of the target": Table(PATTERNS, TARGETED_KINDS, targets.sum(axis=(1, 3))),
-        "kind of the target": Table(TARGET_KINDS, TARGETED_KINDS, targets.sum(axis=(2, 3))),
+        "alerts of the target": ActionTable(PATTERNS, TARGETED_KINDS, targets.sum(axis=(1, 3))),
+        "kind of the target": ActionTable(TARGET_KINDS, TARGETED_KINDS, targets.sum(axis=(2, 3))),
     }
     if counts.zones is not None:
-        tables["alerts in the zone"] = Table(ZONE_PATTERNS, ALL_KINDS, counts.zones.sum(axis=1))
+        tables["alerts in the zone"] = ActionTable(
+            ZONE_PATTERNS, ALL_KINDS, counts.zones.sum(axis=1)
+        )
     return tables
 
 
-def _mean(values: npt.NDArray[Any]) -> Metric:
-    return Metric(values.astype(np.float64), np.ones(len(values)), "per episode", "higher")
+def _mean(values: npt.NDArray[Any]) -> SampledMetric:
+    return SampledMetric(values.astype(np.float64), np.ones(len(values)), "per episode", "higher")
 
 
-def _soc(collected: MetricsCollector) -> dict[str, Metric]:
+def _soc(collected: MetricsCollector) -> dict[str, SampledMetric]:
     """The team's counted metrics."""
     return {
-        d.name: Metric(sums[:, 0, 0], sums[:, 0, 1], d.unit, d.better)
+        d.name: SampledMetric(sums[:, 0, 0], sums[:, 0, 1], d.unit, d.better)
         for d in COUNTED
         for sums in [collected.sums(d.key)]
     }
 
 
-def _times(collected: MetricsCollector) -> dict[str, Times]:
+def _times(collected: MetricsCollector) -> dict[str, CensoredTimes]:
     """The team's timed metrics; without observations those that need none."""
     found = {}
     stays = collected.stays
@@ -249,11 +251,11 @@ def _times(collected: MetricsCollector) -> dict[str, Times]:
             n_clusters=collected.episodes,
             longest=horizon,
         )
-        found[d.name] = Times(np.stack(counts, axis=1))
+        found[d.name] = CensoredTimes(np.stack(counts, axis=1))
     return found
 
 
-def _returns(counts: Counts) -> dict[str, Metric]:
+def _returns(counts: Counts) -> dict[str, SampledMetric]:
     parts: Iterable[tuple[str, npt.NDArray[np.float64]]] = (
         (RETURN, counts.returns),
         *zip(

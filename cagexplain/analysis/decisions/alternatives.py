@@ -13,7 +13,7 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.arrays import BoolArray, FloatArray
 from cagexplain.policies.base import Weighing
 from cagexplain.policies.trees.named_features import ABSENT, FEATURES
-from cagexplain.policies.trees.tree import Question, TreePolicy
+from cagexplain.policies.trees.tree import Split, TreePolicy
 from cagexplain.policies.wrappers.base import unwrapped
 
 _FLAGS: Final = frozenset(feature.name for feature in FEATURES if feature.flag)
@@ -84,7 +84,7 @@ def _path(policy: TreePolicy, agent: int, action: int) -> tuple[str, ...]:
     return tuple(_sentence(question) for question in policy.explain(0, agent, action))
 
 
-def _sentence(question: Question) -> str:
+def _sentence(question: Split) -> str:
     if question.feature in _FLAGS:
         return f"{question.feature}: {'yes' if question.above else 'no'}"
     value = "none" if question.value == ABSENT else f"{question.value:g}"

@@ -33,7 +33,7 @@ _ROWS: Final = 256
 
 
 @dataclass(frozen=True)
-class Difference(Result):
+class FutureDifference(Result):
     """A mean over roll-outs with confidence limits.
 
     Attributes:
@@ -47,7 +47,7 @@ class Difference(Result):
 
 
 @dataclass(frozen=True)
-class Outcome(Result):
+class ActionFuture(Result):
     """What followed an action.
 
     Attributes:
@@ -62,8 +62,8 @@ class Outcome(Result):
     rollouts: int
     steps: int
     mean_return: float
-    advantage: Difference
-    by_cause: dict[str, Difference]
+    advantage: FutureDifference
+    by_cause: dict[str, FutureDifference]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def steps_to_play(moment: Moment, params: EnvParams, horizon: int) -> int:
 
 def outcomes(
     question: Question, played: Int64Array, params: EnvParams, horizon: int
-) -> dict[int, Outcome]:
+) -> dict[int, ActionFuture]:
     """What the roll-outs of a question say of each of its actions.
 
     Intervals are those of a mean over futures (`cagexplain.stats.means`), which are independent
@@ -189,13 +189,13 @@ def outcomes(
     advantages = estimate(parts.sum(axis=2).T, least=ENOUGH)
     steps = steps_to_play(question.moment, params, horizon)
     return {
-        action: Outcome(
+        action: ActionFuture(
             rollouts=n,
             steps=steps,
             mean_return=float(played[i].sum(axis=1).mean()),
-            advantage=Difference(found.mean, found.low, found.high),
+            advantage=FutureDifference(found.mean, found.low, found.high),
             by_cause={
-                name: Difference(float(mean), None, None)
+                name: FutureDifference(float(mean), None, None)
                 for name, mean in zip(reward.CAUSE_NAMES, parts[i].mean(axis=0), strict=True)
             },
         )

@@ -11,9 +11,9 @@ import pandas as pd
 from cagexplain.analysis.decisions import counterfactuals
 from cagexplain.analysis.decisions.alternatives import Preferences, alternatives, preferences
 from cagexplain.analysis.decisions.attributions import Attribution, attribute
-from cagexplain.analysis.decisions.counterfactuals import HORIZON, ROLLOUTS, Outcome, Question
+from cagexplain.analysis.decisions.counterfactuals import HORIZON, ROLLOUTS, ActionFuture, Question
 from cagexplain.analysis.decisions.flips import Flips, flips
-from cagexplain.analysis.decisions.replay import Moment, Place, Record, moments
+from cagexplain.analysis.decisions.replay import DecisionPlace, Moment, Record, moments
 from cagexplain.cc4 import actions, observations, phases
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import UsageError
@@ -48,7 +48,7 @@ class Option(Result):
     value: float | None
     kind_probability: float | None
     kind_options: int
-    outcome: Outcome | None
+    outcome: ActionFuture | None
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,14 @@ class DecisionReport(Result):
 def explain(
     trace: Trace,
     policy: Policy,
-    places: Sequence[Place],
+    places: Sequence[DecisionPlace],
     *,
     rollouts: int = ROLLOUTS,
     horizon: int = HORIZON,
     every_action: bool = False,
     workers: int = 1,
     selection: str = "as asked for",
-    importance: Mapping[Place, float] | None = None,
+    importance: Mapping[DecisionPlace, float] | None = None,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> DecisionReport:
     """Explain decisions of a trace.
@@ -157,7 +157,7 @@ def explain(
         Question(moment, alternatives(moment, weighed, every_action=every_action))
         for moment, weighed in zip(saved, preferred, strict=True)
     ]
-    outcomes: list[dict[int, Outcome]] = [{} for _ in questions]
+    outcomes: list[dict[int, ActionFuture]] = [{} for _ in questions]
     if rollouts:
         played = counterfactuals.returns(
             questions,
@@ -186,7 +186,7 @@ def explain(
     )
 
 
-def check(record: Record, place: Place) -> None:
+def check(record: Record, place: DecisionPlace) -> None:
     """Refuse a place at which the agent decides nothing, and name the nearest decisions."""
     if not 0 <= place.step < record.steps:
         raise UsageError(
@@ -213,7 +213,7 @@ def _explanation(
     record: Record,
     question: Question,
     weighed: Preferences,
-    outcomes: Mapping[int, Outcome],
+    outcomes: Mapping[int, ActionFuture],
     importance: float | None,
 ) -> Explanation:
     moment, place = question.moment, question.moment.place
@@ -252,7 +252,9 @@ def _explanation(
     )
 
 
-def _option(moment: Moment, weighed: Preferences, action: int, outcome: Outcome | None) -> Option:
+def _option(
+    moment: Moment, weighed: Preferences, action: int, outcome: ActionFuture | None
+) -> Option:
     agent = moment.place.agent
     kind = actions.KIND[agent][action]
     return Option(

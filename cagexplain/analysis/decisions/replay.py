@@ -43,7 +43,7 @@ _COLUMNS: Final = (
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class DecisionPlace:
     """Where a decision was made: episode and step of the trace, number of the blue agent."""
 
     episode: int
@@ -64,7 +64,7 @@ class Moment:
         messages: whether the policy sends messages.
     """
 
-    place: Place
+    place: DecisionPlace
     seed: int
     snapshot: Snapshot
     policy: Policy
@@ -125,7 +125,7 @@ class Record:
         """Position of an episode among `episodes`."""
         return int(np.searchsorted(self.episodes, episode))
 
-    def row(self, place: Place) -> pd.Series:
+    def row(self, place: DecisionPlace) -> pd.Series:
         """What the trace says about a decision."""
         at = (self.index(place.episode) * self.steps + place.step) * N_BLUE + place.agent
         return self.rows.iloc[at]
@@ -237,17 +237,17 @@ def play_again(
     env.close()
 
 
-def moments(record: Record, policy: Policy, places: Sequence[Place]) -> list[Moment]:
+def moments(record: Record, policy: Policy, places: Sequence[DecisionPlace]) -> list[Moment]:
     """Save the state of the world and of the policy at some decisions, in one replay.
 
     Raises:
         CagexplainError: the policy does not do what the trace says.
     """
-    wanted: dict[int, list[Place]] = {}
+    wanted: dict[int, list[DecisionPlace]] = {}
     for place in places:
         wanted.setdefault(place.step, []).append(place)
-    found: dict[Place, Moment] = {}
-    saved: dict[Place, tuple[Snapshot, Policy]] = {}
+    found: dict[DecisionPlace, Moment] = {}
+    saved: dict[DecisionPlace, tuple[Snapshot, Policy]] = {}
     seeds = record.seeds()
 
     def before(t: int, env: BatchedEnv) -> None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from cagexplain.analysis.decisions import counterfactuals
 from cagexplain.analysis.decisions.alternatives import alternatives, preferences
 from cagexplain.analysis.decisions.counterfactuals import Question
-from cagexplain.analysis.decisions.replay import Place, Record, moments, play_again, spread
+from cagexplain.analysis.decisions.replay import DecisionPlace, Record, moments, play_again, spread
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.policies.base import Decision, Policy, Weighing
@@ -45,8 +45,8 @@ class Selection:
         how: a sentence about how they were found.
     """
 
-    places: tuple[Place, ...]
-    importance: dict[Place, float]
+    places: tuple[DecisionPlace, ...]
+    importance: dict[DecisionPlace, float]
     how: str
 
 
@@ -139,10 +139,10 @@ def _candidates(
     wanted: npt.NDArray[np.bool_],
     guides: Sequence[npt.NDArray[np.float32]],
     most: int,
-) -> list[Place]:
+) -> list[DecisionPlace]:
     """About `most` wanted places, none near another of its agent and episode: from each agent and
     guide the same number, those of the highest scores ``[episode, step, agent]``."""
-    found: list[Place] = []
+    found: list[DecisionPlace] = []
     left = wanted.copy()
     agents = np.flatnonzero(wanted.any(axis=(0, 1)))
     share = -(-most // max(1, len(agents) * len(guides)))
@@ -154,7 +154,7 @@ def _candidates(
                 if taken == share:
                     break
                 if left[row, step, agent]:
-                    found.append(Place(int(record.episodes[row]), int(step), agent))
+                    found.append(DecisionPlace(int(record.episodes[row]), int(step), agent))
                     left[row, max(0, step - APART + 1) : step + APART, agent] = False
                     taken += 1
     return found

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from cagexplain.analysis.episodes.timeline_parts import BlueAction, HostLine, Incident, Loss, Run
+from cagexplain.analysis.episodes.timeline_parts import (
+    BlueAction,
+    HostLine,
+    Incident,
+    Loss,
+    Stretch,
+)
 from cagexplain.cc4 import actions, layout
 from cagexplain.facts.places import LEVEL_NAMES
 
@@ -55,13 +61,15 @@ def incidents(
     return tuple(sorted(found, key=lambda incident: (incident.start, incident.host)))
 
 
-def _stays(levels: Sequence[Run]) -> Iterator[tuple[int, int]]:
+def _stays(levels: Sequence[Stretch]) -> Iterator[tuple[int, int]]:
     """Edges of runs that follow each other without a gap."""
     starts, stops = {run.start for run in levels}, {run.stop for run in levels}
     return zip(sorted(starts - stops), sorted(stops - starts), strict=True)
 
 
-def _first(runs: Iterable[Run], start: int, stop: int, *, value: str | None = None) -> int | None:
+def _first(
+    runs: Iterable[Stretch], start: int, stop: int, *, value: str | None = None
+) -> int | None:
     """First step of some that a run covers, perhaps only one of a certain value."""
     return min(
         (

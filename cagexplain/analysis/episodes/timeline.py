@@ -20,8 +20,8 @@ from cagexplain.analysis.episodes.timeline_parts import (
     HostLine,
     Incident,
     Loss,
-    RedAction,
-    Run,
+    RedActionSpan,
+    Stretch,
 )
 from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward
 from cagexplain.common.errors import UsageError
@@ -73,13 +73,13 @@ class Timeline(Result):
     reason: str
     steps: int
     total: float
-    phases: tuple[Run, ...]
+    phases: tuple[Stretch, ...]
     rewards: dict[str, tuple[float, ...]]
     counted: int
     hosts: tuple[HostLine, ...]
     blue: tuple[BlueAction, ...]
     idle: dict[str, int]
-    red: tuple[RedAction, ...]
+    red: tuple[RedActionSpan, ...]
     losses: tuple[Loss, ...]
     incidents: tuple[Incident, ...]
     observed: bool
@@ -214,12 +214,12 @@ def _causes(levels: pd.DataFrame) -> dict[tuple[str, int], str]:
 
 def _runs(
     values: npt.NDArray[Any], names: Sequence[str], *, without: int | None = None
-) -> tuple[Run, ...]:
+) -> tuple[Stretch, ...]:
     """Run lengths of the codes of all steps, perhaps without those of one code."""
     starts = np.flatnonzero(np.diff(values, prepend=-1))
     stops = np.append(starts[1:], len(values))
     return tuple(
-        Run(int(start), int(stop), names[values[start]])
+        Stretch(int(start), int(stop), names[values[start]])
         for start, stop in zip(starts, stops, strict=True)
         if values[start] != without
     )
@@ -283,7 +283,7 @@ def _blue(frame: pd.DataFrame, steps: int) -> tuple[tuple[BlueAction, ...], dict
     return tuple(sorted(found, key=lambda action: action.start)), idle
 
 
-def _red(frame: pd.DataFrame) -> Iterator[RedAction]:
+def _red(frame: pd.DataFrame) -> Iterator[RedActionSpan]:
     """Red's actions: an agent does one at a time, so that what comes due is what it started."""
     started: dict[str, Any] = {}
     for row in _rows(frame.sort_values(["agent", "step", "event"])):
@@ -295,8 +295,8 @@ def _red(frame: pd.DataFrame) -> Iterator[RedAction]:
         yield _red_action(row.step, None, row)
 
 
-def _red_action(start: int, step: int | None, row: Any) -> RedAction:
-    return RedAction(
+def _red_action(start: int, step: int | None, row: Any) -> RedActionSpan:
+    return RedActionSpan(
         start=int(start),
         step=step,
         agent=row.agent,

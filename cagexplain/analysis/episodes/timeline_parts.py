@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cagexplain.common.results import Result
 
 
-class Run(NamedTuple):
+class Stretch(NamedTuple):
     """The steps ``start <= t < stop`` during which something had one value."""
 
     start: int
@@ -34,10 +34,10 @@ class HostLine(Result):
     zone: str
     kind: str
     agent: str | None
-    states: tuple[Run, ...]
-    levels: tuple[Run, ...]
-    process: tuple[Run, ...] | None
-    connection: tuple[Run, ...] | None
+    states: tuple[Stretch, ...]
+    levels: tuple[Stretch, ...]
+    process: tuple[Stretch, ...] | None
+    connection: tuple[Stretch, ...] | None
     loss: float
 
 
@@ -69,7 +69,7 @@ class BlueAction(Result):
 
 
 @dataclass(frozen=True)
-class RedAction(Result):
+class RedActionSpan(Result):
     """A red action.
 
     Attributes:

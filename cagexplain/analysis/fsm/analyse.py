@@ -31,14 +31,15 @@ from cagexplain.analysis.metrics.collect import Collector as MetricsCollector
 from cagexplain.analysis.metrics.estimate import Soc, of_collected
 from cagexplain.analysis.reactions import counts as reaction_counts
 from cagexplain.analysis.reactions import study_tables
-from cagexplain.analysis.reactions.find import Reactions, summarise
+from cagexplain.analysis.reactions.find import summarise
+from cagexplain.analysis.reactions.results import Reactions
 from cagexplain.analysis.reactions.study_tables import StudyTables
 from cagexplain.cc4 import phases, red_fsm, reward
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import run
 from cagexplain.facts.places import LEVEL_NAMES, PLACES
-from cagexplain.policies.evaluation import Estimate as Estimate
+from cagexplain.policies.evaluation import MeanReturn as MeanReturn
 from cagexplain.policies.evaluation import estimate, estimate_parts
 from cagexplain.stats.distribution import Distribution, distributions
 from cagexplain.tracing.schema import SCHEMA_VERSION
@@ -104,9 +105,9 @@ class Returns(Result):
         by_cause: by cause as in ``reward.CAUSE_NAMES``.
     """
 
-    total: Estimate
-    by_phase: dict[str, Estimate]
-    by_cause: dict[str, Estimate]
+    total: MeanReturn
+    by_phase: dict[str, MeanReturn]
+    by_cause: dict[str, MeanReturn]
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Belief(Result):
 
 
 @dataclass(frozen=True)
-class RedAction(Result):
+class RedActionSummary(Result):
     """A red action over all states and agents.
 
     Attributes:
@@ -200,7 +201,7 @@ class FsmAnalysis(Result):
     effort: Distribution
     target_truth: tuple[Distribution, ...]
     beliefs: tuple[Belief, ...]
-    red_actions: tuple[RedAction, ...]
+    red_actions: tuple[RedActionSummary, ...]
     red_choices: tuple[RedChoice, ...]
     reactions: Reactions
     study_tables: StudyTables
@@ -322,7 +323,7 @@ def _wrong(levels: Distribution) -> float | None:
     return 1 - levels.shares[expected].count / levels.total
 
 
-def _red_actions(counts: Counts) -> tuple[RedAction, ...]:
+def _red_actions(counts: Counts) -> tuple[RedActionSummary, ...]:
     endings = (SUCCESS, FAILURE, DROPPED)
     results = distributions(
         counts.red_done[:, :, endings],
@@ -331,7 +332,7 @@ def _red_actions(counts: Counts) -> tuple[RedAction, ...]:
     )
     started, detected = counts.red_started.sum(axis=0), counts.red_detected.sum(axis=0)
     return tuple(
-        RedAction(
+        RedActionSummary(
             number=number,
             name=name,
             duration=int(red_fsm.RED_DURATION[number]),

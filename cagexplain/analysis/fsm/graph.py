@@ -27,7 +27,7 @@ from cagexplain.cc4 import red_fsm
 from cagexplain.cc4.red_fsm import STATE_NAMES, RedAction, State, Variant
 from cagexplain.common.arrays import IntArray
 from cagexplain.common.results import Result
-from cagexplain.stats.distribution import Distribution, Share, distributions
+from cagexplain.stats.distribution import CategoryShare, Distribution, distributions
 from cagexplain.stats.durations import Survival
 
 Kind = Literal["red", "blue", "seen"]
@@ -89,7 +89,7 @@ class Transition(Result):
     low: float | None = None
     high: float | None = None
     nominal: float | None = None
-    evictors: tuple[Share, ...] | None = None
+    evictors: tuple[CategoryShare, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ EXPLAINED: Final = {
 
 
 @dataclass(frozen=True)
-class Metric(Result):
+class MetricEstimate(Result):
     """A value of one metric.
 
     Attributes:
@@ -88,9 +88,9 @@ class Soc(Result):
 
     episodes: int
     steps: int
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MetricEstimate, ...]
 
-    def metric(self, key: str, scope: str = TEAM) -> Metric:
+    def metric(self, key: str, scope: str = TEAM) -> MetricEstimate:
         """One metric; ``KeyError`` if there is no such one."""
         for metric in self.metrics:
             if (metric.key, metric.scope) == (key, scope):
@@ -115,7 +115,7 @@ def of_collected(collected: Collector) -> Soc:
     return Soc(collected.episodes, collected.steps, tuple(metrics))
 
 
-def _counted(collected: Collector) -> Iterator[Metric]:
+def _counted(collected: Collector) -> Iterator[MetricEstimate]:
     """Counts per episode, and ratios of counts."""
     for each in COUNTED:
         sums = collected.sums(each.key)
@@ -125,7 +125,7 @@ def _counted(collected: Collector) -> Iterator[Metric]:
             yield _metric(each, scope, estimated, "few" if few else None)
 
 
-def _timed(collected: Collector) -> Iterator[Metric]:
+def _timed(collected: Collector) -> Iterator[MetricEstimate]:
     """Times, with those that were not seen to end as censored."""
     stays = collected.stays
 
@@ -155,13 +155,15 @@ def _timed(collected: Collector) -> Iterator[Metric]:
 _NOTHING: Final = Estimate(np.nan, np.nan, np.nan, 0, 0, np.nan, None)
 
 
-def _metric(definition: Definition, scope: str, estimated: Estimate, reason: str | None) -> Metric:
+def _metric(
+    definition: Definition, scope: str, estimated: Estimate, reason: str | None
+) -> MetricEstimate:
     """A result; without value where there is a reason, a key of `EXPLAINED`."""
     n = round(estimated.n)
     if reason == "few" and not n:
         reason = "none"
     interval = estimated.interval if reason is None else Interval(None, None, None)
-    return Metric(
+    return MetricEstimate(
         key=definition.key,
         name=definition.name,
         unit=definition.unit,

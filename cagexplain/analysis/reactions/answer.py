@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from cagexplain.analysis.reactions.counts import Counts
+from cagexplain.analysis.reactions.counts import ReactionCounts
 from cagexplain.analysis.reactions.events import ALERT, EVENTS, MESSAGE
 from cagexplain.analysis.reactions.exposure import MAX_LAG, N_PLACEBO
 from cagexplain.analysis.reactions.results import CONSISTENT, HOST, ZONE, Answer, Scope
-from cagexplain.analysis.reactions.tests import ALPHA, Table, number, windowed
+from cagexplain.analysis.reactions.tests import ALPHA, ScopeTests, number, windowed
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.stats import matched
@@ -20,7 +20,7 @@ from cagexplain.stats import matched
 _SAME_HOST_PREFERENCE: Final = 0.05
 
 
-def answer(counts: Counts, tables: Sequence[Table], *, observed: bool) -> Answer:
+def answer(counts: ReactionCounts, tables: Sequence[ScopeTests], *, observed: bool) -> Answer:
     """Are there consistent reactions?
 
     Args:
@@ -109,7 +109,9 @@ class _Pick:
         return self.significant, self.value - _SAME_HOST_PREFERENCE * (self.scope == ZONE)
 
 
-def _picks(counts: Counts, table: Table, event: int, r: int, confidence: float) -> Iterator[_Pick]:
+def _picks(
+    counts: ReactionCounts, table: ScopeTests, event: int, r: int, confidence: float
+) -> Iterator[_Pick]:
     """The lag of a pair that is best for the answer, if it was tested with a surplus."""
     found, base, expected = (
         getattr(counts, f"{table.scope}_{what}")[:, event, first:, r]
@@ -147,7 +149,7 @@ def _picks(counts: Counts, table: Table, event: int, r: int, confidence: float) 
     yield _within(pick, counts, event, r, confidence) if significant[lag] and on_host else pick
 
 
-def _within(pick: _Pick, counts: Counts, event: int, r: int, confidence: float) -> _Pick:
+def _within(pick: _Pick, counts: ReactionCounts, event: int, r: int, confidence: float) -> _Pick:
     """The same for a response that comes within the tested lags."""
     n, rate, base, (value, low, high) = windowed(counts, event, r, confidence)
     if value is None or rate is None or base is None or value < pick.value:

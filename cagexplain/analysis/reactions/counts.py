@@ -13,7 +13,13 @@ import numpy.typing as npt
 
 from cagexplain.analysis.reactions import events
 from cagexplain.analysis.reactions.events import N_EVENTS, N_SLOTS, OWNER, SLOT, Occurrences
-from cagexplain.analysis.reactions.exposure import N_ZONE, Decisions, decisions, in_zones, on_hosts
+from cagexplain.analysis.reactions.exposure import (
+    N_ZONE,
+    DecisionStream,
+    decisions,
+    in_zones,
+    on_hosts,
+)
 from cagexplain.cc4 import agents
 from cagexplain.cc4.layout import RESPONSES
 from cagexplain.common.arrays import Array
@@ -29,7 +35,7 @@ WINDOWS: Final = (1, 6)
 
 
 @dataclass(frozen=True)
-class Counts:
+class ReactionCounts:
     """Counts by episode (first axis). ``host`` arrays are about the host of the event, ``zone``
     arrays about the agent that defends it.
 
@@ -77,9 +83,9 @@ class Counts:
     patterns_expected: Array
     decisions: Array
 
-    def of(self, episodes: slice) -> Counts:
+    def of(self, episodes: slice) -> ReactionCounts:
         """The counts of some episodes."""
-        return Counts(*(getattr(self, field.name)[episodes] for field in fields(self)))
+        return ReactionCounts(*(getattr(self, field.name)[episodes] for field in fields(self)))
 
 
 class Collector:
@@ -92,7 +98,7 @@ class Collector:
     tables: Tables = events.TABLES
 
     def __init__(self) -> None:
-        self._parts: list[Counts] = []
+        self._parts: list[ReactionCounts] = []
         self.observed = True
 
     def add(self, batch: Batch) -> None:
@@ -101,19 +107,22 @@ class Collector:
         self._parts.append(_count(batch))
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> ReactionCounts:
         """Of all episodes so far."""
-        return Counts(
-            *(np.concatenate([getattr(p, f.name) for p in self._parts]) for f in fields(Counts))
+        return ReactionCounts(
+            *(
+                np.concatenate([getattr(p, f.name) for p in self._parts])
+                for f in fields(ReactionCounts)
+            )
         )
 
 
-def _count(batch: Batch) -> Counts:
+def _count(batch: Batch) -> ReactionCounts:
     hosts = events.on_hosts(batch)
     deeds = _deeds(batch)
     made = decisions(batch)
     share = made.shares()
-    return Counts(
+    return ReactionCounts(
         **on_hosts(batch, hosts, deeds),
         **in_zones(batch, events.in_zones(batch, hosts), made, share),
         **_times(batch, hosts, deeds),
@@ -169,7 +178,7 @@ def _until(
     return ended, censored
 
 
-def _patterns(batch: Batch, made: Decisions, share: Array) -> dict[str, Array]:
+def _patterns(batch: Batch, made: DecisionStream, share: Array) -> dict[str, Array]:
     """Decisions by the pattern of alerts and the kind of action, and what habits lead to expect."""
     shape = (batch.n, agents.N_BLUE, N_PATTERNS, N_ZONE)
     counts = np.zeros((len(WINDOWS), *shape), dtype=np.int32)

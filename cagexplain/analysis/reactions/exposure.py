@@ -252,7 +252,7 @@ def _grouped(kept: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Decisions:
+class DecisionStream:
     """All decisions of a batch: agent after agent, episode after episode.
 
     Attributes:
@@ -290,7 +290,7 @@ def _shares(stratum: Int64Array, response: Int64Array) -> npt.NDArray[np.float32
     return found
 
 
-def decisions(batch: Batch) -> Decisions:
+def decisions(batch: Batch) -> DecisionStream:
     """The decisions of some episodes."""
     agent, row, step = np.nonzero(batch.started.transpose(2, 0, 1))
     response = _ZONE_POSITION[batch.kind[row, step, agent]]
@@ -299,11 +299,11 @@ def decisions(batch: Batch) -> Decisions:
     cell = (agent * batch.n + row) * phases.N_PHASES + batch.phase[row, step]
     stratum = (cell * (N_ZONE + 1) + before) * _N_GAPS + run
     used = np.bincount(stratum) > 0
-    return Decisions(row, step, agent, response, (np.cumsum(used) - 1)[stratum])
+    return DecisionStream(row, step, agent, response, (np.cumsum(used) - 1)[stratum])
 
 
 def in_zones(
-    batch: Batch, found: Occurrences, made: Decisions, share: npt.NDArray[np.float32]
+    batch: Batch, found: Occurrences, made: DecisionStream, share: npt.NDArray[np.float32]
 ) -> dict[str, Array]:
     """Responses anywhere in the zones of events: fields of `reaction_counts.Counts`.
 
@@ -311,7 +311,7 @@ def in_zones(
         batch: the episodes.
         found: events in their zones.
         made: their decisions.
-        share: ``float32[response, m]`` of those, from `Decisions.shares`.
+        share: ``float32[response, m]`` of those, from `DecisionStream.shares`.
     """
     number = np.full((batch.n, batch.steps, agents.N_BLUE), -1, dtype=np.int64)
     number[made.row, made.step, made.agent] = np.arange(len(made.row))

@@ -14,53 +14,22 @@ from typing import Final
 import numpy as np
 
 from cagexplain.analysis.reactions.answer import answer
-from cagexplain.analysis.reactions.counts import FOLLOW, WINDOWS, Collector, Counts
+from cagexplain.analysis.reactions.counts import FOLLOW, WINDOWS, Collector, ReactionCounts
 from cagexplain.analysis.reactions.events import ALERT, EVENTS
 from cagexplain.analysis.reactions.results import (
-    CONSISTENT,
     HOST,
     ZONE,
-    Answer,
     Dependence,
-    LagPoint,
-    Part,
-    Reaction,
     Reactions,
-    Scope,
     Times,
-    Verdict,
-    Window,
 )
-from cagexplain.analysis.reactions.tests import ALPHA, MIN_EPISODES, MIN_EXPOSED, Table, number
+from cagexplain.analysis.reactions.tests import ALPHA, MIN_EPISODES, MIN_EXPOSED, ScopeTests, number
 from cagexplain.cc4 import agents
 from cagexplain.facts.batch import run
 from cagexplain.stats import matched
 from cagexplain.stats.adjust import holm
 from cagexplain.stats.durations import HORIZON, estimate
 from cagexplain.tracing.trace import Trace
-
-__all__ = [
-    "ALPHA",
-    "CONSISTENT",
-    "HOST",
-    "MIN_EPISODES",
-    "MIN_EXPOSED",
-    "NO_OBSERVATIONS",
-    "ZONE",
-    "Answer",
-    "Collector",
-    "Dependence",
-    "LagPoint",
-    "Part",
-    "Reaction",
-    "Reactions",
-    "Scope",
-    "Times",
-    "Verdict",
-    "Window",
-    "reactions",
-    "summarise",
-]
 
 FLIPS: Final = 1_999
 NO_OBSERVATIONS: Final = (
@@ -75,14 +44,14 @@ def reactions(trace: Trace) -> Reactions:
     return summarise(collector.counts, observed=collector.observed)
 
 
-def summarise(counts: Counts, *, observed: bool) -> Reactions:
+def summarise(counts: ReactionCounts, *, observed: bool) -> Reactions:
     """Find the reactions in counts.
 
     Args:
         counts: of all episodes, from a `Collector`.
         observed: whether the trace held what blue saw.
     """
-    tables = [Table(counts, HOST), Table(counts, ZONE)]
+    tables = [ScopeTests(counts, HOST), ScopeTests(counts, ZONE)]
     adjusted = holm(np.concatenate([table.p.ravel() for table in tables]))
     tables[0].adjusted = adjusted[: tables[0].p.size].reshape(tables[0].p.shape)
     tables[1].adjusted = adjusted[tables[0].p.size :].reshape(tables[1].p.shape)
@@ -107,7 +76,7 @@ def _events(observed: bool) -> Iterator[int]:
     return (i for i, event in enumerate(EVENTS) if observed or event.source != ALERT)
 
 
-def _times(counts: Counts, event: int) -> Times:
+def _times(counts: ReactionCounts, event: int) -> Times:
     return Times(
         event=EVENTS[event].name,
         source=EVENTS[event].source,
@@ -117,7 +86,7 @@ def _times(counts: Counts, event: int) -> Times:
     )
 
 
-def _dependence(counts: Counts) -> tuple[Dependence, ...]:
+def _dependence(counts: ReactionCounts) -> tuple[Dependence, ...]:
     places = [(w, agent) for w in range(len(WINDOWS)) for agent in range(agents.N_BLUE)]
     p = np.array([_dependence_p(counts, w, agent) for w, agent in places])
     adjusted = holm(p)
@@ -143,7 +112,7 @@ def _dependence(counts: Counts) -> tuple[Dependence, ...]:
     return tuple(found)
 
 
-def _dependence_p(counts: Counts, window: int, agent: int) -> float:
+def _dependence_p(counts: ReactionCounts, window: int, agent: int) -> float:
     """NaN if no two patterns have enough decisions to be compared."""
     observed, expected = (
         table[:, window, agent].reshape(len(table), -1)

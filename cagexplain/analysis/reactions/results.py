@@ -71,7 +71,7 @@ class Window(Result):
 
 
 @dataclass(frozen=True)
-class Part(Result):
+class ReactionPart(Result):
     """A reaction on hosts in one zone, or in one phase, at its best lag.
 
     Attributes:
@@ -115,8 +115,8 @@ class Reaction(Result):
     lags: tuple[LagPoint, ...]
     best: LagPoint | None
     significant: bool
-    by_zone: tuple[Part, ...]
-    by_phase: tuple[Part, ...]
+    by_zone: tuple[ReactionPart, ...]
+    by_phase: tuple[ReactionPart, ...]
     within: Window | None = None
 
     def at(self, lag: int) -> LagPoint:

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from cagexplain.analysis.reactions.events import HOSTS, OWNER
-from cagexplain.analysis.reactions.exposure import N_ZONE, Decisions, decisions
+from cagexplain.analysis.reactions.exposure import N_ZONE, DecisionStream, decisions
 from cagexplain.cc4 import actions, agents
 from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, RED_DURATION
 from cagexplain.common.arrays import Array, Int64Array
@@ -238,7 +238,7 @@ def _before_blue(batch: Batch) -> _Cells:
     return _Cells(*(column[group >= 0].astype(np.int64) for column in columns))
 
 
-def _count(batch: Batch, made: Decisions, found: _Cells, groups: int) -> _Counts:
+def _count(batch: Batch, made: DecisionStream, found: _Cells, groups: int) -> _Counts:
     kind = batch.kind[found.row, found.step, found.agent]
     place = found.row * groups + found.group
     number = np.full(batch.started.shape, -1, dtype=np.int64)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.analysis.reactions.counts import Counts
+from cagexplain.analysis.reactions.counts import ReactionCounts
 from cagexplain.analysis.reactions.events import EVENTS, ZONES
 from cagexplain.analysis.reactions.exposure import (
     BROKEN_DOWN,
@@ -18,7 +18,14 @@ from cagexplain.analysis.reactions.exposure import (
     N_PLACEBO,
     ZONE_RESPONSES,
 )
-from cagexplain.analysis.reactions.results import HOST, LagPoint, Part, Reaction, Scope, Window
+from cagexplain.analysis.reactions.results import (
+    HOST,
+    LagPoint,
+    Reaction,
+    ReactionPart,
+    Scope,
+    Window,
+)
 from cagexplain.cc4 import actions, network, phases
 from cagexplain.common.arrays import FloatArray
 from cagexplain.stats import matched, means
@@ -29,7 +36,7 @@ MIN_EXPOSED: Final = 30
 MIN_EPISODES: Final = means.MIN_EPISODES
 
 
-class Table:
+class ScopeTests:
     """The counts and tests of one scope; arrays are ``[event, lag, response]``.
 
     Attributes:
@@ -37,7 +44,7 @@ class Table:
         adjusted: the same, adjusted.
     """
 
-    def __init__(self, counts: Counts, scope: Scope) -> None:
+    def __init__(self, counts: ReactionCounts, scope: Scope) -> None:
         self.scope = scope
         self.kinds = HOST_RESPONSES if scope == HOST else ZONE_RESPONSES
         exposed, found, base, expected = (
@@ -111,7 +118,7 @@ class Table:
 
     def _breakdown(
         self, event: int, best: LagPoint | None, r: int, *, zones: bool
-    ) -> tuple[Part, ...]:
+    ) -> tuple[ReactionPart, ...]:
         if best is None or self.scope != HOST or event >= BROKEN_DOWN:
             return ()
         names = [network.ZONES[zone] for zone in ZONES] if zones else list(phases.PHASE_NAMES)
@@ -127,7 +134,7 @@ class Table:
 
 
 def windowed(
-    counts: Counts, event: int, r: int, confidence: float
+    counts: ReactionCounts, event: int, r: int, confidence: float
 ) -> tuple[int, float | None, float | None, tuple[float | None, float | None, float | None]]:
     """A response on the host within the tested lags: n, rate, base and difference with limits."""
     exposed, found, base = (
@@ -155,12 +162,12 @@ def _part(
     found: npt.NDArray[np.uint16],
     base: npt.NDArray[np.float32],
     limits: list[np.float64],
-) -> Part:
+) -> ReactionPart:
     n = int(exposed.sum(dtype=np.int64))
     if not _enough(exposed):
-        return Part(name, n, *([None] * 5))
+        return ReactionPart(name, n, *([None] * 5))
     rate, expected = float(found.sum(dtype=np.int64)) / n, float(base.sum(dtype=np.float64)) / n
-    return Part(name, n, rate, expected, *(number(limit) for limit in limits))
+    return ReactionPart(name, n, rate, expected, *(number(limit) for limit in limits))
 
 
 def is_significant(point: LagPoint) -> bool:

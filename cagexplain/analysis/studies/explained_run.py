@@ -19,8 +19,9 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from cagexplain.analysis.fsm import counts
-from cagexplain.analysis.reactions import find as reactions
 from cagexplain.analysis.reactions import study_tables
+from cagexplain.analysis.reactions.counts import Collector as ReactionCollector
+from cagexplain.analysis.reactions.find import summarise
 from cagexplain.analysis.reactions.results import Answer
 from cagexplain.cc4 import actions, agents, phases, red_fsm
 from cagexplain.common.documents import read_json
@@ -164,7 +165,7 @@ def explain_run(
 def _conduct(
     policy: Policy, episodes: int, params: EnvParams, observers: Sequence[Observer]
 ) -> Conduct:
-    counter, tables, reacting = counts.Counter(), study_tables.Collector(), reactions.Collector()
+    counter, tables, reacting = counts.Counter(), study_tables.Collector(), ReactionCollector()
     first = 0
     for seeds in batches(seed_range(EVALUATION_SEED, episodes), _BATCH):
         recorder = Recorder(first)
@@ -190,7 +191,7 @@ def _conduct(
             TableStrength(table.name, table.n, table.strength, table.adjusted_p)
             for table in tables.result().tables
         ],
-        reactions=reactions.summarise(reacting.counts, observed=True).answer,
+        reactions=summarise(reacting.counts, observed=True).answer,
     )
 
 

@@ -29,7 +29,7 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.common.results import Result
 from cagexplain.stats.adjust import holm
 from cagexplain.stats.few_runs import (
-    Difference,
+    RunsDifference,
     bootstrap,
     improvement,
     iqm,
@@ -474,7 +474,7 @@ def pairs(finals: Mapping[str, FloatArray]) -> list[Pair]:
 
 
 def _finding(
-    finding: study_files.Finding, runs: Mapping[str, Sequence[LearningRun]]
+    finding: study_files.StatedFinding, runs: Mapping[str, Sequence[LearningRun]]
 ) -> FindingResult:
     stated = finding.comparisons
     claims = [_claim(comparison, runs, len(stated)) for comparison in stated]
@@ -482,7 +482,7 @@ def _finding(
 
 
 def _claim(
-    stated: study_files.Comparison, runs: Mapping[str, Sequence[LearningRun]], of: int
+    stated: study_files.StatedComparison, runs: Mapping[str, Sequence[LearningRun]], of: int
 ) -> Claim:
     samples = [
         np.array([run.measure(stated.window) for run in runs[name]])
@@ -505,7 +505,7 @@ def _claim(
 
 
 def judge(
-    difference: Difference | None, least: float | None, most: float | None, of: int = 1
+    difference: RunsDifference | None, least: float | None, most: float | None, of: int = 1
 ) -> Verdict:
     """Whether a difference lies between two limits.
 

@@ -44,7 +44,12 @@ from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.arrays import Array, FloatArray
 from cagexplain.common.results import Result
-from cagexplain.stats.few_runs import Difference, energy_distance, mean_difference, mean_estimate
+from cagexplain.stats.few_runs import (
+    RunsDifference,
+    energy_distance,
+    mean_difference,
+    mean_estimate,
+)
 
 TARGETED: Final = VIEWS[0]
 HARD: Final = (ActionKind.REMOVE, ActionKind.RESTORE)
@@ -302,7 +307,7 @@ class _Stated:
     """A claim before it is judged."""
 
     about: str
-    found: Difference | None
+    found: RunsDifference | None
     least: float | None = None
     most: float | None = None
 
@@ -452,7 +457,7 @@ def _claim(stated: _Stated, of: int) -> SentenceClaim:
     )
 
 
-def _welch(a: _Method, b: _Method, condition: str, measure: Measure) -> Difference | None:
+def _welch(a: _Method, b: _Method, condition: str, measure: Measure) -> RunsDifference | None:
     samples = [method.values(condition, measure) for method in (a, b)]
     return mean_difference(*samples) if all(map(len, samples)) else None
 
@@ -500,7 +505,7 @@ def _concentration(conduct: Conduct) -> float | None:
     return float((decisions.max(axis=2)[enough] / total[enough]).mean()) if enough.any() else None
 
 
-def _pattern_change(a: _Method, b: _Method, condition: str) -> Difference | None:
+def _pattern_change(a: _Method, b: _Method, condition: str) -> RunsDifference | None:
     """How much the choices of two methods differ beyond what those of runs of one method do."""
     samples = [_decisions(method, condition) for method in (a, b)]
     if min(map(len, samples)) < 2:

@@ -34,7 +34,7 @@ _TRAIN: Final = "Remove the run's folder and train it again"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class StatedComparison:
     """A statement about two methods; `low` and `high` bound the difference, None: no bound."""
 
     method: Name
@@ -47,11 +47,11 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Finding:
+class StatedFinding:
     """Something seen before, and the comparisons that must all hold for it."""
 
     text: str
-    comparisons: list[Comparison]
+    comparisons: list[StatedComparison]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Figure:
     id: Name
     title: str
     methods: list[Name]
-    findings: list[Finding]
+    findings: list[StatedFinding]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a report takes of how a run ended."""
 
     seed: Count
@@ -128,9 +128,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG, dict[str, Any], "run's settings", remedy=_TRAIN)
 
 
-def read_outcome(folder: Path) -> Outcome:
+def read_outcome(folder: Path) -> RunOutcome:
     """Read `result.json` of a finished run; CagexplainError if it is damaged, with the field."""
-    return read_json(folder / RESULT, Outcome, "result", remedy=_TRAIN)
+    return read_json(folder / RESULT, RunOutcome, "result", remedy=_TRAIN)
 
 
 def read_curve(folder: Path) -> tuple[FloatArray, FloatArray]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cagexplain.common.results import Result
-from cagexplain.policies.evaluation import Estimate
+from cagexplain.policies.evaluation import MeanReturn
 from cagexplain.stats.shares import Ratio
 
 
 @dataclass(frozen=True)
-class Condition(Result):
+class RuleCondition(Result):
     """What a rule asks of one feature of an action: low < value <= high.
 
     Attributes:
@@ -43,7 +43,7 @@ class Rule(Result):
     """
 
     actions: tuple[str, ...]
-    conditions: tuple[Condition, ...]
+    conditions: tuple[RuleCondition, ...]
     weight: float
     support: float
     precision: float | None
@@ -107,14 +107,14 @@ class Gain(Result):
     """
 
     seats: tuple[str, ...]
-    returns: Estimate
+    returns: MeanReturn
     gain: float | None
     low: float | None
     high: float | None
 
 
 @dataclass(frozen=True)
-class Node(Result):
+class TreeNode(Result):
     """A node of a tree, for drawing.
 
     Attributes:
@@ -157,7 +157,7 @@ class AgentTree(Result):
     decisions: int
     fidelity: Fidelity
     rules: tuple[Rule, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[TreeNode, ...]
     stability: tuple[float, float] | None
 
 
@@ -185,8 +185,8 @@ class Surrogate(Result):
     stochastic: bool
     importance: str
     options: dict[str, Any]
-    teacher_return: Estimate | None
-    sleep_return: Estimate | None
+    teacher_return: MeanReturn | None
+    sleep_return: MeanReturn | None
     team: Gain
     seats: tuple[Gain, ...]
     sizes: tuple[Size, ...]

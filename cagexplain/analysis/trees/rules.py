@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.analysis.trees.fit import choice, leaf_of
-from cagexplain.analysis.trees.results import Condition, Node, Rule
+from cagexplain.analysis.trees.results import Rule, RuleCondition, TreeNode
 from cagexplain.analysis.trees.samples import Samples
 from cagexplain.cc4 import actions
 from cagexplain.policies.trees.named_features import ABSENT, FEATURES, NAMES, STARTS
@@ -122,7 +122,9 @@ def _kinds(bounds: Limits) -> tuple[int, ...]:
     return tuple(kind for kind in range(actions.N_KINDS) if can(kind))
 
 
-def _condition(column: int, bound: tuple[float, float], kinds: tuple[int, ...]) -> Condition | None:
+def _condition(
+    column: int, bound: tuple[float, float], kinds: tuple[int, ...]
+) -> RuleCondition | None:
     """The limits of one feature in words; None where they say nothing about these actions."""
     feature, (low, high) = FEATURES[column], bound
     owners = {"host": _HOST_KINDS, "link": _LINK_KINDS}.get(feature.scope)
@@ -135,7 +137,7 @@ def _condition(column: int, bound: tuple[float, float], kinds: tuple[int, ...]) 
         return None
     if at_least is not None and at_least <= 0 and at_most is None:
         return None
-    return Condition(
+    return RuleCondition(
         feature.name,
         None if math.isinf(low) else low,
         None if math.isinf(high) else high,
@@ -177,7 +179,7 @@ def _counts_steps(name: str) -> bool:
     return name.startswith(("step", "position"))
 
 
-def _sentence(kinds: tuple[str, ...], conditions: tuple[Condition, ...]) -> str:
+def _sentence(kinds: tuple[str, ...], conditions: tuple[RuleCondition, ...]) -> str:
     if not kinds:
         return "No action meets these conditions."
     what = _join([_PHRASE[kind] for kind in kinds])
@@ -189,7 +191,7 @@ def _join(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def nodes(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[Node, ...]:
+def nodes(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[TreeNode, ...]:
     """The tree for drawing, with the share of decisions taken below every node."""
     taken = choice(tree, samples, stochastic=stochastic)
     n = len(tree.feature)
@@ -204,11 +206,11 @@ def nodes(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[Node, ...]
         column, share = int(tree.feature[node]), float(support[node] / samples.decisions)
         if column < 0:
             weight = float(tree.weight[node])
-            found.append(Node(None, None, f"weight {weight:.3g}", None, None, weight, share))
+            found.append(TreeNode(None, None, f"weight {weight:.3g}", None, None, weight, share))
             continue
         threshold = float(tree.threshold[node])
         found.append(
-            Node(
+            TreeNode(
                 NAMES[column],
                 threshold,
                 _question(column, threshold),

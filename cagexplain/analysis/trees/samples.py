@@ -22,7 +22,7 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy, Weighing
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.rollout import DEFAULT_BATCH, batches
-from cagexplain.policies.trees.named_features import NAMES, Facts, facts_of
+from cagexplain.policies.trees.named_features import NAMES, ActionFacts, facts_of
 from cagexplain.policies.wrappers.base import unwrapped
 from cagexplain.tracing.trace import Trace
 
@@ -177,7 +177,7 @@ class _Keeper:
 
     def keep(
         self,
-        facts: Facts,
+        facts: ActionFacts,
         mask: BoolArray,
         free: BoolArray,
         chance: npt.NDArray[np.float64],

@@ -34,7 +34,7 @@ from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import changes
 from cagexplain.facts.tally import tally
 from cagexplain.facts.view import View, alerts, decisions
-from cagexplain.stats.estimates import Function, Share
+from cagexplain.stats.estimates import Function, HitShare
 
 WINDOW: Final = 20
 """Steps within which a change undoes an earlier one."""
@@ -167,7 +167,7 @@ CHECK = Check(
             better="lower",
             good=0.02,
             bad=0.20,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=link_changes,
         ),
         Measure(

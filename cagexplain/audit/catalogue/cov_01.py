@@ -14,7 +14,7 @@ from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.tally import tally
 from cagexplain.facts.view import View, decisions, process
-from cagexplain.stats.estimates import Function, Share
+from cagexplain.stats.estimates import Function, HitShare
 from cagexplain.stats.permutation import jensen_shannon
 
 _ZONES = np.array(max(BLUE_ZONES, key=len))
@@ -86,7 +86,7 @@ CHECK = Check(
             better="lower",
             good=0.05,
             bad=0.25,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=alerted_hosts,
         ),
         Measure(

@@ -15,7 +15,7 @@ from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.decoys import attempts, covered, host_time
 from cagexplain.facts.view import View
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def first_attempts(view: View) -> Cases:
@@ -30,7 +30,7 @@ def first_attempts(view: View) -> Cases:
 
 
 def decoy_time(view: View) -> FloatArray:
-    """Host-steps with a decoy, and all of them, for `Share`."""
+    """Host-steps with a decoy, and all of them, for `HitShare`."""
     return view.shared(host_time)[:, 2:]
 
 
@@ -65,7 +65,7 @@ CHECK = Check(
             better="higher",
             good=0.60,
             bad=0.20,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=first_attempts,
         ),
         Measure(
@@ -75,7 +75,7 @@ CHECK = Check(
             better="higher",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             sums=decoy_time,
         ),
     ),

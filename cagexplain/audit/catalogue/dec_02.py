@@ -13,7 +13,7 @@ from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.decoys import covered, host_time
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Function, Share
+from cagexplain.stats.estimates import Function, HitShare
 
 
 def deployments(view: View) -> Cases:
@@ -71,7 +71,7 @@ CHECK = Check(
             better="lower",
             good=0.20,
             bad=0.60,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=deployments,
         ),
         Measure(

@@ -24,7 +24,7 @@ from cagexplain.facts.decoys import attempts, covered
 from cagexplain.facts.moments import Moments, responses
 from cagexplain.facts.recoveries import WINDOW
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def touches(view: View) -> Cases:
@@ -113,7 +113,7 @@ CHECK = Check(
             better="higher",
             good=0.60,
             bad=0.15,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=touches,
         ),
         Measure(
@@ -123,7 +123,7 @@ CHECK = Check(
             better="higher",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=scans,
         ),
         Measure(
@@ -133,7 +133,7 @@ CHECK = Check(
             better="higher",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=in_zone,
         ),
     ),

@@ -9,7 +9,7 @@ from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import first_process_alert, responses
 from cagexplain.facts.view import View, rows_of, stays
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 PATIENCE = 25
 
@@ -58,7 +58,7 @@ CHECK = Check(
             better="lower",
             good=0.10,
             bad=0.50,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=unanswered,
         ),
     ),

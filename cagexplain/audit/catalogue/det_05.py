@@ -11,7 +11,7 @@ from cagexplain.cc4.layout import EVICTIONS
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import analyses, connection_alerts, process_alerts
 from cagexplain.facts.view import Facts, View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 WINDOW = 10
 
@@ -74,7 +74,7 @@ CHECK = Check(
             better="higher",
             good=0.5,
             bad=0.1,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=on_weak_evidence,
         ),
     ),

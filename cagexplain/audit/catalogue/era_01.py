@@ -15,7 +15,7 @@ from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import Moments, escalation_files, process_alerts, responses
 from cagexplain.facts.view import View, decisions, rows_of, stays
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 WINDOW = 10
 
@@ -69,7 +69,7 @@ def _measure(key: str, name: str, counted: Count, good: float | None, bad: float
         better="higher",
         good=good,
         bad=bad,
-        statistic=Share(),
+        statistic=HitShare(),
         cases=counted,
     )
 

@@ -12,7 +12,7 @@ from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import first_process_alert, stay_at
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def that_can_work(view: View) -> Cases:
@@ -69,7 +69,7 @@ CHECK = Check(
             better="higher",
             good=0.50,
             bad=0.15,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=that_can_work,
         ),
         Measure(
@@ -79,7 +79,7 @@ CHECK = Check(
             better="lower",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=on_clean_hosts,
         ),
     ),

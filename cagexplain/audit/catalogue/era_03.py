@@ -12,7 +12,7 @@ from cagexplain.cc4.outcome import Outcome
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import evictions_of_red, on_compromised
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Difference, Share
+from cagexplain.stats.estimates import Difference, HitShare
 
 
 def claims(view: View) -> Cases:
@@ -60,7 +60,7 @@ CHECK = Check(
             better="higher",
             good=0.90,
             bad=0.50,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=evictions_of_red,
         ),
         Measure.of(

@@ -8,7 +8,7 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import restores
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 PATIENCE = 10
 
@@ -52,7 +52,7 @@ CHECK = Check(
             better="higher",
             good=0.60,
             bad=0.20,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=failed_removes,
         ),
     ),

@@ -17,7 +17,7 @@ from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import onsets
 from cagexplain.facts.view import View, defended, rows_of, stays
-from cagexplain.stats.estimates import Relative, Share
+from cagexplain.stats.estimates import HitShare, Relative
 
 WITHIN = 50
 PEERS = 4
@@ -123,7 +123,7 @@ CHECK = Check(
             better="lower",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=cleared,
         ),
     ),

@@ -9,7 +9,7 @@ from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import LINK
 from cagexplain.facts.view import View, blocked
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 _USED = GREEN_REACH | GREEN_REACH.swapaxes(1, 2)
 
@@ -59,7 +59,7 @@ CHECK = Check(
             better="lower",
             good=0.01,
             bad=0.05,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=open_links,
         ),
         Measure(
@@ -69,7 +69,7 @@ CHECK = Check(
             better="lower",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=used_links,
         ),
     ),

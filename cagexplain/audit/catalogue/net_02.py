@@ -10,7 +10,7 @@ from cagexplain.cc4.phases import COMMS_POLICY, N_PHASES, PHASE_NAMES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import LINK
 from cagexplain.facts.view import View, blocked
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def closed_links(view: View) -> Cases:
@@ -37,7 +37,7 @@ def _measure(key: str, when: str, counted: Callable[[View], Cases], judged: bool
         better="lower",
         good=0.05 if judged else None,
         bad=0.50 if judged else None,
-        statistic=Share(),
+        statistic=HitShare(),
         cases=counted,
     )
 

@@ -26,7 +26,7 @@ from cagexplain.facts.links import (
     shown_phase,
 )
 from cagexplain.facts.view import View, connection, process
-from cagexplain.stats.estimates import Quantile, Share
+from cagexplain.stats.estimates import HitShare, Quantile
 
 _LONG_AGO = -WINDOW
 
@@ -109,7 +109,7 @@ CHECK = Check(
             better="higher",
             good=0.7,
             bad=0.2,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=justified,
         ),
         Measure(

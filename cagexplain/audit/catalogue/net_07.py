@@ -11,7 +11,7 @@ from cagexplain.cc4.layout import RESPONSES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import WINDOW, caused_by_blocks, last_steps
 from cagexplain.facts.view import View, connection, decisions, process
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def chased(view: View) -> Cases:
@@ -55,7 +55,7 @@ CHECK = Check(
             better="lower",
             good=0.05,
             bad=0.30,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=chased,
         ),
     ),

@@ -4,7 +4,7 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.effects import own_alert
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def idle_under_alert(view: View) -> Cases:
@@ -41,7 +41,7 @@ CHECK = Check(
             better="lower",
             good=0.25,
             bad=0.70,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=idle_under_alert,
         ),
     ),

@@ -12,7 +12,7 @@ from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.effects import in_vain
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 _RUN = 3
 """Repetitions that make a loop."""
@@ -73,7 +73,7 @@ CHECK = Check(
             better="lower",
             good=0.10,
             bad=0.50,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=ineffective,
         ),
         Measure(
@@ -83,7 +83,7 @@ CHECK = Check(
             better="lower",
             good=0.05,
             bad=0.30,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=looping,
         ),
     ),

@@ -16,11 +16,11 @@ from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import charged
 from cagexplain.facts.view import View
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 @dataclass(frozen=True)
-class PerMiss(Share):
+class PerMiss(HitShare):
     """Cases per case that is no hit."""
 
     bounded = False
@@ -83,7 +83,7 @@ CHECK = Check(
             better="lower",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=invalid,
         ),
     ),

@@ -10,7 +10,7 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import WINDOW, rebuilds, recent_alerts
 from cagexplain.facts.view import View
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def restores(view: View) -> Cases:
@@ -68,7 +68,7 @@ CHECK = Check(
             better="lower",
             good=0.25,
             bad=0.60,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=restores,
         ),
         Measure(
@@ -78,7 +78,7 @@ CHECK = Check(
             better="lower",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=with_evidence,
         ),
         Measure(
@@ -88,7 +88,7 @@ CHECK = Check(
             better="lower",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=without_evidence,
         ),
     ),

@@ -13,7 +13,7 @@ from cagexplain.cc4.phases import DEFAULT_STEPS, calls
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import rebuilds
 from cagexplain.facts.view import View
-from cagexplain.stats.estimates import PerEpisode, Share
+from cagexplain.stats.estimates import HitShare, PerEpisode
 
 BUDGET: Final = 100
 """Executed Restores that an episode of CC4's length may have."""
@@ -67,7 +67,7 @@ CHECK = Check(
             better="lower",
             good=0.05,
             bad=0.50,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=budgets,
         ),
         Measure(

@@ -6,7 +6,7 @@ from cagexplain.cc4.phases import MISSION_ZONES
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import rebuilds
 from cagexplain.facts.view import View
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def critical_restores(view: View) -> Cases:
@@ -45,7 +45,7 @@ CHECK = Check(
             better="lower",
             good=0.25,
             bad=0.60,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=critical_restores,
         ),
     ),

@@ -13,7 +13,7 @@ from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import Moments
 from cagexplain.facts.recoveries import WINDOW, rebuilds
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def restores(view: View) -> Cases:
@@ -68,7 +68,7 @@ CHECK = Check(
             better="higher",
             good=0.50,
             bad=0.10,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=restores,
         ),
         Measure(
@@ -78,7 +78,7 @@ CHECK = Check(
             better="higher",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=verified,
         ),
         Measure(
@@ -88,7 +88,7 @@ CHECK = Check(
             better="higher",
             good=None,
             bad=None,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=rearmed,
         ),
     ),

@@ -17,7 +17,7 @@ from cagexplain.cc4.reward import HOST_WEIGHT
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.recoveries import WINDOW, open_alerts
 from cagexplain.facts.view import View, decisions
-from cagexplain.stats.estimates import Share
+from cagexplain.stats.estimates import HitShare
 
 
 def conflicts(view: View) -> Cases:
@@ -68,7 +68,7 @@ CHECK = Check(
             better="higher",
             good=0.55,
             bad=0.45,
-            statistic=Share(),
+            statistic=HitShare(),
             cases=conflicts,
         ),
     ),

@@ -1,7 +1,7 @@
 """ROB-01: stable across training seeds. The audit computes its number from several checkpoints."""
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.stats.estimates import Ratio
+from cagexplain.stats.estimates import SumsRatio
 
 CHECK = Check(
     id="ROB-01",
@@ -28,7 +28,7 @@ CHECK = Check(
             better="lower",
             good=0.05,
             bad=0.25,
-            statistic=Ratio(),
+            statistic=SumsRatio(),
         ),
     ),
     source="seeds",

@@ -2,7 +2,7 @@
 from play under other conditions."""
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.stats.estimates import Ratio
+from cagexplain.stats.estimates import SumsRatio
 
 CHECK = Check(
     id="ROB-02",
@@ -29,7 +29,7 @@ CHECK = Check(
             better="lower",
             good=0.10,
             bad=0.40,
-            statistic=Ratio(),
+            statistic=SumsRatio(),
         ),
     ),
     source="robustness",

@@ -7,7 +7,7 @@ the trees keep tells whether the rest is right, too.
 """
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.stats.estimates import Ratio, Share
+from cagexplain.stats.estimates import HitShare, SumsRatio
 
 CHECK = Check(
     id="SUR-01",
@@ -34,7 +34,7 @@ CHECK = Check(
             better="higher",
             good=0.80,
             bad=0.50,
-            statistic=Share(),
+            statistic=HitShare(),
         ),
         Measure(
             key="return_ratio",
@@ -43,7 +43,7 @@ CHECK = Check(
             better="higher",
             good=0.80,
             bad=0.50,
-            statistic=Ratio(),
+            statistic=SumsRatio(),
         ),
     ),
     source="surrogate",

@@ -15,7 +15,7 @@ import numpy as np
 
 from cagexplain.audit.play.main_numbers import MAIN, keys_of
 from cagexplain.audit.play.paired import effect, mean
-from cagexplain.audit.play.team import Counts, Play, Team
+from cagexplain.audit.play.team import Play, PlayCounts, Team
 from cagexplain.audit.results import Finding, Price
 from cagexplain.common.arrays import Int64Array
 from cagexplain.envs import EnvParams
@@ -84,7 +84,7 @@ class _Prices:
         self._team, self._wrong = team, wrong
         self._seeds, self._params = seeds, params
         self._half = len(seeds) // 2
-        self._with: dict[str, Counts] = {}
+        self._with: dict[str, PlayCounts] = {}
 
     def single(self, remedies: Sequence[Remedy]) -> tuple[Price, ...]:
         every = tuple(dict.fromkeys(key for remedy in remedies for key in self._keys((remedy,))))
@@ -137,7 +137,7 @@ class _Prices:
     ) -> Play:
         return Play(_PLAYER, self._seeds[episodes], keys, self._params, remedies)
 
-    def _price(self, remedies: tuple[Remedy, ...], after: Counts, before: Counts) -> Price:
+    def _price(self, remedies: tuple[Remedy, ...], after: PlayCounts, before: PlayCounts) -> Price:
         return Price(
             remedies=tuple(remedy.id for remedy in remedies),
             titles=tuple(remedy.title for remedy in remedies),

@@ -16,7 +16,7 @@ import numpy as np
 
 from cagexplain.audit.play.main_numbers import MAIN, MIX, measure_of
 from cagexplain.audit.play.paired import as_change, effect, mean, side_by_side
-from cagexplain.audit.play.team import Counts, Play, Team
+from cagexplain.audit.play.team import Play, PlayCounts, Team
 from cagexplain.audit.results import Variation
 from cagexplain.cc4 import actions, phases, rates, red_fsm
 from cagexplain.cc4.actions import ActionKind
@@ -194,8 +194,8 @@ def vary(
 class _Pair:
     """The policy and Sleep under the same conditions."""
 
-    policy: Counts
-    sleep: Counts
+    policy: PlayCounts
+    sleep: PlayCounts
 
     @property
     def sums(self) -> FloatArray:
@@ -285,7 +285,7 @@ def _sizes(seeds: Int64Array, params: EnvParams) -> Int64Array:
     return found
 
 
-def _stability(plays: Sequence[Counts]) -> list[Estimate] | str:
+def _stability(plays: Sequence[PlayCounts]) -> list[Estimate] | str:
     """How far training seeds are apart in what they do; for ROB-01.
 
     In every state of the attacker (the most advanced one among the agent's hosts) the mixes of

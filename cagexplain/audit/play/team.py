@@ -59,7 +59,7 @@ class Play:
 
 
 @dataclass(frozen=True)
-class Counts:
+class PlayCounts:
     """What came of a play.
 
     Attributes:
@@ -74,9 +74,9 @@ class Counts:
     decisions: Int64Array
     changed: Int64Array
 
-    def part(self, episodes: slice) -> Counts:
+    def part(self, episodes: slice) -> PlayCounts:
         """Some of the episodes."""
-        return Counts(
+        return PlayCounts(
             self.returns[episodes],
             {key: sums[episodes] for key, sums in self.sums.items()},
             self.decisions[episodes],
@@ -123,24 +123,24 @@ class Team:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def play(self, plays: Sequence[Play]) -> list[Counts]:
+    def play(self, plays: Sequence[Play]) -> list[PlayCounts]:
         """Play everything.
 
         Raises:
             CagexplainError: a worker process died.
         """
         jobs = [(i, job) for i, play in enumerate(plays) for job in _cut(play)]
-        parts: list[list[Counts]] = [[] for _ in plays]
+        parts: list[list[PlayCounts]] = [[] for _ in plays]
         for (i, job), counts in zip(jobs, self._done([job for _, job in jobs]), strict=True):
             parts[i].append(counts)
             self._advance(len(job.seeds) * phases.calls(job.params.steps))
         return [_joined(own) for own in parts]
 
-    def _done(self, jobs: list[Play]) -> Iterator[Counts]:
+    def _done(self, jobs: list[Play]) -> Iterator[PlayCounts]:
         if self._pool is None:
             yield from (_play(self._policies, job, None) for job in jobs)
             return
-        futures: list[Future[Counts]] = [self._pool.submit(_work, job) for job in jobs]
+        futures: list[Future[PlayCounts]] = [self._pool.submit(_work, job) for job in jobs]
         try:
             yield from (future.result() for future in futures)
         except BrokenProcessPool as error:
@@ -175,11 +175,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(play: Play) -> Counts:
+def _work(play: Play) -> PlayCounts:
     return _play(_POLICIES, play, 1)
 
 
-def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Counts:
+def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> PlayCounts:
     seeds = play.seeds
     policy = policies[play.policy]
     if play.drop or play.invent:
@@ -199,11 +199,11 @@ def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Co
     decisions = changed = np.zeros(len(seeds), np.int64)
     if isinstance(terse.playing, Overridden):
         decisions, changed = terse.playing.decisions, terse.playing.changed
-    return Counts(returns.astype(np.float64), counted, decisions, changed)
+    return PlayCounts(returns.astype(np.float64), counted, decisions, changed)
 
 
-def _joined(parts: Sequence[Counts]) -> Counts:
-    return Counts(
+def _joined(parts: Sequence[PlayCounts]) -> PlayCounts:
+    return PlayCounts(
         np.concatenate([part.returns for part in parts]),
         {key: np.concatenate([part.sums[key] for part in parts]) for key in parts[0].sums},
         np.concatenate([part.decisions for part in parts]),

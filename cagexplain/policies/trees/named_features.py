@@ -139,7 +139,7 @@ _LINK_POSITION: Final = (np.arange(N_LINKS) - LINK_START[LINK_AGENT]).astype(np.
 
 
 @dataclass(frozen=True)
-class Facts:
+class ActionFacts:
     """The features of all actions of all agents at one step, in parts that repeat.
 
     Attributes:
@@ -174,10 +174,10 @@ class Facts:
         return rows
 
 
-def facts_of(now: Knowledge) -> Facts:
+def facts_of(now: Knowledge) -> ActionFacts:
     """The features at a decision, as a view of what the agents know."""
     wrong = now.blocked != now.prohibited
-    return Facts(_host_facts(now), _link_facts(now, wrong), _agent_facts(now, wrong))
+    return ActionFacts(_host_facts(now), _link_facts(now, wrong), _agent_facts(now, wrong))
 
 
 def _capped(now: Knowledge, at: Int32Array) -> Float32Array:

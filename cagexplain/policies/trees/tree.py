@@ -38,7 +38,7 @@ from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.jit import STORE
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.learned import messages
-from cagexplain.policies.trees.named_features import ABSENT, NAMES, STARTS, Facts, facts_of
+from cagexplain.policies.trees.named_features import ABSENT, NAMES, STARTS, ActionFacts, facts_of
 
 PROJECT: Final = "cagexplain"
 FILE_KIND: Final = "tree policy"
@@ -140,7 +140,7 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Question:
+class Split:
     """A step on the way to a leaf.
 
     Attributes:
@@ -241,7 +241,7 @@ class TreePolicy:
             twin._generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
         return twin
 
-    def explain(self, env: int, agent: int, action: int) -> tuple[Question, ...]:
+    def explain(self, env: int, agent: int, action: int) -> tuple[Split, ...]:
         """Why an action got its weight in the last `act`: the way from the root to its leaf.
 
         Args:
@@ -254,7 +254,7 @@ class TreePolicy:
         while tree.feature[node] != _LEAF:
             column, threshold = int(tree.feature[node]), float(tree.threshold[node])
             above = bool(values[column] > threshold)
-            path.append(Question(NAMES[column], float(values[column]), threshold, above))
+            path.append(Split(NAMES[column], float(values[column]), threshold, above))
             node = int(tree.right[node] if above else tree.left[node])
         return tuple(path)
 
@@ -390,7 +390,7 @@ def _stacked(trees: Sequence[Tree]) -> Stacked:
     return starts[:-1], feature, threshold, left, right, weight
 
 
-def weigh(stacked: Stacked, facts: Facts, mask: BoolArray) -> npt.NDArray[np.float64]:
+def weigh(stacked: Stacked, facts: ActionFacts, mask: BoolArray) -> npt.NDArray[np.float64]:
     """Weights ``float64[n, 570]`` of all actions, 0 where the mask excludes them."""
     weights = np.zeros(mask.shape, np.float64)
     _weigh(*stacked, facts.host, facts.link, facts.agent, mask, weights)

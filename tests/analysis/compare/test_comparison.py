@@ -21,7 +21,7 @@ from cagexplain.analysis.compare.differences import (
     MetricDifference,
     view_differences,
 )
-from cagexplain.analysis.compare.samples import Metric, Sample, Table, Times
+from cagexplain.analysis.compare.samples import ActionTable, CensoredTimes, Sample, SampledMetric
 from cagexplain.analysis.fsm.analyse import RunFacts
 from cagexplain.analysis.fsm.counts import count
 from cagexplain.analysis.metrics.estimate import soc
@@ -182,12 +182,14 @@ def test_one_different_group_is_found_among_many() -> None:
 def sample_of(name: str, seeds: range, counts: Counts, **more: object) -> Sample:
     """A sample with one view: the last axis of the counts is Analyse, Restore."""
     facts = RunFacts("t", {"name": name}, {}, {}, tuple(seeds), len(seeds), {}, "", 2)
-    table = Table(tuple(f"g{i}" for i in range(counts.shape[1])), (0, 3), counts.astype(np.int32))
+    table = ActionTable(
+        tuple(f"g{i}" for i in range(counts.shape[1])), (0, 3), counts.astype(np.int32)
+    )
     return Sample(name, facts, tuple(seeds), {"targeted": table}, **more)  # type: ignore[arg-type]
 
 
-def mean_of(values: npt.NDArray[np.float64]) -> Metric:
-    return Metric(values, np.ones(len(values)), "points", "higher")
+def mean_of(values: npt.NDArray[np.float64]) -> SampledMetric:
+    return SampledMetric(values, np.ones(len(values)), "points", "higher")
 
 
 def test_a_difference_is_found_with_its_size_and_direction() -> None:
@@ -268,13 +270,13 @@ def test_ratios_and_times_are_compared_too() -> None:
 
     def sample_with(name: str, start: int, share: float, rate: float) -> Sample:
         tries = rng.integers(20, 40, 20)
-        ratio = Metric(
+        ratio = SampledMetric(
             rng.binomial(tries, share).astype(float), tries.astype(float), "share", "higher"
         )
         length = rng.geometric(rate, (20, 30)).clip(max=100)
         ended = np.stack([np.bincount(row[row < 100], minlength=101) for row in length])
         censored = np.stack([np.bincount(row[row == 100], minlength=101) for row in length])
-        times = Times(np.stack([ended, censored], axis=1).astype(np.int32))
+        times = CensoredTimes(np.stack([ended, censored], axis=1).astype(np.int32))
         return sample_of(
             name, range(start, start + 20), counts, metrics={"ratio": ratio}, times={"time": times}
         )

@@ -10,7 +10,7 @@ import torch
 from cagexplain.analysis.decisions.alternatives import preferences
 from cagexplain.analysis.decisions.attributions import attribute, integrated_gradients
 from cagexplain.analysis.decisions.flips import flips, possible_changes
-from cagexplain.analysis.decisions.replay import Moment, Place
+from cagexplain.analysis.decisions.replay import DecisionPlace, Moment
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
@@ -76,7 +76,7 @@ def moment(
     before = policy.branch(np.zeros(1, np.int64))
     decision = policy.act(env.obs, env.mask, np.ones_like(env.free))
     talks = decision.messages is not None
-    return Moment(Place(0, step, agent), 4, env.save(), before, decision.actions[0], talks)
+    return Moment(DecisionPlace(0, step, agent), 4, env.save(), before, decision.actions[0], talks)
 
 
 def test_of_a_linear_function_the_attributions_are_known() -> None:

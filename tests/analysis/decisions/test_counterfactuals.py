@@ -10,7 +10,7 @@ from cagexplain.analysis.decisions.counterfactuals import (
     returns,
     steps_to_play,
 )
-from cagexplain.analysis.decisions.replay import Moment, Place
+from cagexplain.analysis.decisions.replay import DecisionPlace, Moment
 from cagexplain.cc4 import actions, network, reward
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.envs import BatchedEnv, EnvParams
@@ -34,7 +34,7 @@ def moment(name: str, step: int, seed: int = 21, agent: int = OZA) -> Moment:
     before = policy.branch(np.zeros(1, np.int64))
     decision = policy.act(env.obs, env.mask, env.free)
     return Moment(
-        Place(0, step, agent),
+        DecisionPlace(0, step, agent),
         seed,
         env.save(),
         before,

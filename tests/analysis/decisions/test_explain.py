@@ -12,7 +12,7 @@ from cagexplain.analysis.decisions import screening
 from cagexplain.analysis.decisions.alternatives import alternatives, preferences
 from cagexplain.analysis.decisions.explain import explain
 from cagexplain.analysis.decisions.replay import (
-    Place,
+    DecisionPlace,
     Record,
     moments,
     params_of,
@@ -71,12 +71,12 @@ def valued(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     return record(folder, load_policy(str(checkpoint(folder, "values"))))
 
 
-def decided(trace: Trace, n: int) -> list[Place]:
+def decided(trace: Trace, n: int) -> list[DecisionPlace]:
     """Some decisions, in several episodes."""
     record = Record(trace, range(trace.n_episodes))
     every = np.argwhere(record.started)
     chosen = np.random.default_rng(0).choice(len(every), n, replace=False)
-    return [Place(*map(int, every[i])) for i in chosen]
+    return [DecisionPlace(*map(int, every[i])) for i in chosen]
 
 
 @pytest.mark.parametrize("name", ["scripted", "sampled", "valued"])
@@ -118,7 +118,7 @@ def test_busy_agents_decide_nothing(scripted: Trace) -> None:
     busy = int(np.flatnonzero(~record.started[0, :, 3])[0])
     assert busy == 1  # Analyse takes two steps
     with pytest.raises(UsageError) as error:
-        explain(scripted, policy_of(scripted), [Place(1, busy, 3)])
+        explain(scripted, policy_of(scripted), [DecisionPlace(1, busy, 3)])
     told = str(error.value)
     assert "busy with Analyse from step 0 until step 1" in told
     assert "nearest decisions are in steps 0 and 2" in told
@@ -127,12 +127,12 @@ def test_busy_agents_decide_nothing(scripted: Trace) -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        (Place(EPISODES, 0, 0), f"episodes 0 to {EPISODES - 1}"),
-        (Place(10**30, 0, 0), f"episodes 0 to {EPISODES - 1}"),
-        (Place(0, 49, 0), "steps 0 to 48"),
+        (DecisionPlace(EPISODES, 0, 0), f"episodes 0 to {EPISODES - 1}"),
+        (DecisionPlace(10**30, 0, 0), f"episodes 0 to {EPISODES - 1}"),
+        (DecisionPlace(0, 49, 0), "steps 0 to 48"),
     ],
 )
-def test_what_is_not_there(scripted: Trace, place: Place, message: str) -> None:
+def test_what_is_not_there(scripted: Trace, place: DecisionPlace, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         explain(scripted, policy_of(scripted), [place])
 
@@ -151,7 +151,7 @@ def test_damaged_options_are_named(
     options = {} if change is None else {**scripted.manifest.options, **change}
     damaged = Trace(scripted.path, replace(scripted.manifest, options=options))
     with pytest.raises(CagexplainError, match=f"manifest.json: {field}: .*Record the trace again"):
-        explain(damaged, policy_of(scripted), [Place(0, 0, 0)])
+        explain(damaged, policy_of(scripted), [DecisionPlace(0, 0, 0)])
 
 
 def test_busy_late_in_an_episode(tmp_path: Path) -> None:
@@ -160,13 +160,13 @@ def test_busy_late_in_an_episode(tmp_path: Path) -> None:
     trace = open_trace(tmp_path / "long")
     busy = np.flatnonzero(~Record(trace, [0]).started[0, :, 0])
     with pytest.raises(UsageError, match=f"decides nothing in step {busy[-1]}"):
-        explain(trace, policy_of(trace), [Place(0, int(busy[-1]), 0)])
+        explain(trace, policy_of(trace), [DecisionPlace(0, int(busy[-1]), 0)])
 
 
 def test_traces_of_cyborg_cannot_be_played_on(scripted: Trace) -> None:
     foreign = Trace(scripted.path, replace(scripted.manifest, engine={"name": "CybORG"}))
     with pytest.raises(CagexplainError, match="recorded on CybORG"):
-        explain(foreign, policy_of(scripted), [Place(0, 0, 0)])
+        explain(foreign, policy_of(scripted), [DecisionPlace(0, 0, 0)])
 
 
 @pytest.mark.parametrize("name", ["scripted", "sampled", "valued"])

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from cagexplain.analysis.episodes.incidents import incidents
 from cagexplain.analysis.episodes.timeline import CAUSES, IDLE, Timeline, episode_choice, timelines
-from cagexplain.analysis.episodes.timeline_parts import BlueAction, HostLine, Loss, Run
+from cagexplain.analysis.episodes.timeline_parts import BlueAction, HostLine, Loss, Stretch
 from cagexplain.cc4 import actions, network, red_fsm
 from cagexplain.cc4.network import host_index
 from cagexplain.common.errors import UsageError
@@ -53,7 +53,9 @@ def dense(seen: Trace) -> dict[int, tuple[Batch, int]]:
     }
 
 
-def spread(runs: Sequence[Run], names: Sequence[str], steps: int = STEPS) -> npt.NDArray[np.int8]:
+def spread(
+    runs: Sequence[Stretch], names: Sequence[str], steps: int = STEPS
+) -> npt.NDArray[np.int8]:
     """A value per step from run lengths; 0 where there is none."""
     values = np.zeros(steps, dtype=np.int8)
     for start, stop, value in runs:
@@ -171,10 +173,14 @@ def test_an_incident_tells_alert_answer_and_cost() -> None:
         zone=network.ZONES[0],
         kind="user",
         agent="blue_agent_0",
-        states=(Run(0, 20, "K"),),
-        levels=(Run(3, 6, "user session"), Run(6, 9, "root session"), Run(15, 20, "user session")),
-        process=(Run(1, 2, "on"), Run(5, 7, "on")),
-        connection=(Run(4, 5, "on"),),
+        states=(Stretch(0, 20, "K"),),
+        levels=(
+            Stretch(3, 6, "user session"),
+            Stretch(6, 9, "root session"),
+            Stretch(15, 20, "user session"),
+        ),
+        process=(Stretch(1, 2, "on"), Stretch(5, 7, "on")),
+        connection=(Stretch(4, 5, "on"),),
         loss=-16,
     )
 

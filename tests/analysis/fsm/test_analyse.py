@@ -12,7 +12,7 @@ from cagexplain.analysis.fsm.distributions import action_mix
 from cagexplain.analysis.fsm.graph import evictions, fsm_graph
 from cagexplain.cc4.red_fsm import STATE_NAMES, VARIANTS, State
 from cagexplain.common.errors import CagexplainError
-from cagexplain.stats.distribution import Distribution, Share, distributions
+from cagexplain.stats.distribution import CategoryShare, Distribution, distributions
 from cagexplain.tracing.trace import Trace
 from tests.support import planted
 from tests.support.traces import record, write_trace
@@ -41,7 +41,7 @@ def test_action_mix_of_the_handmade_trace(handmade: Trace) -> None:
 def test_a_leader_is_clear_when_its_interval_lies_above_all_others() -> None:
     def found(low: float) -> Distribution:
         return Distribution(
-            "R", 10, 5, (Share("a", 4, 0.4, 0.1, 0.5), Share("b", 6, 0.6, low, 0.9))
+            "R", 10, 5, (CategoryShare("a", 4, 0.4, 0.1, 0.5), CategoryShare("b", 6, 0.6, low, 0.9))
         )
 
     assert found(0.51).clear

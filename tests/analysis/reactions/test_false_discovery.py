@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.false_discovery import discoveries, sets
-from cagexplain.analysis.reactions.counts import Collector, Counts
-from cagexplain.analysis.reactions.find import ALPHA
+from cagexplain.analysis.reactions.counts import Collector, ReactionCounts
+from cagexplain.analysis.reactions.tests import ALPHA
 from cagexplain.facts.batch import run
 from tests.support.planted import record
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 SIZE, SETS = 6, 6
 
 
-def counts_of(policy: str, folder: Path) -> Counts:
+def counts_of(policy: str, folder: Path) -> ReactionCounts:
     collector = Collector()
     run(record(folder, policy, SIZE * SETS, first_seed=4000, steps=350), [collector])
     return collector.counts

@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 
 from cagexplain.analysis.reactions import events
-from cagexplain.analysis.reactions.counts import FOLLOW, Collector, Counts
+from cagexplain.analysis.reactions.counts import FOLLOW, Collector, ReactionCounts
 from cagexplain.analysis.reactions.exposure import HOST_RESPONSES, LAGS, MAX_LAG, on_hosts
-from cagexplain.analysis.reactions.find import (
-    CONSISTENT,
-    NO_OBSERVATIONS,
-    Reactions,
-    reactions,
-    summarise,
-)
+from cagexplain.analysis.reactions.find import NO_OBSERVATIONS, reactions, summarise
+from cagexplain.analysis.reactions.results import CONSISTENT, Reactions
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import RESPONSES
@@ -245,7 +240,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     return record(tmp_path_factory.mktemp("small") / "t", "random", 5, steps=260, batch=2)
 
 
-def counts_of(trace: Trace) -> Counts:
+def counts_of(trace: Trace) -> ReactionCounts:
     collector = Collector()
     run(trace, [collector])
     return collector.counts

@@ -18,7 +18,7 @@ from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.facts.recoveries import open_alerts, steps_under_restore
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.scripted.base import Rota
-from cagexplain.stats.estimates import Quantile, Share
+from cagexplain.stats.estimates import HitShare, Quantile
 from tests.support.planted import ON_HOST, Planted
 from tests.support.small import (
     ENOUGH,
@@ -158,7 +158,7 @@ def test_a_look_counts_within_ten_ticks_of_the_restore(tmp_path: Path) -> None:
 def test_executed_restores_are_those_of_the_recording(drawn: Recorded) -> None:
     ended = [row for row in drawn.rows("blue") if row.completed == "Restore"]
     met_clean = sum(row.completed_level == 0 for row in ended)
-    totals = Share().sums(rec_01.restores(drawn.view), drawn.episodes, drawn.length).sum(axis=0)
+    totals = HitShare().sums(rec_01.restores(drawn.view), drawn.episodes, drawn.length).sum(axis=0)
     assert totals.tolist() == [met_clean, len(ended)]
 
 

@@ -19,7 +19,7 @@ from cagexplain.audit.checks import check as find
 from cagexplain.audit.checks import checks
 from cagexplain.audit.profiles import RANGES
 from cagexplain.common.errors import UsageError
-from cagexplain.stats.estimates import Incidence, Quantile, Share
+from cagexplain.stats.estimates import HitShare, Incidence, Quantile
 
 EVERY = [pytest.param(check, id=check.id) for check in checks()]
 FORMS = {
@@ -109,7 +109,7 @@ def test_units_fit_the_statistics(check: Check) -> None:
     if check.source != "play":
         return
     for measure in check.measures:
-        if type(measure.statistic) in (Share, Incidence):
+        if type(measure.statistic) in (HitShare, Incidence):
             assert measure.unit == "share", f"{check.id}.{measure.key}"
         assert (measure.unit == "steps") == isinstance(measure.statistic, Quantile)
 
@@ -130,7 +130,7 @@ def measure(**changes: object) -> Measure:
         "better": "higher",
         "good": 0.8,
         "bad": 0.4,
-        "statistic": Share(),
+        "statistic": HitShare(),
         "sums": lambda view: view,
     }
     return Measure(**given | changes)  # type: ignore[arg-type]

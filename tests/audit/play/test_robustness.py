@@ -7,7 +7,7 @@ import pytest
 
 from cagexplain.audit.play import robustness
 from cagexplain.audit.play.robustness import CONDITIONS, Varied, vary
-from cagexplain.audit.play.team import Counts
+from cagexplain.audit.play.team import PlayCounts
 from cagexplain.audit.results import Variation
 from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.red_fsm import VARIANTS
@@ -114,14 +114,14 @@ def test_networks_are_the_smallest_and_the_largest_of_the_pool() -> None:
     assert sorted(large) == ordered[-len(SEEDS) :]
 
 
-def mixed(shares: np.ndarray, seed: int, episodes: int = 40, decisions: int = 300) -> Counts:
+def mixed(shares: np.ndarray, seed: int, episodes: int = 40, decisions: int = 300) -> PlayCounts:
     """A play whose decisions, all in one state, are of kinds with these shares."""
     generator = np.random.default_rng(seed)
     table = np.zeros((episodes, red_fsm.N_STATES, actions.N_KINDS))
     table[:, red_fsm.State.U] = generator.multinomial(decisions, shares, size=episodes)
     sums = {"action_mix": table.reshape(episodes, -1)}
     none = np.zeros(episodes, np.int64)
-    return Counts(none.astype(float), sums, none, none)
+    return PlayCounts(none.astype(float), sums, none, none)
 
 
 def test_policies_that_do_the_same_are_not_apart() -> None:

@@ -16,7 +16,7 @@ from cagexplain.policies.trees.named_features import (
     NAMES,
     NEVER,
     STARTS,
-    Facts,
+    ActionFacts,
     facts_of,
 )
 
@@ -29,7 +29,7 @@ AGED = {
 }
 
 
-def shown(now: Knowledge, obs: np.ndarray, mask: np.ndarray, free: np.ndarray) -> Facts:
+def shown(now: Knowledge, obs: np.ndarray, mask: np.ndarray, free: np.ndarray) -> ActionFacts:
     """The features of agents that are shown this."""
     now.observe(obs, mask, free)
     return facts_of(now)
@@ -101,7 +101,7 @@ class Account:
         }
 
 
-def rows(facts: Facts, env: int, agent: int) -> dict[int, dict[str, float]]:
+def rows(facts: ActionFacts, env: int, agent: int) -> dict[int, dict[str, float]]:
     """Features by name of all actions of an agent."""
     at = np.flatnonzero(agent == ACTION_AGENT)
     values = facts.matrix(np.full(len(at), env), at)

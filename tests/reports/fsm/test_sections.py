@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
-from cagexplain.analysis.reactions.find import LagPoint, Reaction
+from cagexplain.analysis.reactions.results import LagPoint, Reaction
 from cagexplain.stats.interval import Interval
 from reports.fsm import (
     circumstances,

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
-from cagexplain.stats.distribution import Distribution, Share
+from cagexplain.stats.distribution import CategoryShare, Distribution
 from reports.fsm.circumstances import agreement
 from reports.fsm.distributions import leaders
 from reports.fsm.overview_words import findings, losses
@@ -16,7 +16,9 @@ def mix(state: str, **shares: tuple[int, float, float]) -> Distribution:
         state,
         total,
         9,
-        tuple(Share(name, n, n / total, low, high) for name, (n, low, high) in shares.items()),
+        tuple(
+            CategoryShare(name, n, n / total, low, high) for name, (n, low, high) in shares.items()
+        ),
     )
 
 

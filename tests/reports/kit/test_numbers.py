@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cagexplain.audit.check import UNITS
-from cagexplain.stats.distribution import Share
+from cagexplain.stats.distribution import CategoryShare
 from reports.kit import estimates, numbers
 from reports.kit.numbers import NBSP
 
@@ -40,7 +40,9 @@ def test_compact(value: int, text: str) -> None:
     ],
 )
 def test_interval(low: float | None, high: float | None, text: str) -> None:
-    assert estimates.interval(Share("x", 1, 0.5, low, high)).replace(numbers.NBSP, " ") == text
+    assert (
+        estimates.interval(CategoryShare("x", 1, 0.5, low, high)).replace(numbers.NBSP, " ") == text
+    )
 
 
 def test_number_has_a_true_minus() -> None:

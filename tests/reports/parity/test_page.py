@@ -9,7 +9,7 @@ import pytest
 
 from cagexplain.fidelity.metrics import METRICS, NAMES
 from cagexplain.fidelity.parity import Settings, compare
-from cagexplain.fidelity.samples import Origin, Sample
+from cagexplain.fidelity.samples import Origin, ParitySample
 from reports.parity.page import histogram, parity_certificate, strip
 
 COMMAND = "cagexplain parity '<b>mine</b>' --episodes 30"
@@ -24,7 +24,7 @@ def sample(
     engine: str = "cagexplain.sim",
     options: dict[str, Any] | None = None,
     **shifts: float,
-) -> Sample:
+) -> ParitySample:
     """Metrics scattered around 1 (relative to `sd`), some of them shifted or NaN."""
     rng = np.random.default_rng(seed)
     values = 0.5 + rng.normal(0, sd, (n, len(NAMES)))
@@ -36,7 +36,7 @@ def sample(
         {"name": engine, "version": "1"},
         {"numpy": "2"},
     )
-    return Sample(origin, np.arange(n) + 1000 * seed, values)
+    return ParitySample(origin, np.arange(n) + 1000 * seed, values)
 
 
 class Page(HTMLParser):
@@ -70,7 +70,7 @@ class Page(HTMLParser):
         return {attrs["id"] or "" for _, attrs in self.tags if "id" in attrs}
 
 
-def made(a: Sample, b: Sample, settings: Settings | None = None) -> tuple[str, Page]:
+def made(a: ParitySample, b: ParitySample, settings: Settings | None = None) -> tuple[str, Page]:
     result = compare(a, b, settings, same_options=False)
     html = parity_certificate(result, command=COMMAND, created=CREATED)
     return html, Page(html)
@@ -108,7 +108,7 @@ def test_what_the_user_gave_is_escaped_and_told() -> None:
         (lambda: sample(1, sd=400.0), "INCONCLUSIVE", "episodes of each would probably decide"),
     ],
 )
-def test_the_verdict_comes_first(a: Callable[[], Sample], word: str, claim: str) -> None:
+def test_the_verdict_comes_first(a: Callable[[], ParitySample], word: str, claim: str) -> None:
     _, page = made(a(), sample(2, sd=400.0 if word == "INCONCLUSIVE" else 0.01, engine="CybORG"))
     stamps = [attrs for tag, attrs in page.tags if tag == "p" and "verdict" in str(attrs)]
     assert len(stamps) == 1 and word.lower() in str(stamps[0]["class"])

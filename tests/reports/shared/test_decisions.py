@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.decisions.counterfactuals import Difference
+from cagexplain.analysis.decisions.counterfactuals import FutureDifference
 from cagexplain.analysis.decisions.explain import Option
 from cagexplain.analysis.decisions.flips import Flip, Flips
 from reports.decisions.page import decisions_page
@@ -97,7 +97,7 @@ def test_signs_are_always_there(value: float) -> None:
 
 
 def test_limits_that_are_not_known_are_not_made_up() -> None:
-    assert limits(Difference(3.0, None, None)) == "no interval"
+    assert limits(FutureDifference(3.0, None, None)) == "no interval"
 
 
 def test_every_option_has_its_row_and_bar(document: Element) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from cagexplain.analysis.trees.results import (
     Gain,
-    Node,
+    TreeNode,
 )
 from cagexplain.cc4 import agents
-from cagexplain.policies.evaluation import Estimate
+from cagexplain.policies.evaluation import MeanReturn
 from cagexplain.stats.shares import Ratio
 from reports.shared.trees import section
 from reports.shared.trees_words import doubts, kept, overall, ratio
@@ -71,7 +71,7 @@ def test_a_trace_without_the_policy_is_told() -> None:
 def test_too_little_data_is_no_number() -> None:
     assert ratio(share(None, 3)) == "not enough data: n\u00a0=\u00a03"
     assert ratio(Ratio(0.5, None, None, 10, 1)) == "50\u00a0% (no interval)"
-    assert kept(Gain(("blue_agent_0",), Estimate(-3.0, None, None, None), None, None, None)) == (
+    assert kept(Gain(("blue_agent_0",), MeanReturn(-3.0, None, None, None), None, None, None)) == (
         "not measured"
     )
 
@@ -113,9 +113,9 @@ def test_every_path_of_a_tree_can_be_read_off(leaves: int, seed: int) -> None:
     assert found == dict(_paths(nodes, 0, []))
 
 
-def _grow(leaves: int, rng: np.random.Generator) -> Iterator[Node]:
+def _grow(leaves: int, rng: np.random.Generator) -> Iterator[TreeNode]:
     """A random tree whose leaves have the weights 1, 2 and so on."""
-    nodes: list[Node | None] = [None]
+    nodes: list[TreeNode | None] = [None]
     open_: list[int] = [0]
     while len(open_) < leaves:
         at = open_.pop(int(rng.integers(len(open_))))
@@ -127,7 +127,7 @@ def _grow(leaves: int, rng: np.random.Generator) -> Iterator[Node]:
 
 
 def _paths(
-    nodes: list[Node], at: int, path: list[tuple[str, bool]]
+    nodes: list[TreeNode], at: int, path: list[tuple[str, bool]]
 ) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
     node = nodes[at]
     if node.left is None or node.right is None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cagexplain.common.errors import CagexplainError
-from trainers.core.result import RESULT, Result, read_result, write_result
+from trainers.core.result import RESULT, RunResult, read_result, write_result
 
-MADE = Result(
+MADE = RunResult(
     algorithm="ippo",
     preset="paper",
     seed=1,

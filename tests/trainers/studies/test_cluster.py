@@ -17,8 +17,8 @@ from tests.trainers.studies.test_runner import attempts, study
 from trainers.studies.cluster import RayBackend, RayTask
 from trainers.studies.jobs import standing, study_jobs
 from trainers.studies.local import LocalBackend, stop_flag
-from trainers.studies.run import Place, train
-from trainers.studies.runner import State, entries, work
+from trainers.studies.run import Workplace, train
+from trainers.studies.runner import RunState, entries, work
 
 FAKE = "tests.support.fake_trainer:train"
 
@@ -28,7 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayBackend]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)  # nodes find the tests
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))  # where Ray keeps a token
-        backend = Place(workers=2, ray="local", function=FAKE).backend(lock=-1)
+        backend = Workplace(workers=2, ray="local", function=FAKE).backend(lock=-1)
         assert isinstance(backend, RayBackend)
         yield backend
         ray.shutdown()
@@ -50,7 +50,7 @@ def test_results_are_those_of_local_workers(tmp_path: Path, cluster: RayBackend)
     made, console = study(tmp_path, "a", "killed_once", seeds=1), Console(file=io.StringIO())
     for side, backend in (("ray", cluster), ("local", LocalBackend(2, FAKE))):
         runs = train(study_jobs(made, tmp_path / side), backend, console)
-        assert [run.state for run in runs] == [State.FINISHED] * 2
+        assert [run.state for run in runs] == [RunState.FINISHED] * 2
         assert attempts(tmp_path / side, "killed_once") == 2
     for name in ("a", "killed_once"):
         for file in ("result.json", "config.json"):
@@ -68,7 +68,7 @@ def test_run_on_a_cluster_saves_before_it_stops(tmp_path: Path, cluster: RayBack
             run.cancel()
 
     work([run], cluster, watch)
-    assert run.state is State.STOPPED
+    assert run.state is RunState.STOPPED
     assert standing(run.job).steps == 9_980
 
 

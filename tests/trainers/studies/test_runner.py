@@ -16,13 +16,13 @@ from tests.trainers.studies.conftest import ROOT
 from trainers.studies.definition import Study, read_study
 from trainers.studies.jobs import standing, study_jobs
 from trainers.studies.local import locked
-from trainers.studies.run import Place, run_study
-from trainers.studies.runner import ATTEMPTS, State, entries
+from trainers.studies.run import Workplace, run_study
+from trainers.studies.runner import ATTEMPTS, RunState, entries
 from trainers.studies.table import summary, table
 
 pytestmark = pytest.mark.slow
 
-FAKE = Place(workers=2, function="tests.support.fake_trainer:train")
+FAKE = Workplace(workers=2, function="tests.support.fake_trainer:train")
 
 
 def write(folder: Path, *methods: str, seeds: int = 2, steps: int = 19_960) -> Path:
@@ -55,7 +55,7 @@ def printed(console: Console) -> str:
 def test_all_runs_are_trained_once_and_skipped_then(tmp_path: Path) -> None:
     out, made = tmp_path / "out", study(tmp_path, "a", "b")
     runs = run_study(made, out, FAKE, console=silent())
-    assert [run.state for run in runs] == [State.FINISHED] * 4
+    assert [run.state for run in runs] == [RunState.FINISHED] * 4
     config = json.loads((out / "runs" / "b" / "seed-1" / "config.json").read_text())
     assert (config["seed"], config["envs"]) == (1, 3)
     console = silent()
@@ -185,8 +185,8 @@ def test_table_shows_what_matters_where_there_is_little_room(tmp_path: Path) -> 
     made = study(tmp_path, *"abcdef", seeds=2)
     runs = entries(study_jobs(made, tmp_path / "out"))
     for run in runs[:8]:
-        run.state = State.FINISHED
-    runs[8].state, runs[9].state = State.FAILED, State.RUNNING
+        run.state = RunState.FINISHED
+    runs[8].state, runs[9].state = RunState.FAILED, RunState.RUNNING
     console = Console(file=io.StringIO(), width=100)
     console.print(table(runs, 3))
     shown = printed(console)

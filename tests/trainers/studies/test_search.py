@@ -11,7 +11,7 @@ from rich.console import Console
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError, UsageError
 from trainers.core.config import Assignment, RunConfig, from_file, from_text
-from trainers.studies.run import Place
+from trainers.studies.run import Workplace
 from trainers.studies.search import (
     Point,
     Range,
@@ -26,7 +26,7 @@ from trainers.studies.search import (
 
 pytestmark = pytest.mark.slow
 
-FAKE = Place(workers=2, function="tests.support.fake_trainer:search_train")
+FAKE = Workplace(workers=2, function="tests.support.fake_trainer:search_train")
 GRID = {"gamma": ["0.6", "0.9"], "learning_rate": ["1e-2", "0.2"]}
 
 
@@ -124,7 +124,7 @@ def test_killed_search_completes_the_point_it_was_at(tmp_path: Path) -> None:
 
 def test_hopeless_points_are_given_up(tmp_path: Path) -> None:
     """The fake's runs below gamma 0.35 wait to be stopped."""
-    place = Place(workers=1, function=FAKE.function)
+    place = Workplace(workers=1, function=FAKE.function)
     good = space(ranges={"gamma": Range(0.85, 0.95, False)}, seeds=(0,))
     bad = space(ranges={"gamma": Range(0.2, 0.3, False)}, seeds=(0,))
     finished = optuna_search(good, tmp_path, place, 3, "asha", silent())
@@ -135,7 +135,7 @@ def test_hopeless_points_are_given_up(tmp_path: Path) -> None:
 
 
 def test_failures_are_told(tmp_path: Path) -> None:
-    place = Place(workers=1, function="tests.support.fake_trainer:fail")
+    place = Workplace(workers=1, function="tests.support.fake_trainer:fail")
     console, given = silent(), space(ranges=RANGES, seeds=(0,))
     with pytest.raises(CagexplainError, match="no point was trained to its end"):
         optuna_search(given, tmp_path, place, 2, "none", console)
