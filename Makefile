@@ -7,6 +7,7 @@
 #                   or interrupted and continued
 #   make lint       the checks alone
 #   make bench      the figures of the README
+#   make examples   audits of three policies, an FSM report and a comparison, in build/examples
 # PYTHON=... chooses the interpreter, PYTEST_ARGS=... what pytest is told.
 
 PYTHON ?= python3.11 python3
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test test-fast lint bench
+.PHONY: setup demo test test-fast lint bench examples
 
 setup: $(INSTALLED)
 
@@ -51,3 +52,13 @@ bench: setup
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.train
+
+# docs/examples/expert.html is audit.html of the first.
+examples: setup
+	rm -rf build/examples
+	for policy in expert ippo_long random; do \
+	    $(BIN)/cagexplain audit $$policy -o build/examples/audit-$$policy || exit; \
+	    $(BIN)/cagexplain trace $$policy -o build/examples/trace-$$policy || exit; \
+	done
+	$(BIN)/cagexplain fsm-report build/examples/trace-ippo_long -o build/examples/fsm-ippo_long.html
+	$(BIN)/cagexplain compare build/examples/trace-* -o build/examples/compare.html

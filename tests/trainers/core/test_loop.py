@@ -195,7 +195,7 @@ def _spawn(folder, slow=False):
     pause = "import time; time.sleep(0.1)" if slow else "pass"
     code = (
         "import sys\n"
-        "from tests.trainers.test_loop import *\n"
+        "from tests.trainers.core.test_loop import *\n"
         "class Slow(FakeEnv):\n"
         "    def reset(self, *args, **options):\n"
         f"        {pause}\n"
