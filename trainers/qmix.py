@@ -150,13 +150,22 @@ _TUNED: Final = replace(
     explore_share=0.25,
     replay=1000,
     updates=80,
-    batch=128,
-    segment=8,
+    batch=32,
+    segment=32,
+    stride=16,
     td_lambda=0.8,
     target_every=1,
     target_tau=0.01,
 )
-_TUNED_RECURRENT: Final[dict[str, Any]] = {"segment": None, "batch": 16, "updates": 8}
+# Stretches with a burn-in (R2D2) give twelve times the updates of whole episodes; there, and only
+# there, knowing who is busy helped (docs/results.md, "What the presets rest on").
+_TUNED_RECURRENT: Final[dict[str, Any]] = {
+    "segment": 16,
+    "burn_in": 16,
+    "stride": 8,
+    "updates": 40,
+    "progress": True,
+}
 # Actions differ in value by hundredths of the returns' deviation, so hotter is aimless.
 _TUNED_BOLTZMANN: Final[dict[str, Any]] = {
     "explore_start": 0.1,
@@ -171,15 +180,21 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "r_qmix": {"core": "gru"},
 }
 """What makes each member of the family; all else is the preset's."""
+_TUNED_MEMBERS: Final[dict[str, dict[str, Any]]] = {
+    "b_qmix": _TUNED_BOLTZMANN,
+    # Nearly as many segments come in per round as are drawn: at the highest priority each would be
+    # drawn once, and no priority would ever act.
+    "per_qmix": {"priority_new": "error"},
+    "r_qmix": _TUNED_RECURRENT,
+}
+"""What else the preset `tuned` has for a member."""
 
 
 def presets(member: str) -> dict[str, QMIXConfig]:
     """The presets of a member of the family."""
     own = MEMBERS[member]
     paper = replace(_PAPER, **_PAPER_RECURRENT) if "core" in own else _PAPER
-    tuned = replace(_TUNED, **_TUNED_RECURRENT) if "core" in own else _TUNED
-    if "exploration" in own:
-        tuned = replace(tuned, **_TUNED_BOLTZMANN)
+    tuned = replace(_TUNED, **_TUNED_MEMBERS.get(member, {}))
     return {"paper": replace(paper, **own), "tuned": replace(tuned, **own)}
 
 
