@@ -182,8 +182,7 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
 """What makes each member of the family; all else is the preset's."""
 _TUNED_MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "b_qmix": _TUNED_BOLTZMANN,
-    # Nearly as many segments come in per round as are drawn: at the highest priority each would be
-    # drawn once, and no priority would ever act.
+    # As in R2D2: at the highest priority, new segments would be drawn first, whatever they teach.
     "per_qmix": {"priority_new": "error"},
     "r_qmix": _TUNED_RECURRENT,
 }
