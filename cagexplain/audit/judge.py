@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cagexplain.audit.check import Check, Measure
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
-from cagexplain.audit.results import CasesPart, Evidence, Finding, Measured, Verdict
+from cagexplain.audit.results import Evidence, Finding, Measured, Part, Verdict
 from cagexplain.audit.verdicts import (
     FALSE_DISCOVERIES,
     more_episodes,
@@ -346,9 +346,9 @@ def _too_little(found: Estimate, n_min: int, trigger: str) -> str:
     return "The confidence interval reaches over a threshold."
 
 
-def _parts(details: _Details) -> tuple[CasesPart, ...]:
+def _parts(details: _Details) -> tuple[Part, ...]:
     return tuple(
-        CasesPart(kind, names[i], int(hits), int(n))  # type: ignore[arg-type]
+        Part(kind, names[i], int(hits), int(n))  # type: ignore[arg-type]
         for kind, names in _SPLITS.items()
         for i, (hits, n) in enumerate(details.parts.get(kind, ()))
         if n

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cagexplain.audit.check import Severity
-from cagexplain.audit.results import Audit, CasesPart, Finding, Measured
+from cagexplain.audit.results import Audit, Finding, Measured, Part
 
 Comparison = Literal["worse", "better", "alike", "too few cases"]
 
@@ -39,7 +39,7 @@ class Standout:
         whole: share of all cases that speak against the policy.
     """
 
-    part: CasesPart
+    part: Part
     share: float
     cases: int
     whole: float | None
@@ -73,7 +73,7 @@ def counts_shares(measured: Measured) -> bool:
     return measured.unit in _SHARES
 
 
-def against(part: CasesPart, measured: Measured) -> int | None:
+def against(part: Part, measured: Measured) -> int | None:
     """Cases of a part that speak against the policy; None if that cannot be told from it."""
     if not counts_shares(measured):
         return None
@@ -91,7 +91,7 @@ def standouts(finding: Finding) -> list[Standout]:
     return [part for part in worst if part is not None]
 
 
-def _worst(parts: Sequence[CasesPart], measured: Measured) -> Standout | None:
+def _worst(parts: Sequence[Part], measured: Measured) -> Standout | None:
     total = sum(part.n for part in parts)
     if not total:
         return None
@@ -112,7 +112,7 @@ def _worst(parts: Sequence[CasesPart], measured: Measured) -> Standout | None:
     return Standout(part, rate, part.n, whole) if rate >= whole + _CLEARLY else None
 
 
-def compared(part: CasesPart, parts: Sequence[CasesPart], measured: Measured) -> Comparison | None:
+def compared(part: Part, parts: Sequence[Part], measured: Measured) -> Comparison | None:
     """How a part does beside all parts of its kind; None if cases are not for or against."""
     bad = against(part, measured)
     if bad is None:

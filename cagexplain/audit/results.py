@@ -122,7 +122,7 @@ class Measured(Result):
 
 
 @dataclass(frozen=True)
-class CasesPart(Result):
+class Part(Result):
     """A part of a check's cases: those of a subnet, an agent or a phase.
 
     Attributes:
@@ -195,7 +195,7 @@ class Finding(Result):
     more_episodes: int | None = None
     p: float | None = None
     survives: bool | None = None
-    parts: tuple[CasesPart, ...] = ()
+    parts: tuple[Part, ...] = ()
     since: int | None = None
     evidence: tuple[Evidence, ...] = ()
     price: Price | None = None

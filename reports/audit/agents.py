@@ -11,7 +11,7 @@ from cagexplain.analysis.fsm.distributions import ActionMix
 from cagexplain.audit import ranking
 from cagexplain.audit.playbook import AIMS, SIGHTS, WAIT
 from cagexplain.audit.ranking import against, compared
-from cagexplain.audit.results import Audit, CasesPart, Choice, Finding, Situation
+from cagexplain.audit.results import Audit, Choice, Finding, Part, Situation
 from cagexplain.cc4 import agents, network
 from cagexplain.stats.distribution import CategoryShare, Distribution
 from reports.audit.verdict import STYLE
@@ -35,7 +35,7 @@ class Own:
     """
 
     finding: Finding
-    part: CasesPart
+    part: Part
     share: float | None
     word: str
 

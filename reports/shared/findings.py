@@ -8,7 +8,7 @@ from cagexplain.audit import ranking
 from cagexplain.audit.check import Check
 from cagexplain.audit.checks import checks
 from cagexplain.audit.ranking import Standout
-from cagexplain.audit.results import Audit, CasesPart, Finding, Measured, Price
+from cagexplain.audit.results import Audit, Finding, Measured, Part, Price
 from reports.kit.numbers import NBSP, number, percent
 from reports.kit.terms import VERDICTS
 from reports.shared import show
@@ -104,7 +104,7 @@ def _named(standout: Standout) -> str:
     return f"{part_name(standout.part)} ({share}{overall})"
 
 
-def part_name(part: CasesPart) -> str:
+def part_name(part: Part) -> str:
     """A part, readably."""
     if part.kind == "agent":
         return show.agent(part.name)

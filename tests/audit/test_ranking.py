@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from cagexplain.audit import ranking
-from cagexplain.audit.results import CasesPart
+from cagexplain.audit.results import Part
 from tests.support import audits as made
 from tests.support.audits import finding
 
@@ -38,9 +38,9 @@ def test_the_order_is_the_same_for_any_choice_of_findings() -> None:
     ]
 
 
-def parts(*cases: tuple[int, int]) -> tuple[CasesPart, ...]:
+def parts(*cases: tuple[int, int]) -> tuple[Part, ...]:
     """Subnets by hits and cases."""
-    return tuple(CasesPart("zone", f"zone {i}", hits, n) for i, (hits, n) in enumerate(cases))
+    return tuple(Part("zone", f"zone {i}", hits, n) for i, (hits, n) in enumerate(cases))
 
 
 def test_a_part_stands_out_if_it_is_clearly_worse_and_has_cases() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cagexplain.audit import references
 from cagexplain.audit.checks import check
-from cagexplain.audit.references import ReferencePolicy, read_references, records
+from cagexplain.audit.references import RecordedValue, read_references, records
 from cagexplain.common.errors import CagexplainError
 
 
@@ -60,7 +60,7 @@ def test_values_by_policy_and_the_usual_design_effect(tmp_path: Path) -> None:
 
 def test_limits_and_triggers_are_kept(tmp_path: Path) -> None:
     _, measured = records(write(tmp_path, content()))
-    assert measured["a"]["ERA-01", "value"] == ReferencePolicy(0.5, 0.5, 0.5, 40, 3.0)
+    assert measured["a"]["ERA-01", "value"] == RecordedValue(0.5, 0.5, 0.5, 40, 3.0)
 
 
 def _without(field: str) -> dict[str, Any]:

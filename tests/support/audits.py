@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from cagexplain.audit.results import (
     Audit,
-    CasesPart,
     Change,
     Choice,
     Compared,
@@ -15,6 +14,7 @@ from cagexplain.audit.results import (
     Evidence,
     Finding,
     Measured,
+    Part,
     Playbook,
     Price,
     ReferencePolicy,
@@ -120,15 +120,15 @@ BUNDLE: Final = Price(
 )
 
 _PARTS: Final = (
-    CasesPart("zone", "restricted_zone_a_subnet", 12, 140),
-    CasesPart("zone", "operational_zone_a_subnet", 70, 150),
-    CasesPart("zone", "office_network_subnet", 5, 122),
-    CasesPart("agent", "blue_agent_0", 12, 140),
-    CasesPart("agent", "blue_agent_1", 70, 150),
-    CasesPart("agent", "blue_agent_4", 5, 122),
-    CasesPart("phase", "pre-planning", 30, 130),
-    CasesPart("phase", "mission A", 40, 142),
-    CasesPart("phase", "mission B", 17, 140),
+    Part("zone", "restricted_zone_a_subnet", 12, 140),
+    Part("zone", "operational_zone_a_subnet", 70, 150),
+    Part("zone", "office_network_subnet", 5, 122),
+    Part("agent", "blue_agent_0", 12, 140),
+    Part("agent", "blue_agent_1", 70, 150),
+    Part("agent", "blue_agent_4", 5, 122),
+    Part("phase", "pre-planning", 30, 130),
+    Part("phase", "mission A", 40, 142),
+    Part("phase", "mission B", 17, 140),
 )
 _EVIDENCE: Final = tuple(
     Evidence(
@@ -512,9 +512,9 @@ def hostile() -> Audit:
         id=UNKNOWN,
         measures=(measured(name=bad, unit=bad, key=bad, standing={bad: 0.5}),),
         parts=(
-            CasesPart("zone", bad, 1, 2),
-            CasesPart("agent", bad, 1, 2),
-            CasesPart("phase", bad, 1, 2),
+            Part("zone", bad, 1, 2),
+            Part("agent", bad, 1, 2),
+            Part("phase", bad, 1, 2),
         ),
         evidence=(place,),
         price=dataclasses.replace(GAIN, titles=(bad,), effects=(effect(name=bad, unit=bad),)),

@@ -165,7 +165,7 @@ class _Pairs:
 
 
 def on_hosts(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dict[str, Array]:
-    """Responses on the hosts of events: fields of `reaction_counts.Counts`.
+    """Responses on the hosts of events: fields of `ReactionCounts`.
 
     Args:
         batch: the episodes.
@@ -305,7 +305,7 @@ def decisions(batch: Batch) -> DecisionStream:
 def in_zones(
     batch: Batch, found: Occurrences, made: DecisionStream, share: npt.NDArray[np.float32]
 ) -> dict[str, Array]:
-    """Responses anywhere in the zones of events: fields of `reaction_counts.Counts`.
+    """Responses anywhere in the zones of events: fields of `ReactionCounts`.
 
     Args:
         batch: the episodes.

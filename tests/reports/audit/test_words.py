@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cagexplain.audit.check import UNITS
-from cagexplain.audit.results import CasesPart, Change, Finding
+from cagexplain.audit.results import Change, Finding, Part
 from reports.audit import verdict_words
 from reports.audit.scale import bar, change_bars, scale_of
 from reports.kit.numbers import NBSP
@@ -67,14 +67,14 @@ def test_the_number_that_fails_is_told_not_the_first_one() -> None:
 
 
 def test_a_place_is_named_only_if_it_is_clearly_worse_and_has_cases() -> None:
-    def where(*parts: CasesPart) -> str:
+    def where(*parts: Part) -> str:
         return words.where(finding(parts=parts)).replace(NBSP, " ")
 
-    even = (CasesPart("zone", "office_network_subnet", 50, 100), CasesPart("zone", "b", 49, 100))
+    even = (Part("zone", "office_network_subnet", 50, 100), Part("zone", "b", 49, 100))
     assert where(*even) == ""
-    few = (CasesPart("zone", "office_network_subnet", 90, 100), CasesPart("zone", "b", 0, 3))
+    few = (Part("zone", "office_network_subnet", 90, 100), Part("zone", "b", 0, 3))
     assert where(*few) == ""
-    worse = (CasesPart("zone", "office_network_subnet", 90, 100), CasesPart("zone", "b", 20, 100))
+    worse = (Part("zone", "office_network_subnet", 90, 100), Part("zone", "b", 20, 100))
     assert where(*worse) == "Most often wrong: b (80 % of 100, overall 45 %)."
 
 

@@ -124,7 +124,7 @@ _STUDY = """
 import sys
 from cagexplain.cli.main import main
 import trainers.studies.run as run
-run.Place.__init__.__defaults__ = (None, None, "tests.support.fake_trainer:train")
+run.Workplace.__init__.__defaults__ = (None, None, "tests.support.fake_trainer:train")
 sys.exit(main())
 """
 

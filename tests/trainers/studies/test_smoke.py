@@ -93,5 +93,5 @@ def test_paper_study_can_be_trained(tmp_path: Path) -> None:
 def test_our_own_studies_can_be_trained(name: str, tmp_path: Path) -> None:
     study = read_study(ROOT / "studies" / f"{name}.yaml")
     jobs = study_jobs(study, tmp_path)
-    assert len(jobs) == 3 * len(study.methods)
+    assert len(jobs) == len(study.seeds) * len(study.methods)
     assert all(figure.findings for figure in study.figures)
