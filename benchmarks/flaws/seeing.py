@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,11 +28,11 @@ class Misled(Flawed):
         shown[:, PROCESS], shown[:, CONNECTION] = self.alerts(*alerts, free)
         super().look(shown, mask, free)
 
+    @abstractmethod
     def alerts(
         self, process: BoolArray, connection: BoolArray, free: BoolArray
     ) -> tuple[BoolArray, BoolArray]:
         """The alerts that it sees instead, ``bool[n, 112]``."""
-        raise NotImplementedError
 
 
 class Blind(Misled):

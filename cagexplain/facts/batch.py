@@ -7,6 +7,7 @@ state when, what blue saw) is computed once per batch, and only if somebody asks
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, Protocol
@@ -107,7 +108,7 @@ def _cut(source: _Source) -> Iterator[Batch]:
         yield Batch(source, episodes[start : start + MAX_EPISODES])
 
 
-class _Source:
+class _Source(ABC):
     """Tables of some episodes, each read when first asked for."""
 
     def __init__(self) -> None:
@@ -122,25 +123,27 @@ class _Source:
         return int(self.frame("steps")["step"].max()) + 1
 
     @property
+    @abstractmethod
     def has_observations(self) -> bool:
-        raise NotImplementedError
+        """Whether the tables tell what blue saw."""
 
     def frame(self, name: str) -> pd.DataFrame:
         if name not in self._frames:
             self._frames[name] = self._read(name)
         return self._frames[name]
 
+    @abstractmethod
     def _read(self, name: str) -> pd.DataFrame:
-        raise NotImplementedError
+        """A table of these episodes."""
 
-    @cached_property
+    @property
+    @abstractmethod
     def packed(self) -> pa.Array:
         """Observations as packed bits, row by row; not through pandas, which makes objects."""
-        raise NotImplementedError
 
+    @abstractmethod
     def damaged(self, name: str, field: str) -> CagexplainError:
         """The error about bytes that cannot be observations."""
-        raise NotImplementedError
 
 
 class _Recorded(_Source):

@@ -47,6 +47,7 @@ def layout(*, title: str, header: Markup, chapters: Sequence[Chapter], footer: s
             footer=footer,
             styles=[Markup(text) for text in styles],
             scripts=[Markup(text) for text in scripts],
+            # Digests of our own scripts; their quotes must reach the page as they are.
             allowed=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
             version=__version__,
         )

@@ -9,6 +9,7 @@ policy answers, and positions among the 570 in rules that look at hosts and link
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -93,7 +94,7 @@ def _copied(state: Any, rows: IntArray) -> Any:
     return state[rows]
 
 
-class Scripted:
+class Scripted(ABC):
     """What scripted policies share: neither messages nor probabilities, state set up at step 0.
 
     Attributes:
@@ -151,13 +152,13 @@ class Scripted:
         """Name and rule."""
         return {"kind": self.kind, "name": self.name, "rule": self.summary}
 
-    def begin(self, mask: BoolArray) -> None:
+    def begin(self, mask: BoolArray) -> None:  # noqa: B027 - a rule may need no state
         """Set up the state of new episodes, whose valid actions ``bool[n, 570]`` are now known."""
 
-    def reseed(self) -> None:
+    def reseed(self) -> None:  # noqa: B027 - or no chance
         """Begin the streams of random numbers of new seeds, if there are any."""
 
-    def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
+    def submitted(self, chosen: Int64Array, free: BoolArray) -> None:  # noqa: B027 - or no memory
         """Remember the actions that were submitted.
 
         Args:
@@ -165,9 +166,9 @@ class Scripted:
             free: ``bool[n, 5]``.
         """
 
+    @abstractmethod
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         """Indices of the actions, ``int64[n, 5]``; the arguments are those of `act`."""
-        raise NotImplementedError
 
 
 class Informed(Scripted):
@@ -193,9 +194,9 @@ class Informed(Scripted):
         """Take in what the agents are shown; the arguments are those of `act`."""
         self.now.observe(obs, mask, free)
 
+    @abstractmethod
     def decide(self) -> Int64Array:
         """Positions of the actions of the agents that are free: ``int64[n, 5]``."""
-        raise NotImplementedError
 
     def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
         """Remember the actions that were started."""
