@@ -123,19 +123,59 @@ class Measured(Result):
 
 @dataclass(frozen=True)
 class Part(Result):
-    """A part of a check's cases: those of a subnet, an agent or a phase.
+    """A part of a number's cases.
 
     Attributes:
-        kind: ``"zone"``, ``"agent"`` or ``"phase"``.
+        kind: what tells it from others, such as ``"agent"`` or ``"agent and phase"``; see
+            `cagexplain.audit.splits` and `cagexplain.audit.stretches`.
         name: of it.
-        hits: cases with the property.
+        bad: cases that speak against the policy.
         n: cases.
+        low, high: limits of the number for this part, which hold for all parts together; None if
+            they were not needed or are unknown.
+        p: one-sided probability of such a part at the bad threshold, corrected for the number of
+            parts; None if it was not tested, as it looks no worse than the threshold.
+        fails: whether it surely is beyond the threshold; None if it has too few cases.
     """
 
-    kind: Literal["zone", "agent", "phase"]
+    kind: str
     name: str
-    hits: int
+    bad: int
     n: int
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    fails: bool | None = None
+
+
+@dataclass(frozen=True)
+class Place(Result):
+    """Where a policy fails.
+
+    Attributes:
+        kind: such as ``"agent"``, ``"zone"``, ``"steps"`` or ``"episodes"``.
+        name: such as ``"blue_agent_2"``.
+    """
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Span(Result):
+    """A stretch of time in which a policy fails, in every episode.
+
+    Attributes:
+        start: first step; start_low, start_high: its limits at 95 %.
+        stop: first step after it, with its limits; None if it lasts until the end.
+    """
+
+    start: int
+    start_low: int
+    start_high: int
+    stop: int | None = None
+    stop_low: int | None = None
+    stop_high: int | None = None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,12 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
     return "PASS"
 
 
-def p_value(found: Estimate, better: Better, bad: float) -> float:
+def beyond(value: float, better: str, bad: float) -> bool:
+    """Whether a value is on the wrong side of the bad threshold."""
+    return value < bad if better == "higher" else value > bad
+
+
+def p_value(found: Estimate, better: str, bad: float) -> float:
     """One-sided probability of such a value, or a worse one, were the truth the bad threshold."""
     return 1.0 if found.spread is None else found.spread.chance(bad, below=better == "higher")
 

@@ -5,7 +5,7 @@ From the same cases come the number that is judged, where and when it is worst, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Cases:
         hit: whether the case has the property that is counted.
         agent: number of the blue agent.
         host: slot of the host.
+        to_zone, from_zone: of a link, as indices into `network.ZONES`.
         group: 0 or 1, for statistics that compare two groups: cases of group 1 are those under the
             condition, of group 0 those without it.
         duration: in steps, for statistics of durations: until the hit, or, without a hit, as long
@@ -39,6 +40,8 @@ class Cases:
     group: IntArray
     duration: IntArray
     other: npt.NDArray[np.bool_]
+    to_zone: IntArray
+    from_zone: IntArray
 
     def __len__(self) -> int:
         return len(self.row)
@@ -46,6 +49,10 @@ class Cases:
     def where(self, keep: npt.NDArray[Any]) -> Cases:
         """Some of the cases, by a mask or by positions: ``keep[case]``."""
         return Cases(*(getattr(self, field.name)[keep] for field in fields(self)))
+
+    def at(self, row: IntArray) -> Cases:
+        """The same cases in other rows: row ``int[case]``."""
+        return replace(self, row=row)
 
 
 def cases(
@@ -58,11 +65,13 @@ def cases(
     group: Any = 0,
     duration: Any = -1,
     other: Any = False,
+    to_zone: Any = -1,
+    from_zone: Any = -1,
 ) -> Cases:
     """Make cases; anything but `row` may be one value for all.
 
     Args:
-        row, step, hit, agent, host, group, duration, other: see `Cases`.
+        row, step, hit, agent, host, group, duration, other, to_zone, from_zone: see `Cases`.
     """
     rows = np.asarray(row, dtype=np.int64)
 
@@ -78,4 +87,6 @@ def cases(
         column(group, np.int64),
         column(duration, np.int64),
         column(other, np.bool_),
+        column(to_zone, np.int64),
+        column(from_zone, np.int64),
     )

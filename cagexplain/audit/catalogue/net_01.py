@@ -28,7 +28,7 @@ def used_links(view: View) -> Cases:
 def _link_ticks(view: View, wanted: BoolArray) -> Cases:
     row, step, to_zone, from_zone = np.nonzero((wanted & LINK)[view.batch.phase])
     hit = view.shared(blocked)[row, step, to_zone, from_zone]
-    return cases(row, step, hit, agent=BLUE_OF_ZONE[to_zone])
+    return cases(row, step, hit, agent=BLUE_OF_ZONE[to_zone], to_zone=to_zone, from_zone=from_zone)
 
 
 CHECK = Check(

@@ -1,0 +1,177 @@
+"""Judges stretches of time and single episodes: does a policy fail at some time, or some times?
+
+Stretches of time are windows of doubling length, each of which overlaps half of the next one. The
+one that fails is then fitted: of all windows, the one that sets the bad cases apart best (two
+change points, by maximum likelihood), with limits from a bootstrap over episodes.
+
+Episodes in which a policy lapses are those that would be rare at the bad threshold. A mixture, good
+in most and absent in some, has more of them than `RARE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from scipy.stats import binom
+
+from cagexplain.audit.parts import (
+    CELL,
+    EVERYBODY,
+    FEW,
+    KINDS,
+    TAIL,
+    TESTED,
+    Failing,
+    Pieces,
+    Test,
+    contrast,
+    tested,
+)
+from cagexplain.audit.results import Part, Place, Span
+from cagexplain.cc4 import agents
+from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.stats.bootstrap import weights
+from cagexplain.stats.estimates import MIN_EPISODES, HitShare, Incidence
+from cagexplain.stats.means import CONFIDENCE
+
+RARE: Final = 0.01
+"""Chance of an episode like a lapse if the policy were at the bad threshold."""
+LAPSES: Final = 0.05
+"""Smallest share of lapsed episodes that is held against a policy."""
+_CASES: Final = 5
+"""Fewest cases of an episode that shows a lapse."""
+_USUAL_DEFF: Final = 2.0
+"""Least design effect that cases of an episode are taken to have: they depend on each other."""
+_RESAMPLES: Final = 200
+_TEAM: Final = (EVERYBODY,)
+_AGENTS: Final = tuple(range(agents.N_BLUE))
+
+
+def judge_stretches(pieces: Pieces) -> list[Failing]:
+    """Stretches of time, and sets of episodes, in which a number fails; shares of cases only."""
+    limit = _limit(pieces.test)
+    if limit is None:
+        return []
+    cells = np.concatenate(pieces.cells).astype(np.int64)
+    test = Test(HitShare(), "lower", limit, pieces.test.usual_deff)
+    return [
+        failing
+        for whom in (_TEAM, _AGENTS)
+        for failing in (*_stretches(cells, whom, test), *_episodes(cells, whom, test))
+    ]
+
+
+def _limit(test: Test) -> float | None:
+    """The bad threshold as a share of cases against the policy."""
+    if not isinstance(test.statistic, HitShare | Incidence):
+        return None
+    return test.bad if test.better == "lower" else 1 - test.bad
+
+
+def _windows(n: int) -> Iterator[tuple[int, int]]:
+    """First cells of stretches and those after their last ones, of `n` cells."""
+    length = 2
+    while length < n:
+        for first in range(0, n - length // 2, length // 2):
+            yield first, min(first + length, n)
+        length *= 2
+
+
+def _stretches(cells: Int64Array, whom: Sequence[int], test: Test) -> list[Failing]:
+    windows = np.array(list(_windows(cells.shape[2])))
+    if not len(windows):
+        return []
+    until = _until(cells)
+    every = until[:, EVERYBODY, -1].sum(axis=0)
+    inside = until[:, whom][:, :, windows[:, 1]] - until[:, whom][:, :, windows[:, 0]]
+    totals = inside.sum(axis=0)  # [agent, window, 2]
+    enough = (totals[..., 1] >= FEW) & (
+        np.count_nonzero(inside[..., 1], axis=0) >= MIN_EPISODES
+    )
+    share = totals[..., 0] / np.maximum(totals[..., 1], 1)
+    gain = np.where(enough & (share > test.bad), contrast(totals, every), 0.0)
+    failing = []
+    for flat in np.argsort(-gain, axis=None)[:TESTED]:
+        i, window = np.unravel_index(flat, gain.shape)
+        if gain[i, window] <= 0:
+            break
+        sums = inside[:, i, window].astype(np.float64)
+        judged = tested(Part("", "", *map(int, totals[i, window])), test, sums, int(enough.sum()))
+        if judged.fails:
+            failing.append(_fitted(judged, until, whom[i], every))
+    return failing
+
+
+def _until(cells: Int64Array) -> Int64Array:
+    """Cumulative counts ``[episode, agent, cell + 1, 2]``."""
+    until = np.zeros((*cells.shape[:2], cells.shape[2] + 1, 2), np.int64)
+    np.cumsum(cells, axis=2, out=until[:, :, 1:])
+    return until
+
+
+def _fitted(judged: Part, until: Int64Array, agent: int, every: Int64Array) -> Failing:
+    """The stretch of an agent (or the team) that sets the bad cases apart best."""
+    n = until.shape[2] - 1
+    first, last = np.triu_indices(n + 1, k=2)
+
+    def best(times: FloatArray) -> tuple[int, int, float]:
+        counts = np.tensordot(times, until[:, agent], axes=1)  # [cell + 1, 2]
+        whole = np.tensordot(times, until[:, EVERYBODY, -1], axes=1)
+        gain = contrast(counts[last] - counts[first], whole)
+        at = int(gain.argmax())
+        return int(first[at]), int(last[at]), float(gain[at])
+
+    ones = np.ones(len(until))
+    begin, end, gain = best(ones)
+    drawn = np.array(
+        [best(times)[:2] for chunk in weights(len(until), _RESAMPLES) for times in chunk]
+    )
+    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    edges = np.quantile(drawn, tails, axis=0, method="inverted_cdf") * CELL
+    span = Span(
+        begin * CELL,
+        *map(int, edges[:, 0]),
+        None if end == n else end * CELL,
+        *((None, None) if end == n else map(int, edges[:, 1])),
+    )
+    counts = (until[:, agent, end] - until[:, agent, begin]).sum(axis=0)
+    last_step = "the end" if end == n else f"step {end * CELL - 1}"
+    where = (*_who(agent), Place("steps", f"step {begin * CELL} to {last_step}"))
+    return Failing(_named(judged, where, *map(int, counts)), where, gain, span)
+
+
+def _who(agent: int) -> tuple[Place, ...]:
+    return () if agent == EVERYBODY else (Place("agent", agents.BLUE[agent]),)
+
+
+def _named(part: Part, where: Sequence[Place], bad: int, n: int) -> Part:
+    kind, name = (joint.join(words) for joint, words in (
+        (" and ", [place.kind for place in where]), (", ", [place.name for place in where])
+    ))
+    return Part(kind, name, bad, n, part.low, part.high, part.p, part.fails)
+
+
+def _episodes(cells: Int64Array, whom: Sequence[int], test: Test) -> list[Failing]:
+    by_episode = cells.sum(axis=2)[:, whom]
+    every = cells[:, EVERYBODY].sum(axis=(0, 1))
+    deff = max(test.usual_deff or 1.0, _USUAL_DEFF)
+    bad, n = by_episode[..., 0], by_episode[..., 1]
+    enough = n >= _CASES
+    rare = binom.sf(np.floor(bad / deff) - 1, np.maximum(np.floor(n / deff), 1), test.bad) < RARE
+    failing = []
+    for i, agent in enumerate(whom):
+        played, lapses = int(enough[:, i].sum()), int((enough & rare)[:, i].sum())
+        if played < MIN_EPISODES or not LAPSES * played <= lapses:
+            continue
+        p = min(1.0, float(binom.sf(lapses - 1, played, RARE)) * len(whom) * KINDS)
+        if p > TAIL:
+            continue
+        lapsed = (n[:, i] > 0) & (bad[:, i] > test.bad * n[:, i])
+        counts = by_episode[lapsed, i].sum(axis=0)
+        where = (*_who(agent), Place("episodes", f"{lapsed.sum()} of {len(cells)} episodes"))
+        judged = Part("", "", 0, 0, None, None, p, True)
+        part = _named(judged, where, *map(int, counts))
+        failing.append(Failing(part, where, float(contrast(counts, every))))
+    return failing
