@@ -87,10 +87,10 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
     run(trace, [tallies, responses] if facts.observations else [tallies])
     steps = trace.table("steps", ["episode", "step", "reward", "counted"])
     returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
-    (found,) = estimate(returns[:, None])
+    (reward,) = estimate(returns[:, None])
     return Judged(
         tallies.findings(profile, references),
-        Change(found.mean, found.low, found.high),
+        Change(reward.mean, reward.low, reward.high),
         responses.playbook() if facts.observations else None,
     )
 
@@ -110,18 +110,20 @@ def outside(
         profile, references: as for the others.
         episodes: of the further play.
     """
-    found = list(findings)
+    merged = list(findings)
     for check in checks():
-        given = numbers.get(check.id)
-        if given is None:
+        intervals = numbers.get(check.id)
+        if intervals is None:
             continue
-        place = next(i for i, finding in enumerate(found) if finding.id == check.id)
-        if isinstance(given, str):
-            finding = Finding(verdict="NOT_APPLICABLE", reason=given, **declared(check, profile))
+        place = next(i for i, finding in enumerate(merged) if finding.id == check.id)
+        if isinstance(intervals, str):
+            finding = Finding(
+                verdict="NOT_APPLICABLE", reason=intervals, **declared(check, profile)
+            )
         else:
-            finding = judged(check, given, profile, references, episodes)
-        found[place] = muted(finding, profile.muted(check))
-    return tuple(found)
+            finding = judged(check, intervals, profile, references, episodes)
+        merged[place] = muted(finding, profile.muted(check))
+    return tuple(merged)
 
 
 def of_surrogate(surrogate: Surrogate) -> list[Estimate]:
@@ -241,11 +243,11 @@ def _caveats(trace: Trace, failed: int) -> list[str]:
 
 def _left_out(findings: Sequence[Finding]) -> list[str]:
     """What the profile mutes, so that nobody takes its silence for a good result."""
-    found = [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]
-    if not found:
+    muted_checks = [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]
+    if not muted_checks:
         return []
-    told = "1 check is" if len(found) == 1 else f"{len(found)} checks are"
-    return [f"{told} muted by the profile and counted in no verdict: {', '.join(found)}."]
+    subject = "1 check is" if len(muted_checks) == 1 else f"{len(muted_checks)} checks are"
+    return [f"{subject} muted by the profile and counted in no verdict: {', '.join(muted_checks)}."]
 
 
 def _by_chance(findings: Sequence[Finding]) -> float:
@@ -264,10 +266,10 @@ def _by_chance(findings: Sequence[Finding]) -> float:
 def _priced(finding: Finding, prices: Sequence[Price]) -> Finding:
     """A finding with the price of its remedy: of those that answer it, the one that gains most
     among those that surely mend its own numbers, if any do."""
-    own = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
-    if finding.verdict not in ("FAIL", "WARN") or not own:
+    singles = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
+    if finding.verdict not in ("FAIL", "WARN") or not singles:
         return finding
-    best = max(own, key=lambda price: (_mends(price, finding.id), price.reward.mean))
+    best = max(singles, key=lambda price: (_mends(price, finding.id), price.reward.mean))
     return replace(finding, price=best)
 
 
