@@ -257,9 +257,7 @@ def judged(
         return Finding(verdict="NOT_APPLICABLE", reason=check.absent, measures=measures, **head)
     verdicts = [m.verdict for m in measures if m.good is not None]
     whole = together(verdicts)
-    chances = sum(
-        verdict != "NOT_APPLICABLE" for verdict in verdicts
-    )  # any of them fails the check
+    chances = len(verdicts) - verdicts.count("NOT_APPLICABLE")  # any of them fails the check
     p, further, reason = None, None, ""
     for measured, interval in zip(measures, intervals, strict=True):
         if measured.good is None or measured.bad is None or measured.verdict != whole:
@@ -296,14 +294,14 @@ def corrected(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def judge(
-    check: Check, measure: Measure, estimate: Estimate, profile: Profile, references: References
+    check: Check, measure: Measure, number: Estimate, profile: Profile, references: References
 ) -> Measured:
     """A number with its verdict, and where it stands among the reference policies."""
     good, bad = profile.thresholds(check, measure)
     judgement: Verdict = "NOT_APPLICABLE"
-    impossible = bool(check.absent) and estimate.n == 0  # others of the check may have triggers
+    impossible = bool(check.absent) and number.n == 0  # others of the check may have triggers
     if good is not None and bad is not None and not impossible:
-        judgement = verdict(estimate, measure.better, good, bad, profile.n_min(check))
+        judgement = verdict(number, measure.better, good, bad, profile.n_min(check))
     standing = references.values(check.id, measure.key)
     return Measured(
         key=measure.key,
@@ -312,12 +310,12 @@ def judge(
         better=measure.better,
         good=good,
         bad=bad,
-        **vars(estimate.interval),
-        n=round(estimate.n),
-        reached=not np.isinf(estimate.value),
+        **vars(number.interval),
+        n=round(number.n),
+        reached=not np.isinf(number.value),
         verdict=judgement,
         standing=standing,
-        percentile=_percentile(estimate.value, measure.better, standing),
+        percentile=_percentile(number.value, measure.better, standing),
     )
 
 
@@ -336,14 +334,14 @@ def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
     return ~cases.hit if measure.better == "higher" else cases.hit
 
 
-def _too_little(estimate: Estimate, n_min: int, trigger: str) -> str:
-    if estimate.episodes < MIN_EPISODES:
-        counted = f"{estimate.episodes} episode{'' if estimate.episodes == 1 else 's'}"
+def _too_little(number: Estimate, n_min: int, trigger: str) -> str:
+    if number.episodes < MIN_EPISODES:
+        counted = f"{number.episodes} episode{'' if number.episodes == 1 else 's'}"
         with_any = "" if trigger == "episodes" else f" with {trigger}"
         return f"Only {counted}{with_any}; a verdict needs {MIN_EPISODES}."
-    if estimate.n < n_min:
-        return f"Only {round(estimate.n)} {trigger}; a verdict needs {n_min}."
-    if np.isnan(estimate.low) or np.isnan(estimate.high):
+    if number.n < n_min:
+        return f"Only {round(number.n)} {trigger}; a verdict needs {n_min}."
+    if np.isnan(number.low) or np.isnan(number.high):
         return "The number is undefined, as what it is divided by never happened."
     return "The confidence interval reaches over a threshold."
 

@@ -288,9 +288,8 @@ def _storages(content: Any) -> list[int]:
         if isinstance(item, Tensor):
             storage = item.untyped_storage()
             storages.add((storage.data_ptr(), storage.nbytes()))
-        elif (
-            isinstance(item, dict | list | tuple) and id(item) not in visited
-        ):  # it may hold itself
+        elif isinstance(item, dict | list | tuple) and id(item) not in visited:
+            # It may hold itself.
             visited.add(id(item))
             ahead += item.values() if isinstance(item, dict) else item
     return [size for _, size in sorted(storages) if size]

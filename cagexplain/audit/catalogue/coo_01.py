@@ -54,10 +54,8 @@ def link_changes(view: View) -> Cases:
     def key(to_zone: IntArray, from_zone: IntArray) -> IntArray:
         return ((change.row * N_ZONES + to_zone) * N_ZONES + from_zone) * width + change.step
 
-    keys, reverse_keys = (
-        key(change.to_zone, change.from_zone),
-        key(change.from_zone, change.to_zone),
-    )
+    keys = key(change.to_zone, change.from_zone)
+    reverse_keys = key(change.from_zone, change.to_zone)
     order = np.argsort(keys)
     last = order[np.searchsorted(keys[order], reverse_keys) - 1]
     undone = (keys[last] // width == reverse_keys // width) & (keys[last] < reverse_keys)

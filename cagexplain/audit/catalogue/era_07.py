@@ -47,9 +47,9 @@ def against_peers(view: View) -> Cases:
 
 def _clears(view: View) -> tuple[npt.NDArray[np.int64], ...]:
     stay = view.shared(stays)
-    cleared = ~stay.censored & (stay.clear + WITHIN < view.steps)
-    step, host = (values[cleared].astype(np.int64) for values in (stay.clear, stay.host))
-    return rows_of(view, stay.episode[cleared]).astype(np.int64), step, host
+    ended = ~stay.censored & (stay.clear + WITHIN < view.steps)
+    step, host = (values[ended].astype(np.int64) for values in (stay.clear, stay.host))
+    return rows_of(view, stay.episode[ended]).astype(np.int64), step, host
 
 
 def _peers(

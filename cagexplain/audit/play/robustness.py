@@ -159,27 +159,18 @@ def vary(
     keys = (*MAIN, MIX) if siblings else MAIN
 
     def both(
-        condition: Condition, condition_seeds: Int64Array, counted: tuple[str, ...] = MAIN
+        condition: Condition, worlds: Int64Array, counted: tuple[str, ...] = MAIN
     ) -> list[Play]:
         under = replace(usual, **condition.params)
         return [
-            Play(
-                _POLICY,
-                condition_seeds,
-                counted,
-                under,
-                drop=condition.drop,
-                invent=condition.invent,
-            ),
-            Play(_SLEEP, condition_seeds, params=under),
+            Play(_POLICY, worlds, counted, under, drop=condition.drop, invent=condition.invent),
+            Play(_SLEEP, worlds, params=under),
         ]
 
     first = Condition(_USUAL, _USUAL, "the usual conditions")
     others = [(condition, seeds) for condition in conditions] + list(_networks(seeds, usual))
     plays = both(first, seeds, keys)
-    plays += [
-        play for condition, condition_seeds in others for play in both(condition, condition_seeds)
-    ]
+    plays += [play for condition, worlds in others for play in both(condition, worlds)]
     plays += [Play(f"sibling {i}", seeds, keys, params=usual) for i in range(len(siblings))]
     with Team(players, workers, advance) as team:
         played = iter(team.play(plays))

@@ -96,10 +96,8 @@ def names(profile: str, agent: int) -> tuple[str, ...]:
     hosts = [host_label(int(h)) for h in observations.HOSTS[agent]]
     named = ["mission phase"]
     for i, zone in enumerate(BLUE_ZONES[agent]):
-        block_zone, zones = (
-            network.ZONE_SHORT[zone],
-            [network.ZONE_SHORT[z] for z in network.ALPHABETICAL],
-        )
+        block_zone = network.ZONE_SHORT[zone]
+        zones = [network.ZONE_SHORT[z] for z in network.ALPHABETICAL]
         block = hosts[i * observations.HOSTS_PER_BLOCK :][: observations.HOSTS_PER_BLOCK]
         named += [f"this block is about {other}: {block_zone}" for other in zones]
         named += [f"traffic {other} to {block_zone} is blocked" for other in zones]
