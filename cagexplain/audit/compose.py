@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
 from cagexplain.policies.evaluation import estimate
 from cagexplain.policies.registry import source_of
-from cagexplain.stats.estimates import Estimate
+from cagexplain.stats.estimates import MIN_EPISODES, Estimate
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.spreads import Skewed
 from cagexplain.tracing.trace import Trace
@@ -214,7 +214,7 @@ def compose(
         variations=tuple(variations),
         baseline=baseline,
         playbook=judged_play.playbook,
-        notes=(*_caveats(trace, len(failed or {})), *_left_out(findings), *notes),
+        notes=(*_caveats(trace, findings, len(failed or {})), *notes),
     )
 
 
@@ -224,30 +224,28 @@ def _with_source(policy: Mapping[str, Any]) -> dict[str, Any]:
     return {**policy, "source": source} if source else dict(policy)
 
 
-def _caveats(trace: Trace, failed: int) -> list[str]:
-    """What a reader must know about the episodes, as sentences."""
-    found = []
-    wanted = len(trace.manifest.seeds) - failed
-    if trace.n_episodes < wanted:
-        found.append(
-            f"The recording is unfinished: {trace.n_episodes} of {wanted} episodes are judged."
-        )
+def _caveats(trace: Trace, findings: Sequence[Finding], failed: int) -> Iterator[str]:
+    """What a reader must know before reading on, as sentences."""
+    episodes, wanted = trace.n_episodes, len(trace.manifest.seeds) - failed
+    if episodes < wanted:
+        yield f"The recording is unfinished: {episodes} of {wanted} episodes are judged."
+    if episodes < 2 * MIN_EPISODES:
+        subject = "1 episode was" if episodes == 1 else f"{episodes} episodes were"
+        yield f"Only {subject} audited: most verdicts cannot be more than inconclusive."
     if not comparable(trace):
-        found.append(
+        yield (
             "The reference policies, Sleep among them, were recorded in episodes of "
             f"{phases.DEFAULT_STEPS} steps against the attacker {_RED}. This audit was not, so its "
             "numbers are not held against theirs, and thresholds in steps may be out of reach."
         )
-    return found
-
-
-def _left_out(findings: Sequence[Finding]) -> list[str]:
-    """What the profile mutes, so that nobody takes its silence for a good result."""
-    muted_checks = [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]
-    if not muted_checks:
-        return []
-    subject = "1 check is" if len(muted_checks) == 1 else f"{len(muted_checks)} checks are"
-    return [f"{subject} muted by the profile and counted in no verdict: {', '.join(muted_checks)}."]
+    if errors := [finding.id for finding in findings if finding.verdict == "ERROR"]:
+        yield f"Not all checks could be carried out; errors in {', '.join(errors)}."
+    if muted_checks := [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]:
+        # So that nobody takes their silence for a good result.
+        subject = "1 check is" if len(muted_checks) == 1 else f"{len(muted_checks)} checks are"
+        yield (
+            f"{subject} muted by the profile and counted in no verdict: {', '.join(muted_checks)}."
+        )
 
 
 def _by_chance(findings: Sequence[Finding]) -> float:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.results import Result
 from cagexplain.stats import bootstrap, means
-from cagexplain.stats.bootstrap import weights
+from cagexplain.stats.bootstrap import RESAMPLES, weights
 from cagexplain.stats.interval import Interval, finite
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.spreads import Ranked
@@ -27,8 +27,6 @@ HORIZON: Final = 100
 """Steps over which the restricted mean is taken."""
 MIN_DURATIONS: Final = 20
 MIN_EPISODES: Final = bootstrap.MIN_EPISODES
-RESAMPLES: Final = 500
-"""Fewer than elsewhere: there are many curves, and each is of several hundred steps."""
 _SAME: Final = 1e-9  # rounding must not keep a share from being reached
 
 

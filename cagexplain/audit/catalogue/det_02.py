@@ -56,8 +56,8 @@ def tables(view: View) -> FloatArray:
     columns = []
     for further, later in [(0, 0), *_pairings(view.n)]:
         row, step = (decision.row + further) % view.n, (decision.step + later) % view.steps
-        pattern = decision.row * _PATTERNS + shown[row, step, decision.agent]
-        cell = pattern * N_KINDS + decision.kind
+        row_pattern = decision.row * _PATTERNS + shown[row, step, decision.agent]
+        cell = row_pattern * N_KINDS + decision.kind
         counts = np.bincount(cell, minlength=view.n * _CELLS)
         columns.append(counts.reshape(view.n, _CELLS))
     return np.hstack(columns).astype(np.float64)

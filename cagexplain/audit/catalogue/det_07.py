@@ -13,13 +13,13 @@ PATIENCE = 100
 
 def silent(view: View) -> Cases:
     """Stays of red whose onset raised no alert; a hit is over soon."""
-    stay = view.shared(stays)
-    invisible = ~stay.visible
-    length, host = (stay.end - stay.on)[invisible], stay.host[invisible]
+    incident = view.shared(stays)
+    invisible = ~incident.visible
+    length, host = (incident.end - incident.on)[invisible], incident.host[invisible]
     return cases(
-        rows_of(view, stay.episode[invisible]),
-        stay.on[invisible],
-        ~stay.censored[invisible] & (length <= PATIENCE),
+        rows_of(view, incident.episode[invisible]),
+        incident.on[invisible],
+        ~incident.censored[invisible] & (length <= PATIENCE),
         agent=BLUE_OF_HOST[host],
         host=host,
         duration=np.minimum(length, PATIENCE + 1),

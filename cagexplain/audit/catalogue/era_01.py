@@ -22,14 +22,14 @@ WINDOW = 10
 
 def first_responses_to_root(view: View) -> Cases:
     """Stays of red whose first response came while red was root; a hit is a Restore."""
-    stay = view.shared(stays)
-    late = (stay.response >= 0) & (stay.root >= 0) & (stay.response >= stay.root)
+    incident = view.shared(stays)
+    late = (incident.response >= 0) & (incident.root >= 0) & (incident.response >= incident.root)
     return cases(
-        rows_of(view, stay.episode[late]),
-        stay.response[late],
-        stay.response_kind[late] == ActionKind.RESTORE,
-        agent=BLUE_OF_HOST[stay.host[late]],
-        host=stay.host[late],
+        rows_of(view, incident.episode[late]),
+        incident.response[late],
+        incident.response_kind[late] == ActionKind.RESTORE,
+        agent=BLUE_OF_HOST[incident.host[late]],
+        host=incident.host[late],
     )
 
 
