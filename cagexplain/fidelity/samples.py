@@ -263,7 +263,7 @@ def read(path: Path) -> ParitySample:
 
 
 def require_same(
-    found: Origin, wanted: Origin, fields: Sequence[str], where: Path | str, remedy: str
+    origin: Origin, wanted: Origin, fields: Sequence[str], where: Path | str, remedy: str
 ) -> None:
     """Refuse two samples that were played in different ways.
 
@@ -273,7 +273,7 @@ def require_same(
         CagexplainError: names the first field that differs, and both values.
     """
     for field in fields:
-        one, other = getattr(found, field), getattr(wanted, field)
+        one, other = getattr(origin, field), getattr(wanted, field)
         for key in (key for key in [*one, *other] if key != "path"):
             if one.get(key) != other.get(key):
                 raise CagexplainError(
