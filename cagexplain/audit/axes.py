@@ -1,4 +1,7 @@
-"""Where a policy stands on two axes: does it follow the practices, and does it defend well?
+"""Where a policy stands on two sides: does it follow the practices, and does it defend well?
+
+Practice rests on the checks of practices and on those of the policy's health: an agent that falls
+silent follows no practice. A check fails if any part of its cases does.
 
 They are kept apart on purpose. A policy that defends well may break the practices, and one that
 follows all of them may defend badly; neither is hidden by a score that adds everything up.
@@ -15,6 +18,9 @@ from cagexplain.audit.results import Finding
 Practice = Literal["compliant", "unorthodox", "undetermined"]
 Outcome = Literal["effective", "ineffective", "undetermined"]
 
+PRACTICE: Final[tuple[Axis, ...]] = ("practice", "health")
+"""Axes whose checks fail if a part of their cases does. Outcomes are judged on the whole, as CC4's
+subnets, phases and kinds of hosts differ in how hard they are to defend."""
 DECISIVE: Final = ("critical", "high")
 """Severities of the checks that an axis rests on."""
 ENOUGH: Final = 0.5
@@ -22,24 +28,25 @@ ENOUGH: Final = 0.5
 
 
 def practice(findings: Sequence[Finding]) -> Practice:
-    """Unorthodox if a decisive practice check fails; compliant if none does and most are judged."""
-    fails = _axis(findings, "practice")
+    """Unorthodox if a decisive check of practices or health fails; compliant if none does and most
+    are judged."""
+    fails = _side(findings, PRACTICE)
     return {True: "unorthodox", False: "compliant", None: "undetermined"}[fails]  # type: ignore[return-value]
 
 
 def outcome(findings: Sequence[Finding]) -> Outcome:
     """Ineffective if a decisive outcome check fails; effective if none does and most are judged."""
-    fails = _axis(findings, "outcome")
+    fails = _side(findings, ("outcome",))
     return {True: "ineffective", False: "effective", None: "undetermined"}[fails]  # type: ignore[return-value]
 
 
-def _axis(findings: Sequence[Finding], axis: Axis) -> bool | None:
-    """Whether a decisive check of an axis fails; None if that cannot be said.
+def _side(findings: Sequence[Finding], axes: Sequence[Axis]) -> bool | None:
+    """Whether a decisive check of some axes fails; None if that cannot be said.
 
     A FAIL is held against the policy if it survives the correction for the number of checks. One
     that does not may be chance, but as long as there is one, nobody can say that none fails.
     """
-    decisive = [f for f in findings if f.axis == axis and f.severity in DECISIVE]
+    decisive = [f for f in findings if f.axis in axes and f.severity in DECISIVE]
     fails = [f.survives is not False for f in decisive if f.verdict == "FAIL"]
     if fails:
         return True if any(fails) else None

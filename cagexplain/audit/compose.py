@@ -83,13 +83,13 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
             remedy="Go on with the recording: 'cagexplain trace ... --resume'",
         )
     facts = facts_of(trace)
-    tallies, responses = Tallies(checks(), facts), Responses()
+    tallies, responses = Tallies(checks(), facts, profile), Responses()
     run(trace, [tallies, responses] if facts.observations else [tallies])
     steps = trace.table("steps", ["episode", "step", "reward", "counted"])
     returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
     (reward,) = estimate(returns[:, None])
     return Judged(
-        tallies.findings(profile, references),
+        tallies.findings(references),
         Change(reward.mean, reward.low, reward.high),
         responses.playbook() if facts.observations else None,
     )

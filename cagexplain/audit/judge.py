@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from cagexplain.audit.axes import PRACTICE
 from cagexplain.audit.check import Check, Measure
+from cagexplain.audit.examples import Example, chosen, examples
+from cagexplain.audit.parts import Failing, Pieces, test_of
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
-from cagexplain.audit.results import Evidence, Finding, Measured, Part, Verdict
+from cagexplain.audit.results import Finding, Measured, Part, Verdict, WorstPart
+from cagexplain.audit.stretches import judge_parts
 from cagexplain.audit.verdicts import (
     FALSE_DISCOVERIES,
     more_episodes,
@@ -20,38 +23,29 @@ from cagexplain.audit.verdicts import (
     together,
     verdict,
 )
-from cagexplain.cc4 import agents, network, phases
 from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import Batch, Tables
-from cagexplain.facts.cases import Cases
 from cagexplain.facts.view import TABLES, Facts, View
 from cagexplain.stats.adjust import discoveries
 from cagexplain.stats.estimates import (
     MIN_EPISODES,
     Estimate,
-    OfCases,
     estimate,
 )
 
 EXAMPLES: Final = 20
 """Most cases that are shown as evidence of a finding."""
-Names = tuple[str, ...]
-_SPLITS: Final[dict[str, Names]] = {
-    "zone": network.ZONES,
-    "agent": agents.BLUE,
-    "phase": phases.PHASE_NAMES,
-}
-"""Names of the parts that cases are split into."""
+_KEPT: Final = 200
+"""Cases against the policy that are kept of each batch, to choose the examples from."""
 
 
 @dataclass
 class _Details:
     """Where and when the cases of a number are."""
 
-    parts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
-    firsts: list[IntArray] = field(default_factory=list)
-    examples: list[Evidence] = field(default_factory=list)
+    pieces: Pieces
+    examples: list[Example] = field(default_factory=list)
 
 
 @dataclass
@@ -69,15 +63,15 @@ class Tallies:
     Args:
         checks: what to count; those that are not played are left out.
         facts: about the play.
-        details: whether to keep evidence, and where the cases are.
+        profile: has the thresholds.
     """
 
     tables: Tables = TABLES
 
-    def __init__(self, checks: Sequence[Check], facts: Facts, *, details: bool = True) -> None:
+    def __init__(self, checks: Sequence[Check], facts: Facts, profile: Profile) -> None:
         self.facts = facts
         self.checks = tuple(checks)
-        self._details = details
+        self._profile = profile
         self._counted = {check.id: _Counted() for check in self.checks if self._reason(check) == ""}
         self.episodes = 0
 
@@ -106,39 +100,13 @@ class Tallies:
     def _add(self, check: Check, view: View, counted: _Counted) -> None:
         for measure in check.measures:
             sums, cases = measure.counted(view)
-            if cases is not None and self._details and measure.judged:
-                details = counted.details.setdefault(measure.key, _Details())
-                self._detail(measure, cases, view, details)
+            _, bad = self._profile.thresholds(check, measure)
+            test = test_of(measure, bad) if cases is not None and bad is not None else None
+            if cases is not None and test is not None:
+                details = counted.details.setdefault(measure.key, _Details(Pieces(test)))
+                details.pieces.add(cases, view)
+                details.examples += examples(test, cases, view, _KEPT)
             counted.sums.setdefault(measure.key, []).append(sums)
-
-    def _detail(self, measure: Measure, cases: Cases, view: View, details: _Details) -> None:
-        assert isinstance(measure.statistic, OfCases)
-        cases = cases.where(measure.statistic.shown(cases))
-        split = {
-            "zone": np.where(cases.host >= 0, network.HOST_ZONE[cases.host], -1),
-            "agent": cases.agent,
-            "phase": view.batch.phase[cases.row, cases.step],
-        }
-        for kind, names in _SPLITS.items():
-            part = split[kind]
-            known = part >= 0
-            table = details.parts.setdefault(kind, np.zeros((len(names), 2), dtype=np.int64))
-            table[:, 0] += np.bincount(part[known & cases.hit], minlength=len(names))
-            table[:, 1] += np.bincount(part[known], minlength=len(names))
-        bad = cases.where(_against(measure, cases))
-        first = np.full(view.n, np.iinfo(np.int64).max)
-        np.minimum.at(first, bad.row, bad.step)
-        details.firsts.append(first[first < np.iinfo(np.int64).max])
-        chosen = np.linspace(0, len(bad) - 1, min(EXAMPLES, len(bad))).astype(np.int64)
-        details.examples += [
-            Evidence(
-                int(view.batch.episodes[bad.row[i]]),
-                int(bad.step[i]),
-                agents.BLUE[bad.agent[i]] if bad.agent[i] >= 0 else None,
-                network.HOST_NAMES[bad.host[i]] if bad.host[i] >= 0 else None,
-            )
-            for i in chosen
-        ]
 
     def sums(self, check: str, measure: str) -> FloatArray | None:
         """``float64[episode, column]`` of a measure; None if it was not counted."""
@@ -147,47 +115,46 @@ class Tallies:
         return np.concatenate(parts) if parts else None
 
     def findings(
-        self,
-        profile: Profile,
-        references: References,
-        *,
-        policies: IntArray | None = None,
+        self, references: References, *, policies: IntArray | None = None
     ) -> tuple[Finding, ...]:
         """Judge what was counted.
 
         Args:
-            profile: has the thresholds.
             references: what other policies do.
             policies: ``int[episode]`` which of several policies played it.
         """
-        return tuple(self._finding(check, profile, references, policies) for check in self.checks)
+        return tuple(self._finding(check, references, policies) for check in self.checks)
 
-    def _finding(
-        self,
-        check: Check,
-        profile: Profile,
-        references: References,
-        policies: IntArray | None,
-    ) -> Finding:
-        finding = muted(self._judged(check, profile, references, policies), profile.muted(check))
+    def _finding(self, check: Check, references: References, policies: IntArray | None) -> Finding:
+        finding = self._judged(check, references, policies)
+        if finding.verdict not in ("NOT_APPLICABLE", "ERROR"):
+            finding = self._with_parts(finding, check, references)
+        return muted(finding, self._profile.muted(check))
+
+    def _with_parts(self, finding: Finding, check: Check, references: References) -> Finding:
+        """The finding with its parts judged, and with evidence."""
+        details = self._counted[check.id].details
+        parts: dict[str, tuple[Part, ...]] = {}
+        failures: dict[str, Failing] = {}
+        for measure in check.measures:
+            if measure.key in details:
+                pieces, deff = details[measure.key].pieces, references.deff(check.id, measure)
+                parts[measure.key], failing = judge_parts(pieces, deff)
+                if failing is not None:
+                    failures[measure.key] = failing
+        if failures and (check.axis in PRACTICE or finding.verdict == "FAIL"):
+            key = max(failures, key=lambda key: failures[key].contrast)
+            finding = with_worst(finding, key, failures[key], chances=len(details))
         key = finding.decisive.key if finding.decisive else ""
-        details = self._counted.get(check.id, _Counted()).details.get(key, _Details())
-        first = np.concatenate(details.firsts) if details.firsts else np.empty(0)
+        evidence = details[key].examples if key in details else []
         return replace(
             finding,
-            parts=_parts(details),
-            since=int(np.median(first)) if len(first) else None,
-            evidence=_spread(details.examples),
+            parts=parts.get(key, ()),
+            evidence=chosen(evidence, finding.worst, EXAMPLES),
         )
 
-    def _judged(
-        self,
-        check: Check,
-        profile: Profile,
-        references: References,
-        policies: IntArray | None,
-    ) -> Finding:
-        head = declared(check, profile)
+    def _judged(self, check: Check, references: References, policies: IntArray | None) -> Finding:
+        head = declared(check, self._profile)
         if reason := self._reason(check):
             return Finding(verdict="NOT_APPLICABLE", reason=reason, **head)
         counted = self._counted[check.id]
@@ -200,7 +167,32 @@ class Tallies:
             assert sums is not None
             deff = references.deff(check.id, measure)
             intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
-        return judged(check, intervals, profile, references, self.episodes)
+        return judged(check, intervals, self._profile, references, self.episodes)
+
+
+def with_worst(finding: Finding, key: str, failing: Failing, chances: int) -> Finding:
+    """A finding one of whose parts fails: it fails, whatever the whole does.
+
+    Its p-value is twice the smaller one of the whole and of the parts, as either may fail it.
+
+    Args:
+        finding: by the whole.
+        key: of the measure.
+        failing: the part.
+        chances: measures whose parts were judged.
+    """
+    p = min(1.0, (failing.part.p or 0.0) * chances)
+    if finding.p is not None:
+        p = min(p, finding.p)
+    return replace(
+        finding,
+        verdict="FAIL",
+        whole=finding.verdict,
+        reason="",
+        more_episodes=None,
+        p=min(1.0, 2 * p),
+        worst=WorstPart(key, failing.part, failing.where, failing.since),
+    )
 
 
 def muted(finding: Finding, why: str) -> Finding:
@@ -272,6 +264,7 @@ def judged(
             reason = reason or _too_little(interval, head["n_min"], check.trigger)
     return Finding(
         verdict=whole,
+        whole=whole,
         reason=reason,
         measures=measures,
         n=round(intervals[0].n),
@@ -327,13 +320,6 @@ def _percentile(value: float, better: str, standing: Mapping[str, float | None])
     return sum(no_better) / len(others)
 
 
-def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
-    """Cases that speak against the policy."""
-    if measure.unit == "steps":  # one that the end cut off sooner tells nothing
-        return np.greater(cases.duration, measure.good or 0)
-    return ~cases.hit if measure.better == "higher" else cases.hit
-
-
 def _too_little(number: Estimate, n_min: int, trigger: str) -> str:
     if number.episodes < MIN_EPISODES:
         counted = f"{number.episodes} episode{'' if number.episodes == 1 else 's'}"
@@ -344,17 +330,3 @@ def _too_little(number: Estimate, n_min: int, trigger: str) -> str:
     if np.isnan(number.low) or np.isnan(number.high):
         return "The number is undefined, as what it is divided by never happened."
     return "The confidence interval reaches over a threshold."
-
-
-def _parts(details: _Details) -> tuple[Part, ...]:
-    return tuple(
-        Part(kind, names[i], int(hits), int(n))  # type: ignore[arg-type]
-        for kind, names in _SPLITS.items()
-        for i, (hits, n) in enumerate(details.parts.get(kind, ()))
-        if n
-    )
-
-
-def _spread(examples: list[Evidence]) -> tuple[Evidence, ...]:
-    chosen = np.linspace(0, len(examples) - 1, min(EXAMPLES, len(examples))).astype(int)
-    return tuple(examples[i] for i in chosen)

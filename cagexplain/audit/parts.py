@@ -16,7 +16,6 @@ cautious: parts overlap, so the true error is smaller.
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -57,6 +56,8 @@ CELL: Final = 5
 """Steps of the shortest stretch of time that is told apart."""
 EVERYBODY: Final = agents.N_BLUE
 """Place of the whole team behind the agents, in counts by agent."""
+
+
 @dataclass(frozen=True)
 class Test:
     """How a number is judged for a part.
@@ -65,30 +66,23 @@ class Test:
         statistic: of the part's cases.
         better: as of the measure.
         bad: threshold.
-        usual_deff: design effect, for shares of which none or all cases are hits.
     """
 
     statistic: OfCases
     better: str
     bad: float
-    usual_deff: float | None
 
 
-def test_of(measure: Measure, bad: float, usual_deff: float | None) -> Test | None:
-    """How a measure is judged for parts; None if it is not.
-
-    Args:
-        measure: with single cases.
-        bad: its threshold.
-        usual_deff: see `Test`.
-    """
+def test_of(measure: Measure, bad: float) -> Test | None:
+    """How a measure with single cases, and with a bad threshold, is judged for parts; None if it
+    is not."""
     statistic = measure.statistic
     if isinstance(statistic, Quantile):
         assert measure.better == "lower", "a duration"
         within = Incidence(at=int(bad))
-        return Test(within, "higher", statistic.share, usual_deff)
+        return Test(within, "higher", statistic.share)
     if isinstance(statistic, HitShare | Difference | PerCases | Incidence):
-        return Test(statistic, measure.better, bad, usual_deff)
+        return Test(statistic, measure.better, bad)
     return None
 
 
@@ -166,8 +160,12 @@ class Failing:
     since: Span | None = None
 
 
-def judge_splits(pieces: Pieces) -> tuple[list[Part], list[Failing]]:
+def judge_splits(pieces: Pieces, usual_deff: float | None) -> tuple[list[Part], list[Failing]]:
     """Judge the parts of all splits.
+
+    Args:
+        pieces: what was counted.
+        usual_deff: design effect, for shares of which none or all cases are hits.
 
     Returns:
         The parts of the plain splits that have cases, and all parts that fail.
@@ -175,14 +173,15 @@ def judge_splits(pieces: Pieces) -> tuple[list[Part], list[Failing]]:
     plain: list[Part] = []
     failing: list[Failing] = []
     for split, sums, bad in zip(SPLITS, pieces.sums, pieces.bad, strict=True):
-        parts, failed = _judge_split(split, sparse.vstack(sums, format="csr"), bad, pieces.test)
+        table = sparse.vstack(sums, format="csr")
+        parts, failed = _judge_split(split, table, bad, pieces.test, usual_deff)
         failing += failed
         plain += parts if split in PLAIN else ()
     return plain, failing
 
 
 def _judge_split(
-    split: Split, sums: sparse.csr_array, bad: Int64Array, test: Test
+    split: Split, sums: sparse.csr_array, bad: Int64Array, test: Test, usual_deff: float | None
 ) -> tuple[list[Part], list[Failing]]:
     n_parts = len(split.names)
     tables = {part: sums[part::n_parts] for part in np.flatnonzero(bad[:, 1]).tolist()}
@@ -206,11 +205,12 @@ def _judge_split(
         part = Part(
             " and ".join(split.kinds),
             ", ".join(names),
-            *map(int, bad[number]),
+            bad=int(bad[number, 0]),
+            n=int(bad[number, 1]),
             fails=False if number in enough else None,
         )
         if number in suspects:
-            part = tested(part, test, tables[number].toarray(), len(enough))
+            part = tested(part, test, tables[number].toarray(), len(enough), usual_deff)
             if part.fails:
                 where = tuple(Place(*pair) for pair in zip(split.kinds, names, strict=True))
                 failing.append(Failing(part, where, float(contrasts[number])))
@@ -218,7 +218,9 @@ def _judge_split(
     return parts, failing
 
 
-def tested(part: Part, test: Test, sums: FloatArray, looked_at: int) -> Part:
+def tested(
+    part: Part, test: Test, sums: FloatArray, looked_at: int, usual_deff: float | None
+) -> Part:
     """A part with its interval and verdict.
 
     Args:
@@ -226,15 +228,14 @@ def tested(part: Part, test: Test, sums: FloatArray, looked_at: int) -> Part:
         test: how.
         sums: ``float64[episode, column]`` of its cases.
         looked_at: number of parts of its kind.
+        usual_deff: see `judge_splits`.
     """
     looks = looked_at * KINDS
     interval = estimate(
-        test.statistic, sums, usual_deff=test.usual_deff, confidence=1 - 2 * TAIL / looks
+        test.statistic, sums, usual_deff=usual_deff, confidence=1 - 2 * TAIL / looks
     )
     p = min(1.0, p_value(interval, test.better, test.bad) * looks)
-    return replace(
-        part, low=finite(interval.low), high=finite(interval.high), p=p, fails=p <= TAIL
-    )
+    return replace(part, low=finite(interval.low), high=finite(interval.high), p=p, fails=p <= TAIL)
 
 
 def contrast(inside: Array, every: Array) -> FloatArray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cagexplain.audit.check import Severity
-from cagexplain.audit.results import Audit, Finding, Measured, Part
+from cagexplain.audit.results import Audit, Finding, Part
 
 Comparison = Literal["worse", "better", "alike", "too few cases"]
 
@@ -23,8 +23,6 @@ _PART: Final = 0.05
 """Share of the cases that a part must have to be named."""
 _ALIKE: Final = 0.02
 """By how much a part's share may differ from the whole's and still be like it."""
-_SHARES: Final = ("share", "difference of shares")
-_KINDS: Final = ("zone", "agent", "phase")
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ class Standout:
 
     Attributes:
         part: named.
-        share: of its cases that speak against the policy, if `whole` is given; otherwise its part
-            of all cases, as single cases cannot be told good from bad.
+        share: of its cases that speak against the policy.
         cases: that `share` is of.
         whole: share of all cases that speak against the policy.
     """
@@ -42,7 +39,7 @@ class Standout:
     part: Part
     share: float
     cases: int
-    whole: float | None
+    whole: float
 
 
 def in_order(findings: Iterable[Finding], audit: Audit) -> list[Finding]:
@@ -68,59 +65,35 @@ def _weight(finding: Finding, mean_return: float) -> float:
     return weight * (1.0 + min(won, 1.0))
 
 
-def counts_shares(measured: Measured) -> bool:
-    """Whether each case of a number speaks for or against the policy."""
-    return measured.unit in _SHARES
-
-
-def against(part: Part, measured: Measured) -> int | None:
-    """Cases of a part that speak against the policy; None if that cannot be told from it."""
-    if not counts_shares(measured):
-        return None
-    return part.n - part.hits if measured.better == "higher" else part.hits
-
-
 def standouts(finding: Finding) -> list[Standout]:
-    """The subnet, the agent and the phase that are clearly worse than the whole; one of each at
-    most."""
-    measured = finding.decisive
-    if measured is None:
-        return []
-    kinds = [[part for part in finding.parts if part.kind == kind] for kind in _KINDS]
-    worst = [_worst(parts, measured) for parts in kinds if len(parts) > 1]
-    return [part for part in worst if part is not None]
+    """The parts that are clearly worse than the whole: one of a kind at most."""
+    kinds = dict.fromkeys(part.kind for part in finding.parts)
+    by_kind = [[part for part in finding.parts if part.kind == kind] for kind in kinds]
+    worst = [_worst(parts) for parts in by_kind if len(parts) > 1]
+    return [standout for standout in worst if standout is not None]
 
 
-def _worst(parts: Sequence[Part], measured: Measured) -> Standout | None:
+def _worst(parts: Sequence[Part]) -> Standout | None:
     total = sum(part.n for part in parts)
-    if not total:
+    enough = [part for part in parts if part.n >= max(FEW, _PART * total)]
+    if not enough:
         return None
-    if not counts_shares(measured):
-        part = max(parts, key=lambda part: part.n)
-        share = part.n / total
-        clear = share >= 1 / len(parts) + _CLEARLY
-        return Standout(part, share, total, None) if clear else None
-    rates = [
-        ((against(part, measured) or 0) / part.n, part)
-        for part in parts
-        if part.n >= max(FEW, _PART * total)
-    ]
-    if not rates:
-        return None
-    whole = sum(against(part, measured) or 0 for part in parts) / total
-    rate, part = max(rates, key=lambda pair: pair[0])
-    return Standout(part, rate, part.n, whole) if rate >= whole + _CLEARLY else None
+    whole = _share(parts)
+    worst = max(enough, key=lambda part: part.bad / part.n)
+    share = worst.bad / worst.n
+    return Standout(worst, share, worst.n, whole) if share >= whole + _CLEARLY else None
 
 
-def compared(part: Part, parts: Sequence[Part], measured: Measured) -> Comparison | None:
-    """How a part does beside all parts of its kind; None if cases are not for or against."""
-    bad = against(part, measured)
-    if bad is None:
-        return None
+def compared(part: Part, parts: Sequence[Part]) -> Comparison:
+    """How a part does beside all parts of its kind."""
     if part.n < FEW:
         return "too few cases"
-    share = bad / part.n
-    whole = sum(against(each, measured) or 0 for each in parts) / sum(each.n for each in parts)
+    share, whole = part.bad / part.n, _share(parts)
     if share > whole + _ALIKE:
         return "worse"
     return "better" if share < whole - _ALIKE else "alike"
+
+
+def _share(parts: Sequence[Part]) -> float:
+    """Share of the cases of all parts that speak against the policy."""
+    return sum(part.bad for part in parts) / sum(part.n for part in parts)

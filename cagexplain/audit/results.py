@@ -19,7 +19,7 @@ VERDICTS: Final[tuple[Verdict, ...]] = (
     "NOT_APPLICABLE",
 )
 """In the order in which they ask for attention."""
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of `audit.json`."""
 
 
@@ -179,6 +179,23 @@ class Span(Result):
 
 
 @dataclass(frozen=True)
+class WorstPart(Result):
+    """The part of a check's cases that fails, and that best tells where the bad cases are.
+
+    Attributes:
+        measure: key of the number that fails there.
+        part: with its numbers.
+        place: what the part is: its agent, its subnet, its steps, ...; all that hold.
+        since: when, if it is a stretch of time.
+    """
+
+    measure: str
+    part: Part
+    place: tuple[Place, ...]
+    since: Span | None = None
+
+
+@dataclass(frozen=True)
 class Evidence(Result):
     """A case that speaks against the policy.
 
@@ -186,12 +203,14 @@ class Evidence(Result):
         episode, step: where in the trace.
         agent: blue agent, or None.
         host: name of the host, or None.
+        link: names of the subnets to and from which it leads, or None.
     """
 
     episode: int
     step: int
     agent: str | None
     host: str | None
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +219,8 @@ class Finding(Result):
 
     Attributes:
         id, title, family, severity, axis, knowledge: from the declaration.
-        verdict: over all its numbers.
+        verdict: over all its numbers and their parts: a part that fails fails the check.
+        whole: likewise over all cases, whatever their parts.
         reason: why there is no PASS, WARN or FAIL; empty otherwise.
         measures: its numbers, the main one first; empty if it was not measured.
         trigger: what `n` counts, in the plural.
@@ -210,10 +230,10 @@ class Finding(Result):
             cannot be told.
         p: for a FAIL, one-sided probability of numbers like these at the bad threshold.
         survives: whether the FAIL survives the correction for the number of checks.
-        parts: where and when the cases of the decisive number are.
-        since: first step of one of these that speaks against the policy, as the median over the
-            episodes that have any; None if there is none.
-        evidence: examples of these, spread over the episodes.
+        parts: of the decisive number, by agent, subnet, phase, kind of host and so on.
+        worst: the part that fails; None if none does.
+        evidence: cases that speak against the policy, of the worst part if there is one, spread
+            over the episodes.
         price: of its remedy; None if there is none or it was not played.
         muted: whether the profile leaves the check out: the verdict is NOT_APPLICABLE and the
             reason the profile's, while the numbers keep what was measured and how they stand.
@@ -226,6 +246,7 @@ class Finding(Result):
     axis: Axis
     knowledge: Knowledge
     verdict: Verdict
+    whole: Verdict = "NOT_APPLICABLE"
     reason: str = ""
     measures: tuple[Measured, ...] = ()
     trigger: str = ""
@@ -236,15 +257,17 @@ class Finding(Result):
     p: float | None = None
     survives: bool | None = None
     parts: tuple[Part, ...] = ()
-    since: int | None = None
+    worst: WorstPart | None = None
     evidence: tuple[Evidence, ...] = ()
     price: Price | None = None
     muted: bool = False
 
     @property
     def decisive(self) -> Measured | None:
-        """The number that the verdict rests on: the first judged one with the same verdict; of a
-        muted check, the one that asks for most attention."""
+        """The number that the verdict rests on: the one whose part fails; else the first judged one
+        with the same verdict; of a muted check, the one that asks for most attention."""
+        if self.worst is not None:
+            return next(m for m in self.measures if m.key == self.worst.measure)
         judged = [m for m in self.measures if m.good is not None]
         if self.muted:
             return min(judged, key=lambda m: VERDICTS.index(m.verdict), default=None)

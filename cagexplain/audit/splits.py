@@ -94,7 +94,9 @@ _SUBNET: Final = _by("zone", network.ZONES, _subnet)
 _PHASE: Final = _by("phase", phases.PHASE_NAMES, _phase)
 _KIND: Final = _by("host kind", ("router", "user", "server", "internet"), _host_kind)
 _BUSY: Final = _by("agent was", ("free", "busy"), _busy)
-_LINK: Final = _by("link", tuple(f"{to} from {of}" for to in network.ZONES for of in network.ZONES), _link)
+_LINK: Final = _by(
+    "link", tuple(f"{to} from {of}" for to in network.ZONES for of in network.ZONES), _link
+)
 _CHANGE: Final = _by(
     "change of phase",
     (f"{AROUND} steps before one", f"{AROUND} steps after one", "away from one"),

@@ -11,6 +11,7 @@ in most and absent in some, has more of them than `RARE`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from cagexplain.audit.parts import (
     Pieces,
     Test,
     contrast,
+    judge_splits,
     tested,
 )
 from cagexplain.audit.results import Part, Place, Span
@@ -45,21 +47,56 @@ _CASES: Final = 5
 _USUAL_DEFF: Final = 2.0
 """Least design effect that cases of an episode are taken to have: they depend on each other."""
 _RESAMPLES: Final = 200
+_ADDS: Final = 1.05
+"""How much better a part of two things must set the bad cases apart than one of one thing."""
 _TEAM: Final = (EVERYBODY,)
 _AGENTS: Final = tuple(range(agents.N_BLUE))
 
 
-def judge_stretches(pieces: Pieces) -> list[Failing]:
-    """Stretches of time, and sets of episodes, in which a number fails; shares of cases only."""
+def judge_parts(
+    pieces: Pieces, usual_deff: float | None
+) -> tuple[tuple[Part, ...], Failing | None]:
+    """Judge all parts of a number's cases.
+
+    Of the parts that fail, the one that sets the bad cases apart best is the worst: a part of one
+    thing unless one of two things is better by `_ADDS`.
+
+    Args:
+        pieces: what was counted.
+        usual_deff: design effect, for shares of which none or all cases are hits.
+
+    Returns:
+        The parts that the pages show, and the worst of those that fail; None if none does.
+    """
+    plain, failing = judge_splits(pieces, usual_deff)
+    failing += _judge_time(pieces, usual_deff)
+    if not failing:
+        return tuple(plain), None
+    worst = max(failing, key=lambda f: f.contrast * _ADDS ** -len(f.where))
+    twins = [
+        f.where[0]
+        for f in failing
+        if len(f.where) == 1 == len(worst.where)
+        and f.where[0].kind != worst.where[0].kind
+        and (f.part.bad, f.part.n) == (worst.part.bad, worst.part.n)
+    ]
+    return tuple(plain), replace(worst, where=(*worst.where, *twins))
+
+
+def _judge_time(pieces: Pieces, usual_deff: float | None) -> list[Failing]:
+    """Stretches of time, and sets of episodes, in which a share of cases fails."""
     limit = _limit(pieces.test)
     if limit is None:
         return []
     cells = np.concatenate(pieces.cells).astype(np.int64)
-    test = Test(HitShare(), "lower", limit, pieces.test.usual_deff)
+    test = Test(HitShare(), "lower", limit)
     return [
         failing
         for whom in (_TEAM, _AGENTS)
-        for failing in (*_stretches(cells, whom, test), *_episodes(cells, whom, test))
+        for failing in (
+            *_stretches(cells, whom, test, usual_deff),
+            *_episodes(cells, whom, limit, usual_deff),
+        )
     ]
 
 
@@ -79,7 +116,9 @@ def _windows(n: int) -> Iterator[tuple[int, int]]:
         length *= 2
 
 
-def _stretches(cells: Int64Array, whom: Sequence[int], test: Test) -> list[Failing]:
+def _stretches(
+    cells: Int64Array, whom: Sequence[int], test: Test, usual_deff: float | None
+) -> list[Failing]:
     windows = np.array(list(_windows(cells.shape[2])))
     if not len(windows):
         return []
@@ -87,21 +126,20 @@ def _stretches(cells: Int64Array, whom: Sequence[int], test: Test) -> list[Faili
     every = until[:, EVERYBODY, -1].sum(axis=0)
     inside = until[:, whom][:, :, windows[:, 1]] - until[:, whom][:, :, windows[:, 0]]
     totals = inside.sum(axis=0)  # [agent, window, 2]
-    enough = (totals[..., 1] >= FEW) & (
-        np.count_nonzero(inside[..., 1], axis=0) >= MIN_EPISODES
-    )
+    enough = (totals[..., 1] >= FEW) & (np.count_nonzero(inside[..., 1], axis=0) >= MIN_EPISODES)
     share = totals[..., 0] / np.maximum(totals[..., 1], 1)
     gain = np.where(enough & (share > test.bad), contrast(totals, every), 0.0)
-    failing = []
     for flat in np.argsort(-gain, axis=None)[:TESTED]:
         i, window = np.unravel_index(flat, gain.shape)
         if gain[i, window] <= 0:
             break
         sums = inside[:, i, window].astype(np.float64)
-        judged = tested(Part("", "", *map(int, totals[i, window])), test, sums, int(enough.sum()))
-        if judged.fails:
-            failing.append(_fitted(judged, until, whom[i], every))
-    return failing
+        bad, n = map(int, totals[i, window])
+        part = Part("", "", bad, n)
+        part = tested(part, test, sums, int(enough.sum()), usual_deff)
+        if part.fails:
+            return [_fitted(part, until, whom[i], every)]
+    return []
 
 
 def _until(cells: Int64Array) -> Int64Array:
@@ -128,18 +166,24 @@ def _fitted(judged: Part, until: Int64Array, agent: int, every: Int64Array) -> F
     drawn = np.array(
         [best(times)[:2] for chunk in weights(len(until), _RESAMPLES) for times in chunk]
     )
+    begin, end = _to_the_edges(until[:, agent].sum(axis=0)[:, 1], begin, end)
     tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     edges = np.quantile(drawn, tails, axis=0, method="inverted_cdf") * CELL
-    span = Span(
-        begin * CELL,
-        *map(int, edges[:, 0]),
-        None if end == n else end * CELL,
-        *((None, None) if end == n else map(int, edges[:, 1])),
-    )
+    (start_low, stop_low), (start_high, stop_high) = edges.astype(int).tolist()
+    span = Span(begin * CELL, start_low, start_high)
+    if end < n:
+        span = replace(span, stop=end * CELL, stop_low=stop_low, stop_high=stop_high)
     counts = (until[:, agent, end] - until[:, agent, begin]).sum(axis=0)
     last_step = "the end" if end == n else f"step {end * CELL - 1}"
     where = (*_who(agent), Place("steps", f"step {begin * CELL} to {last_step}"))
     return Failing(_named(judged, where, *map(int, counts)), where, gain, span)
+
+
+def _to_the_edges(until: Int64Array, begin: int, end: int) -> tuple[int, int]:
+    """The same stretch of cells, to the start (or end) of the episode if no case lies beyond."""
+    if until[begin] == 0:
+        begin = 0
+    return begin, len(until) - 1 if until[end] == until[-1] else end
 
 
 def _who(agent: int) -> tuple[Place, ...]:
@@ -147,19 +191,25 @@ def _who(agent: int) -> tuple[Place, ...]:
 
 
 def _named(part: Part, where: Sequence[Place], bad: int, n: int) -> Part:
-    kind, name = (joint.join(words) for joint, words in (
-        (" and ", [place.kind for place in where]), (", ", [place.name for place in where])
-    ))
+    kind, name = (
+        joint.join(words)
+        for joint, words in (
+            (" and ", [place.kind for place in where]),
+            (", ", [place.name for place in where]),
+        )
+    )
     return Part(kind, name, bad, n, part.low, part.high, part.p, part.fails)
 
 
-def _episodes(cells: Int64Array, whom: Sequence[int], test: Test) -> list[Failing]:
+def _episodes(
+    cells: Int64Array, whom: Sequence[int], limit: float, usual_deff: float | None
+) -> list[Failing]:
     by_episode = cells.sum(axis=2)[:, whom]
     every = cells[:, EVERYBODY].sum(axis=(0, 1))
-    deff = max(test.usual_deff or 1.0, _USUAL_DEFF)
+    deff = max(usual_deff or 1.0, _USUAL_DEFF)
     bad, n = by_episode[..., 0], by_episode[..., 1]
     enough = n >= _CASES
-    rare = binom.sf(np.floor(bad / deff) - 1, np.maximum(np.floor(n / deff), 1), test.bad) < RARE
+    rare = binom.sf(np.floor(bad / deff) - 1, np.maximum(np.floor(n / deff), 1), limit) < RARE
     failing = []
     for i, agent in enumerate(whom):
         played, lapses = int(enough[:, i].sum()), int((enough & rare)[:, i].sum())
@@ -168,7 +218,7 @@ def _episodes(cells: Int64Array, whom: Sequence[int], test: Test) -> list[Failin
         p = min(1.0, float(binom.sf(lapses - 1, played, RARE)) * len(whom) * KINDS)
         if p > TAIL:
             continue
-        lapsed = (n[:, i] > 0) & (bad[:, i] > test.bad * n[:, i])
+        lapsed = (n[:, i] > 0) & (bad[:, i] > limit * n[:, i])
         counts = by_episode[lapsed, i].sum(axis=0)
         where = (*_who(agent), Place("episodes", f"{lapsed.sum()} of {len(cells)} episodes"))
         judged = Part("", "", 0, 0, None, None, p, True)

@@ -10,7 +10,7 @@ from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.analysis.fsm.distributions import ActionMix
 from cagexplain.audit import ranking
 from cagexplain.audit.playbook import AIMS, SIGHTS, WAIT
-from cagexplain.audit.ranking import against, compared
+from cagexplain.audit.ranking import compared
 from cagexplain.audit.results import Audit, Choice, Finding, Part, Situation
 from cagexplain.cc4 import agents, network
 from cagexplain.stats.distribution import CategoryShare, Distribution
@@ -131,9 +131,4 @@ def _own(name: str, wrong: Sequence[Finding]) -> Iterator[Own]:
         part = next((part for part in team if part.name == name), None)
         if part is None or not part.n or finding.decisive is None:
             continue
-        bad, word = against(part, finding.decisive), compared(part, team, finding.decisive)
-        if bad is None or word is None:
-            cases = percent(part.n / sum(each.n for each in team))
-            yield Own(finding, part, None, f"{cases} of the team’s cases")
-        else:
-            yield Own(finding, part, bad / part.n, word)
+        yield Own(finding, part, part.bad / part.n, compared(part, team))

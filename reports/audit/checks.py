@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.audit import ranking
 from cagexplain.audit.check import FRAMEWORKS, SEVERITIES, Reference
 from cagexplain.audit.results import VERDICTS, Audit, Finding, Measured
 from cagexplain.audit.verdicts import least
@@ -123,13 +122,9 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
 
 def _parts(finding: Finding, kind: str) -> Iterator[PartRow]:
     for part in finding.parts:
-        if part.kind == kind and part.n:
-            bad = ranking.against(part, finding.decisive) if finding.decisive else None
+        if part.kind == kind:
             yield PartRow(
-                words.part_name(part),
-                number(part.n),
-                "–" if bad is None else number(bad),
-                "–" if bad is None else percent(bad / part.n),
+                words.place_name(part), number(part.n), number(part.bad), percent(part.bad / part.n)
             )
 
 

@@ -36,7 +36,7 @@ def _row(finding: Finding, measured: Measured | None) -> list[object]:
         *(getattr(finding, name) for name in _FINDING),
         *(getattr(measured, name, None) for name in _MEASURED),
         finding.episodes,
-        finding.since,
+        finding.worst.since.start if finding.worst and finding.worst.since else None,
         *gained,
     ]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from cagexplain.audit import ranking
 from cagexplain.audit.check import Check
 from cagexplain.audit.checks import checks
 from cagexplain.audit.ranking import Standout
-from cagexplain.audit.results import Audit, Finding, Measured, Part, Price
+from cagexplain.audit.results import Audit, Finding, Measured, Part, Place, Price
 from reports.kit.numbers import NBSP, number, percent
 from reports.kit.terms import VERDICTS
 from reports.shared import show
@@ -31,7 +32,7 @@ def passages(finding: Finding, audit: Audit) -> list[tuple[str, str]]:
     parts = [
         ("Found", what(finding, audit)),
         ("Where", where(finding)),
-        ("Since", since(finding, audit)),
+        ("When", since(finding, audit)),
         ("Why it matters", check.why if check else ""),
         ("What it costs", f"{cost(finding.price, audit)} {cured(finding)}".strip()),
         ("What to do", remedy(finding)),
@@ -90,35 +91,55 @@ def standing(measured: Measured) -> str:
 
 
 def where(finding: Finding) -> str:
-    """The subnet, the agent and the phase that are clearly worse than the whole."""
+    """The part that fails; else the parts that are clearly worse than the whole."""
+    if finding.worst is not None:
+        part = finding.worst.part
+        bad = f"{number(part.bad)} of {number(part.n)} cases"
+        return f"{_joined(finding.worst.place)}: {bad} there speak against the policy."
     named = [_named(standout) for standout in ranking.standouts(finding)]
-    if not named or finding.decisive is None:
-        return ""
-    shares = ranking.counts_shares(finding.decisive)
-    return f"{'Most often wrong:' if shares else 'Most cases lie in:'} {'; '.join(named)}."
+    return f"Most often wrong: {'; '.join(named)}." if named else ""
+
+
+def _joined(places: Sequence[Place]) -> str:
+    text = ", ".join(place_name(place) for place in places)
+    return text[:1].upper() + text[1:]
 
 
 def _named(standout: Standout) -> str:
-    overall = "" if standout.whole is None else f", overall {percent(standout.whole)}"
     share = f"{percent(standout.share)} of {number(standout.cases)}"
-    return f"{part_name(standout.part)} ({share}{overall})"
+    return f"{place_name(standout.part)} ({share}, overall {percent(standout.whole)})"
 
 
-def part_name(part: Part) -> str:
-    """A part, readably."""
-    if part.kind == "agent":
-        return show.agent(part.name)
-    return f"phase “{part.name}”" if part.kind == "phase" else show.place(part.name)
+def place_name(place: Place | Part) -> str:
+    """A place, readably."""
+    match place.kind:
+        case "agent":
+            return show.agent(place.name)
+        case "zone":
+            return show.place(place.name)
+        case "phase":
+            return f"phase “{place.name}”"
+        case "link":
+            return f"link to {' from '.join(map(show.place, place.name.split(' from ')))}"
+        case "host kind":
+            return f"{place.name} hosts"
+        case "agent was":
+            return f"when the agent was {place.name}"
+        case "change of phase":
+            return place.name.replace("one", "a change of phase")
+        case _:
+            return place.name
 
 
 def since(finding: Finding, audit: Audit) -> str:
-    """When in the episode it begins."""
-    if finding.since is None:
+    """When in the episode it begins and ends."""
+    span = finding.worst.since if finding.worst else None
+    if span is None:
         return ""
-    steps = show.steps_of(audit)
-    return f"In half of the episodes the first case comes by step {finding.since}" + (
-        f" of {number(steps)}." if steps else "."
-    )
+    text = f"From step {span.start} (95{NBSP}% interval {span.start_low} to {span.start_high})"
+    if span.stop is None:
+        return f"{text} to the end of the episode."
+    return f"{text} to step {span.stop} ({span.stop_low} to {span.stop_high})."
 
 
 def cost(price: Price | None, audit: Audit) -> str:

@@ -86,11 +86,11 @@ def test_a_check_of_two_numbers_has_two_chances_to_fail() -> None:
 @pytest.mark.parametrize("key", ["visible", "silent"])
 def test_where_and_when_are_told_of_the_number_that_decides(tmp_path: Path, key: str) -> None:
     """Sleep evicts nobody, so whatever is not let pass fails."""
-    tallies = Tallies([era_05.CHECK], Facts())
-    run(record(tmp_path / key, "sleep", 10), [tallies])
     lenient = {k: (500.0, 501.0) for k in ("visible", "silent") if k != key}
     profile = Profile("lenient", "", {"ERA-05": Override(thresholds=lenient)}, "")
-    (found,) = tallies.findings(profile, NOBODY)
+    tallies = Tallies([era_05.CHECK], Facts(), profile)
+    run(record(tmp_path / key, "sleep", 10), [tallies])
+    (found,) = tallies.findings(NOBODY)
     assert found.verdict == "FAIL"
     decisive = found.decisive
     assert decisive is not None and decisive.key == key

@@ -48,10 +48,10 @@ def test_every_example_has_a_page_and_a_line_in_contributing() -> None:
 def test_the_check_judges(policy: str, verdict: str, tmp_path: Path) -> None:
     with example("check.md", tmp_path) as module:
         assert module.CHECK.id not in {check.id for check in checks()}
-        tallies = Tallies((module.CHECK,), Facts())
+        tallies = Tallies((module.CHECK,), Facts(), DECLARED)
         count(load_policy(policy), np.arange(ENOUGH), [tallies])
         usual = References((), {}, {(module.CHECK.id, "value"): 2.0})
-        (finding,) = tallies.findings(DECLARED, usual)
+        (finding,) = tallies.findings(usual)
         assert finding.verdict == verdict
 
 

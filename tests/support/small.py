@@ -174,9 +174,9 @@ def as_set(found: Cases) -> set[tuple[int, int, int, bool]]:
 
 def finding(view: View, check: Check) -> Finding:
     """What a check says about a view, with the thresholds as they are declared."""
-    tallies = Tallies([check], view.facts)
+    tallies = Tallies([check], view.facts, DECLARED)
     tallies.add(view.batch)
-    return tallies.findings(DECLARED, References((), {}, {}))[0]
+    return tallies.findings(References((), {}, {}))[0]
 
 
 def judged(
@@ -197,10 +197,10 @@ def judged(
         checks: to judge.
         usual: design effect of shares of which none or all cases are hits; None if unknown.
     """
-    tallies = Tallies(checks, Facts())
+    tallies = Tallies(checks, Facts(), DECLARED)
     run(record(folder, policy, episodes, steps=length), [tallies])
     deffs = {} if usual is None else {(c.id, m.key): usual for c in checks for m in c.measures}
-    return {f.id: f for f in tallies.findings(DECLARED, References((), {}, deffs))}
+    return {f.id: f for f in tallies.findings(References((), {}, deffs))}
 
 
 def number(finding: Finding, key: str = "value") -> Measured:

@@ -18,7 +18,9 @@ def closed_links(view: View) -> Cases:
     left open."""
     row, step, to_zone, from_zone = np.nonzero(((COMMS_POLICY == 1) & LINK)[view.batch.phase])
     left_open = ~view.shared(blocked)[row, step, to_zone, from_zone]
-    return cases(row, step, left_open, agent=BLUE_OF_ZONE[to_zone], to_zone=to_zone, from_zone=from_zone)
+    return cases(
+        row, step, left_open, agent=BLUE_OF_ZONE[to_zone], to_zone=to_zone, from_zone=from_zone
+    )
 
 
 def _in(phase: int) -> Callable[[View], Cases]:

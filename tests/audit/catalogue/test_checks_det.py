@@ -41,9 +41,9 @@ D = network.server(network.OZA)
 @cache
 def found(policy: str) -> dict[str, Finding]:
     """Findings about enough episodes of a policy."""
-    tallies = Tallies(CHECKS, Facts())
+    tallies = Tallies(CHECKS, Facts(), DECLARED)
     count(planted(policy), np.arange(300, 300 + ENOUGH), [tallies])
-    return {f.id: f for f in tallies.findings(DECLARED, USUAL)}
+    return {f.id: f for f in tallies.findings(USUAL)}
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def seeing(view: View) -> View:
 
 def judge(view: View, ident: str) -> Finding:
     """The finding of one check about a view."""
-    tallies = Tallies([check(ident)], view.facts)
+    tallies = Tallies([check(ident)], view.facts, DECLARED)
     tallies.add(view.batch)
-    return tallies.findings(DECLARED, USUAL)[0]
+    return tallies.findings(USUAL)[0]
 
 
 # DET-01

@@ -51,20 +51,20 @@ class Oracle(RestoresRoot):
 
 
 def judged(tallies: Tallies) -> dict[str, Finding]:
-    return {finding.id: finding for finding in tallies.findings(DECLARED, USUAL)}
+    return {finding.id: finding for finding in tallies.findings(USUAL)}
 
 
 @cache
 def found(policy: str, episodes: int = ENOUGH) -> dict[str, Finding]:
     """Findings about some episodes of a policy."""
-    tallies = Tallies(CHECKS, Facts())
+    tallies = Tallies(CHECKS, Facts(), DECLARED)
     count(planted(policy), np.arange(300, 300 + episodes), [tallies])
     return judged(tallies)
 
 
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
-    tallies = Tallies(CHECKS, Facts())
+    tallies = Tallies(CHECKS, Facts(), DECLARED)
     run(record(tmp_path_factory.mktemp("oracle") / "t", Oracle(), ENOUGH), [tallies])
     return judged(tallies)
 
@@ -77,7 +77,7 @@ def play() -> Recorded:
 
 def judge(view: View, ident: str) -> Finding:
     """The finding of one check about a view."""
-    tallies = Tallies([check(ident)], view.facts)
+    tallies = Tallies([check(ident)], view.facts, DECLARED)
     tallies.add(view.batch)
     return judged(tallies)[ident]
 

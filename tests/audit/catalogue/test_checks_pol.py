@@ -368,9 +368,9 @@ def test_recount_of_charged_restores(drawn: Recorded) -> None:
 
 
 def test_entropies_of_a_play_without_observations(tmp_path: Path) -> None:
-    tallies = Tallies([pol_01.CHECK, pol_02.CHECK], Facts(observations=False))
+    tallies = Tallies([pol_01.CHECK, pol_02.CHECK], Facts(observations=False), DECLARED)
     run(record(tmp_path, "random", ENOUGH, steps=60, observations=False), [tallies])
-    collapse, idle = tallies.findings(DECLARED, References((), {}, {}))
+    collapse, idle = tallies.findings(References((), {}, {}))
     assert idle.verdict == "NOT_APPLICABLE"
     assert number(collapse, "entropy_alert").value is None
     assert 2.5 < (number(collapse, "entropy").value or 0) < 3
