@@ -19,7 +19,7 @@ from cagexplain.cc4.layout import WAITS
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.facts.batch import Batch, Tables, codes
-from cagexplain.facts.stays import Stays, stays_of
+from cagexplain.facts.incidents import Incidents, incidents_of
 
 T = TypeVar("T")
 
@@ -173,9 +173,9 @@ def decisions(view: View) -> Decisions:
     return Decisions(*(getattr(found, name)[by_time] for name in Decisions.__annotations__))
 
 
-def stays(view: View) -> Stays:
-    """Red's stays on defended hosts; `Stays.episode` numbers episodes of the trace."""
-    return stays_of(view.batch)
+def all_incidents(view: View) -> Incidents:
+    """All incidents of the batch; `Incidents.episode` numbers episodes of the trace."""
+    return incidents_of(view.batch)
 
 
 def rows_of(view: View, episodes: IntArray) -> IntArray:

@@ -237,13 +237,13 @@ def _soc(collected: MetricsCollector) -> dict[str, SampledMetric]:
 
 def _times(collected: MetricsCollector) -> dict[str, CensoredTimes]:
     """The team's timed metrics; without observations those that need none."""
-    found = {}
-    stays = collected.stays
+    times_of = {}
+    incidents = collected.incidents
     for d in TIMED:
         blind = "alert" in (d.begin, d.end) and not collected.observed
         if blind or not isinstance(d.statistic, RestrictedMean):
             continue
-        times, horizon = waits(stays, *d.times), d.statistic.horizon
+        times, horizon = waits(incidents, *d.times), d.statistic.horizon
         counts = tally(
             np.minimum(times.duration, horizon),
             times.hit & (times.duration < horizon),
@@ -251,8 +251,8 @@ def _times(collected: MetricsCollector) -> dict[str, CensoredTimes]:
             n_clusters=collected.episodes,
             longest=horizon,
         )
-        found[d.name] = CensoredTimes(np.stack(counts, axis=1))
-    return found
+        times_of[d.name] = CensoredTimes(np.stack(counts, axis=1))
+    return times_of
 
 
 def _returns(counts: Counts) -> dict[str, SampledMetric]:

@@ -10,7 +10,7 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.moments import first_process_alert, stay_at
+from cagexplain.facts.moments import first_process_alert, incident_at
 from cagexplain.facts.view import View, decisions
 from cagexplain.stats.estimates import HitShare
 
@@ -20,8 +20,8 @@ def that_can_work(view: View) -> Cases:
     made, alert = view.shared(decisions), view.shared(first_process_alert)
     own = _executed(view)
     end = made.ends[own]
-    stay = stay_at(view, made.row[own], end, made.host[own])
-    shown = np.append(alert, -1)[stay]
+    incident = incident_at(view, made.row[own], end, made.host[own])
+    shown = np.append(alert, -1)[incident]
     return _cases(view, own, (made.level_before[own] == 1) & (shown >= 0) & (shown <= end))
 
 

@@ -5,15 +5,15 @@ import numpy as np
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.facts.view import View, all_incidents, rows_of
 from cagexplain.stats.estimates import Incidence
 
 WITHIN = 50
 
 
 def footholds(view: View) -> Cases:
-    """Stays that began with user access; a hit becomes root in time, an eviction competes."""
-    found = view.shared(stays)
+    """Incidents that began with user access; a hit becomes root in time, an eviction competes."""
+    found = view.shared(all_incidents)
     own = found.root != found.on
     root, host, on = found.root[own], found.host[own], found.on[own]
     rooted = root >= 0

@@ -16,7 +16,7 @@ from cagexplain.cc4 import network
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import onsets
-from cagexplain.facts.view import View, defended, rows_of, stays
+from cagexplain.facts.view import View, all_incidents, defended, rows_of
 from cagexplain.stats.estimates import HitShare, Relative
 
 WITHIN = 50
@@ -46,7 +46,7 @@ def against_peers(view: View) -> Cases:
 
 
 def _clears(view: View) -> tuple[npt.NDArray[np.int64], ...]:
-    found = view.shared(stays)
+    found = view.shared(all_incidents)
     own = ~found.censored & (found.clear + WITHIN < view.steps)
     step, host = (values[own].astype(np.int64) for values in (found.clear, found.host))
     return rows_of(view, found.episode[own]).astype(np.int64), step, host
@@ -59,7 +59,7 @@ def _peers(
     host: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     """``int64[clear, PEERS]`` hosts of the zone that red had not been on until then; -1 without."""
-    found = view.shared(stays)
+    found = view.shared(all_incidents)
     untouched = np.full((view.n, network.N_HOSTS), view.steps)
     np.minimum.at(untouched, (rows_of(view, found.episode), found.host), found.on)
     # The other hosts of the zone in the order that begins behind the cleared one.
