@@ -77,9 +77,9 @@ class Moments:
 
 
 def _started(view: View, kinds: tuple[ActionKind, ...]) -> Moments:
-    made = view.shared(decisions)
-    own = np.isin(made.kind, kinds)
-    return Moments.of(view, made.row[own], made.step[own], made.host[own])
+    actions = view.shared(decisions)
+    chosen = np.isin(actions.kind, kinds)
+    return Moments.of(view, actions.row[chosen], actions.step[chosen], actions.host[chosen])
 
 
 def _shown(view: View, flags: BoolArray) -> Moments:
@@ -113,17 +113,17 @@ def connection_alerts(view: View) -> Moments:
 
 def analyses(view: View) -> Moments:
     """When an Analyse of a host ended, so that its result is known from the next step on."""
-    made = view.shared(decisions)
-    own = made.found >= 0
-    return Moments.of(view, made.row[own], made.ends[own], made.host[own])
+    actions = view.shared(decisions)
+    listed = actions.files >= 0
+    return Moments.of(view, actions.row[listed], actions.ends[listed], actions.host[listed])
 
 
 def escalation_files(view: View) -> Moments:
     """When an Analyse of a host ended that listed both kinds of malicious files: red leaves the
     first on its way in, the second when it has become root."""
-    made = view.shared(decisions)
-    own = made.found == _ALL_FILES
-    return Moments.of(view, made.row[own], made.ends[own], made.host[own])
+    actions = view.shared(decisions)
+    both = actions.files == _ALL_FILES
+    return Moments.of(view, actions.row[both], actions.ends[both], actions.host[both])
 
 
 def onsets(view: View) -> Moments:

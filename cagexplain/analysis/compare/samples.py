@@ -120,7 +120,7 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
     """
     counter, circumstance, tallies = Counter(), CircumstanceCounter(), MetricsCollector()
     run(trace, [counter, circumstance, tallies])
-    counts, found = counter.result(), circumstance.result()
+    counts, circumstances = counter.result(), circumstance.result()
     facts = trace_facts(trace)
     parts = {
         **_split("targeted", counts, CONDITIONS),
@@ -130,7 +130,7 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
         name=name or facts.name,
         facts=facts,
         seeds=facts.seeds,
-        tables={**_views(counts), **_circumstances(found), **parts},
+        tables={**_views(counts), **_circumstances(circumstances), **parts},
         metrics={**_returns(counts), **_soc(tallies)},
         times=_times(tallies),
         soc=of_collected(tallies),

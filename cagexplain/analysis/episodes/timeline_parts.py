@@ -1,4 +1,4 @@
-"""What the timeline of an episode consists of."""
+"""The rows of a timeline: what a host, an agent or an incident went through in one episode."""
 
 from __future__ import annotations
 

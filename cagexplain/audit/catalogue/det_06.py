@@ -15,11 +15,11 @@ def followed_up(view: View) -> Cases:
     Those that the episode follows for less than the window are left out.
     """
     made = view.shared(decisions)
-    own = (made.found >= 0) & (made.ends + WINDOW < view.steps)
+    own = (made.files >= 0) & (made.ends + WINDOW < view.steps)
     row, host, end = made.row[own], made.host[own], made.ends[own]
     acted = view.shared(evictions).next(row, host, end + 1, end + 1 + WINDOW) >= 0
     return cases(
-        row, made.step[own], acted, agent=made.agent[own], host=host, group=made.found[own] > 0
+        row, made.step[own], acted, agent=made.agent[own], host=host, group=made.files[own] > 0
     )
 
 
