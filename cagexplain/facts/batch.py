@@ -377,9 +377,9 @@ class Batch:
         place = table["row"].to_numpy() * self.steps + table["step"].to_numpy()
         bits = np.zeros((self.n * self.steps, _NO_BIT + 1), dtype=np.uint8)
         for blue, start in enumerate(observations.OFFSETS):
-            of_agent, size = agent == blue, observations.SIZES[blue]
-            bits[place[of_agent], start + 1 : start + size] = self._unpack(
-                packed.filter(pa.array(of_agent)), size - 1
+            rows, size = agent == blue, observations.SIZES[blue]
+            bits[place[rows], start + 1 : start + size] = self._unpack(
+                packed.filter(pa.array(rows)), size - 1
             )
         return bits.reshape(self.n, self.steps, -1)
 

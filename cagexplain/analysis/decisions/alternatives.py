@@ -67,14 +67,14 @@ class Preferences:
 def preferences(moment: Moment) -> Preferences:
     """Ask a copy of the policy."""
     agent = moment.place.agent
-    of_agent = actions.slice_of(agent)
-    valid = moment.snapshot.mask[0, of_agent]
+    columns = actions.slice_of(agent)
+    valid = moment.snapshot.mask[0, columns]
     branch = moment.policy.branch(np.zeros(1, np.int64))
     branch.act(moment.snapshot.obs, moment.snapshot.mask, moment.free, moment.submitted[None])
     policy = unwrapped(branch)
     if not isinstance(policy, Weighing):
         return Preferences(valid, None, False)
-    weights = policy.weights()[0, of_agent].astype(np.float64)
+    weights = policy.weights()[0, columns].astype(np.float64)
     path = _path(policy, agent, moment.chosen) if isinstance(policy, TreePolicy) else ()
     return Preferences(valid & np.isfinite(weights), weights, policy.values, path)
 

@@ -146,10 +146,10 @@ def _answers(
         some = combined[at : at + _AT_ONCE]
         rows = np.zeros(len(some), np.int64)
         obs = moment.snapshot.obs[rows]
-        of_agent = obs[:, observations.slice_of(agent)]
+        agent_obs = obs[:, observations.slice_of(agent)]
         for row, changes in enumerate(some):
             for entry, value, _ in changes:
-                of_agent[row, entry] = value
+                agent_obs[row, entry] = value
         branch = moment.policy.branch(rows)
         chosen = branch.act(obs, moment.snapshot.mask[rows], moment.free[rows]).actions[:, agent]
         margin = np.zeros(len(some))

@@ -126,9 +126,9 @@ def _ranges(record: Record, policy: Policy, core: Weighing) -> npt.NDArray[np.fl
     def after(t: int, decision: Decision) -> None:
         weights = core.weights()
         for agent in range(N_BLUE):
-            of_agent = weights[:, actions.slice_of(agent)]
-            lowest = np.where(np.isfinite(of_agent), of_agent, np.inf).min(axis=1)
-            ranges[:, t, agent] = of_agent.max(axis=1) - lowest
+            agent_weights = weights[:, actions.slice_of(agent)]
+            lowest = np.where(np.isfinite(agent_weights), agent_weights, np.inf).min(axis=1)
+            ranges[:, t, agent] = agent_weights.max(axis=1) - lowest
 
     play_again(record, policy, record.steps, after=after)
     return ranges

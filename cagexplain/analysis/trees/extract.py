@@ -205,8 +205,10 @@ def _brief(facts: Any) -> dict[str, Any]:
 def _grow(samples: Sequence[Samples], leaves: int, stochastic: bool) -> list[Growth]:
     """A growth per agent, side by side: scikit-learn leaves the interpreter alone."""
 
-    def grow(of_agent: Samples) -> Growth:
-        return Growth(of_agent, leaves, stochastic=stochastic, decision_weight=_matter(of_agent))
+    def grow(agent_samples: Samples) -> Growth:
+        return Growth(
+            agent_samples, leaves, stochastic=stochastic, decision_weight=_matter(agent_samples)
+        )
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(grow, samples))
@@ -280,9 +282,9 @@ def _pruned(
     growths = _grow(training, options.leaves, stochastic)
     curve = {size: [growth.tree(size) for growth in growths] for size in sizes}
     chosen = []
-    for agent, of_agent in enumerate(training):
+    for agent, agent_samples in enumerate(training):
         overlaps = {
-            size: overlap(trees[agent], of_agent, stochastic=stochastic)
+            size: overlap(trees[agent], agent_samples, stochastic=stochastic)
             for size, trees in curve.items()
         }
         enough = max(overlaps.values()) - _TOLERANCE
@@ -307,8 +309,8 @@ def _judged(
     for size, trees in sizes.items():
         played = judge.gain(judge.make(trees), BLUE, _CURVE_EPISODES)
         fidelities = tuple(
-            overlap(tree, of_agent, stochastic=judge.stochastic)
-            for tree, of_agent in zip(trees, unseen, strict=True)
+            overlap(tree, agent_samples, stochastic=judge.stochastic)
+            for tree, agent_samples in zip(trees, unseen, strict=True)
         )
         curve.append(Size(size, fidelities, played.gain, played.returns.mean))
     policy = judge.make(chosen)
@@ -356,11 +358,11 @@ def _stability(
     rng = np.random.default_rng(0)
 
     def refits(agent: int) -> tuple[float, float]:
-        of_agent, tree = training[agent], trees[agent]
+        agent_samples, tree = training[agent], trees[agent]
         taken = fitting.choice(tree, unseen[agent], stochastic=stochastic)
         alike, shared = [], []
         for drawn in draws[agent]:
-            other = _grow([of_agent.of_episodes(drawn)], tree.leaves, stochastic)[0].tree(
+            other = _grow([agent_samples.of_episodes(drawn)], tree.leaves, stochastic)[0].tree(
                 tree.leaves
             )
             theirs = fitting.choice(other, unseen[agent], stochastic=stochastic)
@@ -370,8 +372,8 @@ def _stability(
         return float(np.mean(alike)), float(np.mean(shared))
 
     draws = []
-    for of_agent in training:
-        episodes = np.unique(of_agent.episode)
+    for agent_samples in training:
+        episodes = np.unique(agent_samples.episode)
         draws.append([rng.choice(episodes, len(episodes)) for _ in range(_REFITS)])
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(refits, range(len(trees))))
