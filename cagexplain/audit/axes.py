@@ -23,14 +23,14 @@ ENOUGH: Final = 0.5
 
 def practice(findings: Sequence[Finding]) -> Practice:
     """Unorthodox if a decisive practice check fails; compliant if none does and most are judged."""
-    found = _axis(findings, "practice")
-    return {True: "unorthodox", False: "compliant", None: "undetermined"}[found]  # type: ignore[return-value]
+    fails = _axis(findings, "practice")
+    return {True: "unorthodox", False: "compliant", None: "undetermined"}[fails]  # type: ignore[return-value]
 
 
 def outcome(findings: Sequence[Finding]) -> Outcome:
     """Ineffective if a decisive outcome check fails; effective if none does and most are judged."""
-    found = _axis(findings, "outcome")
-    return {True: "ineffective", False: "effective", None: "undetermined"}[found]  # type: ignore[return-value]
+    fails = _axis(findings, "outcome")
+    return {True: "ineffective", False: "effective", None: "undetermined"}[fails]  # type: ignore[return-value]
 
 
 def _axis(findings: Sequence[Finding], axis: Axis) -> bool | None:
@@ -39,10 +39,10 @@ def _axis(findings: Sequence[Finding], axis: Axis) -> bool | None:
     A FAIL is held against the policy if it survives the correction for the number of checks. One
     that does not may be chance, but as long as there is one, nobody can say that none fails.
     """
-    own = [f for f in findings if f.axis == axis and f.severity in DECISIVE]
-    fails = [f.survives is not False for f in own if f.verdict == "FAIL"]
+    decisive = [f for f in findings if f.axis == axis and f.severity in DECISIVE]
+    fails = [f.survives is not False for f in decisive if f.verdict == "FAIL"]
     if fails:
         return True if any(fails) else None
-    applicable = [f for f in own if f.verdict != "NOT_APPLICABLE"]
+    applicable = [f for f in decisive if f.verdict != "NOT_APPLICABLE"]
     judged = [f for f in applicable if f.verdict in ("PASS", "WARN")]
     return False if applicable and len(judged) >= ENOUGH * len(applicable) else None

@@ -47,9 +47,9 @@ def _notes(
         )
     if audit.versions.get("catalogue") != old.versions.get("catalogue"):
         yield "The two audits are of different versions of the catalogue of checks."
-    for key, what in (("red", "attackers"), ("steps", "lengths of the episodes")):
+    for key, subject in (("red", "attackers"), ("steps", "lengths of the episodes")):
         if audit.play.get(key) != old.play.get(key):
-            yield f"The two audits were played with different {what}."
+            yield f"The two audits were played with different {subject}."
     if added := [c for c in now if c not in then]:
         yield f"Not part of the earlier audit: {', '.join(added)}."
     if gone := [c for c in then if c not in now]:

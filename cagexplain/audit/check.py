@@ -278,6 +278,6 @@ class Check:
         return tuple(ref.id for ref in self.references if ref.framework == framework)
 
 
-def _require(condition: bool, what: str, name: str, problem: str) -> None:
+def _require(condition: bool, check_id: str, name: str, problem: str) -> None:
     if not condition:
-        raise ValueError(f"check {what}: {name} {problem}")
+        raise ValueError(f"check {check_id}: {name} {problem}")

@@ -19,9 +19,9 @@ CATALOGUE: Final = "1"
 def checks() -> tuple[Check, ...]:
     """All checks of the catalogue, by family and number: every module of it has a ``CHECK``."""
     names = (module.name for module in pkgutil.iter_modules(catalogue.__path__))
-    found = [importlib.import_module(f"{catalogue.__name__}.{name}").CHECK for name in names]
+    every = [importlib.import_module(f"{catalogue.__name__}.{name}").CHECK for name in names]
     families = list(FAMILIES)
-    return tuple(sorted(found, key=lambda check: (families.index(check.id[:3]), check.id)))
+    return tuple(sorted(every, key=lambda check: (families.index(check.id[:3]), check.id)))
 
 
 def check(ident: str) -> Check:

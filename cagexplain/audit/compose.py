@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
 from cagexplain.policies.evaluation import estimate
 from cagexplain.policies.registry import source_of
-from cagexplain.stats.estimates import Estimate
+from cagexplain.stats.estimates import MIN_EPISODES, Estimate
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.spreads import Skewed
 from cagexplain.tracing.trace import Trace
@@ -87,10 +87,10 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
     run(trace, [tallies, responses] if facts.observations else [tallies])
     steps = trace.table("steps", ["episode", "step", "reward", "counted"])
     returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
-    (found,) = estimate(returns[:, None])
+    (reward,) = estimate(returns[:, None])
     return Judged(
         tallies.findings(profile, references),
-        Change(found.mean, found.low, found.high),
+        Change(reward.mean, reward.low, reward.high),
         responses.playbook() if facts.observations else None,
     )
 
@@ -110,18 +110,20 @@ def outside(
         profile, references: as for the others.
         episodes: of the further play.
     """
-    found = list(findings)
+    merged = list(findings)
     for check in checks():
-        given = numbers.get(check.id)
-        if given is None:
+        intervals = numbers.get(check.id)
+        if intervals is None:
             continue
-        place = next(i for i, finding in enumerate(found) if finding.id == check.id)
-        if isinstance(given, str):
-            finding = Finding(verdict="NOT_APPLICABLE", reason=given, **declared(check, profile))
+        place = next(i for i, finding in enumerate(merged) if finding.id == check.id)
+        if isinstance(intervals, str):
+            finding = Finding(
+                verdict="NOT_APPLICABLE", reason=intervals, **declared(check, profile)
+            )
         else:
-            finding = judged(check, given, profile, references, episodes)
-        found[place] = muted(finding, profile.muted(check))
-    return tuple(found)
+            finding = judged(check, intervals, profile, references, episodes)
+        merged[place] = muted(finding, profile.muted(check))
+    return tuple(merged)
 
 
 def of_surrogate(surrogate: Surrogate) -> list[Estimate]:
@@ -212,7 +214,7 @@ def compose(
         variations=tuple(variations),
         baseline=baseline,
         playbook=judged_play.playbook,
-        notes=(*_caveats(trace, len(failed or {})), *_left_out(findings), *notes),
+        notes=(*_caveats(trace, findings, len(failed or {})), *notes),
     )
 
 
@@ -222,30 +224,28 @@ def _with_source(policy: Mapping[str, Any]) -> dict[str, Any]:
     return {**policy, "source": source} if source else dict(policy)
 
 
-def _caveats(trace: Trace, failed: int) -> list[str]:
-    """What a reader must know about the episodes, as sentences."""
-    found = []
-    wanted = len(trace.manifest.seeds) - failed
-    if trace.n_episodes < wanted:
-        found.append(
-            f"The recording is unfinished: {trace.n_episodes} of {wanted} episodes are judged."
-        )
+def _caveats(trace: Trace, findings: Sequence[Finding], failed: int) -> Iterator[str]:
+    """What a reader must know before reading on, as sentences."""
+    episodes, wanted = trace.n_episodes, len(trace.manifest.seeds) - failed
+    if episodes < wanted:
+        yield f"The recording is unfinished: {episodes} of {wanted} episodes are judged."
+    if episodes < 2 * MIN_EPISODES:
+        subject = "1 episode was" if episodes == 1 else f"{episodes} episodes were"
+        yield f"Only {subject} audited: most verdicts cannot be more than inconclusive."
     if not comparable(trace):
-        found.append(
+        yield (
             "The reference policies, Sleep among them, were recorded in episodes of "
             f"{phases.DEFAULT_STEPS} steps against the attacker {_RED}. This audit was not, so its "
             "numbers are not held against theirs, and thresholds in steps may be out of reach."
         )
-    return found
-
-
-def _left_out(findings: Sequence[Finding]) -> list[str]:
-    """What the profile mutes, so that nobody takes its silence for a good result."""
-    found = [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]
-    if not found:
-        return []
-    told = "1 check is" if len(found) == 1 else f"{len(found)} checks are"
-    return [f"{told} muted by the profile and counted in no verdict: {', '.join(found)}."]
+    if errors := [finding.id for finding in findings if finding.verdict == "ERROR"]:
+        yield f"Not all checks could be carried out; errors in {', '.join(errors)}."
+    if muted_checks := [f"{f.id} ({f.reason.rstrip('.')})" for f in findings if f.muted]:
+        # So that nobody takes their silence for a good result.
+        subject = "1 check is" if len(muted_checks) == 1 else f"{len(muted_checks)} checks are"
+        yield (
+            f"{subject} muted by the profile and counted in no verdict: {', '.join(muted_checks)}."
+        )
 
 
 def _by_chance(findings: Sequence[Finding]) -> float:
@@ -264,10 +264,10 @@ def _by_chance(findings: Sequence[Finding]) -> float:
 def _priced(finding: Finding, prices: Sequence[Price]) -> Finding:
     """A finding with the price of its remedy: of those that answer it, the one that gains most
     among those that surely mend its own numbers, if any do."""
-    own = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
-    if finding.verdict not in ("FAIL", "WARN") or not own:
+    singles = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
+    if finding.verdict not in ("FAIL", "WARN") or not singles:
         return finding
-    best = max(own, key=lambda price: (_mends(price, finding.id), price.reward.mean))
+    best = max(singles, key=lambda price: (_mends(price, finding.id), price.reward.mean))
     return replace(finding, price=best)
 
 

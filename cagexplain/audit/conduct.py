@@ -157,8 +157,8 @@ class _Further:
                 advance=self._advance,
             )
 
-        found = self._tried("prices", "Remedies were not priced", priced) if pairs else None
-        return found or Priced((), None)
+        prices = self._tried("prices", "Remedies were not priced", priced) if pairs else None
+        return prices or Priced((), None)
 
     def variations(self, episodes: int, siblings: Sequence[Policy]) -> tuple[Variation, ...]:
         """The policy under other conditions, judged by ROB-01 and ROB-02."""
@@ -173,13 +173,15 @@ class _Further:
                 advance=self._advance,
             )
 
-        found = self._tried("variations", "Robustness was not played", varied) if episodes else None
-        if found is None:
+        robustness = (
+            self._tried("variations", "Robustness was not played", varied) if episodes else None
+        )
+        if robustness is None:
             reason = "The policy was not played under other conditions."
             self.numbers |= {"ROB-01": reason, "ROB-02": reason}
             return ()
-        self.numbers |= found.numbers
-        return found.variations
+        self.numbers |= robustness.numbers
+        return robustness.variations
 
     def surrogate(self, wanted: bool) -> Surrogate | None:
         """Decision trees of the policy, judged by SUR-01."""
@@ -188,9 +190,9 @@ class _Further:
             return None
 
         def extracted(policy: Policy) -> Surrogate:
-            found, _ = extract(policy, params_of(self._trace))
-            self.numbers["SUR-01"] = of_surrogate(found)
-            return found
+            surrogate, _ = extract(policy, params_of(self._trace))
+            self.numbers["SUR-01"] = of_surrogate(surrogate)
+            return surrogate
 
         return self._tried("surrogate", "Decision trees were not extracted", extracted)
 
@@ -216,7 +218,7 @@ class _Further:
             return None
         return self._tried("explanations", "Decisions were not explained", explained)
 
-    def _tried(self, part: str, what: str, do: Callable[[Policy], T]) -> T | None:
+    def _tried(self, part: str, failure: str, do: Callable[[Policy], T]) -> T | None:
         """Do something with the policy; if it cannot be done, note why."""
         if self._policy is None:
             self.why_not[part] = self.notes[0]
@@ -225,5 +227,5 @@ class _Further:
             return do(self._policy)
         except CagexplainError as error:
             self.why_not[part] = str(error)
-            self.notes.append(f"{what}: {error}")
+            self.notes.append(f"{failure}: {error}")
             return None

@@ -75,18 +75,18 @@ def _flaws(content: dict[str, Any], audit: Audit) -> Iterator[tuple[str, str]]:
                 yield f"{place}.choices[{j}]", "is no action that an agent has"
 
 
-def _unknown(given: Any, read: Any, place: str = "") -> Iterator[str]:
+def _unknown(raw: Any, read: Any, place: str = "") -> Iterator[str]:
     """Fields of a document that nothing was made of."""
-    if isinstance(given, dict):
-        for name, value in given.items():
+    if isinstance(raw, dict):
+        for name, value in raw.items():
             field = f"{place}.{name:.40}" if place else f"{name:.40}"
             if name not in read:
                 yield field
             else:
                 yield from _unknown(value, read[name], field)
-    elif isinstance(given, list):
-        for i, (value, its) in enumerate(zip(given, read, strict=True)):
-            yield from _unknown(value, its, f"{place}[{i}]")
+    elif isinstance(raw, list):
+        for i, (value, part) in enumerate(zip(raw, read, strict=True)):
+            yield from _unknown(value, part, f"{place}[{i}]")
 
 
 @cache
@@ -129,7 +129,7 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         name = getattr(kind, "__name__", "")
         if name not in definitions:
             definitions[name] = {}  # known from here on: a price may hold an effect and so on
-            definitions[name] = _schema_of_record(kind, lambda its: _schema(its, definitions))
+            definitions[name] = _schema_of_record(kind, lambda inner: _schema(inner, definitions))
         return {"$ref": f"#/$defs/{name}"}
     if origin is Literal:
         return {"enum": list(parts)}

@@ -257,14 +257,14 @@ def judged(
         return Finding(verdict="NOT_APPLICABLE", reason=check.absent, measures=measures, **head)
     verdicts = [m.verdict for m in measures if m.good is not None]
     whole = together(verdicts)
-    chances = sum(its != "NOT_APPLICABLE" for its in verdicts)  # any of them fails the check
+    chances = len(verdicts) - verdicts.count("NOT_APPLICABLE")  # any of them fails the check
     p, further, reason = None, None, ""
     for measured, interval in zip(measures, intervals, strict=True):
         if measured.good is None or measured.bad is None or measured.verdict != whole:
             continue
         if whole == "FAIL":
-            its = chances * p_value(interval, measured.better, measured.bad)
-            p = min(1.0 if p is None else p, its)
+            adjusted = chances * p_value(interval, measured.better, measured.bad)
+            p = min(1.0 if p is None else p, adjusted)
         if whole == "INCONCLUSIVE":
             thresholds = measured.good, measured.bad
             more = more_episodes(interval, measured.better, *thresholds, head["n_min"], episodes)
@@ -284,24 +284,24 @@ def judged(
 
 def corrected(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The same findings, with the FAILs marked that survive the correction for their number."""
-    found = list(findings)
-    fails = [i for i, finding in enumerate(found) if finding.p is not None]
-    tested = sum(f.verdict in ("PASS", "WARN", "FAIL", "INCONCLUSIVE") for f in found)
-    kept = discoveries([found[i].p or 0.0 for i in fails], FALSE_DISCOVERIES, tested)
-    for i, survives in zip(fails, kept.tolist(), strict=True):
-        found[i] = replace(found[i], survives=survives)
-    return tuple(found)
+    marked = list(findings)
+    fails = [i for i, finding in enumerate(marked) if finding.p is not None]
+    tested = sum(f.verdict in ("PASS", "WARN", "FAIL", "INCONCLUSIVE") for f in marked)
+    surviving = discoveries([marked[i].p or 0.0 for i in fails], FALSE_DISCOVERIES, tested)
+    for i, survives in zip(fails, surviving.tolist(), strict=True):
+        marked[i] = replace(marked[i], survives=survives)
+    return tuple(marked)
 
 
 def judge(
-    check: Check, measure: Measure, found: Estimate, profile: Profile, references: References
+    check: Check, measure: Measure, number: Estimate, profile: Profile, references: References
 ) -> Measured:
     """A number with its verdict, and where it stands among the reference policies."""
     good, bad = profile.thresholds(check, measure)
-    its: Verdict = "NOT_APPLICABLE"
-    impossible = bool(check.absent) and found.n == 0  # others of the check may have triggers
+    judgement: Verdict = "NOT_APPLICABLE"
+    impossible = bool(check.absent) and number.n == 0  # others of the check may have triggers
     if good is not None and bad is not None and not impossible:
-        its = verdict(found, measure.better, good, bad, profile.n_min(check))
+        judgement = verdict(number, measure.better, good, bad, profile.n_min(check))
     standing = references.values(check.id, measure.key)
     return Measured(
         key=measure.key,
@@ -310,12 +310,12 @@ def judge(
         better=measure.better,
         good=good,
         bad=bad,
-        **vars(found.interval),
-        n=round(found.n),
-        reached=not np.isinf(found.value),
-        verdict=its,
+        **vars(number.interval),
+        n=round(number.n),
+        reached=not np.isinf(number.value),
+        verdict=judgement,
         standing=standing,
-        percentile=_percentile(found.value, measure.better, standing),
+        percentile=_percentile(number.value, measure.better, standing),
     )
 
 
@@ -334,14 +334,14 @@ def _against(measure: Measure, cases: Cases) -> npt.NDArray[np.bool_]:
     return ~cases.hit if measure.better == "higher" else cases.hit
 
 
-def _too_little(found: Estimate, n_min: int, trigger: str) -> str:
-    if found.episodes < MIN_EPISODES:
-        counted = f"{found.episodes} episode{'' if found.episodes == 1 else 's'}"
+def _too_little(number: Estimate, n_min: int, trigger: str) -> str:
+    if number.episodes < MIN_EPISODES:
+        counted = f"{number.episodes} episode{'' if number.episodes == 1 else 's'}"
         with_any = "" if trigger == "episodes" else f" with {trigger}"
         return f"Only {counted}{with_any}; a verdict needs {MIN_EPISODES}."
-    if found.n < n_min:
-        return f"Only {round(found.n)} {trigger}; a verdict needs {n_min}."
-    if np.isnan(found.low) or np.isnan(found.high):
+    if number.n < n_min:
+        return f"Only {round(number.n)} {trigger}; a verdict needs {n_min}."
+    if np.isnan(number.low) or np.isnan(number.high):
         return "The number is undefined, as what it is divided by never happened."
     return "The confidence interval reaches over a threshold."
 

@@ -90,10 +90,15 @@ class Responses:
                 remedy="Record it with its observations",
             )
         view = View(batch, Facts())
-        made = view.shared(decisions)
-        phase = batch.phase[made.row, made.step]
-        cell = (made.agent, _sights(view)[made.row, made.step, made.agent], phase, _choices(view))
-        place = np.ravel_multi_index((made.row, *cell), (view.n, *_SHAPE))
+        decision = view.shared(decisions)
+        phase = batch.phase[decision.row, decision.step]
+        cell = (
+            decision.agent,
+            _sights(view)[decision.row, decision.step, decision.agent],
+            phase,
+            _choices(view),
+        )
+        place = np.ravel_multi_index((decision.row, *cell), (view.n, *_SHAPE))
         size = view.n * int(np.prod(_SHAPE))
         self._counts.append(np.bincount(place, minlength=size).reshape(view.n, *_SHAPE))
 
@@ -119,28 +124,28 @@ def _sights(view: View) -> IntArray:
     return np.select([process_seen, connection_seen, mismatch_seen], [0, 1, 2], 3)
 
 
-def _any_own(flags: BoolArray, own: BoolArray) -> BoolArray:
+def _any_own(flags: BoolArray, places: BoolArray) -> BoolArray:
     """``bool[n, T, 5]`` whether a flag of ``[n, T, k]`` is up among what each agent owns."""
-    return np.stack([flags[..., mine].any(axis=-1) for mine in own], axis=-1)
+    return np.stack([flags[..., mine].any(axis=-1) for mine in places], axis=-1)
 
 
 def _choices(view: View) -> IntArray:
     """``int[decision]`` what each decision was for, as an index of `CHOICES`."""
-    made = view.shared(decisions)
-    here = (made.row, made.step)
-    on_process = view.shared(process)[(*here, made.host)]
-    on_connection = view.shared(connection)[(*here, made.host)]
+    decision = view.shared(decisions)
+    here = (decision.row, decision.step)
+    on_process = view.shared(process)[(*here, decision.host)]
+    on_connection = view.shared(connection)[(*here, decision.host)]
     alert = np.select([on_process, on_connection], [0, 1], 2)
-    policy = phases.COMMS_POLICY[view.batch.phase[here], made.to_zone, made.from_zone]
-    blocks = made.kind == ActionKind.BLOCK
+    policy = phases.COMMS_POLICY[view.batch.phase[here], decision.to_zone, decision.from_zone]
+    blocks = decision.kind == ActionKind.BLOCK
     against = blocks != policy.astype(np.bool_)
-    choice = np.zeros(len(made), dtype=np.int64)
+    choice = np.zeros(len(decision), dtype=np.int64)
     first = {name: i for i, (name, _) in reversed(list(enumerate(CHOICES)))}
     for kind in HOST_ACTIONS:
-        choice = np.where(made.kind == kind, first[KIND_NAMES[kind]] + alert, choice)
+        choice = np.where(decision.kind == kind, first[KIND_NAMES[kind]] + alert, choice)
     for kind in LINKS:
-        choice = np.where(made.kind == kind, first[KIND_NAMES[kind]] + against, choice)
-    return np.where(made.idle, 0, choice)
+        choice = np.where(decision.kind == kind, first[KIND_NAMES[kind]] + against, choice)
+    return np.where(decision.idle, 0, choice)
 
 
 def _situations(counts: IntArray, agent: int, sight: int) -> list[Situation]:
@@ -172,7 +177,7 @@ def _situations(counts: IntArray, agent: int, sight: int) -> list[Situation]:
 def _most_frequent(counts: IntArray) -> tuple[Choice, ...]:
     """The choices that make up most of ``int[episode, choice]`` decisions."""
     total, n = counts.sum(axis=0), counts.sum(axis=1)
-    found = []
+    choices = []
     for choice in np.argsort(-total, kind="stable")[:_SHOWN]:
         if not total[choice]:
             break
@@ -180,5 +185,5 @@ def _most_frequent(counts: IntArray) -> tuple[Choice, ...]:
         interval = estimate(HitShare(), sums)
         low, high = (float(x) if np.isfinite(x) else None for x in (interval.low, interval.high))
         action, aim = CHOICES[int(choice)]
-        found.append(Choice(action, aim, int(total[choice]), interval.value, low, high))
-    return tuple(found)
+        choices.append(Choice(action, aim, int(total[choice]), interval.value, low, high))
+    return tuple(choices)

@@ -79,8 +79,8 @@ class Profile:
 
     def thresholds(self, check: Check, measure: Measure) -> tuple[float | None, float | None]:
         """Good and bad threshold of a measure; None if it is only shown."""
-        own = self._of(check).thresholds.get(measure.key)
-        good, bad = own if own is not None else (measure.good, measure.bad)
+        override = self._of(check).thresholds.get(measure.key)
+        good, bad = override if override is not None else (measure.good, measure.bad)
         return _plain(good), _plain(bad)
 
     def severity(self, check: Check) -> Severity:
@@ -224,13 +224,13 @@ def _fields(node: Node, known: Iterable[str]) -> dict[str, Node]:
     return entries
 
 
-def _unknown(node: Node, what: str, name: str, known: Iterable[str]) -> UsageError:
-    close = difflib.get_close_matches(name.upper() if what == "check" else name, known, n=1)
+def _unknown(node: Node, kind: str, name: str, known: Iterable[str]) -> UsageError:
+    close = difflib.get_close_matches(name.upper() if kind == "check" else name, known, n=1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     listed = (
-        "Run 'cagexplain checks' for the list" if what == "check" else f"Known: {', '.join(known)}"
+        "Run 'cagexplain checks' for the list" if kind == "check" else f"Known: {', '.join(known)}"
     )
-    return node.error(f"there is no {what} '{name}'", name, remedy=f"{hint}{listed}")
+    return node.error(f"there is no {kind} '{name}'", name, remedy=f"{hint}{listed}")
 
 
 def _one_of(node: Node, name: str, known: Sequence[Any]) -> Any:

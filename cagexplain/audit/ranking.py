@@ -56,8 +56,8 @@ def in_order(findings: Iterable[Finding], audit: Audit) -> list[Finding]:
 
 def wrong(audit: Audit) -> list[Finding]:
     """What the policy fails or is warned of, the most pressing first."""
-    found = [f for f in audit.findings if f.verdict in ("FAIL", "WARN") and f.axis != "meta"]
-    return in_order(found, audit)
+    problems = [f for f in audit.findings if f.verdict in ("FAIL", "WARN") and f.axis != "meta"]
+    return in_order(problems, audit)
 
 
 def _weight(finding: Finding, mean_return: float) -> float:

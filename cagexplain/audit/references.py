@@ -109,7 +109,7 @@ def read_references(path: Path) -> References:
             known.setdefault(key, {})[name] = recorded.value
             if recorded.deff is not None:
                 effects.setdefault(key, []).append(recorded.deff)
-    usual = {key: float(np.median(found)) for key, found in effects.items()}
+    usual = {key: float(np.median(design_effects)) for key, design_effects in effects.items()}
     return References(policies, known, usual)
 
 
@@ -135,7 +135,7 @@ def records(
                 field=f"policies[{i}].name",
                 remedy=_REMEDY,
             )
-        measured[policy.name] = {_key(key): found for key, found in policy.measures.items()}
+        measured[policy.name] = {_key(key): recorded for key, recorded in policy.measures.items()}
     policies = tuple(
         ReferencePolicy(p.name, p.kind, p.mean_return, p.episodes) for p in read.policies
     )

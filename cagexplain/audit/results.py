@@ -353,7 +353,8 @@ class Audit(Result):
         variations: robustness; the usual conditions first.
         baseline: comparison with an earlier audit, if there was one.
         playbook: usual responses; None if what the agents saw was not recorded.
-        notes: what could not be done and why, as sentences.
+        notes: what a reader must know before reading on, and what could not be done and why, as
+            sentences.
     """
 
     policy: dict[str, Any]

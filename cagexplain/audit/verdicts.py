@@ -27,16 +27,16 @@ def least(n_min: int, trigger: str) -> int:
     return max(n_min, MIN_EPISODES) if trigger == "episodes" else n_min
 
 
-def verdict(found: Estimate, better: Better, good: float, bad: float, n_min: int) -> Verdict:
+def verdict(estimate: Estimate, better: Better, good: float, bad: float, n_min: int) -> Verdict:
     """Judge one number.
 
     The whole interval beyond the good threshold passes, beyond the bad one fails, between them
     warns; one that straddles a threshold, or rests on too little, is inconclusive.
     """
-    unknown = np.isnan(found.low) or np.isnan(found.high)
-    if found.n < n_min or found.episodes < MIN_EPISODES or unknown:
+    unknown = np.isnan(estimate.low) or np.isnan(estimate.high)
+    if estimate.n < n_min or estimate.episodes < MIN_EPISODES or unknown:
         return "INCONCLUSIVE"
-    low, high = _as_lower_is_better(found.low, found.high, better)
+    low, high = _as_lower_is_better(estimate.low, estimate.high, better)
     pass_at, fail_at = (good, bad) if better == "lower" else (-good, -bad)
     if high <= pass_at:
         return "PASS"
@@ -55,33 +55,35 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
     return "PASS"
 
 
-def p_value(found: Estimate, better: Better, bad: float) -> float:
+def p_value(estimate: Estimate, better: Better, bad: float) -> float:
     """One-sided probability of such a value, or a worse one, were the truth the bad threshold."""
-    return 1.0 if found.spread is None else found.spread.chance(bad, below=better == "higher")
+    return 1.0 if estimate.spread is None else estimate.spread.chance(bad, below=better == "higher")
 
 
 def more_episodes(
-    found: Estimate, better: Better, good: float, bad: float, n_min: int, episodes: int
+    estimate: Estimate, better: Better, good: float, bad: float, n_min: int, episodes: int
 ) -> int | None:
     """Estimated further episodes until a verdict, were the value to stay; None if unknown.
 
     Args:
-        found: with its interval.
+        estimate: with its interval.
         better, good, bad, n_min: what it is judged by.
         episodes: that were played.
     """
-    if found.n <= 0 or found.episodes == 0:
+    if estimate.n <= 0 or estimate.episodes == 0:
         return None
-    wanted = max(episodes * n_min / found.n, episodes * MIN_EPISODES / found.episodes)
-    if np.isfinite([found.value, found.low, found.high]).all():
-        low, high = _as_lower_is_better(found.low, found.high, better)
-        value = found.value if better == "lower" else -found.value
+    wanted = max(episodes * n_min / estimate.n, episodes * MIN_EPISODES / estimate.episodes)
+    if np.isfinite([estimate.value, estimate.low, estimate.high]).all():
+        low, high = _as_lower_is_better(estimate.low, estimate.high, better)
+        value = estimate.value if better == "lower" else -estimate.value
         for threshold in (good, bad) if better == "lower" else (-good, -bad):
             distance = value - threshold
             width = value - low if distance > 0 else high - value
-            if distance == 0 or found.spread is None:
+            if distance == 0 or estimate.spread is None:
                 return None
-            wanted = max(wanted, episodes * (width / abs(distance)) ** (1 / found.spread.shrinks))
+            wanted = max(
+                wanted, episodes * (width / abs(distance)) ** (1 / estimate.spread.shrinks)
+            )
     further = int(np.ceil(wanted - episodes))
     return None if further > _MOST_EPISODES else max(further, 1)
 

@@ -75,15 +75,15 @@ class _Cache(_FUNCTION_CACHE):  # type: ignore[misc]
         self._cache_file = _File(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        found = None
+        overload = None
         try:
-            found = super().load_overload(sig, target_context)
+            overload = super().load_overload(sig, target_context)
         except Exception:  # reading damaged pickles can raise anything
             _say(f"The compiled code in {self._cache_path} is damaged, and removed.")
             shutil.rmtree(self._cache_path, ignore_errors=True)
-        if found is None:
+        if overload is None:
             _say("Compiling for this machine (once; up to a minute) ...")
-        return found
+        return overload
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:

@@ -132,12 +132,12 @@ def require_plain(value: Any, where: str | Path, field: str = "", *, remedy: str
     Raises:
         CagexplainError: names the field.
     """
-    seen, ahead = 0, [(field, value, 0)]
+    entries, ahead = 0, [(field, value, 0)]
     while ahead:
         name, item, depth = ahead.pop()
-        seen += len(item) if isinstance(item, dict | list | tuple) else 0
+        entries += len(item) if isinstance(item, dict | list | tuple) else 0
         problem: str | None = "there is more in it than any such file holds"
-        if seen <= _MOST and depth <= _DEEPEST:
+        if entries <= _MOST and depth <= _DEEPEST:
             problem = _flaw(item)
         if problem is not None:
             raise CagexplainError(problem, where=where, field=name or None, remedy=remedy)
@@ -170,10 +170,10 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def _refusal(error: Exception, where: str | Path, remedy: str) -> CagexplainError:
-    found = _PLACE.match(str(error))
-    assert found is not None  # the pattern matches every text
-    field = (found["field"] or "").lstrip(".") or None
-    problem = found["problem"].replace("`", "'")
+    match = _PLACE.match(str(error))
+    assert match is not None  # the pattern matches every text
+    field = (match["field"] or "").lstrip(".") or None
+    problem = match["problem"].replace("`", "'")
     return CagexplainError(
         problem[:1].lower() + problem[1:], where=where, field=field, remedy=remedy
     )

@@ -91,8 +91,8 @@ def _write_through(stream: str | Path | int, mode: Literal["wb", "w"]) -> Iterat
 
 
 @contextlib.contextmanager
-def _replace(given: str | Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
-    path = Path(os.path.realpath(given))
+def _replace(target: str | Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
+    path = Path(os.path.realpath(target))
     if path.is_dir():
         raise CagexplainError(
             "this is a folder, not a file", where=path, remedy="Give the name of a file to write"
@@ -155,7 +155,7 @@ def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
     write_text(path, json_visible(text) + "\n")
 
 
-def told(path: str | Path) -> str:
+def json_name(path: str | Path) -> str:
     """The name of a file as text that JSON can hold: bytes that are no UTF-8 as ``\\udcff``."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -33,10 +33,10 @@ def whole_number(value: object, field: str, low: int, high: int) -> int:
     Raises:
         UsageError: it is not; `field` is named.
     """
-    given = as_array(value)
-    whole = given.shape == () and given.dtype.kind in "iu"
-    if whole and low <= int(given) <= high:
-        return int(given)
+    array = as_array(value)
+    whole = array.shape == () and array.dtype.kind in "iu"
+    if whole and low <= int(array) <= high:
+        return int(array)
     raise UsageError(
         f"{shown(value)} is {'out of range' if whole else 'no whole number'}",
         field=field,
@@ -50,9 +50,9 @@ def probability(value: object, field: str) -> float:
     Raises:
         UsageError: it is not; `field` is named.
     """
-    given = as_array(value)
-    if given.shape == () and given.dtype.kind in "iuf" and 0.0 <= float(given) <= 1.0:
-        return float(given)
+    array = as_array(value)
+    if array.shape == () and array.dtype.kind in "iuf" and 0.0 <= float(array) <= 1.0:
+        return float(array)
     raise UsageError(
         f"{shown(value)} is no probability", field=field, remedy="give a number from 0 to 1"
     )

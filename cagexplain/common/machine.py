@@ -19,12 +19,12 @@ def available_bytes(system: Path = Path("/")) -> int:
     Args:
         system: root of the file system that tells.
     """
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     with contextlib.suppress(OSError, StopIteration):
         lines = (system / "proc/meminfo").read_text(encoding="ascii").splitlines()
-        found.append(next(1024 * int(line.split()[1]) for line in lines if "MemAvailable" in line))
+        limits.append(next(1024 * int(line.split()[1]) for line in lines if "MemAvailable" in line))
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
         group = system / "sys/fs/cgroup"
         limit, used = (group / f"memory.{name}" for name in ("max", "current"))
-        found.append(int(limit.read_text()) - int(used.read_text()))
-    return min(found)
+        limits.append(int(limit.read_text()) - int(used.read_text()))
+    return min(limits)

@@ -40,13 +40,13 @@ def visible(text: Text, *, line: bool = False) -> Text:
     Tabs and line feeds stay, unless it has to be one line. A subclass of `str`, such as markup,
     stays what it is.
     """
-    found = (_UNSEEN_IN_LINE if line else _UNSEEN).sub(lambda match: _escape(match[0]), text)
-    return text if found == text else type(text)(found)
+    escaped = (_UNSEEN_IN_LINE if line else _UNSEEN).sub(lambda match: _escape(match[0]), text)
+    return text if escaped == text else type(text)(escaped)
 
 
 def json_visible(text: str) -> str:
     """Likewise for the text of a JSON document, by JSON's own escapes: it means the same."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _escape(character: str) -> str:

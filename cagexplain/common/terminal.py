@@ -45,7 +45,7 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
     """
     stream = sys.stderr if stderr else sys.stdout
     file = getattr(stream, "styled", stream)
-    made = _SafeConsole(file=file, stderr=stderr, markup=False, **options)
-    if not made.is_terminal:
-        made.width = FILE_WIDTH
-    return made
+    terminal = _SafeConsole(file=file, stderr=stderr, markup=False, **options)
+    if not terminal.is_terminal:
+        terminal.width = FILE_WIDTH
+    return terminal

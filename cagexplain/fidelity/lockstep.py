@@ -118,17 +118,17 @@ def compare(job: Job) -> JobOutcome:
     ours.reset([job.seed])
     theirs.reset([job.seed])
     for step in itertools.count():
-        seen, expected = view.of(ours, 0), view.of(theirs, 0)
-        entries += len(expected)
-        recording.note(theirs, expected)
-        differing = view.differences(seen, expected)
+        our_view, their_view = view.of(ours, 0), view.of(theirs, 0)
+        entries += len(their_view)
+        recording.note(theirs, their_view)
+        differing = view.differences(our_view, their_view)
         if differing:
             name = differing[0]
             difference = FirstDifference(
                 step,
                 tuple(differing),
-                seen.get(name),
-                expected.get(name),
+                our_view.get(name),
+                their_view.get(name),
                 tuple(_draws(job, submitted, ours)),
             )
             return JobOutcome(job, step, entries, returned, difference)
@@ -160,9 +160,9 @@ def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[JobOutcome]
         running = {pool.submit(compare, job): job for job in jobs}
         waiting = dict(running)
         try:
-            for done in as_completed(running):
-                yield done.result()
-                del waiting[done]
+            for future in as_completed(running):
+                yield future.result()
+                del waiting[future]
         except BrokenProcessPool as error:
             # Jobs are begun in their order, so the first ones that wait were being played.
             played = list(waiting.values())[:n_workers]
@@ -185,11 +185,11 @@ def replay(recording: Recording) -> FirstDifference | None:
     for step in range(len(recording.digests)):
         if step > 0:
             env.step(recording.actions[step - 1 : step], recording.messages[step - 1 : step])
-        seen = view.of(env, 0)
+        our_view = view.of(env, 0)
         checks: tuple[tuple[str, Any, Any], ...] = (
-            ("obs", seen["obs"], recording.obs[step].tolist()),
-            ("reward", seen["reward"], float(recording.rewards[step])),
-            ("digest of everything", view.digest(seen).hex(), recording.digests[step].hex()),
+            ("obs", our_view["obs"], recording.obs[step].tolist()),
+            ("reward", our_view["reward"], float(recording.rewards[step])),
+            ("digest of everything", view.digest(our_view).hex(), recording.digests[step].hex()),
         )
         for name, ours, theirs in checks:
             if ours != theirs:

@@ -64,11 +64,11 @@ class Recording:
         self.actions.append(actions.astype(np.int16))
         self.messages.append(silence if messages is None else messages.astype(np.uint8))
 
-    def note(self, env: Env, seen: view.View) -> None:
+    def note(self, env: Env, snapshot: view.View) -> None:
         """Note what CybORG shows."""
         self.obs.append(env.obs[0].copy())
         self.rewards.append(int(env.reward[0]))
-        self.digests.append(view.digest(seen))
+        self.digests.append(view.digest(snapshot))
 
     @property
     def name(self) -> str:
@@ -115,10 +115,10 @@ def read_recording(path: Path) -> Recording:
         raise _damaged(path, "cannot be read as a NumPy archive") from error
     try:
         facts = json.loads(arrays["facts"].tobytes())
-        found = facts["format"]
-        if found != FORMAT:
+        version = facts["format"]
+        if version != FORMAT:
             raise CagexplainError(
-                f"is of format {found}, this version reads {FORMAT}",
+                f"is of format {version}, this version reads {FORMAT}",
                 where=path,
                 field="format",
                 remedy="record the episode again with 'cagexplain lockstep --record'",

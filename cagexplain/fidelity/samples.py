@@ -29,7 +29,7 @@ from cagexplain.fidelity.metrics import NAMES, Behaviour
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Changes whenever a metric gets another meaning; further metrics show in the columns."""
 
 _KEY: Final = b"cagexplain.sample"
@@ -263,7 +263,7 @@ def read(path: Path) -> ParitySample:
 
 
 def require_same(
-    found: Origin, wanted: Origin, fields: Sequence[str], where: Path | str, remedy: str
+    origin: Origin, wanted: Origin, fields: Sequence[str], where: Path | str, remedy: str
 ) -> None:
     """Refuse two samples that were played in different ways.
 
@@ -273,7 +273,7 @@ def require_same(
         CagexplainError: names the first field that differs, and both values.
     """
     for field in fields:
-        one, other = getattr(found, field), getattr(wanted, field)
+        one, other = getattr(origin, field), getattr(wanted, field)
         for key in (key for key in [*one, *other] if key != "path"):
             if one.get(key) != other.get(key):
                 raise CagexplainError(

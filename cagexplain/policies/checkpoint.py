@@ -134,13 +134,13 @@ class Checkpoint:
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that decide what a policy does."""
-    found = {PROJECT: cagexplain.__version__}
+    versions = {PROJECT: cagexplain.__version__}
     for package in ("torch", "numpy", "numba"):
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+            versions[package] = "unknown"
+    return versions
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -282,16 +282,17 @@ def _storages(content: Any) -> list[int]:
     PyTorch maps the file, and takes the pickle's word for how far a tensor reaches: behind its own
     numbers lie those of others.
     """
-    found, seen, ahead = set(), set(), [content]
+    storages, visited, ahead = set(), set(), [content]
     while ahead:
         item = ahead.pop()
         if isinstance(item, Tensor):
             storage = item.untyped_storage()
-            found.add((storage.data_ptr(), storage.nbytes()))
-        elif isinstance(item, dict | list | tuple) and id(item) not in seen:  # it may hold itself
-            seen.add(id(item))
+            storages.add((storage.data_ptr(), storage.nbytes()))
+        elif isinstance(item, dict | list | tuple) and id(item) not in visited:
+            # It may hold itself.
+            visited.add(id(item))
             ahead += item.values() if isinstance(item, dict) else item
-    return [size for _, size in sorted(found) if size]
+    return [size for _, size in sorted(storages) if size]
 
 
 def _code(path: Path) -> CagexplainError:

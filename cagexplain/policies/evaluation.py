@@ -113,8 +113,8 @@ class Evaluation:
             "subnet": (network.ZONES, estimate_parts(self.by_zone)),
         }
         return {
-            heading: dict(zip(names, found, strict=True))
-            for heading, (names, found) in groups.items()
+            heading: dict(zip(names, estimates, strict=True))
+            for heading, (names, estimates) in groups.items()
         }
 
     def to_json(self) -> dict[str, Any]:

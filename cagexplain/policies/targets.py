@@ -75,8 +75,8 @@ def at_target(flags: BoolArray, position: Int64Array) -> BoolArray:
         position: ``int64[n, 5]`` actions, or `NONE`.
     """
     slot = np.where(position != NONE, ACTION_SLOT[position], NONE)
-    said: BoolArray = np.take_along_axis(flags, np.maximum(slot, 0), axis=1) & (slot != NONE)
-    return said
+    flag: BoolArray = np.take_along_axis(flags, np.maximum(slot, 0), axis=1) & (slot != NONE)
+    return flag
 
 
 def _on(table: Int64Array, flags: BoolArray) -> BoolArray:

@@ -76,19 +76,19 @@ def distributions(
         counts: ``[episode, group, category]``.
         groups, categories: names.
     """
-    found = shares(counts)
+    estimates = shares(counts)
     return tuple(
         Distribution(
             group=group,
-            total=int(found.total[g]),
-            episodes=int(found.episodes[g]),
+            total=int(estimates.total[g]),
+            episodes=int(estimates.episodes[g]),
             shares=tuple(
                 CategoryShare(
                     name=category,
-                    count=int(found.counts[g, c]),
-                    share=finite(found.share[g, c]),
-                    low=finite(found.low[g, c]),
-                    high=finite(found.high[g, c]),
+                    count=int(estimates.counts[g, c]),
+                    share=finite(estimates.share[g, c]),
+                    low=finite(estimates.low[g, c]),
+                    high=finite(estimates.high[g, c]),
                 )
                 for c, category in enumerate(categories)
             ),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.results import Result
 from cagexplain.stats import bootstrap, means
-from cagexplain.stats.bootstrap import weights
+from cagexplain.stats.bootstrap import RESAMPLES, weights
 from cagexplain.stats.interval import Interval, finite
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.spreads import Ranked
@@ -27,8 +27,6 @@ HORIZON: Final = 100
 """Steps over which the restricted mean is taken."""
 MIN_DURATIONS: Final = 20
 MIN_EPISODES: Final = bootstrap.MIN_EPISODES
-RESAMPLES: Final = 500
-"""Fewer than elsewhere: there are many curves, and each is of several hundred steps."""
 _SAME: Final = 1e-9  # rounding must not keep a share from being reached
 
 
@@ -192,7 +190,7 @@ def estimate(
         p90=limits(quantile(longer, 0.9)),
         restricted_mean=limits(restricted_mean(*samples, horizon=horizon)),
         horizon=horizon,
-        curve=_curve(longer, at_risk(*samples), tail) if with_curve else (),
+        curve=_curve(longer, at_risk(samples[0][0], samples[1][0]), tail) if with_curve else (),
     )
 
 
@@ -277,9 +275,9 @@ def _hazard(ended: FloatArray, followed: FloatArray) -> FloatArray:
 
 
 def _curve(longer: FloatArray, followed: FloatArray, tail: float) -> tuple[CurvePoint, ...]:
-    low, high = np.quantile(longer[1:], [tail, 1 - tail], axis=0)
     changes = np.flatnonzero(np.diff(longer[0], prepend=1.0) != 0)
+    limits = np.quantile(longer[1:, changes], [tail, 1 - tail], axis=0)
     return tuple(
-        CurvePoint(int(t), float(longer[0, t]), float(low[t]), float(high[t]), int(followed[0, t]))
-        for t in changes
+        CurvePoint(int(t), float(longer[0, t]), float(low), float(high), int(followed[t]))
+        for t, low, high in zip(changes, *limits, strict=True)
     )

@@ -57,9 +57,9 @@ def entropies(counts: IntArray, resamples: int = RESAMPLES) -> tuple[Entropy, ..
     episodes = (counts.sum(axis=2) > 0).sum(axis=0)
     total, used = np.zeros(n_groups), np.zeros(n_groups)
     for drawn in resampled(counts, resamples):
-        found = _entropy(drawn)
-        known = ~np.isnan(found)
-        total += np.where(known, found - observed, 0.0).sum(axis=0)
+        entropy = _entropy(drawn)
+        known = ~np.isnan(entropy)
+        total += np.where(known, entropy - observed, 0.0).sum(axis=0)
         used += known.sum(axis=0)
     enough = episodes >= MIN_EPISODES
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -99,5 +99,5 @@ def _entropy(counts: npt.NDArray[Any]) -> FloatArray:
     """Entropy over the last axis in nats; NaN without counts."""
     total = counts.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: FloatArray = np.log(total) - xlogy(counts, counts).sum(axis=-1) / total
-    return np.where(total > 0, np.maximum(found, 0.0), np.nan)
+        nats: FloatArray = np.log(total) - xlogy(counts, counts).sum(axis=-1) / total
+    return np.where(total > 0, np.maximum(nats, 0.0), np.nan)

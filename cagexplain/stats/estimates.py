@@ -324,8 +324,8 @@ class Incidence(OfDurations):
         """It may still rise by those who are left where nobody was followed so long."""
         if _longest(totals, 3) < self.at:
             hits, others, censored = np.split(totals, 3)
-            left = durations.product_limit(hits + others, censored)[-1]
-            high = min(high + float(left), 1.0)
+            remaining = durations.product_limit(hits + others, censored)[-1]
+            high = min(high + float(remaining), 1.0)
         return low, high
 
 

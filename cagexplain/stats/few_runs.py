@@ -145,8 +145,8 @@ def energy_distance(distances: FloatArray, first: int) -> RunsDifference:
     for start, size in zip((0, first), sizes, strict=True):
         without = []
         for run in range(start, start + size):
-            left = np.delete(np.delete(distances, run, axis=0), run, axis=1)
-            without.append(_energy(left, first - (run < first)))
+            others = np.delete(np.delete(distances, run, axis=0), run, axis=1)
+            without.append(_energy(others, first - (run < first)))
         variance += (size - 1) ** 2 / size * float(np.var(without, ddof=1))
     return RunsDifference(value, float(np.sqrt(variance)), float(sum(sizes) - 2))
 

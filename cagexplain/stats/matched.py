@@ -88,8 +88,8 @@ def shares(stratum: IntArray, responded: IntArray, size: int) -> npt.NDArray[np.
         size: number of strata.
     """
     every = np.bincount(stratum, minlength=size)
-    found = np.bincount(responded, minlength=size) / np.maximum(every, 1)
-    return found.astype(np.float32)
+    share = np.bincount(responded, minlength=size) / np.maximum(every, 1)
+    return share.astype(np.float32)
 
 
 def p_values(scores: npt.NDArray[Any], observed: FloatArray, exposed: FloatArray) -> FloatArray:
@@ -122,8 +122,8 @@ def p_values(scores: npt.NDArray[Any], observed: FloatArray, exposed: FloatArray
 
 def _beyond(surplus: FloatArray, expected: FloatArray) -> FloatArray:
     """What is left of a surplus, or a lack, without its negligible part."""
-    left = np.maximum(np.abs(surplus) - NEGLIGIBLE * np.maximum(expected, 0.0), 0.0)
-    return np.copysign(left, surplus)
+    excess = np.maximum(np.abs(surplus) - NEGLIGIBLE * np.maximum(expected, 0.0), 0.0)
+    return np.copysign(excess, surplus)
 
 
 def difference_limits(

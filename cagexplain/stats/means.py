@@ -81,8 +81,8 @@ def moved_out(tail: float, n: float) -> float:
     return float(ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, tail)))
 
 
-def too_few(n: int, least: int = MIN_EPISODES, what: str = "episodes") -> str | None:
+def too_few(n: int, least: int = MIN_EPISODES, units: str = "episodes") -> str | None:
     """Why there is no interval; None if there are enough."""
     if n >= least:
         return None
-    return f"not enough {what} for an interval: n = {n}, at least {least} are needed"
+    return f"not enough {units} for an interval: n = {n}, at least {least} are needed"

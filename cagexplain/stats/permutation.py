@@ -137,8 +137,8 @@ def _relabelled(
     pool = flat_b[:, live] - flat_a[:, live] if paired else np.vstack([flat_a, flat_b])[:, live]
     start = flat_a[:, live].sum(axis=0) if paired else 0.0
     whole = (flat_a.sum(axis=0) + flat_b.sum(axis=0))[live]
-    for done in range(0, permutations, _CHUNK):
-        size = min(_CHUNK, permutations - done)
+    for n_drawn in range(0, permutations, _CHUNK):
+        size = min(_CHUNK, permutations - n_drawn)
         if paired:
             chosen = rng.integers(0, 2, size=(size, len(a)))
         else:

@@ -134,8 +134,8 @@ def ratios(
     if enough.any():
         limits[:, enough] = np.clip(value + means.limits(off, confidence), *bounds)[:, enough]
     return tuple(
-        Ratio(finite(its), finite(low), finite(high), float(size), int(n))
-        for its, low, high, size, n in zip(value, *limits, below, episodes, strict=True)
+        Ratio(finite(ratio), finite(low), finite(high), float(size), int(n))
+        for ratio, low, high, size, n in zip(value, *limits, below, episodes, strict=True)
     )
 
 

@@ -7,8 +7,7 @@ from typing import Final
 
 from cagexplain.audit.results import Audit
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES
-from cagexplain.stats.estimates import MIN_EPISODES
-from reports.kit.numbers import number, percent
+from reports.kit.numbers import percent
 from reports.kit.terms import SEVERAL_NUMBERS
 
 SETTING: Final = (
@@ -155,15 +154,3 @@ GLOSSARY: Final = (
     ),
 )
 """Terms by field."""
-
-
-def caveats(audit: Audit, episodes: int | None) -> Iterator[str]:
-    """What a reader must know before reading on."""
-    if episodes is not None and episodes < 2 * MIN_EPISODES:
-        yield (
-            f"Only {number(episodes)} episodes were audited: most verdicts cannot be more than "
-            "inconclusive."
-        )
-    errors = [finding.id for finding in audit.findings if finding.verdict == "ERROR"]
-    if errors:
-        yield f"Not all checks could be carried out; errors in {', '.join(errors)}."

@@ -43,7 +43,7 @@ def header(audit: Audit) -> Markup:
         episodes=show.episodes_of(audit),
         profile=audit.profile.get("name", "unnamed"),
         brief=" · ".join(_brief(audit)),
-        caveats=list(texts.caveats(audit, show.episodes_of(audit))),
+        notes=audit.notes,
     )
 
 
@@ -71,7 +71,6 @@ def section(audit: Audit) -> Section:
         score=verdict_words.score(audit),
         severities=SEVERITIES,
         tally=[(verdict, _counts(audit, verdict)) for verdict in VERDICTS],
-        notes=audit.notes,
         setting=texts.SETTING,
     )
     return Section("verdict", "Verdict", html, STYLE)

@@ -15,6 +15,7 @@ from cagexplain.tracing import recording
 pytestmark = pytest.mark.slow
 
 SHORT = ["--episodes", "10", "--episode-length", "60"]
+FEW = "Only {} episodes were audited: most verdicts cannot be more than inconclusive."
 ALONE = ["--prices", "0", "--variations", "0", "--moments", "0"]
 FILES = {
     "audit.html",
@@ -47,9 +48,11 @@ def test_a_policy(sleeping: Path) -> None:
     page = (sleeping / "audit.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert audit.profile["sha256"] in page
-    (note,) = audit.notes  # episodes of 60 steps are not those of the reference policies
-    assert "episodes of 500 steps" in note
-    assert note in page
+    few, short = audit.notes  # episodes of 60 steps are not those of the reference policies
+    assert few == FEW.format(10)
+    assert "episodes of 500 steps" in short
+    header = page.split('class="says"')[0]
+    assert few in header and short in header
 
 
 def test_a_trace_gets_the_same_findings_as_its_policy(sleeping: Path, tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_played_on(tmp_path: Path) -> None:
     assert {price.episodes for price in audit.prices} == {4}
     assert {variation.group for variation in audit.variations} >= {"alerts", "red", "length"}
     assert audit.finding("ROB-02").measures
-    assert audit.notes == ()
+    assert audit.notes == (FEW.format(10),)
     page = (folder / "audit.html").read_text(encoding="utf-8")
     moments = page.split('class="plain moments"')[1].split("</table>")[0]
     assert '<span class="ci">[' in moments  # the futures are enough for an interval
@@ -179,7 +182,11 @@ def test_a_check_that_cannot_be_computed_does_not_lose_the_others(
         "The check could not be computed: IndexError: out of <reach>",
     )
     assert audit.finding("NET-02").verdict != "ERROR"
-    assert "out of &lt;reach&gt;" in (tmp_path / "a" / "audit.html").read_text()
+    page = (tmp_path / "a" / "audit.html").read_text()
+    assert "out of &lt;reach&gt;" in page
+    (note,) = [note for note in audit.notes if "NET-01" in note]
+    assert note == "Not all checks could be carried out; errors in NET-01."
+    assert note in page
 
 
 PROFILES = {

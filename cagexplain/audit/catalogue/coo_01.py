@@ -48,39 +48,40 @@ _GOLDEN: Final = 0.618  # multiples of it, without their integers, are spread ev
 
 def link_changes(view: View) -> Cases:
     """Blocks and Allows that took effect; a hit undid what another agent had just done."""
-    made = view.shared(changes)
+    change = view.shared(changes)
     width = view.steps + 1
 
     def key(to_zone: IntArray, from_zone: IntArray) -> IntArray:
-        return ((made.row * N_ZONES + to_zone) * N_ZONES + from_zone) * width + made.step
+        return ((change.row * N_ZONES + to_zone) * N_ZONES + from_zone) * width + change.step
 
-    own, back = key(made.to_zone, made.from_zone), key(made.from_zone, made.to_zone)
-    order = np.argsort(own)
-    last = order[np.searchsorted(own[order], back) - 1]
-    undone = (own[last] // width == back // width) & (own[last] < back)
-    undone &= (back - own[last] <= WINDOW) & (made.closed[last] != made.closed)
-    undone &= made.agent[last] != made.agent
-    return cases(made.row, made.step, undone, agent=made.agent)
+    keys = key(change.to_zone, change.from_zone)
+    reverse_keys = key(change.from_zone, change.to_zone)
+    order = np.argsort(keys)
+    last = order[np.searchsorted(keys[order], reverse_keys) - 1]
+    undone = (keys[last] // width == reverse_keys // width) & (keys[last] < reverse_keys)
+    undone &= (reverse_keys - keys[last] <= WINDOW) & (change.closed[last] != change.closed)
+    undone &= change.agent[last] != change.agent
+    return cases(change.row, change.step, undone, agent=change.agent)
 
 
 def message_tables(view: View) -> FloatArray:
     """Decisions by what the receiver was told, saw and did: ``float64[n, k]``, see `_SHAPE`. All 0
     if nobody ever said anything new."""
-    told = _received(view)
+    received = _received(view)
     table = np.zeros((view.n, *_SHAPE))
-    if (told == told[:, 1:2])[:, 1:].all():
+    if (received == received[:, 1:2])[:, 1:].all():
         return table.reshape(view.n, -1)
-    made, seen = view.shared(decisions), view.shared(alerts)
+    decision, alert_bits = view.shared(decisions), view.shared(alerts)
     rows = np.arange(view.n)[:, None]
     shift = view.steps // 4 + (view.batch.episodes * _GOLDEN % 1 * view.steps / 2).astype(int)
-    moved = told[rows, (np.arange(view.steps) + shift[:, None]) % view.steps]
+    moved = received[rows, (np.arange(view.steps) + shift[:, None]) % view.steps]
     for agent in range(N_BLUE):
-        own = made.agent == agent
-        row, step = made.row[own], made.step[own]
-        alert = seen[row, step][:, _OWN[agent]].any(axis=1)
-        for place, messages in enumerate((told, moved)):
+        of_agent = decision.agent == agent
+        row, step = decision.row[of_agent], decision.step[of_agent]
+        alert = alert_bits[row, step][:, _OWN[agent]].any(axis=1)
+        for place, messages in enumerate((received, moved)):
             bits = messages[row, step, agent]
-            common = (row, view.n), (alert.astype(int), 2), (made.kind[own], N_KINDS)
+            common = (row, view.n), (alert.astype(int), 2), (decision.kind[of_agent], N_KINDS)
             every = tally(*common)[:, None]
             ones = np.stack(
                 [tally(*common, where=bits[:, bit]) for bit in range(N_MESSAGE_ENTRIES)], axis=1
@@ -96,11 +97,11 @@ def _received(view: View) -> BoolArray:
     sent = np.zeros((view.n, view.steps, N_BLUE), dtype=np.uint8)
     sent[blue["row"], blue["step"], codes(blue, "agent")] = blue["message"]
     bits = np.unpackbits(sent[..., None], axis=-1).view(np.bool_)
-    told = np.zeros((view.n, view.steps, N_BLUE, N_MESSAGE_ENTRIES), dtype=np.bool_)
+    received = np.zeros((view.n, view.steps, N_BLUE, N_MESSAGE_ENTRIES), dtype=np.bool_)
     for agent in range(N_BLUE):
         others = np.delete(bits[:, :-1], agent, axis=2)
-        told[:, 1:, agent] = others.reshape(*others.shape[:2], (N_BLUE - 1) * MESSAGE_BITS)
-    return told
+        received[:, 1:, agent] = others.reshape(*others.shape[:2], (N_BLUE - 1) * MESSAGE_BITS)
+    return received
 
 
 def _live(totals: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -124,20 +125,20 @@ def _information(totals: FloatArray) -> FloatArray:
     nats = surprise() - surprise(-1) - surprise(-2) + surprise(-1, -2)
     decided = counts.sum(axis=_TABLE) * np.log(2)
     bits = np.divide(nats, decided, out=np.zeros_like(nats), where=decided > 0)
-    told = (bits[..., 0, :, :] - bits[..., 1, :, :]) * live
+    gain = (bits[..., 0, :, :] - bits[..., 1, :, :]) * live
     n: FloatArray = live.sum(axis=(-2, -1)).astype(np.float64)
     mean: FloatArray = np.divide(
-        told.sum(axis=(-2, -1)), n, out=np.full_like(n, np.nan), where=n > 0
+        gain.sum(axis=(-2, -1)), n, out=np.full_like(n, np.nan), where=n > 0
     )
     return mean
 
 
-def _told(totals: FloatArray) -> FloatArray:
+def _informed_decisions(totals: FloatArray) -> FloatArray:
     """Decisions of receivers of bits that are not constant."""
     counts, live = _live(totals)
     decided = counts[..., 0, :, :, :, :, :].sum(axis=_TABLE)
-    told: FloatArray = (decided * live).max(axis=-1).sum(axis=-1)
-    return told
+    n_decisions: FloatArray = (decided * live).max(axis=-1).sum(axis=-1)
+    return n_decisions
 
 
 CHECK = Check(
@@ -177,7 +178,7 @@ CHECK = Check(
             better="higher",
             good=0.01,
             bad=0.001,
-            statistic=Function(_information, _told),
+            statistic=Function(_information, _informed_decisions),
             sums=message_tables,
         ),
     ),

@@ -25,10 +25,10 @@ def alerted_hosts(view: View) -> Cases:
     """Hosts of an episode with a process alert, at the first one; a hit was never acted on."""
     shown = view.shared(process)
     row, host = np.nonzero(shown.any(axis=1))
-    made = view.shared(decisions)
+    decision = view.shared(decisions)
     acted = np.zeros((view.n, N_HOSTS), dtype=np.bool_)
-    own = np.isin(made.kind, HOST_ACTIONS)
-    acted[made.row[own], made.host[own]] = True
+    on_host = np.isin(decision.kind, HOST_ACTIONS)
+    acted[decision.row[on_host], decision.host[on_host]] = True
     first = shown.argmax(axis=1)[row, host]
     return cases(row, first, ~acted[row, host], agent=BLUE_OF_HOST[host], host=host)
 
@@ -36,14 +36,14 @@ def alerted_hosts(view: View) -> Cases:
 def by_zone(view: View) -> FloatArray:
     """Process alerts by zone, then actions on hosts by zone: ``float64[n, 6]``."""
     row, _, host = np.nonzero(view.shared(process))
-    made = view.shared(decisions)
-    own = np.isin(made.kind, HOST_ACTIONS)
+    decision = view.shared(decisions)
+    on_host = np.isin(decision.kind, HOST_ACTIONS)
     columns = [
         tally((rows, view.n), (HOST_ZONE[hosts], N_ZONES))[:, _ZONES]
-        for rows, hosts in ((row, host), (made.row[own], made.host[own]))
+        for rows, hosts in ((row, host), (decision.row[on_host], decision.host[on_host]))
     ]
-    found: FloatArray = np.hstack(columns).astype(np.float64)
-    return found
+    table: FloatArray = np.hstack(columns).astype(np.float64)
+    return table
 
 
 def _distance(totals: FloatArray) -> FloatArray:

@@ -18,19 +18,19 @@ from cagexplain.stats.estimates import Function, HitShare
 
 def deployments(view: View) -> Cases:
     """DeployDecoys; a hit failed, or went to a host that had a decoy."""
-    made = view.shared(decisions)
-    own = made.kind == ActionKind.DECOY
-    row, step, host = made.row[own], made.step[own], made.host[own]
+    decision = view.shared(decisions)
+    deployment = decision.kind == ActionKind.DECOY
+    row, step, host = decision.row[deployment], decision.step[deployment], decision.host[deployment]
     had = view.shared(covered)[row, step, host]
-    wasted = had | (made.outcome[own] == Outcome.FAILURE)
-    return cases(row, step, wasted, agent=made.agent[own], host=host)
+    wasted = had | (decision.outcome[deployment] == Outcome.FAILURE)
+    return cases(row, step, wasted, agent=decision.agent[deployment], host=host)
 
 
 def cover(view: View) -> FloatArray:
     """`host_time`, and DeployDecoys."""
     deployed = np.bincount(deployments(view).row, minlength=view.n)
-    found: FloatArray = np.hstack([view.shared(host_time), deployed[:, None]])
-    return found
+    table: FloatArray = np.hstack([view.shared(host_time), deployed[:, None]])
+    return table
 
 
 def _ratio(totals: FloatArray) -> FloatArray:

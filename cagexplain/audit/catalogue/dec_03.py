@@ -41,9 +41,11 @@ def scans(view: View) -> Cases:
 
 def in_zone(view: View) -> Cases:
     """Exploits that a decoy withstood; a hit was followed by an action on a host of the zone."""
-    tried, made = view.shared(attempts), view.shared(decisions)
-    own = np.isin(made.kind, HOST_ACTIONS)
-    acted = Moments.of(view, made.row[own], made.step[own], HOST_ZONE[made.host[own]])
+    tried, decision = view.shared(attempts), view.shared(decisions)
+    on_host = np.isin(decision.kind, HOST_ACTIONS)
+    acted = Moments.of(
+        view, decision.row[on_host], decision.step[on_host], HOST_ZONE[decision.host[on_host]]
+    )
     start = tried.step + 1
     hit = acted.count(tried.row, HOST_ZONE[tried.host], start, start + WINDOW) > 0
     return _followed(view, _exploited(view), hit)
@@ -56,10 +58,10 @@ def _exploited(view: View) -> BoolArray:
 
 def _answered(view: View) -> BoolArray:
     """Which attempts were followed by an answer."""
-    tried, made = view.shared(attempts), view.shared(decisions)
-    block = made.kind == ActionKind.BLOCK
-    link = made.to_zone * N_ZONES + made.from_zone
-    blocks = Moments.of(view, made.row[block], made.step[block], link[block])
+    tried, decision = view.shared(attempts), view.shared(decisions)
+    block = decision.kind == ActionKind.BLOCK
+    link = decision.to_zone * N_ZONES + decision.from_zone
+    blocks = Moments.of(view, decision.row[block], decision.step[block], link[block])
     answers = view.shared(responses)
     # The alert is in the observation of the next step.
     window = tried.step + 1, tried.step + 1 + WINDOW

@@ -31,10 +31,10 @@ def on_connection(view: View) -> Cases:
 
 def aimed_at(view: View) -> BoolArray:
     """``bool[n, T, 137]`` hosts that an action of the step was started on."""
-    made = view.shared(decisions)
-    own = made.host >= 0
+    decision = view.shared(decisions)
+    on_host = decision.host >= 0
     aimed = np.zeros((view.n, view.steps, len(BLUE_OF_HOST)), dtype=np.bool_)
-    aimed[made.row[own], made.step[own], made.host[own]] = True
+    aimed[decision.row[on_host], decision.step[on_host], decision.host[on_host]] = True
     return aimed
 
 

@@ -52,11 +52,12 @@ def _recency(flags: BoolArray) -> npt.NDArray[np.int8]:
 def tables(view: View) -> FloatArray:
     """``float64[n, (1 + OTHERS) * 9 * 8]`` decisions by pattern and action class, as they were and
     in each pairing."""
-    made, shown = view.shared(decisions), view.shared(patterns)
+    decision, shown = view.shared(decisions), view.shared(patterns)
     columns = []
     for further, later in [(0, 0), *_pairings(view.n)]:
-        row, step = (made.row + further) % view.n, (made.step + later) % view.steps
-        cell = (made.row * _PATTERNS + shown[row, step, made.agent]) * N_KINDS + made.kind
+        row, step = (decision.row + further) % view.n, (decision.step + later) % view.steps
+        row_pattern = decision.row * _PATTERNS + shown[row, step, decision.agent]
+        cell = row_pattern * N_KINDS + decision.kind
         counts = np.bincount(cell, minlength=view.n * _CELLS)
         columns.append(counts.reshape(view.n, _CELLS))
     return np.hstack(columns).astype(np.float64)

@@ -16,16 +16,16 @@ PATIENCE = 25
 
 def unanswered(view: View) -> Cases:
     """Incidents with a process alert; a hit has no response soon after it."""
-    found, alert = view.shared(all_incidents), view.shared(first_process_alert)
-    row, limit = rows_of(view, found.episode), alert + PATIENCE
-    answered = view.shared(responses).next(row, found.host, alert, limit + 1) >= 0
-    told = (alert >= 0) & (answered | ~found.censored | (limit < view.steps))
+    incident, alert = view.shared(all_incidents), view.shared(first_process_alert)
+    row, limit = rows_of(view, incident.episode), alert + PATIENCE
+    answered = view.shared(responses).next(row, incident.host, alert, limit + 1) >= 0
+    known = (alert >= 0) & (answered | ~incident.censored | (limit < view.steps))
     return cases(
-        row[told],
-        alert[told],
-        (~answered & (found.end > limit))[told],
-        agent=BLUE_OF_HOST[found.host[told]],
-        host=found.host[told],
+        row[known],
+        alert[known],
+        (~answered & (incident.end > limit))[known],
+        agent=BLUE_OF_HOST[incident.host[known]],
+        host=incident.host[known],
     )
 
 

@@ -18,10 +18,10 @@ WINDOW = 10
 
 def on_weak_evidence(view: View) -> Cases:
     """Removes and Restores started without a recent process alert; a hit was looked into before."""
-    made = view.shared(decisions)
-    own = np.isin(made.kind, EVICTIONS)
+    decision = view.shared(decisions)
+    eviction = np.isin(decision.kind, EVICTIONS)
     row, step, host, agent = (
-        values[own] for values in (made.row, made.step, made.host, made.agent)
+        values[eviction] for values in (decision.row, decision.step, decision.host, decision.agent)
     )
     since, now = step - WINDOW + 1, step + 1  # what the decision's own step shows counts
     strong = view.shared(process_alerts).count(row, host, since, now) > 0

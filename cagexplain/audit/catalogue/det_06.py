@@ -14,12 +14,17 @@ def followed_up(view: View) -> Cases:
 
     Those that the episode follows for less than the window are left out.
     """
-    made = view.shared(decisions)
-    own = (made.files >= 0) & (made.ends + WINDOW < view.steps)
-    row, host, end = made.row[own], made.host[own], made.ends[own]
+    decision = view.shared(decisions)
+    analysis = (decision.files >= 0) & (decision.ends + WINDOW < view.steps)
+    row, host, end = decision.row[analysis], decision.host[analysis], decision.ends[analysis]
     acted = view.shared(evictions).next(row, host, end + 1, end + 1 + WINDOW) >= 0
     return cases(
-        row, made.step[own], acted, agent=made.agent[own], host=host, group=made.files[own] > 0
+        row,
+        decision.step[analysis],
+        acted,
+        agent=decision.agent[analysis],
+        host=host,
+        group=decision.files[analysis] > 0,
     )
 
 

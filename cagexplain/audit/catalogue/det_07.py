@@ -13,13 +13,13 @@ PATIENCE = 100
 
 def silent(view: View) -> Cases:
     """Incidents whose onset raised no alert; a hit is over soon."""
-    found = view.shared(all_incidents)
-    own = ~found.visible
-    length, host = (found.end - found.on)[own], found.host[own]
+    incident = view.shared(all_incidents)
+    invisible = ~incident.visible
+    length, host = (incident.end - incident.on)[invisible], incident.host[invisible]
     return cases(
-        rows_of(view, found.episode[own]),
-        found.on[own],
-        ~found.censored[own] & (length <= PATIENCE),
+        rows_of(view, incident.episode[invisible]),
+        incident.on[invisible],
+        ~incident.censored[invisible] & (length <= PATIENCE),
         agent=BLUE_OF_HOST[host],
         host=host,
         duration=np.minimum(length, PATIENCE + 1),

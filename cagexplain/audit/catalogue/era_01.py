@@ -22,22 +22,24 @@ WINDOW = 10
 
 def first_responses_to_root(view: View) -> Cases:
     """Incidents whose first response came while red was root; a hit is a Restore."""
-    found = view.shared(all_incidents)
-    late = (found.response >= 0) & (found.root >= 0) & (found.response >= found.root)
+    incident = view.shared(all_incidents)
+    late = (incident.response >= 0) & (incident.root >= 0) & (incident.response >= incident.root)
     return cases(
-        rows_of(view, found.episode[late]),
-        found.response[late],
-        found.response_kind[late] == ActionKind.RESTORE,
-        agent=BLUE_OF_HOST[found.host[late]],
-        host=found.host[late],
+        rows_of(view, incident.episode[late]),
+        incident.response[late],
+        incident.response_kind[late] == ActionKind.RESTORE,
+        agent=BLUE_OF_HOST[incident.host[late]],
+        host=incident.host[late],
     )
 
 
 def first_responses_to_evidence(view: View) -> Cases:
     """First responses after evidence of a compromise; a hit is a Restore."""
-    made = view.shared(decisions)
-    own = np.isin(made.kind, RESPONSES)
-    row, step, host, kind = (values[own] for values in (made.row, made.step, made.host, made.kind))
+    decision = view.shared(decisions)
+    response = np.isin(decision.kind, RESPONSES)
+    row, step, host, kind = (
+        values[response] for values in (decision.row, decision.step, decision.host, decision.kind)
+    )
 
     def evidence(moments: Moments, known_after: int) -> BoolArray:
         """Whether there was any that no earlier response could know of."""

@@ -17,29 +17,37 @@ from cagexplain.stats.estimates import HitShare
 
 def that_can_work(view: View) -> Cases:
     """Executed Removes; a hit met user access whose process had been reported."""
-    made, alert = view.shared(decisions), view.shared(first_process_alert)
-    own = _executed(view)
-    end = made.ends[own]
-    incident = incident_at(view, made.row[own], end, made.host[own])
+    decision, alert = view.shared(decisions), view.shared(first_process_alert)
+    executed = _executed(view)
+    end = decision.ends[executed]
+    incident = incident_at(view, decision.row[executed], end, decision.host[executed])
     shown = np.append(alert, -1)[incident]
-    return _cases(view, own, (made.level_before[own] == 1) & (shown >= 0) & (shown <= end))
+    return _cases(
+        view, executed, (decision.level_before[executed] == 1) & (shown >= 0) & (shown <= end)
+    )
 
 
 def on_clean_hosts(view: View) -> Cases:
     """Executed Removes; a hit met a host without red."""
-    own = _executed(view)
-    return _cases(view, own, view.shared(decisions).level_before[own] == 0)
+    executed = _executed(view)
+    return _cases(view, executed, view.shared(decisions).level_before[executed] == 0)
 
 
 def _executed(view: View) -> BoolArray:
-    made = view.shared(decisions)
-    executed: BoolArray = (made.kind == ActionKind.REMOVE) & (made.ends >= 0)
+    decision = view.shared(decisions)
+    executed: BoolArray = (decision.kind == ActionKind.REMOVE) & (decision.ends >= 0)
     return executed
 
 
-def _cases(view: View, own: BoolArray, hit: BoolArray) -> Cases:
-    made = view.shared(decisions)
-    return cases(made.row[own], made.step[own], hit, agent=made.agent[own], host=made.host[own])
+def _cases(view: View, executed: BoolArray, hit: BoolArray) -> Cases:
+    decision = view.shared(decisions)
+    return cases(
+        decision.row[executed],
+        decision.step[executed],
+        hit,
+        agent=decision.agent[executed],
+        host=decision.host[executed],
+    )
 
 
 CHECK = Check(

@@ -19,8 +19,8 @@ def claims(view: View) -> Cases:
     """Each of them twice: in group 1 a hit is reported, in group 0 it is real."""
     real = view.shared(evictions_of_red)
     twice = real.where(np.tile(np.arange(len(real)), 2))
-    own = on_compromised(view, EVICTIONS)
-    reported = view.shared(decisions).outcome[own] == Outcome.SUCCESS
+    eviction = on_compromised(view, EVICTIONS)
+    reported = view.shared(decisions).outcome[eviction] == Outcome.SUCCESS
     return cases(
         twice.row,
         twice.step,

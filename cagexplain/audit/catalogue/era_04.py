@@ -15,10 +15,12 @@ PATIENCE = 10
 
 def failed_removes(view: View) -> Cases:
     """Removes that left red on the host; a hit is followed by Restore of it."""
-    made = view.shared(decisions)
-    ended = (made.level_before > 0) & (made.ends + PATIENCE < view.steps)
-    own = (made.kind == ActionKind.REMOVE) & ended
-    row, host, agent, end = (values[own] for values in (made.row, made.host, made.agent, made.ends))
+    decision = view.shared(decisions)
+    ended = (decision.level_before > 0) & (decision.ends + PATIENCE < view.steps)
+    remove = (decision.kind == ActionKind.REMOVE) & ended
+    row, host, agent, end = (
+        values[remove] for values in (decision.row, decision.host, decision.agent, decision.ends)
+    )
     failed = view.batch.levels[row, end + 1, host] > 0
     row, host, agent, end = (values[failed] for values in (row, host, agent, end))
     restored = view.shared(restores).next(row, host, end + 1, end + 1 + PATIENCE) >= 0

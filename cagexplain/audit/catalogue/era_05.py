@@ -29,9 +29,9 @@ def silent_critical(view: View) -> Cases:
     return _critical(view, silent(view))
 
 
-def _critical(view: View, found: Cases) -> Cases:
-    phase = view.batch.phase[found.row, found.step]
-    return found.where(CRITICAL_ZONES[phase, HOST_ZONE[found.host]])
+def _critical(view: View, onsets: Cases) -> Cases:
+    phase = view.batch.phase[onsets.row, onsets.step]
+    return onsets.where(CRITICAL_ZONES[phase, HOST_ZONE[onsets.host]])
 
 
 def _shown(key: str, name: str, counted: Count, share: float = 0.5) -> Measure:

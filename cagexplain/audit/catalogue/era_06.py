@@ -13,19 +13,19 @@ WITHIN = 50
 
 def footholds(view: View) -> Cases:
     """Incidents that began with user access; a hit becomes root in time, an eviction competes."""
-    found = view.shared(all_incidents)
-    own = found.root != found.on
-    root, host, on = found.root[own], found.host[own], found.on[own]
+    incident = view.shared(all_incidents)
+    foothold = incident.root != incident.on
+    root, host, on = incident.root[foothold], incident.host[foothold], incident.on[foothold]
     rooted = root >= 0
-    length = np.where(rooted, root, found.end[own]) - on
+    length = np.where(rooted, root, incident.end[foothold]) - on
     return cases(
-        rows_of(view, found.episode[own]),
+        rows_of(view, incident.episode[foothold]),
         on,
         rooted & (length <= WITHIN),
         agent=BLUE_OF_HOST[host],
         host=host,
         duration=np.minimum(length, WITHIN + 1),
-        other=~rooted & ~found.censored[own] & (length <= WITHIN),
+        other=~rooted & ~incident.censored[foothold] & (length <= WITHIN),
     )
 
 

@@ -46,10 +46,10 @@ def against_peers(view: View) -> Cases:
 
 
 def _clears(view: View) -> tuple[npt.NDArray[np.int64], ...]:
-    found = view.shared(all_incidents)
-    own = ~found.censored & (found.clear + WITHIN < view.steps)
-    step, host = (values[own].astype(np.int64) for values in (found.clear, found.host))
-    return rows_of(view, found.episode[own]).astype(np.int64), step, host
+    incident = view.shared(all_incidents)
+    ended = ~incident.censored & (incident.clear + WITHIN < view.steps)
+    step, host = (values[ended].astype(np.int64) for values in (incident.clear, incident.host))
+    return rows_of(view, incident.episode[ended]).astype(np.int64), step, host
 
 
 def _peers(
@@ -59,9 +59,9 @@ def _peers(
     host: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     """``int64[clear, PEERS]`` hosts of the zone that red had not been on until then; -1 without."""
-    found = view.shared(all_incidents)
+    incident = view.shared(all_incidents)
     untouched = np.full((view.n, network.N_HOSTS), view.steps)
-    np.minimum.at(untouched, (rows_of(view, found.episode), found.host), found.on)
+    np.minimum.at(untouched, (rows_of(view, incident.episode), incident.host), incident.on)
     # The other hosts of the zone in the order that begins behind the cleared one.
     first = host // _SLOTS * _SLOTS
     others = first[:, None] + (host[:, None] + np.arange(1, _SLOTS)) % _SLOTS

@@ -11,9 +11,9 @@ from cagexplain.stats.estimates import PerEpisode
 
 def critical_impacts(view: View) -> Cases:
     """Impacts that stopped a service in the operational zone of the active mission."""
-    found = view.shared(stops)
-    active = RUNNING_OPERATION[view.batch.phase[found.row, found.step]]
-    return found.where(HOST_ZONE[found.host] == active)
+    impact = view.shared(stops)
+    active = RUNNING_OPERATION[view.batch.phase[impact.row, impact.step]]
+    return impact.where(HOST_ZONE[impact.host] == active)
 
 
 CHECK = Check(

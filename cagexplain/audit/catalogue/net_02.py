@@ -23,8 +23,8 @@ def closed_links(view: View) -> Cases:
 
 def _in(phase: int) -> Callable[[View], Cases]:
     def those(view: View) -> Cases:
-        found = view.shared(closed_links)
-        return found.where(view.batch.phase[found.row, found.step] == phase)
+        closures = view.shared(closed_links)
+        return closures.where(view.batch.phase[closures.row, closures.step] == phase)
 
     return those
 

@@ -59,9 +59,11 @@ def lifted(view: View) -> Cases:
 
 def emergency_blocks(view: View) -> Changes:
     """Changes of links that closed what the policy in the observation kept open."""
-    made = view.shared(changes)
-    phase = view.shared(shown_phase)[made.row, made.step]
-    return made.where(made.closed & (COMMS_POLICY[phase, made.to_zone, made.from_zone] == 0))
+    change = view.shared(changes)
+    phase = view.shared(shown_phase)[change.row, change.step]
+    return change.where(
+        change.closed & (COMMS_POLICY[phase, change.to_zone, change.from_zone] == 0)
+    )
 
 
 def last_alert(view: View) -> IntArray:

@@ -15,12 +15,14 @@ from cagexplain.stats.estimates import PerCases
 
 def reversals(view: View) -> Cases:
     """Decisions of episodes with changes of links; a hit undoes one of the last steps."""
-    made, changed = view.shared(decisions), view.shared(changes)
+    decision, changed = view.shared(decisions), view.shared(changes)
     soon = (changed.before >= 0) & (changed.step - changed.before <= WINDOW)
     undone = np.zeros((view.n, view.steps, N_BLUE), dtype=np.bool_)
     undone[changed.row[soon], changed.step[soon], changed.agent[soon]] = True
-    hit = undone[made.row, made.step, made.agent]
-    return cases(made.row, made.step, hit, agent=made.agent).where(np.isin(made.row, changed.row))
+    hit = undone[decision.row, decision.step, decision.agent]
+    return cases(decision.row, decision.step, hit, agent=decision.agent).where(
+        np.isin(decision.row, changed.row)
+    )
 
 
 CHECK = Check(

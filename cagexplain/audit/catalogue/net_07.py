@@ -16,16 +16,16 @@ from cagexplain.stats.estimates import HitShare
 
 def chased(view: View) -> Cases:
     """Responses that a connection alert triggered; a hit if a blocked user had caused it."""
-    made = view.shared(decisions)
-    response = np.flatnonzero(np.isin(made.kind, RESPONSES))
-    row, step, host = made.row[response], made.step[response], made.host[response]
+    decision = view.shared(decisions)
+    response = np.flatnonzero(np.isin(decision.kind, RESPONSES))
+    row, step, host = decision.row[response], decision.step[response], decision.host[response]
     suspicious = last_steps(view.shared(process), row, step, host, WINDOW)
     contacted = last_steps(view.shared(connection), row, step, host, WINDOW)
     newest = (suspicious | contacted).argmax(axis=1)
     by_contact = (contacted & ~suspicious)[np.arange(len(row)), newest]
     row, step, host, newest = (x[by_contact] for x in (row, step, host, newest))
-    own = view.shared(caused_by_blocks)[row, step - newest, host]
-    return cases(row, step, own, agent=made.agent[response][by_contact], host=host)
+    self_caused = view.shared(caused_by_blocks)[row, step - newest, host]
+    return cases(row, step, self_caused, agent=decision.agent[response][by_contact], host=host)
 
 
 CHECK = Check(

@@ -56,8 +56,8 @@ class Largest(OfCases):
         hits = totals[..., : -2 * agents.N_BLUE].reshape(*every.shape, self.classes)
         shares = (hits / np.maximum(every, 1)[..., None]).reshape(*every.shape[:-1], -1)
         largest = shares.argmax(axis=-1)[..., ::-1, None]  # of the other half
-        found = np.take_along_axis(shares, largest, axis=-1)[..., 0].mean(axis=-1)
-        return np.where(every.any(axis=-1).all(axis=-1), found, np.nan)
+        mean = np.take_along_axis(shares, largest, axis=-1)[..., 0].mean(axis=-1)
+        return np.where(every.any(axis=-1).all(axis=-1), mean, np.nan)
 
     def n(self, totals: FloatArray) -> FloatArray:
         """Cases."""
@@ -67,29 +67,31 @@ class Largest(OfCases):
 
 def disruptive(view: View) -> Cases:
     """All decisions; a hit is disruptive, its class is its kind."""
-    made = view.shared(decisions)
-    hit = np.isin(made.kind, DISRUPTIVE) & ~made.idle
-    return _decisions(view, hit, made.kind, _N_KINDS)
+    decision = view.shared(decisions)
+    hit = np.isin(decision.kind, DISRUPTIVE) & ~decision.idle
+    return _decisions(view, hit, decision.kind, _N_KINDS)
 
 
 def kinds(view: View) -> Cases:
     """All decisions; a hit does not wait, its class is its kind."""
-    made = view.shared(decisions)
-    return _decisions(view, ~made.idle, made.kind, _N_KINDS)
+    decision = view.shared(decisions)
+    return _decisions(view, ~decision.idle, decision.kind, _N_KINDS)
 
 
 def pairs(view: View) -> Cases:
     """All decisions; a hit does not wait, its class is the action with its target."""
-    made = view.shared(decisions)
-    place = np.where(made.host >= 0, made.host, _link(made.to_zone, made.from_zone))
-    return _decisions(view, ~made.idle, _INDEX[made.kind, place], _N_PAIRS)
+    decision = view.shared(decisions)
+    place = np.where(decision.host >= 0, decision.host, _link(decision.to_zone, decision.from_zone))
+    return _decisions(view, ~decision.idle, _INDEX[decision.kind, place], _N_PAIRS)
 
 
 def _decisions(view: View, hit: Any, of_class: IntArray, classes: int) -> Cases:
-    made = view.shared(decisions)
-    half = view.batch.episodes[made.row] % 2
-    group = (half * agents.N_BLUE + made.agent) * classes + of_class
-    return cases(made.row, made.step, hit, agent=made.agent, host=made.host, group=group)
+    decision = view.shared(decisions)
+    half = view.batch.episodes[decision.row] % 2
+    group = (half * agents.N_BLUE + decision.agent) * classes + of_class
+    return cases(
+        decision.row, decision.step, hit, agent=decision.agent, host=decision.host, group=group
+    )
 
 
 def _link(to_zone: Any, from_zone: Any) -> Any:
@@ -121,14 +123,14 @@ def classes_under_alert(view: View) -> FloatArray:
     no observations."""
     if not view.facts.observations:
         return np.zeros((view.n, _N_KINDS))
-    made = view.shared(decisions)
-    return _by_class(view, view.shared(own_alert)[made.row, made.step, made.agent])
+    decision = view.shared(decisions)
+    return _by_class(view, view.shared(own_alert)[decision.row, decision.step, decision.agent])
 
 
 def _by_class(view: View, keep: BoolArray) -> FloatArray:
-    made = view.shared(decisions)
-    kind = np.where(made.idle, ActionKind.SLEEP, made.kind)[keep]
-    cell = made.row[keep] * _N_KINDS + kind
+    decision = view.shared(decisions)
+    kind = np.where(decision.idle, ActionKind.SLEEP, decision.kind)[keep]
+    cell = decision.row[keep] * _N_KINDS + kind
     counts = np.bincount(cell, minlength=view.n * _N_KINDS).reshape(view.n, _N_KINDS)
     return counts.astype(np.float64)
 

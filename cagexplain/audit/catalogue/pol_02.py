@@ -9,9 +9,9 @@ from cagexplain.stats.estimates import HitShare
 
 def idle_under_alert(view: View) -> Cases:
     """Decisions while a host of the agent shows an alert; a hit waits, openly or in disguise."""
-    made = view.shared(decisions)
-    alarm = view.shared(own_alert)[made.row, made.step, made.agent]
-    return cases(made.row, made.step, made.idle, agent=made.agent).where(alarm)
+    decision = view.shared(decisions)
+    alarm = view.shared(own_alert)[decision.row, decision.step, decision.agent]
+    return cases(decision.row, decision.step, decision.idle, agent=decision.agent).where(alarm)
 
 
 CHECK = Check(

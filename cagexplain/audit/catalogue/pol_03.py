@@ -28,21 +28,24 @@ def ineffective(view: View) -> Cases:
 def looping(view: View) -> Cases:
     """All decisions; a hit is one of at least three of its agent in a row that are the same action
     on the same target and changed nothing."""
-    made, vain = view.shared(decisions), view.shared(in_vain)
-    order = np.lexsort((made.step, made.agent, made.row))
+    decision, vain = view.shared(decisions), view.shared(in_vain)
+    order = np.lexsort((decision.step, decision.agent, decision.row))
     same = np.logical_and.reduce(
-        [getattr(made, name)[order][1:] == getattr(made, name)[order][:-1] for name in _SAME]
+        [
+            getattr(decision, name)[order][1:] == getattr(decision, name)[order][:-1]
+            for name in _SAME
+        ]
     )
     begins = np.append(True, ~same | ~vain[order][1:] | ~vain[order][:-1])
     run = np.cumsum(begins) - 1
-    hit = np.zeros(len(made), dtype=np.bool_)
+    hit = np.zeros(len(decision), dtype=np.bool_)
     hit[order] = vain[order] & (np.bincount(run)[run] >= _RUN)
     return _decisions(view, hit)
 
 
 def _decisions(view: View, hit: BoolArray) -> Cases:
-    made = view.shared(decisions)
-    return cases(made.row, made.step, hit, agent=made.agent, host=made.host)
+    decision = view.shared(decisions)
+    return cases(decision.row, decision.step, hit, agent=decision.agent, host=decision.host)
 
 
 CHECK = Check(

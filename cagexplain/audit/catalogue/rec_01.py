@@ -15,8 +15,10 @@ from cagexplain.stats.estimates import HitShare
 
 def restores(view: View) -> Cases:
     """Executed Restores; a hit met a clean host."""
-    made = view.shared(rebuilds)
-    return cases(made.row, made.step, made.level_before == 0, agent=made.agent, host=made.host)
+    rebuild = view.shared(rebuilds)
+    return cases(
+        rebuild.row, rebuild.step, rebuild.level_before == 0, agent=rebuild.agent, host=rebuild.host
+    )
 
 
 def with_evidence(view: View) -> Cases:
@@ -30,10 +32,10 @@ def without_evidence(view: View) -> Cases:
 
 
 def _evident(view: View) -> np.ndarray:
-    made = view.shared(rebuilds)
+    rebuild = view.shared(rebuilds)
     if view.batch.process is None:  # nobody knows what was seen
-        return np.zeros(len(made), dtype=np.bool_)
-    evident: np.ndarray = view.shared(recent_alerts)[made.row, made.step, made.host]
+        return np.zeros(len(rebuild), dtype=np.bool_)
+    evident: np.ndarray = view.shared(recent_alerts)[rebuild.row, rebuild.step, rebuild.host]
     return evident
 
 

@@ -22,9 +22,9 @@ BUDGET: Final = 100
 def budgets(view: View) -> Cases:
     """Episodes; a hit overspent, in the step of the first Restore beyond the budget."""
     limit = BUDGET * view.steps / calls(DEFAULT_STEPS)
-    made = view.shared(rebuilds)
-    order = np.lexsort((made.step, made.row))
-    row, step = made.row[order], made.step[order]
+    rebuild = view.shared(rebuilds)
+    order = np.lexsort((rebuild.step, rebuild.row))
+    row, step = rebuild.row[order], rebuild.step[order]
     number = np.arange(len(row)) - np.searchsorted(row, row) + 1  # within the episode
     first = np.full(view.n, view.steps)
     np.minimum.at(first, row[number > limit], step[number > limit])
@@ -34,8 +34,8 @@ def budgets(view: View) -> Cases:
 
 def executed(view: View) -> Cases:
     """Executed Restores."""
-    made = view.shared(rebuilds)
-    return cases(made.row, made.step, agent=made.agent, host=made.host)
+    rebuild = view.shared(rebuilds)
+    return cases(rebuild.row, rebuild.step, agent=rebuild.agent, host=rebuild.host)
 
 
 CHECK = Check(

@@ -11,10 +11,12 @@ from cagexplain.stats.estimates import HitShare
 
 def critical_restores(view: View) -> Cases:
     """Executed Restores decided on in the active mission's zones; a hit met a clean host."""
-    made = view.shared(rebuilds)
-    own = MISSION_ZONES[view.batch.phase[made.row, made.step], HOST_ZONE[made.host]]
-    found = cases(made.row, made.step, made.level_before == 0, agent=made.agent, host=made.host)
-    return found.where(own)
+    rebuild = view.shared(rebuilds)
+    in_mission = MISSION_ZONES[view.batch.phase[rebuild.row, rebuild.step], HOST_ZONE[rebuild.host]]
+    restores = cases(
+        rebuild.row, rebuild.step, rebuild.level_before == 0, agent=rebuild.agent, host=rebuild.host
+    )
+    return restores.where(in_mission)
 
 
 CHECK = Check(

@@ -32,13 +32,13 @@ def rearmed(view: View) -> Cases:
 
 
 def _followed(view: View, *kinds: ActionKind) -> Cases:
-    made, done = view.shared(decisions), view.shared(rebuilds)
-    after = np.isin(made.kind, kinds)
-    moments = Moments.of(view, made.row[after], made.step[after], made.host[after])
-    start = done.ends + 1
-    hit = moments.count(done.row, done.host, start, start + WINDOW) > 0
-    found = cases(done.row, done.step, hit, agent=done.agent, host=done.host)
-    return found.where(start + WINDOW <= view.steps)
+    decision, rebuild = view.shared(decisions), view.shared(rebuilds)
+    after = np.isin(decision.kind, kinds)
+    moments = Moments.of(view, decision.row[after], decision.step[after], decision.host[after])
+    start = rebuild.ends + 1
+    hit = moments.count(rebuild.row, rebuild.host, start, start + WINDOW) > 0
+    followed = cases(rebuild.row, rebuild.step, hit, agent=rebuild.agent, host=rebuild.host)
+    return followed.where(start + WINDOW <= view.steps)
 
 
 CHECK = Check(

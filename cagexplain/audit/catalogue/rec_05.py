@@ -23,19 +23,19 @@ from cagexplain.stats.estimates import HitShare
 def conflicts(view: View) -> Cases:
     """Answers to one of several open process alerts on hosts of different weight; a hit is the
     answer to the heaviest."""
-    made, unanswered = view.shared(decisions), view.shared(open_alerts)
-    answer = np.flatnonzero(np.isin(made.kind, RESPONSES))
-    answer = answer[unanswered[made.row[answer], made.step[answer], made.host[answer]]]
+    decision, unanswered = view.shared(decisions), view.shared(open_alerts)
+    answer = np.flatnonzero(np.isin(decision.kind, RESPONSES))
+    answer = answer[unanswered[decision.row[answer], decision.step[answer], decision.host[answer]]]
     row, step, agent, host = (
-        column[answer] for column in (made.row, made.step, made.agent, made.host)
+        column[answer] for column in (decision.row, decision.step, decision.agent, decision.host)
     )
     weight = HOST_WEIGHT[view.batch.phase[row, step]]
     rivals = unanswered[row, step] & (agent[:, None] == BLUE_OF_HOST)
     heaviest = np.where(rivals, weight, HOST_WEIGHT.min()).max(axis=1)
     lightest = np.where(rivals, weight, HOST_WEIGHT.max()).min(axis=1)
-    own = weight[np.arange(len(row)), host]
-    found = cases(row, step, own == heaviest, agent=agent, host=host)
-    return found.where(heaviest > lightest)
+    answered_weight = weight[np.arange(len(row)), host]
+    answers = cases(row, step, answered_weight == heaviest, agent=agent, host=host)
+    return answers.where(heaviest > lightest)
 
 
 CHECK = Check(

@@ -30,8 +30,8 @@ def action_mix(view: View) -> FloatArray:
     state, kind = (x[row, step, agent].astype(np.int64) for x in (batch.zone_state, batch.kind))
     width = red_fsm.N_STATES * actions.N_KINDS
     cell = row * width + state * actions.N_KINDS + kind
-    found = np.bincount(cell, minlength=view.n * width).reshape(view.n, width)
-    return found.astype(np.float64)
+    counts = np.bincount(cell, minlength=view.n * width).reshape(view.n, width)
+    return counts.astype(np.float64)
 
 
 def _decisions(totals: FloatArray) -> FloatArray:

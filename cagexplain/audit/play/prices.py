@@ -90,8 +90,8 @@ class _Prices:
         every = tuple(dict.fromkeys(key for remedy in remedies for key in self._keys((remedy,))))
         plays = [self._play((), every)]
         plays += [self._play((remedy,), self._keys((remedy,))) for remedy in remedies]
-        self._plain, *found = self._team.play(plays)
-        self._with = {remedy.id: c for remedy, c in zip(remedies, found, strict=True)}
+        self._plain, *counts = self._team.play(plays)
+        self._with = {remedy.id: c for remedy, c in zip(remedies, counts, strict=True)}
         return tuple(
             self._price((remedy,), self._with[remedy.id], self._plain) for remedy in remedies
         )
@@ -114,18 +114,18 @@ class _Prices:
                 break
             chosen = tuple(r for r in remedies if r in chosen or r.id == best)
             reached = tried[best]
-            left = [remedy for remedy in able if remedy not in chosen][:_CANDIDATES]
-            sets = [tuple(r for r in remedies if r in chosen or r is more) for more in left]
+            candidates = [remedy for remedy in able if remedy not in chosen][:_CANDIDATES]
+            sets = [tuple(r for r in remedies if r in chosen or r is more) for more in candidates]
             played = self._team.play([self._play(those, (), select) for those in sets])
-            tried = {more.id: c.returns for more, c in zip(left, played, strict=True)}
+            tried = {more.id: c.returns for more, c in zip(candidates, played, strict=True)}
         if not chosen:
             return None
         (after,) = self._team.play([self._play(chosen, self._keys(chosen), report)])
         return self._price(chosen, after, self._plain.part(report))
 
     def _keys(self, remedies: Sequence[Remedy]) -> tuple[str, ...]:
-        own = [key for check in self._answered(remedies) for key in keys_of(check)]
-        return tuple(dict.fromkeys([*own, *MAIN]))
+        answered_keys = [key for check in self._answered(remedies) for key in keys_of(check)]
+        return tuple(dict.fromkeys([*answered_keys, *MAIN]))
 
     def _answered(self, remedies: Sequence[Remedy]) -> tuple[str, ...]:
         """Checks with findings that the remedies answer."""

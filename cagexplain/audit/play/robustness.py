@@ -158,17 +158,19 @@ def vary(
     players |= {f"sibling {i}": sibling for i, sibling in enumerate(siblings)}
     keys = (*MAIN, MIX) if siblings else MAIN
 
-    def both(condition: Condition, own: Int64Array, counted: tuple[str, ...] = MAIN) -> list[Play]:
+    def both(
+        condition: Condition, worlds: Int64Array, counted: tuple[str, ...] = MAIN
+    ) -> list[Play]:
         under = replace(usual, **condition.params)
         return [
-            Play(_POLICY, own, counted, under, drop=condition.drop, invent=condition.invent),
-            Play(_SLEEP, own, params=under),
+            Play(_POLICY, worlds, counted, under, drop=condition.drop, invent=condition.invent),
+            Play(_SLEEP, worlds, params=under),
         ]
 
     first = Condition(_USUAL, _USUAL, "the usual conditions")
     others = [(condition, seeds) for condition in conditions] + list(_networks(seeds, usual))
     plays = both(first, seeds, keys)
-    plays += [play for condition, own in others for play in both(condition, own)]
+    plays += [play for condition, worlds in others for play in both(condition, worlds)]
     plays += [Play(f"sibling {i}", seeds, keys, params=usual) for i in range(len(siblings))]
     with Team(players, workers, advance) as team:
         played = iter(team.play(plays))
@@ -241,8 +243,8 @@ def _losses(totals: FloatArray) -> FloatArray:
     policy, sleep = totals[..., ::2], totals[..., 1::2]
     averted = 1 - np.divide(policy, sleep, out=np.full(policy.shape, np.nan), where=sleep < 0)
     usual = averted[..., :1]
-    kept = np.divide(averted, usual, out=np.full(policy.shape, np.nan), where=usual > 0)
-    losses: FloatArray = np.asarray(1 - kept[..., 1:])
+    remainder = np.divide(averted, usual, out=np.full(policy.shape, np.nan), where=usual > 0)
+    losses: FloatArray = np.asarray(1 - remainder[..., 1:])
     return losses
 
 
@@ -269,20 +271,20 @@ def _networks(seeds: Int64Array, params: EnvParams) -> tuple[tuple[Condition, In
     pool = seed_range(int(seeds.max()) + 1, POOL * len(seeds))
     sizes = np.concatenate([_sizes(part, params) for part in batches(pool, _WORLDS_AT_ONCE)])
     order = np.argsort(sizes, kind="stable")
-    found = []
-    for key, own in (("smallest", order[: len(seeds)]), ("largest", order[-len(seeds) :])):
-        name = f"the {key} networks: {sizes[own].min()} to {sizes[own].max()} defended hosts"
-        found.append((Condition(f"{key}_networks", "network", name), pool[np.sort(own)]))
-    return tuple(found)
+    networks = []
+    for key, rows in (("smallest", order[: len(seeds)]), ("largest", order[-len(seeds) :])):
+        name = f"the {key} networks: {sizes[rows].min()} to {sizes[rows].max()} defended hosts"
+        networks.append((Condition(f"{key}_networks", "network", name), pool[np.sort(rows)]))
+    return tuple(networks)
 
 
 def _sizes(seeds: Int64Array, params: EnvParams) -> Int64Array:
     """Number of defended hosts in each world."""
     env = BatchedEnv(len(seeds), params=params, threads=1)
     env.reset(seeds)
-    found: Int64Array = env.mask[:, ON_SLOT[ActionKind.ANALYSE]].sum(axis=1)
+    sizes: Int64Array = env.mask[:, ON_SLOT[ActionKind.ANALYSE]].sum(axis=1)
     env.close()
-    return found
+    return sizes
 
 
 def _stability(plays: Sequence[PlayCounts]) -> list[Estimate] | str:
@@ -309,18 +311,18 @@ def _stability(plays: Sequence[PlayCounts]) -> list[Estimate] | str:
         of=lambda totals: _excess(mixes(totals)),
         triggers=lambda totals: np.full(totals.shape[:-1], float(len(plays))),
     )
-    found = estimate(count, sums)
+    pooled = estimate(count, sums)
     n, whole = len(plays), mixes(sums.sum(axis=0))
-    if n == 2 or not isinstance(found.spread, Skewed):
-        return [replace(found, low=np.nan, high=np.nan, spread=None)]
+    if n == 2 or not isinstance(pooled.spread, Skewed):
+        return [replace(pooled, low=np.nan, high=np.nan, spread=None)]
     without = np.array([_excess(np.delete(whole, i, axis=0)) for i in range(n)])
-    own = found.spread
-    error = float(np.hypot(own.error, np.sqrt((n - 1) * without.var())))
+    episode_spread = pooled.spread
+    error = float(np.hypot(episode_spread.error, np.sqrt((n - 1) * without.var())))
     # Third moments add up, and that over so few policies is not known.
-    skewness = own.skewness * (own.error / error) ** 3 if error else 0.0
-    spread = replace(own, error=error, skewness=skewness, freedom=n - 1)
+    skewness = episode_spread.skewness * (episode_spread.error / error) ** 3 if error else 0.0
+    spread = replace(episode_spread, error=error, skewness=skewness, freedom=n - 1)
     low, high = spread.limits((1 - CONFIDENCE) / 2)
-    return [replace(found, low=low, high=high, spread=spread)]
+    return [replace(pooled, low=low, high=high, spread=spread)]
 
 
 def _excess(mixes: FloatArray) -> FloatArray:
@@ -333,8 +335,8 @@ def _excess(mixes: FloatArray) -> FloatArray:
     }
     other = [apart[a, b] for a, b in apart if a != b]
     same = [apart[a, a] for a in every]
-    found: FloatArray = np.mean(other, axis=0) - np.mean(same, axis=0)
-    return found
+    excess: FloatArray = np.mean(other, axis=0) - np.mean(same, axis=0)
+    return excess
 
 
 def _halved(sums: FloatArray) -> FloatArray:
@@ -347,8 +349,8 @@ def _apart(a: FloatArray, b: FloatArray) -> FloatArray:
     """Jensen-Shannon distance, 0 to 1, of counts ``[..., state, kind]``: the mean over states,
     weighted by how often they occur."""
     both = a.sum(axis=-1) + b.sum(axis=-1)
-    seen = (a.sum(axis=-1) > 0) & (b.sum(axis=-1) > 0)
-    distance = np.sqrt(np.maximum(np.where(seen, jensen_shannon(a, b), 0.0), 0.0) / np.log(2))
-    weight = both * seen
+    in_both = (a.sum(axis=-1) > 0) & (b.sum(axis=-1) > 0)
+    distance = np.sqrt(np.maximum(np.where(in_both, jensen_shannon(a, b), 0.0), 0.0) / np.log(2))
+    weight = both * in_both
     mean: FloatArray = (distance * weight).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1)
     return mean

@@ -134,7 +134,7 @@ class Team:
         for (i, job), counts in zip(jobs, self._done([job for _, job in jobs]), strict=True):
             parts[i].append(counts)
             self._advance(len(job.seeds) * phases.calls(job.params.steps))
-        return [_joined(own) for own in parts]
+        return [_joined(part) for part in parts]
 
     def _done(self, jobs: list[Play]) -> Iterator[PlayCounts]:
         if self._pool is None:
@@ -191,7 +191,7 @@ def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Pl
     if play.keys:
         sums = _Sums(play.keys, Facts(steps=play.params.steps))
         returns = count(terse, seeds, [sums], play.params, threads=threads).returns
-        counted = {key: np.concatenate(found) for key, found in sums.found.items()}
+        counted = {key: np.concatenate(arrays) for key, arrays in sums.parts.items()}
     else:
         engine = Engine("native", threads)
         returns = evaluate(terse, seeds, play.params, batch=BATCH, engine=engine).returns
@@ -218,9 +218,9 @@ class _Sums:
 
     def __init__(self, keys: Sequence[str], facts: Facts) -> None:
         self._facts = facts
-        self.found: dict[str, list[FloatArray]] = {key: [] for key in keys}
+        self.parts: dict[str, list[FloatArray]] = {key: [] for key in keys}
 
     def add(self, batch: Batch) -> None:
         view = View(batch, self._facts)
-        for key, found in self.found.items():
-            found.append(measure_of(key).counted(view)[0])
+        for key, arrays in self.parts.items():
+            arrays.append(measure_of(key).counted(view)[0])

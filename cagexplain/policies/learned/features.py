@@ -96,11 +96,12 @@ def names(profile: str, agent: int) -> tuple[str, ...]:
     hosts = [host_label(int(h)) for h in observations.HOSTS[agent]]
     named = ["mission phase"]
     for i, zone in enumerate(BLUE_ZONES[agent]):
-        own, zones = network.ZONE_SHORT[zone], [network.ZONE_SHORT[z] for z in network.ALPHABETICAL]
+        block_zone = network.ZONE_SHORT[zone]
+        zones = [network.ZONE_SHORT[z] for z in network.ALPHABETICAL]
         block = hosts[i * observations.HOSTS_PER_BLOCK :][: observations.HOSTS_PER_BLOCK]
-        named += [f"this block is about {other}: {own}" for other in zones]
-        named += [f"traffic {other} to {own} is blocked" for other in zones]
-        named += [f"traffic {other} to {own} should be blocked" for other in zones]
+        named += [f"this block is about {other}: {block_zone}" for other in zones]
+        named += [f"traffic {other} to {block_zone} is blocked" for other in zones]
+        named += [f"traffic {other} to {block_zone} should be blocked" for other in zones]
         named += [f"process alert on {host}" for host in block]
         named += [f"connection alert on {host}" for host in block]
     others = [name for i, name in enumerate(BLUE) if i != agent]
@@ -164,8 +165,8 @@ def compact_columns(profile: str) -> npt.NDArray[np.int64]:
         if profile == "memory":
             keep[start + widths[agent] - 1] = False
     # Agent 0 hears agents 1 to 4; its own message comes first in what agent 1 hears.
-    own = int(starts[1]) + observations.message_slice(1).start
-    keep[own : own + bits] = True
+    own_message = int(starts[1]) + observations.message_slice(1).start
+    keep[own_message : own_message + bits] = True
     return np.flatnonzero(keep)
 
 

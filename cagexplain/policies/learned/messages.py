@@ -51,10 +51,10 @@ def encode(
 
 def _two_bits(obs: npt.NDArray[np.int8], action: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     alerts = _alerts(obs)
-    seen = np.empty((len(obs), N_BLUE, 2), np.bool_)
-    seen[:, :_SINGLE] = alerts[:, :_SINGLE] > 0
-    seen[:, _SINGLE] = (alerts[:, _SINGLE:] > 0).any(axis=1)
-    number: npt.NDArray[np.int64] = seen @ np.array([128, 64])
+    bits = np.empty((len(obs), N_BLUE, 2), np.bool_)
+    bits[:, :_SINGLE] = alerts[:, :_SINGLE] > 0
+    bits[:, _SINGLE] = (alerts[:, _SINGLE:] > 0).any(axis=1)
+    number: npt.NDArray[np.int64] = bits @ np.array([128, 64])
     return number
 
 

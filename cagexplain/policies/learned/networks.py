@@ -106,7 +106,10 @@ class HostHead:
         shifts = _affine(shift, view)
         per_member = zip(x, shifts, weight, position, out, strict=True)
         scores = torch.stack(
-            [host_scores(rows, self.columns, self.gate, *own) for rows, *own in per_member]
+            [
+                host_scores(rows, self.columns, self.gate, *parameters)
+                for rows, *parameters in per_member
+            ]
         )
         elsewhere = _affine(other, view)
         if not self.actor:
@@ -333,9 +336,9 @@ class Stack:
         parts = []
         for i, rows in enumerate(map(np.flatnonzero, wanted)):
             at = torch.from_numpy(rows if len(rows) else np.zeros(1, np.int64))
-            found = self.network(self.member(i), x[i : i + 1].index_select(1, at))
+            output = self.network(self.member(i), x[i : i + 1].index_select(1, at))
             parts.append(
-                found.new_zeros(1, len(wanted[i]), found.shape[-1]).index_copy_(1, at, found)
+                output.new_zeros(1, len(wanted[i]), output.shape[-1]).index_copy_(1, at, output)
             )
         return torch.cat(parts)
 
@@ -410,8 +413,8 @@ def without_extra(wide: Sequence[Stack], config: Mapping[str, Any]) -> list[Stac
     The parameters are views: who trains the wide ones trains these.
     """
     stacks = build_actors(config)
-    for stack, own in zip(stacks, wide, strict=True):
-        (weight, bias), *rest = own.layers
+    for stack, wide_stack in zip(stacks, wide, strict=True):
+        (weight, bias), *rest = wide_stack.layers
         stack.layers = [(weight[:, : stack.network.shapes[0][0][0]], bias), *rest]
     return stacks
 

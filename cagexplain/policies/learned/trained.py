@@ -19,7 +19,7 @@ from cagexplain.cc4.layout import SLEEP_INDEX
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
-from cagexplain.common.files import sha256_file, told
+from cagexplain.common.files import json_name, sha256_file
 from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.checkpoint import ActingSettings, Checkpoint, load_checkpoint
 from cagexplain.policies.learned import messages, networks
@@ -129,9 +129,9 @@ class TrainedPolicy:
         chosen = choose(logits, free, None if self.deterministic else self._uniform())
         chosen = done(chosen, instead)
         self.features.acted(chosen, free)
-        told = messages.encode(self.messages, obs, self.features.running)
+        message_bits = messages.encode(self.messages, obs, self.features.running)
         if self.terse:
-            return Decision(chosen, told)
+            return Decision(chosen, message_bits)
         probability, entropy = np.ones(free.shape, np.float32), np.zeros(free.shape, np.float32)
         if not self.values:
             for group, r, a in zip(GROUPS, raw, legal, strict=True):
@@ -139,7 +139,7 @@ class TrainedPolicy:
                 log_prob, h = networks.log_prob_and_entropy(r, a, picked)
                 probability[:, group] = log_prob.exp().T.numpy()
                 entropy[:, group] = h.T.numpy()
-        return Decision(chosen, told, probability, entropy)
+        return Decision(chosen, message_bits, probability, entropy)
 
     def branch(self, rows: IntArray, seeds: IntArray | None = None) -> TrainedPolicy:
         """Go on with copies of some environments; the weights are shared.
@@ -179,7 +179,7 @@ class TrainedPolicy:
         }
         if self.source is not None:
             facts |= {
-                "path": self.known_as or told(self.source),
+                "path": self.known_as or json_name(self.source),
                 "sha256": sha256_file(self.source),
             }
         return facts

@@ -77,16 +77,16 @@ _HOST: Final = (
     *(Feature(name, "host", True) for name in ("is a server", "is in the agent's second zone")),
     Feature("is in the agent's third zone", "host", True),
     Feature("position", "host"),
-    *(Feature(f"{what} alert now", "host", True) for what in ("process", "connection")),
-    *(Feature(f"steps since {what} alert", "host") for what in ("process", "connection")),
-    *(Feature(f"{what} alerts since Restore", "host") for what in ("process", "connection")),
+    *(Feature(f"{alert} alert now", "host", True) for alert in ("process", "connection")),
+    *(Feature(f"steps since {alert} alert", "host") for alert in ("process", "connection")),
+    *(Feature(f"{alert} alerts since Restore", "host") for alert in ("process", "connection")),
     *(Feature(f"steps since {kind}", "host") for kind in _names(HOST_ACTIONS)),
     Feature("decoys since Restore", "host"),
     Feature("Remove since process alert", "host", True),
     Feature("was the last target", "host", True),
     *(
-        Feature(f"hosts before it with {what} alert now", "host")
-        for what in ("process", "connection")
+        Feature(f"hosts before it with {alert} alert now", "host")
+        for alert in ("process", "connection")
     ),
     Feature("hosts with a later process alert", "host"),
     *(Feature(f"hosts longer without {kind}", "host") for kind in _names(HOST_ACTIONS)),
@@ -102,7 +102,7 @@ _AGENT: Final = (
     Feature("mission phase", "agent"),
     Feature("step", "agent"),
     Feature("hosts", "agent"),
-    *(Feature(f"hosts with {what} alert now", "agent") for what in ("process", "connection")),
+    *(Feature(f"hosts with {alert} alert now", "agent") for alert in ("process", "connection")),
     Feature("hosts with process alert since Restore", "agent"),
     Feature("links set wrongly", "agent"),
     *(Feature(f"last action was {kind}", "agent", True) for kind in actions.KIND_NAMES),
@@ -188,8 +188,8 @@ def _capped(now: Knowledge, at: Int32Array) -> Float32Array:
 def _host_facts(now: Knowledge) -> Float32Array:
     process, connection = (_capped(now, at) for at in (now.process_at, now.connection_at))
     # In the order of `HOST_ACTIONS`.
-    done = now.analysed_at, now.removed_at, now.restored_at, now.decoyed_at
-    aged = [_capped(now, at) for at in done]
+    last_actions = now.analysed_at, now.removed_at, now.restored_at, now.decoyed_at
+    aged = [_capped(now, at) for at in last_actions]
     shape = now.exists.shape
     last = np.zeros(shape, np.bool_)
     target = _last_target(now)

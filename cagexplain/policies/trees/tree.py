@@ -33,7 +33,7 @@ from cagexplain.cc4.layout import (
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.documents import read_json, require_plain
 from cagexplain.common.errors import CagexplainError
-from cagexplain.common.files import sha256_file, told, write_json
+from cagexplain.common.files import json_name, sha256_file, write_json
 from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.jit import STORE
 from cagexplain.policies.knowledge import Knowledge
@@ -268,7 +268,7 @@ class TreePolicy:
             "teacher": self.teacher,
         }
         if self.source is not None:
-            facts |= {"path": told(self.source), "sha256": sha256_file(self.source)}
+            facts |= {"path": json_name(self.source), "sha256": sha256_file(self.source)}
         return facts
 
     def save(self, path: str | Path) -> None:

@@ -99,8 +99,8 @@ class Overridden(Wrapper):
     @property
     def name(self) -> str:
         """The policy's, with its remedies."""
-        told = ", ".join(remedy.id for remedy in self.remedies)
-        return f"{self.inner.name} with {told or 'no remedy'}"
+        names = ", ".join(remedy.id for remedy in self.remedies)
+        return f"{self.inner.name} with {names or 'no remedy'}"
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes."""
@@ -209,14 +209,14 @@ class Overridden(Wrapper):
         weights = np.where(forbidden, -np.inf, core.weights())
         greedy = core.values or getattr(core, "deterministic", True)
         for e, a in zip(env.tolist(), agent.tolist(), strict=True):
-            own = weights[e, actions.slice_of(a)]
-            best = own.max()
+            agent_weights = weights[e, actions.slice_of(a)]
+            best = agent_weights.max()
             if best == -np.inf:
                 continue
             if greedy:
-                action = int(own.argmax())
+                action = int(agent_weights.argmax())
             else:
-                total = np.cumsum(np.exp(own - best))
+                total = np.cumsum(np.exp(agent_weights - best))
                 action = int((total > self._generators[e].random() * total[-1]).argmax())
             position[e, a] = OFFSETS[a] + action
 

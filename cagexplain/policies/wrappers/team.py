@@ -66,9 +66,9 @@ class MixedTeam:
 
         host = self._policy.act(obs, mask, free, team)
         guest = decisions[0]
-        said = [decision.messages for decision in (host, guest)]
+        sent_messages = [decision.messages for decision in (host, guest)]
         quiet = np.zeros((len(obs), N_BLUE, observations.MESSAGE_BITS), np.uint8)
-        messages = [quiet if message is None else message for message in said]
+        messages = [quiet if message is None else message for message in sent_messages]
         return Decision(
             actions=host.actions,
             messages=np.where(self._is_guest[:, None], messages[1], messages[0]),
