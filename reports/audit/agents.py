@@ -24,7 +24,7 @@ _TITLE = "Agent by agent"
 
 
 @dataclass(frozen=True)
-class Own:
+class Share:
     """An agent's part in a finding.
 
     Attributes:
@@ -79,7 +79,7 @@ def _agent(
         "zones": _zones(name),
         "mix": pooled(name, mix) if mix is not None else None,
         "habits": list(_habits(audit, name)),
-        "own": list(_own(name, wrong)),
+        "shares": list(_shares(name, wrong)),
     }
 
 
@@ -92,10 +92,10 @@ def _zones(name: str) -> str:
 
 def pooled(name: str, mix: ActionMix) -> Distribution:
     """All decisions of an agent by action type, whatever the state."""
-    total = sum(found.total for found in mix.situational)
+    total = sum(part.total for part in mix.situational)
     first = mix.situational[0]
     counts = [
-        sum(found.shares[i].count for found in mix.situational) for i in range(len(first.shares))
+        sum(part.shares[i].count for part in mix.situational) for i in range(len(first.shares))
     ]
     shares = tuple(
         CategoryShare(share.name, count, count / total if total else None, None, None)
@@ -125,7 +125,7 @@ def _does(choices: Sequence[Choice]) -> str:
     return ", ".join(parts)
 
 
-def _own(name: str, wrong: Sequence[Finding]) -> Iterator[Own]:
+def _shares(name: str, wrong: Sequence[Finding]) -> Iterator[Share]:
     for finding in wrong:
         team = [part for part in finding.parts if part.kind == "agent"]
         part = next((part for part in team if part.name == name), None)
@@ -134,6 +134,6 @@ def _own(name: str, wrong: Sequence[Finding]) -> Iterator[Own]:
         bad, word = against(part, finding.decisive), compared(part, team, finding.decisive)
         if bad is None or word is None:
             cases = percent(part.n / sum(each.n for each in team))
-            yield Own(finding, part, None, f"{cases} of the team’s cases")
+            yield Share(finding, part, None, f"{cases} of the team’s cases")
         else:
-            yield Own(finding, part, bad / part.n, word)
+            yield Share(finding, part, bad / part.n, word)
