@@ -65,8 +65,8 @@ def covered(
     """Coverage of one measure."""
     true = float(measure.statistic.value(truth.sum(axis=0)))
     deff = usual.deff(check.id, measure)
-    found = [estimate(measure.statistic, sums[part], usual_deff=deff) for part in chosen]
-    known = [each for each in found if not np.isnan(each.low)]
+    estimates = [estimate(measure.statistic, sums[part], usual_deff=deff) for part in chosen]
+    known = [each for each in estimates if not np.isnan(each.low)]
     constant = sum(isinstance(each.spread, Never) or each.low == each.high for each in known)
     below = sum(each.high < true for each in known)
     above = sum(each.low > true for each in known)
@@ -130,23 +130,23 @@ def command(
     policies = {name: load_policy(name)}
     counts = play(policies, {name: playable()}, FIRST_SEED, many + fresh, processes)[name]
     truth, small = counts.part(slice(many)), counts.part(slice(many, None))
-    found = [row for size in sizes for row in measure_all(truth, small, size, audits)]
+    rows = [row for size in sizes for row in measure_all(truth, small, size, audits)]
     if out:
-        write_json(out, {"policy": name, "truth": many, "audits": audits, "measures": found})
+        write_json(out, {"policy": name, "truth": many, "audits": audits, "measures": rows})
     console = Console(width=140)
     false: list[str] = []
     for size in sizes:
-        of_size = [r for r in found if r["episodes"] == size]
+        of_size = [r for r in rows if r["episodes"] == size]
         _print(console, f"{name}: {audits} audits of {size}", of_size)
         false += _false(of_size, f"{name}, audits of {size} episodes")
     return false
 
 
-def _varied(found: Sequence[dict[str, Any]], *, ratios: bool) -> list[dict[str, Any]]:
+def _varied(rows: Sequence[dict[str, Any]], *, ratios: bool) -> list[dict[str, Any]]:
     """The measures that vary and have a finite truth: ratios, or the others."""
     return [
         row
-        for row in found
+        for row in rows
         if row["truth"] is not None
         and row["known"]
         and row["constant"] <= row["known"] / 2
@@ -154,9 +154,9 @@ def _varied(found: Sequence[dict[str, Any]], *, ratios: bool) -> list[dict[str, 
     ]
 
 
-def _false(found: Sequence[dict[str, Any]], who: str) -> list[str]:
+def _false(rows: Sequence[dict[str, Any]], who: str) -> list[str]:
     """What is not as claimed of audits of a size."""
-    ratios = _varied(found, ratios=True)
+    ratios = _varied(rows, ratios=True)
     if not ratios:
         raise CannotMeasure(f"{who}: no ratio varies")
     known = sum(row["known"] for row in ratios)
@@ -173,29 +173,29 @@ def _false(found: Sequence[dict[str, Any]], who: str) -> list[str]:
     return false
 
 
-def _print(console: Console, title: str, found: Sequence[dict[str, Any]]) -> None:
+def _print(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None:
     table = Table(
         *("measure", "statistic", "truth", "known", "constant", "too low", "too high", "coverage"),
         title=f"{title} episodes",
     )
-    for row in found:
-        its = row["coverage"]
-        inside = its is None or TARGET[0] <= its <= TARGET[1]
+    for row in rows:
+        coverage = row["coverage"]
+        inside = coverage is None or TARGET[0] <= coverage <= TARGET[1]
         table.add_row(
             row["measure"],
             row["statistic"],
             "" if row["truth"] is None else f"{row['truth']:.4g}",
             *(str(row[key]) for key in ("known", "constant", "too_low", "too_high")),
-            "" if its is None else f"{its:.1%}" + ("" if inside else " !"),
+            "" if coverage is None else f"{coverage:.1%}" + ("" if inside else " !"),
         )
     console.print(table)
     for name, are_ratios in (("ratios", True), ("others", False)):
-        covers = [row["coverage"] for row in _varied(found, ratios=are_ratios)]
+        covers = [row["coverage"] for row in _varied(rows, ratios=are_ratios)]
         if covers:
-            inside = sum(TARGET[0] <= its <= TARGET[1] for its in covers)
+            inside = sum(TARGET[0] <= coverage <= TARGET[1] for coverage in covers)
             below, above = (
-                sum(its < TARGET[0] for its in covers),
-                sum(its > TARGET[1] for its in covers),
+                sum(coverage < TARGET[0] for coverage in covers),
+                sum(coverage > TARGET[1] for coverage in covers),
             )
             console.print(
                 f"{name}: {inside} of {len(covers)} that vary within {TARGET[0]:.0%} to "

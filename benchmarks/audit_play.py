@@ -73,7 +73,7 @@ def judge(
     usual: References,
 ) -> dict[str, Finding]:
     """The findings, by check, of an audit of some of the episodes."""
-    found = {}
+    findings = {}
     part = counts.part(episodes)
     for check in wanted:
         intervals = [
@@ -84,8 +84,8 @@ def judge(
             )
             for measure in check.measures
         ]
-        found[check.id] = judged(check, intervals, profile, usual, len(part.returns))
-    return found
+        findings[check.id] = judged(check, intervals, profile, usual, len(part.returns))
+    return findings
 
 
 def slices(count: int, size: int) -> list[slice]:

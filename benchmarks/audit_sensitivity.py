@@ -37,7 +37,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Verdicts of the meant check by defect, as ``{verdict: number of audits}``."""
     meant = {name: playable([DEFECTS[name].check]) for name in names}
-    sound = tuple({check.id: check for own in meant.values() for check in own}.values())
+    sound = tuple({check.id: check for checks in meant.values() for check in checks}.values())
     policies = {name: DEFECTS[name].make() for name in names}
     counts = play(
         policies | {_SOUND: load_policy(_SOUND)},
@@ -47,7 +47,7 @@ def measure(
         processes,
     )
     usual = load_references()
-    found = []
+    rows = []
     for name in names:
         ident = DEFECTS[name].check
         verdicts, values = {}, {}
@@ -58,7 +58,7 @@ def measure(
             ]
             verdicts[policy] = Counter(finding.verdict for finding in findings)
             values[policy] = {m.key: m.value for m in findings[0].measures if m.good is not None}
-        found.append(
+        rows.append(
             {
                 "defect": name,
                 "summary": DEFECTS[name].summary,
@@ -70,7 +70,7 @@ def measure(
                 "sound_values": values[_SOUND],
             }
         )
-    return found
+    return rows
 
 
 @benchmark(__doc__)
@@ -96,27 +96,27 @@ def command(
     out: Path | None,
 ) -> Sequence[str]:
     """Measure the sensitivity of the audit."""
-    found = measure(names or tuple(DEFECTS), audits, episodes, processes, load_profile(profile))
+    rows = measure(names or tuple(DEFECTS), audits, episodes, processes, load_profile(profile))
     if out:
-        write_json(out, {"audits": audits, "episodes": episodes, "defects": found})
+        write_json(out, {"audits": audits, "episodes": episodes, "defects": rows})
     table = Table(
         *("defect", "check", "fails", "verdicts", "expert", "first values", "of the expert"),
         title=f"{audits} audits of {episodes} episodes",
     )
-    for row in found:
+    for row in rows:
         mark = "" if row["share"] >= TARGET else " !"
         texts = [_counts(row[key]) for key in ("verdicts", "sound")]
         texts += [_values(row[key]) for key in ("values", "sound_values")]
         table.add_row(row["defect"], row["check"], f"{row['share']:.0%}{mark}", *texts)
     Console(width=180).print(table)
-    noticed = sum(row["share"] >= TARGET for row in found)
-    click.echo(f"{noticed} of {len(found)} defects are noticed in at least {TARGET:.0%} of audits")
-    blamed = [row["check"] for row in found if row["sound"].get("FAIL", 0) > MOST_BLAMED * audits]
+    noticed = sum(row["share"] >= TARGET for row in rows)
+    click.echo(f"{noticed} of {len(rows)} defects are noticed in at least {TARGET:.0%} of audits")
+    blamed = [row["check"] for row in rows if row["sound"].get("FAIL", 0) > MOST_BLAMED * audits]
     if blamed:
         raise CannotMeasure(f"{', '.join(blamed)} fails the {_SOUND} without defects too")
     return [
         f"{row['check']} notices {row['defect']} in {TARGET:.0%} of audits"
-        for row in found
+        for row in rows
         if row["share"] < TARGET
     ]
 

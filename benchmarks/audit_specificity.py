@@ -55,10 +55,10 @@ def _summary(audits: Sequence[Mapping[str, Finding]]) -> dict[str, Any]:
     same, flips, unlike = [], [], Counter[str]()
     for one, other in itertools.combinations(audits, 2):
         for ident in one:
-            its = {one[ident].verdict, other[ident].verdict}
-            same.append(len(its) == 1)
-            unlike[ident] += len(its) > 1
-            if its == {"PASS", "FAIL"}:
+            verdicts = {one[ident].verdict, other[ident].verdict}
+            same.append(len(verdicts) == 1)
+            unlike[ident] += len(verdicts) > 1
+            if verdicts == {"PASS", "FAIL"}:
                 flips.append(ident)
     pairs = len(audits) * (len(audits) - 1) // 2
     return {
@@ -101,11 +101,11 @@ def command(
     out: Path | None,
 ) -> Sequence[str]:
     """Measure specificity and agreement of audits."""
-    found = measure(names, audits, sizes, processes, load_profile(profile))
+    rows = measure(names, audits, sizes, processes, load_profile(profile))
     if out:
-        write_json(out, found)
+        write_json(out, rows)
     table = Table("policy", "episodes", "agreement", "flips", "FAILs of practice", "disagreement")
-    for row in found:
+    for row in rows:
         texts = [
             ", ".join(f"{ident} {n}" for ident, n in row[key].items()) or "none"
             for key in ("flips", "practice_fails")
@@ -114,12 +114,12 @@ def command(
         table.add_row(row["policy"], str(row["episodes"]), f"{row['agreement']:.1%}", *texts, apart)
     Console(width=160).print(table)
     console = Console(width=160)
-    for row in found:
+    for row in rows:
         verdicts = Table("check", "verdicts", title=f"{row['policy']}, {row['episodes']} episodes")
         for ident, counted in row["verdicts"].items():
             verdicts.add_row(ident, " ".join(f"{v} {n}" for v, n in sorted(counted.items())))
         console.print(verdicts)
-    return [claim for row in found for claim in _false(row)]
+    return [claim for row in rows for claim in _false(row)]
 
 
 def _false(row: Mapping[str, Any]) -> Iterator[str]:

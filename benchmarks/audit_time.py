@@ -42,15 +42,15 @@ def audit(policy: str, episodes: int, options: tuple[str, ...]) -> dict[str, Any
         out = Path(folder) / "audit"
         arguments = ["audit", policy, "--episodes", str(episodes), "-o", str(out), *options]
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
+        process = subprocess.run(
             [Path(sys.executable).with_name("cagexplain"), *arguments],
             capture_output=True,
             text=True,
             check=False,
         )
         wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode != 0:
-            raise CannotMeasure(f"cagexplain {' '.join(arguments)}: {done.stderr.strip()}")
+        if process.returncode != 0:
+            raise CannotMeasure(f"cagexplain {' '.join(arguments)}: {process.stderr.strip()}")
         return {
             "wall_s": round(wall, 1),
             "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
@@ -66,15 +66,15 @@ def audit(policy: str, episodes: int, options: tuple[str, ...]) -> dict[str, Any
 @click.option("--json", "out", type=FILE)
 def command(policy: str, episodes: int, parts: bool, out: Path | None) -> Sequence[str]:
     """Time a full audit."""
-    found: dict[str, dict[str, Any]] = {}
+    runs: dict[str, dict[str, Any]] = {}
     for name, options in PARTS.items():
         if parts or not options:
             click.echo(f"{name} ...", err=True)
-            found[name] = audit(policy, episodes, options)
+            runs[name] = audit(policy, episodes, options)
     if out:
-        write_json(out, {"policy": policy, "episodes": episodes, "runs": found})
+        write_json(out, {"policy": policy, "episodes": episodes, "runs": runs})
     table = Table("", "wall s", "CPU s", "largest process MiB", "page bytes")
-    for name, run in found.items():
+    for name, run in runs.items():
         page = run["bytes"].get("audit.html", 0)
         table.add_row(
             name,
@@ -82,7 +82,7 @@ def command(policy: str, episodes: int, parts: bool, out: Path | None) -> Sequen
             f"{page:,}",
         )
     Console(width=100).print(table)
-    return list(_false(found["full"]))
+    return list(_false(runs["full"]))
 
 
 def _false(full: dict[str, Any]) -> Iterator[str]:

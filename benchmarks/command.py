@@ -50,7 +50,7 @@ def benchmark(text: str | None) -> Callable[[Callable[..., Sequence[str]]], clic
         text: the module's docstring, which becomes the help; indented lines stay as they are.
     """
     assert text is not None
-    kept: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     return click.command(
-        cls=_Benchmark, help=re.sub(r"\n\n(?=    )", "\n\n\b\n", text), context_settings=kept
+        cls=_Benchmark, help=re.sub(r"\n\n(?=    )", "\n\n\b\n", text), context_settings=settings
     )

@@ -97,13 +97,13 @@ def _drawn(record: Record, n: int, horizon: int) -> list[DecisionPlace]:
     return [DecisionPlace(*(int(i) for i in possible[c])) for c in chosen]
 
 
-def _timed(table: Table, what: str, work: Callable[[], Any], steps: int = 0) -> Any:
+def _timed(table: Table, label: str, work: Callable[[], Any], steps: int = 0) -> Any:
     start, cpu = time.perf_counter(), time.process_time()
-    found = work()
+    result = work()
     wall, used = time.perf_counter() - start, time.process_time() - cpu
     per_step = (f"{steps:,}", f"{used / steps * 1e6:.0f}") if steps else ("", "")
-    table.add_row(what, f"{wall:.1f}", f"{used:.1f}", *per_step)
-    return found
+    table.add_row(label, f"{wall:.1f}", f"{used:.1f}", *per_step)
+    return result
 
 
 if __name__ == "__main__":

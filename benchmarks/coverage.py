@@ -473,13 +473,13 @@ def measure(paths: Iterable[Path], n_seeds: int, console: Console) -> Coverage:
         episodes = copy.run(
             "benchmarks.coverage:visit_places", [json.dumps(numbers), str(n_seeds), *names]
         )
-        found: set[int] = set()
+        new_branches: set[int] = set()
         for count, (line, reached) in enumerate(episodes):
             replayed = Replayed(**line)
-            new = set(reached) - coverage.reached - found
+            new = set(reached) - coverage.reached - new_branches
             console.print(f"{replayed.recording}: {len(reached)} places, {len(new)} of them new")
             if count >= len(names):
-                found |= new
+                new_branches |= new
                 coverage.finds[replayed.recording] = new
                 for number in sorted(new):
                     console.print(f"  {coverage.places[number]}", markup=False, soft_wrap=True)

@@ -173,14 +173,14 @@ def scaling_of_cores(cores: int) -> float:
 def start_up(cache: str) -> float:
     """Seconds from ``import`` to the end of the first step, in a process of its own."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", _START_UP],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    return float(done.stdout)
+    return float(process.stdout)
 
 
 def print_machine(console: Console, cores: int) -> None:

@@ -123,13 +123,13 @@ class EngineCopy:
 
     def _key(self, module: str) -> str:
         pending, digest = [module], hashlib.sha256()
-        seen = set(pending)
+        visited = set(pending)
         while pending:
             source = self._path(pending.pop()).read_bytes()
             digest.update(source)
             imported = {name for name in _imports(source) if self._path(name).exists()}
-            pending += sorted(imported - seen)
-            seen |= imported
+            pending += sorted(imported - visited)
+            visited |= imported
         return digest.hexdigest()[:16]
 
     def _path(self, module: str) -> Path:
@@ -199,12 +199,12 @@ def engine_copy() -> Iterator[EngineCopy]:
 @functools.cache
 def _imports(source: bytes) -> frozenset[str]:
     """Names of what a source imports from the package; some are modules, some are not."""
-    found = set()
+    imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
-            found.add(node.module or "")
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(found)
+            imported.add(node.module or "")
+            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(imported)
 
 
 def recordings(places: Iterable[str]) -> list[Path]:
@@ -213,16 +213,16 @@ def recordings(places: Iterable[str]) -> list[Path]:
     Raises:
         UsageError: there are none.
     """
-    found: set[Path] = set()
+    paths: set[Path] = set()
     for place in map(Path, places):
-        found.update(place.glob(f"*{SUFFIX}") if place.is_dir() else [place])
-    if not found:
+        paths.update(place.glob(f"*{SUFFIX}") if place.is_dir() else [place])
+    if not paths:
         raise UsageError(
             f"there is no *{SUFFIX}",
             field="recordings",
             remedy="make some with 'cagexplain lockstep --record FOLDER'",
         )
-    return sorted((path.resolve() for path in found), key=lambda path: path.name)
+    return sorted((path.resolve() for path in paths), key=lambda path: path.name)
 
 
 def replay_file(path: Path) -> Replayed:

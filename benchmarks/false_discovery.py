@@ -61,10 +61,10 @@ def sets(counts: ReactionCounts, size: int) -> Iterator[Reactions]:
         yield summarise(counts.of(slice(first, first + size)), observed=True)
 
 
-def discoveries(found: Reactions) -> tuple[bool, bool]:
+def discoveries(result: Reactions) -> tuple[bool, bool]:
     """Whether anything is significant: reactions, dependence on alert patterns."""
-    reactions = any(reaction.significant for reaction in found.reactions)
-    adjusted = [d.adjusted_p for d in found.dependence if d.adjusted_p is not None]
+    reactions = any(reaction.significant for reaction in result.reactions)
+    adjusted = [d.adjusted_p for d in result.dependence if d.adjusted_p is not None]
     return reactions, any(p < ALPHA for p in adjusted)
 
 
@@ -87,9 +87,9 @@ def command(repetitions: int, episodes: int, policies: Sequence[str]) -> Sequenc
         counts = count(policy, repetitions * episodes)
         for size in (episodes, _TOGETHER * episodes):
             results = list(sets(counts, size))
-            wrong = np.array([discoveries(found) for found in results]).sum(axis=0)
+            wrong = np.array([discoveries(result) for result in results]).sum(axis=0)
             chances = binom.sf(wrong - 1, len(results), ALPHA)
-            tests = np.mean([found.answer.tests for found in results])
+            tests = np.mean([result.answer.tests for result in results])
             cells = [
                 cell
                 for errors, chance in zip(wrong, chances, strict=True)
@@ -97,8 +97,8 @@ def command(repetitions: int, episodes: int, policies: Sequence[str]) -> Sequenc
             ]
             table.add_row(policy, str(size), str(len(results)), f"{tests:.0f}", *cells)
             false += [
-                f"{policy}: at most {ALPHA:.0%} of sets of {size} episodes show {what}"
-                for what, chance in zip(("reactions", "dependence"), chances, strict=True)
+                f"{policy}: at most {ALPHA:.0%} of sets of {size} episodes show {kind}"
+                for kind, chance in zip(("reactions", "dependence"), chances, strict=True)
                 if chance < SURE
             ]
         console.print(table)

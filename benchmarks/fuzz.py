@@ -71,7 +71,7 @@ class Outcome:
     Attributes:
         kind, number: of the input.
         label: one of OUTCOMES.
-        what: was done to the file.
+        change: what was done to the file.
         site: where and how the reader failed, for internal errors.
         seconds: of processor time that it took.
     """
@@ -79,7 +79,7 @@ class Outcome:
     kind: str
     number: int
     label: str
-    what: str
+    change: str
     site: str = ""
     seconds: float = 0.0
 
@@ -116,7 +116,7 @@ class Bench:
         finally:
             for path in case.files:
                 place(self.folder / path, self.files[path])
-        return Outcome(self.kind.name, number, label, case.what, site)
+        return Outcome(self.kind.name, number, label, case.change, site)
 
     def _read(self, legal: Callable[[Any], bool], number: int) -> tuple[str, str]:
         try:
@@ -134,8 +134,8 @@ class Bench:
             return OTHER, str(error)
         except OSError as error:
             # The command line tells these as refusals, if they know their file.
-            told = str(explain(error))
-            return (REFUSED, "") if str(self.folder) in told else (INTERNAL, _site(error))
+            message = str(explain(error))
+            return (REFUSED, "") if str(self.folder) in message else (INTERNAL, _site(error))
         except Exception as error:  # what else goes wrong is what is looked for
             return INTERNAL, _site(error)
         return (LEGAL, "") if legal(loaded) else (OTHER, "")
@@ -177,16 +177,16 @@ def _work(jobs: Sequence[Job], start: int, folder: Path, seed: int, pipe: Connec
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)
-    own = Path(tempfile.mkdtemp(dir=folder))
-    os.chdir(own)
+    workplace = Path(tempfile.mkdtemp(dir=folder))
+    os.chdir(workplace)
     benches: dict[int, Bench] = {}
     for position in range(start, len(jobs)):
         which, number = jobs[position]
         if which not in benches:
             kind = KINDS[which]
-            shutil.copytree(folder / kind.name, own / kind.name)
-            benches[which] = Bench(kind, own / kind.name, seed)
-            benches[which].good = kind.says(kind.load(own / kind.name))  # also warms up
+            shutil.copytree(folder / kind.name, workplace / kind.name)
+            benches[which] = Bench(kind, workplace / kind.name, seed)
+            benches[which].good = kind.says(kind.load(workplace / kind.name))  # also warms up
         pipe.send((position, None))
         began = time.process_time()
         try:
@@ -201,7 +201,7 @@ def _work(jobs: Sequence[Job], start: int, folder: Path, seed: int, pipe: Connec
         pipe.send((position, outcome))
         if outcome.label == SPACE:
             break  # the peak cannot be measured again: the parent starts another process
-    shutil.rmtree(own, ignore_errors=True)
+    shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _memory(process: int, entry: str) -> int:
@@ -361,22 +361,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     console = Console(width=150)
     jobs = plan(options.inputs, options.only or (), options.number)
-    found: list[Outcome] = []
+    outcomes: list[Outcome] = []
     began = time.monotonic()
     with workplace() as folder:
         for outcome in read_all(jobs, folder, options.seed, options.workers, options.minutes):
-            found.append(outcome)
-            if sys.stderr.isatty() and len(found) % 100 == 0:
-                print(f"\r{len(found):,} of {len(jobs):,}", end="", file=sys.stderr, flush=True)
+            outcomes.append(outcome)
+            if sys.stderr.isatty() and len(outcomes) % 100 == 0:
+                print(f"\r{len(outcomes):,} of {len(jobs):,}", end="", file=sys.stderr, flush=True)
         benches = {kind.name: Bench(kind, folder / kind.name, options.seed) for kind in KINDS}
-        bad = [_named(outcome, benches) for outcome in found if outcome.label in BAD]
+        bad = [_named(outcome, benches) for outcome in outcomes if outcome.label in BAD]
         if options.save:
-            for outcome in found if options.number is not None else bad:
-                if outcome.what != BROKEN:
+            for outcome in outcomes if options.number is not None else bad:
+                if outcome.change != BROKEN:
                     _save(options.save, outcome, benches[outcome.kind])
     seconds = time.monotonic() - began
-    title = f"{len(found):,} of {len(jobs):,} inputs, seed {options.seed}, {seconds:.0f} s"
-    console.print(_counts(found, title))
+    title = f"{len(outcomes):,} of {len(jobs):,} inputs, seed {options.seed}, {seconds:.0f} s"
+    console.print(_counts(outcomes, title))
     if bad:
         console.print(_examples(bad, options.seed))
     return int(bool(bad))
@@ -417,14 +417,14 @@ def _whole(text: str) -> int:
     return number
 
 
-def _counts(found: Sequence[Outcome], title: str) -> Table:
+def _counts(outcomes: Sequence[Outcome], title: str) -> Table:
     table = Table("kind", "inputs", *OUTCOMES, "s per 1,000", title=title)
     for name in (*(kind.name for kind in KINDS), "all"):
-        its = [outcome for outcome in found if name in (outcome.kind, "all")]
-        counts = Counter(outcome.label for outcome in its)
-        if its:
-            seconds = sum(outcome.seconds for outcome in its) / len(its) * 1000
-            row = [len(its), *(counts[label] for label in OUTCOMES)]
+        of_kind = [outcome for outcome in outcomes if name in (outcome.kind, "all")]
+        counts = Counter(outcome.label for outcome in of_kind)
+        if of_kind:
+            seconds = sum(outcome.seconds for outcome in of_kind) / len(of_kind) * 1000
+            row = [len(of_kind), *(counts[label] for label in OUTCOMES)]
             table.add_row(name, *(f"{n:,}" for n in row), f"{seconds:.0f}")
     return table
 
@@ -434,7 +434,7 @@ def groups(bad: Sequence[Outcome]) -> list[tuple[int, Outcome]]:
     first: dict[tuple[str, ...], Outcome] = {}
     times: Counter[tuple[str, ...]] = Counter()
     for outcome in bad:
-        key = (outcome.label, outcome.site or f"{outcome.kind} {outcome.what}")
+        key = (outcome.label, outcome.site or f"{outcome.kind} {outcome.change}")
         first.setdefault(key, outcome)
         times[key] += 1
     return [(n, first[key]) for key, n in times.most_common()]
@@ -444,22 +444,22 @@ def _examples(bad: Sequence[Outcome], seed: int) -> Table:
     table = Table("times", "outcome", "where it failed", "first input", title="what went wrong")
     for n, outcome in groups(bad):
         again = f"--only {outcome.kind} --number {outcome.number} --seed {seed}"
-        table.add_row(str(n), outcome.label, outcome.site, f"{outcome.what}\n{again}")
+        table.add_row(str(n), outcome.label, outcome.site, f"{outcome.change}\n{again}")
     return table
 
 
 def _named(outcome: Outcome, benches: Mapping[str, Bench]) -> Outcome:
     """An outcome with what was done to its file, also if the process could not tell it any more."""
-    what = outcome.what or benches[outcome.kind].case(outcome.number).what
-    return replace(outcome, what=what)
+    change = outcome.change or benches[outcome.kind].case(outcome.number).change
+    return replace(outcome, change=change)
 
 
 def _save(target: Path, outcome: Outcome, bench: Bench) -> None:
     """Keep an input: all files of its kind, with the spoilt ones."""
-    own = target / f"{outcome.kind}-{outcome.number}"
-    shutil.copytree(bench.folder, own, dirs_exist_ok=True)
+    case_folder = target / f"{outcome.kind}-{outcome.number}"
+    shutil.copytree(bench.folder, case_folder, dirs_exist_ok=True)
     for path, content in bench.case(outcome.number).files.items():
-        place(own / path, content)
+        place(case_folder / path, content)
 
 
 if __name__ == "__main__":

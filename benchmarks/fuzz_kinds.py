@@ -96,12 +96,12 @@ class Case:
 
     Attributes:
         files: what changes, by path within the kind's folder.
-        what: was done, in a few words without numbers of rows, so that like cases are alike.
+        change: what was done, in a few words without numbers of rows, so that like cases are alike.
         legal: whether an object that says something else than the good one was legally made so.
     """
 
     files: Mapping[str, Content]
-    what: str
+    change: str
     legal: Callable[[Any], bool] = lambda loaded: False
 
 
@@ -137,9 +137,9 @@ class Kind(Protocol):
 
 def digest(value: Any) -> str:
     """SHA-256 over the types and values of nested containers, arrays and tensors."""
-    found = hashlib.sha256()
-    _feed(found.update, value)
-    return found.hexdigest()
+    hasher = hashlib.sha256()
+    _feed(hasher.update, value)
+    return hasher.hexdigest()
 
 
 def _feed(update: Callable[[bytes], object], value: Any) -> None:
@@ -184,8 +184,8 @@ def _special(rng: Rng, folder_of: str) -> tuple[Content, str]:
         ("a link to an endless device", lambda path: path.symlink_to("/dev/zero")),
         ("an empty file of 3 GB", _sparse),
     )
-    what, content = one_of(rng, specials)
-    return content, f"{folder_of}: {what}"
+    name, content = one_of(rng, specials)
+    return content, f"{folder_of}: {name}"
 
 
 def _sparse(path: Path) -> None:
@@ -270,41 +270,41 @@ def _json_case(
     """
     chance = rng.random()
     if chance < _RARELY:
-        special, what = _special(rng, file)
-        return Case({file: special}, what)
+        special, change = _special(rng, file)
+        return Case({file: special}, change)
     if chance < 0.75:
-        spoilt, what = spoil_plain(json.loads(content), rng)
+        spoilt, change = spoil_plain(json.loads(content), rng)
         data = to_json(spoilt)
     elif chance < 0.77:
-        data, what = deep_json(content, rng)
+        data, change = deep_json(content, rng)
     else:
-        data, what = spoil_bytes(content, rng)
+        data, change = spoil_bytes(content, rng)
 
     def judged(loaded: Any) -> bool:
         try:
-            found = json.loads(data.decode("utf-8"))
+            parsed = json.loads(data.decode("utf-8"))
         except (ValueError, RecursionError):
             return False
-        return legal(found)
+        return legal(parsed)
 
-    return Case({file: data}, what, judged)
+    return Case({file: data}, change, judged)
 
 
 def _yaml_case(file: str, content: bytes, rng: Rng, legal: Callable[[Any], bool]) -> Case:
     """Likewise a spoilt YAML file; what was loaded from it tells whether it was legal."""
     chance = rng.random()
     if chance < _RARELY:
-        special, what = _special(rng, file)
-        return Case({file: special}, what)
+        special, change = _special(rng, file)
+        return Case({file: special}, change)
     if chance < 0.6:
-        spoilt, what = spoil_plain(yaml.safe_load(content), rng)
+        spoilt, change = spoil_plain(yaml.safe_load(content), rng)
         data = yaml.safe_dump(spoilt, allow_unicode=False).encode()
     elif chance < 0.85:
-        text, what = spoil_lines(content.decode(), rng)
+        text, change = spoil_lines(content.decode(), rng)
         data = text.encode("utf-8", "surrogatepass")
     else:
-        data, what = spoil_bytes(content, rng)
-    return Case({file: data}, what, legal)
+        data, change = spoil_bytes(content, rng)
+    return Case({file: data}, change, legal)
 
 
 # --- policies ---
@@ -375,28 +375,28 @@ def _torch_case(file: str, content: bytes, rng: Rng, rules: Sequence[Rule]) -> C
     chance = rng.random()
     original = _good(content)
     if chance < _RARELY:
-        special, what = _special(rng, file)
-        return Case({file: special}, what)
+        special, change = _special(rng, file)
+        return Case({file: special}, change)
     if chance < 1.25 * _RARELY:
-        data, what = _bomb(content, rng), "a member more, of gigabytes of zeros"
+        data, change = _bomb(content, rng), "a member more, of gigabytes of zeros"
     elif chance < 0.55:
-        spoilt, what = spoil_plain(original, rng)
+        spoilt, change = spoil_plain(original, rng)
         buffer = io.BytesIO()
         torch.save(spoilt, buffer)
         data = buffer.getvalue()
     elif chance < 0.8:
-        data, what = spoil_zip(content, rng)
+        data, change = spoil_zip(content, rng)
     else:
-        data, what = spoil_bytes(content, rng)
+        data, change = spoil_bytes(content, rng)
 
     def judged(loaded: Any) -> bool:
         try:
-            found = _unpickled(data)
+            spoilt_value = _unpickled(data)
         except Exception:  # whatever is wrong with it: it was no legal file
             return False
-        return _allowed(rules, original, found)
+        return _allowed(rules, original, spoilt_value)
 
-    return Case({file: data}, what, judged)
+    return Case({file: data}, change, judged)
 
 
 def _unpickled(content: bytes) -> Any:
@@ -476,10 +476,10 @@ class TreeKind(_PolicyKind):
         """See `_json_case`."""
         content = files[self.file]
         original = json.loads(content)
-        return _json_case(self.file, content, rng, lambda found: _tree_legal(original, found))
+        return _json_case(self.file, content, rng, lambda value: _tree_legal(original, value))
 
 
-def _tree_legal(original: Any, found: Any) -> bool:
+def _tree_legal(original: Any, loaded: Any) -> bool:
     rules: tuple[Rule, ...] = (
         ("name", _text),
         ("deterministic", _bool),
@@ -490,9 +490,9 @@ def _tree_legal(original: Any, found: Any) -> bool:
         ("agents/[^/]*(/.*)?", lambda old, new: new is not MISSING),
         ("[^/]*", lambda old, new: old is MISSING),
     )
-    if not _allowed(rules, original, found):
+    if not _allowed(rules, original, loaded):
         return False
-    return isinstance(found["teacher"], dict) and all(_is_tree(found["agents"][a]) for a in BLUE)
+    return isinstance(loaded["teacher"], dict) and all(_is_tree(loaded["agents"][a]) for a in BLUE)
 
 
 def _is_tree(tree: Any) -> bool:
@@ -736,7 +736,7 @@ class ManifestKind(_TraceKind):
         content = files[_MANIFEST]
         original = json.loads(content)
         return _json_case(
-            _MANIFEST, content, rng, lambda found: _allowed(_MANIFEST_RULES, original, found)
+            _MANIFEST, content, rng, lambda value: _allowed(_MANIFEST_RULES, original, value)
         )
 
     def use(self, loaded: Any, number: int) -> None:
@@ -754,10 +754,10 @@ class TableKind(_TraceKind):
     def says(self, loaded: Any) -> str:
         """The manifest but for sizes and digests, and the values of all tables."""
         trace, tables = loaded
-        said = dataclasses.asdict(trace.manifest)
-        for part in said["parts"]:
+        manifest = dataclasses.asdict(trace.manifest)
+        for part in manifest["parts"]:
             part.pop("files")
-        return digest([said, tables])
+        return digest([manifest, tables])
 
     _modes = ("digests left", "sizes renewed", "digests renewed", "digests renewed")
 
@@ -769,15 +769,15 @@ class TableKind(_TraceKind):
         mode = one_of(rng, self._modes)
         chance = rng.random()
         if chance < _RARELY:
-            special, what = _special(rng, name)
-            return Case({path: special}, what)
+            special, change = _special(rng, name)
+            return Case({path: special}, change)
         if chance < 0.02:
             other = one_of(rng, paths)
             changed = {path: files[other], other: files[path]}
-            what = f"exchanged with {'its other part' if name in other else 'another table'}"
+            change = f"exchanged with {'its other part' if name in other else 'another table'}"
             whole = path == other
         else:
-            data, what = fuzz_tables.spoil_table(name, files[path], rng)
+            data, change = fuzz_tables.spoil_table(name, files[path], rng)
             changed, whole = {path: data}, False
         manifest = (
             files[_MANIFEST] if mode == "digests left" else self._renewed(files, changed, mode)
@@ -788,7 +788,7 @@ class TableKind(_TraceKind):
                 return whole
             return all(self._conforms(files, p, content) for p, content in changed.items())
 
-        return Case({**changed, _MANIFEST: manifest}, f"{name}: {what} ({mode})", judged)
+        return Case({**changed, _MANIFEST: manifest}, f"{name}: {change} ({mode})", judged)
 
     def _conforms(self, files: Files, path: str, content: bytes) -> bool:
         name, part = path.split("/")
@@ -1012,8 +1012,8 @@ class BaselineKind:
 _SCHEMA: Final = jsonschema.Draft202012Validator(document.schema())
 
 
-def _audit_legal(found: Any) -> bool:
-    return bool(_SCHEMA.is_valid(found)) and plain_json(found) and _iso(None, found["created"])
+def _audit_legal(audit: Any) -> bool:
+    return bool(_SCHEMA.is_valid(audit)) and plain_json(audit) and _iso(None, audit["created"])
 
 
 KINDS: Final[tuple[Kind, ...]] = (

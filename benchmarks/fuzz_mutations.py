@@ -274,33 +274,33 @@ def spoil_zip(data: bytes, rng: Rng) -> tuple[bytes, str]:
     match int(rng.integers(16)):
         case 0:
             members.pop(chosen)
-            what = f"{_of(chosen)} removed"
+            change = f"{_of(chosen)} removed"
         case 1:
             members[one_of(rng, ("x", f"{folder}/x", "../x", "/x", f"{folder}/data/0"))] = b"x"
-            what = "a member more"
+            change = "a member more"
         case 2:
             repeated = [(chosen, spoil_bytes(members[chosen], rng)[0] if members[chosen] else b"")]
-            what = f"{_of(chosen)} twice"
+            change = f"{_of(chosen)} twice"
         case 3:
             members[chosen + one_of(rng, ("x", "/", "\x1b[31m"))] = members.pop(chosen)
-            what = f"{_of(chosen)} renamed"
+            change = f"{_of(chosen)} renamed"
         case 4 | 5:
             if members[chosen]:
-                members[chosen], done = spoil_bytes(members[chosen], rng)
+                members[chosen], damage = spoil_bytes(members[chosen], rng)
             else:
-                members[chosen], done = b"x", "filled"
-            what = f"{_of(chosen)}: {done}"
+                members[chosen], damage = b"x", "filled"
+            change = f"{_of(chosen)}: {damage}"
         case 6:
             other = one_of(rng, list(members))
             members[chosen], members[other] = members[other], members[chosen]
-            what = f"{_of(chosen)} and {_of(other)} exchanged"
+            change = f"{_of(chosen)} and {_of(other)} exchanged"
         case 7 | 8 | 9:
-            members[pickled], done = spoil_bytes(members[pickled], rng)
-            what = f"data.pkl: {done}"
+            members[pickled], damage = spoil_bytes(members[pickled], rng)
+            change = f"data.pkl: {damage}"
         case _:
-            members[pickled], done = spoil_pickle(members[pickled], rng)
-            what = f"data.pkl: {done}"
-    return zipped([*members.items(), *repeated]), what
+            members[pickled], damage = spoil_pickle(members[pickled], rng)
+            change = f"data.pkl: {damage}"
+    return zipped([*members.items(), *repeated]), change
 
 
 def zipped(members: Sequence[tuple[str, bytes]]) -> bytes:
@@ -366,23 +366,23 @@ def spoil_pickle(data: bytes, rng: Rng) -> tuple[bytes, str]:
         case 7:
             names = list(re.finditer(rb"c[\w.]+\n\w+\n", data))
             if names:
-                found = one_of(rng, names)
+                name = one_of(rng, names)
                 new = one_of(
                     rng, (b"cos\nsystem\n", b"ctorch\nfloat64\n", b"ctorch\nHalfStorage\n")
                 )
-                return data[: found.start()] + new + data[found.end() :], "another global"
+                return data[: name.start()] + new + data[name.end() :], "another global"
     return data[: int(rng.integers(len(data)))], "pickle truncated"
 
 
 def _other_number(data: bytes, rng: Rng) -> tuple[bytes, str]:
     """Another number in place of one of a pickle: sizes, strides, offsets, settings."""
     sizes = {"BININT1": 2, "BININT2": 3, "BININT": 5}
-    found = [
+    places = [
         (position, sizes[code.name])
         for code, _, position in pickletools.genops(data)
         if code.name in sizes and position is not None
     ]
-    position, size = one_of(rng, found)
+    position, size = one_of(rng, places)
     number = one_of(rng, (-1, 0, 1, 7, 255, 65_536, 30_000, 2**30, 2**31 - 1, -(2**31)))
     new = b"J" + number.to_bytes(4, "little", signed=True)
     return data[:position] + new + data[position + size :], "a number replaced"
@@ -403,8 +403,8 @@ def spoil_lines(text: str, rng: Rng) -> tuple[str, str]:
         ("a mark for a value", lambda: [*lines[:i], _revalued(lines[i], rng), *lines[i + 1 :]]),
         ("end lost", lambda: lines[:i]),
     )
-    what, edit = one_of(rng, edits)
-    return "\n".join(edit()), what
+    change, edit = one_of(rng, edits)
+    return "\n".join(edit()), change
 
 
 _MARKS: Final = (

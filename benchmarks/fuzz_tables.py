@@ -234,8 +234,8 @@ def spoil_table(name: str, data: bytes, rng: Rng) -> tuple[bytes, str]:
     table = pq.read_table(io.BytesIO(data))
     kinds: tuple[Callable[[pa.Table, Rng], tuple[pa.Table, str]], ...]
     kinds = (_value, _value, _value, _value, _value, _column, _rows, _rows)
-    spoilt, what = one_of(rng, kinds)(table, rng)
-    return written(spoilt), what
+    spoilt, change = one_of(rng, kinds)(table, rng)
+    return written(spoilt), change
 
 
 def _value(table: pa.Table, rng: Rng) -> tuple[pa.Table, str]:
@@ -336,8 +336,8 @@ def _rows(table: pa.Table, rng: Rng) -> tuple[pa.Table, str]:
         ("rows reversed", lambda: rows[::-1]),
         ("no rows", lambda: rows[:0]),
     )
-    what, edit = one_of(rng, edits)
-    return table.take(pa.array(edit(), pa.int64())), what
+    change, edit = one_of(rng, edits)
+    return table.take(pa.array(edit(), pa.int64())), change
 
 
 def _swapped(rows: Any, i: int, j: int) -> Any:

@@ -59,10 +59,10 @@ def recorded(policy: Policy, name: str, counts: PlayCounts) -> dict[str, Any]:
     for check in playable():
         for measure in check.measures:
             key = f"{check.id}.{measure.key}"
-            found = estimate(measure.statistic, counts.sums[key])
-            if not np.isnan(found.value):
+            estimated = estimate(measure.statistic, counts.sums[key])
+            if not np.isnan(estimated.value):
                 measures[key] = {
-                    field: _plain(getattr(found, field))
+                    field: _plain(getattr(estimated, field))
                     for field in ("value", "low", "high", "n", "deff")
                 }
     episodes = len(counts.returns)
@@ -117,11 +117,11 @@ def command(
         if not separator:
             raise click.UsageError(f"--add {entry} is not of the form NAME=PATH")
         chosen[known_as] = checkpoint
-    kept = json.loads(out.read_bytes())["policies"] if out.exists() else []
+    stored = json.loads(out.read_bytes())["policies"] if out.exists() else []
     loaded = {name: load_policy(spec) for name, spec in chosen.items()}
     counted = play(loaded, dict.fromkeys(loaded, playable()), FIRST_SEED, episodes, processes)
     fresh = {name: recorded(loaded[name], name, counts) for name, counts in counted.items()}
-    policies = [entry for entry in kept if entry["name"] not in fresh] + list(fresh.values())
+    policies = [entry for entry in stored if entry["name"] not in fresh] + list(fresh.values())
     write_json(
         out,
         {
@@ -191,28 +191,28 @@ def _verdict(
     if value.value in (0, 1) and deff is not None:  # this was recorded without a design effect
         never = Never(min(max(value.n / max(deff, 1), episodes), value.n), centre == 1, True)
         low, high = never.limits(0.025)
-    found = Estimate(centre, low, high, value.n, episodes, np.nan, None)
-    return verdict(found, better, *thresholds)
+    interval = Estimate(centre, low, high, value.n, episodes, np.nan, None)
+    return verdict(interval, better, *thresholds)
 
 
-def _cell(value: RecordedValue | None, its: str) -> str:
+def _cell(value: RecordedValue | None, judged: str) -> str:
     if value is None:
         return ""
     number = "never" if value.value is None else f"{value.value:.3g}"
-    return f"{number} {_SIGNS[its]}"
+    return f"{number} {_SIGNS[judged]}"
 
 
 def _complaints(verdicts: dict[str, str]) -> list[str]:
-    found = []
+    complaints = []
     trivial = [verdicts[name] for name in DO_NOTHING if name in verdicts]
     if any(v != "-" for v in trivial) and "FAIL" not in trivial:
-        found.append("trivial ones do not fail")
+        complaints.append("trivial ones do not fail")
     if verdicts.get(STRONGEST) == "FAIL":
-        found.append("the expert fails")
+        complaints.append("the expert fails")
     judged = {v for v in verdicts.values() if v != "-"}
     if len(judged) == 1:
-        found.append(f"all {judged.pop()}")
-    return found
+        complaints.append(f"all {judged.pop()}")
+    return complaints
 
 
 if __name__ == "__main__":

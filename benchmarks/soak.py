@@ -87,8 +87,8 @@ def trend(samples: Sequence[Sample]) -> Trend:
     """The trend of at least `CYCLES` samples."""
     half, quarter = len(samples) // 2, len(samples) // 4
     late = samples[half:]
-    found = theilslopes([s.memory for s in late], [s.seconds for s in late], alpha=0.95)
-    slope, low, high = (600 * float(x) for x in (found[0], found[2], found[3]))
+    fit = theilslopes([s.memory for s in late], [s.seconds for s in late], alpha=0.95)
+    slope, low, high = (600 * float(x) for x in (fit[0], fit[2], fit[3]))
 
     def more(of: Callable[[Sample], int]) -> int:
         return max(map(of, samples[-quarter:])) - max(map(of, samples[:half]))
@@ -170,17 +170,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(samples) < CYCLES:
         console.print(f"{len(samples)} cycles cannot tell a trend; give more --minutes")
         return 1
-    found = trend(samples)
+    growth = trend(samples)
     console.print(
-        f"memory: {found.slope:+.1f} MB per 10 minutes ({found.low:+.1f} to {found.high:+.1f}) in "
-        f"the second half; threads {found.threads:+d}, files {found.files:+d}",
+        f"memory: {growth.slope:+.1f} MB per 10 minutes "
+        f"({growth.low:+.1f} to {growth.high:+.1f}) in the second half; "
+        f"threads {growth.threads:+d}, files {growth.files:+d}",
         highlight=False,
     )
-    growing = found.growing(options.bound)
+    growing = growth.growing(options.bound)
     console.print(f"growing: {', '.join(growing) or 'nothing'}")
     if options.json:
         rows = [each._asdict() for each in samples]
-        write_json(options.json, {**asdict(found), "growing": growing, "samples": rows})
+        write_json(options.json, {**asdict(growth), "growing": growing, "samples": rows})
     return int(bool(growing))
 
 

@@ -163,14 +163,14 @@ def command(
                 f"{1e6 * s / speed.steps:,.0f} ({s / total:.0%})" for s in speed.seconds.values()
             )
             # The counted round has the products of play as well; those of updates dominate.
-            done = speed.flops / (speed.seconds["update"] + speed.seconds["inference"])
+            rate = speed.flops / (speed.seconds["update"] + speed.seconds["inference"])
             table.add_row(
                 name,
                 preset,
                 f"{speed.rate:,.0f}",
                 *shares,
-                f"{done / 1e9:.1f}",
-                f"{done / speed.peak:.0%}",
+                f"{rate / 1e9:.1f}",
+                f"{rate / speed.peak:.0%}",
                 f"{RUN / speed.rate / 60:.1f} min",
                 f"{speed.memory / 2**30:.1f} GiB",
             )

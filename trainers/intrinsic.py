@@ -95,14 +95,14 @@ class EpisodicNovelty(nn.Module):
         cfg, k = self.settings, self.settings.ngu_k
         points = embedding.transpose(0, 1).contiguous()
         rewards = torch.zeros(len(embedding) - 1, len(points))
-        seen = self.distances.numpy()  # sum and number of the squared distances so far
+        totals = self.distances.numpy()  # sum and number of the squared distances so far
         for t in range(k, len(embedding)):
             # Differences and not products of points, so that a repeated one is at distance zero.
             squared = (points[:, :t] - points[:, t : t + 1]).square_().sum(-1).numpy()
             squared.partition(k - 1, axis=1)  # several times faster than torch.topk
             nearest = squared[:, :k]
-            seen += (nearest.sum(dtype=np.float64), nearest.size)
-            relative = nearest / max(seen[0] / seen[1], 1e-12)
+            totals += (nearest.sum(dtype=np.float64), nearest.size)
+            relative = nearest / max(totals[0] / totals[1], 1e-12)
             apart = np.maximum(relative - cfg.ngu_cluster, 0)
             kernel = cfg.ngu_kernel / (apart + cfg.ngu_kernel)
             similarity = np.sqrt(kernel.sum(axis=1)) + cfg.ngu_constant
@@ -258,14 +258,14 @@ class NGU:
         self.optimiser.param_groups[0]["lr"] = rate
         n = action.shape[1]
         observed = [x.flatten(0, 1) for x in _by_agent(features)]
-        done = torch.from_numpy(action).flatten(0, 1)
-        order = torch.from_numpy(rng.permutation(len(done))[:MAX_ROWS])
+        actions = torch.from_numpy(action).flatten(0, 1)
+        order = torch.from_numpy(rng.permutation(len(actions))[:MAX_ROWS])
         history = []
         for rows in order.split(MINIBATCH):
             losses: list[Tensor] = []
             for i, (agent, x) in enumerate(zip(self.agents, observed, strict=True)):
                 before, after = x.index_select(0, rows), x.index_select(0, rows + n)
-                losses += agent.losses(before, after, done[:, i].index_select(0, rows))
+                losses += agent.losses(before, after, actions[:, i].index_select(0, rows))
             self.optimiser.zero_grad()
             loss = torch.stack(losses)
             loss.sum().backward()  # no parameter has a part in two of them

@@ -43,7 +43,7 @@ def _outputs(actors: Sequence[Stack], steps: Segments, t: int) -> list[Tensor]:
 
 
 @dataclass(frozen=True)
-class Seen:
+class JointSteps:
     """What critics see of B steps.
 
     Attributes:
@@ -54,14 +54,14 @@ class Seen:
     dense: Tensor
     action: Tensor
 
-    def rows(self, rows: Tensor) -> Seen:
+    def rows(self, rows: Tensor) -> JointSteps:
         """Some of the steps: rows (k,)."""
-        return Seen(self.dense.index_select(0, rows), self.action.index_select(0, rows))
+        return JointSteps(self.dense.index_select(0, rows), self.action.index_select(0, rows))
 
 
-def seen(steps: Segments, t: int, action: Tensor) -> Seen:
+def joint_steps(steps: Segments, t: int, action: Tensor) -> JointSteps:
     """What critics see at moment `t` with the action (B, agents) of each agent."""
-    return Seen(torch.cat([steps.state[t], steps.free[t].float()], 1), action)
+    return JointSteps(torch.cat([steps.state[t], steps.free[t].float()], 1), action)
 
 
 class Judge:
@@ -77,23 +77,26 @@ class Judge:
         self.network = mlp((self.dense + actions.TOTAL, *hidden, 1))
         self._onward = mlp((*hidden, 1))  # all of it but the first layer
 
-    def value(self, layers: Layers, seen: Seen, own: tuple[int, Tensor] | None = None) -> Tensor:
+    def value(
+        self, layers: Layers, steps: JointSteps, replacement: tuple[int, Tensor] | None = None
+    ) -> Tensor:
         """What one critic makes of joint inputs and actions: (B,).
 
         Args:
             layers: of the critic.
-            seen: of B steps.
-            own: an agent, and a vector (B, its actions) in place of its action's one-hot vector.
+            steps: B of them.
+            replacement: an agent, and a vector (B, its actions) in place of the one-hot vector of
+                its action.
         """
         (weight, bias), *onward = layers
         of_inputs, of_actions = weight[0].tensor_split([self.dense])
-        offsets = torch.tensor(actions.OFFSETS, device=seen.action.device)
-        picked = (seen.action + offsets).tensor_split(N_BLUE, 1)
-        if own is not None:
-            agent, vector = own
+        offsets = torch.tensor(actions.OFFSETS, device=steps.action.device)
+        picked = (steps.action + offsets).tensor_split(N_BLUE, 1)
+        if replacement is not None:
+            agent, vector = replacement
             picked = (*picked[:agent], *picked[agent + 1 :])
             start = actions.OFFSETS[agent]
             bias = bias + vector @ of_actions[start : start + vector.shape[1]]
-        first = torch.addmm(bias, seen.dense, of_inputs)
+        first = torch.addmm(bias, steps.dense, of_inputs)
         first = first + F.embedding_bag(torch.cat(picked, 1), of_actions, mode="sum")
         return self._onward(onward, torch.relu(first).unsqueeze(0)).flatten()

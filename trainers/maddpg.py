@@ -39,9 +39,9 @@ from trainers.core.replay import Segments, Windows
 from trainers.core.returns import lambda_returns
 from trainers.core.settings import PAPER as COMMON
 from trainers.core.settings import ReplaySettings, check_common, check_replay
-from trainers.core.trainable import Trainable
+from trainers.core.trainable import Trainable, follow
 from trainers.gumbel import ESTIMATORS
-from trainers.joint import Seen
+from trainers.joint import JointSteps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +113,8 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
 
 def presets(member: str) -> dict[str, MADDPGConfig]:
     """The presets of a member of the family."""
-    own = MEMBERS[member]
-    return {"paper": replace(_PAPER, **own), "tuned": replace(_TUNED, **own)}
+    settings = MEMBERS[member]
+    return {"paper": replace(_PAPER, **settings), "tuned": replace(_TUNED, **settings)}
 
 
 def check(settings: MADDPGConfig) -> None:
@@ -148,9 +148,9 @@ class _Batch:
 
     steps: Segments
     weight: Tensor  # (B,) importance
-    taken: Seen  # what was done
-    considered: Seen  # what others do while an agent thinks about its own action
-    following: Seen  # what target actors would do next
+    taken: JointSteps  # what was done
+    considered: JointSteps  # what others do while an agent thinks about its own action
+    following: JointSteps  # what target actors would do next
 
 
 class MADDPG:
@@ -236,7 +236,7 @@ class MADDPG:
             for agent in reversed(self.agents)  # agent 4's networks are the largest
         ]
         reports, errors = zip(*(job.result() for job in jobs), strict=True)
-        self._follow()
+        follow(self.targets, [stack.layers for stack in self.live], self.config.target_tau)
         size = torch.stack(errors).abs().mean(0, keepdim=True)
         self.memory.correct(units, size, steps.learned)
         return list(reports)
@@ -249,9 +249,9 @@ class MADDPG:
         return _Batch(
             steps,
             weight,
-            taken=joint.seen(steps, 0, steps.action[0]),
-            considered=joint.seen(steps, 0, others),
-            following=joint.seen(steps, 1, joint.best(self.target_actors, steps, 1)),
+            taken=joint.joint_steps(steps, 0, steps.action[0]),
+            considered=joint.joint_steps(steps, 0, others),
+            following=joint.joint_steps(steps, 1, joint.best(self.target_actors, steps, 1)),
         )
 
     def _learn(
@@ -303,14 +303,6 @@ class MADDPG:
             _, entropy = networks.log_prob_and_entropy(raw, legal, chosen.argmax(-1))
             most = (legal == 0).sum(-1).log().sum().clamp_min(1e-8)
         return loss, float(entropy.sum() / most)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the target networks a part of the way to the live ones (Polyak averaging)."""
-        for target, live in zip(self.targets, self.live, strict=True):
-            for theirs, ours in zip(target.layers, live.layers, strict=True):
-                for average, tensor in zip(theirs, ours, strict=True):
-                    average.lerp_(tensor, self.config.target_tau)
 
     def weights(self) -> dict[str, Any]:
         """What acting needs."""

@@ -126,9 +126,9 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
 
 def presets(member: str) -> dict[str, PPOConfig]:
     """The presets of a member of the family."""
-    own = MEMBERS[member]
-    tuned = replace(_TUNED, **_TUNED_RECURRENT) if "core" in own else _TUNED
-    return {"paper": replace(_PAPER, **own), "tuned": replace(tuned, **own)}
+    settings = MEMBERS[member]
+    tuned = replace(_TUNED, **_TUNED_RECURRENT) if "core" in settings else _TUNED
+    return {"paper": replace(_PAPER, **settings), "tuned": replace(tuned, **settings)}
 
 
 def check(settings: PPOConfig) -> None:
@@ -176,7 +176,7 @@ class _Batch:
     """A round on grids of (agents, T, envs); `free` tells where there is a decision."""
 
     inputs: list[Tensor]  # of each actor, (T + 1, envs, width)
-    seen: list[Tensor]  # by each critic, (T + 1, envs, width)
+    critic_inputs: list[Tensor]  # by each critic, (T + 1, envs, width)
     legal: list[Tensor]  # for each actor, (envs, actions)
     free: Tensor
     action: Tensor
@@ -275,18 +275,18 @@ class PPO:
         cfg, device = self.config, self.device
         inputs = [rollout.features[a.group][:, a.member].to(device) for a in self.actors]
         if cfg.critic == "own":
-            seen = inputs
+            critic_inputs = inputs
         else:
             joint = rollout.joint_features().to(device)
             compact = cfg.critic == "compact"
-            seen = [joint.index_select(-1, self.columns) if compact else joint]
+            critic_inputs = [joint.index_select(-1, self.columns) if compact else joint]
         free, action, log_prob = (
             torch.from_numpy(np.ascontiguousarray(grid.transpose(2, 0, 1))).to(device)
             for grid in (rollout.free, rollout.action, rollout.log_prob)
         )
         value = torch.zeros(free.shape, device=device)
         free[:, -1] = True  # for the value of the final observation
-        for critic, x in zip(self.critics, seen, strict=True):
+        for critic, x in zip(self.critics, critic_inputs, strict=True):
             (part,) = parts(free[critic.agents].any(0), 1, None, critic.net.recurrent)
             outputs = torch.zeros(len(critic.agents), *free.shape[1:], device=device)
             outputs.flatten(1)[:, part.rows] = critic.net(x, part).T
@@ -303,7 +303,9 @@ class PPO:
         )
         grid = torch.from_numpy(np.ascontiguousarray(advantage.transpose(2, 0, 1))).to(device)
         value, free = value[:, :-1], free[:, :-1]
-        return _Batch(inputs, seen, legal, free, action, log_prob, value, grid, grid + value)
+        return _Batch(
+            inputs, critic_inputs, legal, free, action, log_prob, value, grid, grid + value
+        )
 
     def _normalise(self, batch: _Batch) -> None:
         """Move the critics' scales along with the returns; bring advantages to a common scale."""
@@ -318,7 +320,9 @@ class PPO:
             batch.advantage = _standardise(batch.advantage, batch.advantage[batch.free])
         elif self.config.advantages == "agent":
             pairs = zip(batch.advantage, batch.free, strict=True)
-            batch.advantage = torch.stack([_standardise(own, own[free]) for own, free in pairs])
+            batch.advantage = torch.stack(
+                [_standardise(advantage, advantage[free]) for advantage, free in pairs]
+            )
 
     def _improve_policy(
         self, actor: _Actor, batch: _Batch, rate: float, rng: np.random.Generator
@@ -358,7 +362,7 @@ class PPO:
     ) -> dict[str, float]:
         """Regress the values on the returns."""
         cfg, net, steps = self.config, critic.net, []
-        inputs = batch.seen[self.critics.index(critic)][:-1]
+        inputs = batch.critic_inputs[self.critics.index(critic)][:-1]
         free = batch.free[critic.agents]
         before = critic.normalise(batch.value[critic.agents])
         target = critic.normalise(batch.returns[critic.agents])

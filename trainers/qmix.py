@@ -35,7 +35,7 @@ from trainers.core.replay import Segments, Windows
 from trainers.core.returns import lambda_returns
 from trainers.core.settings import PAPER as COMMON
 from trainers.core.settings import ReplaySettings, check_common, check_replay
-from trainers.core.trainable import adam
+from trainers.core.trainable import adam, follow
 from trainers.exploration import KINDS, SCHEDULES
 
 
@@ -191,10 +191,10 @@ _TUNED_MEMBERS: Final[dict[str, dict[str, Any]]] = {
 
 def presets(member: str) -> dict[str, QMIXConfig]:
     """The presets of a member of the family."""
-    own = MEMBERS[member]
-    paper = replace(_PAPER, **_PAPER_RECURRENT) if "core" in own else _PAPER
+    settings = MEMBERS[member]
+    paper = replace(_PAPER, **_PAPER_RECURRENT) if "core" in settings else _PAPER
     tuned = replace(_TUNED, **_TUNED_MEMBERS.get(member, {}))
-    return {"paper": replace(paper, **own), "tuned": replace(tuned, **own)}
+    return {"paper": replace(paper, **settings), "tuned": replace(tuned, **settings)}
 
 
 def check(settings: QMIXConfig) -> None:
@@ -371,7 +371,7 @@ class QMIX:
         self.optimiser.step()
         self.updates += 1
         if self.updates % cfg.target_every == 0:
-            self._follow()
+            follow(self.targets, self.live, cfg.target_tau)
         error, value = error.detach(), value.detach()
         self.memory.correct(units, error, learned)
         return {
@@ -390,10 +390,10 @@ class QMIX:
         unrolled from the start, so a recurrent target remembers the first step, too.
         """
         cfg, chosen, following = self.config, [], []
-        seen, state = (
+        by_group, state = (
             _with_progress(segments) if cfg.progress else (segments.inputs, segments.state)
         )
-        for g, (group, inputs) in enumerate(zip(GROUPS, seen, strict=True)):
+        for g, (group, inputs) in enumerate(zip(GROUPS, by_group, strict=True)):
             members = slice(group[0], group[-1] + 1)
             available = segments.available[g][1:]
             action = segments.action[..., members].transpose(1, 2).unsqueeze(-1)
@@ -417,14 +417,6 @@ class QMIX:
             # Before its first update, and without normalisation, the deviation is 1.
             reward = segments.reward.mean(-1) * (cfg.reward_scale / self.norm.std)
             return value, lambda_returns(reward, onward, cfg.gamma, cfg.td_lambda)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the target networks towards the learning ones, or onto them."""
-        for stack, layers in zip(self.targets, self.live, strict=True):
-            for targets, tensors in zip(stack.layers, layers, strict=True):
-                for target, tensor in zip(targets, tensors, strict=True):
-                    target.lerp_(tensor, self.config.target_tau)
 
     def weights(self) -> dict[str, Any]:
         """What acting needs."""
@@ -474,8 +466,8 @@ def unroll(stack: Stack, layers: Layers, x: Tensor) -> Tensor:
     """
     steps, members, rows, _ = x.shape
     if isinstance(stack.network, Recurrent):
-        own = ([(w[m : m + 1], b[m : m + 1]) for w, b in layers] for m in range(members))
-        outputs = [stack.network(net, x[:, m]) for m, net in enumerate(own)]
+        networks = ([(w[m : m + 1], b[m : m + 1]) for w, b in layers] for m in range(members))
+        outputs = [stack.network(net, x[:, m]) for m, net in enumerate(networks)]
         return torch.stack(outputs, 1)
     flat = stack.network(layers, x.transpose(0, 1).flatten(1, 2))
     return flat.view(members, steps, rows, -1).transpose(0, 1)

@@ -93,9 +93,9 @@ def check_combination(algorithm: str, settings: Any) -> None:
     find_algorithm(algorithm).check(settings)
 
 
-def _check_name(name: str, known: Iterable[str], what: str) -> None:
+def _check_name(name: str, known: Iterable[str], kind: str) -> None:
     known = list(known)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}"
-        raise UsageError(f"there is no {what} {name!r}", remedy=hint)
+        raise UsageError(f"there is no {kind} {name!r}", remedy=hint)

@@ -14,4 +14,6 @@ class Outcome(IntEnum):
     """The source session no longer existed: nothing was executed and nobody was told."""
 
 
+EXECUTED: Final = (Outcome.SUCCESS, Outcome.FAILURE)
+"""Results of an action that took place, whether it achieved anything or not."""
 OUTCOME_NAMES: Final = tuple(outcome.name for outcome in Outcome)

@@ -34,8 +34,8 @@ UNDECIDED: Final = 4
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-def _of_trace(given: Mapping[str, Any]) -> bool:
-    return playing.recorded(given["subject"]) is not None
+def _of_trace(options: Mapping[str, Any]) -> bool:
+    return playing.recorded(options["subject"]) is not None
 
 
 _OF_PLAYER: Final = ("mask_sleep", "deterministic")
@@ -52,12 +52,12 @@ _UNUSED: Final = (
     ),
     Unused(
         "on a recorded trace without --sibling",
-        lambda given: _of_trace(given) and not given["siblings"],
+        lambda options: _of_trace(options) and not options["siblings"],
         _OF_PLAYER,
     ),
     Unused(
         "on a policy: it names where the policy of a TRACE lies",
-        lambda given: not _of_trace(given),
+        lambda options: not _of_trace(options),
         ("policy_file",),
     ),
     playing.WITHOUT_CYBORG,
@@ -154,10 +154,10 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     why_not = ""
     policy: Policy | None
     failed: dict[int, str] = {}
-    if (given := playing.recorded(subject)) is not None:
-        trace = open_trace(given)
+    if (trace_folder := playing.recorded(subject)) is not None:
+        trace = open_trace(trace_folder)
         policy, why_not = _reloaded(trace, options["policy_file"])
-        name = str(trace.manifest.policy.get("name", given.name))
+        name = str(trace.manifest.policy.get("name", trace_folder.name))
         folder = prepare_output_dir(output or new_place("audit", name))
     else:
         _require_phases(options["steps"])
@@ -167,7 +167,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
         with _telling_where(folder / playing.TRACE):
             trace, failed = _record(folder / playing.TRACE, policy, options)
     with _telling_where(trace.path), playing.counting(f"auditing {name}", 0) as advance:
-        found = conduct(
+        conducted = conduct(
             trace,
             policy,
             profile,
@@ -183,9 +183,9 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
             failed=failed,
             advance=advance,
         )
-    _write(folder, found, options["sarif_warnings"])
-    show(folder, found.audit)
-    return _status(found.audit, options["fail_on"], options["strict"])
+    _write(folder, conducted, options["sarif_warnings"])
+    show(folder, conducted.audit)
+    return _status(conducted.audit, options["fail_on"], options["strict"])
 
 
 def _require_phases(steps: int) -> None:
@@ -208,17 +208,17 @@ def _telling_where(trace: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if (trace / manifests.FILE_NAME).is_file():
-            found = manifests.read(trace)
-            done, planned = found.finished_episodes, len(found.seeds)
-            said = f"{done} of {planned} episodes are in {trace}"
-            if done < planned:
-                said += (
+            manifest = manifests.read(trace)
+            finished, planned = manifest.finished_episodes, len(manifest.seeds)
+            message = f"{finished} of {planned} episodes are in {trace}"
+            if finished < planned:
+                message += (
                     "; 'cagexplain trace' with the same policy and options, --output "
                     f"{trace} and --resume records the others"
                 )
-            if done:
-                said += f"; 'cagexplain audit {trace}' judges them"
-            click.echo(f"{said}.", err=True)
+            if finished:
+                message += f"; 'cagexplain audit {trace}' judges them"
+            click.echo(f"{message}.", err=True)
         raise
 
 
@@ -232,7 +232,7 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
     engine = playing.engine(options)
     steps = options["episodes"] * phases.calls(options["steps"])
     with playing.progress(f"recording {policy.name}", steps) as bar:
-        done = record(
+        recorded = record(
             folder,
             policy,
             seed_range(options["seed"], options["episodes"]),
@@ -242,7 +242,7 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
             options={"mask_sleep": options["mask_sleep"]},
             observers=[bar],
         )
-    return done.trace, done.failed
+    return recorded.trace, recorded.failed
 
 
 def _reloaded(trace: Trace, policy_file: Path | None) -> tuple[Policy | None, str]:
@@ -265,7 +265,7 @@ def _again() -> str:
     return shlex.join(["cagexplain", *sys.argv[1:]])
 
 
-def _write(folder: Path, found: Conducted, sarif_warnings: bool) -> None:
+def _write(folder: Path, conducted: Conducted, sarif_warnings: bool) -> None:
     """Numbers first: the page is made from them."""
     from cagexplain.common.files import write_text
     from reports.audit.page import audit_page
@@ -276,13 +276,13 @@ def _write(folder: Path, found: Conducted, sarif_warnings: bool) -> None:
     if sarif_warnings:
         texts[FORMATS["sarif"].file] = functools.partial(sarif, warnings=True)
     for file, text in texts.items():
-        write_text(folder / file, text(found.audit))
+        write_text(folder / file, text(conducted.audit))
     page = audit_page(
-        found.audit,
-        analysis=found.analysis,
-        explanations=found.explanations,
-        surrogate=found.surrogate,
-        why_not=found.why_not,
+        conducted.audit,
+        analysis=conducted.analysis,
+        explanations=conducted.explanations,
+        surrogate=conducted.surrogate,
+        why_not=conducted.why_not,
     )
     write_text(folder / "audit.html", page)
 

@@ -27,7 +27,7 @@ LINES: Final = 15
 _UNUSED: Final = (
     Unused(
         "on the parts of one trace, which were recorded together",
-        lambda given: given["by"] is not None,
+        lambda options: options["by"] is not None,
         ("allow_different_conditions",),
     ),
 )
@@ -104,8 +104,8 @@ def _new_file(traces: Sequence[Trace], by: str | None) -> Path:
 
 def _show(lines: Sequence[str], most: int) -> None:
     if len(lines) > most:
-        left = len(lines) - most + 1
-        lines = [*lines[: most - 1], f"... {left} more lines: --full shows all, and the page."]
+        hidden = len(lines) - most + 1
+        lines = [*lines[: most - 1], f"... {hidden} more lines: --full shows all, and the page."]
     for line in lines:
         click.echo(line)
 
@@ -184,13 +184,14 @@ def _choices(pair: Pair, shown: int) -> list[str]:
         f" ({len(groups) - len(tested)} more lack data)."
     ]
     for place in pair.most[:shown]:
-        found = place.difference
-        if not found.significant:
+        difference = place.difference
+        if not difference.significant:
             continue
         lines.append(
-            f"  {place.view}, {found.group}: distance {found.distance:.2f} "
-            f"({found.low:.2f} to {found.high:.2f}), {found.action} {found.change:+.0%}, "
-            f"n = {found.total_a:,} and {found.total_b:,}, p {_p(found.p_adjusted)}"
+            f"  {place.view}, {difference.group}: distance {difference.distance:.2f} "
+            f"({difference.low:.2f} to {difference.high:.2f}), "
+            f"{difference.action} {difference.change:+.0%}, "
+            f"n = {difference.total_a:,} and {difference.total_b:,}, p {_p(difference.p_adjusted)}"
         )
     return lines
 

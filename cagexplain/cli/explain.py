@@ -37,12 +37,12 @@ _ENTRIES: Final = 8
 _UNUSED: Final = (
     Unused(
         "with --critical, which finds the steps",
-        lambda given: given["critical"] is not None,
+        lambda options: options["critical"] is not None,
         ("steps",),
     ),
     Unused(
         "without futures to play on",
-        lambda given: given["rollouts"] == 0,
+        lambda options: options["rollouts"] == 0,
         ("horizon", "every_action"),
     ),
 )
@@ -235,8 +235,8 @@ def _show_one(console: Console, decision: Explanation) -> None:
         f"{decision.action}",
         style="bold",
     )
-    seen = ", ".join(decision.alerts) or "no alerts"
-    console.print(f"It saw: {seen}.")
+    alerts = ", ".join(decision.alerts) or "no alerts"
+    console.print(f"It saw: {alerts}.")
     console.print(_options(decision.options))
     if decision.attribution is not None:
         console.print(f"What drove the {decision.attribution.target}:")
@@ -278,10 +278,10 @@ def _advantage(option: Option) -> str:
         return ""
     if option.chosen:
         return "chosen"
-    found = option.outcome.advantage
-    if found.low is None or found.high is None:
-        return f"{found.mean:+.1f} (not enough data: n = {option.outcome.rollouts})"
-    return f"{found.mean:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    advantage = option.outcome.advantage
+    if advantage.low is None or advantage.high is None:
+        return f"{advantage.mean:+.1f} (not enough data: n = {option.outcome.rollouts})"
+    return f"{advantage.mean:+.1f} ({advantage.low:+.1f} to {advantage.high:+.1f})"
 
 
 def _main_cause(causes: dict[str, FutureDifference]) -> str:

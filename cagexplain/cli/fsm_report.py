@@ -23,7 +23,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _UNUSED: Final = (
     Unused(
         "without --critical or --rules, which play the policy",
-        lambda given: given["critical"] is None and not given["rules"],
+        lambda options: options["critical"] is None and not options["rules"],
         ("policy_file",),
     ),
 )
@@ -119,16 +119,16 @@ def _played(
     from cagexplain.common.errors import CagexplainError
     from cagexplain.envs import EnvParams
 
-    found: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
     if critical is None and not rules:
-        return found
+        return parts
     try:
         policy = policy_of(trace, policy_file)
         playing.single_threaded(policy)
         if critical is not None:
             cores = machine.cores()
             chosen = choose(trace, policy, critical, workers=cores)
-            found["explanations"] = explain(
+            parts["explanations"] = explain(
                 trace,
                 policy,
                 chosen.places,
@@ -139,10 +139,10 @@ def _played(
         if rules:
             options = trace.manifest.options
             params = EnvParams(steps=options["steps"], red=options["red"])
-            found["surrogate"], _ = extract(policy, params)
+            parts["surrogate"], _ = extract(policy, params)
     except CagexplainError as error:
         click.echo(f"Left a gap in the page: {error}", err=True)
         asked = zip(_PLAYED, (critical is not None, rules), strict=True)
-        missing = [name for name, wanted in asked if wanted and name not in found]
-        found["why_not"] = dict.fromkeys(missing, str(error))
-    return found
+        missing = [name for name, wanted in asked if wanted and name not in parts]
+        parts["why_not"] = dict.fromkeys(missing, str(error))
+    return parts

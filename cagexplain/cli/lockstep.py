@@ -30,12 +30,12 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     """Seeds such as 7, 0-99 or 0-9,20."""
     seeds: list[int] = []
     for part in value.split(","):
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        if found is None:
+        bounds = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if bounds is None:
             raise click.BadParameter(
                 f"'{part}' is no seed or range; write for example 0-99 or 3,5,10-19"
             )
-        first, last = int(found[1]), int(found[2] or found[1])
+        first, last = int(bounds[1]), int(bounds[2] or bounds[1])
         if not first <= last < first + _MOST_SEEDS:
             raise click.BadParameter(f"'{part}' is an empty or enormous range")
         seeds += range(first, last + 1)
@@ -55,10 +55,10 @@ _COMPARING: Final = (
     "output",
 )
 _UNUSED: Final = (
-    Unused("with --list-probes", lambda given: given["list_probes"], (*_COMPARING, "replay")),
+    Unused("with --list-probes", lambda options: options["list_probes"], (*_COMPARING, "replay")),
     Unused(
         "on recordings, which are of episodes that were played",
-        lambda given: given["replay"] is not None,
+        lambda options: options["replay"] is not None,
         _COMPARING,
     ),
 )
@@ -213,7 +213,7 @@ def _where(difference: FirstDifference) -> tuple[Any, Any]:
     ours, theirs = difference.ours, difference.theirs
     if not (isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs) > 9):
         return ours, theirs
-    places = [k for k, (mine, its) in enumerate(zip(ours, theirs, strict=True)) if mine != its]
+    places = [k for k, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other]
     named = {k: _agent(k) if difference.fields[0] == "obs" else str(k) for k in places}
     return {named[k]: ours[k] for k in places}, {named[k]: theirs[k] for k in places}
 

@@ -109,9 +109,9 @@ FILE_OR_OUTPUT: Final = _FileToWrite(allow_dash=True)
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
 
-def output_option(what: str, kind: click.Path = FOLDER) -> Callable[[Any], Any]:
+def output_option(help_text: str, kind: click.Path = FOLDER) -> Callable[[Any], Any]:
     """The option that says where results go, and its help."""
-    return click.option("-o", "--output", cls=Option, old=["--out"], type=kind, help=what)
+    return click.option("-o", "--output", cls=Option, old=["--out"], type=kind, help=help_text)
 
 
 JSON_OPTION: Final = click.option(

@@ -31,40 +31,42 @@ _PERCENT: Final = click.FloatRange(0, 100, min_open=True)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-def _uses_cyborg(given: Mapping[str, Any]) -> bool:
+def _uses_cyborg(options: Mapping[str, Any]) -> bool:
     return any(
-        given[f"engine_{side}"] == "cyborg" and given[f"sample_{side}"] is None for side in "ab"
+        options[f"engine_{side}"] == "cyborg" and options[f"sample_{side}"] is None for side in "ab"
     )
 
 
 _UNUSED: Final = (
     Unused(
         "with both samples from files",
-        lambda given: given["sample_a"] and given["sample_b"],
+        lambda options: options["sample_a"] and options["sample_b"],
         ("episodes", "seed", "batch", "workers", "cyborg_path"),
     ),
-    Unused("with --sample-a, whose file names it", lambda given: given["sample_a"], ("engine_a",)),
+    Unused(
+        "with --sample-a, whose file names it", lambda options: options["sample_a"], ("engine_a",)
+    ),
     Unused(
         "with --sample-b, whose file names it",
-        lambda given: given["sample_b"],
+        lambda options: options["sample_b"],
         ("engine_b", "episodes_b"),
     ),
     Unused(
         "with --paired: the number follows from the pairs",
-        lambda given: given["paired"],
+        lambda options: options["paired"],
         ("episodes_b",),
     ),
     Unused(
         "on pairs with a sample from a file, which has their seeds",
-        lambda given: given["paired"] and (given["sample_a"] or given["sample_b"]),
+        lambda options: options["paired"] and (options["sample_a"] or options["sample_b"]),
         ("episodes", "seed"),
     ),
     Unused(
         "with --sample-a and --episodes-b",
-        lambda given: given["sample_a"] and given["episodes_b"] is not None,
+        lambda options: options["sample_a"] and options["episodes_b"] is not None,
         ("episodes",),
     ),
-    Unused("without CybORG", lambda given: not _uses_cyborg(given), ("cyborg_path",)),
+    Unused("without CybORG", lambda options: not _uses_cyborg(options), ("cyborg_path",)),
 )
 
 
@@ -185,28 +187,28 @@ def _samples(
 
     played = {"mask_sleep": options["mask_sleep"]}
     files = {side: options[f"sample_{side}"] for side in "ab"}
-    found = {side: read(file) for side, file in files.items() if file is not None}
-    for side, sample in found.items():
+    samples = {side: read(file) for side, file in files.items() if file is not None}
+    for side, sample in samples.items():
         wanted = origin_of(player, params, played, engine=sample.origin.engine)
         remedy = "Name the policy and the options that it was played with"
         require_same(sample.origin, wanted, ("policy", "options"), files[side], remedy)
     engines = {
-        side: playing.engine(options, f"engine_{side}") for side in "ab" if side not in found
+        side: playing.engine(options, f"engine_{side}") for side in "ab" if side not in samples
     }
     for engine in engines.values():
         engine.describe()  # fails if it is not installed
 
     episodes = options["episodes"], options["episodes_b"] or options["episodes"]
     a, b = seeds(*episodes, first=options["seed"], paired=options["paired"])
-    if options["paired"] and found:
-        a = b = next(iter(found.values())).seeds
-    seeds_of = {"a": a, "b": b} | {side: sample.seeds for side, sample in found.items()}
+    if options["paired"] and samples:
+        a = b = next(iter(samples.values())).seeds
+    seeds_of = {"a": a, "b": b} | {side: sample.seeds for side, sample in samples.items()}
     require_design(seeds_of["a"], seeds_of["b"], paired=options["paired"])
 
     for side, engine in engines.items():
         steps = len(seeds_of[side]) * phases.calls(params.steps)
         with playing.progress(f"{player.name} on {engine.name}", steps) as bar:
-            found[side] = collect(
+            samples[side] = collect(
                 player,
                 engine,
                 seeds_of[side],
@@ -216,15 +218,15 @@ def _samples(
                 batch=playing.batch(options, engine),
                 observers=[bar],
             )
-    return found["a"], found["b"]
+    return samples["a"], samples["b"]
 
 
 def _command_line(context: click.Context) -> str:
     """The command with the arguments that were given."""
     words = ["cagexplain", "parity", str(context.params["policy"])]
     for option in context.command.params:
-        given = context.get_parameter_source(option.name or "")
-        if isinstance(option, click.Option) and given == click.core.ParameterSource.COMMANDLINE:
+        source = context.get_parameter_source(option.name or "")
+        if isinstance(option, click.Option) and source == click.core.ParameterSource.COMMANDLINE:
             value = context.params[option.name or ""]
             if option.is_flag:
                 words.append((option.opts if value else option.secondary_opts)[0])
@@ -278,14 +280,15 @@ def _table(rows: list[MetricParity]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True, min_width=7)
     table.add_column("verdict", no_wrap=True, min_width=len("INCONCLUSIVE"))
     for row in rows:
-        found = row.comparison
+        comparison = row.comparison
+        low, high, margin = comparison.low, comparison.high, comparison.margin
         interval = ""
-        if found.low is not None and found.high is not None:
-            interval = f"{found.low / found.margin:+.2f} to {found.high / found.margin:+.2f}"
+        if low is not None and high is not None:
+            interval = f"{low / margin:+.2f} to {high / margin:+.2f}"
         table.add_row(
             row.metric.label,
-            _number(found.a.mean),
-            _number(found.b.mean),
+            _number(comparison.a.mean),
+            _number(comparison.b.mean),
             interval,
             row.verdict,
             style=None if row.verdict == "EQUIVALENT" else STYLES.get(row.verdict),

@@ -108,7 +108,7 @@ EPISODES_NAMES: Final = ("episodes", "seed", "red", "steps", "mask_sleep", "dete
 PLAYING_NAMES: Final = ("batch", "workers", "cyborg_path")
 """Names of the parameters that the options below stand for."""
 WITHOUT_CYBORG: Final = Unused(
-    "on our own simulator", lambda given: given["engine"] == "native", ("cyborg_path",)
+    "on our own simulator", lambda options: options["engine"] == "native", ("cyborg_path",)
 )
 
 
@@ -191,23 +191,23 @@ def recorded(subject: str) -> Path | None:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int, done: int = 0) -> Iterator[Observer]:
+def progress(label: str, total: int, finished: int = 0) -> Iterator[Observer]:
     """Show a progress bar on stderr while the block runs.
 
     Args:
-        what: stands before the bar.
+        label: stands before the bar.
         total: environment steps to play.
-        done: how many of them were played before.
+        finished: how many of them were played before.
 
     Yields:
         The observer that moves the bar.
     """
-    with counting(what, total, done) as advance:
+    with counting(label, total, finished) as advance:
         yield _Bar(advance)
 
 
 @contextlib.contextmanager
-def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+def counting(label: str, total: int, finished: int = 0) -> Iterator[Callable[[int], None]]:
     """Likewise for work that itself reports how many steps it has played.
 
     Yields:
@@ -225,7 +225,7 @@ def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task(what, total=total, completed=done)
+        task = bar.add_task(label, total=total, completed=finished)
         yield lambda steps: bar.advance(task, steps)
 
 

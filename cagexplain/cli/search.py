@@ -25,7 +25,7 @@ RANGES = ("gamma=0.9:0.999", "learning_rate=1e-5:1e-2:log")
 _UNUSED: Final = (
     Unused(
         "without --optuna, which chooses from it",
-        lambda given: given["trials"] is None,
+        lambda options: options["trials"] is None,
         ("ranges", "pruner"),
     ),
 )

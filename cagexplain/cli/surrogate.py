@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _UNUSED: Final = (
     Unused(
         "on a recorded trace, whose episodes are what they are",
-        lambda given: playing.recorded(given["policy"]) is not None,
+        lambda options: playing.recorded(options["policy"]) is not None,
         (
             "fit_episodes",
             "rounds",
@@ -97,10 +97,10 @@ def command(
     prepare_output_dir(folder)
     with _removed_if_empty(folder), console.status("") as status:
 
-        def progress(what: str) -> None:
-            status.update(Text(what))
+        def progress(message: str) -> None:
+            status.update(Text(message))
             if not console.is_terminal:
-                console.print(what, highlight=False, soft_wrap=True)
+                console.print(message, highlight=False, soft_wrap=True)
 
         if (recorded := playing.recorded(policy)) is not None:
             trace = open_trace(recorded)
@@ -150,15 +150,15 @@ def _summary(result: Surrogate) -> Table:
         table.add_column(name, justify="right")
     alone = {gain.seats[0]: gain for gain in result.seats}
     for tree in result.agents:
-        found, seat = tree.fidelity, alone.get(tree.agent)
+        fidelity, seat = tree.fidelity, alone.get(tree.agent)
         table.add_row(
             tree.agent,
             str(tree.leaves),
             str(tree.depth),
-            _share(found.plain.value),
-            _span(found.plain.low, found.plain.high),
-            _share(found.types.value),
-            _share(found.baseline.value),
+            _share(fidelity.plain.value),
+            _span(fidelity.plain.low, fidelity.plain.high),
+            _share(fidelity.types.value),
+            _share(fidelity.baseline.value),
             _share(None if seat is None else seat.gain),
         )
     return table

@@ -57,10 +57,11 @@ def command(
         ) as bar:
             recording.run([bar])
     except KeyboardInterrupt:
-        found = recording.manifest
+        manifest = recording.manifest
         click.echo(
-            f"{found.finished_episodes} of {len(found.seeds)} episodes are in {recording.folder}; "
-            f"the same command with --output {recording.folder} --resume continues the recording.",
+            f"{manifest.finished_episodes} of {len(manifest.seeds)} episodes are in "
+            f"{recording.folder}; the same command with --output {recording.folder} --resume "
+            "continues the recording.",
             err=True,
         )
         raise

@@ -40,7 +40,7 @@ def _setting_options(command: Any) -> Any:
 _UNUSED: Final = (
     Unused(
         "with --show, which only lists the settings",
-        lambda given: given["show"],
+        lambda options: options["show"],
         ("output", "resumed", "workers", "device"),
     ),
 )
@@ -109,13 +109,15 @@ def command(
     from trainers import registry
     from trainers.core import loop
 
-    given = config.from_file(file) if file else []
+    assignments = config.from_file(file) if file else []
     chosen = options | {"preset": preset}
-    given += [Assignment(name, value) for name, value in chosen.items() if value is not None]
-    given += [config.from_text(text) for text in texts]
-    _refuse_other(algorithm, given)
-    named = RunConfig(algorithm, _last(given, "preset", "tuned"))
-    run, settings = config.override((named, registry.find_preset(algorithm, named.preset)), given)
+    assignments += [Assignment(name, value) for name, value in chosen.items() if value is not None]
+    assignments += [config.from_text(text) for text in texts]
+    _refuse_other(algorithm, assignments)
+    named = RunConfig(algorithm, _last(assignments, "preset", "tuned"))
+    run, settings = config.override(
+        (named, registry.find_preset(algorithm, named.preset)), assignments
+    )
     if show:
         _show(run, settings)
         return
@@ -124,7 +126,7 @@ def command(
         training = loop.resume(folder, threads=workers, device=device)
         stored = (training.config, training.settings)
         # Another algorithm's settings have no counterpart in the run: the name says enough.
-        asked = given if training.config.algorithm == algorithm else []
+        asked = assignments if training.config.algorithm == algorithm else []
         asked = [*asked, Assignment("algorithm", algorithm)]
         config.refuse_changes(stored, config.override(stored, asked), folder)
     else:
@@ -132,14 +134,14 @@ def command(
     training.train()
 
 
-def _last(given: list[Assignment], name: str, otherwise: str) -> str:
+def _last(assignments: list[Assignment], name: str, otherwise: str) -> str:
     """The value that a setting is given last."""
-    return next((str(each.value) for each in reversed(given) if each.name == name), otherwise)
+    return next((str(each.value) for each in reversed(assignments) if each.name == name), otherwise)
 
 
-def _refuse_other(algorithm: str, given: list[Assignment]) -> None:
+def _refuse_other(algorithm: str, assignments: list[Assignment]) -> None:
     """Settings of another algorithm would be half understood."""
-    for each in given:
+    for each in assignments:
         if each.name == "algorithm" and each.value != algorithm:
             raise UsageError(
                 f"these are settings of {each.value}, not of {algorithm}",

@@ -120,8 +120,10 @@ class BatchedEnv:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What was sent without copying (Ray, joblib) is read-only.
         for name, value in state.items():
-            own = np.require(value, requirements="W") if isinstance(value, np.ndarray) else value
-            setattr(self, name, own)
+            writable = (
+                np.require(value, requirements="W") if isinstance(value, np.ndarray) else value
+            )
+            setattr(self, name, writable)
         self._show_state()
 
     @property
@@ -257,8 +259,10 @@ class BatchedEnv:
         ``rows``: integers, which environments.
         """
         checks.was_reset(self._ready, "save")
-        kept = np.arange(self.n_envs) if rows is None else checks.rows(rows, self.n_envs)
-        return Snapshot(self.state[kept], self.obs[kept], self.mask[kept], self.reward[kept])
+        chosen = np.arange(self.n_envs) if rows is None else checks.rows(rows, self.n_envs)
+        return Snapshot(
+            self.state[chosen], self.obs[chosen], self.mask[chosen], self.reward[chosen]
+        )
 
     def restore(self, snapshot: Snapshot, rows: npt.ArrayLike | None = None) -> None:
         """Continues from a snapshot.
@@ -268,8 +272,8 @@ class BatchedEnv:
         follows from this environment's parameters.
         """
         n_saved = _rows_of(snapshot, like=self)
-        own = np.arange(self.n_envs) if rows is None else rows
-        chosen = checks.rows(own, n_saved, self.n_envs)
+        sources = np.arange(self.n_envs) if rows is None else rows
+        chosen = checks.rows(sources, n_saved, self.n_envs)
         # Copies records straight to their place; assigning `states[chosen]` takes 14 times as long.
         np.take(snapshot.states, chosen, out=self.state, mode="clip")
         self.obs[:] = snapshot.obs[chosen]

@@ -73,13 +73,13 @@ def agent_index(value: object) -> int:
 def seeds(value: object, n: int) -> list[int]:
     """One seed per environment (a single one may stand alone): whole numbers of any size from 0,
     as ``numpy.random.default_rng`` takes them."""
-    given = np.atleast_1d(as_array(value))
-    if given.shape != (n,):
-        what = f"{len(given)} seeds" if given.ndim == 1 else f"seeds of shape {given.shape}"
+    array = np.atleast_1d(as_array(value))
+    if array.shape != (n,):
+        amount = f"{len(array)} seeds" if array.ndim == 1 else f"seeds of shape {array.shape}"
         raise UsageError(
-            f"{what} for {n} environments", field="seeds", remedy="give one seed per environment"
+            f"{amount} for {n} environments", field="seeds", remedy="give one seed per environment"
         )
-    listed: list[Any] = given.tolist()
+    listed: list[Any] = array.tolist()
     if not all(type(seed) is int and seed >= 0 for seed in listed):
         raise UsageError(
             f"{shown(value)} are not whole numbers from 0",
@@ -89,9 +89,9 @@ def seeds(value: object, n: int) -> list[int]:
     return listed
 
 
-def first_seeds(given: bool) -> None:
+def first_seeds(present: bool) -> None:
     """The first reset has to have seeds."""
-    if not given:
+    if not present:
         raise UsageError(
             "the first reset has no seeds",
             field="seeds",
@@ -135,30 +135,30 @@ def is_over() -> UsageError:
 
 def bits(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Message bits: numbers or truth values, of which any but zero is a one."""
-    given = _array(value, field, shape, "biuf", "zeros and ones")
-    if given.dtype.kind == "f" and not np.isfinite(given).all():
+    array = _array(value, field, shape, "biuf", "zeros and ones")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UsageError("a bit is not finite", field=field, remedy="give zeros and ones")
-    return given.astype(np.bool_)
+    return array.astype(np.bool_)
 
 
 def rows(value: object, below: int, n: int | None = None) -> npt.NDArray[np.int64]:
     """``n`` (by default any number of) row numbers below a limit."""
-    given = as_array(value)
-    given = _array(given, "rows", (given.size if n is None else n,), "iu", "integers")
-    if (given < 0).any() or (given >= below).any():
+    array = as_array(value)
+    array = _array(array, "rows", (array.size if n is None else n,), "iu", "integers")
+    if (array < 0).any() or (array >= below).any():
         raise UsageError(
             f"a row is outside 0 to {below - 1}",
             field="rows",
             remedy=f"give a list of whole numbers from 0 to {below - 1}",
         )
-    return given.astype(np.int64, copy=False)
+    return array.astype(np.int64, copy=False)
 
 
 def _array(
-    value: object, field: str, shape: tuple[int, ...], kinds: str, what: str
+    value: object, field: str, shape: tuple[int, ...], kinds: str, contents: str
 ) -> npt.NDArray[Any]:
-    given = as_array(value)
-    if given.shape != shape or given.dtype.kind not in kinds:
-        found = "no array" if given.dtype == object else f"{given.dtype} of shape {given.shape}"
-        raise UsageError(f"this is {found}", field=field, remedy=f"give {what} of shape {shape}")
-    return given
+    array = as_array(value)
+    if array.shape != shape or array.dtype.kind not in kinds:
+        form = "no array" if array.dtype == object else f"{array.dtype} of shape {array.shape}"
+        raise UsageError(f"this is {form}", field=field, remedy=f"give {contents} of shape {shape}")
+    return array

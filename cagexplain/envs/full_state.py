@@ -75,26 +75,26 @@ def _active(s: Any, host: int, code: int) -> bool:
 
 
 def _processes(s: Any, host: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    processes: dict[str, Any] = {}
     name = HOST_NAMES[host]
     for k in range(s["n_real"][host]):
         code = s["svc_order"][host][k]
         if _active(s, host, code):
             pid = s["svc_pid"][host][code]
-            found[f"proc|{name}|{pid}"] = ["user", [int(services.PORT[code])]]
+            processes[f"proc|{name}|{pid}"] = ["user", [int(services.PORT[code])]]
     for pid in (s["blue_pid"][host], s["green_pid"][host]):
         if pid:
-            found[f"proc|{name}|{pid}"] = ["ubuntu", []]
+            processes[f"proc|{name}|{pid}"] = ["ubuntu", []]
     node = s["proc_head"][host]
     while node >= 0:
         kind, pid = s["proc_kind"][node], s["proc_pid"][node]
         if kind == RED_SESSION:
             user = _user(s, s["proc_session"][node])
-            found[f"proc|{name}|{pid}"] = [user, []]
+            processes[f"proc|{name}|{pid}"] = [user, []]
         else:
-            found[f"proc|{name}|{pid}"] = ["ubuntu", [int(services.PORT[kind])]]
+            processes[f"proc|{name}|{pid}"] = ["ubuntu", [int(services.PORT[kind])]]
         node = s["proc_next"][node]
-    return found
+    return processes
 
 
 def _user(s: Any, slot: int) -> str:

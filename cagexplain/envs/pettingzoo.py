@@ -102,13 +102,13 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # Petti
         self, offsets: tuple[int, ...], sizes: tuple[int, ...]
     ) -> dict[str, npt.NDArray[np.intp]]:
         padded = max(sizes)
-        found = {}
+        by_agent = {}
         for agent, offset, size in zip(BLUE, offsets, sizes, strict=True):
             columns = np.arange(offset, offset + size)
             if self.is_padded:
                 columns = np.pad(columns, (0, padded - size), constant_values=sum(sizes))
-            found[agent] = columns
-        return found
+            by_agent[agent] = columns
+        return by_agent
 
     def _space(self, vectors: list[npt.NDArray[np.intp]]) -> spaces.Space[Any]:
         """The space of some agents' vectors side by side: a phase, then bits."""
@@ -159,10 +159,10 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # Petti
         """
         actions, messages = _by_agent(actions, messages)
         row = np.array(action_layout.SLEEP_INDEX)
-        for agent, given in actions.items():
+        for agent, action in actions.items():
             number = _number(agent)
             index = whole_number(
-                given, f"actions: {agent}", 0, int(self.action_spaces[agent].n) - 1
+                action, f"actions: {agent}", 0, int(self.action_spaces[agent].n) - 1
             )
             if index < action_layout.SIZES[number]:  # the rest is padding
                 row[number] = index
@@ -279,10 +279,10 @@ def _by_agent(actions: Any, messages: Any) -> tuple[Mapping[Any, Any], Mapping[A
         actions, messages = actions["actions"], actions.get("messages")
     if messages is None:
         messages = {}
-    for given, field in ((actions, "actions"), (messages, "messages")):
-        if not isinstance(given, Mapping):
+    for value, field in ((actions, "actions"), (messages, "messages")):
+        if not isinstance(value, Mapping):
             raise UsageError(
-                f"{shown(given)} is no dictionary by agent",
+                f"{shown(value)} is no dictionary by agent",
                 field=field,
                 remedy="give a dictionary such as {'blue_agent_0': ...}",
             )

@@ -270,16 +270,18 @@ class Batch:
         host, agent = codes(moves, "host"), codes(moves, "agent")
         place = moves["row"].to_numpy() * network.N_HOSTS + host
         step, state = moves["step"].to_numpy(), codes(moves, "to_state")
-        own = agent == _OWNER[host]
+        by_owner = agent == _OWNER[host]
         first = np.zeros(self.n * network.N_HOSTS, dtype=np.int8)
-        states = _fill(place[own], step[own], state[own], first, self.steps)
+        states = _fill(place[by_owner], step[by_owner], state[by_owner], first, self.steps)
         # What the others believe counts as long as the owner knows nothing; few hosts have both.
-        foreign, slot = np.unique(place[~own], return_inverse=True)
+        foreign, slot = np.unique(place[~by_owner], return_inverse=True)
         beliefs = np.zeros((len(foreign), self.steps), dtype=np.int8)
         for red in range(agents.N_RED):
-            its = agent[~own] == red
+            of_red = agent[~by_owner] == red
             unknown = np.zeros(len(foreign), dtype=np.int8)
-            belief = _fill(slot[its], step[~own][its], state[~own][its], unknown, self.steps)
+            belief = _fill(
+                slot[of_red], step[~by_owner][of_red], state[~by_owner][of_red], unknown, self.steps
+            )
             np.maximum(beliefs, belief, out=beliefs)
         known = states[foreign]
         states[foreign] = np.where(known != State.UNKNOWN, known, beliefs)
@@ -369,15 +371,15 @@ class Batch:
         them, but for the phases, which are 0 here as is the last entry; None if not recorded."""
         if not self._source.has_observations:
             return None
-        seen = self.frame("observations")
+        table = self.frame("observations")
         packed = self._source.packed[self._rows("observations")]
-        agent = codes(seen, "agent")
-        place = seen["row"].to_numpy() * self.steps + seen["step"].to_numpy()
+        agent = codes(table, "agent")
+        place = table["row"].to_numpy() * self.steps + table["step"].to_numpy()
         bits = np.zeros((self.n * self.steps, _NO_BIT + 1), dtype=np.uint8)
         for blue, start in enumerate(observations.OFFSETS):
-            its, size = agent == blue, observations.SIZES[blue]
-            bits[place[its], start + 1 : start + size] = self._unpack(
-                packed.filter(pa.array(its)), size - 1
+            rows, size = agent == blue, observations.SIZES[blue]
+            bits[place[rows], start + 1 : start + size] = self._unpack(
+                packed.filter(pa.array(rows)), size - 1
             )
         return bits.reshape(self.n, self.steps, -1)
 

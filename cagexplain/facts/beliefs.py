@@ -27,9 +27,9 @@ class Beliefs:
         """States after the changes at the beginning of the steps of `red`, for its agents and
         target hosts; UNKNOWN for hosts not known."""
         key = self._key(red, codes(red, "target_host"))
-        found = np.searchsorted(self._keys, key, side="right") - 1
-        same = self._keys[found] // self._STEPS == key // self._STEPS
-        return np.where(same, self._states[found], int(red_fsm.State.UNKNOWN))
+        latest = np.searchsorted(self._keys, key, side="right") - 1
+        same = self._keys[latest] // self._STEPS == key // self._STEPS
+        return np.where(same, self._states[latest], int(red_fsm.State.UNKNOWN))
 
     def _key(self, frame: pd.DataFrame, host: IntArray) -> npt.NDArray[np.int64]:
         table = np.asarray(frame["row"], dtype=np.int64) * agents.N_RED + codes(frame, "agent")

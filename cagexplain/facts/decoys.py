@@ -28,7 +28,7 @@ class Attempts:
         row, step, host: where, and the step in which it took effect.
         exploit: whether it is an exploit; otherwise it is a scan.
         failed: whether it failed.
-        seen: whether it left an event on a host that blue watches.
+        detected: whether it left an event on a host that blue watches.
         source: host that it came from, or -1.
     """
 
@@ -37,7 +37,7 @@ class Attempts:
     host: IntArray
     exploit: BoolArray
     failed: BoolArray
-    seen: BoolArray
+    detected: BoolArray
     source: IntArray
 
 
@@ -49,19 +49,19 @@ def attempts(view: View) -> Attempts:
         codes(red, "target_host"),
         codes(red, "outcome"),
     )
-    own = (codes(red, "event") == _DONE) & np.isin(action, (RedAction.EXPLOIT, *_SCANS))
-    own &= (outcome != Outcome.DROPPED) & (host >= 0) & DEFENDED[host]
-    kept = np.flatnonzero(own)
+    attempt = (codes(red, "event") == _DONE) & np.isin(action, (RedAction.EXPLOIT, *_SCANS))
+    attempt &= (outcome != Outcome.DROPPED) & (host >= 0) & DEFENDED[host]
+    order = np.flatnonzero(attempt)
     row, step = red["row"].to_numpy(), red["step"].to_numpy()
-    kept = kept[np.lexsort((step[kept], row[kept]))]
+    order = order[np.lexsort((step[order], row[order]))]
     return Attempts(
-        row=row[kept],
-        step=step[kept],
-        host=host[kept],
-        exploit=action[kept] == RedAction.EXPLOIT,
-        failed=outcome[kept] == Outcome.FAILURE,
-        seen=red["detected"].to_numpy()[kept],
-        source=codes(red, "source_host")[kept],
+        row=row[order],
+        step=step[order],
+        host=host[order],
+        exploit=action[order] == RedAction.EXPLOIT,
+        failed=outcome[order] == Outcome.FAILURE,
+        detected=red["detected"].to_numpy()[order],
+        source=codes(red, "source_host")[order],
     )
 
 

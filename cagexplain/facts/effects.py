@@ -18,7 +18,7 @@ from cagexplain.facts.view import LINKS, View, alerts, decisions, decoys
 from cagexplain.tracing.schema import LEVEL_CAUSES
 
 _BY_REMOVE = LEVEL_CAUSES.index("Remove")
-_SAME = ("row", "host", "found")
+_SAME = ("row", "host", "files")
 """What two Analyses must have in common to tell the same."""
 
 
@@ -37,25 +37,27 @@ def in_vain(view: View) -> BoolArray:
     one of the host that ended at most ten steps before. That a host is clean is news, too. Actions
     that the end of the episode cut off are not judged.
     """
-    made = view.shared(decisions)
+    actions = view.shared(decisions)
     changed = {
-        ActionKind.RESTORE: (made.level_before > 0) | _at(view, _service_changes(view)),
+        ActionKind.RESTORE: (actions.level_before > 0) | _at(view, _service_changes(view)),
         ActionKind.REMOVE: _at(view, _evictions(view)),
         ActionKind.DECOY: _at(view, _new_decoys(view)),
         ActionKind.ANALYSE: ~_told_before(view),
-        **dict.fromkeys(LINKS, made.outcome == Outcome.SUCCESS),
-        **{kind: np.ones(len(made), dtype=np.bool_) for kind in WAITS},
+        **dict.fromkeys(LINKS, actions.outcome == Outcome.SUCCESS),
+        **{kind: np.ones(len(actions), dtype=np.bool_) for kind in WAITS},
     }
-    done = made.ends >= 0
-    vain: BoolArray = done & ~np.choose(made.kind, [changed[kind] for kind in ActionKind])
+    ended = actions.ends >= 0
+    vain: BoolArray = ended & ~np.choose(actions.kind, [changed[kind] for kind in ActionKind])
     return vain
 
 
 def _at(view: View, keys: IntArray) -> BoolArray:
     """``bool[decision]`` whether one of some changes happened on the host as the action ended."""
-    made = view.shared(decisions)
-    found: BoolArray = np.isin(_key(view, made.row, made.ends, made.host), keys) & (made.host >= 0)
-    return found
+    actions = view.shared(decisions)
+    changed: BoolArray = np.isin(_key(view, actions.row, actions.ends, actions.host), keys) & (
+        actions.host >= 0
+    )
+    return changed
 
 
 def _key(view: View, row: Any, step: Any, host: Any) -> Any:
@@ -85,12 +87,12 @@ def _new_decoys(view: View) -> IntArray:
 
 def _told_before(view: View) -> BoolArray:
     """``bool[decision]`` whether an Analyse listed what another one of the host just had."""
-    made = view.shared(decisions)
-    looks = np.flatnonzero((made.kind == ActionKind.ANALYSE) & (made.ends >= 0))
-    looks = looks[np.lexsort((made.ends[looks], made.host[looks], made.row[looks]))]
+    actions = view.shared(decisions)
+    looks = np.flatnonzero((actions.kind == ActionKind.ANALYSE) & (actions.ends >= 0))
+    looks = looks[np.lexsort((actions.ends[looks], actions.host[looks], actions.row[looks]))]
     now, past = looks[1:], looks[:-1]
-    same = [getattr(made, name)[now] == getattr(made, name)[past] for name in _SAME]
-    again = np.logical_and.reduce(same) & (made.ends[now] - made.ends[past] <= WINDOW)
-    told = np.zeros(len(made), dtype=np.bool_)
-    told[now[again]] = True
-    return told
+    same = [getattr(actions, name)[now] == getattr(actions, name)[past] for name in _SAME]
+    again = np.logical_and.reduce(same) & (actions.ends[now] - actions.ends[past] <= WINDOW)
+    repeated = np.zeros(len(actions), dtype=np.bool_)
+    repeated[now[again]] = True
+    return repeated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cagexplain.cc4.agents import BLUE_OF_HOST
-from cagexplain.cc4.outcome import Outcome
+from cagexplain.cc4.outcome import EXECUTED, Outcome
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
@@ -18,7 +18,7 @@ _DONE = schema.RED_EVENTS.index("done")
 def due(view: View) -> Cases:
     """Impacts that came due, successful or not: CC4 penalises both. Those whose source session was
     gone are left out."""
-    return _impacts(view, Outcome.SUCCESS, Outcome.FAILURE)
+    return _impacts(view, *EXECUTED)
 
 
 def stops(view: View) -> Cases:

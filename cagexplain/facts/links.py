@@ -21,6 +21,9 @@ from cagexplain.tracing import schema
 
 WINDOW: Final = 10
 """Steps within which an alert still counts as the reason of an action."""
+TO_FOLLOW: Final = 20
+"""Steps that links have to follow a new phase, before they count as wrong: an agent changes one
+link per step, and sees the new policy a step late."""
 LINK: Final[BoolArray] = (BLUE_OF_ZONE >= 0)[:, None] & ~np.eye(network.N_ZONES, dtype=np.bool_)
 """``bool[to, from]`` links that a blue agent controls: from any other zone to a defended one."""
 
@@ -56,21 +59,21 @@ class Changes:
 
 def changes(view: View) -> Changes:
     """All changes of links."""
-    made = view.shared(decisions)
-    took = np.flatnonzero(np.isin(made.kind, LINKS) & (made.outcome == Outcome.SUCCESS))
-    link = (made.row * network.N_ZONES + made.to_zone) * network.N_ZONES + made.from_zone
-    took = took[np.lexsort((made.step[took], link[took]))]
-    step = made.step[took]
+    actions = view.shared(decisions)
+    took = np.flatnonzero(np.isin(actions.kind, LINKS) & (actions.outcome == Outcome.SUCCESS))
+    link = (actions.row * network.N_ZONES + actions.to_zone) * network.N_ZONES + actions.from_zone
+    took = took[np.lexsort((actions.step[took], link[took]))]
+    step = actions.step[took]
     again = link[took][1:] == link[took][:-1]  # the same link's next change
     before, after = np.full((2, len(took)), -1)
     before[1:][again], after[:-1][again] = step[:-1][again], step[1:][again]
     return Changes(
-        row=made.row[took],
+        row=actions.row[took],
         step=step,
-        agent=made.agent[took],
-        to_zone=made.to_zone[took],
-        from_zone=made.from_zone[took],
-        closed=made.kind[took] == ActionKind.BLOCK,
+        agent=actions.agent[took],
+        to_zone=actions.to_zone[took],
+        from_zone=actions.from_zone[took],
+        closed=actions.kind[took] == ActionKind.BLOCK,
         before=before,
         after=after,
     )
@@ -115,6 +118,13 @@ def phase_starts(view: View) -> IntArray:
     return np.where(reached.any(axis=1), reached.argmax(axis=1), view.steps)
 
 
+def settled(view: View) -> BoolArray:
+    """``bool[n, T]`` whether the mission phase has lasted long enough for links to follow it."""
+    phase = view.batch.phase
+    start = np.take_along_axis(view.shared(phase_starts), phase.astype(np.int64), axis=1)
+    return np.arange(view.steps) - start >= TO_FOLLOW
+
+
 def shown_phase(view: View) -> npt.NDArray[np.int8]:
     """``int8[n, T]`` phase of the communication policy in the observation decided on: that of the
     step before, so that a change of phase shows a step late."""
@@ -136,16 +146,16 @@ def caused_by_blocks(view: View) -> BoolArray:
         caused[frame["row"].to_numpy()[keep], frame["step"].to_numpy()[keep] + 1, host[keep]] = flag
 
     mark(green, "target_host", stopped, True)
-    seen = (codes(red, "event") == _DONE) & red["detected"].to_numpy()
-    mark(red, "target_host", seen, False)
-    mark(red, "source_host", seen, False)
+    detected = (codes(red, "event") == _DONE) & red["detected"].to_numpy()
+    mark(red, "target_host", detected, False)
+    mark(red, "source_host", detected, False)
     return caused[:, :-1]
 
 
 def any_in_zone(hosts: BoolArray) -> BoolArray:
     """Whether a flag is up on any host of a zone, ``bool[n, T, 9]``; hosts: ``bool[n, T, 137]``."""
-    found: BoolArray = np.logical_or.reduceat(hosts, _FIRST_HOST, axis=2)
-    return found
+    by_zone: BoolArray = np.logical_or.reduceat(hosts, _FIRST_HOST, axis=2)
+    return by_zone
 
 
 def last_steps(
@@ -161,5 +171,5 @@ def last_steps(
         n: how many steps, that of the moment included; before the episode nothing is up.
     """
     when = step[:, None] - np.arange(n)
-    found: BoolArray = flags[row[:, None], when.clip(min=0), host[:, None]] & (when >= 0)
-    return found
+    recent: BoolArray = flags[row[:, None], when.clip(min=0), host[:, None]] & (when >= 0)
+    return recent

@@ -1,4 +1,4 @@
-"""What several checks need to know about red's stays and what happened on hosts meanwhile."""
+"""What several checks need to know about incidents and what happened on hosts meanwhile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import EVICTIONS, RESPONSES
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.facts.stays import NEVER
-from cagexplain.facts.view import View, connection, decisions, process, rows_of, stays
+from cagexplain.facts.incidents import NEVER
+from cagexplain.facts.view import View, all_incidents, connection, decisions, process, rows_of
 
 _ALL_FILES = 2
 
@@ -77,9 +77,9 @@ class Moments:
 
 
 def _started(view: View, kinds: tuple[ActionKind, ...]) -> Moments:
-    made = view.shared(decisions)
-    own = np.isin(made.kind, kinds)
-    return Moments.of(view, made.row[own], made.step[own], made.host[own])
+    actions = view.shared(decisions)
+    chosen = np.isin(actions.kind, kinds)
+    return Moments.of(view, actions.row[chosen], actions.step[chosen], actions.host[chosen])
 
 
 def _shown(view: View, flags: BoolArray) -> Moments:
@@ -113,47 +113,47 @@ def connection_alerts(view: View) -> Moments:
 
 def analyses(view: View) -> Moments:
     """When an Analyse of a host ended, so that its result is known from the next step on."""
-    made = view.shared(decisions)
-    own = made.found >= 0
-    return Moments.of(view, made.row[own], made.ends[own], made.host[own])
+    actions = view.shared(decisions)
+    listed = actions.files >= 0
+    return Moments.of(view, actions.row[listed], actions.ends[listed], actions.host[listed])
 
 
 def escalation_files(view: View) -> Moments:
     """When an Analyse of a host ended that listed both kinds of malicious files: red leaves the
     first on its way in, the second when it has become root."""
-    made = view.shared(decisions)
-    own = made.found == _ALL_FILES
-    return Moments.of(view, made.row[own], made.ends[own], made.host[own])
+    actions = view.shared(decisions)
+    both = actions.files == _ALL_FILES
+    return Moments.of(view, actions.row[both], actions.ends[both], actions.host[both])
 
 
 def onsets(view: View) -> Moments:
-    """When stays of red began."""
-    found = view.shared(stays)
-    return Moments.of(view, rows_of(view, found.episode), found.on, found.host)
+    """When incidents began."""
+    incidents = view.shared(all_incidents)
+    return Moments.of(view, rows_of(view, incidents.episode), incidents.on, incidents.host)
 
 
 def first_process_alert(view: View) -> IntArray:
-    """``int[stay]`` first step of each stay with a process alert of its host, or `NEVER`."""
-    found = view.shared(stays)
+    """``int[incident]`` first step of each incident with a process alert, or `NEVER`."""
+    incidents = view.shared(all_incidents)
     return view.shared(process_alerts).next(
-        rows_of(view, found.episode), found.host, found.on, found.end
+        rows_of(view, incidents.episode), incidents.host, incidents.on, incidents.end
     )
 
 
-def stay_at(view: View, row: IntArray, step: IntArray, host: IntArray) -> IntArray:
-    """Which stay of red is on a host at a step, as a position among `stays`; -1 if red is away.
+def incident_at(view: View, row: IntArray, step: IntArray, host: IntArray) -> IntArray:
+    """Which incident a host has at a step, as a position among `all_incidents`; -1 if red is away.
 
     Args:
         view: of the batch.
         row, step, host: ``int[k]`` each.
     """
-    found = view.shared(stays)
+    incidents = view.shared(all_incidents)
     width = view.steps + 1
 
     def key(rows: IntArray, hosts: IntArray, at: IntArray) -> npt.NDArray[np.int64]:
         return (rows.astype(np.int64) * network.N_HOSTS + hosts) * width + at
 
-    begins = key(rows_of(view, found.episode), found.host, found.on)
+    begins = key(rows_of(view, incidents.episode), incidents.host, incidents.on)
     last = np.searchsorted(begins, key(row, host, step), side="right") - 1
-    ends = np.append(begins - found.on + found.end, -1)
+    ends = np.append(begins - incidents.on + incidents.end, -1)
     return np.where(key(row, host, step) < ends[last], last, -1)

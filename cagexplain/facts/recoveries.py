@@ -23,9 +23,9 @@ _ROOT: Final = 2
 
 def rebuilds(view: View) -> Decisions:
     """Restores that were executed before the episode ended."""
-    made = view.shared(decisions)
-    own = (made.kind == ActionKind.RESTORE) & (made.ends >= 0)
-    return Decisions(*(getattr(made, name)[own] for name in Decisions.__annotations__))
+    actions = view.shared(decisions)
+    executed = (actions.kind == ActionKind.RESTORE) & (actions.ends >= 0)
+    return Decisions(*(getattr(actions, name)[executed] for name in Decisions.__annotations__))
 
 
 def recent_alerts(view: View) -> BoolArray:
@@ -38,11 +38,11 @@ def open_alerts(view: View) -> BoolArray:
     """``bool[n, T, 137]`` hosts with a process alert in the last `WINDOW` steps, the present one
     included, that no Analyse, Remove or Restore has answered: none has been started since, and
     none that was under way then has ended since."""
-    made = view.shared(decisions)
-    answer = np.isin(made.kind, RESPONSES)
-    row, host = made.row[answer], made.host[answer]
+    actions = view.shared(decisions)
+    answer = np.isin(actions.kind, RESPONSES)
+    row, host = actions.row[answer], actions.host[answer]
     answered = np.zeros((view.n, view.steps + 1, network.N_HOSTS), dtype=np.bool_)
-    for step in (made.step[answer], made.ends[answer]):
+    for step in (actions.step[answer], actions.ends[answer]):
         answered[row, step + 1, host] = True  # step -1 is before everything: it answers nothing
     shown = _latest(view.shared(process))
     now = np.arange(view.steps, dtype=np.int16)[None, :, None]
@@ -78,28 +78,36 @@ def by_remove(view: View) -> Cases:
 
 
 def _of(view: View, kinds: tuple[ActionKind, ...]) -> Cases:
-    made = view.shared(decisions)
-    own = on_compromised(view, kinds)
-    row, host = made.row[own], made.host[own]
-    after = view.batch.levels[row, made.ends[own] + 1, host]
-    return cases(row, made.ends[own], after == 0, agent=made.agent[own], host=host)
+    actions = view.shared(decisions)
+    effective = on_compromised(view, kinds)
+    row, host = actions.row[effective], actions.host[effective]
+    after = view.batch.levels[row, actions.ends[effective] + 1, host]
+    return cases(
+        row, actions.ends[effective], after == 0, agent=actions.agent[effective], host=host
+    )
 
 
 def on_compromised(view: View, kinds: tuple[ActionKind, ...]) -> BoolArray:
     """``bool[decision]`` Removes and Restores of some kinds whose effect on red can be seen."""
-    made = view.shared(decisions)
-    return np.isin(made.kind, kinds) & (made.level_before > 0) & (made.ends + 1 < view.steps)
+    actions = view.shared(decisions)
+    return (
+        np.isin(actions.kind, kinds) & (actions.level_before > 0) & (actions.ends + 1 < view.steps)
+    )
 
 
 def recoveries(view: View) -> Cases:
     """Executed Removes and Restores; a hit was useful: a Restore of a host with red on it, or a
     Remove of one with user access and no root, which it cannot end."""
-    made = view.shared(decisions)
-    own = np.isin(made.kind, EVICTIONS) & (made.ends >= 0)
-    level = made.level_before
-    useful = (level > 0) & ((made.kind == ActionKind.RESTORE) | (level < _ROOT))
+    actions = view.shared(decisions)
+    executed = np.isin(actions.kind, EVICTIONS) & (actions.ends >= 0)
+    level = actions.level_before
+    useful = (level > 0) & ((actions.kind == ActionKind.RESTORE) | (level < _ROOT))
     return cases(
-        made.row[own], made.ends[own], useful[own], agent=made.agent[own], host=made.host[own]
+        actions.row[executed],
+        actions.ends[executed],
+        useful[executed],
+        agent=actions.agent[executed],
+        host=actions.host[executed],
     )
 
 
@@ -111,10 +119,12 @@ def wasted(view: View) -> Cases:
 
 def steps_under_restore(view: View) -> Cases:
     """Steps in which a Restore was running, each on one host."""
-    made = view.shared(decisions)
-    own = made.kind == ActionKind.RESTORE
-    first, agent, host, row = (x[own] for x in (made.step, made.agent, made.host, made.row))
-    last = np.where(made.ends[own] >= 0, made.ends[own], view.steps - 1)
+    actions = view.shared(decisions)
+    restore = actions.kind == ActionKind.RESTORE
+    first, agent, host, row = (
+        x[restore] for x in (actions.step, actions.agent, actions.host, actions.row)
+    )
+    last = np.where(actions.ends[restore] >= 0, actions.ends[restore], view.steps - 1)
     length = last - first + 1
     step = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length - first, length)
     return cases(

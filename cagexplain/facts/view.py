@@ -19,7 +19,7 @@ from cagexplain.cc4.layout import WAITS
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.facts.batch import Batch, Tables, codes
-from cagexplain.facts.stays import Stays, stays_of
+from cagexplain.facts.incidents import Incidents, incidents_of
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class Decisions:
         ends: last step of the action; -1 if the episode ended before.
         outcome: how it ended (`Outcome`; NONE if it did not).
         level_before: true compromise of the host when it took effect; -1 if it did not, or none.
-        found: malicious files that it listed; -1 if it is no finished Analyse.
+        files: malicious files that it listed; -1 if it is no finished Analyse.
     """
 
     row: IntArray
@@ -127,7 +127,7 @@ class Decisions:
     ends: IntArray
     outcome: IntArray
     level_before: IntArray
-    found: IntArray
+    files: IntArray
 
     def __len__(self) -> int:
         return len(self.row)
@@ -146,36 +146,36 @@ def decisions(view: View) -> Decisions:
     following = np.searchsorted(ends, starts)
     end = np.append(ends, -1)[following]
     ended = (end >= 0) & (lane[end] == lane[starts])
-    own, its = order[starts], order[end]
+    begin, finish = order[starts], order[end]
 
     def at_end(values: npt.NDArray[Any], otherwise: int) -> IntArray:
-        return np.where(ended, values[its], otherwise)
+        return np.where(ended, values[finish], otherwise)
 
-    kind = codes(blue, "action_type")[own]
+    kind = codes(blue, "action_type")[begin]
     outcome = at_end(codes(blue, "outcome"), int(Outcome.NONE))
     control = np.isin(kind, LINKS)
-    target_zone = codes(blue, "target_zone")[own]
-    found = Decisions(
-        row=row[own],
-        step=step[own],
-        agent=agent[own],
+    target_zone = codes(blue, "target_zone")[begin]
+    by_agent = Decisions(
+        row=row[begin],
+        step=step[begin],
+        agent=agent[begin],
         kind=kind,
-        host=codes(blue, "target_host")[own],
+        host=codes(blue, "target_host")[begin],
         to_zone=np.where(control, target_zone, -1),
-        from_zone=np.where(control, codes(blue, "source_zone")[own], -1),
+        from_zone=np.where(control, codes(blue, "source_zone")[begin], -1),
         idle=np.isin(kind, WAITS) | (control & (outcome == Outcome.FAILURE)),
         ends=at_end(step, -1),
         outcome=outcome,
         level_before=at_end(blue["completed_level"].to_numpy(), -1),
-        found=at_end(blue["found"].to_numpy(), -1),
+        files=at_end(blue["found"].to_numpy(), -1),
     )
-    by_time = np.lexsort((found.agent, found.step, found.row))
-    return Decisions(*(getattr(found, name)[by_time] for name in Decisions.__annotations__))
+    by_time = np.lexsort((by_agent.agent, by_agent.step, by_agent.row))
+    return Decisions(*(getattr(by_agent, name)[by_time] for name in Decisions.__annotations__))
 
 
-def stays(view: View) -> Stays:
-    """Red's stays on defended hosts; `Stays.episode` numbers episodes of the trace."""
-    return stays_of(view.batch)
+def all_incidents(view: View) -> Incidents:
+    """All incidents of the batch; `Incidents.episode` numbers episodes of the trace."""
+    return incidents_of(view.batch)
 
 
 def rows_of(view: View, episodes: IntArray) -> IntArray:
@@ -221,11 +221,11 @@ def recently(flags: BoolArray, steps: int) -> BoolArray:
 def blocked(view: View) -> BoolArray:
     """``bool[n, T, 9, 9]`` whether traffic to the first zone from the second one is blocked when
     the step's decisions are made."""
-    made = view.shared(decisions)
-    changes = np.isin(made.kind, LINKS) & (made.outcome == Outcome.SUCCESS)
+    actions = view.shared(decisions)
+    changes = np.isin(actions.kind, LINKS) & (actions.outcome == Outcome.SUCCESS)
     flips = np.zeros((view.n, view.steps + 1, network.N_ZONES, network.N_ZONES), dtype=np.int8)
-    sign = np.where(made.kind[changes] == ActionKind.BLOCK, 1, -1)
-    place = (made.row, made.ends + 1, made.to_zone, made.from_zone)
+    sign = np.where(actions.kind[changes] == ActionKind.BLOCK, 1, -1)
+    place = (actions.row, actions.ends + 1, actions.to_zone, actions.from_zone)
     np.add.at(flips, tuple(axis[changes] for axis in place), sign)
     return np.cumsum(flips[:, :-1], axis=1, dtype=np.int8) > 0
 

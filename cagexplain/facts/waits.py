@@ -1,4 +1,4 @@
-"""Times between two moments of red's stay on a host."""
+"""Times between two moments of an incident."""
 
 from __future__ import annotations
 
@@ -10,47 +10,53 @@ import numpy as np
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.stays import NEVER, Stays
+from cagexplain.facts.incidents import NEVER, Incidents
 
 Onset = Literal["all", "visible", "silent"]
 Moment = Literal["on", "alert", "response", "answer", "clear"]
-"""Of a stay, as the columns of `Stays`."""
+"""Of an incident, as the columns of `Incidents`."""
 
-_OF_ONSET: Final[Mapping[Onset, Callable[[Stays], BoolArray]]] = {
-    "all": lambda stays: np.ones(len(stays), dtype=np.bool_),
-    "visible": lambda stays: stays.visible,
-    "silent": lambda stays: ~stays.visible,
+_OF_ONSET: Final[Mapping[Onset, Callable[[Incidents], BoolArray]]] = {
+    "all": lambda incidents: np.ones(len(incidents), dtype=np.bool_),
+    "visible": lambda incidents: incidents.visible,
+    "silent": lambda incidents: ~incidents.visible,
 }
 
 
-def waits(stays: Stays, begin: Moment, end: Moment, onset: Onset = "all") -> Cases:
-    """Stays that have the first moment, at which the case is; a hit has the second one, and the
-    duration goes until then. Without it the time is censored where the stay was last looked at.
+def waits(incidents: Incidents, begin: Moment, end: Moment, onset: Onset = "all") -> Cases:
+    """Incidents that have the first moment, at which the case is; a hit has the second one, and the
+    duration goes until then. Without it the time is censored where the incident was last looked at.
 
     Args:
-        stays: of red; the row of a case is the episode of its stay.
+        incidents: the row of a case is the episode of its incident.
         begin, end: the moments.
-        onset: which stays.
+        onset: which incidents.
     """
-    since, until = getattr(stays, begin), getattr(stays, end)
-    seen, known = until != NEVER, (since != NEVER) & _OF_ONSET[onset](stays)
+    since, until = getattr(incidents, begin), getattr(incidents, end)
+    hit, known = until != NEVER, (since != NEVER) & _OF_ONSET[onset](incidents)
     # Whether red has left is known one step longer than what blue saw and did meanwhile.
-    last = stays.end if end == "clear" else stays.end - 1
+    last = incidents.end if end == "clear" else incidents.end - 1
     return cases(
-        stays.episode,
+        incidents.episode,
         since,
-        seen,
-        agent=BLUE_OF_HOST[stays.host],
-        host=stays.host,
-        duration=np.where(seen, until, last) - since,
+        hit,
+        agent=BLUE_OF_HOST[incidents.host],
+        host=incidents.host,
+        duration=np.where(hit, until, last) - since,
     ).where(known)
 
 
-def incidents(stays: Stays, hit: BoolArray | bool = True) -> Cases:
-    """All stays, at their onset.
+def at_onset(incidents: Incidents, hit: BoolArray | bool = True) -> Cases:
+    """All incidents, at their onset.
 
     Args:
-        stays: of red.
-        hit: ``bool[stay]``.
+        incidents: all that count.
+        hit: ``bool[incident]``, or one value for all.
     """
-    return cases(stays.episode, stays.on, hit, agent=BLUE_OF_HOST[stays.host], host=stays.host)
+    return cases(
+        incidents.episode,
+        incidents.on,
+        hit,
+        agent=BLUE_OF_HOST[incidents.host],
+        host=incidents.host,
+    )

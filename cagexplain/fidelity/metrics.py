@@ -24,7 +24,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward, services
 from cagexplain.cc4.green import GREEN_ACTION_NAMES, GreenAction, GreenFailure
 from cagexplain.cc4.layout import ACTION_TYPE, BLOCKED, CONNECTION, OFFSETS, PROCESS
-from cagexplain.cc4.outcome import Outcome
+from cagexplain.cc4.outcome import EXECUTED, Outcome
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.common.arrays import Array, FloatArray
 from cagexplain.policies.base import Decision
@@ -189,8 +189,8 @@ class Behaviour(Observer):
         tally.operational += (level[:, _OPERATIONAL] > 0).sum(1)
         tally.active += truth.red_active.sum(1)
 
-        done, outcome = truth.red_done, truth.red_outcome
-        exploited = (done == RedAction.EXPLOIT) & (outcome == Outcome.SUCCESS)
+        action, outcome = truth.red_done, truth.red_outcome
+        exploited = (action == RedAction.EXPLOIT) & (outcome == Outcome.SUCCESS)
         entered = (level > 0) & (self._level == 0)
         rows, which = np.nonzero(exploited)
         entered[rows, truth.red_done_host[rows, which]] = False
@@ -201,7 +201,7 @@ class Behaviour(Observer):
             (level[:, _OUTSIDE] > 0).any(1),
             (level[:, _OUTSIDE] == _ROOT_LEVEL).any(1),
             (level[:, _OPERATIONAL] > 0).any(1),
-            (done == RedAction.IMPACT).any(1),
+            ((action == RedAction.IMPACT) & np.isin(outcome, EXECUTED)).any(1),
         )
         for event, now in enumerate(happened):
             first = tally.first[:, event]
@@ -209,7 +209,7 @@ class Behaviour(Observer):
 
     def _red(self, truth: GroundTruth) -> None:
         tally = self.tally
-        executed = (truth.red_done >= 0) & (truth.red_outcome != Outcome.DROPPED)
+        executed = (truth.red_done >= 0) & np.isin(truth.red_outcome, EXECUTED)
         tally.started += _count(truth.red_started, _N_ACTIONS)
         tally.executed += _count(truth.red_done, _N_ACTIONS, executed)
         success = executed & (truth.red_outcome == Outcome.SUCCESS)
@@ -415,7 +415,7 @@ def _compromise() -> Iterator[EpisodeMetric]:
         ("first foothold", "any host outside the contractor network has a red session"),
         ("first root", "any host outside the contractor network has a red root session"),
         ("first operational host", "any host of an operational subnet has a red session"),
-        ("first Impact", "an Impact comes due, whatever its outcome (each is charged)"),
+        ("first Impact", "an Impact is executed, whether it succeeds or not"),
     )
     for event, (label, text) in enumerate(events):
         yield EpisodeMetric(

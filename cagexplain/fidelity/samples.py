@@ -29,7 +29,7 @@ from cagexplain.fidelity.metrics import NAMES, Behaviour
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Changes whenever a metric gets another meaning; further metrics show in the columns."""
 
 _KEY: Final = b"cagexplain.sample"

@@ -137,13 +137,13 @@ def _uniform_host(s: Record, agent: int) -> int:
 def _nth_state(s: Record, agent: int, n: int) -> int:
     """The n-th state among the hosts that are not F, in order of first appearance; -1 if there are
     fewer. The draw depends on this order."""
-    seen = 1 << _F
+    listed = 1 << _F
     for k in range(s.fsm_n[agent]):
         state = s.fsm_state[agent, s.fsm_order[agent, k]]
-        if seen >> state & 1 == 0:
+        if listed >> state & 1 == 0:
             if n == 0:
                 return state
-            seen |= 1 << state
+            listed |= 1 << state
             n -= 1
     return -1
 

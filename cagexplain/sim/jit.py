@@ -24,9 +24,9 @@ _PACKAGE: Final = Path(__file__).parent.parent
 _STORE: Final = Store("engine", [*_PACKAGE.glob("sim/*.py"), *_PACKAGE.glob("cc4/*.py")])
 
 
-def _plain(given: Any) -> Any:
+def _plain(value_type: Any) -> Any:
     """An integer of any width, or a constant, is an int64."""
-    kind = types.unliteral(given)
+    kind = types.unliteral(value_type)
     return types.int64 if kind in types.signed_domain else kind
 
 

@@ -152,12 +152,12 @@ def skip_shuffle(g: Array, n: int) -> None:
 
     ``g`` is the generator's row, ``uint64[6]``.
     """
-    left = np.uint64(n - 1)
+    remaining = np.uint64(n - 1)
     mask = _ONE
-    while mask < left:
+    while mask < remaining:
         mask = (mask << _ONE) | _ONE
     # A number beyond what is left is drawn again. Whether it is cannot be predicted, so that
     # counting is faster than branching.
-    while left > _ZERO:
-        left -= np.uint64((next_32(g) & mask) <= left)
-        mask >>= np.uint64((mask >> _ONE) >= left)
+    while remaining > _ZERO:
+        remaining -= np.uint64((next_32(g) & mask) <= remaining)
+        mask >>= np.uint64((mask >> _ONE) >= remaining)

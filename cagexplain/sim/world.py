@@ -113,13 +113,13 @@ def _make_host(
     pid_1 = _service_pid(s, used_pids)
     pid_2 = _service_pid(s, used_pids)
     n_addons = rng.between(s.rng, 0, _N_ADDONS)
-    left = 0b111
+    remaining = 0b111
     for k in range(n_addons):
         pick = rng.below(s.rng, _N_ADDONS - k)
         for addon in range(_N_ADDONS):
-            if left >> addon & 1:
+            if remaining >> addon & 1:
                 if pick == 0:
-                    left &= ~(1 << addon)
+                    remaining &= ~(1 << addon)
                     pid = pid_0 if addon == 0 else pid_1 if addon == 1 else pid_2
                     _add_service(s, host, _ADDONS[addon], pid)
                     break

@@ -33,8 +33,8 @@ def host_states(fsm_state: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         ``int8[n, 137]`` state codes.
     """
     states: npt.NDArray[np.int8] = fsm_state.max(axis=1)
-    own = fsm_state[:, _OWNER, _OWNED]
-    states[:, _OWNED] = np.where(own != State.UNKNOWN, own, states[:, _OWNED])
+    by_owner = fsm_state[:, _OWNER, _OWNED]
+    states[:, _OWNED] = np.where(by_owner != State.UNKNOWN, by_owner, states[:, _OWNED])
     return states
 
 

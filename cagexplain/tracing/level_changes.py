@@ -39,10 +39,10 @@ def level_changes(truth: GroundTruth, before: Array, done_kind: Array, done_host
     by_red = succeeded & (truth.red_done_host[episode] == host[:, None])
     by_blue = done_host[episode] == host[:, None]
 
-    def any_of(own: Array, kinds: Array, *wanted: int) -> Array:
+    def any_of(at_host: Array, kinds: Array, *wanted: int) -> Array:
         now = kinds[episode]
         return np.asarray(
-            (own & np.logical_or.reduce([now == kind for kind in wanted])).any(axis=1)
+            (at_host & np.logical_or.reduce([now == kind for kind in wanted])).any(axis=1)
         )
 
     rose = after[at] > before[at]

@@ -91,7 +91,7 @@ class Recorder(Observer):
             ]
         )
         self._first_level = truth.host_level.copy()
-        self._steps, self._blue, self._seen = (Dense(self._calls) for _ in range(3))
+        self._steps, self._blue, self._observed = (Dense(self._calls) for _ in range(3))
         self._red, self._transitions, self._levels, self._services_now, self._green = (
             Sparse() for _ in range(5)
         )
@@ -108,7 +108,7 @@ class Recorder(Observer):
         self._put_situation(env.obs, truth, states)
         self._put_decision(env, truth, states, decision)
         if self._with_observations:
-            self._seen.put(
+            self._observed.put(
                 self._t,
                 phase=env.obs[:, PHASE],
                 bits=np.hstack([np.packbits(env.obs[:, part], axis=1) for part in _BIT_SLICES]),
@@ -292,7 +292,7 @@ class Recorder(Observer):
         parts, hosts = columns.pop("parts"), columns.pop("hosts")
         flat = {name: column[:, 0] for name, column in columns.items()}
         named_parts = dict(zip(("reward_lwf", "reward_asf", "reward_ria"), parts.T, strict=True))
-        names = (f"{what}_{s}" for what in ("hosts", "user", "root") for s in schema.STATES)
+        names = (f"{group}_{s}" for group in ("hosts", "user", "root") for s in schema.STATES)
         named_hosts = dict(zip(names, hosts.T, strict=True))
         done = step == self._calls - 1
         counted = step < self._calls - phases.OFFICIAL_UNCOUNTED
@@ -376,14 +376,14 @@ class Recorder(Observer):
 
     def _observation_rows(self) -> dict[str, Any]:
         episode, step, agent = self._index(self._n, self._calls, agents.N_BLUE)
-        seen = self._seen.rows()
+        observed = self._observed.rows()
         widths = [(size - 1 + 7) // 8 for size in observations.SIZES]
         return {
             "episode": episode,
             "step": step,
             "agent": agent,
-            "phase": seen["phase"].reshape(-1),
-            "bits": binary(seen["bits"], np.array(widths)),
+            "phase": observed["phase"].reshape(-1),
+            "bits": binary(observed["bits"], np.array(widths)),
         }
 
     def _mask_rows(self) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Recording:
         )
         if resume:
             self.folder = folder
-            self._manifest = self._found(fresh)
+            self._manifest = self._resumed(fresh)
             self._sweep()
         else:
             self.folder = prepare_output_dir(folder)
@@ -141,11 +141,11 @@ class Recording:
         self._manifest = replace(self._manifest, parts=parts)
         self._manifest.write(self.folder)
 
-    def _found(self, fresh: Manifest) -> Manifest:
+    def _resumed(self, fresh: Manifest) -> Manifest:
         """The manifest in the folder, without the parts whose files have not survived."""
-        found = manifests.read(self.folder)
+        stored = manifests.read(self.folder)
         for name in _MUST_AGREE:
-            there, here = _comparable(getattr(found, name)), _comparable(getattr(fresh, name))
+            there, here = _comparable(getattr(stored, name)), _comparable(getattr(fresh, name))
             if there != here:
                 raise CagexplainError(
                     f"was begun with {_difference(there, here)}",
@@ -153,8 +153,8 @@ class Recording:
                     field=name,
                     remedy="Resume with the arguments it was begun with, or record to a new folder",
                 )
-        parts = [part for part in found.parts if self._intact(part)]
-        return replace(found, parts=parts, policy_file=fresh.policy_file)
+        parts = [part for part in stored.parts if self._intact(part)]
+        return replace(stored, parts=parts, policy_file=fresh.policy_file)
 
     def _sweep(self) -> None:
         """Remove what a killed process was writing when it died."""

@@ -415,14 +415,16 @@ _GREEN_WORK: Final = (
     _number("traffic_blocked", _I4, "Attempts that failed as the traffic was blocked.", 0),
 )
 
+_CHANGE_STEP: Final = _number(
+    "step",
+    _I4,
+    "Step during which it changed: later decisions are made on the new one.",
+    within="steps",
+)
+
 _LEVELS: Final = (
     _EPISODE,
-    _number(
-        "step",
-        _I4,
-        "Step during which it changed: later decisions are made on the new one.",
-        within="steps",
-    ),
+    _CHANGE_STEP,
     _host("host", "Host whose true compromise changed."),
     _number(
         "from_level", _I1, "Level before the step: 0 none, 1 red user session, 2 root.", 0, _ROOT
@@ -447,12 +449,7 @@ _LEVELS: Final = (
 
 _SERVICES: Final = (
     _EPISODE,
-    _number(
-        "step",
-        _I4,
-        "Step during which it changed: later decisions are made on the new one.",
-        within="steps",
-    ),
+    _CHANGE_STEP,
     _host("host", "Host whose services changed."),
     _number(
         "decoys",

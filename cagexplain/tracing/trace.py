@@ -127,30 +127,30 @@ def latest_trace(runs: str | Path) -> Path:
     Raises:
         CagexplainError: there is none.
     """
-    found = []
+    dated = []
     for folder in _folders(Path(runs)):
         try:
-            found.append((manifests.read(folder).created, folder))
+            dated.append((manifests.read(folder).created, folder))
         except (CagexplainError, OSError):
             continue  # no trace, or a damaged one: named outright it is reported
-    if not found:
+    if not dated:
         raise CagexplainError(
             "there is no trace below this folder",
             where=runs,
             remedy="Record one with 'cagexplain trace POLICY', or name its folder",
         )
-    return max(found)[1]
+    return max(dated)[1]
 
 
 def _folders(top: Path) -> Iterator[Path]:
     """A folder and all below it, those behind links too, each once."""
-    seen = set()
+    visited = set()
     for path, below, _ in os.walk(top, followlinks=True):
         real = os.path.realpath(path)
-        if real in seen:
+        if real in visited:
             below.clear()  # a link back, or a second one
             continue
-        seen.add(real)
+        visited.add(real)
         yield Path(path)
 
 

@@ -94,11 +94,11 @@ class _Content:
             with pq.ParquetFile(self._path, page_checksum_verification=True) as file:
                 self._check_form(file, recorded.rows)
                 for column in self._table.columns:
-                    found = file.read([column.name]).column(0)
-                    found.validate(full=True)
-                    if len(found) != recorded.rows:
-                        raise pa.ArrowInvalid(f"{column.name} has {len(found)} rows")
-                    self._check_column(column, found)
+                    data = file.read([column.name]).column(0)
+                    data.validate(full=True)
+                    if len(data) != recorded.rows:
+                        raise pa.ArrowInvalid(f"{column.name} has {len(data)} rows")
+                    self._check_column(column, data)
         except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
             raise damaged(self._path, error) from error
         for column in self._table.columns:
@@ -125,16 +125,16 @@ class _Content:
             position = file.schema_arrow.get_field_index(field.name)
             if position < 0:
                 self._refuse(field.name, "the column is missing")
-            found = file.schema_arrow.field(position).type
-            if not _same_type(found, field.type):
-                self._refuse(field.name, f"the column has type {found} instead of {field.type}")
+            stored = file.schema_arrow.field(position).type
+            if not _same_type(stored, field.type):
+                self._refuse(field.name, f"the column has type {stored} instead of {field.type}")
 
-    def _check_column(self, column: Column, found: pa.ChunkedArray) -> None:
+    def _check_column(self, column: Column, data: pa.ChunkedArray) -> None:
         """Nulls, names, ranges."""
-        if found.null_count and not column.nullable:
-            self._refuse_row(column.name, found.is_null().to_numpy(), "lacks a value")
+        if data.null_count and not column.nullable:
+            self._refuse_row(column.name, data.is_null().to_numpy(), "lacks a value")
         if column.categories is not None:
-            values = codes(column, found)
+            values = codes(column, data)
             self._refuse_row(
                 column.name, values == UNKNOWN, "has a name that the schema does not know"
             )
@@ -148,13 +148,13 @@ class _Content:
                     f"names a host that is no {' or '.join(column.kinds)}",
                 )
         elif column.texts is not None:
-            known = pc.is_in(found, pa.array(column.texts)).to_numpy()
+            known = pc.is_in(data, pa.array(column.texts)).to_numpy()
             self._refuse_row(column.name, ~known, "has a text that the schema does not know")
             return
         elif pa.types.is_binary(column.type):
-            values = pc.binary_length(found).to_numpy()
+            values = pc.binary_length(data).to_numpy()
         else:
-            values = (found.fill_null(0) if column.nullable else found).to_numpy()
+            values = (data.fill_null(0) if column.nullable else data).to_numpy()
         self.values[column.name] = values
         self._check_range(column, values)
 
@@ -216,11 +216,11 @@ class _Content:
                 )
             return
         end = first + self._size(column.name)
-        what = "steps of an episode" if column.within == "steps" else "episodes of this file"
+        units = "steps of an episode" if column.within == "steps" else "episodes of this file"
         self._refuse_value(
             column.name,
             (values < first) | (values >= end),
-            f"must be {first} to {end - 1}, the {what} by the manifest",
+            f"must be {first} to {end - 1}, the {units} by the manifest",
         )
 
     def _check_sizes(self, column: Column, sizes: Sequence[int]) -> None:
@@ -255,7 +255,7 @@ class _Content:
     def _check_ends(self, column: str) -> None:
         """Nothing ends that has not begun."""
         order = np.lexsort([self.values[name] for name in (column, "step", "agent", "episode")])
-        by_agent = {name: found[order] for name, found in self.values.items()}
+        by_agent = {name: values[order] for name, values in self.values.items()}
         begun = np.zeros(len(order), dtype=np.bool_)
         begun[1:] = by_agent[column][:-1] == 0
         for name in ("episode", "agent", "action"):
@@ -347,7 +347,7 @@ def _positions(names: Sequence[str], categories: Sequence[str]) -> list[int]:
     return [categories.index(name) for name in names]
 
 
-def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:
-    if pa.types.is_dictionary(found) and pa.types.is_dictionary(expected):
-        found, expected = found.value_type, expected.value_type  # the width of codes is not kept
-    return bool(found.equals(expected))
+def _same_type(stored: pa.DataType, expected: pa.DataType) -> bool:
+    if pa.types.is_dictionary(stored) and pa.types.is_dictionary(expected):
+        stored, expected = stored.value_type, expected.value_type  # the width of codes is not kept
+    return bool(stored.equals(expected))

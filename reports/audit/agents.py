@@ -24,19 +24,19 @@ _TITLE = "Agent by agent"
 
 
 @dataclass(frozen=True)
-class Own:
+class Share:
     """An agent's part in a finding.
 
     Attributes:
         finding: of the team.
         part: its cases.
-        share: of them that speak against it; None where that is unknown.
-        word: beside the team: worse, better, alike; its part of the cases where that is unknown.
+        share: of them that speak against it.
+        word: beside the team: worse, better, alike.
     """
 
     finding: Finding
     part: Part
-    share: float | None
+    share: float
     word: str
 
 
@@ -79,7 +79,7 @@ def _agent(
         "zones": _zones(name),
         "mix": pooled(name, mix) if mix is not None else None,
         "habits": list(_habits(audit, name)),
-        "own": list(_own(name, wrong)),
+        "shares": list(_shares(name, wrong)),
     }
 
 
@@ -92,10 +92,10 @@ def _zones(name: str) -> str:
 
 def pooled(name: str, mix: ActionMix) -> Distribution:
     """All decisions of an agent by action type, whatever the state."""
-    total = sum(found.total for found in mix.situational)
+    total = sum(part.total for part in mix.situational)
     first = mix.situational[0]
     counts = [
-        sum(found.shares[i].count for found in mix.situational) for i in range(len(first.shares))
+        sum(part.shares[i].count for part in mix.situational) for i in range(len(first.shares))
     ]
     shares = tuple(
         CategoryShare(share.name, count, count / total if total else None, None, None)
@@ -125,10 +125,10 @@ def _does(choices: Sequence[Choice]) -> str:
     return ", ".join(parts)
 
 
-def _own(name: str, wrong: Sequence[Finding]) -> Iterator[Own]:
+def _shares(name: str, wrong: Sequence[Finding]) -> Iterator[Share]:
     for finding in wrong:
         team = [part for part in finding.parts if part.kind == "agent"]
         part = next((part for part in team if part.name == name), None)
         if part is None or not part.n or finding.decisive is None:
             continue
-        yield Own(finding, part, part.bad / part.n, compared(part, team))
+        yield Share(finding, part, part.bad / part.n, compared(part, team))

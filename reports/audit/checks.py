@@ -45,7 +45,7 @@ class Drawn:
 def section(audit: Audit) -> Section:
     """Make the section."""
     order = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
-    found = sorted(
+    findings = sorted(
         audit.findings,
         key=lambda f: (order[f.verdict], SEVERITIES.index(f.severity)),
     )
@@ -54,7 +54,7 @@ def section(audit: Audit) -> Section:
         show=show,
         least=least,
         says=_says(audit.findings),
-        rows=[_row(finding, audit) for finding in found],
+        rows=[_row(finding, audit) for finding in findings],
         filters=list(_filters(audit.findings)),
         known={finding.id for finding in audit.findings},
         kinds=_KINDS,
@@ -116,8 +116,8 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
         more = numbers.roughly(finding.more_episodes)
         yield f"About {more} more episodes would probably settle it."
     if finding.p is not None:
-        kept = "survives" if finding.survives else "does not survive"
-        yield f"p = {finding.p:.2g}; the failure {kept} the correction for many checks."
+        outcome = "survives" if finding.survives else "does not survive"
+        yield f"p = {finding.p:.2g}; the failure {outcome} the correction for many checks."
 
 
 def _parts(finding: Finding, kind: str) -> Iterator[PartRow]:

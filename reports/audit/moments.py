@@ -31,14 +31,14 @@ def section(report: DecisionReport | None, steps: int | None, why_not: str = "")
     if report is None or not report.decisions:
         html = gap(why_not or "No decision was explained.", "The audit of a policy explains some.")
         return Section("decisions", _TITLE, html, STYLE)
-    found = sorted(report.decisions, key=lambda moment: -(moment.importance or 0.0))[:MOST]
+    shown = sorted(report.decisions, key=lambda moment: -(moment.importance or 0.0))[:MOST]
     length = steps or phases.DEFAULT_STEPS
     html = render(
         "audit/moments.html.j2",
-        says=words.overall(replace(report, decisions=tuple(found))),
+        says=words.overall(replace(report, decisions=tuple(shown))),
         report=report,
         rollouts=words.rollouts(report),
-        moments=[_moment(number, moment, length) for number, moment in enumerate(found)],
+        moments=[_moment(number, moment, length) for number, moment in enumerate(shown)],
         changes=_changes(length),
         causes=CAUSES,
         shown=decisions.INFLUENCES,

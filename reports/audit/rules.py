@@ -27,17 +27,17 @@ _MUTED = "The profile mutes the check of whether these rules can be trusted."
 
 def section(audit: Audit, result: Surrogate | None, why_not: str = "") -> Section:
     """Make the section; without trees it is a marked gap."""
-    made = trees.section(result, why_not)
-    found = banner(audit) if result is not None else Markup()
-    return replace(made, html=found + made.html)
+    rules = trees.section(result, why_not)
+    notice = banner(audit) if result is not None else Markup()
+    return replace(rules, html=notice + rules.html)
 
 
 def banner(audit: Audit) -> Markup:
     """The warning that the check of the rules asks for; empty if they passed."""
-    finding = next((found for found in audit.findings if found.id == CHECK), None)
+    finding = next((candidate for candidate in audit.findings if candidate.id == CHECK), None)
     verdict = finding.verdict if finding else "NOT_APPLICABLE"
     if verdict == "PASS":
         return Markup()
-    text = words.what(finding, audit) if finding else ""
+    text = words.measurement(finding, audit) if finding else ""
     lead = _MUTED if finding and finding.muted else _BANNERS[verdict]
     return render("audit/rules.html.j2", lead=lead, text=text)

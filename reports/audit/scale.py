@@ -106,8 +106,8 @@ def bar(measured: Measured, *, others: bool = False) -> Bar:
         others: show the reference policies as well.
     """
     standing = measured.standing if others else {}
-    own = [measured.value, measured.low, measured.high, measured.good, measured.bad]
-    scale = scale_of([x for x in [*own, *standing.values()] if x is not None], measured)
+    values = [measured.value, measured.low, measured.high, measured.good, measured.bad]
+    scale = scale_of([x for x in [*values, *standing.values()] if x is not None], measured)
     good, bad = _zones(measured, scale)
     dots = tuple(
         Dot(_EDGE if x is None else scale.at(x), name, x is not None)

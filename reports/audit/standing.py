@@ -57,9 +57,9 @@ def section(audit: Audit) -> Section:
 
 
 def _strips(audit: Audit) -> list[Standing]:
-    found = [_strip(None, score(audit))] if audit.references else []
+    overall = [_strip(None, score(audit))] if audit.references else []
     main = [(f, f.measures[0]) for f in audit.findings if f.measures and f.measures[0].standing]
-    return [*found, *(_strip(finding, measured) for finding, measured in main)]
+    return [*overall, *(_strip(finding, measured) for finding, measured in main)]
 
 
 def score(audit: Audit) -> Measured:

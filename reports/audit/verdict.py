@@ -82,5 +82,5 @@ def _axis(asks: str, word: str, basis: str) -> Axis:
 
 
 def _counts(audit: Audit, verdict: Verdict) -> list[int]:
-    found = [finding for finding in audit.findings if finding.verdict == verdict]
-    return [*(sum(f.severity == grade for f in found) for grade in SEVERITIES), len(found)]
+    findings = [finding for finding in audit.findings if finding.verdict == verdict]
+    return [*(sum(f.severity == grade for f in findings) for grade in SEVERITIES), len(findings)]

@@ -51,14 +51,14 @@ def outcome(audit: Audit) -> str:
 
 
 def _basis(audit: Audit, axis: str, about: str) -> str:
-    own = [f for f in audit.findings if f.axis == axis and f.verdict != "NOT_APPLICABLE"]
-    if not own:
+    checks = [f for f in audit.findings if f.axis == axis and f.verdict != "NOT_APPLICABLE"]
+    if not checks:
         return f"No check {about} applied."
-    failed = [f for f in own if f.verdict == "FAIL"]
-    passed, unclear = _count(own, "PASS"), _count(own, "INCONCLUSIVE")
-    sentences = [f"Of {len(own)} checks {about}, {passed} pass and {_failed(failed)}."]
+    failed = [f for f in checks if f.verdict == "FAIL"]
+    passed, unclear = _count(checks, "PASS"), _count(checks, "INCONCLUSIVE")
+    sentences = [f"Of {len(checks)} checks {about}, {passed} pass and {_failed(failed)}."]
     if unclear:
-        more = [f.more_episodes for f in own if f.verdict == "INCONCLUSIVE" and f.more_episodes]
+        more = [f.more_episodes for f in checks if f.verdict == "INCONCLUSIVE" and f.more_episodes]
         them = "it" if unclear == 1 else "them"
         further = (
             f": settling {them} may take about {numbers.roughly(max(more))} more episodes"

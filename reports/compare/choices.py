@@ -61,5 +61,8 @@ def _choice_rows(comparison: Comparison, view: str) -> Iterator[ChoiceRow]:
 
 def _groups(pair: Pair, view: str) -> dict[str, GroupDifference]:
     return {
-        group.group: group for found in pair.views if found.view == view for group in found.groups
+        group.group: group
+        for differences in pair.views
+        if differences.view == view
+        for group in differences.groups
     }

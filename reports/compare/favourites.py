@@ -26,13 +26,13 @@ def section(comparison: Comparison) -> Section:
 
 def _agreement(comparison: Comparison) -> str:
     rows = list(zip(*(sample.favourites for sample in comparison.samples), strict=True))
-    known = [row for row in rows if all(found.action is not None for found in row)]
+    known = [row for row in rows if all(favourite.action is not None for favourite in row)]
     if not known:
         return "No state has enough decisions of all of them."
-    clear = [row for row in known if all(found.clear for found in row)]
+    clear = [row for row in known if all(favourite.clear for favourite in row)]
     if not clear:
         return "In no state does each of them have a clear first choice."
-    same = sum(len({found.action for found in row}) == 1 for row in clear)
+    same = sum(len({favourite.action for favourite in row}) == 1 for row in clear)
     return (
         f"In {len(clear)} of {len(known)} states that all of them act in, each has a clear first "
         f"choice; it is the same in {same}."

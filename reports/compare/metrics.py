@@ -56,9 +56,9 @@ def _metric_rows(comparison: Comparison) -> Iterator[MetricRow]:
         return
     values: dict[str, dict[str, float | None]] = {}
     for pair in comparison.pairs:
-        for found in pair.metrics:
-            values.setdefault(found.metric, {})[pair.a] = found.value_a
-            values[found.metric][pair.b] = found.value_b
+        for difference in pair.metrics:
+            values.setdefault(difference.metric, {})[pair.a] = difference.value_a
+            values[difference.metric][pair.b] = difference.value_b
     for i, first in enumerate(comparison.pairs[0].metrics):
         yield MetricRow(
             name=words.metric_name(first.metric),
@@ -90,9 +90,9 @@ def _best(comparison: Comparison, rows: Sequence[MetricRow]) -> str:
     for i, pair in enumerate(comparison.pairs):
         won = {pair.a: 0, pair.b: 0}
         for row in rows:
-            found = row.differences[i]
-            if found.significant and found.difference is not None:
-                better_b = (found.difference > 0) == (row.better == "higher")
+            difference = row.differences[i]
+            if difference.significant and difference.difference is not None:
+                better_b = (difference.difference > 0) == (row.better == "higher")
                 won[pair.b if better_b else pair.a] += 1
         parts.append(
             f"{pair.a} is significantly better in {won[pair.a]} and {pair.b} in {won[pair.b]} of "

@@ -38,10 +38,8 @@ def signed(value: float, unit: str) -> str:
 
 def span(difference: MetricDifference) -> str:
     """The confidence interval of a difference."""
-    if difference.low is None or difference.high is None:
-        return "no interval"
-    return (
-        f"{signed(difference.low, difference.unit)} to {signed(difference.high, difference.unit)}"
+    return numbers.interval(
+        difference.low, difference.high, lambda value: signed(value, difference.unit)
     )
 
 
@@ -114,10 +112,11 @@ def _value(value: float | None) -> str:
 
 
 def _most(pair: Pair, place: DifferingGroup) -> Takeaway:
-    found = place.difference
+    difference = place.difference
     return Takeaway(
-        f"{pair.a} and {pair.b} differ most in “{found.group}” ({place.view})",
-        f"{changed(found)}. {distance(found)}, adjusted p {p_value(found.p_adjusted)}.",
+        f"{pair.a} and {pair.b} differ most in “{difference.group}” ({place.view})",
+        f"{changed(difference)}. {distance(difference)}, "
+        f"adjusted p {p_value(difference.p_adjusted)}.",
     )
 
 
@@ -135,11 +134,7 @@ def distance(difference: GroupDifference) -> str:
     limits = (
         ""
         if difference.low is None or difference.high is None
-        else _limits(difference.low, difference.high)
+        else f" ({percent(difference.low)} to {percent(difference.high)})"
     )
     chance = "" if difference.chance is None else f"; chance alone {percent(difference.chance)}"
     return f"{percent(difference.distance)} of choices differ{limits}{chance}"
-
-
-def _limits(low: float, high: float) -> str:
-    return f" ({percent(low)} to {percent(high)})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -11,7 +10,7 @@ from markupsafe import Markup
 
 from cagexplain.analysis.studies.learning import Curve, FigureResult
 from reports.kit import numbers
-from reports.kit.charts import Line, Tick
+from reports.kit.charts import Line, Tick, ticks
 from reports.kit.pages import environment, source
 
 WIDTH: Final = 520
@@ -34,6 +33,7 @@ BOX: Final = {
 
 _KEY_COLUMNS: Final = 4
 _KEY_HEIGHT: Final = 20
+_TICKS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,11 @@ def picture(figure: FigureResult, titles: Mapping[str, str]) -> Picture:
                     Line(titles[level.curve.method], known[level.curve.method], *scale.draw(level))
                     for level in levels
                 ],
-                [Tick(scale.x(v), numbers.short(v)) for v in ticks(0, scale.steps)],
-                [Tick(scale.y(v), numbers.number(v)) for v in scale.values],
+                [Tick(scale.x(v), numbers.short(v)) for v in ticks(0, scale.steps, _TICKS)],
+                [
+                    Tick(scale.y(v), numbers.fixed(v, 0 if v.is_integer() else 2))
+                    for v in scale.values
+                ],
             )
             for title, levels in views.items()
         ]
@@ -142,7 +145,7 @@ def _scale(levels: Sequence[Level]) -> _Scale:
     if top - bottom < 1:  # a flat line in the middle
         bottom, top = bottom - 1, top + 1
     steps = max(level.curve.steps[-1] for level in levels)
-    return _Scale(steps, bottom, top, ticks(bottom, top))
+    return _Scale(steps, bottom, top, ticks(bottom, top, _TICKS))
 
 
 def svg_file(figure: FigureResult, titles: Mapping[str, str]) -> str:
@@ -166,15 +169,6 @@ def svg_file(figure: FigureResult, titles: Mapping[str, str]) -> str:
             style=Markup(source("drawings/curves.css")),
         )
     )
-
-
-def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers within a range, about as many as wanted; at least one."""
-    rough = (high - low) / wanted
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
-    first, last = math.ceil(low / step), math.floor(high / step)
-    return [number * step for number in range(first, last + 1)]
 
 
 def _around(curve: Curve) -> Iterator[list[float] | None]:

@@ -90,9 +90,9 @@ def small_picture(
         marked: states that get a ring.
     """
     nodes = [
-        _node(found, (notes or {}).get(found.state, ""), found.state in marked)
-        for found in favourites
-        if found.state in _PLACES
+        _node(favourite, (notes or {}).get(favourite.state, ""), favourite.state in marked)
+        for favourite in favourites
+        if favourite.state in _PLACES
     ]
     edges = [_edge(source, target, kind, rise) for (source, target, kind), rise in _ARROWS.items()]
     return SmallPicture(nodes, edges)

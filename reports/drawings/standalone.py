@@ -29,5 +29,5 @@ def own_style(prefix: str, *sheets: str) -> str:
         for selector, body in _RULE.findall(source(sheet))
     ]
     colours = next(body for selector, body in rules if selector == ":root")
-    own = [f"{selector} {{{body}}}" for selector, body in rules if selector.startswith(prefix)]
-    return "\n".join([f"svg {{ background: #ffffff; {colours} }}", *own])
+    matching = [f"{selector} {{{body}}}" for selector, body in rules if selector.startswith(prefix)]
+    return "\n".join([f"svg {{ background: #ffffff; {colours} }}", *matching])

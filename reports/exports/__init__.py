@@ -26,23 +26,21 @@ class Format(NamedTuple):
     Attributes:
         file: usual name of the file.
         text: makes its content, to be written in UTF-8 with the line ends that it has.
-        what: it is, in a few words.
     """
 
     file: str
     text: Callable[[Audit], str]
-    what: str
 
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
-        "json": Format("audit.json", audit_json, "everything, for --baseline and programs"),
-        "csv": Format("findings.csv", findings_csv, "all numbers as a table"),
-        "sarif": Format("audit.sarif", sarif, "SARIF 2.1.0, for code scanning"),
-        "junit": Format("audit.junit.xml", junit, "JUnit XML, for pipelines"),
-        "ocsf": Format("audit.ocsf.json", ocsf, "OCSF compliance findings, for a SIEM"),
-        "navigator": Format("audit.navigator.json", navigator, "a layer of ATT&CK Navigator"),
-        "cacao": Format("playbook.cacao.json", cacao, "the extracted playbook, CACAO 2.0"),
+        "json": Format("audit.json", audit_json),
+        "csv": Format("findings.csv", findings_csv),
+        "sarif": Format("audit.sarif", sarif),
+        "junit": Format("audit.junit.xml", junit),
+        "ocsf": Format("audit.ocsf.json", ocsf),
+        "navigator": Format("audit.navigator.json", navigator),
+        "cacao": Format("playbook.cacao.json", cacao),
     }
 )
 """By the name that the command line uses."""

@@ -51,8 +51,8 @@ def cacao(audit: Audit) -> str:
 class _Writer:
     """Writes one playbook; ids depend on the policy, the time and the place of a step alone."""
 
-    def __init__(self, audit: Audit, found: Playbook) -> None:
-        self._audit, self._found = audit, found
+    def __init__(self, audit: Audit, playbook: Playbook) -> None:
+        self._audit, self._playbook = audit, playbook
         self._identity = f"{audit.policy.get('sha256')}\n{subject(audit)}\n{audit.created}"
         self._steps: Steps = {}
         self._variables: dict[str, dict[str, Any]] = {}
@@ -63,13 +63,13 @@ class _Writer:
 
     def playbook(self) -> dict[str, Any]:
         """The whole document."""
-        agents = list(dict.fromkeys(situation.agent for situation in self._found.situations))
+        agents = list(dict.fromkeys(situation.agent for situation in self._playbook.situations))
         end = self._end("all")
         start = self._step("start", "all", on_completion=self._together(agents, end))
-        made = moment(self._audit).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        created = moment(self._audit).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         used = [
             _ACTIVITIES[situation.choices[0].action]
-            for situation in self._found.situations
+            for situation in self._playbook.situations
             if situation.choices[0].action in _ACTIVITIES
         ]
         document: dict[str, Any] = {
@@ -78,12 +78,12 @@ class _Writer:
             "id": self._id("playbook"),
             "name": f"Usual responses of {subject(self._audit)}",
             "description": f"What the policy does most often in each situation, from "
-            f"{self._found.decisions} decisions in {self._found.episodes} episodes of CAGE "
+            f"{self._playbook.decisions} decisions in {self._playbook.episodes} episodes of CAGE "
             "Challenge 4. It describes what the policy does, not what is advisable.",
             "playbook_types": sorted({kind for _, kind in used}),
             "created_by": f"identity--{_SPACE}",
-            "created": made,
-            "modified": made,
+            "created": created,
+            "modified": created,
             "revoked": False,
             "labels": ["cage-challenge-4", "extracted-from-policy"],
             "workflow_start": start,
@@ -119,26 +119,26 @@ class _Writer:
         """What one agent asks for, one thing after the other; the last answer needs no question."""
         end = self._end(agent)
         following = end
-        own = [s for s in self._found.situations if s.agent == agent]
-        for sees in reversed(list(dict.fromkeys(s.sees for s in own))):
-            answer = self._answer([s for s in own if s.sees == sees], end)
+        situations = [s for s in self._playbook.situations if s.agent == agent]
+        for sees in reversed(list(dict.fromkeys(s.sees for s in situations))):
+            answer = self._answer([s for s in situations if s.sees == sees], end)
             following = self._question(agent, sees, answer, following, end)
         return following
 
     def _question(self, agent: str, sees: str, answer: str, otherwise: str, end: str) -> str:
         if sees == list(SIGHTS)[-1]:  # nothing is left to ask for
             return answer
-        seen = SIGHTS.get(sees, sees)
+        sight = SIGHTS.get(sees, sees)
         variable = f"__sees_{_slug(sees)}_{_slug(agent)}__"
         self._variables[variable] = {
             "type": "bool",
-            "description": f"Whether {agent} sees {seen}",
+            "description": f"Whether {agent} sees {sight}",
             "external": True,
         }
         return self._step(
             "if-condition",
             *(agent, sees),
-            name=f"{agent}: {seen}?",
+            name=f"{agent}: {sight}?",
             condition=f"{variable}:value = true",
             on_true=answer,
             on_false=otherwise,

@@ -11,7 +11,7 @@ from cagexplain.audit.check import FRAMEWORKS, Reference
 from cagexplain.audit.results import Audit, Finding
 from reports.kit.numbers import NBSP
 from reports.kit.terms import VERDICTS
-from reports.shared.findings import declared, what, where
+from reports.shared.findings import declared, measurement, where
 
 TOOL: Final = "cagexplain"
 _MUTED: Final = "Muted by the profile"
@@ -50,10 +50,10 @@ def cited(reference: Reference) -> str:
 def moment(audit: Audit) -> datetime:
     """When the audit was made, in UTC; the beginning of 1970 if it does not say."""
     try:
-        made = datetime.fromisoformat(audit.created)
+        created = datetime.fromisoformat(audit.created)
     except ValueError:
         return datetime.fromtimestamp(0, UTC)
-    return made.replace(tzinfo=made.tzinfo or UTC).astimezone(UTC)
+    return created.replace(tzinfo=created.tzinfo or UTC).astimezone(UTC)
 
 
 def subject(audit: Audit) -> str:
@@ -69,5 +69,5 @@ def version(audit: Audit) -> str:
 def statement(audit: Audit, finding: Finding) -> str:
     """What was found, as sentences: the verdict, the number with its interval, and the place."""
     lead = f"{_MUTED if finding.muted else VERDICTS[finding.verdict].reads}: {finding.title}."
-    parts = [lead, what(finding, audit), where(finding), finding.reason]
+    parts = [lead, measurement(finding, audit), where(finding), finding.reason]
     return " ".join(dict.fromkeys(filter(None, parts))).replace(NBSP, " ")

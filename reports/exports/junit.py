@@ -30,11 +30,11 @@ def junit(audit: Audit) -> str:
     for name in ("tests", "failures", "errors"):  # the format has no sum of skipped cases
         root.set(name, counts[name])
     for family in families:
-        found = [finding for finding in audit.findings if finding.family == family]
-        suite = ET.SubElement(root, "testsuite", {"name": xml_text(family), **_counts(found)})
+        findings = [finding for finding in audit.findings if finding.family == family]
+        suite = ET.SubElement(root, "testsuite", {"name": xml_text(family), **_counts(findings)})
         suite.set("timestamp", moment(audit).strftime("%Y-%m-%dT%H:%M:%S"))
         _properties(suite, audit)
-        for finding in found:
+        for finding in findings:
             _case(suite, audit, finding)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"

@@ -59,7 +59,7 @@ def ocsf(audit: Audit) -> str:
 def _event(audit: Audit, finding: Finding) -> dict[str, Any]:
     activity, status = _lifecycle(audit, finding)
     severity_id, severity = _SEVERITIES[finding.severity]
-    made = int(moment(audit).timestamp() * 1000)
+    created = int(moment(audit).timestamp() * 1000)
     event = {
         "category_uid": 2,
         "category_name": "Findings",
@@ -69,7 +69,7 @@ def _event(audit: Audit, finding: Finding) -> dict[str, Any]:
         "activity_name": _ACTIVITIES[activity],
         "type_uid": _CLASS * 100 + activity,
         "type_name": f"Compliance Finding: {_ACTIVITIES[activity]}",
-        "time": made,
+        "time": created,
         "severity_id": severity_id,
         "severity": severity,
         "status_id": status,
@@ -80,7 +80,7 @@ def _event(audit: Audit, finding: Finding) -> dict[str, Any]:
             "product": {"name": TOOL, "vendor_name": TOOL, "version": version(audit)},
             "event_code": finding.id,
         },
-        "finding_info": _finding_info(audit, finding, made),
+        "finding_info": _finding_info(audit, finding, created),
         "compliance": _compliance(finding),
         "resources": [{"name": subject(audit), "type": "policy"}],
         "unmapped": {"verdict": finding.verdict, "profile": audit.profile.get("name")},
@@ -102,7 +102,7 @@ def _lifecycle(audit: Audit, finding: Finding) -> tuple[int, int]:
     return _CREATE, _NEW
 
 
-def _finding_info(audit: Audit, finding: Finding, made: int) -> dict[str, Any]:
+def _finding_info(audit: Audit, finding: Finding, created: int) -> dict[str, Any]:
     check = declared(finding.id)
     # The same finding of the same policy keeps its id from one audit to the next.
     identity = f"{subject(audit)}\n{finding.id}".encode("utf-8", "replace")
@@ -110,7 +110,7 @@ def _finding_info(audit: Audit, finding: Finding, made: int) -> dict[str, Any]:
         "uid": f"{TOOL}-{finding.id}-{hashlib.sha256(identity).hexdigest()[:16]}",
         "title": finding.title,
         "desc": check.why if check else finding.title,
-        "created_time": made,
+        "created_time": created,
         "types": [finding.family],
     }
     if attacks := [_attack(ref) for ref in references(finding) if _is_attack(ref)]:

@@ -162,7 +162,7 @@ def _notification(audit: Audit, finding: Finding, index: int) -> dict[str, Any]:
         "level": _NOTICES[finding.verdict],
         "message": _message(statement(audit, finding)),
         "associatedRule": {"id": finding.id, "index": index},
-        "properties": _told(finding),
+        "properties": _properties(finding),
     }
 
 
@@ -178,7 +178,7 @@ def _result(audit: Audit, finding: Finding, index: int, place: str, kind: str) -
         "message": _message(statement(audit, finding)),
         "locations": [{"physicalLocation": _physical(place)}],
         "partialFingerprints": _fingerprints(audit, finding),
-        "properties": _told(finding),
+        "properties": _properties(finding),
     }
     if finding.evidence:
         result["relatedLocations"] = [
@@ -189,7 +189,7 @@ def _result(audit: Audit, finding: Finding, index: int, place: str, kind: str) -
     return result
 
 
-def _told(finding: Finding) -> dict[str, Any]:
+def _properties(finding: Finding) -> dict[str, Any]:
     return {
         "verdict": finding.verdict,
         "muted": finding.muted,

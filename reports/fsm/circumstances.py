@@ -48,12 +48,12 @@ class Varying:
     state: str
     targeted: Entropy | None
     situational: Entropy | None
-    own: Ratio | None
+    policy: Ratio | None
 
 
 def section(analysis: FsmAnalysis) -> Section:
     """Make the section."""
-    found = analysis.circumstances
+    circumstances = analysis.circumstances
     html = render(
         "fsm/circumstances.html.j2",
         asks="Do agents, mission phases, kinds of host or alerts change what blue does?",
@@ -62,12 +62,12 @@ def section(analysis: FsmAnalysis) -> Section:
         views=("Targeted", "Situational"),
         by_agent=_views(analysis.mix_by_agent, _zones()),
         by_phase=_views(analysis.mix_by_phase, {}),
-        by_host_kind=_targets(found.by_host_kind),
-        target_alerts=found.target_alerts,
-        by_target_alerts=_targets(found.by_target_alerts),
-        zone_alerts=found.zone_alerts,
-        exact=found.exact_zone_alerts,
-        varying=list(_varying(analysis, found)),
+        by_host_kind=_targets(circumstances.by_host_kind),
+        target_alerts=circumstances.target_alerts,
+        by_target_alerts=_targets(circumstances.by_target_alerts),
+        zone_alerts=circumstances.zone_alerts,
+        exact=circumstances.exact_zone_alerts,
+        varying=list(_varying(analysis, circumstances)),
         team=TEAM,
         unobserved=gap(
             "No observations were recorded, so how many alerts a deciding agent saw is not known.",
@@ -76,9 +76,9 @@ def section(analysis: FsmAnalysis) -> Section:
         numbers={
             "agent": _numbers(analysis.mix_by_agent),
             "phase": _numbers(analysis.mix_by_phase),
-            "host": [((name,), mixes) for name, mixes in found.by_host_kind.items()],
-            "alert": [((name,), mixes) for name, mixes in found.by_target_alerts.items()],
-            "zone": [((name,), mixes) for name, mixes in (found.zone_alerts or {}).items()],
+            "host": [((name,), mixes) for name, mixes in circumstances.by_host_kind.items()],
+            "alert": [((name,), mixes) for name, mixes in circumstances.by_target_alerts.items()],
+            "zone": [((name,), mixes) for name, mixes in (circumstances.zone_alerts or {}).items()],
         },
         colours=palette.ACTIONS,
         same_as=lambda entropy: math.exp(max(entropy.value, 0.0)),
@@ -88,12 +88,12 @@ def section(analysis: FsmAnalysis) -> Section:
 
 def _parts(analysis: FsmAnalysis) -> dict[str, list[tuple[Distribution, ...]]]:
     """What can be compared by first choices."""
-    found = analysis.circumstances
+    circumstances = analysis.circumstances
     return {
         "agents": [mix.situational for mix in analysis.mix_by_agent.values()],
         "phases": [mix.situational for mix in analysis.mix_by_phase.values()],
-        "kinds of host": list(found.by_host_kind.values()),
-        "alert patterns of the target": list(found.by_target_alerts.values()),
+        "kinds of host": list(circumstances.by_host_kind.values()),
+        "alert patterns of the target": list(circumstances.by_target_alerts.values()),
     }
 
 
@@ -122,13 +122,18 @@ def _numbers(mixes: Mapping[str, ActionMix]) -> Parts:
 
 
 def _varying(analysis: FsmAnalysis, circumstances: Circumstances) -> Iterator[Varying]:
-    own = circumstances.policy_entropy[TEAM] if circumstances.policy_entropy is not None else None
+    policy_entropy = (
+        circumstances.policy_entropy[TEAM] if circumstances.policy_entropy is not None else None
+    )
     for i, (targeted, situational) in enumerate(
         zip(analysis.mix.targeted, analysis.mix.situational, strict=True)
     ):
         if targeted.total or situational.total:
             yield Varying(
-                targeted.group, targeted.entropy, situational.entropy, own[i] if own else None
+                targeted.group,
+                targeted.entropy,
+                situational.entropy,
+                policy_entropy[i] if policy_entropy else None,
             )
 
 
@@ -145,8 +150,8 @@ def agreement(parts: Mapping[str, Sequence[Sequence[Distribution]]]) -> str:
     Args:
         parts: by their name, such as "agents", the distributions by state of each.
     """
-    said, silent = [], []
-    for what, groups in parts.items():
+    clauses, silent = [], []
+    for part, groups in parts.items():
         led = [
             {mix.top.name for mix in row if mix.clear and mix.top is not None}
             for row in zip(*groups, strict=True)
@@ -154,16 +159,16 @@ def agreement(parts: Mapping[str, Sequence[Sequence[Distribution]]]) -> str:
         ]
         differ = sum(len(names) > 1 for names in led)
         if not led:
-            silent.append(what)
+            silent.append(part)
         elif differ:
-            said.append(f"the {what} differ in {differ} of {len(led)}")
+            clauses.append(f"the {part} differ in {differ} of {len(led)}")
         else:
-            said.append(f"the {what} agree in {'all ' * (len(led) > 1)}{len(led)}")
-    parts_said = "; ".join(said)
+            clauses.append(f"the {part} agree in {'all ' * (len(led) > 1)}{len(led)}")
     sentences = []
-    if said:
+    if clauses:
         sentences.append(
-            f"Of the states in which two or more clearly lead, {parts_said}, by their first choice."
+            f"Of the states in which two or more clearly lead, {'; '.join(clauses)}, "
+            "by their first choice."
         )
     if silent:
         sentences.append(f"No state has a clear first choice in two or more {either(silent)}.")

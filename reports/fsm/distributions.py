@@ -61,9 +61,9 @@ def leaders(mixes: Sequence[Distribution], where: str) -> str:
     if not states_of:
         return _nobody(mixes)
     parts = [f"{name} when {where} {either(states)}" for name, states in states_of.items()]
-    seen = sum(mix.total > 0 for mix in mixes)
-    open_states = seen - sum(map(len, states_of.values()))
-    rest = f"; no clear leader in {open_states} of {seen} states" if open_states else ""
+    visited = sum(mix.total > 0 for mix in mixes)
+    open_states = visited - sum(map(len, states_of.values()))
+    rest = f"; no clear leader in {open_states} of {visited} states" if open_states else ""
     return f"Blue’s first choice is {'; '.join(parts)}{rest}."
 
 

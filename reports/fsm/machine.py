@@ -91,19 +91,21 @@ def section(analysis: FsmAnalysis, drawn: list[NamedDrawing]) -> Section:
 
 def _evictions(analysis: FsmAnalysis) -> dict[str, Any]:
     parts = analysis.evictions_by_place | analysis.evictions_by_phase
-    found = analysis.evictions
+    evictions = analysis.evictions
     return {
-        "causes": _held(found.causes),
-        "effects": [(recovery, _held(effects)) for recovery, effects in found.effects.items()],
-        "effects_numbers": [((recovery,), effects) for recovery, effects in found.effects.items()],
-        "cause_parts": [((name,), found.causes) for name, found in parts.items()],
+        "causes": _held(evictions.causes),
+        "effects": [(recovery, _held(effects)) for recovery, effects in evictions.effects.items()],
+        "effects_numbers": [
+            ((recovery,), effects) for recovery, effects in evictions.effects.items()
+        ],
+        "cause_parts": [((name,), part.causes) for name, part in parts.items()],
         "evictor_colours": palette.EVICTORS,
         "effect_colours": palette.EFFECTS,
     }
 
 
-def _held(found: Sequence[Distribution]) -> list[Distribution]:
-    return [distribution for distribution in found if distribution.group in _HELD]
+def _held(distributions: Sequence[Distribution]) -> list[Distribution]:
+    return [distribution for distribution in distributions if distribution.group in _HELD]
 
 
 def _stays(analysis: FsmAnalysis) -> Iterator[Stay]:

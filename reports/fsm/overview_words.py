@@ -139,7 +139,7 @@ def _constancy(analysis: FsmAnalysis) -> Iterator[Takeaway]:
 
 
 def _waste(analysis: FsmAnalysis) -> Iterator[Takeaway]:
-    restores = next(found for found in analysis.target_truth if found.group == "Restore")
+    restores = next(kind for kind in analysis.target_truth if kind.group == "Restore")
     clean = restores.shares[0]
     if clean.share is not None:
         yield Takeaway(

@@ -140,7 +140,7 @@ def _profile(reaction: Reaction) -> Chart:
         reactions_words.profile(reaction),
         frame,
         [Tick(frame.x(lag), f"{lag}") for lag in _lag_ticks(reaction)],
-        [Tick(frame.y(v), numbers.percent(v)) for v in ticks(frame.y_most, 3)],
+        [Tick(frame.y(v), numbers.percent(v)) for v in ticks(0, frame.y_most, 3)],
         "steps after the event",
         lines,
         start=frame.x(-0.5),

@@ -7,6 +7,7 @@ from typing import Final
 
 from cagexplain.analysis.reactions.events import COMPROMISE, EVENTS
 from cagexplain.analysis.reactions.results import Answer, LagPoint, Reaction, Reactions, Times
+from reports.kit import numbers
 from reports.kit.estimates import duration, half, too_few
 from reports.kit.numbers import NBSP, number, percent, points
 from reports.kit.sections import Takeaway
@@ -26,9 +27,7 @@ _WHERE: Final = {
 
 def limits(point: LagPoint) -> str:
     """The confidence interval of the difference at a lag."""
-    if point.low is None or point.high is None:
-        return "no interval"
-    return f"{points(point.low)} to {points(point.high)}"
+    return numbers.interval(point.low, point.high, points)
 
 
 def decisions(lag: int) -> str:

@@ -93,8 +93,8 @@ def section(soc: Soc) -> Section:
 def _groups(team: Sequence[MetricEstimate]) -> Iterator[Group]:
     group_of = {key: title for title, keys in _GROUPS for key in keys}
     for title in (*dict(_GROUPS), _FAST):
-        found = [m for m in team if group_of.get(m.key, _FAST) == title and m.key not in _TIMED]
-        yield Group(title, found)
+        metrics = [m for m in team if group_of.get(m.key, _FAST) == title and m.key not in _TIMED]
+        yield Group(title, metrics)
 
 
 def _times(soc: Soc) -> Iterator[TimeRow]:

@@ -31,14 +31,14 @@ _GROUP: Final = {
 }
 
 
-def section(found: StudyTables) -> Section:
+def section(study: StudyTables) -> Section:
     """Make the section."""
     html = render(
         "fsm/study_tables.html.j2",
         asks="Does this policy show the reactions that the study looked for and did not find?",
-        says=_answer(found),
-        tables=found.tables,
-        titles=[_TITLES.get(table.name, table.name) for table in found.tables],
+        says=_answer(study),
+        tables=study.tables,
+        titles=[_TITLES.get(table.name, table.name) for table in study.tables],
         what=_WHAT,
         group=_GROUP,
         verdict=_verdict,
@@ -46,7 +46,7 @@ def section(found: StudyTables) -> Section:
             table.name: gap(
                 f"{table.missing}.", "Record the trace again without --no-observations."
             )
-            for table in found.tables
+            for table in study.tables
             if table.missing is not None
         },
         meaningful=MEANINGFUL,
@@ -55,14 +55,14 @@ def section(found: StudyTables) -> Section:
     return Section("study", "The study’s three tables", html)
 
 
-def _answer(found: StudyTables) -> str:
-    if found.supported is None:
-        most = max((table.n for table in found.tables), default=0)
+def _answer(study: StudyTables) -> str:
+    if study.supported is None:
+        most = max((table.n for table in study.tables), default=0)
         return f"Unknown: {estimates.too_few(most)}."
     paper = "“no meaningful or consistent correlations”"
-    if found.supported:
+    if study.supported:
         return f"The paper’s finding, {paper}, holds for this policy as far as these tables show."
-    names = ", ".join(_TITLES.get(name, name) for name in found.against)
+    names = ", ".join(_TITLES.get(name, name) for name in study.against)
     return f"The paper’s finding, {paper}, does not hold for this policy: {names}."
 
 

@@ -133,12 +133,12 @@ def _place(line: HostLine) -> str:
 
 def _summary(timeline: Timeline) -> str:
     """The episode in a sentence or two."""
-    found = timeline.incidents
+    incidents = timeline.incidents
     worst = min(CAUSES, key=lambda cause: sum(timeline.rewards[cause]))
     parts = [
-        f"{len(found)} time{'s' * (len(found) != 1)} red got a session on a defended host, "
-        f"{sum(i.root is not None for i in found)} times root; "
-        f"{sum(i.ended is None for i in found)} stayed to the end."
+        f"{len(incidents)} time{'s' * (len(incidents) != 1)} red got a session on a defended host, "
+        f"{sum(i.root is not None for i in incidents)} times root; "
+        f"{sum(i.ended is None for i in incidents)} stayed to the end."
     ]
     if sum(timeline.rewards[worst]) < 0:
         parts.append(f"Most was lost to {drawing.CAUSE_NAMES[worst]}.")

@@ -14,7 +14,8 @@ from cagexplain.stats.durations import Survival
 
 Points = Sequence[tuple[float, float]]
 
-_WANTED_TICKS: Final = 4
+_SLACK: Final = 1e-4
+"""Steps by which rounding errors may put a tick out of its range."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,13 @@ def stairs(points: Points, end: float) -> list[tuple[float, float]]:
     return corners
 
 
-def ticks(most: float, wanted: int = _WANTED_TICKS) -> list[float]:
-    """Round numbers from 0 to `most`, about as many as wanted."""
-    rough = most / wanted
+def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
+    """Round numbers from `low` to `high`, about as many as wanted; at least one."""
+    rough = (high - low) / wanted
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough * 0.999)
-    return [number * step for number in range(math.floor(most / step * 1.0001) + 1)]
+    first, last = math.ceil(low / step - _SLACK), math.floor(high / step + _SLACK)
+    return [number * step for number in range(first, last + 1)]
 
 
 def survival_chart(
@@ -139,8 +141,8 @@ def survival_chart(
         title,
         summary,
         frame,
-        [Tick(frame.x(value), f"{value:g}") for value in ticks(end)],
-        [Tick(frame.y(value), f"{100 * value:g} %") for value in ticks(1.0)],
+        [Tick(frame.x(value), f"{value:g}") for value in ticks(0, end)],
+        [Tick(frame.y(value), f"{100 * value:g} %") for value in ticks(0, 1)],
         x_title,
         [_survival_line(frame, *curve) for curve in curves if curve[2].enough],
     )

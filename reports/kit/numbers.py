@@ -6,6 +6,7 @@ unit. A value that rounds to zero has no sign.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 NBSP: Final = "\u00a0"
@@ -121,6 +122,11 @@ def change(value: float, unit: str) -> Amount:
 def between(low: Amount, high: Amount) -> str:
     """Both limits of an interval, whose unit is named once: 64 to 80 steps."""
     return f"{low.figure} to {high}"
+
+
+def interval(low: float | None, high: float | None, text: Callable[[float], str]) -> str:
+    """Both limits of an interval, each as `text` has it; or that there is none."""
+    return "no interval" if low is None or high is None else f"{text(low)} to {text(high)}"
 
 
 def p_value(p: float | None) -> str:

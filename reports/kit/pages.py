@@ -20,7 +20,7 @@ def environment() -> jinja2.Environment:
     They escape everything that is not marked as safe, and show control characters, which XML cannot
     hold, as escapes.
     """
-    made = jinja2.Environment(
+    env = jinja2.Environment(
         loader=jinja2.PackageLoader("reports", ""),
         autoescape=True,
         finalize=lambda value: visible(value) if isinstance(value, str) else value,
@@ -28,7 +28,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    env.filters |= {
         "number": numbers.number,
         "percent": numbers.percent,
         "points": numbers.points,
@@ -41,8 +41,8 @@ def environment() -> jinja2.Environment:
         "contrast": palette.contrast,
         "breakable": _breakable,
     }
-    made.globals |= {"zip": zip, "terms": terms}
-    return made
+    env.globals |= {"zip": zip, "terms": terms}
+    return env
 
 
 def _breakable(name: str) -> Markup:

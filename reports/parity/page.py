@@ -214,10 +214,10 @@ def _tiles(parity: Parity, views: Sequence[MetricView]) -> Iterator[tuple[str, s
 
 
 def _view(row: MetricParity, parity: Parity) -> MetricView:
-    metric, found = row.metric, row.comparison
+    metric, comparison = row.metric, row.comparison
     scale = 100.0 if metric.unit == Unit.SHARE else 1.0
     # Two significant digits of the margin are all that matters.
-    digits = max(0, 1 - math.floor(math.log10(scale * found.margin)))
+    digits = max(0, 1 - math.floor(math.log10(scale * comparison.margin)))
     unit = "%" if metric.unit == Unit.SHARE else metric.unit.value
 
     def text(value: float | None) -> str:
@@ -226,10 +226,10 @@ def _view(row: MetricParity, parity: Parity) -> MetricView:
         return numbers.fixed(scale * value, digits)
 
     interval = ""
-    if found.low is not None:
-        interval = f"{text(found.low)} to {text(found.high)}"
+    if comparison.low is not None:
+        interval = f"{text(comparison.low)} to {text(comparison.high)}"
     played = len(parity.a.seeds), len(parity.b.seeds)
-    partly = found.observed and (found.a.n, found.b.n) != played
+    partly = comparison.observed and (comparison.a.n, comparison.b.n) != played
     a, b = parity.a.of(metric.name), parity.b.of(metric.name)
     constant = len(_distinct(a, b)) == 1
     return MetricView(
@@ -239,15 +239,17 @@ def _view(row: MetricParity, parity: Parity) -> MetricView:
         description=metric.description,
         verdict=row.verdict,
         sign=SIGNS[row.verdict],
-        a=text(found.a.mean),
-        b=text(found.b.mean),
-        difference=text(found.difference),
+        a=text(comparison.a.mean),
+        b=text(comparison.b.mean),
+        difference=text(comparison.difference),
         interval=interval,
-        margin=f"±{text(found.margin)}" if found.observed else "–",
-        p_equivalent=numbers.p_value(found.p_equivalent) if found.low is not None else "–",
-        episodes=f"{found.a.n}/{found.b.n}" if partly else "",
+        margin=f"±{text(comparison.margin)}" if comparison.observed else "–",
+        p_equivalent=numbers.p_value(comparison.p_equivalent)
+        if comparison.low is not None
+        else "–",
+        episodes=f"{comparison.a.n}/{comparison.b.n}" if partly else "",
         needed=_needed(row, max(played)),
-        strip=strip(found.difference, found.low, found.high, found.margin),
+        strip=strip(comparison.difference, comparison.low, comparison.high, comparison.margin),
         histogram=None if constant else histogram(a, b, text),
         constant=constant,
     )
@@ -374,7 +376,7 @@ def _common_facts(parity: Parity) -> list[tuple[str, str]]:
 
 
 def _brief_json(parity: Parity) -> dict[str, Any]:
-    found = parity.to_json()
-    for sample in found["samples"].values():
+    brief = parity.to_json()
+    for sample in brief["samples"].values():
         sample["seeds"] = _seeds(sample["seeds"])
-    return found
+    return brief

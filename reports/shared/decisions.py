@@ -53,7 +53,7 @@ def section(report: DecisionReport | None, why_not: str = "") -> Section:
         says=words.overall(report),
         report=report,
         rollouts=words.rollouts(report),
-        decisions=[described(number, found) for number, found in enumerate(report.decisions)],
+        decisions=[described(number, decision) for number, decision in enumerate(report.decisions)],
         phase_names=phases.PHASE_NAMES,
         causes=CAUSES,
         colours=palette.ACTIONS,
@@ -82,10 +82,10 @@ def described(number: int, decision: Explanation) -> dict[str, Any]:
 
 def _bars(options: Sequence[Option]) -> list[Bar | None]:
     """Advantages of the options on one scale; None where there is none."""
-    found = [option.outcome.advantage if option.outcome else None for option in options]
+    advantages = [option.outcome.advantage if option.outcome else None for option in options]
     reach = [
         value
-        for difference in found
+        for difference in advantages
         if difference
         for value in (difference.mean, difference.low, difference.high)
         if value is not None
@@ -93,7 +93,7 @@ def _bars(options: Sequence[Option]) -> list[Bar | None]:
     low, high = min(reach, default=0.0), max(reach, default=0.0)
     return [
         None if d is None else _bar(d.mean, (d.low, d.high), min(low, 0.0), max(high, 0.0))
-        for d in found
+        for d in advantages
     ]
 
 

@@ -32,10 +32,10 @@ def verdict(option: Option) -> str:
         return "chosen"
     if option.outcome is None:
         return "unknown"
-    found = option.outcome.advantage
-    if found.low is None or found.high is None:
+    advantage = option.outcome.advantage
+    if advantage.low is None or advantage.high is None:
         return "open"
-    return "better" if found.low > 0 else "worse" if found.high < 0 else "open"
+    return "better" if advantage.low > 0 else "worse" if advantage.high < 0 else "open"
 
 
 def title(decision: Explanation) -> str:

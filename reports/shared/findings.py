@@ -30,7 +30,7 @@ def passages(finding: Finding, audit: Audit) -> list[tuple[str, str]]:
     """A finding in sentences: what, where, since when, why, what it costs, what to do."""
     check = declared(finding.id)
     parts = [
-        ("Found", what(finding, audit)),
+        ("Found", measurement(finding, audit)),
         ("Where", where(finding)),
         ("When", since(finding, audit)),
         ("Why it matters", check.why if check else ""),
@@ -48,7 +48,7 @@ def headline(finding: Finding) -> str:
     return f"In part: {check.problem}" if finding.verdict == "WARN" else check.problem
 
 
-def what(finding: Finding, audit: Audit) -> str:
+def measurement(finding: Finding, audit: Audit) -> str:
     """What was measured, how surely, on how much, and what others do."""
     measured = finding.decisive
     if measured is None:

@@ -11,11 +11,11 @@ def answer(analysis: FsmAnalysis) -> str:
     """Where hosts spend their time, and what makes red lose what it has."""
     longest = max(analysis.graph.states, key=lambda node: node.host_steps)
     causes = analysis.evictions.causes
-    lost = sum(found.total for found in causes)
+    lost = sum(cause.total for cause in causes)
     time = f"Hosts spend most of their time ({percent(longest.time)}) in {longest.state}"
     if not lost:
         return f"{time}; red never finds that it has lost a host."
-    by_cause = [sum(found.shares[i].count for found in causes) for i in range(len(EVICTORS))]
+    by_cause = [sum(cause.shares[i].count for cause in causes) for i in range(len(EVICTORS))]
     parts = [
         f"{percent(n / lost)} right after a {name}"
         for name, n in zip(RECOVERIES, by_cause, strict=False)

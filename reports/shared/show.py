@@ -111,8 +111,8 @@ def pays(price: Price) -> tuple[str, str]:
 
 def place(name: str) -> str:
     """A subnet or host by CC4's name, readably: "restricted zone A, user host 3"."""
-    zone, found, host = name.partition("_subnet")
-    if not found:
+    zone, separator, host = name.partition("_subnet")
+    if not separator:
         return name.replace("_", " ")
     rest = host.strip("_").replace("_", " ")
     return f"{subnet(zone)}, {rest}" if rest else subnet(zone)
@@ -120,14 +120,14 @@ def place(name: str) -> str:
 
 def episodes_of(audit: Audit) -> int | None:
     """How many episodes were audited, if the audit says so."""
-    found = audit.play.get("episodes")
-    return found if isinstance(found, int) else None
+    episodes = audit.play.get("episodes")
+    return episodes if isinstance(episodes, int) else None
 
 
 def steps_of(audit: Audit) -> int | None:
     """Steps of an episode, if the audit says so."""
-    found = audit.play.get("steps")
-    return found if isinstance(found, int) else None
+    steps = audit.play.get("steps")
+    return steps if isinstance(steps, int) else None
 
 
 def name_of(audit: Audit) -> str:
@@ -135,11 +135,11 @@ def name_of(audit: Audit) -> str:
     return str(audit.policy.get("name", "unnamed"))
 
 
-def reached(found: float | None, unit: str) -> str:
+def reached(value: float | None, unit: str) -> str:
     """A value with or without a remedy: one that is missing was not reached, or is undefined."""
-    if found is None:
+    if value is None:
         return "not reached" if unit == "steps" else "–"
-    return amount(found, unit)
+    return amount(value, unit)
 
 
 def turn(effect: Effect) -> str:

@@ -194,17 +194,17 @@ def _judged(result: StudyResult, strategies: StrategiesResult | None) -> Iterato
 def not_run(result: StudyResult) -> str:
     """What is missing of the study, and of the paper's."""
     methods = result.methods.values()
-    said = [f"{result.finished} of {result.wanted} runs are finished."]
+    sentences = [f"{result.finished} of {result.wanted} runs are finished."]
     few = [f"{m.title} ({len(m.seeds)} of {m.wanted})" for m in methods if len(m.seeds) < m.wanted]
     if few:
-        said.append(f"Fewer than wanted have {', '.join(few)}.")
-    said.append(
+        sentences.append(f"Fewer than wanted have {', '.join(few)}.")
+    sentences.append(
         f"Rigoni et al. (2025) trained {PAPER_SEEDS} seeds of {numbers.number(PAPER_STEPS)} steps "
         "each."
     )
     seeds = max(method.wanted for method in methods)
     if seeds < PAPER_SEEDS:
-        said.append(f"This study wants {seeds} seed{'s' * (seeds != 1)} of each method.")
+        sentences.append(f"This study wants {seeds} seed{'s' * (seeds != 1)} of each method.")
     by_length: dict[int, list[str]] = {}
     for method in methods:
         steps = method.config.get("steps", method.steps)
@@ -212,19 +212,19 @@ def not_run(result: StudyResult) -> str:
             by_length.setdefault(steps, []).append(method.title)
     for steps, names in sorted(by_length.items()):
         who = "all methods" if len(names) == len(methods) else ", ".join(names)
-        said.append(f"Only {numbers.number(steps)} steps long: {who}.")
-    return " ".join(said)
+        sentences.append(f"Only {numbers.number(steps)} steps long: {who}.")
+    return " ".join(sentences)
 
 
 def _versions(result: StudyResult) -> Iterator[str]:
     """Packages whose versions differ between runs, and which methods have which."""
-    found: dict[str, dict[str, list[str]]] = {}
+    packages: dict[str, dict[str, list[str]]] = {}
     for method in result.methods.values():
         for versions in method.versions:
             for package, number in versions.items():
-                titles = found.setdefault(package, {}).setdefault(number, [])
+                titles = packages.setdefault(package, {}).setdefault(number, [])
                 titles.append(method.title)
-    for package, by_number in sorted(found.items()):
+    for package, by_number in sorted(packages.items()):
         if len(by_number) > 1:
             each = "; ".join(f"{number}: {', '.join(t)}" for number, t in by_number.items())
             yield f"{package} {each}"
@@ -306,10 +306,10 @@ def _rows(methods: Sequence[MethodResult], look: dict[str, str]) -> list[MethodR
 
 
 def _runs(method: MethodResult) -> str:
-    done = len(method.seeds)
-    if done == method.wanted:
-        return f"{done} run{'s' * (done != 1)}"
-    return f"{done} of {method.wanted} runs"
+    finished = len(method.seeds)
+    if finished == method.wanted:
+        return f"{finished} run{'s' * (finished != 1)}"
+    return f"{finished} of {method.wanted} runs"
 
 
 def _below(method: MethodResult) -> str:
@@ -347,9 +347,7 @@ def signed(value: float | None) -> str:
 
 def span(low: float | None, high: float | None) -> str:
     """An interval, or why there is none."""
-    if low is None or high is None:
-        return "no interval"
-    return f"{numbers.number(low)} to {numbers.number(high)}"
+    return numbers.interval(low, high, numbers.number)
 
 
 def chance(value: float, low: float | None, high: float | None) -> str:

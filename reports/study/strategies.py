@@ -191,11 +191,11 @@ def _choice(state: StatePattern) -> str:
 
 
 def _brief(state: StatePattern) -> str:
-    found = state.favourite
-    if found.action is None:
+    choice = state.favourite
+    if choice.action is None:
         return "–"
-    marks = "≠ " * _differs(state) + "≈ " * (not found.clear)
-    return f"{marks}{found.action} {numbers.percent(found.share)}, {state.agreeing}/{state.runs}"
+    marks = "≠ " * _differs(state) + "≈ " * (not choice.clear)
+    return f"{marks}{choice.action} {numbers.percent(choice.share)}, {state.agreeing}/{state.runs}"
 
 
 def _reacting(method: MethodPattern, tables: Sequence[str]) -> Reacting:
@@ -222,9 +222,7 @@ def _claim_text(claim: SentenceClaim) -> ClaimText:
         about=claim.about,
         wanted=f"< {claim.most:.2f}" if claim.least is None else f"> {claim.least:.2f}",
         value="–" if claim.value is None else decimal(claim.value),
-        interval="no interval"
-        if claim.low is None or claim.high is None
-        else f"{decimal(claim.low)} to {decimal(claim.high)}",
+        interval=numbers.interval(claim.low, claim.high, decimal),
         verdict=claim.verdict,
     )
 

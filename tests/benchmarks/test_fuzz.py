@@ -124,7 +124,7 @@ def test_spoilt_tables_do_not_conform(trace: Path) -> None:
 
 def test_inputs_follow_from_the_seed_and_are_spread_over_all_kinds(trace: Path) -> None:
     benches = [fuzz.Bench(TableKind(), trace, seed) for seed in (1, 1, 2)]
-    first, again, other = ([bench.case(n).what for n in range(20)] for bench in benches)
+    first, again, other = ([bench.case(n).change for n in range(20)] for bench in benches)
     assert first == again != other
     jobs = fuzz.plan(20_000, (), None)
     counts = np.bincount([which for which, _ in jobs])

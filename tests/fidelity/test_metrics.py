@@ -111,6 +111,23 @@ def test_compromise_and_its_first_steps() -> None:
     assert found["hosts_at_end"].tolist() == [2, 0]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "first"), [(Outcome.SUCCESS, 2), (Outcome.FAILURE, 2), (Outcome.DROPPED, 4)]
+)
+def test_the_first_impact_is_the_first_that_was_executed(outcome: Outcome, first: int) -> None:
+    """A dropped one never took place, as in the SOC metric ``impacts``."""
+
+    def change(env: Any, t: int) -> None:
+        truth = env.truth()
+        truth.red_done[:], truth.red_outcome[:] = -1, Outcome.NONE
+        if t == 1:
+            truth.red_done[:, 3], truth.red_outcome[:, 3] = RedAction.IMPACT, outcome
+        if t == 3:
+            truth.red_done[:, 3], truth.red_outcome[:, 3] = RedAction.IMPACT, Outcome.FAILURE
+
+    assert measured(change)["first_impact"].tolist() == [first, first]
+
+
 def test_only_hosts_that_nobody_exploited_count_as_entered_without_an_exploit() -> None:
     def change(env: Any, t: int) -> None:
         truth = env.truth()

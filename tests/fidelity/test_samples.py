@@ -201,9 +201,10 @@ def test_samples_of_other_versions_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "a.parquet"
-    played(StandInEngine(), [1], file=file)
-    monkeypatch.setattr(samples, "SCHEMA_VERSION", 2)
-    with pytest.raises(CagexplainError, match="schema: is 1, not 2"):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(samples, "SCHEMA_VERSION", 1)
+        played(StandInEngine(), [1], file=file)
+    with pytest.raises(CagexplainError, match=f"schema: is 1, not {samples.SCHEMA_VERSION}"):
         read(file)
 
 

@@ -124,19 +124,19 @@ def override(parts: Sequence[Any], assignments: Iterable[Assignment]) -> tuple[A
     kinds = {name: kind for part in parts for name, kind in _kinds(part).items()}
     values: dict[str, Any] = {}
     places: dict[str, str | None] = {}
-    for given in assignments:
-        if given.name not in kinds:
-            near = difflib.get_close_matches(given.name, kinds, n=1)
+    for assignment in assignments:
+        if assignment.name not in kinds:
+            near = difflib.get_close_matches(assignment.name, kinds, n=1)
             raise UsageError(
                 "there is no such setting",
-                where=given.where,
-                field=given.name,
+                where=assignment.where,
+                field=assignment.name,
                 remedy=f"Did you mean {near[0]}?"
                 if near
                 else f"`cagexplain train {parts[0].algorithm} --show` lists them all",
             )
-        values[given.name] = _read(given, kinds[given.name])
-        places[given.name] = given.where
+        values[assignment.name] = _read(assignment, kinds[assignment.name])
+        places[assignment.name] = assignment.where
     changed = tuple(
         replace(part, **{name: values[name] for name in _kinds(part) if name in values})
         for part in parts
@@ -208,19 +208,19 @@ def table(parts: Sequence[Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def refuse_changes(stored: Sequence[Any], given: Sequence[Any], where: str | Path) -> None:
+def refuse_changes(stored: Sequence[Any], wanted: Sequence[Any], where: str | Path) -> None:
     """Refuse to continue a run with other settings.
 
     Args:
         stored: settings of the run.
-        given: what they are to be, dataclasses of the same kinds.
+        wanted: what they are to be, dataclasses of the same kinds.
         where: folder of the run.
 
     Raises:
         UsageError: with a table of the differences.
     """
     rows = [("setting", "stored", "given")]
-    for old, new in zip(stored, given, strict=True):
+    for old, new in zip(stored, wanted, strict=True):
         for name in _kinds(old):
             if (before := getattr(old, name)) != (after := getattr(new, name)):
                 rows.append((name, _words(before), _words(after)))
@@ -286,9 +286,9 @@ def _kinds(settings: Any) -> dict[str, Any]:
     return typing.get_type_hints(type(settings))
 
 
-def _read(given: Assignment, kind: Any) -> Any:
+def _read(assignment: Assignment, kind: Any) -> Any:
     """Read one value of a declared type: int, float, bool, str, tuple of int, or None."""
-    text = _words(given.value)
+    text = _words(assignment.value)
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in options and text.lower() == "none":
         return None
@@ -306,5 +306,8 @@ def _read(given: Assignment, kind: Any) -> Any:
             kind, "whole numbers separated by commas"
         )
         raise UsageError(
-            f"{text!r} is not {name}", where=given.where, field=given.name, remedy=f"Give {name}"
+            f"{text!r} is not {name}",
+            where=assignment.where,
+            field=assignment.name,
+            remedy=f"Give {name}",
         ) from error

@@ -26,7 +26,7 @@ class Display:
         done: environment steps made before (by the run that is resumed).
     """
 
-    def __init__(self, total: int, done: int, console: Console | None = None) -> None:
+    def __init__(self, total: int, finished: int, console: Console | None = None) -> None:
         self.progress = Progress(
             TextColumn("{task.description}return {task.fields[shown]:>7}"),
             BarColumn(),
@@ -38,7 +38,7 @@ class Display:
             TimeRemainingColumn(),
             console=console or terminal.console(),
         )
-        self.task = self.progress.add_task("", total=total, completed=done, shown="-", rate=0.0)
+        self.task = self.progress.add_task("", total=total, completed=finished, shown="-", rate=0.0)
         self.progress.start()
 
     def update(self, steps: int, episode_return: float, rate: float) -> None:

@@ -222,10 +222,10 @@ class Run:
                 check_finite(name, value)
             check_finite("weights", self.learner.weights())
         except Diverged as error:
-            kept = f"{BEST} and {RESUME} hold" if progress.evaluations else f"{RESUME} holds"
+            holders = f"{BEST} and {RESUME} hold" if progress.evaluations else f"{RESUME} holds"
             raise CagexplainError(
                 f"learning diverged in round {progress.rounds}, begun after {progress.steps:,} "
-                f"steps: {error}. Nothing of it was saved: {kept} the last good state",
+                f"steps: {error}. Nothing of it was saved: {holders} the last good state",
                 where=self.folder,
                 remedy="Start a new run with a lower learning_rate or reward_scale; this one, "
                 "resumed, would come to the same",
@@ -274,8 +274,8 @@ class Run:
             rounds, steps = self.progress.rounds, self.progress.steps
             if not memory and steps + steps // max(1, rounds) <= self.config.steps:
                 raise LookupError("the replay memory is missing, and training is not over")
-        found: dict[str, Any] = fitted(ours, stored, self.folder / RESUME, "learner")
-        return found | memory
+        learner: dict[str, Any] = fitted(ours, stored, self.folder / RESUME, "learner")
+        return learner | memory
 
     def _judge(self) -> RunResult:
         """Play the best weights on episodes that had no part in choosing them."""

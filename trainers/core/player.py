@@ -98,9 +98,9 @@ class Player:
                 rollout.action[t] = running
                 submitted = np.where(free, running, SLEEP_INDEX)
                 features.acted(submitted, free)
-                told = messages.encode(cfg.messages, env.obs, running)
+                encoded = messages.encode(cfg.messages, env.obs, running)
             with clock("simulation"):
-                env.step(submitted, told)
+                env.step(submitted, encoded)
             rollout.team[t] = env.reward
             rewards.per_agent(
                 cfg.reward, env.reward, env.reward_parts, env.action_cost, rollout.reward[t]

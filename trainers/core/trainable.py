@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cagexplain.policies.learned.networks import Recurrent, Stack
+from cagexplain.policies.learned.networks import Layers, Recurrent, Stack
 
 
 @dataclass
@@ -54,13 +54,23 @@ def parts(
         return [Minibatch(chunk) for chunk in rows.chunk(min(count, len(rows)))]
     n = decided.shape[1]
     order = np.arange(n) if rng is None else rng.permutation(n)
-    found = []
+    minibatches = []
     for chosen in np.array_split(order, min(count, n)):
         envs = torch.from_numpy(chosen).to(decided.device)
         steps, column = decided.index_select(1, envs).nonzero(as_tuple=True)
         rows = steps * n + envs.index_select(0, column)
-        found.append(Minibatch(rows, envs, steps * len(envs) + column))
-    return found
+        minibatches.append(Minibatch(rows, envs, steps * len(envs) + column))
+    return minibatches
+
+
+@torch.no_grad()
+def follow(targets: Sequence[Stack], live: Sequence[Layers], share: float) -> None:
+    """Move target networks a share of the way to the learning ones (Polyak averaging); a share of
+    1 moves them all the way."""
+    for stack, layers in zip(targets, live, strict=True):
+        for averages, tensors in zip(stack.layers, layers, strict=True):
+            for average, tensor in zip(averages, tensors, strict=True):
+                average.lerp_(tensor, share)
 
 
 def adam(parameters: Sequence[Tensor], eps: float) -> torch.optim.Adam:

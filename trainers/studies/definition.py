@@ -226,19 +226,19 @@ def make_method(
 def _method(
     name: str, node: Node, study: Mapping[str, Node], seed: int, earlier: Iterable[Method]
 ) -> Method:
-    own = _entries(node, _METHOD)
-    given = {key: study[key] for key in _COMMON if key in study} | own
-    settings = {key: given[key] for key in (*_RUN, *SHORTHANDS) if key in given}
-    for source in (study, own):
+    entries = _entries(node, _METHOD)
+    merged = {key: study[key] for key in _COMMON if key in study} | entries
+    settings = {key: merged[key] for key in (*_RUN, *SHORTHANDS) if key in merged}
+    for source in (study, entries):
         if "settings" in source:
             settings |= _setting_entries(source["settings"])
     algorithm, preset = name, "paper"
-    if "algorithm" in own:
-        algorithm = _choice(own["algorithm"], "algorithm", registry.ALGORITHMS)
-    if "preset" in given and algorithm in registry.ALGORITHMS:
-        preset = _choice(given["preset"], "preset", registry.ALGORITHMS[algorithm].presets)
+    if "algorithm" in entries:
+        algorithm = _choice(entries["algorithm"], "algorithm", registry.ALGORITHMS)
+    if "preset" in merged and algorithm in registry.ALGORITHMS:
+        preset = _choice(merged["preset"], "preset", registry.ALGORITHMS[algorithm].presets)
     run = RunConfig(algorithm=algorithm, preset=preset, seed=seed)
-    title = _text(own["title"], "title") if "title" in own else name
+    title = _text(entries["title"], "title") if "title" in entries else name
     assignments = [Assignment(key, entry.plain(), entry.place) for key, entry in settings.items()]
     try:
         return make_method(name, title, run, assignments, earlier)
@@ -375,10 +375,10 @@ def _names(node: Node, name: str, methods: Mapping[str, Method]) -> tuple[str, .
     return chosen
 
 
-def _choice(node: Node, name: str, known: Iterable[str], what: str | None = None) -> str:
+def _choice(node: Node, name: str, known: Iterable[str], kind: str | None = None) -> str:
     value = _text(node, name)
     if value not in known:
-        raise node.error(f"there is no {what or name} {value!r}", name, remedy=_hint(value, known))
+        raise node.error(f"there is no {kind or name} {value!r}", name, remedy=_hint(value, known))
     return value
 
 

@@ -135,7 +135,7 @@ def refuse_differences(jobs: Iterable[Job]) -> None:
     Raises:
         CagexplainError: shows the first few differences.
     """
-    found = []
+    differences = []
     for job in jobs:
         if not (job.finished or job.started):
             continue
@@ -146,13 +146,15 @@ def refuse_differences(jobs: Iterable[Job]) -> None:
             remedy="Remove the folder, then rerun",
         )
         now = plain_config(job.run, job.settings)
-        found += [
+        differences += [
             f"{job.folder}: {key} was {there.get(key, '-')}, is now {now.get(key, '-')}"
             for key in sorted(there.keys() | now.keys())
             if there.get(key) != now.get(key)
         ]
-    if found:
-        shown = found[:20] + ([f"... and {len(found) - 20} more"] if len(found) > 20 else [])
+    if differences:
+        shown = differences[:20] + (
+            [f"... and {len(differences) - 20} more"] if len(differences) > 20 else []
+        )
         raise CagexplainError(
             "\n  ".join(["runs were trained with other settings than the study has now:", *shown])
             + "\n",

@@ -80,13 +80,13 @@ def unexplained(folder: Path, kept: Path | None) -> tuple[list[Path], list[Path]
         Those whose checkpoint is there, and those whose is not.
     """
     places = [folder] if kept is None else [folder, kept]
-    left = [
+    waiting = [
         run
         for run in _finished(folder)
         if not any((place / run / EXPLAIN).is_file() for place in places)
     ]
-    here = [run for run in left if (folder / run / BEST).is_file()]
-    return here, [run for run in left if run not in here]
+    here = [run for run in waiting if (folder / run / BEST).is_file()]
+    return here, [run for run in waiting if run not in here]
 
 
 def _finished(folder: Path) -> Iterator[Path]:

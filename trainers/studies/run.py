@@ -146,10 +146,10 @@ def train(
 
 def cost(runs: Sequence[Entry]) -> str:
     """What is to be done, before it begins."""
-    left = [entry for entry in runs if entry.open]
-    steps = sum(entry.job.steps - entry.standing.steps for entry in left)
+    unfinished = [entry for entry in runs if entry.open]
+    steps = sum(entry.job.steps - entry.standing.steps for entry in unfinished)
     methods = len({entry.job.method for entry in runs})
-    text = f"Runs: {len(runs)}, methods: {methods}; {len(left)} to train, {steps:,} steps"
-    begun = sum(entry.job.started for entry in left)
+    text = f"Runs: {len(runs)}, methods: {methods}; {len(unfinished)} to train, {steps:,} steps"
+    begun = sum(entry.job.started for entry in unfinished)
     finished = sum(entry.state is RunState.FINISHED for entry in runs)
     return f"{text} ({finished} finished before, {begun} continued)"

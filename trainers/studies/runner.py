@@ -96,12 +96,12 @@ class Entry:
 
 def entries(jobs: Sequence[Job]) -> list[Entry]:
     """The runs of a study as they stand before anything is started."""
-    found = [Entry(job) for job in jobs]
-    for entry in found:
+    runs = [Entry(job) for job in jobs]
+    for entry in runs:
         if entry.job.finished:
             entry.state = RunState.FINISHED
         entry.look(now=True)
-    return found
+    return runs
 
 
 def work(

@@ -175,21 +175,21 @@ def grid_search(space: Space, folder: Path, place: Workplace, console: Console) 
         UsageError: a point cannot be trained.
         CagexplainError: runs have other settings, or have failed.
     """
-    points = list(space.points())
-    study = space.study(points)
+    candidates = list(space.points())
+    study = space.study(candidates)
     jobs = study_jobs(study, folder)
     refuse_differences(jobs)
     prepare_output_dir(folder, allow_existing=True)
     with locked(folder) as lock:
         write_json(folder / STUDY, study.to_json())
         runs = train(jobs, place.backend(lock), console)
-    found = [
+    points = [
         judge(values, [run for run in runs if run.job.method == point_name(values)])
-        for values in points
+        for values in candidates
     ]
-    write_results(space, found, folder)
+    write_results(space, points, folder)
     refuse_failures(runs)
-    return ranked(found)
+    return ranked(points)
 
 
 def optuna_search(
@@ -230,15 +230,15 @@ def optuna_search(
             batch = [study.ask() for _ in range(min(missing, at_once))]
             _train_trials(optuna, study, space, folder, batch, backend, console)
             write_results(space, _points(study, space, folder), folder)
-        found = ranked(_points(study, space, folder))
-        write_results(space, found, folder)
-    if not any(point.state == "finished" for point in found):
+        points = ranked(_points(study, space, folder))
+        write_results(space, points, folder)
+    if not any(point.state == "finished" for point in points):
         raise CagexplainError(
             "no point was trained to its end",
             where=folder,
             remedy="Remove the cause that the logs tell, then search again in a new folder",
         )
-    return found
+    return points
 
 
 def _journal(optuna: Any, path: Path, pruner: Any) -> Any:
@@ -276,12 +276,12 @@ def _train_trials(
     jobs = {point_name(values): _jobs(space, values, folder) for values in points}
     everything = [job for group in jobs.values() for job in group]  # a point may come up twice
     refuse_differences(everything)
-    told: dict[int, int] = {}
+    reported: dict[int, int] = {}
 
     def watch(runs: Sequence[Entry]) -> None:
         for trial, values in zip(batch, points, strict=True):
             mine = [run for run in runs if run.job.method == point_name(values)]
-            if _should_prune(trial, mine, told):
+            if _should_prune(trial, mine, reported):
                 for run in mine:
                     run.cancel()
 
@@ -301,15 +301,15 @@ def _train_trials(
             study.tell(trial, point.mean)
 
 
-def _should_prune(trial: Any, runs: Sequence[Entry], told: dict[int, int]) -> bool:
+def _should_prune(trial: Any, runs: Sequence[Entry], reported: dict[int, int]) -> bool:
     """Report the evaluations that all seeds have made; whether the pruner gives the point up.
 
-    `told` has the number of evaluations reported before, by trial.
+    `reported` has the number of evaluations reported before, by trial.
     """
     rounds = list(zip(*(run.standing.evaluations for run in runs), strict=False))
-    for number in range(told.get(trial.number, 0), len(rounds)):
+    for number in range(reported.get(trial.number, 0), len(rounds)):
         trial.report(statistics.fmean(value for _, value in rounds[number]), number + 1)
-        told[trial.number] = number + 1
+        reported[trial.number] = number + 1
         if trial.should_prune():
             return any(run.open for run in runs)
     return False
@@ -341,7 +341,7 @@ def _corners(space: Space) -> list[Values]:
 
 def _points(study: Any, space: Space, folder: Path) -> list[Point]:
     """All points that the journal knows, from what their runs have left."""
-    found = {}
+    points = {}
     for trial in study.trials:
         if trial.state.is_finished() and trial.params.keys() == space.grid.keys() | space.ranges:
             values = {
@@ -349,8 +349,8 @@ def _points(study: Any, space: Space, folder: Path) -> list[Point]:
                 for key, value in trial.params.items()
             }
             runs = [_as_left(job) for job in _jobs(space, values, folder)]
-            found[point_name(values)] = judge(values, runs, pruned=trial.state.name == "PRUNED")
-    return list(found.values())
+            points[point_name(values)] = judge(values, runs, pruned=trial.state.name == "PRUNED")
+    return list(points.values())
 
 
 def _as_left(job: Job) -> Entry:
@@ -397,12 +397,12 @@ def _import_optuna() -> Any:
 def judge(values: Values, runs: Sequence[Entry], *, pruned: bool = False) -> Point:
     """Sum up the runs of a point."""
     scores = [max(e for _, e in r.standing.evaluations) for r in runs if r.standing.evaluations]
-    done = all(run.state is RunState.FINISHED for run in runs)
+    complete = all(run.state is RunState.FINISHED for run in runs)
     finished = [read_result(run.job.folder) for run in runs if run.state is RunState.FINISHED]
     finals = [result.final_mean for result in finished if result is not None]
     return Point(
         values=values,
-        state="finished" if done else "pruned" if pruned else "failed",
+        state="finished" if complete else "pruned" if pruned else "failed",
         scores=scores,
         finals=finals,
         mean=statistics.fmean(scores) if scores else None,
@@ -432,10 +432,10 @@ def write_results(space: Space, points: Sequence[Point], folder: Path) -> None:
     )
     if order and order[0].state == "finished":
         best, run = order[0], space.run
-        given = {a.name: a.value for a in space.fixed} | best.values
+        settings = {a.name: a.value for a in space.fixed} | best.values
         lines = [
             f"# Best of {len(order)} points, {len(space.seeds)} seeds each: {best.mean:.1f}. Use:",
             f"#   cagexplain train {run.algorithm} --preset {run.preset} --config {BEST}",
-            *(f"{key}: {value}" for key, value in given.items()),
+            *(f"{key}: {value}" for key, value in settings.items()),
         ]
         write_text(folder / BEST, "\n".join(lines) + "\n")

@@ -36,7 +36,7 @@ class RunsTable:
         self.runs = runs
         self.console = console or terminal.console()
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
-        self.told = [(entry.state, entry.attempts) for entry in runs]
+        self.printed = [(entry.state, entry.attempts) for entry in runs]
 
     def update(self) -> None:
         """Show how the runs stand."""
@@ -45,8 +45,8 @@ class RunsTable:
             return
         for place, entry in enumerate(self.runs):
             now = (entry.state, entry.attempts)
-            if now != self.told[place]:
-                self.told[place] = now
+            if now != self.printed[place]:
+                self.printed[place] = now
                 self.console.print(line(entry), highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> RunsTable:
@@ -60,12 +60,12 @@ class RunsTable:
 
 def table(runs: Sequence[Entry], rows: int) -> Table:
     """The runs as a table of at most `rows` rows: those in progress and failed ones first."""
-    made = Table(caption=summary(runs), caption_justify="left", expand=False)
-    made.add_column("method")
+    grid = Table(caption=summary(runs), caption_justify="left", expand=False)
+    grid.add_column("method")
     for heading in ("seed", "steps", "return", "steps/s"):
-        made.add_column(heading, justify="right")
-    made.add_column("state")
-    made.add_column("left", justify="right")
+        grid.add_column(heading, justify="right")
+    grid.add_column("state")
+    grid.add_column("left", justify="right")
     urgency = [
         RunState.RUNNING,
         RunState.FAILED,
@@ -77,8 +77,8 @@ def table(runs: Sequence[Entry], rows: int) -> Table:
     shown = {id(entry) for entry in order[: max(1, rows)]}
     for entry in runs:
         if id(entry) in shown:
-            made.add_row(*_cells(entry), style=_STYLES[entry.state])
-    return made
+            grid.add_row(*_cells(entry), style=_STYLES[entry.state])
+    return grid
 
 
 def line(entry: Entry) -> str:
@@ -95,16 +95,16 @@ def summary(runs: Sequence[Entry]) -> str:
     """How many runs are in each state, and how long the rest will take at the present speed."""
     counts = Counter(entry.state for entry in runs)
     text = ", ".join(f"{counts[state]} {state}" for state in RunState if counts[state])
-    left = sum(entry.job.steps - entry.standing.steps for entry in runs if entry.open)
+    steps_left = sum(entry.job.steps - entry.standing.steps for entry in runs if entry.open)
     rate = sum(e.standing.rate or 0.0 for e in runs if e.state is RunState.RUNNING)
-    return f"{text}; about {_duration(left / rate)} left" if left and rate else text
+    return f"{text}; about {_duration(steps_left / rate)} left" if steps_left and rate else text
 
 
 def _cells(entry: Entry) -> list[str]:
     now = entry.standing
-    left = ""
+    time_left = ""
     if entry.state is RunState.RUNNING and now.rate:
-        left = _duration((entry.job.steps - now.steps) / now.rate)
+        time_left = _duration((entry.job.steps - now.steps) / now.rate)
     again = f" (attempt {entry.attempts})" if entry.attempts > 1 else ""
     return [
         entry.job.method,
@@ -113,7 +113,7 @@ def _cells(entry: Entry) -> list[str]:
         "" if now.last is None else f"{now.last:,.0f}",
         "" if now.rate is None else f"{now.rate:,.0f}",
         f"{entry.state}{again}",
-        left,
+        time_left,
     ]
 
 

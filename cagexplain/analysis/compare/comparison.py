@@ -173,8 +173,8 @@ def compare_traces(traces: Sequence[Trace], *, allow_different: bool = False) ->
                 "--allow-different-conditions",
             )
     names = _names(traces)
-    found = [sample(trace, name) for trace, name in zip(traces, names, strict=True)]
-    return compare_samples(found, conditions=conditions)
+    samples = [sample(trace, name) for trace, name in zip(traces, names, strict=True)]
+    return compare_samples(samples, conditions=conditions)
 
 
 def compare_parts(trace: Trace, condition: str) -> Comparison:
@@ -220,20 +220,21 @@ def _different(traces: Sequence[Trace]) -> tuple[Condition, ...]:
         {**trace.manifest.options, "engine": trace.manifest.engine.get("name")} for trace in traces
     ]
     keys = [key for key in dict.fromkeys(itertools.chain(*options)) if key not in _NO_CONDITION]
-    found = (Condition(key, tuple(str(each.get(key)) for each in options)) for key in keys)
-    return tuple(condition for condition in found if len(set(condition.values)) > 1)
+    conditions = (Condition(key, tuple(str(each.get(key)) for each in options)) for key in keys)
+    return tuple(condition for condition in conditions if len(set(condition.values)) > 1)
 
 
 def _names(traces: Sequence[Trace]) -> list[str]:
     """Names of the policies; where two are the same, with the folders of their traces."""
     names = [str(trace.manifest.policy.get("name", "unnamed")) for trace in traces]
     folders = [trace.path.resolve().name for trace in traces]
-    told = [
+    with_folders = [
         name if names.count(name) == 1 else f"{name} ({folder})"
         for name, folder in zip(names, folders, strict=True)
     ]
     return [
-        name if told.count(name) == 1 else f"{name} #{place + 1}" for place, name in enumerate(told)
+        name if with_folders.count(name) == 1 else f"{name} #{place + 1}"
+        for place, name in enumerate(with_folders)
     ]
 
 
@@ -276,10 +277,10 @@ def _pair(
 def _for_pairs(pair: Pair, n: int) -> Pair:
     """The pair with p-values adjusted for how many pairs there are."""
 
-    def adjusted(found: T) -> T:
-        if found.p_adjusted is None:
-            return found
-        return replace(found, p_adjusted=min(1.0, n * found.p_adjusted))
+    def adjusted(difference: T) -> T:
+        if difference.p_adjusted is None:
+            return difference
+        return replace(difference, p_adjusted=min(1.0, n * difference.p_adjusted))
 
     return replace(
         pair,

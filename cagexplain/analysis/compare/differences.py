@@ -148,7 +148,7 @@ def view_differences(
     sizes = np.concatenate([np.full(t.shape[1], t.shape[2]) for t in sides[0]])
     gaps = Gaps(sizes)
     direction = np.sign(gaps(flat_a.sum(axis=0), flat_b.sum(axis=0)))
-    found = compare(
+    differences = compare(
         flat_a,
         flat_b,
         lambda first, second: gaps.sums(np.abs(gaps(first, second))) / 2,
@@ -160,7 +160,7 @@ def view_differences(
         for view, first, second in zip(views, *sides, strict=True)
     ]
     tested = np.array([_enough(group) for groups in bare for group in groups])
-    p, adjusted = found.p, found.family_p(tested)
+    p, adjusted = differences.p, differences.family_p(tested)
     place = iter(range(len(tested)))
     for view, groups, first, second in zip(views, bare, *sides, strict=True):
         kinds = a.tables[view].kinds
@@ -170,7 +170,7 @@ def view_differences(
                 replace(
                     group,
                     **_shift(kinds, first[:, g], second[:, g]),
-                    **_distance(group, found, i, float(p[i])),
+                    **_distance(group, differences, i, float(p[i])),
                     p=float(p[i]),
                     p_adjusted=float(adjusted[i]),
                 )
@@ -208,15 +208,17 @@ def _shift(kinds: Sequence[int], a: Counts, b: Counts) -> dict[str, Any]:
     }
 
 
-def _distance(group: GroupDifference, found: Differences, i: int, p: float) -> dict[str, Any]:
-    value = float(found.value[i])
+def _distance(group: GroupDifference, differences: Differences, i: int, p: float) -> dict[str, Any]:
+    value = float(differences.value[i])
     episodes = (group.episodes_a, group.episodes_b)
-    low, high = _distance_limits(value, float(found.error[i]), float(found.bias[i]), episodes)
+    low, high = _distance_limits(
+        value, float(differences.error[i]), float(differences.bias[i]), episodes
+    )
     return {
         "distance": value,
         "low": low if p < SIGNIFICANT else 0.0,  # the test does not exclude that nothing differs
         "high": high,
-        "chance": float(np.nanmean(found.relabelled[:, i])),
+        "chance": float(np.nanmean(differences.relabelled[:, i])),
     }
 
 
@@ -252,16 +254,16 @@ def metric_differences(
     if not parts:
         return
     values = [value for each, _ in parts for value in each]
-    found = joined([differences for _, differences in parts])
-    tested = np.array([v.enough for v in values]) & ~np.isnan(found.value)
-    p, adjusted = found.p, found.family_p(tested)
+    combined = joined([differences for _, differences in parts])
+    tested = np.array([v.enough for v in values]) & ~np.isnan(combined.value)
+    p, adjusted = combined.p, combined.family_p(tested)
     for i, value in enumerate(values):
         if not tested[i]:
             yield value.metric
             continue
-        difference, spread = float(found.value[i]), value.spread
+        difference, spread = float(combined.value[i]), value.spread
         fewest = min(value.metric.n_a, value.metric.n_b)
-        half = float(stdtrit(fewest - 1, 1 - _TAIL) * found.error[i])
+        half = float(stdtrit(fewest - 1, 1 - _TAIL) * combined.error[i])
         yield replace(
             value.metric,
             difference=difference,

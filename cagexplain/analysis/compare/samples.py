@@ -120,7 +120,7 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
     """
     counter, circumstance, tallies = Counter(), CircumstanceCounter(), MetricsCollector()
     run(trace, [counter, circumstance, tallies])
-    counts, found = counter.result(), circumstance.result()
+    counts, circumstances = counter.result(), circumstance.result()
     facts = trace_facts(trace)
     parts = {
         **_split("targeted", counts, CONDITIONS),
@@ -130,7 +130,7 @@ def sample(trace: Trace, name: str | None = None) -> Sample:
         name=name or facts.name,
         facts=facts,
         seeds=facts.seeds,
-        tables={**_views(counts), **_circumstances(found), **parts},
+        tables={**_views(counts), **_circumstances(circumstances), **parts},
         metrics={**_returns(counts), **_soc(tallies)},
         times=_times(tallies),
         soc=of_collected(tallies),
@@ -237,13 +237,13 @@ def _soc(collected: MetricsCollector) -> dict[str, SampledMetric]:
 
 def _times(collected: MetricsCollector) -> dict[str, CensoredTimes]:
     """The team's timed metrics; without observations those that need none."""
-    found = {}
-    stays = collected.stays
+    times_of = {}
+    incidents = collected.incidents
     for d in TIMED:
         blind = "alert" in (d.begin, d.end) and not collected.observed
         if blind or not isinstance(d.statistic, RestrictedMean):
             continue
-        times, horizon = waits(stays, *d.times), d.statistic.horizon
+        times, horizon = waits(incidents, *d.times), d.statistic.horizon
         counts = tally(
             np.minimum(times.duration, horizon),
             times.hit & (times.duration < horizon),
@@ -251,8 +251,8 @@ def _times(collected: MetricsCollector) -> dict[str, CensoredTimes]:
             n_clusters=collected.episodes,
             longest=horizon,
         )
-        found[d.name] = CensoredTimes(np.stack(counts, axis=1))
-    return found
+        times_of[d.name] = CensoredTimes(np.stack(counts, axis=1))
+    return times_of
 
 
 def _returns(counts: Counts) -> dict[str, SampledMetric]:

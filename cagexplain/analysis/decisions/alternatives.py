@@ -67,14 +67,14 @@ class Preferences:
 def preferences(moment: Moment) -> Preferences:
     """Ask a copy of the policy."""
     agent = moment.place.agent
-    own = actions.slice_of(agent)
-    valid = moment.snapshot.mask[0, own]
+    columns = actions.slice_of(agent)
+    valid = moment.snapshot.mask[0, columns]
     branch = moment.policy.branch(np.zeros(1, np.int64))
     branch.act(moment.snapshot.obs, moment.snapshot.mask, moment.free, moment.submitted[None])
     policy = unwrapped(branch)
     if not isinstance(policy, Weighing):
         return Preferences(valid, None, False)
-    weights = policy.weights()[0, own].astype(np.float64)
+    weights = policy.weights()[0, columns].astype(np.float64)
     path = _path(policy, agent, moment.chosen) if isinstance(policy, TreePolicy) else ()
     return Preferences(valid & np.isfinite(weights), weights, policy.values, path)
 
@@ -110,14 +110,14 @@ def alternatives(
     if every_action:
         return tuple(int(i) for i in np.union1d(np.flatnonzero(weighed.valid), [chosen]))
     weights = weighed.weights if weighed.weights is not None else _merits(moment)
-    found = []
+    picks = []
     for kind in ActionKind:
         of_kind = np.flatnonzero(weighed.valid & (actions.KIND[agent] == kind))
         if kind == actions.KIND[agent][chosen]:
-            found.append(chosen)
+            picks.append(chosen)
         elif len(of_kind):
-            found.append(int(of_kind[weights[of_kind].argmax()]))
-    return tuple(found)
+            picks.append(int(of_kind[weights[of_kind].argmax()]))
+    return tuple(picks)
 
 
 _SAME_HOST: Final = 4.0
@@ -126,7 +126,7 @@ _SAME_HOST: Final = 4.0
 def _merits(moment: Moment) -> FloatArray:
     """How worth asking about each action is, for a policy that does not say."""
     agent = moment.place.agent
-    seen = moment.snapshot.obs[0, observations.slice_of(agent)]
+    obs = moment.snapshot.obs[0, observations.slice_of(agent)]
     merits = np.zeros(actions.SIZES[agent])
     chosen_host = actions.HOST[agent][moment.chosen]
     for action, kind in enumerate(actions.KIND[agent]):
@@ -134,12 +134,12 @@ def _merits(moment: Moment) -> FloatArray:
         if host >= 0:
             merits[action] = (
                 _SAME_HOST * (host == chosen_host)
-                + 2 * seen[observations.process_bit(agent, host)]
-                + seen[observations.connection_bit(agent, host)]
+                + 2 * obs[observations.process_bit(agent, host)]
+                + obs[observations.connection_bit(agent, host)]
             )
         elif actions.TO_ZONE[agent][action] >= 0:
             pair = int(actions.TO_ZONE[agent][action]), int(actions.FROM_ZONE[agent][action])
-            blocked = seen[observations.blocked_bit(agent, *pair)]
-            wanted = seen[observations.policy_bit(agent, *pair)]
+            blocked = obs[observations.blocked_bit(agent, *pair)]
+            wanted = obs[observations.policy_bit(agent, *pair)]
             merits[action] = blocked != wanted and wanted == (kind == ActionKind.BLOCK)
     return merits

@@ -129,10 +129,10 @@ def integrated_gradients(
     """
     from captum.attr import IntegratedGradients  # slow
 
-    found, error = IntegratedGradients(target).attribute(
+    gradients, error = IntegratedGradients(target).attribute(
         x, baseline, n_steps=points, method="gausslegendre", return_convergence_delta=True
     )
-    return np.asarray(found[0].detach().numpy()), float(error)
+    return np.asarray(gradients[0].detach().numpy()), float(error)
 
 
 def _target(

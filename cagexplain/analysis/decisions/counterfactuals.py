@@ -193,13 +193,13 @@ def outcomes(
             rollouts=n,
             steps=steps,
             mean_return=float(played[i].sum(axis=1).mean()),
-            advantage=FutureDifference(found.mean, found.low, found.high),
+            advantage=FutureDifference(advantage.mean, advantage.low, advantage.high),
             by_cause={
                 name: FutureDifference(float(mean), None, None)
                 for name, mean in zip(reward.CAUSE_NAMES, parts[i].mean(axis=0), strict=True)
             },
         )
-        for i, (action, found) in enumerate(zip(question.actions, advantages, strict=True))
+        for i, (action, advantage) in enumerate(zip(question.actions, advantages, strict=True))
     }
 
 

@@ -180,8 +180,8 @@ def explain(
         horizon=horizon,
         confidence=CONFIDENCE,
         decisions=tuple(
-            _explanation(record, *found, (importance or {}).get(found[0].moment.place))
-            for found in explained
+            _explanation(record, *parts, (importance or {}).get(parts[0].moment.place))
+            for parts in explained
         ),
     )
 
@@ -280,10 +280,10 @@ def _rank(option: Option) -> tuple[float, float, bool]:
 def _alerts(moment: Moment) -> tuple[str, ...]:
     agent = moment.place.agent
     names = features.names("flat", agent)
-    seen = moment.snapshot.obs[0, observations.slice_of(agent)]
+    obs = moment.snapshot.obs[0, observations.slice_of(agent)]
     entries = [
         bit(agent, int(host))
         for host in observations.HOSTS[agent]
         for bit in (observations.process_bit, observations.connection_bit)
     ]
-    return tuple(names[entry] for entry in entries if seen[entry])
+    return tuple(names[entry] for entry in entries if obs[entry])

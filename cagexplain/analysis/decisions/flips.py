@@ -87,13 +87,13 @@ def flips(moment: Moment, limit: int = LIMIT) -> Flips:
         flipped = np.flatnonzero(answers != preferred)
         if len(flipped):
             clearest = flipped[np.argsort(-margin[flipped], kind="stable")]
-            found = [_flip(agent, combined[i], int(answers[i])) for i in clearest[:SHOWN]]
+            shown = [_flip(agent, combined[i], int(answers[i])) for i in clearest[:SHOWN]]
             return Flips(
                 features.action_label(agent, preferred),
                 size,
                 limit,
                 tried,
-                tuple(found),
+                tuple(shown),
                 len(flipped),
             )
     return Flips(features.action_label(agent, preferred), None, limit, tried, (), 0)
@@ -102,25 +102,25 @@ def flips(moment: Moment, limit: int = LIMIT) -> Flips:
 def possible_changes(moment: Moment) -> Iterator[Change]:
     """All single changes of what the agent observed."""
     agent = moment.place.agent
-    seen = moment.snapshot.obs[0, observations.slice_of(agent)]
+    obs = moment.snapshot.obs[0, observations.slice_of(agent)]
     mask = moment.snapshot.mask[0, actions.slice_of(agent)]
     names = features.names("flat", agent)
     for host in observations.HOSTS[agent].tolist():
         if mask[actions.index(agent, ActionKind.ANALYSE, host=host)]:
             for bit in (observations.process_bit, observations.connection_bit):
                 entry = bit(agent, host)
-                yield entry, 1 - seen[entry], f"{_with(not seen[entry])} {names[entry]}"
+                yield entry, 1 - obs[entry], f"{_with(not obs[entry])} {names[entry]}"
     for to_zone in BLUE_ZONES[agent]:
         for from_zone in network.ALPHABETICAL:
             if from_zone != to_zone:
                 pair = agent, to_zone, from_zone
                 for entry in (observations.blocked_bit(*pair), observations.policy_bit(*pair)):
-                    yield entry, 1 - seen[entry], _traffic(names[entry], not seen[entry])
+                    yield entry, 1 - obs[entry], _traffic(names[entry], not obs[entry])
     if moment.messages:
-        for entry in range(*observations.message_slice(agent).indices(len(seen))):
-            yield entry, 1 - seen[entry], f"if {names[entry]} were {1 - seen[entry]}"
+        for entry in range(*observations.message_slice(agent).indices(len(obs))):
+            yield entry, 1 - obs[entry], f"if {names[entry]} were {1 - obs[entry]}"
     for phase, name in enumerate(phases.PHASE_NAMES):
-        if phase != seen[observations.PHASE]:
+        if phase != obs[observations.PHASE]:
             yield observations.PHASE, phase, f"if the phase were {name}"
 
 
@@ -129,10 +129,10 @@ def _with(present: bool) -> str:
 
 
 def _traffic(name: str, present: bool) -> str:
-    told = name.replace(" is ", " were ")
+    condition = name.replace(" is ", " were ")
     if not present:
-        told = told.replace(" were ", " were not ").replace(" should ", " should not ")
-    return f"if {told}"
+        condition = condition.replace(" were ", " were not ").replace(" should ", " should not ")
+    return f"if {condition}"
 
 
 def _answers(
@@ -146,10 +146,10 @@ def _answers(
         some = combined[at : at + _AT_ONCE]
         rows = np.zeros(len(some), np.int64)
         obs = moment.snapshot.obs[rows]
-        own = obs[:, observations.slice_of(agent)]
+        agent_obs = obs[:, observations.slice_of(agent)]
         for row, changes in enumerate(some):
             for entry, value, _ in changes:
-                own[row, entry] = value
+                agent_obs[row, entry] = value
         branch = moment.policy.branch(rows)
         chosen = branch.act(obs, moment.snapshot.mask[rows], moment.free[rows]).actions[:, agent]
         margin = np.zeros(len(some))

@@ -111,9 +111,9 @@ class Record:
         self.steps = phases.calls(self.params.steps)
         parts = []
         for part in trace.batches("blue", _COLUMNS):
-            found = part[part["episode"].isin(self.episodes)]
-            if len(found):
-                parts.append(found)
+            chosen = part[part["episode"].isin(self.episodes)]
+            if len(chosen):
+                parts.append(chosen)
             if part["episode"].iloc[-1] >= self.episodes[-1]:
                 break
         self.rows: pd.DataFrame = pd.concat(parts, ignore_index=True)
@@ -187,8 +187,8 @@ def params_of(trace: Trace) -> EnvParams:
     """
     options, path = trace.manifest.options, trace.path / manifest.FILE_NAME
     try:
-        found = {"options": {entry.name: options[entry.name] for entry in fields(EnvParams)}}
-        return convert(found, _Played, path, remedy=manifest.RECORD_AGAIN).options
+        played = {"options": {entry.name: options[entry.name] for entry in fields(EnvParams)}}
+        return convert(played, _Played, path, remedy=manifest.RECORD_AGAIN).options
     except KeyError as error:
         problem, field = "this parameter is missing", error.args[0]
     except UsageError as error:  # nobody has used anything wrongly here
@@ -246,7 +246,7 @@ def moments(record: Record, policy: Policy, places: Sequence[DecisionPlace]) -> 
     wanted: dict[int, list[DecisionPlace]] = {}
     for place in places:
         wanted.setdefault(place.step, []).append(place)
-    found: dict[DecisionPlace, Moment] = {}
+    by_place: dict[DecisionPlace, Moment] = {}
     saved: dict[DecisionPlace, tuple[Snapshot, Policy]] = {}
     seeds = record.seeds()
 
@@ -258,7 +258,7 @@ def moments(record: Record, policy: Policy, places: Sequence[DecisionPlace]) -> 
     def after(t: int, decision: Decision) -> None:
         for place in wanted.get(t, ()):
             row = record.index(place.episode)
-            found[place] = Moment(
+            by_place[place] = Moment(
                 place,
                 int(seeds[row]),
                 *saved.pop(place),
@@ -267,7 +267,7 @@ def moments(record: Record, policy: Policy, places: Sequence[DecisionPlace]) -> 
             )
 
     play_again(record, policy, max(wanted) + 1, before=before, after=after)
-    return [found[place] for place in places]
+    return [by_place[place] for place in places]
 
 
 def spread(episodes: int, most: int = DEFAULT_BATCH) -> Int64Array:

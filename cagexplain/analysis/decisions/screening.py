@@ -91,8 +91,8 @@ def critical(
     core = unwrapped(policy)
     if isinstance(core, Weighing):
         guides.insert(0, _ranges(record, policy, core))
-        what = "values" if core.values else "log-probabilities"
-        measure = f"half with the largest range of {what} of their actions, half drawn at random"
+        weights = "values" if core.values else "log-probabilities"
+        measure = f"half with the largest range of {weights} of their actions, half drawn at random"
     tried = _candidates(record, wanted, guides, candidates_of(n))
     saved = moments(record, policy, tried)
     questions = [Question(moment, alternatives(moment, preferences(moment))) for moment in saved]
@@ -126,9 +126,9 @@ def _ranges(record: Record, policy: Policy, core: Weighing) -> npt.NDArray[np.fl
     def after(t: int, decision: Decision) -> None:
         weights = core.weights()
         for agent in range(N_BLUE):
-            own = weights[:, actions.slice_of(agent)]
-            lowest = np.where(np.isfinite(own), own, np.inf).min(axis=1)
-            ranges[:, t, agent] = own.max(axis=1) - lowest
+            agent_weights = weights[:, actions.slice_of(agent)]
+            lowest = np.where(np.isfinite(agent_weights), agent_weights, np.inf).min(axis=1)
+            ranges[:, t, agent] = agent_weights.max(axis=1) - lowest
 
     play_again(record, policy, record.steps, after=after)
     return ranges
@@ -142,8 +142,8 @@ def _candidates(
 ) -> list[DecisionPlace]:
     """About `most` wanted places, none near another of its agent and episode: from each agent and
     guide the same number, those of the highest scores ``[episode, step, agent]``."""
-    found: list[DecisionPlace] = []
-    left = wanted.copy()
+    places: list[DecisionPlace] = []
+    available = wanted.copy()
     agents = np.flatnonzero(wanted.any(axis=(0, 1)))
     share = -(-most // max(1, len(agents) * len(guides)))
     for agent in agents.tolist():
@@ -153,8 +153,8 @@ def _candidates(
             for row, step in zip(*np.unravel_index(order, guide.shape[:2]), strict=True):
                 if taken == share:
                     break
-                if left[row, step, agent]:
-                    found.append(DecisionPlace(int(record.episodes[row]), int(step), agent))
-                    left[row, max(0, step - APART + 1) : step + APART, agent] = False
+                if available[row, step, agent]:
+                    places.append(DecisionPlace(int(record.episodes[row]), int(step), agent))
+                    available[row, max(0, step - APART + 1) : step + APART, agent] = False
                     taken += 1
-    return found
+    return places

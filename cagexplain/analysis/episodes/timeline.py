@@ -1,4 +1,4 @@
-"""Episodes told step by step: what happened on every host, what both sides did, what it cost.
+"""Episodes step by step: what happened on every host, what both sides did, what it cost.
 
 Only chosen episodes are kept, as run lengths and sparse rows: some tens of kilobytes each.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cagexplain.analysis.episodes.incidents import incidents
+from cagexplain.analysis.episodes.incidents import in_words
 from cagexplain.analysis.episodes.timeline_parts import (
     BlueAction,
     HostLine,
@@ -27,6 +27,8 @@ from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward
 from cagexplain.common.errors import UsageError
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import Batch, codes, run
+from cagexplain.facts.incidents import TABLES as INCIDENT_TABLES
+from cagexplain.facts.incidents import Incidents, incidents_of
 from cagexplain.facts.places import LEVEL_NAMES
 from cagexplain.tracing.trace import Trace
 
@@ -146,7 +148,7 @@ def timelines(trace: Trace, episodes: Mapping[int, str]) -> tuple[Timeline, ...]
     ]
     collector = _Chosen(episodes, trace.manifest.seeds)
     run(Trace(trace.path, dataclasses.replace(trace.manifest, parts=parts)), [collector])
-    return tuple(collector.found[episode] for episode in episodes)
+    return tuple(collector.timelines[episode] for episode in episodes)
 
 
 class _Chosen:
@@ -163,23 +165,32 @@ class _Chosen:
             *("outcome", "detected"),
         ),
         "green": ("step", "host", "kind", "penalty"),
-        "levels": ("step", "host", "from_level", "to_level", "cause"),
+        "levels": INCIDENT_TABLES["levels"],
     }
 
     def __init__(self, episodes: Mapping[int, str], seeds: Sequence[int]) -> None:
-        self.found: dict[int, Timeline] = {}
+        self.timelines: dict[int, Timeline] = {}
         self._episodes = episodes
         self._seeds = seeds
 
     def add(self, batch: Batch) -> None:
         """Keep those of this batch."""
-        for row, number in enumerate(batch.episodes.tolist()):
-            if number in self._episodes:
-                head = {"episode": number, "seed": self._seeds[number]}
-                self.found[number] = _timeline(batch, row, reason=self._episodes[number], **head)
+        chosen = [(r, e) for r, e in enumerate(batch.episodes.tolist()) if e in self._episodes]
+        if not chosen:
+            return
+        incidents = incidents_of(batch)
+        for row, episode in chosen:
+            self.timelines[episode] = _timeline(
+                batch,
+                row,
+                incidents.where(incidents.episode == episode),
+                episode=episode,
+                seed=self._seeds[episode],
+                reason=self._episodes[episode],
+            )
 
 
-def _timeline(batch: Batch, row: int, **head: Any) -> Timeline:
+def _timeline(batch: Batch, row: int, incidents: Incidents, **head: Any) -> Timeline:
     frames = {}
     for name in _Chosen.tables:
         frame = batch.frame(name)
@@ -202,14 +213,9 @@ def _timeline(batch: Batch, row: int, **head: Any) -> Timeline:
         idle=idle,
         red=tuple(sorted(_red(frames["red"]), key=lambda action: action.start)),
         losses=losses,
-        incidents=incidents(hosts, blue, losses, _causes(frames["levels"]), batch.steps),
+        incidents=in_words(incidents, losses),
         observed=batch.process is not None,
     )
-
-
-def _causes(levels: pd.DataFrame) -> dict[tuple[str, int], str]:
-    """Why the level of a host changed, by the host and the step that began with the new level."""
-    return {(row.host, int(row.step) + 1): row.cause for row in _rows(levels.sort_values("step"))}
 
 
 def _runs(
@@ -260,12 +266,12 @@ def _blue(frame: pd.DataFrame, steps: int) -> tuple[tuple[BlueAction, ...], dict
     outcome = {(row.agent, row.step): row.outcome for row in _rows(frame)}
     started = frame[frame["started"]]
     following = started.groupby("agent", observed=True)["step"].shift(-1, fill_value=steps)
-    found, idle = [], dict.fromkeys(agents.BLUE, 0)
+    decisions, idle = [], dict.fromkeys(agents.BLUE, 0)
     for row, stop in zip(_rows(started), map(int, following), strict=True):
         if row.action_type in IDLE:
             idle[row.agent] += 1
             continue
-        found.append(
+        decisions.append(
             BlueAction(
                 start=int(row.step),
                 stop=stop,
@@ -280,7 +286,7 @@ def _blue(frame: pd.DataFrame, steps: int) -> tuple[tuple[BlueAction, ...], dict
                 probability=None if pd.isna(row.probability) else float(row.probability),
             )
         )
-    return tuple(sorted(found, key=lambda action: action.start)), idle
+    return tuple(sorted(decisions, key=lambda action: action.start)), idle
 
 
 def _red(frame: pd.DataFrame) -> Iterator[RedActionSpan]:

@@ -1,4 +1,4 @@
-"""What the timeline of an episode consists of."""
+"""The rows of a timeline: what a host, an agent or an incident went through in one episode."""
 
 from __future__ import annotations
 
@@ -105,13 +105,12 @@ class Loss(Result):
 
 @dataclass(frozen=True)
 class Incident(Result):
-    """An unbroken stay of red on a host that blue defends.
+    """An unbroken presence of red on a host that blue defends; see `facts.incidents.Incidents`.
 
     Attributes:
         host, agent: where, and who defends it.
-        start, stop: ``start <= t < stop``: steps that began with a red session on the host; if
-            `stop` is the number of steps, red was still there at the end.
-        cause: what began it, as in the trace's table `levels`; None if it was there at step 0.
+        start, stop: ``start <= t < stop``: steps that began with a red session on the host.
+        cause: what began it, as in the trace's table `levels`.
         top: highest level.
         root: first step that began with root; None if there was none.
         alert: first step of them in which an alert of the host was up; None without one, or if
@@ -127,7 +126,7 @@ class Incident(Result):
     agent: str
     start: int
     stop: int
-    cause: str | None
+    cause: str
     top: str
     root: int | None
     alert: int | None

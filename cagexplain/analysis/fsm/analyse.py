@@ -312,8 +312,8 @@ def _returns(counts: Counts) -> Returns:
 
 
 def _beliefs(counts: Counts) -> tuple[Belief, ...]:
-    found = distributions(pool(counts.host_steps), red_fsm.STATE_NAMES, LEVEL_NAMES)
-    return tuple(Belief(levels, _wrong(levels)) for levels in found)
+    by_state = distributions(pool(counts.host_steps), red_fsm.STATE_NAMES, LEVEL_NAMES)
+    return tuple(Belief(levels, _wrong(levels)) for levels in by_state)
 
 
 def _wrong(levels: Distribution) -> float | None:

@@ -201,7 +201,9 @@ def _exact_rows(exact: npt.NDArray[np.int64]) -> Iterator[ExactAlerts]:
 
 def _of_agents(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """How many hosts of each blue agent have the bit: ``int64[n, steps, 5]``."""
-    return np.stack([np.count_nonzero(bits[:, :, own], axis=2) for own in observations.HOSTS], 2)
+    return np.stack(
+        [np.count_nonzero(bits[:, :, hosts], axis=2) for hosts in observations.HOSTS], 2
+    )
 
 
 def _targeted(counts: npt.NDArray[np.int32]) -> tuple[Distribution, ...]:
@@ -212,8 +214,8 @@ def _by_agent(zones: npt.NDArray[np.int32]) -> dict[str, tuple[Distribution, ...
     counts: dict[str, npt.NDArray[Any]] = {TEAM: zones.sum(axis=1)}
     counts |= {name: zones[:, agent] for agent, name in enumerate(agents.BLUE)}
     return {
-        name: action_distributions(found, ZONE_PATTERNS, range(actions.N_KINDS))
-        for name, found in counts.items()
+        name: action_distributions(decisions, ZONE_PATTERNS, range(actions.N_KINDS))
+        for name, decisions in counts.items()
     }
 
 

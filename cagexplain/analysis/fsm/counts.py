@@ -80,8 +80,8 @@ class Counts:
         results: ``int32[e, place, phase, state, action, ending]`` hosts of that state that a red
             action ended on; a DiscoverRemoteSystems ends on every known host of its subnet, but on
             none if dropped.
-        seen: ``int32[e, place, phase, state]`` hosts that a red agent saw first and took for that
-            state.
+        discovered: ``int32[e, place, phase, state]`` hosts that a red agent saw first and took for
+            that state.
         lost: ``int32[e, place, phase, state, evictor]`` hosts of that state on which a red agent
             lost its last session, by what blue had just completed there (``EVICTORS``).
         recoveries: ``int32[e, place, phase, state, recovery, effect]`` completed Removes and
@@ -100,7 +100,7 @@ class Counts:
     red_detected: npt.NDArray[np.int32]
     choices: npt.NDArray[np.int32]
     results: npt.NDArray[np.int32]
-    seen: npt.NDArray[np.int32]
+    discovered: npt.NDArray[np.int32]
     lost: npt.NDArray[np.int32]
     recoveries: npt.NDArray[np.int32]
 
@@ -275,15 +275,15 @@ def _moves(batch: Batch) -> dict[str, npt.NDArray[Any]]:
     handed_over = cause == _REASSIGNED
     told_action = np.where(handed_over, int(red_fsm.RedAction.EXPLOIT), np.asarray(moves["action"]))
     told_ending = np.where(handed_over, HANDED_OVER, _ENDING_OF_OUTCOME[codes(moves, "outcome")])
-    told = tally(
+    reported = tally(
         *axes,
         (codes(moves, "from_state"), red_fsm.N_STATES),
         (told_action, red_fsm.N_RED_ACTIONS),
         (told_ending, len(ENDINGS)),
         where=(cause == _BY_ACTION) | handed_over,
     )
-    seen = tally(*axes, (codes(moves, "to_state"), red_fsm.N_STATES), where=cause == _SEEN)
-    counts = {"choices": choices, "results": told + dropped, "seen": seen}
+    discovered = tally(*axes, (codes(moves, "to_state"), red_fsm.N_STATES), where=cause == _SEEN)
+    counts = {"choices": choices, "results": reported + dropped, "discovered": discovered}
     return {name: array.astype(np.int32) for name, array in counts.items()}
 
 
@@ -302,11 +302,11 @@ def _evictions(batch: Batch) -> dict[str, npt.NDArray[Any]]:
     kind, host = codes(ended, "completed"), codes(ended, "completed_host")
     row, step = np.asarray(ended["row"]), np.asarray(ended["step"])
 
-    done = np.full((batch.n, batch.steps + 1, network.N_HOSTS), -1, dtype=np.int8)
-    done[row, step + 1, host] = kind
-    evictor = _EVICTOR_OF_KIND[done[lost_row, lost_step, lost_host]]
+    completed = np.full((batch.n, batch.steps + 1, network.N_HOSTS), -1, dtype=np.int8)
+    completed[row, step + 1, host] = kind
+    evictor = _EVICTOR_OF_KIND[completed[lost_row, lost_step, lost_host]]
 
-    gone = np.zeros_like(done, dtype=np.bool_)
+    gone = np.zeros_like(completed, dtype=np.bool_)
     gone[lost_row, lost_step, lost_host] = True
     recovery = _EVICTOR_OF_KIND[kind]
     evicted = gone[row, step + 1, host]

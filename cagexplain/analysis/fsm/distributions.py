@@ -40,10 +40,10 @@ def action_distributions(
         kinds: action types that can occur.
     """
     chosen = counts[:, :, list(kinds)]
-    found = distributions(chosen, groups, [actions.KIND_NAMES[kind] for kind in kinds])
+    plain = distributions(chosen, groups, [actions.KIND_NAMES[kind] for kind in kinds])
     return tuple(
         replace(distribution, entropy=entropy)
-        for distribution, entropy in zip(found, entropies(chosen), strict=True)
+        for distribution, entropy in zip(plain, entropies(chosen), strict=True)
     )
 
 

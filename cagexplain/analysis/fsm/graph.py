@@ -152,8 +152,8 @@ def fsm_graph(
         for code, (name, steps) in enumerate(zip(STATE_NAMES, time, strict=True))
     )
     results = pool(counts.results, agent, phase)
-    seen, lost = pool(counts.seen, agent, phase), pool(counts.lost, agent, phase)
-    return FsmGraph(states, (*_red_edges(results, variant), *_other_edges(seen, lost)))
+    discovered, lost = pool(counts.discovered, agent, phase), pool(counts.lost, agent, phase)
+    return FsmGraph(states, (*_red_edges(results, variant), *_other_edges(discovered, lost)))
 
 
 def evictions(counts: Counts, agent: int | None = None, phase: int | None = None) -> Evictions:
@@ -171,14 +171,14 @@ def evictions(counts: Counts, agent: int | None = None, phase: int | None = None
 def _dwell(dwell: tuple[Survival, ...] | None, state: int) -> dict[str, Any]:
     if dwell is None:
         return {}
-    found = dwell[state]
+    survival = dwell[state]
     return {
-        "spells": found.n,
-        "ended": found.ended,
-        "dwell": found.median.value,
-        "dwell_low": found.median.low,
-        "dwell_high": found.median.high,
-        "dwell_mean": found.restricted_mean.value,
+        "spells": survival.n,
+        "ended": survival.ended,
+        "dwell": survival.median.value,
+        "dwell_low": survival.median.low,
+        "dwell_high": survival.median.high,
+        "dwell_mean": survival.restricted_mean.value,
     }
 
 
@@ -189,8 +189,8 @@ def _red_edges(results: IntArray, variant: Variant) -> Iterator[Transition]:
         [f"{state.name} {action.name}" for state, action in pairs],
         ENDINGS,
     )
-    for (state, action), found in zip(pairs, endings, strict=True):
-        for ending, share in enumerate(found.shares):
+    for (state, action), distribution in zip(pairs, endings, strict=True):
+        for ending, share in enumerate(distribution.shares):
             if share.count or (ending == SUCCESS and _offered(variant, state, action)):
                 yield Transition(
                     source=STATE_NAMES[state],
@@ -199,7 +199,7 @@ def _red_edges(results: IntArray, variant: Variant) -> Iterator[Transition]:
                     action=int(action),
                     ending=share.name,
                     count=share.count,
-                    attempts=found.total,
+                    attempts=distribution.total,
                     rate=share.share,
                     low=share.low,
                     high=share.high,
@@ -225,13 +225,19 @@ def _offered(variant: Variant, state: State, action: RedAction) -> bool:
     return bool(variant.probability[row, action].any())
 
 
-def _other_edges(seen: IntArray, lost: IntArray) -> Iterator[Transition]:
+def _other_edges(discovered: IntArray, lost: IntArray) -> Iterator[Transition]:
     unknown, known = STATE_NAMES[State.UNKNOWN], STATE_NAMES[State.KD]
-    for name, n in zip(STATE_NAMES, seen.sum(axis=0), strict=True):
+    for name, n in zip(STATE_NAMES, discovered.sum(axis=0), strict=True):
         if n:
             yield Transition(unknown, name, "seen", None, None, int(n))
-    for found in distributions(lost, STATE_NAMES, EVICTORS):
-        if found.total:
+    for distribution in distributions(lost, STATE_NAMES, EVICTORS):
+        if distribution.total:
             yield Transition(
-                found.group, known, "blue", None, None, found.total, evictors=found.shares
+                distribution.group,
+                known,
+                "blue",
+                None,
+                None,
+                distribution.total,
+                evictors=distribution.shares,
             )

@@ -9,14 +9,14 @@ import numpy as np
 from cagexplain.analysis.metrics.definitions import COUNTED
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.batch import Batch, Tables
-from cagexplain.facts.stays import TABLES as STAY_TABLES
-from cagexplain.facts.stays import Stays, concatenate
-from cagexplain.facts.view import Facts, View, stays
+from cagexplain.facts.incidents import TABLES as INCIDENT_TABLES
+from cagexplain.facts.incidents import Incidents, concatenate
+from cagexplain.facts.view import Facts, View, all_incidents
 from cagexplain.tracing import schema
 
 
 class Collector:
-    """Collects sums over episodes of what is counted, and red's stays for what is timed.
+    """Collects sums over episodes of what is counted, and the incidents for what is timed.
 
     Attributes:
         episodes: number of episodes.
@@ -25,7 +25,7 @@ class Collector:
     """
 
     tables: ClassVar[Tables] = {
-        "levels": STAY_TABLES["levels"],
+        "levels": INCIDENT_TABLES["levels"],
         "blue": (
             *("target_zone", "source_zone", "outcome", "found"),
             *("completed", "completed_level"),
@@ -37,7 +37,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._sums: dict[str, list[FloatArray]] = {each.key: [] for each in COUNTED}
-        self._stays: list[Stays] = []
+        self._incidents: list[Incidents] = []
         self.episodes = 0
         self.steps = 0
         self.observed = False
@@ -47,15 +47,15 @@ class Collector:
         view = View(batch, Facts())
         for each in COUNTED:
             self._sums[each.key].append(each.sums(view))
-        self._stays.append(view.shared(stays))
+        self._incidents.append(view.shared(all_incidents))
         self.episodes += batch.n
         self.steps = batch.steps
         self.observed = batch.process is not None
 
     @property
-    def stays(self) -> Stays:
-        """All incidents."""
-        return concatenate(self._stays)
+    def incidents(self) -> Incidents:
+        """Those of all episodes."""
+        return concatenate(self._incidents)
 
     def sums(self, key: str) -> FloatArray:
         """``float64[episode, 1 + part, column]`` of a counted quantity: team, then parts."""

@@ -21,8 +21,8 @@ from cagexplain.common.results import Result
 from cagexplain.facts import green, impacts, links, posture, recoveries
 from cagexplain.facts.cases import Cases
 from cagexplain.facts.tally import tally
-from cagexplain.facts.view import View, rows_of, stays
-from cagexplain.facts.waits import Moment, Onset, incidents, waits
+from cagexplain.facts.view import View, all_incidents, rows_of
+from cagexplain.facts.waits import Moment, Onset, at_onset, waits
 from cagexplain.stats.durations import HORIZON
 from cagexplain.stats.estimates import (
     HitShare,
@@ -37,7 +37,7 @@ from cagexplain.stats.estimates import (
 
 Better = Literal["higher", "lower"]
 Times = tuple[Moment, Moment, Onset]
-"""From one moment of a stay to another one, in stays of some onset."""
+"""From one moment of an incident to another one, in incidents of some onset."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,11 @@ class Counted(Definition):
 
 @dataclass(frozen=True, kw_only=True)
 class Timed(Definition):
-    """A time between two moments of red's stay on a host; Kaplan-Meier estimate.
+    """A time between two moments of an incident; Kaplan-Meier estimate.
 
     Attributes:
-        begin, end: the moments, as the columns of `Stays`.
-        onset: which stays.
+        begin, end: the moments, as the columns of `Incidents`.
+        onset: which incidents.
         statistic: median, or mean over the first `HORIZON` steps.
         by_zone: whether it is also given by subnet.
     """
@@ -188,7 +188,7 @@ class Timed(Definition):
 
     def of_team(self, view: View) -> Cases:
         """The times in a batch."""
-        cases = waits(view.shared(stays), *self.times)
+        cases = waits(view.shared(all_incidents), *self.times)
         return replace(cases, row=rows_of(view, cases.row))
 
 
@@ -204,7 +204,7 @@ def _singh(*values: float) -> tuple[Published, ...]:
     )
 
 
-_STAYS: Final = "levels.*"
+_LEVELS: Final = "levels.*"
 _RECOVERED: Final = "blue.completed, completed_level"
 _WORK: Final = "green_work.*"
 SHARE: Final = "share"
@@ -213,32 +213,32 @@ _PER_EPISODE: Final = "per episode"
 
 
 def _incidents(view: View) -> Cases:
-    return _stays(view, True)
+    return _at_onset(view, True)
 
 
 def _silent(view: View) -> Cases:
-    return _stays(view, ~view.shared(stays).visible)
+    return _at_onset(view, ~view.shared(all_incidents).visible)
 
 
 def _rooted(view: View) -> Cases:
-    return _stays(view, view.shared(stays).root >= 0)
+    return _at_onset(view, view.shared(all_incidents).root >= 0)
 
 
-def _stays(view: View, hit: BoolArray | bool) -> Cases:
-    cases = incidents(view.shared(stays), hit)
+def _at_onset(view: View, hit: BoolArray | bool) -> Cases:
+    cases = at_onset(view.shared(all_incidents), hit)
     return replace(cases, row=rows_of(view, cases.row))
 
 
 def _cleared(view: View) -> Int64Array:
     """``int64[n, zone, 2]`` steps of the incidents that were cleared, and their number."""
-    found = view.shared(stays)
-    seen = ~found.censored
+    incidents = view.shared(all_incidents)
+    cleared = ~incidents.censored
     axes = (
-        (rows_of(view, found.episode), view.n),
-        (network.HOST_ZONE[found.host].astype(np.int64), network.N_ZONES),
+        (rows_of(view, incidents.episode), view.n),
+        (network.HOST_ZONE[incidents.host].astype(np.int64), network.N_ZONES),
     )
-    length = tally(*axes, where=seen, weights=found.end - found.on)
-    return np.stack([length, tally(*axes, where=seen)], axis=2).astype(np.int64)
+    length = tally(*axes, where=cleared, weights=incidents.end - incidents.on)
+    return np.stack([length, tally(*axes, where=cleared)], axis=2).astype(np.int64)
 
 
 COUNTED: Final = (
@@ -273,7 +273,7 @@ COUNTED: Final = (
         unit=_PER_EPISODE,
         formula="Red's presence on a defended host, from its first session there to the end of "
         "the last one: level 1 or 2 without a break.",
-        columns=_STAYS,
+        columns=_LEVELS,
         better="lower",
         statistic=PerEpisode(),
         parts=DEFENDED,

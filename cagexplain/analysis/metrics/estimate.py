@@ -127,12 +127,12 @@ def _counted(collected: Collector) -> Iterator[MetricEstimate]:
 
 def _timed(collected: Collector) -> Iterator[MetricEstimate]:
     """Times, with those that were not seen to end as censored."""
-    stays = collected.stays
+    incidents = collected.incidents
 
     @functools.cache
     def of_scope(times: Times, scope: str) -> dict[OfDurations, Estimate]:
         """All statistics of the same times, which are resampled once."""
-        cases = waits(stays, *times)
+        cases = waits(incidents, *times)
         if scope != TEAM:
             cases = cases.where(DEFENDED.of(cases) == DEFENDED.names.index(scope))
         statistics = [each.statistic for each in TIMED if each.times == times]

@@ -31,8 +31,8 @@ def answer(counts: ReactionCounts, tables: Sequence[ScopeTests], *, observed: bo
     sources = {ALERT, MESSAGE} if observed else {e.source for e in EVENTS} - {ALERT}
     about = "what blue could see" if observed else "red's actions, as observations are missing"
     events = [i for i, event in enumerate(EVENTS) if event.source in sources]
-    made = [~np.isnan(table.p).all(axis=1) for table in tables]
-    found = [(table.adjusted < ALPHA).any(axis=1) for table in tables]
+    tested = [~np.isnan(table.p).all(axis=1) for table in tables]
+    significant = [(table.adjusted < ALPHA).any(axis=1) for table in tables]
     tests = sum(int(np.count_nonzero(~np.isnan(table.p))) for table in tables)
     candidates = sum(int(np.count_nonzero(~np.isnan(table.p[events]))) for table in tables)
     confidence = 1 - ALPHA / max(candidates, 1)
@@ -44,7 +44,7 @@ def answer(counts: ReactionCounts, tables: Sequence[ScopeTests], *, observed: bo
         if kind != ActionKind.SLEEP
         for pick in _picks(counts, table, event, r, confidence)
     ]
-    # What was found at all counts before what is only large; an answer on the very host before
+    # What is significant at all counts before what is only large; an answer on the very host before
     # one that is somewhere in the zone, unless that is clearly more frequent.
     best = max(picks, key=lambda pick: pick.rank, default=None)
     enough = any(bool(table.enough[events, N_PLACEBO].any()) for table in tables)
@@ -61,8 +61,8 @@ def answer(counts: ReactionCounts, tables: Sequence[ScopeTests], *, observed: bo
             rate=None,
             base=None,
             n=0,
-            significant=sum(int(f.sum()) for f in found),
-            pairs=sum(int(m.sum()) for m in made),
+            significant=sum(int(f.sum()) for f in significant),
+            pairs=sum(int(m.sum()) for m in tested),
             tests=tests,
             about=about,
         )
@@ -79,8 +79,8 @@ def answer(counts: ReactionCounts, tables: Sequence[ScopeTests], *, observed: bo
         rate=best.rate,
         base=best.base,
         n=best.n,
-        significant=sum(int(f.sum()) for f in found),
-        pairs=sum(int(m.sum()) for m in made),
+        significant=sum(int(f.sum()) for f in significant),
+        pairs=sum(int(m.sum()) for m in tested),
         tests=tests,
         about=about,
         window=best.window,
@@ -113,9 +113,9 @@ def _picks(
     counts: ReactionCounts, table: ScopeTests, event: int, r: int, confidence: float
 ) -> Iterator[_Pick]:
     """The lag of a pair that is best for the answer, if it was tested with a surplus."""
-    found, base, expected = (
-        getattr(counts, f"{table.scope}_{what}")[:, event, first:, r]
-        for what, first in (("found", N_PLACEBO), ("base", N_PLACEBO), ("expected", 0))
+    hits, base, expected = (
+        getattr(counts, f"{table.scope}_{column}")[:, event, first:, r]
+        for column, first in (("found", N_PLACEBO), ("base", N_PLACEBO), ("expected", 0))
     )
     on_host = table.scope == HOST
     adjusted = table.adjusted[event, :, r]
@@ -124,9 +124,9 @@ def _picks(
     base = np.where(tested & (adjusted < ALPHA), base, expected)
     # Per decision of the agent: with several exposed hosts it can only respond on one of them.
     exposed = counts.zone_exposed[:, event, N_PLACEBO:]
-    value, low, high = matched.difference_limits(found - base, exposed, confidence)
+    value, low, high = matched.difference_limits(hits - base, exposed, confidence)
     # What the test found must be a surplus, too: its expectation knows habits, the base rate none.
-    usable = tested & (value > 0) & ((found - expected).sum(axis=0, dtype=np.float64) > 0)
+    usable = tested & (value > 0) & ((hits - expected).sum(axis=0, dtype=np.float64) > 0)
     significant = usable & (adjusted < ALPHA)
     chosen = significant if significant.any() else usable
     if not chosen.any():
@@ -142,7 +142,7 @@ def _picks(
         response=actions.KIND_NAMES[table.kinds[r]],
         scope=table.scope,
         lag=lag,
-        rate=float(found[:, lag].sum(dtype=np.int64)) / n,
+        rate=float(hits[:, lag].sum(dtype=np.int64)) / n,
         base=float(base[:, lag].sum(dtype=np.float64)) / n,
         n=n,
     )

@@ -120,13 +120,13 @@ class Collector:
 def _count(batch: Batch) -> ReactionCounts:
     hosts = events.on_hosts(batch)
     deeds = _deeds(batch)
-    made = decisions(batch)
-    share = made.shares()
+    stream = decisions(batch)
+    share = stream.shares()
     return ReactionCounts(
         **on_hosts(batch, hosts, deeds),
-        **in_zones(batch, events.in_zones(batch, hosts), made, share),
+        **in_zones(batch, events.in_zones(batch, hosts), stream, share),
         **_times(batch, hosts, deeds),
-        **_patterns(batch, made, share),
+        **_patterns(batch, stream, share),
         decisions=batch.started.sum(axis=(1, 2), dtype=np.int32),
     )
 
@@ -140,13 +140,13 @@ def _deeds(batch: Batch) -> npt.NDArray[np.int8]:
     return deeds
 
 
-def _times(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dict[str, Array]:
+def _times(batch: Batch, occurrences: Occurrences, deeds: npt.NDArray[np.int8]) -> dict[str, Array]:
     """How long it took until blue responded on the host, and until the host was clean."""
     clean = np.take(batch.levels, events.HOSTS, axis=2) == 0
-    compromised = ~clean[found.row, found.step, found.place]
-    every = np.ones(len(found.row), dtype=np.bool_)
-    answered, unanswered = _until(found, np.isin(deeds, RESPONSES), every)
-    evicted, stayed = _until(found, clean, compromised)
+    compromised = ~clean[occurrences.row, occurrences.step, occurrences.place]
+    every = np.ones(len(occurrences.row), dtype=np.bool_)
+    answered, unanswered = _until(occurrences, np.isin(deeds, RESPONSES), every)
+    evicted, stayed = _until(occurrences, clean, compromised)
     return {
         "answered": answered,
         "unanswered": unanswered,
@@ -156,42 +156,42 @@ def _times(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dic
 
 
 def _until(
-    found: Occurrences, happens: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_]
+    occurrences: Occurrences, happens: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_]
 ) -> tuple[Array, Array]:
     """Numbers of durations, ended and censored: ``uint16[n, event, duration]``.
 
     Args:
-        found: the events; each duration begins at its step.
+        occurrences: the events; each duration begins at its step.
         happens: ``bool[n, T, slot]`` what is waited for.
         chosen: which events count.
     """
     n, steps = happens.shape[:2]
     when = np.where(happens, np.arange(steps, dtype=np.int16)[:, None], np.int16(steps))
     following = np.minimum.accumulate(when[:, ::-1], axis=1)[:, ::-1]
-    row, step, kind = found.row[chosen], found.step[chosen], found.kind[chosen]
-    end = following[row, step, found.place[chosen]].astype(np.int64)
+    row, step, kind = occurrences.row[chosen], occurrences.step[chosen], occurrences.kind[chosen]
+    end = following[row, step, occurrences.place[chosen]].astype(np.int64)
     # What has not happened in the last step either takes longer than up to that step.
     waited = np.minimum(np.minimum(end, steps - 1) - step, FOLLOW)
-    seen = (end < steps) & (end - step <= FOLLOW)
-    counts = tally(waited, seen, row * N_EVENTS + kind, n_clusters=n * N_EVENTS, longest=FOLLOW)
+    happened = (end < steps) & (end - step <= FOLLOW)
+    counts = tally(waited, happened, row * N_EVENTS + kind, n_clusters=n * N_EVENTS, longest=FOLLOW)
     ended, censored = (c.reshape(n, N_EVENTS, FOLLOW + 1).astype(np.uint16) for c in counts)
     return ended, censored
 
 
-def _patterns(batch: Batch, made: DecisionStream, share: Array) -> dict[str, Array]:
+def _patterns(batch: Batch, stream: DecisionStream, share: Array) -> dict[str, Array]:
     """Decisions by the pattern of alerts and the kind of action, and what habits lead to expect."""
     shape = (batch.n, agents.N_BLUE, N_PATTERNS, N_ZONE)
     counts = np.zeros((len(WINDOWS), *shape), dtype=np.int32)
     expected = np.zeros((len(WINDOWS), *shape), dtype=np.float32)
     if batch.process is not None and batch.connection is not None:
-        at = (made.row, made.step, made.agent)
+        at = (stream.row, stream.step, stream.agent)
         for w, window in enumerate(WINDOWS):
             shown = [_in_window(bits, window)[at] for bits in (batch.process, batch.connection)]
             pattern = shown[0] + 2 * shown[1]
-            place = (made.row * agents.N_BLUE + made.agent) * N_PATTERNS + pattern
+            place = (stream.row * agents.N_BLUE + stream.agent) * N_PATTERNS + pattern
             size = int(np.prod(shape[:3]))
             for r in range(N_ZONE):
-                hits = np.bincount(place[made.response == r], minlength=size)
+                hits = np.bincount(place[stream.response == r], minlength=size)
                 counts[w, ..., r] = hits.reshape(shape[:3])
                 sums = np.bincount(place, share[r], minlength=size)
                 expected[w, ..., r] = sums.reshape(shape[:3])
@@ -200,8 +200,10 @@ def _patterns(batch: Batch, made: DecisionStream, share: Array) -> dict[str, Arr
 
 def _in_window(bits: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
     """Whether an agent's zones showed an alert in the last steps: ``int64[n, T, agent]`` 0 or 1."""
-    own = np.stack([bits[:, :, events.HOSTS[a == OWNER]].any(axis=2) for a in range(agents.N_BLUE)])
-    shown = own.transpose(1, 2, 0).copy()
+    by_agent = np.stack(
+        [bits[:, :, events.HOSTS[a == OWNER]].any(axis=2) for a in range(agents.N_BLUE)]
+    )
+    shown = by_agent.transpose(1, 2, 0).copy()
     for back in range(1, window):
-        shown[:, back:] |= own.transpose(1, 2, 0)[:, :-back]
+        shown[:, back:] |= by_agent.transpose(1, 2, 0)[:, :-back]
     return shown.astype(np.int64)

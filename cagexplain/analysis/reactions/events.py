@@ -32,7 +32,8 @@ class EventKind:
             a message of another blue agent.
         action: of red.
         succeeded: keep only red actions that did (not); None keeps both.
-        seen: keep only red actions and compromises that (did not) leave an event; None keeps both.
+        detected: keep only red actions and compromises that (did not) leave an event; None keeps
+            both.
         on_host: whether it happens on a host; else only somewhere in an agent's zones.
     """
 
@@ -40,14 +41,14 @@ class EventKind:
     source: str
     action: RedAction | None = None
     succeeded: bool | None = None
-    seen: bool | None = None
+    detected: bool | None = None
     on_host: bool = True
 
 
 def _scan(name: str, action: RedAction) -> tuple[EventKind, EventKind]:
     return (
-        EventKind(f"{name}, seen", RED, action, seen=True),
-        EventKind(f"{name}, unseen", RED, action, seen=False),
+        EventKind(f"{name}, seen", RED, action, detected=True),
+        EventKind(f"{name}, unseen", RED, action, detected=False),
     )
 
 
@@ -61,8 +62,8 @@ def _attack(name: str, action: RedAction) -> tuple[EventKind, EventKind]:
 EVENTS: Final = (
     EventKind("process alert", ALERT),
     EventKind("connection alert", ALERT),
-    EventKind("compromise with an alert", COMPROMISE, seen=True),
-    EventKind("compromise without an alert", COMPROMISE, seen=False),
+    EventKind("compromise with an alert", COMPROMISE, detected=True),
+    EventKind("compromise without an alert", COMPROMISE, detected=False),
     *_scan("AggressiveServiceDiscovery", RedAction.AGGRESSIVE_SCAN),
     *_scan("StealthServiceDiscovery", RedAction.STEALTH_SCAN),
     EventKind("DiscoverDeception", RED, RedAction.DISCOVER_DECEPTION),
@@ -133,8 +134,8 @@ def in_zones(batch: Batch, hosts: Occurrences) -> Occurrences:
         batch: the episodes.
         hosts: their events on hosts, which count here as well.
     """
-    own = (hosts.kind, hosts.row, hosts.step, OWNER[hosts.place])
-    return _unique(batch, [own, *_red_in_zones(batch), *_messages(batch)], agents.N_BLUE)
+    of_hosts = (hosts.kind, hosts.row, hosts.step, OWNER[hosts.place])
+    return _unique(batch, [of_hosts, *_red_in_zones(batch), *_messages(batch)], agents.N_BLUE)
 
 
 _Part = tuple[Int64Array, Int64Array, Int64Array, Int64Array]
@@ -160,11 +161,11 @@ def _alerts(batch: Batch) -> list[_Part]:
 def _compromises(batch: Batch) -> list[_Part]:
     changes = batch.frame("levels")
     began = changes["from_level"].to_numpy() == 0
-    seen = changes["process_event"].to_numpy() | changes["connection_event"].to_numpy()
+    detected = changes["process_event"].to_numpy() | changes["connection_event"].to_numpy()
     place = SLOT[codes(changes, "host")]
     row, step = changes["row"].to_numpy(), changes["step"].to_numpy() + 1
     return [
-        _picked(i, began & (seen == event.seen), row, step, place)
+        _picked(i, began & (detected == event.detected), row, step, place)
         for i, event in enumerate(EVENTS)
         if event.source == COMPROMISE
     ]
@@ -184,7 +185,7 @@ def _red(batch: Batch, place: Int64Array, *, on_host: bool) -> list[_Part]:
     red = batch.frame("red")
     outcome = codes(red, "outcome")
     executed = (codes(red, "event") == _DONE) & (outcome != OUTCOME_NAMES.index("DROPPED"))
-    action, seen = red["action"].to_numpy(), red["detected"].to_numpy()
+    action, detected = red["action"].to_numpy(), red["detected"].to_numpy()
     succeeded = outcome == Outcome.SUCCESS
     row, step = red["row"].to_numpy(), red["step"].to_numpy() + 1
     parts = []
@@ -194,8 +195,8 @@ def _red(batch: Batch, place: Int64Array, *, on_host: bool) -> list[_Part]:
         chosen = executed & (action == event.action)
         if event.succeeded is not None:
             chosen &= succeeded == event.succeeded
-        if event.seen is not None:
-            chosen &= seen == event.seen
+        if event.detected is not None:
+            chosen &= detected == event.detected
         parts.append(_picked(i, chosen, row, step, place))
     return parts
 

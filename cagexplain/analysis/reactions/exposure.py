@@ -52,7 +52,7 @@ class _Tally:
         self._shape = (N_EVENTS, n, cells)
         shape = (len(LAGS), *self._shape)
         self.exposed = np.zeros(shape, dtype=np.int32)
-        self.found = np.zeros((*shape, responses), dtype=np.int32)
+        self.hits = np.zeros((*shape, responses), dtype=np.int32)
         self.expected = np.zeros((N_TESTED, N_EVENTS, n, responses), dtype=np.float32)
 
     def add(
@@ -62,9 +62,9 @@ class _Tally:
         size = int(np.prod(self._shape))
         place = np.ravel_multi_index((kind, row, cell), self._shape)
         self.exposed[lag] = np.bincount(place, minlength=size).reshape(self._shape)
-        for r in range(self.found.shape[-1]):
+        for r in range(self.hits.shape[-1]):
             hits = np.bincount(place[response == r], minlength=size)
-            self.found[lag, ..., r] = hits.reshape(self._shape)
+            self.hits[lag, ..., r] = hits.reshape(self._shape)
 
     def expect(self, lag: int, kind: Int64Array, row: Int64Array, r: int, shares: Array) -> None:
         """Add up the shares of the exposed decisions' strata."""
@@ -82,34 +82,34 @@ class _Tally:
         Returns:
             ``float32[lag, event, n, response]``.
         """
-        return _base(every, responses, self.exposed, self.found)
+        return _base(every, responses, self.exposed, self.hits)
 
     def summary(self, place: str, base: Array) -> dict[str, Array]:
         """The counts without the strata, as fields of `Counts`."""
         return {
             f"{place}_exposed": _by_episode(self.exposed.sum(axis=3)).astype(np.uint16),
-            f"{place}_found": _by_episode(self.found.sum(axis=3)).astype(np.uint16),
+            f"{place}_found": _by_episode(self.hits.sum(axis=3)).astype(np.uint16),
             f"{place}_base": _by_episode(base),
             f"{place}_expected": _by_episode(self.expected),
         }
 
 
-def _base(every: Array, responses: Array, exposed: Array, found: Array) -> Array:
+def _base(every: Array, responses: Array, exposed: Array, hits: Array) -> Array:
     """Responses that exposed decisions would hold at the rate of the others of their cell.
 
     Args:
         every: ``[n, cell]`` decisions.
         responses: ``[n, cell, response]`` of them.
         exposed: ``[..., n, cell]``.
-        found: ``[..., n, cell, response]`` of them.
+        hits: ``[..., n, cell, response]`` of them.
 
     Returns:
         ``float32[..., n, response]``.
     """
     weight, alone = _weights(every, exposed)
-    base: Array = np.einsum("...nc,...ncr->...nr", weight, responses - found)
+    base: Array = np.einsum("...nc,...ncr->...nr", weight, responses - hits)
     # Where all decisions are exposed nothing can be compared: their own rate is no surplus.
-    base += np.einsum("...nc,...ncr->...nr", alone, found)
+    base += np.einsum("...nc,...ncr->...nr", alone, hits)
     return np.asarray(base, dtype=np.float32)
 
 
@@ -150,33 +150,37 @@ class _Pairs:
         self.cell = place + np.take(batch.phase.T, row, axis=1)
         self.n_cells = batch.n * _N_CELLS
 
-    def exposed(self, found: Occurrences, shift: int) -> tuple[Int64Array, Int64Array, Int64Array]:
+    def exposed(
+        self, occurrences: Occurrences, shift: int
+    ) -> tuple[Int64Array, Int64Array, Int64Array]:
         """Free decisions so many steps after the events: their place, the event, the episode."""
         steps, pairs = self.free.shape
-        step = found.step + shift
+        step = occurrences.step + shift
         known = (step >= 0) & (step < steps)
-        at = step[known] * pairs + self._pair[found.row[known], found.place[known]]
+        at = step[known] * pairs + self._pair[occurrences.row[known], occurrences.place[known]]
         free = self.free.ravel()[at]
-        return at[free], found.kind[known][free], found.row[known][free]
+        return at[free], occurrences.kind[known][free], occurrences.row[known][free]
 
     def count(self, where: npt.NDArray[np.bool_]) -> Array:
         """Number of places by episode and cell: ``int64[n, cell]``."""
         return np.bincount(self.cell[where], minlength=self.n_cells).reshape(-1, _N_CELLS)
 
 
-def on_hosts(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> dict[str, Array]:
+def on_hosts(
+    batch: Batch, occurrences: Occurrences, deeds: npt.NDArray[np.int8]
+) -> dict[str, Array]:
     """Responses on the hosts of events: fields of `ReactionCounts`.
 
     Args:
         batch: the episodes.
-        found: events on their hosts.
+        occurrences: events on their hosts.
         deeds: ``int8[n, T, slot]`` kind of the action that started on each host, -1 for none.
     """
     pairs = _Pairs(batch, deeds)
     table = _Tally(batch.n, _N_CELLS, N_HOST)
     exposed = []
     for lag, shift in enumerate(LAGS.tolist()):
-        at, kind, row = pairs.exposed(found, shift)
+        at, kind, row = pairs.exposed(occurrences, shift)
         cell = pairs.cell.ravel()[at] - row * _N_CELLS
         table.add(lag, kind, row, cell, pairs.response.ravel()[at])
         exposed.append((at, kind, row))
@@ -192,15 +196,15 @@ def on_hosts(batch: Batch, found: Occurrences, deeds: npt.NDArray[np.int8]) -> d
             at, kind, row = exposed[lag]
             table.expect(lag, kind, row, r, share[stratum.ravel()[at]])
     every = pairs.count(pairs.free)
-    kept = (slice(N_PLACEBO, None), slice(BROKEN_DOWN))
-    few_exposed, few_found = table.exposed[kept], table.found[kept]
+    tested = (slice(N_PLACEBO, None), slice(BROKEN_DOWN))
+    few_exposed, few_hits = table.exposed[tested], table.hits[tested]
     weight, alone = (array[..., None] for array in _weights(every, few_exposed))
-    few_base = np.where(alone, few_found, weight * (responses - few_found))
+    few_base = np.where(alone, few_hits, weight * (responses - few_hits))
     return {
         **table.summary("host", table.base(every, responses)),
         **_in_windows(pairs, exposed[N_PLACEBO], batch.n),
         "part_exposed": _grouped(few_exposed).astype(np.uint16),
-        "part_found": _grouped(few_found).astype(np.uint16),
+        "part_found": _grouped(few_hits).astype(np.uint16),
         "part_base": _grouped(few_base).astype(np.float32),
     }
 
@@ -224,7 +228,7 @@ def _in_windows(
     place = (kind * n + row) * _N_CELLS + pairs.cell.ravel()[at] - row * _N_CELLS
     size = int(np.prod(shape))
     counts = np.bincount(place, minlength=size).reshape(shape)
-    found = np.zeros((*shape, N_HOST), dtype=np.int32)
+    within = np.zeros((*shape, N_HOST), dtype=np.int32)
     responses = np.zeros((n, _N_CELLS, N_HOST))
     now = np.arange(steps, dtype=np.int16)[:, None]
     for r in range(N_HOST):
@@ -236,18 +240,18 @@ def _in_windows(
         soon = usable & (following - now <= MAX_LAG)
         responses[..., r] = pairs.count(soon)
         hits = np.bincount(place[soon.ravel()[at]], minlength=size)
-        found[..., r] = hits.reshape(shape)
-    base = _base(pairs.count(usable), responses, counts, found)
+        within[..., r] = hits.reshape(shape)
+    base = _base(pairs.count(usable), responses, counts, within)
     return {
         "window_exposed": counts.sum(axis=2).T.astype(np.uint16),
-        "window_found": found.sum(axis=2).swapaxes(0, 1).astype(np.uint16),
+        "window_found": within.sum(axis=2).swapaxes(0, 1).astype(np.uint16),
         "window_base": base.swapaxes(0, 1),
     }
 
 
-def _grouped(kept: Array) -> Array:
+def _grouped(counts: Array) -> Array:
     """The breakdown by zone and by phase: ``[n, event, lag, group, ...]``."""
-    cells = kept.reshape(*kept.shape[:3], N_ZONES, phases.N_PHASES, *kept.shape[4:])
+    cells = counts.reshape(*counts.shape[:3], N_ZONES, phases.N_PHASES, *counts.shape[4:])
     return _by_episode(np.concatenate([cells.sum(axis=4), cells.sum(axis=3)], axis=3))
 
 
@@ -286,8 +290,8 @@ def _shares(stratum: Int64Array, response: Int64Array) -> npt.NDArray[np.float32
     counts = np.bincount(stratum * N_ZONE + response, minlength=size * N_ZONE)
     table = counts.reshape(size, N_ZONE).astype(np.float32)
     table /= np.maximum(table.sum(axis=1, keepdims=True), 1)
-    found: npt.NDArray[np.float32] = table[stratum]
-    return found
+    of_decisions: npt.NDArray[np.float32] = table[stratum]
+    return of_decisions
 
 
 def decisions(batch: Batch) -> DecisionStream:
@@ -303,33 +307,33 @@ def decisions(batch: Batch) -> DecisionStream:
 
 
 def in_zones(
-    batch: Batch, found: Occurrences, made: DecisionStream, share: npt.NDArray[np.float32]
+    batch: Batch, occurrences: Occurrences, stream: DecisionStream, share: npt.NDArray[np.float32]
 ) -> dict[str, Array]:
     """Responses anywhere in the zones of events: fields of `ReactionCounts`.
 
     Args:
         batch: the episodes.
-        found: events in their zones.
-        made: their decisions.
+        occurrences: events in their zones.
+        stream: their decisions.
         share: ``float32[response, m]`` of those, from `DecisionStream.shares`.
     """
     number = np.full((batch.n, batch.steps, agents.N_BLUE), -1, dtype=np.int64)
-    number[made.row, made.step, made.agent] = np.arange(len(made.row))
+    number[stream.row, stream.step, stream.agent] = np.arange(len(stream.row))
     n_cells = agents.N_BLUE * phases.N_PHASES
-    cell = made.agent * phases.N_PHASES + batch.phase[made.row, made.step]
-    place = made.row * n_cells + cell
+    cell = stream.agent * phases.N_PHASES + batch.phase[stream.row, stream.step]
+    place = stream.row * n_cells + cell
     every = np.bincount(place, minlength=batch.n * n_cells).reshape(batch.n, n_cells)
     responses = np.bincount(
-        place * N_ZONE + made.response, minlength=batch.n * n_cells * N_ZONE
+        place * N_ZONE + stream.response, minlength=batch.n * n_cells * N_ZONE
     ).reshape(batch.n, n_cells, N_ZONE)
     table = _Tally(batch.n, n_cells, N_ZONE)
     for lag, shift in enumerate(LAGS):
-        step = found.step + shift
+        step = occurrences.step + shift
         known = (step >= 0) & (step < batch.steps)
-        at = number[found.row[known], step[known], found.place[known]]
-        kind, at = found.kind[known][at >= 0], at[at >= 0]
-        row = made.row[at]
-        table.add(lag, kind, row, cell[at], made.response[at])
+        at = number[occurrences.row[known], step[known], occurrences.place[known]]
+        kind, at = occurrences.kind[known][at >= 0], at[at >= 0]
+        row = stream.row[at]
+        table.add(lag, kind, row, cell[at], stream.response[at])
         for r in range(N_ZONE if shift >= 0 else 0):
             table.expect(lag, kind, row, r, share[r, at])
     return table.summary("zone", table.base(every, responses))

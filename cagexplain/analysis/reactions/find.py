@@ -90,14 +90,14 @@ def _dependence(counts: ReactionCounts) -> tuple[Dependence, ...]:
     places = [(w, agent) for w in range(len(WINDOWS)) for agent in range(agents.N_BLUE)]
     p = np.array([_dependence_p(counts, w, agent) for w, agent in places])
     adjusted = holm(p)
-    found = []
+    dependence = []
     for (w, agent), raw, after in zip(places, p, adjusted, strict=True):
         table = counts.patterns[:, w, agent].sum(axis=0)
         habits = counts.patterns_expected[:, w, agent].sum(axis=0, dtype=np.float64)
         bits, entropy = matched.information(table)
         habit_bits, _ = matched.information(habits)
         known = not np.isnan(raw)
-        found.append(
+        dependence.append(
             Dependence(
                 agent=agents.BLUE[agent],
                 window=WINDOWS[w],
@@ -109,7 +109,7 @@ def _dependence(counts: ReactionCounts) -> tuple[Dependence, ...]:
                 adjusted_p=number(after),
             )
         )
-    return tuple(found)
+    return tuple(dependence)
 
 
 def _dependence_p(counts: ReactionCounts, window: int, agent: int) -> float:

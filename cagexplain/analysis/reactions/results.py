@@ -1,4 +1,5 @@
-"""Results of `reactions`."""
+"""What a report of blue's reactions holds: the short answer, every pair of event and response by
+lag, times to respond and to evict, and how far actions depend on alerts. `find` fills it in."""
 
 from __future__ import annotations
 
@@ -237,8 +238,8 @@ class Reactions(Result):
 
     def of(self, event: str, response: str, scope: Scope = HOST) -> Reaction:
         """Look a reaction up; ``KeyError`` if there is no such."""
-        found = {(r.event, r.response, r.scope): r for r in self.reactions}
-        return found[event, response, scope]
+        by_pair = {(r.event, r.response, r.scope): r for r in self.reactions}
+        return by_pair[event, response, scope]
 
     def times_of(self, event: str) -> Times:
         """Look the times of an event up; ``KeyError`` if there are none."""

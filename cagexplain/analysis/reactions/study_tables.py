@@ -143,25 +143,25 @@ class Collector:
     def add(self, batch: Batch) -> None:
         """Count some episodes."""
         self.observed = batch.process is not None
-        made = decisions(batch)
+        stream = decisions(batch)
         cells = {name: _after_red(batch, extra) for name, extra in _OFFSETS.items()}
         cells["before blue"] = _before_blue(batch)
         if self.observed:
             cells["by alerts"] = _by_alerts(batch)
-        for name, found in cells.items():
-            self._parts[name].append(_count(batch, made, found, len(_GROUPS[name])))
+        for name, chosen in cells.items():
+            self._parts[name].append(_count(batch, stream, chosen, len(_GROUPS[name])))
 
     def result(self) -> StudyTables:
         """The tables of all episodes so far."""
-        found = {
+        counts = {
             name: _Counts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
             for name, parts in self._parts.items()
             if parts
         }
-        p = np.array([_p(found[name]) if name in found else np.nan for name in _GROUPS])
+        p = np.array([_p(counts[name]) if name in counts else np.nan for name in _GROUPS])
         adjusted = holm(p)
         tables = tuple(
-            _table(name, found.get(name), *numbers)
+            _table(name, counts.get(name), *numbers)
             for name, *numbers in zip(_GROUPS, p, adjusted, strict=True)
         )
         against = tuple(table.name for table in tables if table.meaningful)
@@ -170,7 +170,7 @@ class Collector:
             tables=tables,
             supported=not against if known else None,
             against=against,
-            episodes=len(next(iter(found.values())).every) if found else 0,
+            episodes=len(next(iter(counts.values())).every) if counts else 0,
         )
 
 
@@ -212,9 +212,9 @@ def _after_red(batch: Batch, extra: int) -> _Cells:
     action = red["action"].to_numpy().astype(np.int64)
     agent = agents.BLUE_OF_ZONE[codes(red, "target_zone")].astype(np.int64)
     step = red["step"].to_numpy() + RED_DURATION[action] + extra
-    kept = (codes(red, "event") == _STARTED) & (agent >= 0) & (step < batch.steps)
+    inside = (codes(red, "event") == _STARTED) & (agent >= 0) & (step < batch.steps)
     columns = (action, red["row"].to_numpy(), step, agent)
-    return _Cells(*(column[kept].astype(np.int64) for column in columns))
+    return _Cells(*(column[inside].astype(np.int64) for column in columns))
 
 
 def _by_alerts(batch: Batch) -> _Cells:
@@ -223,8 +223,8 @@ def _by_alerts(batch: Batch) -> _Cells:
     for bits in (batch.process, batch.connection):
         assert bits is not None
         of_slots = np.take(bits, HOSTS, axis=2)
-        own = np.add.reduceat(of_slots, _FIRST_SLOT, axis=2, dtype=np.int64)
-        counts.append(np.minimum(own, MOST_HOSTS))
+        alerted = np.add.reduceat(of_slots, _FIRST_SLOT, axis=2, dtype=np.int64)
+        counts.append(np.minimum(alerted, MOST_HOSTS))
     group = counts[0] * len(_COUNT_NAMES) + counts[1]
     row, step, agent = (axis.ravel() for axis in np.indices(group.shape))
     return _Cells(group.ravel(), row, step, agent)
@@ -238,22 +238,22 @@ def _before_blue(batch: Batch) -> _Cells:
     return _Cells(*(column[group >= 0].astype(np.int64) for column in columns))
 
 
-def _count(batch: Batch, made: DecisionStream, found: _Cells, groups: int) -> _Counts:
-    kind = batch.kind[found.row, found.step, found.agent]
-    place = found.row * groups + found.group
+def _count(batch: Batch, stream: DecisionStream, cells: _Cells, groups: int) -> _Counts:
+    kind = batch.kind[cells.row, cells.step, cells.agent]
+    place = cells.row * groups + cells.group
     number = np.full(batch.started.shape, -1, dtype=np.int64)
-    number[made.row, made.step, made.agent] = np.arange(len(made.row))
-    at = number[found.row, found.step, found.agent]
+    number[stream.row, stream.step, stream.agent] = np.arange(len(stream.row))
+    at = number[cells.row, cells.step, cells.agent]
     free = at >= 0
     size = batch.n * groups
     # Compared among themselves: whether a decision is in the table may depend on its action.
-    share = made.shares(at[free])
+    share = stream.shares(at[free])
     expected = [np.bincount(place[free], s, minlength=size) for s in share]
     shape = (batch.n, groups, -1)
     return _Counts(
         _crossed(place, kind, size, actions.N_KINDS).reshape(shape),
         _crossed(place[free], kind[free], size, actions.N_KINDS).reshape(shape),
-        _crossed(place[free], made.response[at[free]], size, N_ZONE).reshape(shape),
+        _crossed(place[free], stream.response[at[free]], size, N_ZONE).reshape(shape),
         np.stack(expected, axis=-1).astype(np.float32).reshape(shape),
     )
 
@@ -265,9 +265,9 @@ def _crossed(place: Int64Array, kind: Array, places: int, kinds: int) -> Array:
 
 def _p(counts: _Counts) -> float:
     """P-value of a table; NaN without enough data in two groups."""
-    made = counts.decisions
-    often = made.sum(axis=(0, 2)) >= MIN_DECISIONS
-    if np.count_nonzero(often) < 2 or np.count_nonzero(made.any(axis=(1, 2))) < MIN_EPISODES:
+    taken = counts.decisions
+    often = taken.sum(axis=(0, 2)) >= MIN_DECISIONS
+    if np.count_nonzero(often) < 2 or np.count_nonzero(taken.any(axis=(1, 2))) < MIN_EPISODES:
         return float("nan")
     observed, expected = (
         table[:, often].reshape(len(table), -1) for table in (counts.responses, counts.expected)
@@ -292,15 +292,15 @@ def _table(name: str, counts: _Counts | None, p: float, adjusted: float) -> Stud
     groups = _GROUPS[name]
     if counts is None:
         return StudyTable(name, groups, (), (), 0, None, None, None, _NO_ALERTS)
-    made = counts.decisions.sum(axis=0)
+    taken = counts.decisions.sum(axis=0)
     known = not np.isnan(p)
     return StudyTable(
         name=name,
         groups=groups,
         every_step=distributions(counts.every, groups, actions.KIND_NAMES),
         decisions=distributions(counts.decisions, groups, actions.KIND_NAMES),
-        n=int(made.sum()),
-        strength=cramers_v(made) if known else None,
+        n=int(taken.sum()),
+        strength=cramers_v(taken) if known else None,
         p=float(p) if known else None,
         adjusted_p=float(adjusted) if known else None,
         missing=None,

@@ -47,29 +47,28 @@ class ScopeTests:
     def __init__(self, counts: ReactionCounts, scope: Scope) -> None:
         self.scope = scope
         self.kinds = HOST_RESPONSES if scope == HOST else ZONE_RESPONSES
-        exposed, found, base, expected = (
-            getattr(counts, f"{scope}_{what}") for what in ("exposed", "found", "base", "expected")
+        exposed, hits, base, expected = (
+            getattr(counts, f"{scope}_{column}")
+            for column in ("exposed", "found", "base", "expected")
         )
         self.exposed = exposed.sum(axis=0, dtype=np.int64)
-        self.found = found.sum(axis=0, dtype=np.int64)
+        self.hits = hits.sum(axis=0, dtype=np.int64)
         self.base = base.sum(axis=0, dtype=np.float64)
         self.episodes = np.count_nonzero(exposed, axis=0)
         self.enough = (self.exposed >= MIN_EXPOSED) & (self.episodes >= MIN_EPISODES)
-        self.limits = matched.difference_limits(found - base, exposed[..., None], CONFIDENCE)
-        self.p = self._tests(found, expected)
+        self.limits = matched.difference_limits(hits - base, exposed[..., None], CONFIDENCE)
+        self.p = self._tests(hits, expected)
         self.adjusted = self.p
         self._counts = counts
 
-    def _tests(
-        self, found: npt.NDArray[np.uint16], expected: npt.NDArray[np.float32]
-    ) -> FloatArray:
-        scores = found[:, :, N_PLACEBO:] - expected
-        observed = self.found[:, N_PLACEBO:]
+    def _tests(self, hits: npt.NDArray[np.uint16], expected: npt.NDArray[np.float32]) -> FloatArray:
+        scores = hits[:, :, N_PLACEBO:] - expected
+        observed = self.hits[:, N_PLACEBO:]
         exposed = np.broadcast_to(self.exposed[:, N_PLACEBO:, None], observed.shape)
         # A response that never occurs in these strata cannot be missing either: that is no test.
-        made = self.enough[:, N_PLACEBO:, None] & (expected.sum(axis=0) > 0)
+        testable = self.enough[:, N_PLACEBO:, None] & (expected.sum(axis=0) > 0)
         p = np.full(observed.shape, np.nan)
-        p[made] = matched.p_values(scores[:, made], observed[made], exposed[made])
+        p[testable] = matched.p_values(scores[:, testable], observed[testable], exposed[testable])
         return p
 
     def reactions(self, event: int) -> Iterator[Reaction]:
@@ -92,7 +91,7 @@ class ScopeTests:
             )
 
     def _point(self, event: int, lag: int, r: int) -> LagPoint:
-        n, count = int(self.exposed[event, lag]), int(self.found[event, lag, r])
+        n, count = int(self.exposed[event, lag]), int(self.hits[event, lag, r])
         if not self.enough[event, lag]:
             return LagPoint(int(LAGS[lag]), n, count, *([None] * 8))
         rate, base = count / n, float(self.base[event, lag, r]) / n
@@ -125,10 +124,10 @@ class ScopeTests:
         groups = slice(0, len(ZONES)) if zones else slice(len(ZONES), None)
         at = (slice(None), event, best.lag, groups)
         exposed = self._counts.part_exposed[at]
-        found, base = self._counts.part_found[at][..., r], self._counts.part_base[at][..., r]
-        limits = matched.difference_limits(found - base, exposed, CONFIDENCE)
+        hits, base = self._counts.part_found[at][..., r], self._counts.part_base[at][..., r]
+        limits = matched.difference_limits(hits - base, exposed, CONFIDENCE)
         return tuple(
-            _part(name, exposed[:, g], found[:, g], base[:, g], [limit[g] for limit in limits])
+            _part(name, exposed[:, g], hits[:, g], base[:, g], [limit[g] for limit in limits])
             for g, name in enumerate(names)
         )
 
@@ -137,7 +136,7 @@ def windowed(
     counts: ReactionCounts, event: int, r: int, confidence: float
 ) -> tuple[int, float | None, float | None, tuple[float | None, float | None, float | None]]:
     """A response on the host within the tested lags: n, rate, base and difference with limits."""
-    exposed, found, base = (
+    exposed, hits, base = (
         counts.window_exposed[:, event],
         counts.window_found[:, event, r],
         counts.window_base[:, event, r],
@@ -145,9 +144,9 @@ def windowed(
     n = int(exposed.sum(dtype=np.int64))
     if not _enough(exposed):
         return n, None, None, (None, None, None)
-    limits = matched.difference_limits(found - base, exposed, confidence)
+    limits = matched.difference_limits(hits - base, exposed, confidence)
     value, low, high = (number(float(limit)) for limit in limits)
-    rate, expected = float(found.sum(dtype=np.int64)) / n, float(base.sum(dtype=np.float64)) / n
+    rate, expected = float(hits.sum(dtype=np.int64)) / n, float(base.sum(dtype=np.float64)) / n
     return n, rate, expected, (value, low, high)
 
 
@@ -159,14 +158,14 @@ def _enough(exposed: npt.NDArray[np.uint16]) -> bool:
 def _part(
     name: str,
     exposed: npt.NDArray[np.uint16],
-    found: npt.NDArray[np.uint16],
+    hits: npt.NDArray[np.uint16],
     base: npt.NDArray[np.float32],
     limits: list[np.float64],
 ) -> ReactionPart:
     n = int(exposed.sum(dtype=np.int64))
     if not _enough(exposed):
         return ReactionPart(name, n, *([None] * 5))
-    rate, expected = float(found.sum(dtype=np.int64)) / n, float(base.sum(dtype=np.float64)) / n
+    rate, expected = float(hits.sum(dtype=np.int64)) / n, float(base.sum(dtype=np.float64)) / n
     return ReactionPart(name, n, rate, expected, *(number(limit) for limit in limits))
 
 

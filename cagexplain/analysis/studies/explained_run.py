@@ -94,21 +94,21 @@ class Conduct:
 
     def decisions(self, view: str) -> npt.NDArray[np.int64]:
         """Decisions ``int64[episode, state, action type]`` of a view."""
-        found = np.zeros((len(self.returns), red_fsm.N_STATES, actions.N_KINDS), np.int64)
+        table = np.zeros((len(self.returns), red_fsm.N_STATES, actions.N_KINDS), np.int64)
         for state, kinds in self.by_episode.get(view, {}).items():
             for kind, per_episode in kinds.items():
-                found[:, _STATE[state], _KIND[kind]] = per_episode
-        return found
+                table[:, _STATE[state], _KIND[kind]] = per_episode
+        return table
 
     def decisions_of_agents(self, view: str) -> npt.NDArray[np.int64]:
         """Decisions ``int64[agent, state, action type]`` of a view."""
-        found = np.zeros((agents.N_BLUE, red_fsm.N_STATES, actions.N_KINDS), np.int64)
+        table = np.zeros((agents.N_BLUE, red_fsm.N_STATES, actions.N_KINDS), np.int64)
         for agent, by_phase in self.by_agent.items():
             for by_view in by_phase.values():
                 for state, kinds in by_view.get(view, {}).items():
                     for kind, total in kinds.items():
-                        found[_AGENT[agent], _STATE[state], _KIND[kind]] += total
-        return found
+                        table[_AGENT[agent], _STATE[state], _KIND[kind]] += total
+        return table
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,13 @@ def _conduct(
             for collector in (counter, tables, reacting):
                 collector.add(batch)
         first += len(seeds)
-    found = counter.result()
+    totals = counter.result()
     return Conduct(
-        returns=found.returns.tolist(),
-        by_episode=_named(found.decisions.sum(axis=(1, 2), dtype=np.int64)),
+        returns=totals.returns.tolist(),
+        by_episode=_named(totals.decisions.sum(axis=(1, 2), dtype=np.int64)),
         by_agent={
             agent: {
-                phase: _named(found.decisions[:, a, p].sum(axis=0, keepdims=True), scalar=True)
+                phase: _named(totals.decisions[:, a, p].sum(axis=0, keepdims=True), scalar=True)
                 for p, phase in enumerate(phases.PHASE_NAMES)
             }
             for a, agent in enumerate(agents.BLUE)

@@ -60,7 +60,7 @@ class LearningRun:
         returns: ``[rounds]`` mean official return of the episodes of each round.
         final: mean return of the best weights on held-out episodes.
         episodes: how many these were.
-        made, seconds, rate: steps made, seconds they took, steps per second.
+        played, seconds, rate: steps played, seconds they took, steps per second.
         gradient_steps: steps of an acting network's optimiser.
         random: mean return of random play in the held-out episodes.
         versions: of the packages that it was trained with.
@@ -71,7 +71,7 @@ class LearningRun:
     returns: FloatArray
     final: float
     episodes: int
-    made: int
+    played: int
     seconds: float
     rate: float
     gradient_steps: float
@@ -81,7 +81,7 @@ class LearningRun:
     def at(self, steps: int) -> float | None:
         """The mean training return of the tenth of the run that ends with `steps` steps; None if
         the run is shorter."""
-        if steps > self.made:
+        if steps > self.played:
             return None
         stop = int(np.searchsorted(self.steps, steps, side="right"))
         start = max(0, stop - max(1, len(self.returns) // 10))
@@ -330,9 +330,9 @@ def finished_runs(
         place = folder / "runs" / method / f"seed-{seed}"
         if not (place / RESULT).exists():
             continue
-        made = read_config(place)
+        config = read_config(place)
         wanted = {**study.methods[method].config, "seed": seed}
-        other = sorted(key for key in wanted | made if wanted.get(key) != made.get(key))
+        other = sorted(key for key in wanted | config if wanted.get(key) != config.get(key))
         if other:
             left_out.append(f"{method}, seed {seed}: has another {', '.join(other)}")
         else:
@@ -349,7 +349,7 @@ def read_run(folder: Path) -> LearningRun:
         returns=returns,
         final=result.final_mean,
         episodes=len(result.final_returns),
-        made=result.steps,
+        played=result.steps,
         seconds=result.seconds,
         rate=result.steps_per_second,
         gradient_steps=result.gradient_steps,
@@ -378,7 +378,7 @@ def _method(
         iqm=float(iqm(finals)) if runs else None,
         low=None if limits is None else float(limits[0]),
         high=None if limits is None else float(limits[1]),
-        steps=runs[0].made if runs else 0,
+        steps=runs[0].played if runs else 0,
         seconds=float(np.mean([run.seconds for run in runs])) if runs else None,
         rate=float(np.mean([run.rate for run in runs])) if runs else None,
         gradient_steps=float(np.mean([run.gradient_steps for run in runs])) if runs else None,
@@ -404,16 +404,16 @@ def _figure(figure: study_files.Figure, runs: Mapping[str, Sequence[LearningRun]
 
 
 def _equal_steps(runs: Mapping[str, Sequence[LearningRun]]) -> EqualSteps | None:
-    made = {run.made for of_method in runs.values() for run in of_method}
-    if len(made) < 2:
+    lengths = {run.played for of_method in runs.values() for run in of_method}
+    if len(lengths) < 2:
         return None
-    steps = min(made)
-    found = {
+    steps = min(lengths)
+    returns = {
         method: [value for run in of_method if (value := run.at(steps)) is not None]
         for method, of_method in runs.items()
     }
     return EqualSteps(
-        steps, {method: float(np.mean(values)) for method, values in found.items() if values}
+        steps, {method: float(np.mean(values)) for method, values in returns.items() if values}
     )
 
 
@@ -443,7 +443,7 @@ def pairs(finals: Mapping[str, FloatArray]) -> list[Pair]:
     chosen = list(itertools.combinations(finals, 2))
     differences = [mean_difference(finals[a], finals[b]) for a, b in chosen]
     adjusted = holm([difference.p_value for difference in differences])
-    found = []
+    compared = []
     for (a, b), difference, p_holm in zip(chosen, differences, adjusted, strict=True):
         samples = [finals[a], finals[b]]
         low, high = _ends(difference.interval())
@@ -454,7 +454,7 @@ def pairs(finals: Mapping[str, FloatArray]) -> list[Pair]:
         improvement_low, improvement_high = _ends(
             bootstrap(samples, improvement) if 0 < better < 1 else None
         )
-        found.append(
+        compared.append(
             Pair(
                 a=a,
                 b=b,
@@ -470,7 +470,7 @@ def pairs(finals: Mapping[str, FloatArray]) -> list[Pair]:
                 improvement_high=improvement_high,
             )
         )
-    return found
+    return compared
 
 
 def _finding(

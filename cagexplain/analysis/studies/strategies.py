@@ -202,8 +202,8 @@ class _Method:
 
     def values(self, condition: str, measure: Measure) -> FloatArray:
         """A number of each run; runs that have none are left out."""
-        found = map(measure, self.conducts(condition))
-        return np.array([value for value in found if value is not None], np.float64)
+        numbers = map(measure, self.conducts(condition))
+        return np.array([value for value in numbers if value is not None], np.float64)
 
 
 def analyse_strategies(folder: str | Path) -> StrategiesResult | None:
@@ -260,8 +260,10 @@ def _pattern(method: _Method, base: _Method, condition: str) -> MethodPattern:
         episodes=sum(run.explained.episodes for run in method.runs),
         mean_return=float(np.mean([np.mean(conduct.returns) for conduct in conducts])),
         states=[
-            _state(favourite(found), decisions[:, s], None if method is base else of_base[:, s])
-            for s, found in enumerate(pooled)
+            _state(
+                favourite(distribution), decisions[:, s], None if method is base else of_base[:, s]
+            )
+            for s, distribution in enumerate(pooled)
         ],
         answers=[conduct.reactions for conduct in conducts],
         strengths={
@@ -307,7 +309,7 @@ class _Stated:
     """A claim before it is judged."""
 
     about: str
-    found: RunsDifference | None
+    difference: RunsDifference | None
     least: float | None = None
     most: float | None = None
 
@@ -361,11 +363,11 @@ def _sentences(methods: Sequence[_Method], condition: str) -> Iterator[Sentence]
         "with a critic of its own than with a central one.",
         [
             _Stated(
-                f"{own.title} − {central.title}",
-                _welch(own, central, condition, _concentration),
+                f"{independent.title} − {central.title}",
+                _welch(independent, central, condition, _concentration),
                 least=0.0,
             )
-            for own, central in _pairs(methods, FACTORS["critics"])
+            for independent, central in _pairs(methods, FACTORS["critics"])
         ],
     )
 
@@ -426,7 +428,7 @@ def _sentence(text: str, meaning: str, stated: Sequence[_Stated]) -> Sentence:
 def _of_each(
     methods: Sequence[_Method],
     condition: str,
-    what: str,
+    quantity: str,
     measure: Measure,
     *,
     least: float | None = None,
@@ -436,24 +438,24 @@ def _of_each(
     for method in methods:
         values = method.values(condition, measure)
         n, all_of_them = len(values), len(method.runs)
-        told = f"{method.title}: {what}"
+        about = f"{method.title}: {quantity}"
         if n < all_of_them:
-            told += f" ({n} of {all_of_them} runs have enough decisions)"
-        stated.append(_Stated(told, mean_estimate(values) if n else None, least, most))
+            about += f" ({n} of {all_of_them} runs have enough decisions)"
+        stated.append(_Stated(about, mean_estimate(values) if n else None, least, most))
     return stated
 
 
 def _claim(stated: _Stated, of: int) -> SentenceClaim:
-    found = stated.found
-    interval = found.interval() if found else None
+    difference = stated.difference
+    interval = difference.interval() if difference else None
     return SentenceClaim(
         about=stated.about,
         least=stated.least,
         most=stated.most,
-        value=found.value if found else None,
+        value=difference.value if difference else None,
         low=interval[0] if interval else None,
         high=interval[1] if interval else None,
-        verdict=judge(found, stated.least, stated.most, of),
+        verdict=judge(difference, stated.least, stated.most, of),
     )
 
 

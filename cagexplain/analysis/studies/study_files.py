@@ -152,7 +152,7 @@ def read_curve(folder: Path) -> tuple[FloatArray, FloatArray]:
         table = pq.read_table(path, columns=["steps", "return"])
     except (pa.ArrowException, OSError, KeyError) as error:
         raise refuse(f"the metrics are damaged ({error})") from error
-    found = []
+    columns = []
     for name in ("steps", "return"):
         if name not in table.column_names:
             raise refuse("there is no such column", name)
@@ -162,8 +162,8 @@ def read_curve(folder: Path) -> tuple[FloatArray, FloatArray]:
             raise refuse("this column has something else than numbers", name) from error
         if not len(values) or not np.isfinite(values).all():
             raise refuse("this column has a number that is not finite, or none at all", name)
-        found.append(values)
-    steps, returns = found
+        columns.append(values)
+    steps, returns = columns
     if steps[0] <= 0 or (np.diff(steps) <= 0).any():
         raise refuse("the steps do not rise from round to round", "steps")
     return steps, returns

@@ -93,21 +93,21 @@ def extract(
     teacher = Teacher(policy, options.stochastic)
     progress(f"{policy.name} plays {options.episodes} episodes")
     seeds = seed_range(FIT_SEED, options.episodes)
-    seen, _ = roll_out(teacher, None, seeds, params)
+    training, _ = roll_out(teacher, None, seeds, params)
     make = _maker(teacher, policy)
     candidates: list[tuple[float, list[Tree]]] = []
     # A script follows a plan of its own, so what it would do after another's actions tells nothing.
     for number in range(options.rounds if teacher.weighs else 0):
         progress(f"trees play, {policy.name} says what it would do: round {number + 1}")
-        growths = _grow(seen, options.leaves, teacher.stochastic)
+        growths = _grow(training, options.leaves, teacher.stochastic)
         trees = [growth.tree(options.leaves) for growth in growths]
         student = make(trees)
         seeds = seed_range(FIT_SEED + (number + 1) * options.episodes, options.episodes)
         more, earned = roll_out(teacher, student, seeds, params)
         candidates.append((float(earned.mean()), trees))
-        seen = [joined(pair) for pair in zip(seen, more, strict=True)]
+        training = [joined(pair) for pair in zip(training, more, strict=True)]
     progress("growing and pruning trees")
-    trees, curve = _pruned(seen, options, stochastic=teacher.stochastic)
+    trees, curve = _pruned(training, options, stochastic=teacher.stochastic)
     seeds = seed_range(FIT_SEED + (options.rounds + 1) * options.episodes, options.episodes)
     candidates.append((float(_returns(make(trees), seeds, params).mean()), trees))
     # As VIPER does: of all the trees that were made, those that play best.
@@ -115,13 +115,13 @@ def extract(
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
     unseen, returns = roll_out(teacher, None, held_out, params)
     judge = _Judge(teacher, make, held_out, params, policy, returns, teacher.stochastic)
-    found, student = _judged(trees, curve, seen, unseen, judge, progress)
+    judged, student = _judged(trees, curve, training, unseen, judge, progress)
     result = Surrogate(
         teacher=policy.describe(),
         source="roll-outs",
         options={**asdict(options), **params.as_dict()},
         seconds=time.perf_counter() - started,
-        **found,
+        **judged,
     )
     return result, student
 
@@ -146,7 +146,7 @@ def extract_from_trace(
     everything = of_trace(trace)
     numbers = np.arange(trace.n_episodes)
     held_out = numbers[3::4]
-    seen = [samples.of_episodes(np.setdiff1d(numbers, held_out)) for samples in everything]
+    training = [samples.of_episodes(np.setdiff1d(numbers, held_out)) for samples in everything]
     unseen = [samples.of_episodes(held_out) for samples in everything]
     params = EnvParams(steps=trace.manifest.options["steps"], red=trace.manifest.options["red"])
     recorded = trace.table("steps", ["episode", "reward", "counted"])
@@ -167,16 +167,16 @@ def extract_from_trace(
         )
 
     progress("growing and pruning trees")
-    trees, curve = _pruned(seen, options, stochastic=bool(options.stochastic))
+    trees, curve = _pruned(training, options, stochastic=bool(options.stochastic))
     seeds = np.array(trace.manifest.seeds)[held_out]
     judge = _Judge(None, make, seeds, params, None, returns[held_out], bool(options.stochastic))
-    found, student = _judged(trees, curve, seen, unseen, judge, progress)
+    judged, student = _judged(trees, curve, training, unseen, judge, progress)
     result = Surrogate(
         teacher=dict(facts),
         source="trace",
         options={**asdict(options), **params.as_dict(), "episodes": trace.n_episodes},
         seconds=time.perf_counter() - started,
-        **found,
+        **judged,
     )
     return result, student
 
@@ -205,8 +205,10 @@ def _brief(facts: Any) -> dict[str, Any]:
 def _grow(samples: Sequence[Samples], leaves: int, stochastic: bool) -> list[Growth]:
     """A growth per agent, side by side: scikit-learn leaves the interpreter alone."""
 
-    def grow(own: Samples) -> Growth:
-        return Growth(own, leaves, stochastic=stochastic, decision_weight=_matter(own))
+    def grow(agent_samples: Samples) -> Growth:
+        return Growth(
+            agent_samples, leaves, stochastic=stochastic, decision_weight=_matter(agent_samples)
+        )
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(grow, samples))
@@ -251,12 +253,12 @@ class _Judge:
         returns = _returns(team, self._seeds[:episodes], self._params)
         sleep, teacher = self.sleep[:episodes], self.returns[:episodes]
         (mean,) = estimate(returns[:, None])
-        (kept,) = ratios(
+        (ratio,) = ratios(
             (returns - sleep)[:, None], (teacher - sleep)[:, None], bounds=(-np.inf, np.inf)
         )
-        if kept.total <= 0:
+        if ratio.total <= 0:
             return Gain(seats, mean, None, None, None)
-        return Gain(seats, mean, kept.value, kept.low, kept.high)
+        return Gain(seats, mean, ratio.value, ratio.low, ratio.high)
 
     def decision_time(self, trees: TreePolicy) -> float:
         """Microseconds per decision of one agent, in a batch of 64 episodes."""
@@ -273,30 +275,31 @@ class _Judge:
 
 
 def _pruned(
-    seen: Sequence[Samples], options: Options, *, stochastic: bool
+    training: Sequence[Samples], options: Options, *, stochastic: bool
 ) -> tuple[list[Tree], dict[int, list[Tree]]]:
     """The smallest trees that are about as faithful as the largest, and trees of all sizes."""
     sizes = sorted({size for size in SIZES if size < options.leaves} | {options.leaves})
-    growths = _grow(seen, options.leaves, stochastic)
+    growths = _grow(training, options.leaves, stochastic)
     curve = {size: [growth.tree(size) for growth in growths] for size in sizes}
     chosen = []
-    for agent, own in enumerate(seen):
-        found = {
-            size: overlap(trees[agent], own, stochastic=stochastic) for size, trees in curve.items()
+    for agent, agent_samples in enumerate(training):
+        overlaps = {
+            size: overlap(trees[agent], agent_samples, stochastic=stochastic)
+            for size, trees in curve.items()
         }
-        enough = max(found.values()) - _TOLERANCE
-        smallest = min(size for size, value in found.items() if value >= enough)
+        enough = max(overlaps.values()) - _TOLERANCE
+        smallest = min(size for size, value in overlaps.items() if value >= enough)
         chosen.append(curve[smallest][agent])
     # What more leaves than were asked for would bring.
     larger = 2 * options.leaves
-    curve[larger] = [growth.tree(larger) for growth in _grow(seen, larger, stochastic)]
+    curve[larger] = [growth.tree(larger) for growth in _grow(training, larger, stochastic)]
     return chosen, curve
 
 
 def _judged(
     chosen: Sequence[Tree],
     sizes: dict[int, list[Tree]],
-    seen: Sequence[Samples],
+    training: Sequence[Samples],
     unseen: Sequence[Samples],
     judge: _Judge,
     progress: Progress,
@@ -306,8 +309,8 @@ def _judged(
     for size, trees in sizes.items():
         played = judge.gain(judge.make(trees), BLUE, _CURVE_EPISODES)
         fidelities = tuple(
-            overlap(tree, own, stochastic=judge.stochastic)
-            for tree, own in zip(trees, unseen, strict=True)
+            overlap(tree, agent_samples, stochastic=judge.stochastic)
+            for tree, agent_samples in zip(trees, unseen, strict=True)
         )
         curve.append(Size(size, fidelities, played.gain, played.returns.mean))
     policy = judge.make(chosen)
@@ -319,7 +322,7 @@ def _judged(
         if judge.policy is not None
     )
     progress("refitting on resampled episodes")
-    stability = _stability(chosen, seen, unseen, judge.stochastic)
+    stability = _stability(chosen, training, unseen, judge.stochastic)
     agents = tuple(
         AgentTree(
             agent=BLUE[agent],
@@ -327,14 +330,14 @@ def _judged(
             depth=tree.depth,
             features=features(tree),
             decisions=unseen[agent].decisions,
-            fidelity=fidelity(tree, seen[agent], unseen[agent], stochastic=judge.stochastic),
+            fidelity=fidelity(tree, training[agent], unseen[agent], stochastic=judge.stochastic),
             rules=ruling.rules(tree, unseen[agent], stochastic=judge.stochastic),
             nodes=ruling.nodes(tree, unseen[agent], stochastic=judge.stochastic),
             stability=stability[agent],
         )
         for agent, tree in enumerate(chosen)
     )
-    found = {
+    judged = {
         "stochastic": judge.stochastic,
         "importance": judge.importance,
         "teacher_return": estimate(judge.returns[:, None])[0],
@@ -345,21 +348,23 @@ def _judged(
         "agents": agents,
         "decision_time": judge.decision_time(policy),
     }
-    return found, policy
+    return judged, policy
 
 
 def _stability(
-    trees: Sequence[Tree], seen: Sequence[Samples], unseen: Sequence[Samples], stochastic: bool
+    trees: Sequence[Tree], training: Sequence[Samples], unseen: Sequence[Samples], stochastic: bool
 ) -> list[tuple[float, float] | None]:
     """Against trees of the same size from other draws of the episodes."""
     rng = np.random.default_rng(0)
 
     def refits(agent: int) -> tuple[float, float]:
-        own, tree = seen[agent], trees[agent]
+        agent_samples, tree = training[agent], trees[agent]
         taken = fitting.choice(tree, unseen[agent], stochastic=stochastic)
         alike, shared = [], []
         for drawn in draws[agent]:
-            other = _grow([own.of_episodes(drawn)], tree.leaves, stochastic)[0].tree(tree.leaves)
+            other = _grow([agent_samples.of_episodes(drawn)], tree.leaves, stochastic)[0].tree(
+                tree.leaves
+            )
             theirs = fitting.choice(other, unseen[agent], stochastic=stochastic)
             alike.append(np.minimum(taken, theirs).sum() / unseen[agent].decisions)
             asked = [set(features(t)) for t in (tree, other)]
@@ -367,8 +372,8 @@ def _stability(
         return float(np.mean(alike)), float(np.mean(shared))
 
     draws = []
-    for own in seen:
-        episodes = np.unique(own.episode)
+    for agent_samples in training:
+        episodes = np.unique(agent_samples.episode)
         draws.append([rng.choice(episodes, len(episodes)) for _ in range(_REFITS)])
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(refits, range(len(trees))))

@@ -26,17 +26,17 @@ def features(tree: Tree) -> tuple[str, ...]:
     return tuple(NAMES[columns[i]] for i in np.argsort(-times, kind="stable"))
 
 
-def fidelity(tree: Tree, seen: Samples, unseen: Samples, *, stochastic: bool) -> Fidelity:
+def fidelity(tree: Tree, training: Samples, unseen: Samples, *, stochastic: bool) -> Fidelity:
     """How far a tree chooses like its teacher.
 
     Args:
         tree: of an agent.
-        seen: decisions that it was fitted to; the baseline is fitted to them too.
+        training: decisions that it was fitted to; the baseline is fitted to them too.
         unseen: decisions to judge it on.
         stochastic: whether it draws its actions.
     """
     taken = choice(tree, unseen, stochastic=stochastic)
-    constant = _constant(seen, unseen, stochastic=stochastic)
+    constant = _constant(training, unseen, stochastic=stochastic)
     d = unseen.decisions
     alike, base = (
         np.asarray(np.bincount(unseen.decision, np.minimum(p, unseen.teacher)), np.float64)
@@ -65,11 +65,13 @@ def fidelity(tree: Tree, seen: Samples, unseen: Samples, *, stochastic: bool) ->
     return Fidelity(plain, weighted, types, when_alerted, baseline, skill)
 
 
-def _constant(seen: Samples, unseen: Samples, *, stochastic: bool) -> FloatArray:
+def _constant(training: Samples, unseen: Samples, *, stochastic: bool) -> FloatArray:
     """Choices of a policy that looks at nothing: each action as likely as it is on average."""
-    n = int(max(seen.action.max(), unseen.action.max())) + 1
-    taken = np.bincount(seen.action, seen.teacher, minlength=n)
-    chance = np.asarray(taken / np.maximum(np.bincount(seen.action, minlength=n), 1), np.float64)
+    n = int(max(training.action.max(), unseen.action.max())) + 1
+    taken = np.bincount(training.action, training.teacher, minlength=n)
+    chance = np.asarray(
+        taken / np.maximum(np.bincount(training.action, minlength=n), 1), np.float64
+    )
     pick = chances if stochastic else best
     return pick(chance[unseen.action] + 1e-12, unseen.decision)
 

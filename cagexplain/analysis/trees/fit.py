@@ -58,15 +58,15 @@ class Growth:
         self._per_row = (weight / weight.mean())[samples.decision]
         # Constants only cost time.
         self._columns = np.flatnonzero(np.ptp(samples.features, axis=0) > 0)
-        seen = samples.features[:, self._columns]
+        features = samples.features[:, self._columns]
         first = np.searchsorted(samples.decision, np.arange(samples.decisions))
         # To begin with, the likeliest action of every decision has the weight 1.
         total = 1 / np.maximum.reduceat(samples.teacher, first)[samples.decision]
         for _ in range(_ROUNDS if stochastic else 1):
             grown = DecisionTreeRegressor(
                 max_leaf_nodes=max(leaves, 2), min_samples_leaf=_MIN_ROWS, random_state=0
-            ).fit(seen, np.sqrt(samples.teacher * total), sample_weight=self._per_row / total)
-            leaf = grown.apply(seen)
+            ).fit(features, np.sqrt(samples.teacher * total), sample_weight=self._per_row / total)
+            leaf = grown.apply(features)
             weights = _leaf_weights(leaf, grown.tree_.node_count, samples, self._per_row)
             total = _totals(weights[leaf], samples.decision)
         self._grown: Any = grown.tree_

@@ -67,7 +67,7 @@ def rules(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[Rule, ...]
     agreed_by_leaf = np.bincount(leaf, agreed, minlength=n)
     pairs = np.unique(leaf * np.int64(samples.decisions) + samples.decision)
     available = np.bincount(pairs // samples.decisions, minlength=n)
-    found = [
+    leaves = [
         _rule(
             tree,
             node,
@@ -78,7 +78,7 @@ def rules(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[Rule, ...]
         )
         for node, bounds in limits(tree).items()
     ]
-    return tuple(sorted(found, key=lambda rule: (-rule.support, -rule.weight)))
+    return tuple(sorted(leaves, key=lambda rule: (-rule.support, -rule.weight)))
 
 
 def _rule(
@@ -182,9 +182,9 @@ def _counts_steps(name: str) -> bool:
 def _sentence(kinds: tuple[str, ...], conditions: tuple[RuleCondition, ...]) -> str:
     if not kinds:
         return "No action meets these conditions."
-    what = _join([_PHRASE[kind] for kind in kinds])
+    action = _join([_PHRASE[kind] for kind in kinds])
     when = "; ".join(condition.text for condition in conditions)
-    return f"{what}, if {when}." if when else f"{what}."
+    return f"{action}, if {when}." if when else f"{action}."
 
 
 def _join(words: list[str]) -> str:
@@ -201,15 +201,15 @@ def nodes(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[TreeNode, 
     for node in reversed(range(n)):
         if tree.feature[node] >= 0:
             support[node] = support[tree.left[node]] + support[tree.right[node]]
-    found = []
+    drawn = []
     for node in range(n):
         column, share = int(tree.feature[node]), float(support[node] / samples.decisions)
         if column < 0:
             weight = float(tree.weight[node])
-            found.append(TreeNode(None, None, f"weight {weight:.3g}", None, None, weight, share))
+            drawn.append(TreeNode(None, None, f"weight {weight:.3g}", None, None, weight, share))
             continue
         threshold = float(tree.threshold[node])
-        found.append(
+        drawn.append(
             TreeNode(
                 NAMES[column],
                 threshold,
@@ -220,7 +220,7 @@ def nodes(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[TreeNode, 
                 share,
             )
         )
-    return tuple(found)
+    return tuple(drawn)
 
 
 def _question(column: int, threshold: float) -> str:

@@ -67,8 +67,8 @@ class Samples:
 
     def of_episodes(self, episodes: Int64Array) -> Samples:
         """Those of some episodes ``int64[k]``, as often as they are listed."""
-        kept = [self._only(self.episode == episode) for episode in episodes]
-        return joined(kept)
+        parts = [self._only(self.episode == episode) for episode in episodes]
+        return joined(parts)
 
     def _only(self, decisions: BoolArray) -> Samples:
         rows = decisions[self.decision]
@@ -242,18 +242,18 @@ def roll_out(
             expected = _expected_rows(env.mask, len(seeds), steps)
             keeper = _Keeper(expected, int(seeds[0]), rows)
         earned = np.zeros(len(part))
-        for left in reversed(range(steps)):
+        for remaining in reversed(range(steps)):
             free = env.free
             now.observe(env.obs, env.mask, free)
             facts = facts_of(now)
             does = None if student is None else student.act(env.obs, env.mask, free)
-            chosen, said, chance, importance = teacher.label(
+            chosen, messages, chance, importance = teacher.label(
                 env.obs, env.mask, free, None if does is None else does.actions
             )
             keeper.keep(facts, env.mask, free, chance, importance, part)
             now.acted(chosen, free)
-            env.step(chosen, said if does is None else does.messages)
-            if left >= phases.OFFICIAL_UNCOUNTED:
+            env.step(chosen, messages if does is None else does.messages)
+            if remaining >= phases.OFFICIAL_UNCOUNTED:
                 earned += env.reward
         env.close()
         returns.append(earned)
@@ -274,12 +274,12 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
     keeper: _Keeper | None = None
     steps = phases.calls(int(trace.manifest.options["steps"]))
     blue = trace.batches("blue", ("episode", "action", "started"))
-    for seen, masks, did in zip(
+    for table, masks, did in zip(
         trace.batches("observations"), trace.batches("masks"), blue, strict=True
     ):
         numbers = masks["episode"].to_numpy()[::N_BLUE].astype(np.int64)
         n = len(numbers)
-        obs = _unpacked(seen, n, steps)
+        obs = _unpacked(table, n, steps)
         mask = _valid(masks, n)
         chosen = did["action"].to_numpy().reshape(n, steps, N_BLUE).astype(np.int64)
         free = did["started"].to_numpy().reshape(n, steps, N_BLUE)
@@ -304,11 +304,11 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
     return keeper.samples()
 
 
-def _unpacked(seen: Any, n: int, steps: int) -> npt.NDArray[np.int8]:
+def _unpacked(table: Any, n: int, steps: int) -> npt.NDArray[np.int8]:
     """Observations ``int8[n, steps, 578]`` of a batch."""
     obs = np.zeros((n, steps, observations.TOTAL), np.int8)
-    bits = seen["bits"].to_numpy().reshape(n * steps, N_BLUE)
-    phase = seen["phase"].to_numpy().reshape(n, steps, N_BLUE)
+    bits = table["bits"].to_numpy().reshape(n * steps, N_BLUE)
+    phase = table["phase"].to_numpy().reshape(n, steps, N_BLUE)
     for agent, size in enumerate(observations.SIZES):
         packed = np.frombuffer(b"".join(bits[:, agent]), np.uint8).reshape(n * steps, -1)
         start = observations.OFFSETS[agent]

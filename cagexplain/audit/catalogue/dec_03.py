@@ -36,7 +36,7 @@ def scans(view: View) -> Cases:
     """Scans that touched a decoy; a hit was answered."""
     tried = view.shared(attempts)
     met = view.shared(covered)[tried.row, tried.step, tried.host]
-    return _followed(view, met & ~tried.exploit & tried.seen, _answered(view))
+    return _followed(view, met & ~tried.exploit & tried.detected, _answered(view))
 
 
 def in_zone(view: View) -> Cases:
@@ -53,7 +53,7 @@ def in_zone(view: View) -> Cases:
 
 def _exploited(view: View) -> BoolArray:
     tried = view.shared(attempts)
-    return tried.exploit & tried.failed & tried.seen
+    return tried.exploit & tried.failed & tried.detected
 
 
 def _answered(view: View) -> BoolArray:

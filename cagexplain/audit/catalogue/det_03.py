@@ -14,7 +14,7 @@ SOON = 15
 
 
 def waiting(view: View) -> Cases:
-    """Stays of red with an alert; the duration goes from the first one to the first response."""
+    """Incidents with an alert; the duration goes from the first one to the first response."""
     return definition("alert_to_response_median").of_team(view)
 
 

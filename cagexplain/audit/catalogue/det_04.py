@@ -1,22 +1,22 @@
 """DET-04: no visible incident stays unanswered.
 
-A stay that ends sooner was ended by an action that was already under way: it is not left alone. One
-that the episode cuts off sooner, still unanswered, tells nothing and is no case.
+An incident that ends sooner was ended by an action that was already under way: it is not left
+alone. One that the episode cuts off sooner, still unanswered, tells nothing and is no case.
 """
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import first_process_alert, responses
-from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.facts.view import View, all_incidents, rows_of
 from cagexplain.stats.estimates import HitShare
 
 PATIENCE = 25
 
 
 def unanswered(view: View) -> Cases:
-    """Stays of red with a process alert; a hit has no response soon after it."""
-    incident, alert = view.shared(stays), view.shared(first_process_alert)
+    """Incidents with a process alert; a hit has no response soon after it."""
+    incident, alert = view.shared(all_incidents), view.shared(first_process_alert)
     row, limit = rows_of(view, incident.episode), alert + PATIENCE
     answered = view.shared(responses).next(row, incident.host, alert, limit + 1) >= 0
     known = (alert >= 0) & (answered | ~incident.censored | (limit < view.steps))

@@ -15,7 +15,7 @@ def followed_up(view: View) -> Cases:
     Those that the episode follows for less than the window are left out.
     """
     decision = view.shared(decisions)
-    analysis = (decision.found >= 0) & (decision.ends + WINDOW < view.steps)
+    analysis = (decision.files >= 0) & (decision.ends + WINDOW < view.steps)
     row, host, end = decision.row[analysis], decision.host[analysis], decision.ends[analysis]
     acted = view.shared(evictions).next(row, host, end + 1, end + 1 + WINDOW) >= 0
     return cases(
@@ -24,7 +24,7 @@ def followed_up(view: View) -> Cases:
         acted,
         agent=decision.agent[analysis],
         host=host,
-        group=decision.found[analysis] > 0,
+        group=decision.files[analysis] > 0,
     )
 
 

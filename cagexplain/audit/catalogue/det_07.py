@@ -5,15 +5,15 @@ import numpy as np
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.facts.view import View, all_incidents, rows_of
 from cagexplain.stats.estimates import Incidence
 
 PATIENCE = 100
 
 
 def silent(view: View) -> Cases:
-    """Stays of red whose onset raised no alert; a hit is over soon."""
-    incident = view.shared(stays)
+    """Incidents whose onset raised no alert; a hit is over soon."""
+    incident = view.shared(all_incidents)
     invisible = ~incident.visible
     length, host = (incident.end - incident.on)[invisible], incident.host[invisible]
     return cases(

@@ -14,15 +14,15 @@ from cagexplain.cc4.layout import RESPONSES
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import Moments, escalation_files, process_alerts, responses
-from cagexplain.facts.view import View, decisions, rows_of, stays
+from cagexplain.facts.view import View, all_incidents, decisions, rows_of
 from cagexplain.stats.estimates import HitShare
 
 WINDOW = 10
 
 
 def first_responses_to_root(view: View) -> Cases:
-    """Stays of red whose first response came while red was root; a hit is a Restore."""
-    incident = view.shared(stays)
+    """Incidents whose first response came while red was root; a hit is a Restore."""
+    incident = view.shared(all_incidents)
     late = (incident.response >= 0) & (incident.root >= 0) & (incident.response >= incident.root)
     return cases(
         rows_of(view, incident.episode[late]),

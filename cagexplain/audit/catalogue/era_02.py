@@ -10,7 +10,7 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.moments import first_process_alert, stay_at
+from cagexplain.facts.moments import first_process_alert, incident_at
 from cagexplain.facts.view import View, decisions
 from cagexplain.stats.estimates import HitShare
 
@@ -20,8 +20,8 @@ def that_can_work(view: View) -> Cases:
     decision, alert = view.shared(decisions), view.shared(first_process_alert)
     executed = _executed(view)
     end = decision.ends[executed]
-    stay = stay_at(view, decision.row[executed], end, decision.host[executed])
-    shown = np.append(alert, -1)[stay]
+    incident = incident_at(view, decision.row[executed], end, decision.host[executed])
+    shown = np.append(alert, -1)[incident]
     return _cases(
         view, executed, (decision.level_before[executed] == 1) & (shown >= 0) & (shown <= end)
     )

@@ -10,12 +10,12 @@ from cagexplain.stats.estimates import Quantile
 
 
 def visible(view: View) -> Cases:
-    """Stays of red whose onset raised an alert, with their lengths."""
+    """Incidents whose onset raised an alert, with their lengths."""
     return definition("dwell_visible_median").of_team(view)
 
 
 def silent(view: View) -> Cases:
-    """Stays of red whose onset raised none."""
+    """Incidents whose onset raised none."""
     return definition("dwell_silent_median").of_team(view)
 
 

@@ -5,15 +5,15 @@ import numpy as np
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.view import View, rows_of, stays
+from cagexplain.facts.view import View, all_incidents, rows_of
 from cagexplain.stats.estimates import Incidence
 
 WITHIN = 50
 
 
 def footholds(view: View) -> Cases:
-    """Stays that began with user access; a hit becomes root in time, an eviction competes."""
-    incident = view.shared(stays)
+    """Incidents that began with user access; a hit becomes root in time, an eviction competes."""
+    incident = view.shared(all_incidents)
     foothold = incident.root != incident.on
     root, host, on = incident.root[foothold], incident.host[foothold], incident.on[foothold]
     rooted = root >= 0

@@ -16,7 +16,7 @@ from cagexplain.cc4 import network
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.moments import onsets
-from cagexplain.facts.view import View, defended, rows_of, stays
+from cagexplain.facts.view import View, all_incidents, defended, rows_of
 from cagexplain.stats.estimates import HitShare, Relative
 
 WITHIN = 50
@@ -46,7 +46,7 @@ def against_peers(view: View) -> Cases:
 
 
 def _clears(view: View) -> tuple[npt.NDArray[np.int64], ...]:
-    incident = view.shared(stays)
+    incident = view.shared(all_incidents)
     ended = ~incident.censored & (incident.clear + WITHIN < view.steps)
     step, host = (values[ended].astype(np.int64) for values in (incident.clear, incident.host))
     return rows_of(view, incident.episode[ended]).astype(np.int64), step, host
@@ -59,7 +59,7 @@ def _peers(
     host: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     """``int64[clear, PEERS]`` hosts of the zone that red had not been on until then; -1 without."""
-    incident = view.shared(stays)
+    incident = view.shared(all_incidents)
     untouched = np.full((view.n, network.N_HOSTS), view.steps)
     np.minimum.at(untouched, (rows_of(view, incident.episode), incident.host), incident.on)
     # The other hosts of the zone in the order that begins behind the cleared one.

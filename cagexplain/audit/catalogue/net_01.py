@@ -7,7 +7,7 @@ from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.phases import COMMS_POLICY, GREEN_REACH
 from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.links import LINK
+from cagexplain.facts.links import LINK, settled
 from cagexplain.facts.view import View, blocked
 from cagexplain.stats.estimates import HitShare
 
@@ -17,16 +17,18 @@ _USED = GREEN_REACH | GREEN_REACH.swapaxes(1, 2)
 def open_links(view: View) -> Cases:
     """Link-steps that the communication policy keeps open, a zone's own traffic excluded; a hit is
     a block."""
-    return _link_ticks(view, COMMS_POLICY == 0)
+    return _link_steps(view, COMMS_POLICY == 0)
 
 
 def used_links(view: View) -> Cases:
     """Link-steps that green users need in the phase; a hit is a block."""
-    return _link_ticks(view, _USED)
+    return _link_steps(view, _USED)
 
 
-def _link_ticks(view: View, wanted: BoolArray) -> Cases:
-    row, step, to_zone, from_zone = np.nonzero((wanted & LINK)[view.batch.phase])
+def _link_steps(view: View, wanted: BoolArray) -> Cases:
+    row, step, to_zone, from_zone = np.nonzero(
+        (wanted & LINK)[view.batch.phase] & view.shared(settled)[:, :, None, None]
+    )
     hit = view.shared(blocked)[row, step, to_zone, from_zone]
     return cases(row, step, hit, agent=BLUE_OF_ZONE[to_zone], to_zone=to_zone, from_zone=from_zone)
 
@@ -43,7 +45,8 @@ CHECK = Check(
     remediation="Mask BlockTrafficZone for pairs that the phase's policy keeps open, and lift such "
     "blocks when the phase changes.",
     formula="Of all steps of links (to a defended subnet, from another subnet) that the "
-    "observation's communication policy shows as open: share in which the link was blocked.",
+    "communication policy keeps open, from 20 steps after a change of phase on: share in which the "
+    "link was blocked. How fast a new phase is followed is judged by NET-03.",
     trigger="steps of open links",
     n_min=1000,
     references=(

@@ -8,7 +8,7 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.agents import BLUE_OF_ZONE
 from cagexplain.cc4.phases import COMMS_POLICY, N_PHASES, PHASE_NAMES
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.links import LINK
+from cagexplain.facts.links import LINK, settled
 from cagexplain.facts.view import View, blocked
 from cagexplain.stats.estimates import HitShare
 
@@ -16,7 +16,9 @@ from cagexplain.stats.estimates import HitShare
 def closed_links(view: View) -> Cases:
     """Link-steps that the communication policy closes, a zone's own traffic excluded; a hit is one
     left open."""
-    row, step, to_zone, from_zone = np.nonzero(((COMMS_POLICY == 1) & LINK)[view.batch.phase])
+    row, step, to_zone, from_zone = np.nonzero(
+        ((COMMS_POLICY == 1) & LINK)[view.batch.phase] & view.shared(settled)[:, :, None, None]
+    )
     left_open = ~view.shared(blocked)[row, step, to_zone, from_zone]
     return cases(
         row, step, left_open, agent=BLUE_OF_ZONE[to_zone], to_zone=to_zone, from_zone=from_zone
@@ -56,7 +58,8 @@ CHECK = Check(
     remediation="Block every link that the phase's policy closes, first of all those into the "
     "subnet of the mission, and keep it blocked until the policy opens it.",
     formula="Of all steps of links (to a defended subnet, from another subnet) that the "
-    "observation's communication policy shows as closed: share in which the link was not blocked.",
+    "communication policy closes, from 20 steps after a change of phase on: share in which the link "
+    "was not blocked. How fast a new phase is followed is judged by NET-03.",
     trigger="steps of closed links",
     n_min=1000,
     references=(

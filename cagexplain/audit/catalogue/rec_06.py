@@ -8,8 +8,8 @@ from cagexplain.cc4.network import N_HOSTS
 from cagexplain.cc4.services import MAX_RELIABILITY
 from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.incidents import NEVER
 from cagexplain.facts.moments import Moments
-from cagexplain.facts.stays import NEVER
 from cagexplain.facts.view import DEFENDED, View
 from cagexplain.stats.estimates import Quantile
 

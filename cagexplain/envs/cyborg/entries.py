@@ -58,9 +58,9 @@ def _red(agent: str, controller: Any, state: Any) -> dict[str, Any]:
             session.pid,
             ports is not None,  # only abstract sessions remember scans
         ]
-        for address, found in (ports or {}).items():
-            if found:
-                flat[f"ports|{agent}|{ident}|{address}"] = sorted(set(found))
+        for address, scanned in (ports or {}).items():
+            if scanned:
+                flat[f"ports|{agent}|{ident}|{address}"] = sorted(set(scanned))
     for address, entry in interface.agent.host_states.items():
         flat[f"fsm|{agent}|{address}"] = [entry["state"], entry["hostname"]]
     return flat

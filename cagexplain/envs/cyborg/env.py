@@ -76,8 +76,8 @@ class CybORGEnv:
             checks.first_seeds(seeds is not None)
         if seeds is not None:
             self._seeds = [*checks.seeds(seeds, self.n_envs)]
-        given = self._seeds if seeds is not None else [None] * self.n_envs
-        self._all("reset", lambda share: (given[share], skipped))
+        seed_list = self._seeds if seeds is not None else [None] * self.n_envs
+        self._all("reset", lambda share: (seed_list[share], skipped))
 
     def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
         """Play one step; see ``BatchedEnv.step``."""
@@ -120,23 +120,23 @@ class CybORGEnv:
         for worker in self._workers:
             worker.close()
 
-    def _one(self, what: str, env: int, *arguments: Any) -> dict[str, Any]:
+    def _one(self, method: str, env: int, *arguments: Any) -> dict[str, Any]:
         """Ask the worker that plays an environment."""
-        checks.was_reset(bool(self._frames), what)
+        checks.was_reset(bool(self._frames), method)
         env = checks.env_index(env, self.n_envs)
         share, worker = next(
             (share, worker)
             for share, worker in zip(self._shares, self._workers, strict=True)
             if share.start <= env < share.stop
         )
-        worker.ask(what, (env - share.start, *arguments))
+        worker.ask(method, (env - share.start, *arguments))
         answer: dict[str, Any] = worker.answer()
         return answer
 
-    def _all(self, what: str, arguments: Callable[[slice], tuple[Any, ...]]) -> None:
+    def _all(self, method: str, arguments: Callable[[slice], tuple[Any, ...]]) -> None:
         """Let every worker do its share at the same time, and collect the frames."""
         for share, worker in zip(self._shares, self._workers, strict=True):
-            worker.ask(what, arguments(share))
+            worker.ask(method, arguments(share))
         frames: list[Frame] = []
         try:
             for share, worker in zip(self._shares, self._workers, strict=True):
@@ -145,7 +145,7 @@ class CybORGEnv:
         except _Failure as failure:
             self.close()
             env = first + max(failure.env, 0)
-            step = int(self.step_count[env]) if what == "step" else 0
+            step = int(self.step_count[env]) if method == "step" else 0
             seeds = self._seeds[share] if failure.env < 0 else [self._seeds[env]]
             named = ", ".join(map(str, seeds))
             raise CagexplainError(
@@ -187,10 +187,10 @@ class _Local:
         self._worlds = [World(api, params) for _ in range(n_envs)]
         self._answer: Any = None
 
-    def ask(self, what: str, arguments: tuple[Any, ...]) -> None:
+    def ask(self, method: str, arguments: tuple[Any, ...]) -> None:
         """Do it right away; errors wait for :meth:`answer`."""
         try:
-            self._answer = getattr(self, what)(*arguments)
+            self._answer = getattr(self, method)(*arguments)
         except _Failure as failure:
             self._answer = failure
 
@@ -254,10 +254,10 @@ class _Remote:
         self._process.start()
         theirs.close()
 
-    def ask(self, what: str, arguments: tuple[Any, ...]) -> None:
+    def ask(self, method: str, arguments: tuple[Any, ...]) -> None:
         """Send the question."""
         with contextlib.suppress(OSError):  # answer() tells that the process has died
-            self._pipe.send((what, arguments))
+            self._pipe.send((method, arguments))
 
     def answer(self) -> Any:
         """Wait for the answer."""
@@ -290,8 +290,8 @@ def _questions(pipe: Connection) -> Iterator[tuple[str, tuple[Any, ...]]]:
 def _serve(pipe: Connection, n_envs: int, params: EnvParams, path: Path | None) -> None:
     """Answer questions until the pipe is closed."""
     share = _Local(n_envs, params, path)
-    for what, arguments in _questions(pipe):
-        share.ask(what, arguments)
+    for method, arguments in _questions(pipe):
+        share.ask(method, arguments)
         try:
             pipe.send(share._answer)
         except OSError:

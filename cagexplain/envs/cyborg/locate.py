@@ -86,7 +86,7 @@ def load(path: Path | None = None) -> Api:
     try:
         with _placeholders(), _quiet():
             package = importlib.import_module("CybORG")
-            found = {
+            parts = {
                 name: getattr(importlib.import_module(module), name)
                 for name, module in _SOURCES.items()
             }
@@ -95,7 +95,7 @@ def load(path: Path | None = None) -> Api:
     except (ImportError, AttributeError) as error:
         raise _other_challenge(error) from error
     version = str(getattr(package, "CYBORG_VERSION", "unknown"))
-    return Api(version=version, sources=_digest(Path(str(package.__file__)).parent), **found)
+    return Api(version=version, sources=_digest(Path(str(package.__file__)).parent), **parts)
 
 
 def _digest(folder: Path) -> str:

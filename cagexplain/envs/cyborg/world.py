@@ -484,24 +484,26 @@ class _Talking(np.random.Generator):
         super().__init__(silent.bit_generator)
         self._tell = tell
 
-    def _told(self, method: str, *arguments: Any, **named: Any) -> Any:
+    def _draw(self, method: str, *arguments: Any, **named: Any) -> Any:
         result = getattr(super(), method)(*arguments, **named)
-        what = ", ".join([*map(_brief, arguments), *(f"{k}={_brief(v)}" for k, v in named.items())])
+        parameters = ", ".join(
+            [*map(_brief, arguments), *(f"{k}={_brief(v)}" for k, v in named.items())]
+        )
         drawer = sys._getframe(2).f_code.co_qualname
-        self._tell(f"{method}({what}) -> {_brief(result)} in {drawer}")
+        self._tell(f"{method}({parameters}) -> {_brief(result)} in {drawer}")
         return result
 
     def choice(self, *arguments: Any, **named: Any) -> Any:
-        return self._told("choice", *arguments, **named)
+        return self._draw("choice", *arguments, **named)
 
     def integers(self, *arguments: Any, **named: Any) -> Any:
-        return self._told("integers", *arguments, **named)
+        return self._draw("integers", *arguments, **named)
 
     def random(self, *arguments: Any, **named: Any) -> Any:
-        return self._told("random", *arguments, **named)
+        return self._draw("random", *arguments, **named)
 
     def shuffle(self, *arguments: Any, **named: Any) -> Any:
-        return self._told("shuffle", *arguments, **named)
+        return self._draw("shuffle", *arguments, **named)
 
 
 def _brief(value: Any) -> str:
@@ -530,7 +532,7 @@ class _Deferred(Mapping[str, Any]):
         """The dump's dictionary."""
         return self
 
-    def _made(self) -> Any:
+    def _loaded(self) -> Any:
         if self._dump is None:
             self._dump = self._make()
             for options in self._filters:
@@ -538,13 +540,13 @@ class _Deferred(Mapping[str, Any]):
         return self._dump.data
 
     def __getitem__(self, key: str) -> Any:
-        return self._made()[key]
+        return self._loaded()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._made())
+        return iter(self._loaded())
 
     def __len__(self) -> int:
-        return len(self._made())
+        return len(self._loaded())
 
 
 def _filtered(original: Callable[..., Any], observation: Any, *arguments: Any) -> Any:

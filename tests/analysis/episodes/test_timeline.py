@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cagexplain.analysis.episodes.incidents import incidents
+from cagexplain.analysis.episodes.incidents import in_words
 from cagexplain.analysis.episodes.timeline import CAUSES, IDLE, Timeline, episode_choice, timelines
-from cagexplain.analysis.episodes.timeline_parts import BlueAction, HostLine, Loss, Stretch
-from cagexplain.cc4 import actions, network, red_fsm
+from cagexplain.analysis.episodes.timeline_parts import Loss, Stretch
+from cagexplain.cc4 import actions, agents, network, red_fsm
 from cagexplain.cc4.network import host_index
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import EnvParams
 from cagexplain.facts.batch import Batch, batches
+from cagexplain.facts.incidents import NEVER, Incidents
 from cagexplain.facts.places import LEVEL_NAMES
 from cagexplain.policies.registry import load_policy
+from cagexplain.tracing import schema
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from tests.support.traces import record
@@ -159,52 +161,55 @@ def test_incidents_cover_red_on_defended_hosts(
             levels = batch.levels[row, incident.start : incident.stop, host]
             assert incident.top == LEVEL_NAMES[levels.max()]
             assert (incident.root is None) == (levels.max() < 2)
-            assert (incident.cause is None) == (incident.start == 0)
-            assert (incident.ended is None) == (incident.stop == STEPS)
+            assert incident.cause in ("red_action", "phishing")
+            assert incident.ended is not None or incident.stop == STEPS
         defended = [host_index(line.host) for line in timeline.hosts if line.agent]
         assert (held[:, defended] == (batch.levels[row][:, defended] > 0)).all()
         assert {i.ended for i in timeline.incidents} >= {"Restore"}
 
 
 def test_an_incident_tells_alert_answer_and_cost() -> None:
+    """Three of one host: root that is restored, a foothold that red leaves, one that the last step
+    ends; and one of another host that lasts."""
     host, other = (network.HOST_NAMES[i] for i in (1, 2))
-    line = HostLine(
-        host=host,
-        zone=network.ZONES[0],
-        kind="user",
-        agent="blue_agent_0",
-        states=(Stretch(0, 20, "K"),),
-        levels=(
-            Stretch(3, 6, "user session"),
-            Stretch(6, 9, "root session"),
-            Stretch(15, 20, "user session"),
-        ),
-        process=(Stretch(1, 2, "on"), Stretch(5, 7, "on")),
-        connection=(Stretch(4, 5, "on"),),
-        loss=-16,
+    restore = actions.KIND_NAMES.index("Restore")
+    red_action, phishing, restored = map(
+        schema.LEVEL_CAUSES.index, ("red_action", "phishing", "Restore")
     )
-
-    def action(start: int, kind: str, target: str) -> BlueAction:
-        more = {"zone": None, "source": None, "outcome": "SUCCESS", "state": "K", "level": None}
-        return BlueAction(start, start + 2, "blue_agent_0", kind, target, probability=None, **more)
-
-    blue = [
-        action(2, "Analyse", host),
-        action(4, "DeployDecoy", host),
-        action(5, "Restore", other),
-        action(7, "Restore", host),
-        action(12, "Remove", host),
-    ]
+    columns = {
+        "episode": [3, 3, 3, 3],
+        "host": [1, 1, 1, 2],
+        "on": [3, 15, 19, 3],
+        "cause": [phishing, red_action, red_action, red_action],
+        "visible": [0, 0, 1, 0],
+        "alert": [4, NEVER, 19, NEVER],
+        "response": [7, NEVER, NEVER, NEVER],
+        "response_kind": [restore, NEVER, NEVER, NEVER],
+        "answer": [7, NEVER, NEVER, NEVER],
+        "root": [6, NEVER, NEVER, NEVER],
+        "clear": [9, 18, 20, NEVER],
+        "cleared_by": [restored, red_action, restored, NEVER],
+        "end": [9, 18, 20, 20],
+    }
     losses = [Loss(t, h, "lwf", -(2.0**i)) for i, (t, h) in enumerate(
         [(1, host), (2, host), (8, host), (8, other), (9, host)]
     )]  # fmt: skip
-    causes = {(host, 3): "phishing", (host, 9): "Restore", (host, 15): "red_action"}
-    first, second = incidents([line], blue, losses, causes, 20)
+    incidents = Incidents(**{name: np.array(values) for name, values in columns.items()})
+    first, elsewhere, second, third = in_words(incidents, losses)
+    assert (first.host, first.agent) == (host, agents.BLUE[agents.BLUE_OF_HOST[1]])
     assert (first.start, first.stop, first.cause, first.ended) == (3, 9, "phishing", "Restore")
     assert (first.top, first.root, first.alert) == ("root session", 6, 4)
     assert (first.response, first.response_kind, first.loss) == (7, "Restore", -6)
-    assert (second.start, second.stop, second.ended, second.root) == (15, 20, None, None)
-    assert (second.alert, second.response, second.loss) == (None, None, 0)
+    assert (elsewhere.host, elsewhere.stop, elsewhere.ended, elsewhere.loss) == (
+        other,
+        20,
+        None,
+        -8,
+    )
+    assert (second.start, second.stop, second.ended, second.root) == (15, 18, "red_action", None)
+    assert (second.alert, second.response, second.response_kind) == (None, None, None)
+    assert (second.top, second.loss) == ("user session", 0)
+    assert (third.start, third.stop, third.ended) == (19, 20, "Restore")
 
 
 @given(arrays.arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e4, 0)))

@@ -101,9 +101,9 @@ def test_results_and_what_was_seen(handmade: Trace) -> None:
     assert results[1, 1, 1, State.K, 2, SUCCESS] == 1
     assert results[1, 1, 2, State.S, RedAction.EXPLOIT, HANDED_OVER] == 1
     assert results.sum() == 5
-    assert counts.seen[0, 4, 0, [State.K, State.U]].tolist() == [1, 1]
-    assert counts.seen[1, 1, 0, State.K] == counts.seen[1, 4, 0, State.R] == 1
-    assert counts.seen.sum() == 4
+    assert counts.discovered[0, 4, 0, [State.K, State.U]].tolist() == [1, 1]
+    assert counts.discovered[1, 1, 0, State.K] == counts.discovered[1, 4, 0, State.R] == 1
+    assert counts.discovered.sum() == 4
 
 
 def test_lost_sessions_by_what_blue_had_just_completed_there(handmade: Trace) -> None:

@@ -15,7 +15,7 @@ from cagexplain.analysis.metrics.estimate import MIN_EVENTS, TEAM, Soc, of_colle
 from cagexplain.cc4 import actions, agents, green, network, phases, red_fsm
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.facts.batch import run
-from cagexplain.facts.stays import Stays
+from cagexplain.facts.incidents import Incidents
 from cagexplain.policies.base import Decision, Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
@@ -162,14 +162,17 @@ COUNTED_AS = {
     "cost_for_nothing": ("ignored", "charged"),
 }
 """What the account calls the two sums of a quantity."""
-Weights = Callable[[Stays], npt.NDArray[Any]]
+Weights = Callable[[Incidents], npt.NDArray[Any]]
 OF_STAYS: dict[str, tuple[Weights, Weights | None]] = {
-    "incidents": (lambda stays: np.ones(len(stays)), None),
-    "silent_incidents": (lambda stays: ~stays.visible, None),
-    "escalated_incidents": (lambda stays: stays.root >= 0, lambda stays: np.ones(len(stays))),
+    "incidents": (lambda incidents: np.ones(len(incidents)), None),
+    "silent_incidents": (lambda incidents: ~incidents.visible, None),
+    "escalated_incidents": (
+        lambda incidents: incidents.root >= 0,
+        lambda incidents: np.ones(len(incidents)),
+    ),
     "cleared_mean": (
-        lambda stays: (stays.end - stays.on) * ~stays.censored,
-        lambda stays: ~stays.censored,
+        lambda incidents: (incidents.end - incidents.on) * ~incidents.censored,
+        lambda incidents: ~incidents.censored,
     ),
 }
 
@@ -195,12 +198,12 @@ def test_sums_are_those_of_a_plain_account(played: Played, key: str) -> None:
 @pytest.mark.parametrize("key", OF_STAYS)
 def test_sums_of_incidents_are_sums_over_stays(played: Played, key: str) -> None:
     collected, _ = played
-    stays = collected.stays
+    incidents = collected.incidents
     for column, of in enumerate(OF_STAYS[key]):
-        weights = np.ones(len(stays)) if of is None else of(stays)
+        weights = np.ones(len(incidents)) if of is None else of(incidents)
         for e in range(len(SEEDS)):
-            here = stays.episode == e
-            zones = [here & (network.HOST_ZONE[stays.host] == z) for z in DEFENDED.numbers]
+            here = incidents.episode == e
+            zones = [here & (network.HOST_ZONE[incidents.host] == z) for z in DEFENDED.numbers]
             apart = [1 if of is None else weights[zone].sum() for zone in zones]
             whole = 1 if of is None else weights[here].sum()
             assert collected.sums(key)[e, :, column].tolist() == [whole, *apart]
@@ -208,10 +211,10 @@ def test_sums_of_incidents_are_sums_over_stays(played: Played, key: str) -> None
 
 def test_a_stay_is_as_long_as_its_compromised_steps(played: Played) -> None:
     tallies, account = played
-    stays = tallies.stays
+    incidents = tallies.incidents
     dirty = sum(account.count["host_steps", network.ZONES[z]] for z in DEFENDED.numbers)
     dirty -= sum(account.count["clean", network.ZONES[z]] for z in DEFENDED.numbers)
-    assert (stays.end - stays.on).sum() == dirty
+    assert (incidents.end - incidents.on).sum() == dirty
 
 
 def test_values_are_what_their_formulas_say(played: Played) -> None:

@@ -18,7 +18,6 @@ import pytest
 from cagexplain.analysis.studies.learning import Verdict, analyse_study, curve, read_run
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError
-from reports.drawings.curves import ticks
 from reports.study.page import StudyPage, cell, signed, span, study_report
 from tests.support.fabricated import claim, run, study
 
@@ -315,18 +314,6 @@ def test_report_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["study", "report", str(folder), "--output", str(other)]) == 0
     assert other.read_text() == (folder / "report.html").read_text()
     assert main(["study", "report", str(tmp_path / "nowhere")]) == 1
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (-4000, -600, [-4000, -3000, -2000, -1000]),
-        (0, 2_000_000, [0, 500_000, 1_000_000, 1_500_000, 2_000_000]),
-        (-1, 1, [-1, -0.5, 0, 0.5, 1]),
-    ],
-)
-def test_ticks(low: float, high: float, expected: list[float]) -> None:
-    assert ticks(low, high) == pytest.approx(expected)
 
 
 def test_words() -> None:

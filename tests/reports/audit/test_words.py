@@ -62,7 +62,7 @@ def finding(**changes: object) -> Finding:
 def test_the_number_that_fails_is_told_not_the_first_one() -> None:
     passing = made.measured(key="a", name="first number", verdict="PASS")
     failing = made.measured(key="b", name="second number")
-    text = words.what(finding(measures=(passing, failing)), made.audit())
+    text = words.measurement(finding(measures=(passing, failing)), made.audit())
     assert text.startswith("The second number is")
 
 
@@ -79,9 +79,9 @@ def test_a_place_is_named_only_if_it_is_clearly_worse_and_has_cases() -> None:
 
 
 def test_a_failure_that_chance_explains_says_so() -> None:
-    text = words.what(finding(survives=False), made.audit())
+    text = words.measurement(finding(survives=False), made.audit())
     assert "chance alone" in text
-    assert "chance alone" not in words.what(finding(), made.audit())
+    assert "chance alone" not in words.measurement(finding(), made.audit())
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,23 @@ def test_stairs_keep_a_value_until_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "expected"),
-    [(1, [0, 0.25, 0.5, 0.75, 1]), (0.06, [0, 0.02, 0.04, 0.06]), (100, [0, 25, 50, 75, 100])],
+    ("low", "high", "wanted", "expected"),
+    [
+        (0, 1, 4, [0, 0.25, 0.5, 0.75, 1]),
+        (0, 0.06, 4, [0, 0.02, 0.04, 0.06]),
+        (0, 100, 4, [0, 25, 50, 75, 100]),
+        (-4000, -600, 5, [-4000, -3000, -2000, -1000]),
+        (0, 2_000_000, 5, [0, 500_000, 1_000_000, 1_500_000, 2_000_000]),
+        (-1, 1, 5, [-1, -0.5, 0, 0.5, 1]),
+        (-12, 0, 5, [-10, -7.5, -5, -2.5, 0]),
+    ],
 )
-def test_ticks_are_round(most: float, expected: list[float]) -> None:
-    assert ticks(most) == pytest.approx(expected)
+def test_ticks_are_round(low: float, high: float, wanted: int, expected: list[float]) -> None:
+    assert ticks(low, high, wanted) == pytest.approx(expected)
 
 
 @given(st.floats(1e-4, 1e6))
 def test_ticks_fit_and_are_few(most: float) -> None:
-    found = ticks(most)
-    assert found[0] == 0 and found[-1] <= most * 1.001
-    assert 2 <= len(found) <= 6
+    values = ticks(0, most)
+    assert values[0] == 0 and values[-1] <= most * 1.001
+    assert 2 <= len(values) <= 6

@@ -1,15 +1,14 @@
-"""Stays against a plain replay of the same episodes, step by step."""
+"""Incidents against a plain replay of the same episodes, step by step."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cagexplain.analysis.episodes.timeline import timelines
 from cagexplain.cc4 import actions, agents, network
 from cagexplain.envs import EnvParams
 from cagexplain.facts.batch import Batch, batches, codes
-from cagexplain.facts.stays import NEVER, TABLES, Stays, concatenate, stays_of
+from cagexplain.facts.incidents import NEVER, TABLES, Incidents, concatenate, incidents_of
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing import schema
 from cagexplain.tracing.recording import Recording
@@ -33,12 +32,12 @@ def trace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return record(tmp_path_factory.mktemp(request.param) / "trace", request.param, batch=3)
 
 
-def found_in(trace: Trace) -> Stays:
-    return concatenate([stays_of(batch) for batch in batches(trace, TABLES)])
+def incidents_in(trace: Trace) -> Incidents:
+    return concatenate([incidents_of(batch) for batch in batches(trace, TABLES)])
 
 
 def replay(batch: Batch, row: int, host: int, causes: dict[tuple[int, int, int], int]) -> list:
-    """The stays on a host as tuples in the order of the fields, `visible` left out."""
+    """The incidents on a host as tuples in the order of the fields, `visible` left out."""
     assert batch.process is not None and batch.connection is not None
     level = batch.levels[row, :, host]
     rows: list = []
@@ -82,11 +81,11 @@ def replay(batch: Batch, row: int, host: int, causes: dict[tuple[int, int, int],
     return rows
 
 
-def test_stays_are_those_of_a_replay(trace: Trace) -> None:
+def test_incidents_are_those_of_a_replay(trace: Trace) -> None:
     expected = []
     for batch in batches(trace, TABLES):
         levels = batch.frame("levels")
-        # Only the changes from and to "no red" begin or end a stay.
+        # Only the changes from and to "no red" begin or end an incident.
         edge = levels[(levels["from_level"] == 0) | (levels["to_level"] == 0)]
         causes = {
             (row, host, step + 1): cause
@@ -98,59 +97,42 @@ def test_stays_are_those_of_a_replay(trace: Trace) -> None:
         for row in range(batch.n):
             for host in np.flatnonzero(agents.BLUE_OF_HOST >= 0):
                 expected += replay(batch, row, int(host), causes)
-    stays = found_in(trace)
+    incidents = incidents_in(trace)
     names = [
         *("episode", "host", "on", "cause", "alert", "response", "response_kind", "answer"),
         *("root", "clear", "cleared_by", "end"),
     ]
-    found = list(zip(*(getattr(stays, name).tolist() for name in names), strict=True))
-    assert len(found) == len(expected) > 20
-    assert sorted(found) == sorted(expected)
-    np.testing.assert_array_equal(stays.censored, stays.clear == NEVER)
-    assert stays.censored.any()
+    rows = list(zip(*(getattr(incidents, name).tolist() for name in names), strict=True))
+    assert len(rows) == len(expected) > 20
+    assert sorted(rows) == sorted(expected)
+    np.testing.assert_array_equal(incidents.censored, incidents.clear == NEVER)
+    assert incidents.censored.any()
 
 
 def test_a_visible_onset_is_alerted_at_once(trace: Trace) -> None:
-    stays = found_in(trace)
-    np.testing.assert_array_equal(stays.visible, stays.alert == stays.on)
-    phished = stays.cause == CAUSE["phishing"]
-    assert stays.visible[~phished].mean() > 0.9
-    assert stays.visible[phished].mean() < 0.1
+    incidents = incidents_in(trace)
+    np.testing.assert_array_equal(incidents.visible, incidents.alert == incidents.on)
+    phished = incidents.cause == CAUSE["phishing"]
+    assert incidents.visible[~phished].mean() > 0.9
+    assert incidents.visible[phished].mean() < 0.1
 
 
-def test_only_defended_hosts_have_stays(trace: Trace) -> None:
-    stays = found_in(trace)
-    assert (agents.BLUE_OF_HOST[stays.host] >= 0).all()
-
-
-def test_timelines_tell_the_same_incidents(trace: Trace) -> None:
-    stays = found_in(trace)
-    for timeline in timelines(trace, {0: "first", 3: "last"}):
-        table = {
-            (network.HOST_NAMES[stays.host[i]], int(stays.on[i])): i
-            for i in np.flatnonzero(stays.episode == timeline.episode)
-        }
-        assert len(timeline.incidents) == len(table)
-        for incident in timeline.incidents:
-            i = table[incident.host, incident.start]
-            assert incident.stop == stays.end[i]
-            assert incident.cause == schema.LEVEL_CAUSES[stays.cause[i]]
-            for name in ("root", "alert", "response"):
-                found = getattr(stays, name)[i]
-                assert getattr(incident, name) == (None if found == NEVER else found)
+def test_only_defended_hosts_have_incidents(trace: Trace) -> None:
+    incidents = incidents_in(trace)
+    assert (agents.BLUE_OF_HOST[incidents.host] >= 0).all()
 
 
 def test_sleep_neither_responds_nor_clears(tmp_path: Path) -> None:
-    stays = found_in(record(tmp_path / "trace", "sleep"))
-    assert len(stays) > 50
-    assert (stays.response == NEVER).all()
-    assert stays.censored.all()
-    np.testing.assert_array_equal(stays.end, STEPS - 1)
+    incidents = incidents_in(record(tmp_path / "trace", "sleep"))
+    assert len(incidents) > 50
+    assert (incidents.response == NEVER).all()
+    assert incidents.censored.all()
+    np.testing.assert_array_equal(incidents.end, STEPS - 1)
 
 
 def test_without_observations_there_are_no_alerts(tmp_path: Path) -> None:
-    with_them = found_in(record(tmp_path / "with", "reactive"))
-    without = found_in(record(tmp_path / "without", "reactive", with_observations=False))
+    with_them = incidents_in(record(tmp_path / "with", "reactive"))
+    without = incidents_in(record(tmp_path / "without", "reactive", with_observations=False))
     assert (without.alert == NEVER).all()
     assert (with_them.alert != NEVER).any()
     for name in ("on", "host", "response", "clear", "visible"):
@@ -163,8 +145,9 @@ def change(step: int, host: str, before: int, after: int, cause: str, **more: bo
 
 
 def test_a_handmade_story(tmp_path: Path) -> None:
-    """An exploit that is seen, escalates and is restored; a mail that stays for good; one that is
-    left in the very last step; a stay that began in it; and the contractor, who does not count."""
+    """An exploit that is seen, escalates and is restored; a mail whose incident lasts; one that
+    begins in the very last step, so before no decision; one that a Remove ends; and the contractor,
+    who does not count."""
     host = [network.HOST_NAMES[i] for i in (1, 2, 3, 4)]
     contractor = network.HOST_NAMES[network.CON * network.HOSTS_PER_ZONE + 1]
     part = {
@@ -191,14 +174,16 @@ def test_a_handmade_story(tmp_path: Path) -> None:
             change(6, host[3], 1, 0, "Remove"),
         ],
     }
-    stays = found_in(write_trace(tmp_path / "trace", [part], options={"observations": False}))
-    assert stays.host.tolist() == [1, 2, 4]
-    assert stays.on.tolist() == [3, 4, 4]
-    assert stays.cause.tolist() == [CAUSE["red_action"], CAUSE["phishing"], CAUSE["phishing"]]
-    assert stays.visible.tolist() == [True, False, True]
-    assert stays.response.tolist() == [5, NEVER, NEVER]
-    assert stays.response_kind.tolist() == [RESTORE, NEVER, NEVER]
-    assert stays.root.tolist() == [5, NEVER, NEVER]
-    assert stays.clear.tolist() == [10, NEVER, 7]
-    assert stays.cleared_by.tolist() == [CAUSE["Restore"], NEVER, CAUSE["Remove"]]
-    assert stays.end.tolist() == [10, 10, 7]
+    incidents = incidents_in(
+        write_trace(tmp_path / "trace", [part], options={"observations": False})
+    )
+    assert incidents.host.tolist() == [1, 2, 4]
+    assert incidents.on.tolist() == [3, 4, 4]
+    assert incidents.cause.tolist() == [CAUSE["red_action"], CAUSE["phishing"], CAUSE["phishing"]]
+    assert incidents.visible.tolist() == [True, False, True]
+    assert incidents.response.tolist() == [5, NEVER, NEVER]
+    assert incidents.response_kind.tolist() == [RESTORE, NEVER, NEVER]
+    assert incidents.root.tolist() == [5, NEVER, NEVER]
+    assert incidents.clear.tolist() == [10, NEVER, 7]
+    assert incidents.cleared_by.tolist() == [CAUSE["Restore"], NEVER, CAUSE["Remove"]]
+    assert incidents.end.tolist() == [10, 10, 7]

@@ -1,9 +1,9 @@
-"""Incidents of a trace as columns: every stay of red on a host that blue defends.
+"""Incidents of a trace as columns: every time that red was on a host that blue defends.
 
-Red is on a host while its true level of compromise is at least 1. Times are steps: red's stay has
+Red is on a host while its true level of compromise is at least 1. Times are steps: an incident has
 begun at step ``on`` if the decisions of that step are the first that were made with red on the
 host, and is over at step ``clear`` if those of that step are the first without it. So the length of
-a stay, ``clear - on``, is the number of decisions that were made during it.
+an incident, ``clear - on``, is the number of decisions that were made during it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cagexplain.facts.batch import Batch, Tables, codes
 TABLES: Final[Tables] = {
     "levels": ("from_level", "to_level", "cause", "process_event", "connection_event")
 }
-"""Columns that a collector must ask for to find the stays of a batch."""
+"""Columns that a collector must ask for to find the incidents of a batch."""
 NEVER: Final = -1
 
 _CONTRACTED: Final = agents.BLUE_OF_HOST < 0
@@ -32,8 +32,8 @@ _ROOT: Final = 2
 
 
 @dataclass(frozen=True)
-class Stays:
-    """Red's stays on defended hosts, a row per stay; `NEVER` (-1) where something did not happen.
+class Incidents:
+    """Incidents on defended hosts, a row each; `NEVER` (-1) where something did not happen.
 
     Attributes:
         episode: number of the episode in the trace.
@@ -43,15 +43,16 @@ class Stays:
             (``red_action``) or a phishing mail.
         visible: whether an alert of the host was raised by that step, so that the decisions of step
             `on` could see it; otherwise the onset was silent.
-        alert: first step of the stay with an alert of the host, of a malicious process or a network
-            connection, in the observation decided on. Always `NEVER` without observations.
-        response: first step of the stay in which the host's agent started one of `RESPONSES` on it.
+        alert: first step of the incident with an alert of the host, of a malicious process or a
+            network connection, in the observation decided on. Always `NEVER` without observations.
+        response: first step of the incident in which the host's agent started one of `RESPONSES`
+            on it.
         response_kind: which, as `ActionKind`.
         answer: first step in which such an action was started at or after `alert`.
         root: first step with a root session.
         clear: first step without red; `NEVER` if red was there when the episode ended.
         cleared_by: why red left, as an index into ``schema.LEVEL_CAUSES``.
-        end: first step after the stay, or the number of steps if it outlasted the episode.
+        end: first step after the incident, or the number of steps if it outlasted the episode.
     """
 
     episode: Int32Array
@@ -71,17 +72,21 @@ class Stays:
     def __len__(self) -> int:
         return len(self.episode)
 
+    def where(self, keep: npt.NDArray[np.bool_]) -> Incidents:
+        """Some of the incidents, by a mask: keep ``bool[incident]``."""
+        return Incidents(*(getattr(self, field.name)[keep] for field in fields(self)))
+
     @property
     def censored(self) -> npt.NDArray[np.bool_]:
-        """Whether the end of the stay was not seen."""
+        """Whether red was still there when the episode ended."""
         return np.equal(self.clear, NEVER)
 
 
-def stays_of(batch: Batch) -> Stays:
-    """The stays of a batch, by episode, host and time.
+def incidents_of(batch: Batch) -> Incidents:
+    """The incidents of a batch, by episode, host and time.
 
-    A host that is cleared and taken again within one step counts as one stay; one that is left
-    before any decision was made does not count.
+    A host that is cleared and taken again within one step has one incident; one that is left before
+    any decision was made has none. As in CC4, red begins on no defended host.
     """
     changes = batch.frame("levels")
     keys = _Keys(batch.steps)
@@ -114,7 +119,7 @@ def stays_of(batch: Batch) -> Stays:
     alerted = np.where(alert == NEVER, stop, keys.at(place, alert))
     host = place % network.N_HOSTS
     cause = codes(changes, "cause")
-    return Stays(
+    return Incidents(
         episode=batch.episodes[place // network.N_HOSTS].astype(np.int32),
         host=host.astype(np.int32),
         on=(first % keys.width).astype(np.int32),
@@ -131,10 +136,13 @@ def stays_of(batch: Batch) -> Stays:
     )
 
 
-def concatenate(parts: Sequence[Stays]) -> Stays:
-    """The stays of several batches."""
-    return Stays(
-        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Stays))
+def concatenate(parts: Sequence[Incidents]) -> Incidents:
+    """The incidents of several batches."""
+    return Incidents(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Incidents)
+        )
     )
 
 
@@ -160,11 +168,11 @@ class _Keys:
     ) -> tuple[Int32Array, npt.NDArray[np.int64]]:
         """First of the ascending moments with ``first <= moment < stop``: its step, and its
         position among them; `NEVER` for both if there is none."""
-        found = np.searchsorted(moments, first)
+        position = np.searchsorted(moments, first)
         padded = np.append(moments, np.iinfo(np.int64).max)
-        inside = padded[found] < stop
-        step = np.where(inside, padded[found] - place * self.width, NEVER)
-        return step.astype(np.int32), np.where(inside, found, NEVER)
+        inside = padded[position] < stop
+        step = np.where(inside, padded[position] - place * self.width, NEVER)
+        return step.astype(np.int32), np.where(inside, position, NEVER)
 
 
 def _responses(batch: Batch, keys: _Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
