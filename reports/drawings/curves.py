@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -33,7 +34,8 @@ BOX: Final = {
 
 _KEY_COLUMNS: Final = 4
 _KEY_HEIGHT: Final = 20
-_TICKS: Final = 5
+_ticks = functools.partial(ticks, wanted=5, factors=(1, 2, 5, 10))
+"""Without quarters, as the labels of returns have no decimals."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,8 @@ def picture(figure: FigureResult, titles: Mapping[str, str]) -> Picture:
                     Line(titles[level.curve.method], known[level.curve.method], *scale.draw(level))
                     for level in levels
                 ],
-                [Tick(scale.x(v), numbers.short(v)) for v in ticks(0, scale.steps, _TICKS)],
-                [
-                    Tick(scale.y(v), numbers.fixed(v, 0 if v.is_integer() else 2))
-                    for v in scale.values
-                ],
+                [Tick(scale.x(v), numbers.short(v)) for v in _ticks(0, scale.steps)],
+                [Tick(scale.y(v), numbers.number(v)) for v in scale.values],
             )
             for title, levels in views.items()
         ]
@@ -145,7 +144,7 @@ def _scale(levels: Sequence[Level]) -> _Scale:
     if top - bottom < 1:  # a flat line in the middle
         bottom, top = bottom - 1, top + 1
     steps = max(level.curve.steps[-1] for level in levels)
-    return _Scale(steps, bottom, top, ticks(bottom, top, _TICKS))
+    return _Scale(steps, bottom, top, _ticks(bottom, top))
 
 
 def svg_file(figure: FigureResult, titles: Mapping[str, str]) -> str:

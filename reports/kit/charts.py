@@ -116,11 +116,19 @@ def stairs(points: Points, end: float) -> list[tuple[float, float]]:
     return corners
 
 
-def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """Round numbers from `low` to `high`, about as many as wanted; at least one."""
+def ticks(
+    low: float,
+    high: float,
+    wanted: int = 4,
+    factors: Sequence[float] = (1, 2, 2.5, 5, 10),
+) -> list[float]:
+    """Round numbers from `low` to `high`, about as many as wanted; at least one.
+
+    ``factors``: what their distance may be, in powers of ten; the last is 10.
+    """
     rough = (high - low) / wanted
     unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough * 0.999)
+    step = next(unit * factor for factor in factors if unit * factor >= rough * 0.999)
     first, last = math.ceil(low / step - _SLACK), math.floor(high / step + _SLACK)
     return [number * step for number in range(first, last + 1)]
 

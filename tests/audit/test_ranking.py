@@ -39,33 +39,30 @@ def test_the_order_is_the_same_for_any_choice_of_findings() -> None:
 
 
 def parts(*cases: tuple[int, int]) -> tuple[Part, ...]:
-    """Subnets by hits and cases."""
-    return tuple(Part("zone", f"zone {i}", hits, n) for i, (hits, n) in enumerate(cases))
+    """Subnets by bad cases and cases."""
+    return tuple(Part("zone", f"zone {i}", bad, n) for i, (bad, n) in enumerate(cases))
 
 
 def test_a_part_stands_out_if_it_is_clearly_worse_and_has_cases() -> None:
-    (standout,) = ranking.standouts(finding(parts=parts((90, 100), (20, 100))))
+    (standout,) = ranking.standouts(finding(parts=parts((10, 100), (80, 100))))
     assert (standout.part.name, standout.share, standout.cases) == ("zone 1", 0.8, 100)
     assert standout.whole == pytest.approx(0.45)
-    assert ranking.standouts(finding(parts=parts((50, 100), (49, 100)))) == []
-    assert ranking.standouts(finding(parts=parts((90, 100), (0, ranking.FEW - 1)))) == []
-    assert ranking.standouts(finding(parts=parts((10, 100)))) == []  # nothing to compare it with
+    assert ranking.standouts(finding(parts=parts((50, 100), (51, 100)))) == []
+    few = ranking.FEW - 1
+    assert ranking.standouts(finding(parts=parts((10, 100), (few, few)))) == []
+    assert ranking.standouts(finding(parts=parts((90, 100)))) == []  # nothing to compare it with
 
 
-def test_where_cases_are_neither_good_nor_bad_the_largest_part_stands_out() -> None:
-    steps = made.measured(unit="steps")
-    (standout,) = ranking.standouts(finding(measures=(steps,), parts=parts((0, 80), (0, 20))))
-    assert (standout.share, standout.cases, standout.whole) == (0.8, 100, None)
-    assert ranking.standouts(finding(measures=(steps,), parts=parts((0, 52), (0, 48)))) == []
-    assert ranking.standouts(finding(measures=(steps,), parts=parts((0, 0), (0, 0)))) == []
+def test_the_part_with_the_most_cases_does_not_stand_out_by_that() -> None:
+    assert ranking.standouts(finding(parts=parts((80, 800), (20, 200)))) == []
+    (standout,) = ranking.standouts(finding(parts=parts((80, 800), (100, 200))))
+    assert standout.part.name == "zone 1"
 
 
 @pytest.mark.parametrize(
-    ("hits", "n", "expected"),
-    [(50, 100, "worse"), (90, 100, "better"), (80, 100, "alike"), (0, 9, "too few cases")],
+    ("bad", "n", "expected"),
+    [(50, 100, "worse"), (10, 100, "better"), (20, 100, "alike"), (9, 9, "too few cases")],
 )
-def test_parts_are_compared_with_the_whole(hits: int, n: int, expected: str) -> None:
-    one, rest = parts((hits, n), (8_000, 10_000))
-    measured = made.measured()
-    assert ranking.compared(one, [one, rest], measured) == expected
-    assert ranking.compared(one, [one, rest], dataclasses.replace(measured, unit="steps")) is None
+def test_parts_are_compared_with_the_whole(bad: int, n: int, expected: str) -> None:
+    one, rest = parts((bad, n), (2_000, 10_000))
+    assert ranking.compared(one, [one, rest]) == expected

@@ -55,6 +55,10 @@ def test_ticks_are_round(low: float, high: float, wanted: int, expected: list[fl
     assert ticks(low, high, wanted) == pytest.approx(expected)
 
 
+def test_ticks_keep_to_their_factors() -> None:
+    assert ticks(-12, 0, 5, (1, 2, 5, 10)) == [-10, -5, 0]
+
+
 @given(st.floats(1e-4, 1e6))
 def test_ticks_fit_and_are_few(most: float) -> None:
     values = ticks(0, most)
