@@ -15,11 +15,14 @@ from cagexplain.audit.results import (
     Finding,
     Measured,
     Part,
+    Place,
     Playbook,
     Price,
     ReferencePolicy,
     Situation,
+    Span,
     Variation,
+    WorstPart,
 )
 from tests.support import playbooks
 
@@ -120,15 +123,21 @@ BUNDLE: Final = Price(
 )
 
 _PARTS: Final = (
-    Part("zone", "restricted_zone_a_subnet", 12, 140),
-    Part("zone", "operational_zone_a_subnet", 70, 150),
-    Part("zone", "office_network_subnet", 5, 122),
-    Part("agent", "blue_agent_0", 12, 140),
-    Part("agent", "blue_agent_1", 70, 150),
-    Part("agent", "blue_agent_4", 5, 122),
-    Part("phase", "pre-planning", 30, 130),
-    Part("phase", "mission A", 40, 142),
-    Part("phase", "mission B", 17, 140),
+    Part("zone", "restricted_zone_a_subnet", 128, 140),
+    Part("zone", "operational_zone_a_subnet", 80, 150),
+    Part("zone", "office_network_subnet", 117, 122),
+    Part("agent", "blue_agent_0", 128, 140),
+    Part("agent", "blue_agent_1", 80, 150),
+    Part("agent", "blue_agent_4", 117, 122),
+    Part("phase", "pre-planning", 100, 130),
+    Part("phase", "mission A", 102, 142),
+    Part("phase", "mission B", 123, 140),
+)
+WORST: Final = WorstPart(
+    "value",
+    Part("agent and steps", "blue_agent_1, step 40 to the end", 70, 90, 0.1, 0.4, 1e-6, True),
+    (Place("agent", "blue_agent_1"), Place("steps", "step 40 to the end")),
+    Span(40, 35, 45),
 )
 _EVIDENCE: Final = tuple(
     Evidence(
@@ -148,7 +157,7 @@ def finding(**changes: Any) -> Finding:
         **{"severity": "critical", "axis": "practice", "knowledge": "truth", "verdict": "FAIL"},
         **{"measures": (measured(),), "trigger": "first responses to root access", "n": 412},
         **{"episodes": 97, "n_min": 20, "p": 0.0005, "survives": True, "parts": _PARTS},
-        **{"since": 38, "evidence": _EVIDENCE, "price": GAIN},
+        **{"worst": WORST, "evidence": _EVIDENCE, "price": GAIN},
     }
     return Finding(**values | changes)
 
@@ -156,7 +165,7 @@ def finding(**changes: Any) -> Finding:
 def findings() -> tuple[Finding, ...]:
     """Every kind of finding: each verdict, with and without price, numbers, reasons, evidence."""
     bare: dict[str, Any] = {
-        **{"parts": (), "since": None, "evidence": (), "price": None, "p": None, "survives": None}
+        **{"parts": (), "worst": None, "evidence": (), "price": None, "p": None, "survives": None}
     }
     return (
         finding(

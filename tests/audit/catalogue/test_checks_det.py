@@ -11,7 +11,7 @@ from cagexplain.audit.checks import check
 from cagexplain.audit.judge import Tallies
 from cagexplain.audit.play.count import count
 from cagexplain.audit.references import References
-from cagexplain.audit.results import Finding
+from cagexplain.audit.results import Finding, Place
 from cagexplain.cc4 import network, observations
 from cagexplain.cc4.actions import N_KINDS, ActionKind
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST
@@ -82,7 +82,7 @@ def test_who_sleeps_does_not_react() -> None:
     finding = found("sleep")["DET-01"]
     assert finding.verdict == "FAIL"
     assert number(finding).value == 0
-    assert all(part.hits == 0 for part in finding.parts)
+    assert all(part.bad == part.n for part in finding.parts)
     assert {e.agent for e in finding.evidence} == set(BLUE)
 
 
@@ -97,8 +97,12 @@ def test_the_ignored_subnet_stands_out() -> None:
     zones = {part.name: part for part in finding.parts if part.kind == "zone"}
     ignored = zones.pop(network.ZONES[network.OFF])
     assert ignored.n > 100
-    assert ignored.hits == 0
-    assert all(part.hits / part.n > 0.2 for part in zones.values())
+    assert ignored.bad == ignored.n
+    assert ignored.fails
+    assert all(1 - part.bad / part.n > 0.2 for part in zones.values() if part.n)
+    assert finding.verdict == "FAIL" and finding.whole != "FAIL"
+    assert finding.worst is not None
+    assert Place("zone", network.ZONES[network.OFF]) in finding.worst.place
 
 
 def test_hosts_acted_on_are_those_of_a_recount(play: Recorded) -> None:
@@ -429,4 +433,4 @@ def test_silent_stays_and_their_ends(tmp_path: Path) -> None:
     finding = judge(view, "DET-07")
     assert finding.n == 4
     assert number(finding).value == 0.5
-    assert sum(part.hits for part in finding.parts if part.kind == "agent") == 2
+    assert sum(part.bad for part in finding.parts if part.kind == "agent") == 2

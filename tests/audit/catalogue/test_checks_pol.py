@@ -112,7 +112,7 @@ def drawn() -> Recorded:
         ("comms_block", "POL-03", "PASS"),
         ("sleep", "POL-03", "PASS"),
         ("decoy_cycle", "POL-03", "FAIL"),
-        ("OneAgentRepeats", "POL-03", "WARN"),
+        ("OneAgentRepeats", "POL-03", "FAIL"),
         ("AllowsInVain", "POL-03", "FAIL"),
         ("restores_on_process", "POL-04", "PASS"),
         ("random", "POL-04", "FAIL"),
