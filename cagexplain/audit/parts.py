@@ -16,6 +16,7 @@ cautious: parts overlap, so the true error is smaller.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -102,6 +103,8 @@ class Pieces:
     Attributes:
         test: how they will be judged.
         sums: by split, of each batch ``float64[episode * part, column]``, most of them 0.
+        common: of each batch ``float64[episode, column]``: cases without a step, which any part is
+            compared with.
         bad: by split ``int64[part, 2]``: cases against the policy, and all.
         cells: of each batch ``uint16[episode, agent, cell, 2]``: the same by agent and stretches of
             `CELL` steps; `EVERYBODY` comes after the agents.
@@ -109,6 +112,7 @@ class Pieces:
 
     test: Test
     sums: list[list[sparse.csr_array]] = field(default_factory=lambda: [[] for _ in SPLITS])
+    common: list[FloatArray] = field(default_factory=list)
     bad: list[Int64Array] = field(
         default_factory=lambda: [np.zeros((len(s.names), 2), np.int64) for s in SPLITS]
     )
@@ -117,6 +121,9 @@ class Pieces:
     def add(self, cases: Cases, view: View) -> None:
         """Count the cases of a batch."""
         statistic = self.test.statistic
+        anywhere = cases.step < 0
+        self.common.append(statistic.sums(cases.where(anywhere), view.n, view.steps))
+        cases = cases.where(~anywhere)
         told = statistic.shown(cases)
         bad = against(self.test, cases)
         for split, sums, table in zip(SPLITS, self.sums, self.bad, strict=True):
@@ -172,19 +179,24 @@ def judge_splits(pieces: Pieces, usual_deff: float | None) -> tuple[list[Part], 
     """
     plain: list[Part] = []
     failing: list[Failing] = []
+    common = sparse.csr_array(np.concatenate(pieces.common))
     for split, sums, bad in zip(SPLITS, pieces.sums, pieces.bad, strict=True):
         table = sparse.vstack(sums, format="csr")
-        parts, failed = _judge_split(split, table, bad, pieces.test, usual_deff)
+        tables = {i: table[i :: len(split.names)] for i in np.flatnonzero(bad[:, 1]).tolist()}
+        parts, failed = _judge_split(split, tables, common, bad, pieces.test, usual_deff)
         failing += failed
         plain += parts if split in PLAIN else ()
     return plain, failing
 
 
 def _judge_split(
-    split: Split, sums: sparse.csr_array, bad: Int64Array, test: Test, usual_deff: float | None
+    split: Split,
+    tables: Mapping[int, sparse.csr_array],
+    common: sparse.csr_array,
+    bad: Int64Array,
+    test: Test,
+    usual_deff: float | None,
 ) -> tuple[list[Part], list[Failing]]:
-    n_parts = len(split.names)
-    tables = {part: sums[part::n_parts] for part in np.flatnonzero(bad[:, 1]).tolist()}
     enough = [
         part
         for part, table in tables.items()
@@ -194,7 +206,9 @@ def _judge_split(
     suspects = [
         part
         for part in sorted(enough, key=lambda part: -contrasts[part])
-        if beyond(float(test.statistic.value(tables[part].sum(axis=0))), test.better, test.bad)
+        if beyond(
+            float(test.statistic.value((tables[part] + common).sum(axis=0))), test.better, test.bad
+        )
         and contrasts[part] > 0
     ]
     if split not in PLAIN:
@@ -210,7 +224,7 @@ def _judge_split(
             fails=False if number in enough else None,
         )
         if number in suspects:
-            part = tested(part, test, tables[number].toarray(), len(enough), usual_deff)
+            part = tested(part, test, (tables[number] + common).toarray(), len(enough), usual_deff)
             if part.fails:
                 where = tuple(Place(*pair) for pair in zip(split.kinds, names, strict=True))
                 failing.append(Failing(part, where, float(contrasts[number])))

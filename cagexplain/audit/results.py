@@ -266,11 +266,11 @@ class Finding(Result):
     def decisive(self) -> Measured | None:
         """The number that the verdict rests on: the one whose part fails; else the first judged one
         with the same verdict; of a muted check, the one that asks for most attention."""
-        if self.worst is not None:
-            return next(m for m in self.measures if m.key == self.worst.measure)
         judged = [m for m in self.measures if m.good is not None]
         if self.muted:
             return min(judged, key=lambda m: VERDICTS.index(m.verdict), default=None)
+        if self.worst is not None:
+            return next(m for m in judged if m.key == self.worst.measure)
         return next((m for m in judged if m.verdict == self.verdict), judged[0] if judged else None)
 
 

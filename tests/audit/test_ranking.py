@@ -1,7 +1,5 @@
 """What is most pressing comes first, and only what stands out is named."""
 
-import dataclasses
-
 import pytest
 
 from cagexplain.audit import ranking
