@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cagexplain.audit.parts import Test, against
+from cagexplain.audit.parts import Criterion, against
 from cagexplain.audit.results import Evidence, WorstPart
 from cagexplain.audit.splits import PLAIN
 from cagexplain.cc4 import agents, network
@@ -29,15 +29,15 @@ class Example:
     parts: frozenset[tuple[str, str]]
 
 
-def examples(test: Test, cases: Cases, view: View, most: int) -> list[Example]:
+def examples(criterion: Criterion, cases: Cases, view: View, most: int) -> list[Example]:
     """Some of the cases of a batch that speak against the policy, spread over them evenly.
 
     Args:
-        test: tells which do.
+        criterion: tells which do.
         cases, view: of the batch.
         most: number of them.
     """
-    bad = cases.where(against(test, cases) & test.statistic.shown(cases))
+    bad = cases.where(against(criterion, cases) & criterion.statistic.shown(cases))
     some = bad.where(_spread(len(bad), most))
     numbers = [split.number(view, some) for split in PLAIN]
     return [

@@ -11,7 +11,7 @@ import numpy as np
 from cagexplain.audit.axes import PRACTICE
 from cagexplain.audit.check import Check, Measure
 from cagexplain.audit.examples import Example, chosen, examples
-from cagexplain.audit.parts import Failing, Pieces, test_of
+from cagexplain.audit.parts import Failing, Pieces, criterion_of
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Finding, Measured, Part, Verdict, WorstPart
@@ -101,11 +101,13 @@ class Tallies:
         for measure in check.measures:
             sums, cases = measure.counted(view)
             _, bad = self._profile.thresholds(check, measure)
-            test = test_of(measure, bad) if cases is not None and bad is not None else None
-            if cases is not None and test is not None:
-                details = counted.details.setdefault(measure.key, _Details(Pieces(test)))
+            criterion = (
+                criterion_of(measure, bad) if cases is not None and bad is not None else None
+            )
+            if cases is not None and criterion is not None:
+                details = counted.details.setdefault(measure.key, _Details(Pieces(criterion)))
                 details.pieces.add(cases, view)
-                details.examples += examples(test, cases, view, _KEPT)
+                details.examples += examples(criterion, cases, view, _KEPT)
             counted.sums.setdefault(measure.key, []).append(sums)
 
     def sums(self, check: str, measure: str) -> FloatArray | None:

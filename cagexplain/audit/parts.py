@@ -60,7 +60,7 @@ EVERYBODY: Final = agents.N_BLUE
 
 
 @dataclass(frozen=True)
-class Test:
+class Criterion:
     """How a number is judged for a part.
 
     Attributes:
@@ -74,25 +74,25 @@ class Test:
     bad: float
 
 
-def test_of(measure: Measure, bad: float) -> Test | None:
+def criterion_of(measure: Measure, bad: float) -> Criterion | None:
     """How a measure with single cases, and with a bad threshold, is judged for parts; None if it
     is not."""
     statistic = measure.statistic
     if isinstance(statistic, Quantile):
         assert measure.better == "lower", "a duration"
         within = Incidence(at=int(bad))
-        return Test(within, "higher", statistic.share)
+        return Criterion(within, "higher", statistic.share)
     if isinstance(statistic, HitShare | Difference | PerCases | Incidence):
-        return Test(statistic, measure.better, bad)
+        return Criterion(statistic, measure.better, bad)
     return None
 
 
-def against(test: Test, cases: Cases) -> BoolArray:
+def against(criterion: Criterion, cases: Cases) -> BoolArray:
     """``bool[case]`` which cases speak against the policy."""
     hit = cases.hit
-    if isinstance(test.statistic, Incidence):
-        hit = hit & (cases.duration <= test.statistic.at)
-    bad: BoolArray = ~hit if test.better == "higher" else hit
+    if isinstance(criterion.statistic, Incidence):
+        hit = hit & (cases.duration <= criterion.statistic.at)
+    bad: BoolArray = ~hit if criterion.better == "higher" else hit
     return bad
 
 
@@ -101,7 +101,7 @@ class Pieces:
     """What is counted of the parts of a number's cases.
 
     Attributes:
-        test: how they will be judged.
+        criterion: how they will be judged.
         sums: by split, of each batch ``float64[episode * part, column]``, most of them 0.
         common: of each batch ``float64[episode, column]``: cases without a step, which any part is
             compared with.
@@ -110,7 +110,7 @@ class Pieces:
             `CELL` steps; `EVERYBODY` comes after the agents.
     """
 
-    test: Test
+    criterion: Criterion
     sums: list[list[sparse.csr_array]] = field(default_factory=lambda: [[] for _ in SPLITS])
     common: list[FloatArray] = field(default_factory=list)
     bad: list[Int64Array] = field(
@@ -120,12 +120,12 @@ class Pieces:
 
     def add(self, cases: Cases, view: View) -> None:
         """Count the cases of a batch."""
-        statistic = self.test.statistic
+        statistic = self.criterion.statistic
         anywhere = cases.step < 0
         self.common.append(statistic.sums(cases.where(anywhere), view.n, view.steps))
         cases = cases.where(~anywhere)
         told = statistic.shown(cases)
-        bad = against(self.test, cases)
+        bad = against(self.criterion, cases)
         for split, sums, table in zip(SPLITS, self.sums, self.bad, strict=True):
             n_parts = len(split.names)
             part = split.number(view, cases)
@@ -183,7 +183,7 @@ def judge_splits(pieces: Pieces, usual_deff: float | None) -> tuple[list[Part], 
     for split, sums, bad in zip(SPLITS, pieces.sums, pieces.bad, strict=True):
         table = sparse.vstack(sums, format="csr")
         tables = {i: table[i :: len(split.names)] for i in np.flatnonzero(bad[:, 1]).tolist()}
-        parts, failed = _judge_split(split, tables, common, bad, pieces.test, usual_deff)
+        parts, failed = _judge_split(split, tables, common, bad, pieces.criterion, usual_deff)
         failing += failed
         plain += parts if split in PLAIN else ()
     return plain, failing
@@ -194,7 +194,7 @@ def _judge_split(
     tables: Mapping[int, sparse.csr_array],
     common: sparse.csr_array,
     bad: Int64Array,
-    test: Test,
+    criterion: Criterion,
     usual_deff: float | None,
 ) -> tuple[list[Part], list[Failing]]:
     enough = [
@@ -207,7 +207,9 @@ def _judge_split(
         part
         for part in sorted(enough, key=lambda part: -contrasts[part])
         if beyond(
-            float(test.statistic.value((tables[part] + common).sum(axis=0))), test.better, test.bad
+            float(criterion.statistic.value((tables[part] + common).sum(axis=0))),
+            criterion.better,
+            criterion.bad,
         )
         and contrasts[part] > 0
     ]
@@ -224,7 +226,9 @@ def _judge_split(
             fails=False if number in enough else None,
         )
         if number in suspects:
-            part = tested(part, test, (tables[number] + common).toarray(), len(enough), usual_deff)
+            part = tested(
+                part, criterion, (tables[number] + common).toarray(), len(enough), usual_deff
+            )
             if part.fails:
                 where = tuple(Place(*pair) for pair in zip(split.kinds, names, strict=True))
                 failing.append(Failing(part, where, float(contrasts[number])))
@@ -233,22 +237,22 @@ def _judge_split(
 
 
 def tested(
-    part: Part, test: Test, sums: FloatArray, looked_at: int, usual_deff: float | None
+    part: Part, criterion: Criterion, sums: FloatArray, looked_at: int, usual_deff: float | None
 ) -> Part:
     """A part with its interval and verdict.
 
     Args:
         part: to judge.
-        test: how.
+        criterion: how.
         sums: ``float64[episode, column]`` of its cases.
         looked_at: number of parts of its kind.
         usual_deff: see `judge_splits`.
     """
     looks = looked_at * KINDS
     interval = estimate(
-        test.statistic, sums, usual_deff=usual_deff, confidence=1 - 2 * TAIL / looks
+        criterion.statistic, sums, usual_deff=usual_deff, confidence=1 - 2 * TAIL / looks
     )
-    p = min(1.0, p_value(interval, test.better, test.bad) * looks)
+    p = min(1.0, p_value(interval, criterion.better, criterion.bad) * looks)
     return replace(part, low=finite(interval.low), high=finite(interval.high), p=p, fails=p <= TAIL)
 
 

@@ -26,7 +26,7 @@ from cagexplain.audit.parts import (
     TESTED,
     Failing,
     Pieces,
-    Test,
+    Criterion,
     contrast,
     judge_splits,
     tested,
@@ -85,26 +85,26 @@ def judge_parts(
 
 def _judge_time(pieces: Pieces, usual_deff: float | None) -> list[Failing]:
     """Stretches of time, and sets of episodes, in which a share of cases fails."""
-    limit = _limit(pieces.test)
+    limit = _limit(pieces.criterion)
     if limit is None:
         return []
     cells = np.concatenate(pieces.cells).astype(np.int64)
-    test = Test(HitShare(), "lower", limit)
+    criterion = Criterion(HitShare(), "lower", limit)
     return [
         failing
         for whom in (_TEAM, _AGENTS)
         for failing in (
-            *_stretches(cells, whom, test, usual_deff),
+            *_stretches(cells, whom, criterion, usual_deff),
             *_episodes(cells, whom, limit, usual_deff),
         )
     ]
 
 
-def _limit(test: Test) -> float | None:
+def _limit(criterion: Criterion) -> float | None:
     """The bad threshold as a share of cases against the policy."""
-    if not isinstance(test.statistic, HitShare | Incidence):
+    if not isinstance(criterion.statistic, HitShare | Incidence):
         return None
-    return test.bad if test.better == "lower" else 1 - test.bad
+    return criterion.bad if criterion.better == "lower" else 1 - criterion.bad
 
 
 def _windows(n: int) -> Iterator[tuple[int, int]]:
@@ -117,7 +117,7 @@ def _windows(n: int) -> Iterator[tuple[int, int]]:
 
 
 def _stretches(
-    cells: Int64Array, whom: Sequence[int], test: Test, usual_deff: float | None
+    cells: Int64Array, whom: Sequence[int], criterion: Criterion, usual_deff: float | None
 ) -> list[Failing]:
     windows = np.array(list(_windows(cells.shape[2])))
     if not len(windows):
@@ -128,7 +128,7 @@ def _stretches(
     totals = inside.sum(axis=0)  # [agent, window, 2]
     enough = (totals[..., 1] >= FEW) & (np.count_nonzero(inside[..., 1], axis=0) >= MIN_EPISODES)
     share = totals[..., 0] / np.maximum(totals[..., 1], 1)
-    gain = np.where(enough & (share > test.bad), contrast(totals, every), 0.0)
+    gain = np.where(enough & (share > criterion.bad), contrast(totals, every), 0.0)
     for flat in np.argsort(-gain, axis=None)[:TESTED]:
         i, window = np.unravel_index(flat, gain.shape)
         if gain[i, window] <= 0:
@@ -136,7 +136,7 @@ def _stretches(
         sums = inside[:, i, window].astype(np.float64)
         bad, n = map(int, totals[i, window])
         part = Part("", "", bad, n)
-        part = tested(part, test, sums, int(enough.sum()), usual_deff)
+        part = tested(part, criterion, sums, int(enough.sum()), usual_deff)
         if part.fails:
             return [_fitted(part, until, whom[i], every)]
     return []
