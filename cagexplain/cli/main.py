@@ -21,8 +21,8 @@ from cagexplain import __version__
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.printing import drop, safe_streams
 
-# Our matrices are small: threads of NumPy's linear algebra would only wait for each other. On a busy
-# machine of two cores an audit is judged 3.7 times as fast without them.
+# Our matrices are small: threads of NumPy's linear algebra would only wait for each other. On a
+# busy machine of two cores an audit is judged 3.7 times as fast without them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # command name: (module, attribute, one-line help), in the order of the work

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from cagexplain.audit.parts import CELL, TAIL, Failing, Pieces, Criterion, contrast, criterion_of
+from cagexplain.audit.parts import CELL, TAIL, Criterion, Failing, Pieces, contrast, criterion_of
 from cagexplain.audit.results import Part, Place, Span
 from cagexplain.audit.splits import PLAIN, SPLITS
 from cagexplain.audit.stretches import judge_parts
