@@ -92,7 +92,7 @@ def _near_change(view: View, cases: Cases) -> IntArray:
 AGENT: Final = _by("agent", agents.BLUE, lambda view, cases: cases.agent)
 _SUBNET: Final = _by("zone", network.ZONES, _subnet)
 _PHASE: Final = _by("phase", phases.PHASE_NAMES, _phase)
-_KIND: Final = _by("host kind", ("router", "user", "server", "internet"), _host_kind)
+_KIND: Final = _by("host kind", network.KIND_NAMES, _host_kind)
 _BUSY: Final = _by("agent was", ("free", "busy"), _busy)
 _LINK: Final = _by(
     "link", tuple(f"{to} from {of}" for to in network.ZONES for of in network.ZONES), _link
