@@ -49,6 +49,8 @@ _USUAL_DEFF: Final = 2.0
 _RESAMPLES: Final = 200
 _ADDS: Final = 1.05
 """How much better a part of two things must set the bad cases apart than one of one thing."""
+_FITTED: Final = 1.1
+"""Likewise a stretch of time, whose ends are fitted, than a part that was there before."""
 _TEAM: Final = (EVERYBODY,)
 _AGENTS: Final = tuple(range(agents.N_BLUE))
 
@@ -59,7 +61,8 @@ def judge_parts(
     """Judge all parts of a number's cases.
 
     Of the parts that fail, the one that sets the bad cases apart best is the worst: a part of one
-    thing unless one of two things is better by `_ADDS`.
+    thing unless one of two things is better by `_ADDS`, and a phase rather than a stretch of time
+    unless that is better by `_FITTED`.
 
     Args:
         pieces: what was counted.
@@ -72,7 +75,7 @@ def judge_parts(
     failing += _judge_time(pieces, usual_deff)
     if not failing:
         return tuple(plain), None
-    worst = max(failing, key=lambda f: f.contrast * _ADDS ** -len(f.where))
+    worst = max(failing, key=_clearness)
     twins = [
         f.where[0]
         for f in failing
@@ -81,6 +84,11 @@ def judge_parts(
         and (f.part.bad, f.part.n) == (worst.part.bad, worst.part.n)
     ]
     return tuple(plain), replace(worst, where=(*worst.where, *twins))
+
+
+def _clearness(failing: Failing) -> float:
+    """How well a part tells where a policy fails: its contrast, less for what is complicated."""
+    return failing.contrast / _ADDS ** len(failing.where) / (_FITTED if failing.since else 1)
 
 
 def _judge_time(pieces: Pieces, usual_deff: float | None) -> list[Failing]:
