@@ -2,10 +2,10 @@
 
     python -m benchmarks.defect_prices [--episodes N] [--defect NAME] [--json FILE]
 
-Plays every policy of `benchmarks.part_defects` and of `benchmarks.sound` on the same seeds, and tells
-the paired difference from the sound policy that it is made of; of sound policies that from the
-expert. The claim is that no sound policy loses 5 % of the expert's points, as far as the interval
-can tell.
+Plays every policy of `benchmarks.part_defects` and of `benchmarks.sound` on the same seeds, and
+tells the paired difference from the sound policy that it is made of; of sound policies that from
+the expert. The claim is that no sound policy loses 5 % of the expert's points, as far as the
+interval can tell.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from benchmarks.defects import of
 from benchmarks.flaws.answering import Answers, Restless
 from benchmarks.flaws.base import EVERYWHERE, Flawed
@@ -83,8 +85,8 @@ Places = tuple[Place, ...]
 def agent(number: int) -> Places:
     """A blue agent, which is the same as its subnet if it has one only."""
     zones = agents.BLUE_ZONES[number]
-    own = zone(zones[0])[:1] if len(zones) == 1 else ()
-    return (Place(AGENT, agents.BLUE[number]), *own)
+    place = Place(AGENT, agents.BLUE[number])
+    return (place, Place(ZONE, ZONES[zones[0]])) if len(zones) == 1 else (place,)
 
 
 def zone(number: int) -> Places:
@@ -153,7 +155,7 @@ _RESTORE, _DECOY = ActionKind.RESTORE, ActionKind.DECOY
 
 
 def _one_link(frm: int, to: int) -> BoolArray:
-    return (frm == LINK_FROM) & (to == LINK_TO)
+    return np.equal(LINK_FROM, frm) & np.equal(LINK_TO, to)
 
 
 def _short(number: int) -> str:
@@ -179,7 +181,7 @@ _ABSENT: Final = (
             (*_SILENT, "MIS-02"),
             IdleEpisodes,
             (every, (one,)),
-            agent(one) + SOME_EPISODES,
+            agent(one),
         )
         for word, every, those in (("half", 2, (0, 3)), ("fifth", 5, (1, 4)))
         for one in those
@@ -214,7 +216,7 @@ _ABSENT: Final = (
             (*_SILENT, "POL-06"),
             SleepsAfter,
             (step, (one,)),
-            agent(one) + SOME_STRETCH,
+            agent(one),
             step,
         )
         for step, one in ((120, 4), (200, 1), (350, 2))
@@ -238,7 +240,7 @@ _ABSENT: Final = (
             (*_SILENT, "POL-06", "NET-03"),
             FrozenAtChanges,
             (before, after, (one,)),
-            agent(one) + SOME_STRETCH,
+            agent(one),
         )
         for before, after, one in ((25, 25, 3), (10, 40, 4))
     ),
@@ -249,7 +251,7 @@ _ABSENT: Final = (
             (*_SILENT, "POL-06"),
             Stops,
             (actions, (one,)),
-            agent(one) + SOME_STRETCH,
+            agent(one),
             since,
         )
         for actions, one, since in ((40, 4, 82), (60, 4, 144), (40, 1, None), (40, 3, None))
@@ -290,7 +292,7 @@ _ABSENT: Final = (
             _SILENT,
             StopsAtServer,
             ((one,),),
-            agent(one) + SOME_STRETCH,
+            agent(one),
         )
         for one in (0, 3, 4)
     ),
@@ -301,7 +303,7 @@ _ABSENT: Final = (
             (*_SILENT, "DEC-03"),
             StopsAtDecoy,
             ((one,),),
-            agent(one) + SOME_STRETCH,
+            agent(one),
         )
         for one in (1, 2, 4)
     ),
@@ -493,7 +495,7 @@ _LINKS: Final = (
         ("NET-01", "NET-04", "NET-05"),
         Closes,
         (_one_link(CON, ADM), (1,)),
-        link(CON, ADM) + phase(1),
+        link(CON, ADM),
     ),
 )
 
@@ -524,7 +526,7 @@ _MESSAGES: Final = (
         ("COO-02", "COO-03"),
         Lies,
         ((4,), 250),
-        agent(4) + SOME_STRETCH,
+        agent(4),
         250,
         "talks",
     ),

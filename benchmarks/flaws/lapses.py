@@ -131,7 +131,7 @@ class FrozenAtChanges(Absent):
         """Around each of them."""
         since = self.now.clock[:, None] - PHASE_CHANGES
         near = (since >= -self.before) & (since < self.after)
-        away: BoolArray = near.any(axis=1, keepdims=True)
+        away: BoolArray = np.any(near, axis=1, keepdims=True)
         return away
 
 
@@ -184,7 +184,8 @@ class StopsAtEvent(Absent):
 
     def away(self) -> BoolArray:
         """Since the first one."""
-        return (self.absent_at != NOT_YET) | by_agent(self.event())
+        away: BoolArray = (self.absent_at != NOT_YET) | by_agent(self.event())
+        return away
 
     @abstractmethod
     def event(self) -> BoolArray:

@@ -38,12 +38,12 @@ class Talks(Expert):
     while others report alerts.
     """
 
-    state = (*Expert.state, "_told_at")
+    state = (*Expert.state, "_hearsay_at")
 
     def begin(self, mask: BoolArray) -> None:
         """Nothing was told."""
         super().begin(mask)
-        self._told_at = np.full_like(self.now.source_at, NEVER)
+        self._hearsay_at = np.full_like(self.now.source_at, NEVER)
 
     def look(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
         """And listen: what is heard was sent a step ago, on what was seen then."""
@@ -51,17 +51,17 @@ class Talks(Expert):
         lone = now.connection & ~now.process if now.clock[0] >= 0 else np.zeros_like(now.process)
         super().look(obs, mask, free)
         source = lone & self.heard(EXPLOIT)[:, SLOT_AGENT] & SLOT_IS_USER & (self.age() > LONG)
-        self._told_at = np.where(source, now.clock[:, None] - 1, self._told_at)
+        self._hearsay_at = np.where(source, now.clock[:, None] - 1, self._hearsay_at)
 
     def heard(self, bit: int) -> BoolArray:
         """Whether any other agent has sent a bit: ``bool[n, 5]``."""
-        told = self.now.messages.reshape(-1, N_BLUE, N_BLUE - 1, MESSAGE_BITS)
-        heard: BoolArray = told[..., bit].any(axis=2)
+        messages = self.now.messages.reshape(-1, N_BLUE, N_BLUE - 1, MESSAGE_BITS)
+        heard: BoolArray = np.any(messages[..., bit], axis=2)
         return heard
 
     def evidence_at(self) -> Int32Array:
         """Also by what the others told."""
-        return np.maximum(super().evidence_at(), self._told_at)
+        return np.maximum(super().evidence_at(), self._hearsay_at)
 
     def playbook(self) -> tuple[Rule, ...]:
         """Vigilance comes last."""
