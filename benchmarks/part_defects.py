@@ -254,7 +254,7 @@ _ABSENT: Final = (
             agent(one),
             since,
         )
-        for actions, one, since in ((40, 4, 82), (60, 4, 144), (40, 1, None), (40, 3, None))
+        for actions, one, since in ((40, 4, 82), (60, 4, 145), (40, 1, None), (40, 3, None))
     ),
     PartDefect(
         "stops_after_60",

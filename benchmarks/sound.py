@@ -4,7 +4,7 @@
 * ``talks``: its agents tell each other truthfully when they see alerts, and use what they hear.
 * ``looks_first``: it looks at unclear alerts before it puts decoys anywhere: what is going on now
   goes before what may come.
-* ``patient``: it hunts half as often. Hunting is restoring without evidence, so that a slower hunt
+* ``patient``: it hunts less often. Hunting is restoring without evidence, so that a slower hunt
   trades some undetected footholds for fewer interrupted users.
 
 All obey the communication policy, restore what red is known to be on at once, keep decoys on all
@@ -29,7 +29,7 @@ class LooksFirst(Expert):
 
 
 def _patient(name: str) -> Expert:
-    return Expert(name, hunt_before=150, hunt_during=300)
+    return Expert(name, hunt_before=120, hunt_during=240)
 
 
 SOUND: Final = MappingProxyType[str, Callable[[str], Expert]](

@@ -12,7 +12,7 @@ from benchmarks.flaws.base import Flawed
 from benchmarks.flaws.lapses import TEAM, by_agent
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.cc4.layout import SLOT_AGENT, SLOT_IS_USER
+from cagexplain.cc4.layout import SLOT_AGENT, SLOT_IS_SERVER, SLOT_IS_USER
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.common.arrays import BoolArray, Int32Array, Int64Array
@@ -34,8 +34,8 @@ class Talks(Expert):
 
     An exploit through SSH lights the host that it came from, which may be another agent's: whoever
     hears of one takes lone connection alerts of that step on user hosts that were not restored for
-    long for sources, too. An agent with nothing better to do looks at its most important hosts
-    while others report alerts.
+    long for sources, too. An agent with nothing better to do looks at its servers in turn while
+    others report alerts.
     """
 
     state = (*Expert.state, "_hearsay_at")
@@ -68,10 +68,10 @@ class Talks(Expert):
         return *super().playbook(), self.watch
 
     def watch(self) -> Int64Array:
-        """Look at the most important host while others report alerts."""
-        alarmed = self.heard(ALERT)[:, SLOT_AGENT]
-        rested = self.now.since(self.looked_at()) > VIGILANCE
-        return self.best(ActionKind.ANALYSE, alarmed & rested, self.weight())
+        """Look at the server that nobody has looked at for longest, while others report alerts."""
+        alarmed = self.heard(ALERT)[:, SLOT_AGENT] & SLOT_IS_SERVER
+        unwatched = self.now.since(self.looked_at())
+        return self.best(ActionKind.ANALYSE, alarmed & (unwatched > VIGILANCE), unwatched)
 
     def act(
         self,
