@@ -19,6 +19,7 @@ from benchmarks.defects import of
 from benchmarks.flaws.answering import Answers, Restless
 from benchmarks.flaws.base import EVERYWHERE, Flawed
 from benchmarks.flaws.habits import (
+    Alarmist,
     Forgetful,
     LateInPhase,
     LeavesSources,
@@ -430,6 +431,17 @@ _ANSWERS: Final = (
             zone(one),
         )
         for one in (RZA, OZB, OFF)
+    ),
+    *(
+        PartDefect(
+            f"restores_any_alert_{_short(one)}",
+            f"in subnet {ZONES[one]} it restores every host with an alert, in place of a look",
+            ("REC-01", "REC-08", "DET-09"),
+            Alarmist,
+            (of(one),),
+            zone(one),
+        )
+        for one in (RZA, OZA, OFF)
     ),
     *(
         PartDefect(

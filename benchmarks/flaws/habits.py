@@ -15,6 +15,7 @@ from cagexplain.cc4.layout import (
     NONE,
     ON_SLOT,
     PHASE,
+    SLOT_IS_USER,
 )
 from cagexplain.cc4.observations import HOSTS_PER_BLOCK
 from cagexplain.common.arrays import BoolArray, Int32Array, Int64Array
@@ -126,6 +127,24 @@ class LeavesSources(Flawed):
         """Of targets, there."""
         source_at = np.where(self.where, NEVER, self.now.source_at)
         return np.maximum(self.target_at(), source_at)
+
+
+class Alarmist(Flawed):
+    """Restores in place of a look: it takes every alert for an intrusion.
+
+    Args:
+        where: slots of hosts where it does.
+    """
+
+    def __init__(self, name: str, where: BoolArray = EVERYWHERE) -> None:
+        super().__init__(name)
+        self.where = where
+
+    def evidence_at(self) -> Int32Array:
+        """Any alert, there, but for the connections that users make to servers."""
+        connection_at = np.where(SLOT_IS_USER, self.now.connection_at, NEVER)
+        alerted_at = np.maximum(self.now.process_at, connection_at)
+        return np.maximum(super().evidence_at(), np.where(self.where, alerted_at, NEVER))
 
 
 class Opens(Flawed):

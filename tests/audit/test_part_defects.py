@@ -10,6 +10,7 @@ import pytest
 from benchmarks.flaws.answering import Answers, Restless
 from benchmarks.flaws.base import Flawed
 from benchmarks.flaws.habits import (
+    Alarmist,
     Forgetful,
     LateInPhase,
     LeavesSources,
@@ -63,7 +64,18 @@ from cagexplain.policies.scripted.expert import Expert
 SEEDS = np.array([30, 31, 32, 33])
 """The first one is a multiple of 2 and of 5, the second one of neither."""
 STEPS = phases.calls(phases.DEFAULT_STEPS)
-AWAITED = {"COO-02", "COO-03", "DET-08", "ERA-08", "MIS-02", "POL-05", "POL-06", "REC-07"}
+AWAITED = {
+    "COO-02",
+    "COO-03",
+    "DET-08",
+    "DET-09",
+    "ERA-08",
+    "MIS-02",
+    "POL-05",
+    "POL-06",
+    "REC-07",
+    "REC-08",
+}
 """Checks that the catalogue may not have yet."""
 KINDS = (
     "dead_agent",
@@ -83,6 +95,7 @@ KINDS = (
     "only_removes",
     "leaves_sources",
     "over_restores",
+    "restores_any_alert",
     "neglects",
     "no_decoys",
     "late_in_phase",
@@ -306,6 +319,13 @@ def proven(policy: Flawed, play: Played, base: Played) -> Iterator[bool]:
         case LateInPhase(phase=phase):
             for step, row, *_ in changes:
                 yield play.phase[step, row] == phase
+        case Alarmist(where=where):
+            for step, row, _, should, does in changes:
+                slot_hit = ACTION_SLOT[does]
+                yield not of_type(should, ActionKind.RESTORE)
+                yield of_type(does, ActionKind.RESTORE) and bool(where[slot_hit])
+                alerts = play.process | play.connection
+                yield bool(alerts[: step + 1, row, slot_hit].any())
         case Opens(links=links):
             link = ACTION_LINK[play.actions]
             yield not (links[link] & (link != NONE)).any()
