@@ -15,7 +15,6 @@ from cagexplain.cc4.layout import (
     NONE,
     ON_SLOT,
     PHASE,
-    SLOT_IS_USER,
 )
 from cagexplain.cc4.observations import HOSTS_PER_BLOCK
 from cagexplain.common.arrays import BoolArray, Int32Array, Int64Array
@@ -141,10 +140,9 @@ class Alarmist(Flawed):
         self.where = where
 
     def evidence_at(self) -> Int32Array:
-        """Any alert, there, but for the connections that users make to servers."""
-        connection_at = np.where(SLOT_IS_USER, self.now.connection_at, NEVER)
-        alerted_at = np.maximum(self.now.process_at, connection_at)
-        return np.maximum(super().evidence_at(), np.where(self.where, alerted_at, NEVER))
+        """Any alert, there, also of the connections that users make to servers every day."""
+        alerted_at = np.where(self.where, self.now.alerted_at, NEVER)
+        return np.maximum(super().evidence_at(), alerted_at)
 
 
 class Opens(Flawed):
