@@ -43,7 +43,7 @@ def measure(
     )
     return [
         {"policy": name, "episodes": size, "audits": audits}
-        | _summary(
+        | summary(
             [judge(counts[name], part, wanted, profile, usual) for part in slices(audits, size)]
         )
         for name in names
@@ -51,7 +51,8 @@ def measure(
     ]
 
 
-def _summary(audits: Sequence[Mapping[str, Finding]]) -> dict[str, Any]:
+def summary(audits: Sequence[Mapping[str, Finding]]) -> dict[str, Any]:
+    """How audits of one policy agree: verdicts, agreement, flips, and what FAILs of practice."""
     same, flips, unlike = [], [], Counter[str]()
     for one, other in itertools.combinations(audits, 2):
         for ident in one:

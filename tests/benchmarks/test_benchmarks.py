@@ -70,6 +70,8 @@ def test_help_tells_how_to_call_it_and_what_it_claims(name: str) -> None:
         ("audit_specificity", ["--policy", "nobody"], "nobody"),
         ("audit_sensitivity", ["--defect", "none"], "'none' is not one of"),
         ("audit_coverage", ["expert", "--episodes", 50, "--fresh", 10], "too few"),
+        ("audit_parts", ["--audits", 1], "x>=2"),
+        ("audit_parts", ["--defect", "none"], "'none' is not one of"),
         ("audit_time", ["--episodes", 0], "x>=1"),
         ("capacity", ["--steps", 0], "x>=1"),
         ("counterfactuals", ["--decisions", 0], "x>=1"),
@@ -101,6 +103,8 @@ def test_wrong_inputs_are_refused_in_a_line(
         ("audit_coverage", ["random", "--truth", 40, "--audits", 4, "--episodes", 10]),
         ("audit_sensitivity", ["--defect", "babbles", "--audits", 2, "--episodes", 10]),
         ("audit_specificity", ["--policy", "sleep", "--audits", 2, "--episodes", 10]),
+        ("audit_parts", ["--defect", "dead_agent_2", "--sound", "--audits", 2, "--episodes", 5]),
+        ("defect_prices", ["--defect", "lies", "--episodes", 4]),
         ("capacity", ["--episodes", 2, "--steps", 60, "--policy", "sleep"]),
         (
             "counterfactuals",
