@@ -28,7 +28,7 @@ from benchmarks.defect_prices import Price
 from benchmarks.part_defects import PART_DEFECTS, PartDefect, Place, Places
 from benchmarks.sound import SOUND, sound
 from benchmarks.whole_audits import WholeAudit, audits, returns_of
-from cagexplain.audit.results import Finding, Part
+from cagexplain.audit.results import Finding
 from cagexplain.common.arrays import FloatArray
 from cagexplain.common.files import write_json
 from cagexplain.policies.evaluation import evaluate
@@ -42,26 +42,14 @@ CLOSE: Final = 15
 
 
 def named_place(finding: Finding) -> Places:
-    """The parts that a finding names: of each kind the one where most of the cases are bad."""
-    decisive = finding.decisive
-    if decisive is None:
-        return ()
-    hits_are_good = decisive.better == "higher" or decisive.unit == "steps"
-
-    def badness(part: Part) -> float:
-        share = part.hits / part.n
-        return 1 - share if hits_are_good else share
-
-    worst: dict[str, Part] = {}
-    for part in finding.parts:
-        if part.kind not in worst or badness(part) > badness(worst[part.kind]):
-            worst[part.kind] = part
-    return tuple(Place(part.kind, part.name) for part in worst.values())
+    """The parts that a finding names."""
+    places = finding.worst.place if finding.worst else ()
+    return tuple(Place(place.kind, place.name) for place in places)
 
 
 def change_point(finding: Finding) -> int | None:
     """The step since when a finding says that it is so; None if it says none."""
-    return finding.since
+    return finding.worst.since.start if finding.worst and finding.worst.since else None
 
 
 def is_right(named: Places, places: Places) -> bool:

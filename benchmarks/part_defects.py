@@ -72,9 +72,9 @@ AGENT, ZONE, PHASE, HOSTS, LINK, STRETCH, EPISODES = (
     "agent",
     "zone",
     "phase",
-    "hosts",
+    "host kind",
     "link",
-    "stretch",
+    "steps",
     "episodes",
 )
 """Kinds of parts: blue agents, subnets, mission phases, kinds of hosts, links, stretches of time
@@ -110,7 +110,7 @@ def hosts(kind: int) -> Places:
 
 def link(frm: int, to: int) -> Places:
     """The traffic from a subnet to another one."""
-    return (Place(LINK, f"{ZONES[frm]} -> {ZONES[to]}"),)
+    return (Place(LINK, f"{ZONES[to]} from {ZONES[frm]}"),)
 
 
 SOME_STRETCH: Final = (Place(STRETCH),)

@@ -51,9 +51,9 @@ def audit(policy: Policy, first_seed: int, episodes: int, profile: str) -> Whole
         episodes: played.
         profile: name of the thresholds.
     """
-    tallies = Tallies(checks(), Facts())
+    tallies = Tallies(checks(), Facts(), load_profile(profile))
     played = count(policy, seed_range(first_seed, episodes), [tallies], threads=1)
-    findings = corrected(tallies.findings(load_profile(profile), load_references()))
+    findings = corrected(tallies.findings(load_references()))
     return WholeAudit(played.returns, {f.id: f for f in findings}, axes.practice(findings))
 
 
