@@ -40,6 +40,10 @@ _KEPT: Final = 200
 """Cases against the policy that are kept of each batch, to choose the examples from."""
 
 
+_OF_WHOLE: Final = 0.2
+"""Share of the error of a check that its whole numbers get, beside those of their parts."""
+
+
 @dataclass
 class _Details:
     """Where and when the cases of a number are."""
@@ -175,7 +179,8 @@ class Tallies:
 def with_worst(finding: Finding, key: str, failing: Failing, chances: int) -> Finding:
     """A finding one of whose parts fails: it fails, whatever the whole does.
 
-    Its p-value is twice the smaller one of the whole and of the parts, as either may fail it.
+    Either the whole or a part may fail it. The whole gets `_OF_WHOLE` of the error: it seldom needs
+    more, as it has all the cases.
 
     Args:
         finding: by the whole.
@@ -183,16 +188,16 @@ def with_worst(finding: Finding, key: str, failing: Failing, chances: int) -> Fi
         failing: the part.
         chances: measures whose parts were judged.
     """
-    p = min(1.0, (failing.part.p or 0.0) * chances)
+    p = (failing.part.p or 0.0) * chances / (1 - _OF_WHOLE)
     if finding.p is not None:
-        p = min(p, finding.p)
+        p = min(p, finding.p / _OF_WHOLE)
     return replace(
         finding,
         verdict="FAIL",
         whole=finding.verdict,
         reason="",
         more_episodes=None,
-        p=min(1.0, 2 * p),
+        p=min(p, 1.0),
         worst=WorstPart(key, failing.part, failing.where, failing.since),
     )
 

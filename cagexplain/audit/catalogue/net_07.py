@@ -9,7 +9,7 @@ import numpy as np
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.layout import RESPONSES
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.links import WINDOW, caused_by_blocks, last_steps
+from cagexplain.facts.links import WINDOW, caused_by_blocks, last_steps, settled
 from cagexplain.facts.view import View, connection, decisions, process
 from cagexplain.stats.estimates import HitShare
 
@@ -23,6 +23,7 @@ def chased(view: View) -> Cases:
     contacted = last_steps(view.shared(connection), row, step, host, WINDOW)
     newest = (suspicious | contacted).argmax(axis=1)
     by_contact = (contacted & ~suspicious)[np.arange(len(row)), newest]
+    by_contact &= view.shared(settled)[row, step - newest]
     row, step, host, newest = (x[by_contact] for x in (row, step, host, newest))
     self_caused = view.shared(caused_by_blocks)[row, step - newest, host]
     return cases(row, step, self_caused, agent=decision.agent[response][by_contact], host=host)
@@ -40,7 +41,8 @@ CHECK = Check(
     remediation="Lift blocks between subnets whose users work together, and do not respond to a "
     "connection alert on a server that such a block cuts off.",
     formula="Of the responses on a host whose newest alert in the last 10 steps was a connection "
-    "alert alone: share in which it was written by a user's blocked access and by nothing of red.",
+    "alert alone: share in which it was written by a user's blocked access and by nothing of red. "
+    "Alerts in the 20 steps after a change of phase, which links need to follow it, do not count.",
     trigger="responses triggered by a connection alert",
     n_min=20,
     references=(
