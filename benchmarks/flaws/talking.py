@@ -48,7 +48,7 @@ class Talks(Expert):
     def look(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
         """And listen: what is heard was sent a step ago, on what was seen then."""
         now = self.now
-        lone = now.connection & ~now.process if now.clock[0] >= 0 else np.zeros_like(now.process)
+        lone = now.connection & ~now.process
         super().look(obs, mask, free)
         source = lone & self.heard(EXPLOIT)[:, SLOT_AGENT] & SLOT_IS_USER & (self.age() > LONG)
         self._hearsay_at = np.where(source, now.clock[:, None] - 1, self._hearsay_at)
