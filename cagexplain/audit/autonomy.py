@@ -225,6 +225,10 @@ def _precise(kind: Kind, row: ActionAutonomy) -> bool:
     return row.precision.low is not None and row.precision.low >= kind.good
 
 
+def _within_chance(kind: Kind, row: ActionAutonomy) -> bool:
+    return row.precision.low is None or row.precision.low <= kind.bad
+
+
 def _blind(kind: Kind, row: ActionAutonomy) -> bool:
     return row.precision.high is not None and row.precision.high <= kind.bad
 
@@ -245,7 +249,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "blind": Rule(
             "never",
             lambda kind, row: _blind(kind, row) and not _gains(row),
-            "Most are surely not warranted, and nothing shows that they win points.",
+            "Surely too few are warranted, and nothing shows that they win points.",
         ),
         "unplayed": Rule(
             "undetermined",
@@ -261,9 +265,19 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             ),
             "Right for the team as a whole, but an agent surely falls short of it.",
         ),
+        "quiet": Rule(
+            "alone",
+            lambda kind, row: kind.waits and _precise(kind, row),
+            "It surely waits for the most part while there is nothing to answer.",
+        ),
+        "restless": Rule(
+            "propose",
+            lambda kind, row: kind.waits and not _within_chance(kind, row),
+            "It often waits while alerts are up; an operator should know when it does.",
+        ),
         "sound": Rule(
             "alone",
-            lambda kind, row: _precise(kind, row) and _worth_having(kind, row),
+            lambda kind, row: _precise(kind, row) and _gains(row),
             "Surely warranted often enough, and surely worth it.",
         ),
         "loose": Rule(

@@ -15,7 +15,7 @@ from reports.kit.numbers import number
 from reports.kit.sections import Section, render
 from reports.kit.terms import VERDICTS as LOOKS
 from reports.shared import show
-from reports.shared.findings import declared
+from reports.shared.findings import declared, where
 
 _TITLE: Final = "In evaluators’ words"
 _NAMED: Final = {group for dimension in DIMENSIONS for group in dimension.groups or ()}
@@ -37,6 +37,7 @@ def section(audit: Audit) -> Section:
     html = render(
         "audit/evaluators.html.j2",
         show=show,
+        where=where,
         says=_says(audit),
         process=words.PROCESS,
         evidence=[_evidence(dimension, audit) for dimension in DIMENSIONS],
