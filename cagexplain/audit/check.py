@@ -64,8 +64,15 @@ FRAMEWORKS: Final = {
         "r5",
         "https://csrc.nist.gov/pubs/sp/800/53/r5/upd1/final",
     ),
-    "SP 800-61": ("NIST SP 800-61", "r2", "https://doi.org/10.6028/NIST.SP.800-61r2"),
+    "SP 800-61": ("NIST SP 800-61", "r3", "https://doi.org/10.6028/NIST.SP.800-61r3"),
     "AI RMF": ("NIST AI 100-1", "1.0", "https://doi.org/10.6028/NIST.AI.100-1"),
+    "CISA playbook": (
+        "CISA Incident Response Playbook",
+        "2021",
+        "https://www.cisa.gov/resources-tools/resources/"
+        "federal-government-cybersecurity-incident-and-vulnerability-response-playbooks",
+    ),
+    "CIS": ("CIS Critical Security Controls", "8.1", "https://www.cisecurity.org/controls/v8-1"),
     "COUN7ER": ("CISA COUN7ER", "1.0.0", "https://www.cisa.gov/eviction-strategies-tool"),
     "ATT&CK": ("MITRE ATT&CK", "19", "https://attack.mitre.org"),
     "D3FEND": ("MITRE D3FEND", "1.2.0", "https://d3fend.mitre.org"),

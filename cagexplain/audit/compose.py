@@ -15,12 +15,22 @@ from scipy.special import stdtrit
 from cagexplain import __version__
 from cagexplain.analysis.trees.results import Surrogate
 from cagexplain.audit import axes
+from cagexplain.audit.autonomy import Warrants
 from cagexplain.audit.checks import CATALOGUE, checks
 from cagexplain.audit.judge import Tallies, corrected, declared, judged, muted
 from cagexplain.audit.playbook import Responses
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
-from cagexplain.audit.results import Audit, Change, Compared, Finding, Playbook, Price, Variation
+from cagexplain.audit.results import (
+    ActionAutonomy,
+    Audit,
+    Change,
+    Compared,
+    Finding,
+    Playbook,
+    Price,
+    Variation,
+)
 from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import run
@@ -63,11 +73,13 @@ class Judged:
         findings: for every check of the catalogue; those that were not played are not applicable.
         mean_return: official return.
         playbook: usual responses; None without observations.
+        warrants: how many actions of each kind were warranted.
     """
 
     findings: tuple[Finding, ...]
     mean_return: Change
     playbook: Playbook | None
+    warrants: Warrants
 
 
 def judge(trace: Trace, profile: Profile, references: References) -> Judged:
@@ -84,7 +96,8 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
         )
     facts = facts_of(trace)
     tallies, responses = Tallies(checks(), facts, profile), Responses()
-    run(trace, [tallies, responses] if facts.observations else [tallies])
+    warrants = Warrants(facts)
+    run(trace, [tallies, warrants, *([responses] if facts.observations else [])])
     steps = trace.table("steps", ["episode", "step", "reward", "counted"])
     returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
     (reward,) = estimate(returns[:, None])
@@ -92,6 +105,7 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
         tallies.findings(references),
         Change(reward.mean, reward.low, reward.high),
         responses.playbook() if facts.observations else None,
+        warrants,
     )
 
 
@@ -163,6 +177,7 @@ def compose(
     prices: Sequence[Price] = (),
     bundle: Price | None = None,
     variations: Sequence[Variation] = (),
+    autonomy: Sequence[ActionAutonomy] = (),
     baseline: Compared | None = None,
     failed: Mapping[int, str] | None = None,
     notes: Sequence[str] = (),
@@ -175,7 +190,7 @@ def compose(
         judged_play: what the trace shows.
         findings: of all checks, those of further play among them.
         command: that makes this audit again.
-        prices, bundle, variations, baseline: further parts.
+        prices, bundle, variations, autonomy, baseline: further parts.
         failed: message by seed of the episodes in which the policy failed.
         notes: what could not be done, as sentences.
     """
@@ -214,6 +229,7 @@ def compose(
         variations=tuple(variations),
         baseline=baseline,
         playbook=judged_play.playbook,
+        autonomy=tuple(autonomy),
         notes=(*_caveats(trace, findings, len(failed or {})), *notes),
     )
 

@@ -14,12 +14,14 @@ from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
 from cagexplain.analysis.trees.extract import extract
 from cagexplain.analysis.trees.results import Surrogate
 from cagexplain.audit import baseline
+from cagexplain.audit.autonomy import Warrants
 from cagexplain.audit.compose import comparable, compose, judge, of_surrogate, outside
 from cagexplain.audit.play.prices import Priced, price
 from cagexplain.audit.play.robustness import Varied, vary
+from cagexplain.audit.play.worth import PAIRS, worth
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
-from cagexplain.audit.results import Audit, Finding, Variation
+from cagexplain.audit.results import ActionAutonomy, Audit, Change, Finding, Variation
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Policy
@@ -37,6 +39,8 @@ WORKERS: Final = 8
 """Most processes to play in: each takes up to a gigabyte."""
 VARIATION_SEED: Final = 3_000_000
 """First seed of the episodes under other conditions."""
+WORTH_SEED: Final = 4_000_000
+"""First seed of the episodes that tell what kinds of action are worth."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ def conduct(
         profile, references: to judge by.
         command: that makes this audit again.
         why_not: why there is no policy.
-        pairs: of episodes that price each remedy; 0 for no prices.
+        pairs: of episodes that price each remedy, and at most `PAIRS` of them each kind of action;
+            0 for no prices.
         varied: episodes under each other condition; 0 for none.
         siblings: the same method trained with other seeds.
         moments: decisions to explain.
@@ -100,6 +105,7 @@ def conduct(
     judged = judge(trace, profile, references)
     priced = play.prices(judged.findings, pairs)
     variations = play.variations(varied, siblings)
+    autonomy = play.autonomy(judged.warrants, min(pairs, PAIRS))
     surrogate = play.surrogate(rules)
     explanations = play.explanations(moments)
     findings = outside(judged.findings, play.numbers, profile, references, varied)
@@ -113,6 +119,7 @@ def conduct(
         prices=priced.prices,
         bundle=priced.bundle,
         variations=variations,
+        autonomy=autonomy,
         failed=failed,
         notes=play.notes,
     )
@@ -182,6 +189,23 @@ class _Further:
             return ()
         self.numbers |= robustness.numbers
         return robustness.variations
+
+    def autonomy(self, warrants: Warrants, pairs: int) -> tuple[ActionAutonomy, ...]:
+        """Which kinds of action the policy may take by itself."""
+
+        def played(policy: Policy) -> dict[str, Change]:
+            return worth(
+                policy,
+                warrants.used,
+                seed_range(WORTH_SEED, pairs),
+                params_of(self._trace),
+                workers=self._workers,
+                advance=self._advance,
+            )
+
+        failure = "What kinds of action are worth was not played"
+        changes = self._tried("autonomy", failure, played) if pairs else None
+        return warrants.table(changes or {}, pairs)
 
     def surrogate(self, wanted: bool) -> Surrogate | None:
         """Decision trees of the policy, judged by SUR-01."""

@@ -8,7 +8,9 @@ from typing import Any, Final, Literal
 from cagexplain.analysis.metrics.definitions import Better
 from cagexplain.audit.check import Axis, Knowledge, Severity
 from cagexplain.common.results import Result
+from cagexplain.stats.interval import Interval
 
+Advice = Literal["alone", "propose", "never", "undetermined", "unused"]
 Verdict = Literal["PASS", "WARN", "FAIL", "INCONCLUSIVE", "NOT_APPLICABLE", "ERROR"]
 VERDICTS: Final[tuple[Verdict, ...]] = (
     "FAIL",
@@ -394,6 +396,39 @@ class Playbook(Result):
 
 
 @dataclass(frozen=True)
+class ActionAutonomy(Result):
+    """Whether the evidence supports that a policy takes a kind of action by itself.
+
+    Attributes:
+        kind: a key of `cagexplain.audit.autonomy.KINDS`, which says when one is warranted.
+        advice: ``"alone"``; ``"propose"`` to an operator; ``"never"``; ``"undetermined"`` for not
+            enough evidence; ``"unused"``.
+        rule: a key of `cagexplain.audit.autonomy.RULES`: the one that decided.
+        n: such actions in the audited episodes.
+        episodes: that have any.
+        precision: share of them that were warranted.
+        agents: the same for each agent that takes such actions; `Part.bad` counts those that were
+            not warranted, and a part fails if it surely falls short of what acting alone takes.
+        worth: change of the return by the policy's actions of this kind, against Sleep in their
+            place; None if it was not played, and for waits.
+        pairs: of episodes that `worth` rests on.
+
+    The limits of all precisions and worths of an audit hold together at 95 %, and so do those of
+    all agents.
+    """
+
+    kind: str
+    advice: Advice
+    rule: str
+    n: int
+    episodes: int
+    precision: Interval
+    agents: tuple[Part, ...]
+    worth: Change | None
+    pairs: int
+
+
+@dataclass(frozen=True)
 class Audit(Result):
     """An audit of a policy.
 
@@ -416,6 +451,7 @@ class Audit(Result):
         variations: robustness; the usual conditions first.
         baseline: comparison with an earlier audit, if there was one.
         playbook: usual responses; None if what the agents saw was not recorded.
+        autonomy: which kinds of action the policy may take by itself.
         notes: what a reader must know before reading on, and what could not be done and why, as
             sentences.
     """
@@ -437,6 +473,7 @@ class Audit(Result):
     variations: tuple[Variation, ...] = ()
     baseline: Compared | None = None
     playbook: Playbook | None = None
+    autonomy: tuple[ActionAutonomy, ...] = ()
     notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA
 

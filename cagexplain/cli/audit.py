@@ -102,7 +102,8 @@ _UNUSED: Final = (
     type=click.IntRange(min=0),
     default=200,
     show_default=True,
-    help="Pairs of episodes that price each remedy; 0 leaves prices out.",
+    help="Pairs of episodes that price each remedy, and at most 60 each kind of action; 0 leaves "
+    "both out.",
 )
 @click.option(
     "--variations",

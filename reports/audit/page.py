@@ -11,8 +11,10 @@ from cagexplain.audit.results import Audit
 from reports.audit import (
     about,
     agents,
+    autonomy,
     baseline,
     checks,
+    evaluators,
     machine,
     moments,
     prices,
@@ -67,6 +69,7 @@ def audit_page(
             ],
         ),
         Chapter("How far it holds", [robustness.section(audit), standing.section(audit)]),
+        Chapter("For evaluators", [autonomy.section(audit), evaluators.section(audit)]),
         Chapter("All checks", [checks.section(audit)]),
         Chapter(
             "About this page",

@@ -159,7 +159,10 @@ CHECK = Check(
     "own alerts, less that of messages shifted in time.",
     trigger="link changes, or decisions after messages",
     n_min=20,
-    references=(Reference("CSF", "RS.MA-01"),),
+    references=(
+        Reference("CSF", "RS.CO-03"),
+        Reference("SP 800-53", "IR-4(4)"),
+    ),
     measures=(
         Measure(
             key="value",

@@ -77,7 +77,11 @@ CHECK = Check(
     "of its actions on hosts.",
     trigger="hosts with a process alert",
     n_min=20,
-    references=(Reference("CSF", "DE.CM-09"),),
+    references=(
+        Reference("CSF", "RS.MA-02"),
+        Reference("CSF", "RS.AN-08"),
+        Reference("CISA playbook", "Detection & Analysis"),
+    ),
     measures=(
         Measure(
             key="value",

@@ -97,8 +97,7 @@ CHECK = Check(
     references=(
         Reference("CSF", "DE.AE-02"),
         Reference("CSF", "RS.MA-02"),
-        Reference("SP 800-53", "SI-4"),
-        Reference("D3FEND", "D3-PSA"),
+        Reference("SP 800-53", "SI-4(7)"),
     ),
     measures=(
         _measure("value", "an alert", on_alert, 0.20, 0.02),

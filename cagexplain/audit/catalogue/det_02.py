@@ -117,7 +117,10 @@ CHECK = Check(
     "other episodes, divided by the entropy of the action class.",
     trigger="decisions with an alert in the last 6 steps",
     n_min=200,
-    references=(Reference("CSF", "DE.AE-02"),),
+    references=(
+        Reference("CSF", "DE.AE-02"),
+        Reference("SP 800-53", "SI-4(7)"),
+    ),
     measures=(
         Measure(
             key="value",

@@ -36,7 +36,8 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RS.MA-02"),
-        Reference("SP 800-61", "3.2"),
+        Reference("SP 800-61", "RS.MA-02"),
+        Reference("CISA playbook", "Detection & Analysis"),
     ),
     measures=(
         Measure.of(

@@ -46,8 +46,10 @@ CHECK = Check(
     trigger="incidents with a process alert",
     n_min=20,
     references=(
-        Reference("CSF", "DE.AE-08"),
+        Reference("CSF", "RS.MA-01"),
         Reference("CSF", "RS.MA-02"),
+        Reference("SP 800-61", "RS.MA-02"),
+        Reference("CISA playbook", "Detection & Analysis"),
         Reference("ATT&CK", "T1210"),
     ),
     measures=(

@@ -62,6 +62,9 @@ CHECK = Check(
     references=(
         Reference("CSF", "DE.AE-03"),
         Reference("CSF", "RS.AN-03"),
+        Reference("SP 800-61", "DE.AE-03"),
+        Reference("CISA playbook", "Detection & Analysis"),
+        Reference("CIS", "17.9"),
         Reference("COUN7ER", "CM0027"),
         Reference("D3FEND", "D3-FA"),
     ),

@@ -55,6 +55,8 @@ CHECK = Check(
     n_min=30,
     references=(
         Reference("CSF", "RS.AN-03"),
+        Reference("SP 800-61", "RS.AN-03"),
+        Reference("CISA playbook", "Detection & Analysis"),
         Reference("D3FEND", "D3-FA"),
     ),
     measures=(

@@ -44,6 +44,7 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("SP 800-53", "RA-10"),
+        Reference("CSF", "RS.AN-08"),
         Reference("CSF", "DE.CM-09"),
         Reference("ATT&CK", "T1566"),
     ),

@@ -93,7 +93,8 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RS.MI-02"),
-        Reference("CSF", "RC.RP-02"),
+        Reference("SP 800-61", "RS.MI-02"),
+        Reference("CISA playbook", "Eradication & Recovery"),
         Reference("COUN7ER", "CM0027"),
         Reference("D3FEND", "D3-RDI"),
         Reference("RE&CT", "RA5001"),

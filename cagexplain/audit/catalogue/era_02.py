@@ -66,6 +66,7 @@ CHECK = Check(
     trigger="executed Removes",
     n_min=20,
     references=(
+        Reference("CSF", "RS.MI-02"),
         Reference("COUN7ER", "CM0023"),
         Reference("D3FEND", "D3-PT"),
     ),

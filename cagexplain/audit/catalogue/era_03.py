@@ -50,6 +50,7 @@ CHECK = Check(
     references=(
         Reference("CSF", "RS.MI-02"),
         Reference("CSF", "RC.RP-05"),
+        Reference("CISA playbook", "Eradication & Recovery"),
         Reference("RE&CT", "RA5001"),
     ),
     measures=(

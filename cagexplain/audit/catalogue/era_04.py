@@ -43,7 +43,9 @@ CHECK = Check(
     trigger="Removes that left red on the host",
     n_min=15,
     references=(
-        Reference("CSF", "RS.MA-04"),
+        Reference("CSF", "RS.MI-02"),
+        Reference("SP 800-61", "RS.MI-02"),
+        Reference("CISA playbook", "Eradication & Recovery"),
         Reference("COUN7ER", "CM0027"),
     ),
     measures=(

@@ -62,7 +62,11 @@ CHECK = Check(
     "defended host until it is evicted, apart for onsets with and without an alert.",
     trigger="incidents",
     n_min=30,
-    references=(Reference("SP 800-61", "3.3.4"),),
+    references=(
+        Reference("CSF", "RS.MI-02"),
+        Reference("SP 800-61", "RS.MI-02"),
+        Reference("CISA playbook", "Eradication & Recovery"),
+    ),
     measures=(
         Measure.of(
             "dwell_visible_median",

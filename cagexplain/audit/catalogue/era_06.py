@@ -46,6 +46,8 @@ CHECK = Check(
     n_min=30,
     references=(
         Reference("CSF", "RS.MI-01"),
+        Reference("SP 800-61", "RS.MI-01"),
+        Reference("CISA playbook", "Containment"),
         Reference("ATT&CK", "TA0004"),
         Reference("ATT&CK", "T1068"),
     ),

@@ -102,7 +102,9 @@ CHECK = Check(
     trigger="evictions of red",
     n_min=20,
     references=(
-        Reference("SP 800-61", "3.3.4"),
+        Reference("CSF", "RC.RP-05"),
+        Reference("SP 800-61", "RC.RP-05"),
+        Reference("CISA playbook", "Eradication & Recovery"),
         Reference("COUN7ER", "CM0027"),
     ),
     measures=(

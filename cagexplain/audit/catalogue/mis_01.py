@@ -33,8 +33,9 @@ CHECK = Check(
     trigger="episodes",
     n_min=5,
     references=(
+        Reference("CSF", "PR.IR-03"),
+        Reference("CSF", "RS.MI-01"),
         Reference("ATT&CK", "T1489"),
-        Reference("CSF", "RC.RP-04"),
     ),
     measures=(
         Measure(

@@ -50,8 +50,9 @@ CHECK = Check(
     trigger="steps of open links",
     n_min=1000,
     references=(
-        Reference("CSF", "PR.IR-01"),
+        Reference("CSF", "ID.AM-03"),
         Reference("SP 800-53", "AC-4"),
+        Reference("CIS", "12.2"),
         Reference("D3FEND", "D3-NTPM"),
     ),
     measures=(

@@ -63,14 +63,15 @@ CHECK = Check(
     trigger="steps of closed links",
     n_min=1000,
     references=(
+        Reference("CSF", "PR.IR-01"),
         Reference("CSF", "ID.AM-03"),
         Reference("SP 800-53", "AC-4"),
         Reference("SP 800-53", "SC-7"),
+        Reference("CIS", "13.4"),
         Reference("ATT&CK", "M1030"),
         Reference("ATT&CK", "T1046"),
         Reference("ATT&CK", "T1210"),
         Reference("D3FEND", "D3-ITF"),
-        Reference("COUN7ER", "CM0034"),
     ),
     measures=(
         _measure("value", "", lambda view: view.shared(closed_links), True),

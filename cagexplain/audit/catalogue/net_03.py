@@ -65,9 +65,9 @@ CHECK = Check(
     trigger="links whose policy changed",
     n_min=8,
     references=(
-        Reference("CSF", "RC.RP-04"),
+        Reference("CSF", "PR.IR-01"),
         Reference("CSF", "ID.AM-03"),
-        Reference("SP 800-53", "AC-4"),
+        Reference("SP 800-53", "AC-4(3)"),
         Reference("D3FEND", "D3-NTPM"),
     ),
     measures=(

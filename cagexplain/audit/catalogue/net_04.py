@@ -43,9 +43,10 @@ CHECK = Check(
     trigger="episodes",
     n_min=5,
     references=(
-        Reference("SP 800-61", "3.3.1"),
-        Reference("CSF", "PR.IR-04"),
-        Reference("CSF", "RC.RP-04"),
+        Reference("CSF", "PR.IR-03"),
+        Reference("SP 800-61", "RS.MI-01"),
+        Reference("CISA playbook", "Containment"),
+        Reference("CIS", "12.2"),
         Reference("COUN7ER", "CM0065"),
     ),
     measures=(

@@ -96,6 +96,8 @@ CHECK = Check(
     references=(
         Reference("CSF", "RS.MI-01"),
         Reference("CSF", "RC.RP-05"),
+        Reference("SP 800-61", "RS.MI-01"),
+        Reference("CISA playbook", "Containment"),
         Reference("RE&CT", "RA3102"),
         Reference("RE&CT", "RA5101"),
         Reference("ATT&CK", "T1210"),

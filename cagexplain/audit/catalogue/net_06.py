@@ -41,8 +41,8 @@ CHECK = Check(
     trigger="decisions",
     n_min=500,
     references=(
+        Reference("CSF", "ID.RA-07"),
         Reference("SP 800-53", "AC-4"),
-        Reference("SP 800-53", "SC-7"),
         Reference("D3FEND", "D3-NTF"),
     ),
     measures=(

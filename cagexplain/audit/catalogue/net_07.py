@@ -47,6 +47,8 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RS.MA-02"),
+        Reference("CSF", "DE.AE-08"),
+        Reference("CIS", "13.11"),
         Reference("D3FEND", "D3-NTA"),
     ),
     measures=(

@@ -32,6 +32,7 @@ CHECK = Check(
     references=(
         Reference("CSF", "RS.MA-02"),
         Reference("CSF", "DE.AE-02"),
+        Reference("SP 800-53", "SI-4(7)"),
     ),
     measures=(
         Measure(

@@ -64,10 +64,7 @@ CHECK = Check(
     "in runs of three or more of the same of them.",
     trigger="decisions",
     n_min=500,
-    references=(
-        Reference("CSF", "ID.IM-03"),
-        Reference("AI RMF", "MEASURE 2.5"),
-    ),
+    references=(Reference("AI RMF", "MEASURE 2.5"),),
     measures=(
         Measure(
             key="value",

@@ -57,8 +57,9 @@ CHECK = Check(
     trigger="executed Restores",
     n_min=30,
     references=(
-        Reference("COUN7ER", "CM0027"),
         Reference("CSF", "RS.MA-02"),
+        Reference("CSF", "RC.RP-02"),
+        Reference("COUN7ER", "CM0027"),
         Reference("D3FEND", "D3-RDI"),
         Reference("RE&CT", "RA5001"),
     ),

@@ -57,7 +57,7 @@ CHECK = Check(
     n_min=5,
     references=(
         Reference("CSF", "RC.RP-02"),
-        Reference("CSF", "PR.IR-04"),
+        Reference("SP 800-61", "RC.RP-02"),
     ),
     measures=(
         Measure(

@@ -36,8 +36,9 @@ CHECK = Check(
     trigger="executed Restores in subnets of the active mission",
     n_min=10,
     references=(
-        Reference("CSF", "RC.RP-04"),
+        Reference("CSF", "RC.RP-02"),
         Reference("CSF", "ID.AM-05"),
+        Reference("SP 800-61", "RC.RP-02"),
     ),
     measures=(
         Measure(

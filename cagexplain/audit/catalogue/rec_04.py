@@ -57,8 +57,9 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RC.RP-05"),
+        Reference("SP 800-61", "RC.RP-05"),
+        Reference("CISA playbook", "Eradication & Recovery"),
         Reference("Engage", "EAC0005"),
-        Reference("SP 800-61", "3.3.4"),
     ),
     measures=(
         Measure(

@@ -59,6 +59,7 @@ CHECK = Check(
     references=(
         Reference("CSF", "RS.MA-03"),
         Reference("CSF", "ID.AM-05"),
+        Reference("SP 800-61", "RS.MA-03"),
     ),
     measures=(
         Measure(

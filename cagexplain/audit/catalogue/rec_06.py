@@ -72,6 +72,7 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RC.RP-05"),
+        Reference("SP 800-61", "RC.RP-05"),
         Reference("ATT&CK", "T1499"),
         Reference("ATT&CK", "T1489"),
     ),

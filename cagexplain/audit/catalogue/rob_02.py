@@ -20,7 +20,11 @@ CHECK = Check(
     "the false alerts, and against other variants of the attacker, on the same seeds; the worst.",
     trigger="paired episodes",
     n_min=10,
-    references=(Reference("AI RMF", "MEASURE 2.7"),),
+    references=(
+        Reference("AI RMF", "MEASURE 2.5"),
+        Reference("AI RMF", "MEASURE 2.6"),
+        Reference("AI RMF", "MEASURE 2.7"),
+    ),
     measures=(
         Measure(
             key="worst_loss",

@@ -17,6 +17,7 @@ from cagexplain.audit.check import (
 )
 from cagexplain.audit.checks import check as find
 from cagexplain.audit.checks import checks
+from cagexplain.audit.passages import TITLES
 from cagexplain.audit.profiles import RANGES
 from cagexplain.common.errors import UsageError
 from cagexplain.stats.estimates import HitShare, Incidence, Quantile
@@ -25,7 +26,9 @@ EVERY = [pytest.param(check, id=check.id) for check in checks()]
 FORMS = {
     "CSF": r"(GV|ID|PR|DE|RS|RC)\.[A-Z]{2}-\d\d",
     "SP 800-53": r"[A-Z]{2}-\d+(\(\d+\))?",
-    "SP 800-61": r"\d(\.\d)+",
+    "SP 800-61": r"(GV|ID|PR|DE|RS|RC)\.[A-Z]{2}-\d\d",
+    "CISA playbook": r"Detection & Analysis|Containment|Eradication & Recovery",
+    "CIS": r"\d+\.\d+",
     "AI RMF": r"(MEASURE|MANAGE|MAP|GOVERN) \d\.\d+",
     "COUN7ER": r"CM\d{4}",
     "ATT&CK": r"(T\d{4}(\.\d{3})?|TA\d{4}|M\d{4})",
@@ -66,6 +69,15 @@ def test_references_are_written_as_their_frameworks_do(check: Check) -> None:
         assert reference.id not in ONLY_IN_CSF_1
     assert len(set(check.references)) == len(check.references)
     assert set(FORMS) == set(FRAMEWORKS)
+
+
+def test_no_withdrawn_edition_is_cited() -> None:
+    withdrawn = {("CSF", "1.1"), ("SP 800-53", "r4"), ("SP 800-61", "r2"), ("CIS", "7.1")}
+    assert not withdrawn & {(key, version) for key, (_, version, _) in FRAMEWORKS.items()}
+
+
+def test_sp_800_61_is_cited_by_subcategories_of_the_csf() -> None:
+    assert TITLES["SP 800-61"].items() <= TITLES["CSF"].items()
 
 
 @pytest.mark.parametrize("check", EVERY)
