@@ -280,14 +280,19 @@ class Variation(Result):
 
     Attributes:
         key: such as ``"drop_alerts"``.
-        group: ``"alerts"``, ``"red"``, ``"length"``, ``"network"`` or ``"training"``.
+        group: ``"alerts"``, ``"red"``, ``"length"``, ``"network"``, ``"team"`` or ``"training"``.
         name: what is different.
         episodes: played.
         mean_return: with its interval; low and high None with fewer than two episodes.
         change: of the return against the usual conditions; None where that compares nothing.
-        relative_loss: by how much the share of Sleep's losses that the policy averts is smaller
-            than under the usual conditions, as a share of it there; None if undefined.
-        effects: on the main metrics.
+        expert: mean return of the built-in expert under the same conditions.
+        effects: on the main metrics; empty where they were not counted.
+        check: id of the check that judges it; empty for the usual conditions.
+        multiple: points that the policy loses, as a multiple of what it usually loses plus what the
+            expert loses more than usual (`cagexplain.audit.play.robustness`); where an agent is
+            lost, points of the other agents. The limits of all conditions of a check's number hold
+            together. None if it is undefined or not judged by itself.
+        verdict: of the multiple; NOT_APPLICABLE if the condition is not judged by itself.
     """
 
     key: str
@@ -296,8 +301,11 @@ class Variation(Result):
     episodes: int
     mean_return: Change
     change: Change | None
-    relative_loss: Change | None
+    expert: Change | None
     effects: tuple[Effect, ...]
+    check: str = ""
+    multiple: Change | None = None
+    verdict: Verdict = "NOT_APPLICABLE"
 
 
 @dataclass(frozen=True)
