@@ -41,6 +41,11 @@ class Change(Result):
         """Whether the interval excludes no change."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
+    @property
+    def loses(self) -> bool:
+        """Whether it surely is negative."""
+        return self.clear and self.mean < 0
+
 
 @dataclass(frozen=True)
 class Effect(Result):
@@ -66,17 +71,20 @@ class Effect(Result):
 
 @dataclass(frozen=True)
 class Price(Result):
-    """What following a remedy changes.
+    """What following a remedy changes: the value of it as a patch, which is a lower bound of what
+    the findings that it answers cost.
 
     Attributes:
         remedies: ids of what was overridden together.
         titles: their imperative sentences.
         checks: ids of the checks that they answer.
         episodes: pairs of episodes, with and without.
-        reward: change of the return; positive if the remedy gains.
+        reward: change of the return; positive if the remedy gains. The limits of all prices of an
+            audit hold together, and so do those of a bundle and its members.
         share_changed: share of decisions that the override changed.
-        effects: on the checks' own measures, then on the main metrics; counted on the first 50 of
-            the pairs.
+        effects: on the checks' own measures, then on the main metrics, each with limits of its own.
+        members: of a bundle: the reward of each of its remedies by itself on the same episodes, in
+            the order of `remedies`; empty for a single remedy.
     """
 
     remedies: tuple[str, ...]
@@ -86,6 +94,7 @@ class Price(Result):
     reward: Change
     share_changed: float
     effects: tuple[Effect, ...]
+    members: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ CHECK = Check(
             unit="ratio",
             better="lower",
             good=1.2,
-            bad=1.5,
+            bad=1.4,
             statistic=SumsRatio(),
         ),
     ),
