@@ -18,9 +18,7 @@ _TITLE = "What patches are worth"
 def section(audit: Audit) -> Section:
     """Make the section; a marked gap if nothing was priced."""
     if not audit.prices:
-        html = gap(
-            "No patch was played.", "Only failures and warnings with a remedy have one."
-        )
+        html = gap("No patch was played.", "Only failures and warnings with a remedy have one.")
         return Section("prices", _TITLE, html, STYLE)
     prices = sorted(audit.prices, key=lambda price: -price.reward.mean)
     html = render(

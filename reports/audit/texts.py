@@ -58,9 +58,9 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
     yield (
         "Values of patches",
         "A patch is a rule on what the agents see, played over the policy’s own choices. Both are "
-        "played on the same seeds, and the difference is averaged over the pairs. Its value is what "
-        "the patch does to this policy, a lower bound of what the findings that it answers cost: "
-        "training with the rule may do more. The intervals of all patches hold together at "
+        "played on the same seeds, and the difference is averaged over the pairs. Its value is "
+        "what the patch does to this policy, a lower bound of what the findings that it answers "
+        "cost: training with the rule may do more. The intervals of all patches hold together at "
         f"95{NBSP}%, found by the largest of their errors (max-T), and so do those of the "
         "combination and its members. Changes beside the return have intervals of their own.",
     )

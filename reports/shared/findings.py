@@ -169,9 +169,9 @@ def patch(finding: Finding, audit: Audit) -> str:
     others = [ident for ident in price.checks if ident != finding.id]
     shared = f" It answers {_and(others)} as well, and is worth it once." if others else ""
     return (
-        f"The patch {_titles([price])}, played over the policy on the same {number(price.episodes)} "
-        f"episodes: {show.pays(price)[1]}. Its value is in the table of patches, a lower bound of "
-        f"what the finding costs.{shared}"
+        f"The patch {_titles([price])}, played over the policy on the same "
+        f"{number(price.episodes)} episodes: {show.pays(price)[1]}. Its value is in the table of "
+        f"patches, a lower bound of what the finding costs.{shared}"
     )
 
 
@@ -198,7 +198,9 @@ def remedy(finding: Finding, audit: Audit) -> str:
     # The general advice may be the very thing that was measured to lose points.
     if not paying:
         sentences.append("Retrain rather than patch.")
-    sentences.append(f"Do not patch it with {_titles(harmful)}: as the policy is, that loses points.")
+    sentences.append(
+        f"Do not patch it with {_titles(harmful)}: as the policy is, that loses points."
+    )
     return " ".join(sentences)
 
 

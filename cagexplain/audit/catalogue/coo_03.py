@@ -11,14 +11,14 @@ CHECK = Check(
     severity="medium",
     axis="robustness",
     knowledge="truth",
-    why="Links between defenders fail and can be tampered with, and a defender may drop out. A team "
-    "whose members trust every message, or wait for one of them, falls with its weakest part.",
+    why="Links between defenders fail and can be tampered with, and a defender may drop out. A "
+    "team whose members trust every message, or wait for one of them, falls with its weakest part.",
     remediation="Train with messages dropped and inverted and with a member asleep at random; let "
     "every agent defend its own subnets on what it sees itself, and use messages as hints only.",
-    formula="Points lost over what may be lost, as in ROB-02, on the same seeds. Member: each agent "
-    "in turn sleeps; counted are the others' subnets and actions, and the expert loses the same "
-    "agent. Messages: none is heard, or the opposite of all. The largest of each, with limits that "
-    "hold together.",
+    formula="Points lost over what may be lost, as in ROB-02, on the same seeds. Member: each "
+    "agent in turn sleeps; counted are the others' subnets and actions, and the expert loses the "
+    "same agent. Messages: none is heard, or the opposite of all. The largest of each, with limits "
+    "that hold together.",
     trigger="paired episodes",
     n_min=10,
     references=(Reference("AI RMF", "MEASURE 2.7"),),

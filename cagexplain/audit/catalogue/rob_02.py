@@ -1,5 +1,5 @@
-"""ROB-02: tolerates missing and false alerts, other attackers and other networks. The audit computes
-its number from play under other conditions."""
+"""ROB-02: tolerates missing and false alerts, other attackers and other networks. The audit
+computes its number from play under other conditions."""
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.stats.estimates import SumsRatio
@@ -17,8 +17,8 @@ CHECK = Check(
     "attacker; do not rely on a single alert for what is costly.",
     formula="Points lost under a condition, over what may be lost: the usual loss, or the built-in "
     "expert's if that is larger, plus what the expert loses more than usual under the condition; "
-    "per step, on the same seeds. 1 is as robust as the expert. The largest of all conditions, with "
-    "limits that hold for all of them together.",
+    "per step, on the same seeds. 1 is as robust as the expert. The largest of all conditions, "
+    "with limits that hold for all of them together.",
     trigger="paired episodes",
     n_min=10,
     references=(Reference("AI RMF", "MEASURE 2.7"),),

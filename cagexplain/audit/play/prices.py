@@ -97,9 +97,7 @@ class _Prices:
         plays += [self._play((remedy,), self._keys((remedy,))) for remedy in remedies]
         self._plain, *counts = self._team.play(plays)
         self._with = {remedy.id: c for remedy, c in zip(remedies, counts, strict=True)}
-        rewards = together(
-            np.stack([c.returns - self._plain.returns for c in counts], axis=1)
-        )
+        rewards = together(np.stack([c.returns - self._plain.returns for c in counts], axis=1))
         return tuple(
             self._price((remedy,), self._with[remedy.id], self._plain, reward)
             for remedy, reward in zip(remedies, rewards, strict=True)
@@ -132,9 +130,7 @@ class _Prices:
         (after,) = self._team.play([self._play(chosen, self._keys(chosen), report)])
         before = self._plain.part(report)
         returns = [after.returns, *(self._with[r.id].returns[report] for r in chosen)]
-        whole, *members = together(
-            np.stack([each - before.returns for each in returns], axis=1)
-        )
+        whole, *members = together(np.stack([each - before.returns for each in returns], axis=1))
         return replace(self._price(chosen, after, before, whole), members=tuple(members))
 
     def _keys(self, remedies: Sequence[Remedy]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The policy under other conditions than the usual ones: does it still defend?
 
 A return says little across conditions, as the game itself becomes easier or harder: a fall may be
-the policy's fault or the condition's. So the built-in `expert`, a good defender that was trained for
+the policy's fault or the condition's. So the built-in `expert`, a good defender that was made for
 no condition, is played under the same conditions on the same episodes. What a policy *may* lose
 under a condition is what it usually loses plus what the expert loses more than usual,
 
@@ -44,7 +44,7 @@ from cagexplain.audit.profiles import Profile, load_profile
 from cagexplain.audit.results import Variation
 from cagexplain.audit.verdicts import verdict
 from cagexplain.cc4 import phases
-from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
 from cagexplain.envs import EnvParams
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import load_policy
@@ -123,8 +123,8 @@ def vary(
     plays += [Play(f"sibling {i}", seeds, keys, params=usual) for i in range(len(siblings))]
     with Team(players, workers, advance) as team:
         played = iter(team.play(plays))
-    base = _Pair(next(played), next(played))
-    pairs = [(condition, _Pair(next(played), next(played))) for condition, _ in others]
+    base = Tried(next(played), next(played))
+    pairs = [(condition, Tried(next(played), next(played))) for condition, _ in others]
     trained = list(played)
     variations = [_variation(_USUAL, base, base)]
     tried: dict[str, list[Estimate]] = {}
@@ -133,7 +133,7 @@ def vary(
     for ident in ("ROB-02", "COO-03"):
         for measure in check(ident).measures:
             of_measure = [(c, p) for c, p in pairs if (c.check, c.measure) == (ident, measure.key)]
-            held = _multiples(base, of_measure, usual)
+            held = multiples(base, of_measure, usual)
             multiples |= {c.key: one for (c, _), one in zip(of_measure, held.each, strict=True)}
             tried.setdefault(ident, []).append(held.largest)
     for condition, pair in pairs:
@@ -142,16 +142,20 @@ def vary(
     for i, (sibling, counts) in enumerate(zip(siblings, trained, strict=True)):
         name = f"another training seed: {sibling.name}"
         condition = Condition(f"sibling_{i}", "training", name, "ROB-01")
-        variations.append(_variation(condition, _Pair(counts, base.expert), base))
+        variations.append(_variation(condition, Tried(counts, base.expert), base))
     return Varied(tuple(variations), {"ROB-01": stability([base.policy, *trained]), **tried})
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Tried:
     """The policy and the expert under the same conditions."""
 
     policy: PlayCounts
     expert: PlayCounts
+
+    def part(self, episodes: slice | IntArray) -> Tried:
+        """Some of the episodes."""
+        return Tried(self.policy.part(episodes), self.expert.part(episodes))
 
     def lost(self, condition: Condition, scale: float = 1.0) -> FloatArray:
         """Points that both lose, and a column of ones: ``float64[episode, 3]``.
@@ -169,21 +173,21 @@ class _Pair:
 
 
 @dataclass(frozen=True)
-class _Multiples:
+class Multiples:
     """How the policy's losses stand to what it may lose.
 
     Attributes:
         each: under each condition; the limits of all hold together.
         largest: of them.
+        tests: independent intervals that they are worth; see `cagexplain.stats.simultaneous`.
     """
 
     each: list[Estimate]
     largest: Estimate
+    tests: float
 
 
-def _multiples(
-    base: _Pair, tried: Sequence[tuple[Condition, _Pair]], usual: EnvParams
-) -> _Multiples:
+def multiples(base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvParams) -> Multiples:
     """The multiples of the conditions that a number of a check rests on.
 
     Args:
@@ -192,21 +196,20 @@ def _multiples(
         usual: parameters of the environment.
     """
     if not tried:
-        return _Multiples([], _NEVER_TRIED)
+        return Multiples([], _NEVER_TRIED, 1.0)
     table = _side_by_side(base, tried, usual)
     statistics = [Function(partial(_multiple, i), _episodes) for i in range(len(tried))]
     each = estimates(statistics, table)
-    sure = [i for i, one in enumerate(each) if one.spread is not None]
+    spreads = {i: one.spread for i, one in enumerate(each) if one.spread is not None}
     tests = 1.0
-    if sure:
+    if spreads:
         # How much a multiple changes without an episode is what the episode contributes to it.
         rest = table.sum(axis=0) - table
-        tests = independent(np.stack([_multiple(i, rest) for i in sure], axis=1))
-    for i in sure:
-        low, high = each[i].spread.limits((1 - widened(tests)) / 2)
+        tests = independent(np.stack([_multiple(i, rest) for i in spreads], axis=1))
+    for i, spread in spreads.items():
+        low, high = spread.limits((1 - widened(tests)) / 2)
         each[i] = replace(each[i], low=low, high=high)
     known = [one for one in each if not np.isnan(one.value)] or each
-    spreads = [one.spread for one in known if one.spread is not None]
     largest = Estimate(
         value=max(one.value for one in known),
         low=max(one.low for one in known),
@@ -214,13 +217,13 @@ def _multiples(
         n=float(len(base.policy.returns)),
         episodes=len(base.policy.returns),
         deff=np.nan,
-        spread=Largest(spreads, tests) if len(spreads) == len(known) else None,
+        spread=Largest(tuple(spreads.values()), tests) if len(spreads) == len(known) else None,
     )
-    return _Multiples(each, largest)
+    return Multiples(each, largest, tests)
 
 
 def _side_by_side(
-    base: _Pair, tried: Sequence[tuple[Condition, _Pair]], usual: EnvParams
+    base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvParams
 ) -> FloatArray:
     """For each condition what is lost under the usual conditions and under it:
     ``float64[row, 6 * condition]``. Episodes on the same seeds share a row; those on other seeds
@@ -272,7 +275,7 @@ def _judged(multiple: Estimate, condition: Condition, profile: Profile) -> dict[
     return {"multiple": as_change(multiple), "verdict": judgement}
 
 
-def _variation(condition: Condition, pair: _Pair, base: _Pair) -> Variation:
+def _variation(condition: Condition, pair: Tried, base: Tried) -> Variation:
     itself = pair is base
     pairs = condition.group != "network"
     same_length = "steps" not in condition.params

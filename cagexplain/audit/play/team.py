@@ -21,7 +21,7 @@ import numpy as np
 from cagexplain.audit.play.count import BATCH, count
 from cagexplain.audit.play.main_numbers import measure_of
 from cagexplain.cc4 import phases
-from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.processes import spawning
 from cagexplain.envs import Engine, EnvParams
@@ -75,7 +75,7 @@ class PlayCounts:
     decisions: Int64Array
     changed: Int64Array
 
-    def part(self, episodes: slice) -> PlayCounts:
+    def part(self, episodes: slice | IntArray) -> PlayCounts:
         """Some of the episodes."""
         return PlayCounts(
             self.returns[episodes],

@@ -13,6 +13,7 @@ from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import Audit, Finding
 from cagexplain.cli import audit as command
 from reports.audit.page import audit_page
+from reports.kit.numbers import NBSP
 from tests.support import audits as made
 from tests.support import page_checks as checks
 from tests.support.explained import BARE, FULL, report
@@ -117,7 +118,7 @@ def test_a_terminal_lists_failures_in_the_order_of_the_page(
 
 
 def test_prices_tell_gains_and_harm_alike(document: Element) -> None:
-    table = checks.table_with(document, "prices", "Remedy")
+    table = checks.table_with(document, "prices", "Patch")
     assert [(row[1], row[4]) for row in table] == [
         ("+312", "pays"),
         ("+1.2", "no clear effect"),
@@ -133,8 +134,8 @@ def test_prices_tell_gains_and_harm_alike(document: Element) -> None:
 def test_the_value_of_a_patch_stands_once(document: Element) -> None:
     """Several findings share a remedy: its value in each of them would be added up."""
     for section in ("top", "checks"):
-        assert "+312" not in words([e for e in document if e.attributes.get("id") == section][0])
-    assert "+312" in words([e for e in document if e.attributes.get("id") == "prices"][0])
+        assert "+312" not in words(next(e for e in document if e.attributes.get("id") == section))
+    assert "+312" in words(next(e for e in document if e.attributes.get("id") == "prices"))
 
 
 def test_every_condition_has_a_verdict_or_says_why_not(document: Element) -> None:
@@ -145,8 +146,8 @@ def test_every_condition_has_a_verdict_or_says_why_not(document: Element) -> Non
         ("−193", "✓ Pass ROB-02"),
         ("−440", "? Inconclusive ROB-02"),
     ]
-    assert [row[5] for row in table] == [
-        *("–", "0.95 times (0.82 to 1.08)", "1.02 times (0.93 to 1.12)", "1.81 times")
+    assert [row[5].replace(NBSP, " ") for row in table] == [
+        *("–", "0.95 times(0.82 to 1.08)", "1.02 times(0.93 to 1.12)", "1.81 times")
     ]
 
 
