@@ -129,15 +129,15 @@ def vary(
     variations = [_variation(_USUAL, base, base)]
     tried: dict[str, list[Estimate]] = {}
     profile = profile or load_profile("default")
-    multiples: dict[str, Estimate] = {}
+    of_condition: dict[str, Estimate] = {}
     for ident in ("ROB-02", "COO-03"):
         for measure in check(ident).measures:
             of_measure = [(c, p) for c, p in pairs if (c.check, c.measure) == (ident, measure.key)]
             held = multiples(base, of_measure, usual)
-            multiples |= {c.key: one for (c, _), one in zip(of_measure, held.each, strict=True)}
+            of_condition |= {c.key: one for (c, _), one in zip(of_measure, held.each, strict=True)}
             tried.setdefault(ident, []).append(held.largest)
     for condition, pair in pairs:
-        judged = _judged(multiples[condition.key], condition, profile)
+        judged = _judged(of_condition[condition.key], condition, profile)
         variations.append(replace(_variation(condition, pair, base), **judged))
     for i, (sibling, counts) in enumerate(zip(siblings, trained, strict=True)):
         name = f"another training seed: {sibling.name}"
