@@ -278,13 +278,17 @@ def _by_chance(findings: Sequence[Finding]) -> float:
 
 
 def _priced(finding: Finding, prices: Sequence[Price]) -> Finding:
-    """A finding with the price of its remedy: of those that answer it, the one that gains most
-    among those that surely mend its own numbers, if any do."""
+    """A finding with the price of its remedy: of those that answer it, and do not surely lose
+    points if any does not, the one that gains most among those that surely mend its own numbers, if
+    any do."""
     singles = [price for price in prices if finding.id in price.checks and len(price.remedies) == 1]
     if finding.verdict not in ("FAIL", "WARN") or not singles:
         return finding
-    best = max(singles, key=lambda price: (_mends(price, finding.id), price.reward.mean))
-    return replace(finding, price=best)
+
+    def rank(price: Price) -> tuple[bool, bool, float]:
+        return not price.reward.loses, _mends(price, finding.id), price.reward.mean
+
+    return replace(finding, price=max(singles, key=rank))
 
 
 def _mends(price: Price, check: str) -> bool:

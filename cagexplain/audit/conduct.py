@@ -104,7 +104,7 @@ def conduct(
     play = _Further(trace, policy, why_not, advance)
     judged = judge(trace, profile, references)
     priced = play.prices(judged.findings, pairs)
-    variations = play.variations(varied, siblings)
+    variations = play.variations(varied, siblings, profile)
     autonomy = play.autonomy(judged.warrants, min(pairs, PAIRS))
     surrogate = play.surrogate(rules)
     explanations = play.explanations(moments)
@@ -167,14 +167,18 @@ class _Further:
         prices = self._tried("prices", "Remedies were not priced", priced) if pairs else None
         return prices or Priced((), None)
 
-    def variations(self, episodes: int, siblings: Sequence[Policy]) -> tuple[Variation, ...]:
-        """The policy under other conditions, judged by ROB-01 and ROB-02."""
+    def variations(
+        self, episodes: int, siblings: Sequence[Policy], profile: Profile
+    ) -> tuple[Variation, ...]:
+        """The policy under other conditions, judged by ROB-01, ROB-02 and COO-03."""
 
         def varied(policy: Policy) -> Varied:
             return vary(
                 policy,
                 seed_range(VARIATION_SEED, episodes),
                 params_of(self._trace),
+                profile=profile,
+                talks=bool(self._trace.table("blue", ["message"])["message"].any()),
                 siblings=siblings,
                 workers=self._workers,
                 advance=self._advance,
@@ -185,7 +189,7 @@ class _Further:
         )
         if robustness is None:
             reason = "The policy was not played under other conditions."
-            self.numbers |= {"ROB-01": reason, "ROB-02": reason}
+            self.numbers |= dict.fromkeys(("ROB-01", "ROB-02", "COO-03"), reason)
             return ()
         self.numbers |= robustness.numbers
         return robustness.variations

@@ -43,6 +43,11 @@ class Change(Result):
         """Whether the interval excludes no change."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
+    @property
+    def loses(self) -> bool:
+        """Whether it surely is negative."""
+        return self.clear and self.mean < 0
+
 
 @dataclass(frozen=True)
 class Effect(Result):
@@ -68,17 +73,20 @@ class Effect(Result):
 
 @dataclass(frozen=True)
 class Price(Result):
-    """What following a remedy changes.
+    """What following a remedy changes: the value of it as a patch, which is a lower bound of what
+    the findings that it answers cost.
 
     Attributes:
         remedies: ids of what was overridden together.
         titles: their imperative sentences.
         checks: ids of the checks that they answer.
         episodes: pairs of episodes, with and without.
-        reward: change of the return; positive if the remedy gains.
+        reward: change of the return; positive if the remedy gains. The limits of all prices of an
+            audit hold together, and so do those of a bundle and its members.
         share_changed: share of decisions that the override changed.
-        effects: on the checks' own measures, then on the main metrics; counted on the first 50 of
-            the pairs.
+        effects: on the checks' own measures, then on the main metrics, each with limits of its own.
+        members: of a bundle: the reward of each of its remedies by itself on the same episodes, in
+            the order of `remedies`; empty for a single remedy.
     """
 
     remedies: tuple[str, ...]
@@ -88,6 +96,7 @@ class Price(Result):
     reward: Change
     share_changed: float
     effects: tuple[Effect, ...]
+    members: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -282,14 +291,19 @@ class Variation(Result):
 
     Attributes:
         key: such as ``"drop_alerts"``.
-        group: ``"alerts"``, ``"red"``, ``"length"``, ``"network"`` or ``"training"``.
+        group: ``"alerts"``, ``"red"``, ``"length"``, ``"network"``, ``"team"`` or ``"training"``.
         name: what is different.
         episodes: played.
         mean_return: with its interval; low and high None with fewer than two episodes.
         change: of the return against the usual conditions; None where that compares nothing.
-        relative_loss: by how much the share of Sleep's losses that the policy averts is smaller
-            than under the usual conditions, as a share of it there; None if undefined.
-        effects: on the main metrics.
+        expert: mean return of the built-in expert under the same conditions.
+        effects: on the main metrics; empty where they were not counted.
+        check: id of the check that judges it; empty for the usual conditions.
+        multiple: points that the policy loses, as a multiple of what it usually loses plus what the
+            expert loses more than usual (`cagexplain.audit.play.robustness`); where an agent is
+            lost, points of the other agents. The limits of all conditions of a check's number hold
+            together. None if it is undefined or not judged by itself.
+        verdict: of the multiple; NOT_APPLICABLE if the condition is not judged by itself.
     """
 
     key: str
@@ -298,8 +312,11 @@ class Variation(Result):
     episodes: int
     mean_return: Change
     change: Change | None
-    relative_loss: Change | None
+    expert: Change | None
     effects: tuple[Effect, ...]
+    check: str = ""
+    multiple: Change | None = None
+    verdict: Verdict = "NOT_APPLICABLE"
 
 
 @dataclass(frozen=True)

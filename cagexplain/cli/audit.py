@@ -109,7 +109,7 @@ _UNUSED: Final = (
     "--variations",
     "varied",
     type=click.IntRange(min=0),
-    default=20,
+    default=40,
     show_default=True,
     help="Episodes under each other condition; 0 leaves robustness out.",
 )

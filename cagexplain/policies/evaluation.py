@@ -104,6 +104,11 @@ class Evaluation:
         """Return by subnet, without the cost of actions: ``[n, 9]``."""
         return _sum(self.penalties, 1, 2)
 
+    @property
+    def of_others(self) -> Int64Array:
+        """Return without what each agent's subnets and actions cost: ``[n, 5]``."""
+        return of_others(self.penalties, self.costs)
+
     def summary(self) -> dict[str, dict[str, MeanReturn]]:
         """Estimates of the return and of its parts, by heading and name."""
         groups: dict[str, tuple[Sequence[str], list[MeanReturn]]] = {
@@ -141,6 +146,19 @@ class Evaluation:
             "summary": summary,
             "episodes": episodes,
         }
+
+
+def of_others(penalties: Int64Array, costs: Int64Array) -> Int64Array:
+    """Returns without what each agent's subnets and actions cost: ``[n, 5]``.
+
+    Args:
+        penalties, costs: as `Scorer` counts them.
+    """
+    zones, actions = _sum(penalties, 1, 2), _sum(costs, 1)
+    everything = zones.sum(axis=1) + actions.sum(axis=1)
+    own = [zones[:, list(agents.BLUE_ZONES[a])].sum(axis=1) for a in range(agents.N_BLUE)]
+    others: Int64Array = everything[:, None] - np.stack(own, axis=1) - actions
+    return others
 
 
 def _sum(values: Int64Array, *axes: int) -> Int64Array:

@@ -73,7 +73,8 @@ class Skewed:
     def chance(self, threshold: float, below: bool) -> float:
         """Tail of the transformed statistic."""
         if self.error == 0:
-            return 0.0
+            beyond = self.value < threshold if below else self.value > threshold
+            return 0.0 if beyond else 1.0
         skew, t = self.skewness, (self.value - self.bias - threshold) / self.error
         straight = t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6
         return float(stdtr(self.freedom, straight if below else -straight))

@@ -98,8 +98,8 @@ def _row(finding: Finding, audit: Audit) -> dict[str, Any]:
         "parts": [(kind, list(_parts(finding, kind))) for kind in _KINDS],
         "evidence": finding.evidence[:EXAMPLES],
         "references": list(_references(check.references)) if check else [],
-        "cost": words.cost(finding.price, audit) if finding.verdict in ("FAIL", "WARN") else "",
-        "remedy": words.remedy(finding),
+        "patch": words.patch(finding, audit) if finding.verdict in ("FAIL", "WARN") else "",
+        "remedy": words.remedy(finding, audit),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from cagexplain.audit.results import Audit
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES
-from reports.kit.numbers import percent
+from reports.kit.numbers import NBSP, percent
 from reports.kit.terms import SEVERAL_NUMBERS
 
 SETTING: Final = (
@@ -56,10 +56,21 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
         "which say “still open” while there is one of high or critical severity.",
     )
     yield (
-        "Prices",
-        "A remedy is a rule on what the agents see, played over the policy’s own choices. Both are "
-        "played on the same seeds, and the difference is averaged over the pairs. A price is what "
-        "the patch does to this policy; training with the rule may do more.",
+        "Values of patches",
+        "A patch is a rule on what the agents see, played over the policy’s own choices. Both are "
+        "played on the same seeds, and the difference is averaged over the pairs. Its value is "
+        "what the patch does to this policy, a lower bound of what the findings that it answers "
+        "cost: training with the rule may do more. The intervals of all patches hold together at "
+        f"95{NBSP}%, found by the largest of their errors (max-T), and so do those of the "
+        "combination and its members. Changes beside the return have intervals of their own.",
+    )
+    yield (
+        "Other conditions",
+        "A fall of the return may be the policy’s fault or the condition’s. So a fixed good "
+        "defender, the built-in expert, plays the same episodes under the same condition. A policy "
+        "may lose what it usually loses (or the expert does, if that is more) plus what the expert "
+        "loses more than usual. 1 time that is as robust as the expert. Where an agent is lost, "
+        "what the others lose counts. Intervals hold together for all conditions of a number.",
     )
     yield (
         "Where and when",

@@ -194,6 +194,7 @@ def _properties(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "muted": finding.muted,
         "measures": [_numbers(measured) for measured in finding.measures],
+        "patch": list(finding.price.remedies) if finding.price else [],
         "price": finding.price.reward.to_json() if finding.price else None,
     }
 

@@ -140,6 +140,7 @@ VARIATIONS: Final = {
     "red": "Attacker",
     "length": "Length",
     "network": "Network",
+    "team": "Team",
     "training": "Training",
 }
 """What a variation of the conditions changes."""

@@ -27,15 +27,15 @@ def declared(ident: str) -> Check | None:
 
 
 def passages(finding: Finding, audit: Audit) -> list[tuple[str, str]]:
-    """A finding in sentences: what, where, since when, why, what it costs, what to do."""
+    """A finding in sentences: what, where, since when, why, what a patch does, what to do."""
     check = declared(finding.id)
     parts = [
         ("Found", measurement(finding, audit)),
-        ("Where", where(finding)),
+        ("Where", where(finding) or under(finding, audit)),
         ("When", since(finding, audit)),
         ("Why it matters", check.why if check else ""),
-        ("What it costs", f"{cost(finding.price, audit)} {cured(finding)}".strip()),
-        ("What to do", remedy(finding)),
+        ("Its patch", f"{patch(finding, audit)} {cured(finding)}".strip()),
+        ("What to do", remedy(finding, audit)),
     ]
     return [(name, text) for name, text in parts if text]
 
@@ -142,23 +142,37 @@ def since(finding: Finding, audit: Audit) -> str:
     return f"{text} to step {span.stop} ({span.stop_low} to {span.stop_high})."
 
 
-def cost(price: Price | None, audit: Audit) -> str:
-    """What the finding costs: what its remedy, played on the same seeds, changes."""
+def under(finding: Finding, audit: Audit) -> str:
+    """The condition under which the policy does worst; empty if the check judges none."""
+    judged = [v for v in audit.variations if v.check == finding.id and v.multiple is not None]
+    if not judged:
+        return ""
+    worst = max(judged, key=lambda v: v.multiple.mean if v.multiple else 0.0)
+    usual = next((v.mean_return for v in audit.variations if v.key == "usual"), None)
+    returns = [f"its return is {number(worst.mean_return.mean)} there"]
+    returns += [f"the expert’s {number(worst.expert.mean)}"] if worst.expert else []
+    returns += [f"and usually {number(usual.mean)}"] if usual else []
+    return (
+        f"Worst under “{worst.name}”: {show.times(worst.multiple)} what it may lose "
+        f"({', '.join(returns)})."
+    )
+
+
+def patch(finding: Finding, audit: Audit) -> str:
+    """What the finding's remedy does, played over the policy on the same seeds. Its value stands in
+    the table of patches only: several findings may share a remedy, which is worth it once."""
+    price = finding.price
     if price is None and not audit.prices:
         return "Not priced: no remedy was played in this audit."
     if price is None:
         return "Not priced: no remedy for it could be played in place of the policy."
-    remedy = " and ".join(f"“{title}”" for title in price.titles)
-    lead = f"With the remedy {remedy} played over the policy on the same {number(price.episodes)} "
-    lead += "episodes, the return changes by "
-    mean, loses = price.reward.mean, -audit.mean_return.mean
-    changed = f"{show.points(price.reward)} per episode"
-    if not price.reward.clear:
-        return f"{lead}{changed}: no clear effect."
-    if mean < 0:
-        return f"{lead}{changed}: the remedy makes things worse, as the policy is now."
-    share = f" of the {number(loses)} points that it loses" if loses >= mean else ""
-    return f"{number(mean)} points per episode{share}. {lead}{changed}."
+    others = [ident for ident in price.checks if ident != finding.id]
+    shared = f" It answers {_and(others)} as well, and is worth it once." if others else ""
+    return (
+        f"The patch {_titles([price])}, played over the policy on the same "
+        f"{number(price.episodes)} episodes: {show.pays(price)[1]}. Its value is in the table of "
+        f"patches, a lower bound of what the finding costs.{shared}"
+    )
 
 
 def cured(finding: Finding) -> str:
@@ -171,21 +185,41 @@ def cured(finding: Finding) -> str:
     return ""
 
 
-def remedy(finding: Finding) -> str:
-    """What to do; a remedy that was measured to do harm is not advised."""
-    check, price = declared(finding.id), finding.price
+def remedy(finding: Finding, audit: Audit) -> str:
+    """What to do; what was measured to lose points is not advised."""
+    check = declared(finding.id)
+    answering = [p for p in audit.prices if finding.id in p.checks and len(p.remedies) == 1]
+    harmful = [price for price in answering if price.reward.loses]
+    paying = [price for price in answering if show.pays(price)[0] == "better"]
     advice = check.remediation if check else ""
-    if price is not None and price.reward.clear and price.reward.mean < 0:
-        return f"Retrain rather than patch; the measured patch hurts. {advice}".strip()
-    if not advice and price is not None:
-        return f"{'; '.join(price.titles)}."
-    return advice
+    sentences = [f"{'; '.join(price.titles)}." for price in paying]
+    if not harmful:
+        return advice or " ".join(sentences)
+    # The general advice may be the very thing that was measured to lose points.
+    if not paying:
+        sentences.append("Retrain rather than patch.")
+    sentences.append(
+        f"Do not patch it with {_titles(harmful)}: as the policy is, that loses points."
+    )
+    return " ".join(sentences)
+
+
+def _titles(prices: Sequence[Price]) -> str:
+    return _and([f"“{title}”" for price in prices for title in price.titles])
+
+
+def _and(items: Sequence[str]) -> str:
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def bundle(price: Price) -> str:
-    """What the best set of remedies gains."""
-    return (
-        f"Played together over the policy on {number(price.episodes)} episodes, these change the "
-        f"return by {show.points(price.reward)} per episode: {show.pays(price)[1]}. They change "
-        f"{percent(price.share_changed)} of the decisions."
+    """What the best set of remedies gains, beside each of them on the same episodes."""
+    text = (
+        f"Played together over the policy on {number(price.episodes)} episodes that did not choose "
+        f"them, these change the return by {show.points(price.reward)} per episode: "
+        f"{show.pays(price)[1]}. They change {percent(price.share_changed)} of the decisions."
     )
+    if not price.members:
+        return text
+    return f"{text} The list has what each is worth by itself on these episodes."

@@ -158,16 +158,16 @@ def line(measured: Measured) -> str:
     return f"{measured.name}: {value(measured)}{sure}; {judged_by(measured)}"
 
 
-def lost(share: Change | None) -> str:
-    """What a condition does to the lead over Sleep: −4 % where it costs some of it."""
-    return "–" if share is None else str(numbers.percent_change(-share.mean))
+def times(multiple: Change | None) -> str:
+    """How many times as much as the policy may lose: 1.8 times."""
+    return "–" if multiple is None else f"{numbers.fixed(multiple.mean, 2)}{NBSP}times"
 
 
-def lost_limits(share: Change | None) -> str:
+def times_limits(multiple: Change | None) -> str:
     """The limits of that, in brackets; empty without."""
-    if share is None or share.low is None or share.high is None:
+    if multiple is None or multiple.low is None or multiple.high is None:
         return ""
-    low, high = (numbers.percent_change(-x) for x in (share.high, share.low))
+    low, high = (Amount(numbers.fixed(x, 2), "") for x in (multiple.low, multiple.high))
     return f"({numbers.between(low, high)})"
 
 

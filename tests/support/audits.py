@@ -120,6 +120,7 @@ BUNDLE: Final = Price(
     reward=Change(330.9, 298.0, 364.2),
     share_changed=0.065,
     effects=(effect(after=0.85, change=Change(0.14, 0.12, 0.16)),),
+    members=(Change(318.6, 287.0, 350.2), Change(2.4, -11.0, 15.8)),
 )
 
 _PARTS: Final = (
@@ -402,9 +403,10 @@ def findings() -> tuple[Finding, ...]:
     )
 
 
+EXPERT: Final = Change(-193.0, -210.0, -176.0)
 VARIATIONS: Final = (
     Variation(
-        "usual", "length", "usual conditions", 100, Change(-420.0, -450.0, -391.0), None, None, ()
+        "usual", "usual", "usual conditions", 100, Change(-420.0, -450.0, -391.0), None, EXPERT, ()
     ),
     Variation(
         "drop_alerts",
@@ -413,8 +415,11 @@ VARIATIONS: Final = (
         100,
         Change(-610.0, -655.0, -570.0),
         Change(-190.0, -221.0, -160.0),
-        Change(0.036, 0.03, 0.042),
+        Change(-415.0, -450.0, -380.0),
         (effect(after=0.65, change=Change(-0.06, -0.08, -0.04)),),
+        "ROB-02",
+        Change(0.95, 0.82, 1.08),
+        "PASS",
     ),
     Variation(
         "aggressive",
@@ -423,10 +428,25 @@ VARIATIONS: Final = (
         100,
         Change(-430.0, -470.0, -395.0),
         Change(-10.0, -40.0, 22.0),
-        Change(0.002, -0.004, 0.008),
+        EXPERT,
         (),
+        "ROB-02",
+        Change(1.02, 0.93, 1.12),
+        "PASS",
     ),
-    Variation("long", "length", "1,000 steps", 1, Change(-901.0, None, None), None, None, ()),
+    Variation(
+        "long",
+        "length",
+        "1,000 steps",
+        1,
+        Change(-901.0, None, None),
+        None,
+        Change(-440.0, None, None),
+        (),
+        "ROB-02",
+        Change(1.81, None, None),
+        "INCONCLUSIVE",
+    ),
 )
 PLAYBOOK: Final = Playbook(
     decisions=12_000,
@@ -539,7 +559,13 @@ def hostile() -> Audit:
         references=(ReferencePolicy(bad, bad, -1.0, 1),),
         prices=(dataclasses.replace(GAIN, titles=(bad,), remedies=(bad,), checks=(bad,)),),
         bundle=dataclasses.replace(BUNDLE, titles=(bad, bad)),
-        variations=(Variation(bad, "red", bad, 2, Change(-1.0, -2.0, 0.0), None, None, ()),),
+        variations=(
+            Variation(
+                *(bad, "red", bad, 2, Change(-1.0, -2.0, 0.0), None, None, (), bad),
+                multiple=Change(1.0, 1.0, 1.0),
+                verdict="WARN",
+            ),
+        ),
         baseline=Compared(bad, (bad,), (bad,), (bad,), {bad: (bad, bad)}, (bad,)),
         playbook=Playbook(
             1, 1, (Situation(bad, bad, bad, 1, 1, (Choice(bad, bad, 1, 1.0, None, None),)),)

@@ -1,12 +1,12 @@
-"""ROB-02: tolerates missing and false alerts and other attackers. The audit computes its number
-from play under other conditions."""
+"""ROB-02: tolerates missing and false alerts, other attackers and other networks. The audit
+computes its number from play under other conditions."""
 
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.stats.estimates import SumsRatio
 
 CHECK = Check(
     id="ROB-02",
-    title="The policy keeps its lead with missing and false alerts and against other attackers",
+    title="The policy bears missing and false alerts, other attackers and other networks",
     problem="The defence breaks under missing or false alerts, or another attacker",
     severity="high",
     axis="robustness",
@@ -15,9 +15,10 @@ CHECK = Check(
     "script. A defence that works only under the conditions it was trained in is brittle.",
     remediation="Train with alerts dropped and invented at random, and against all variants of the "
     "attacker; do not rely on a single alert for what is costly.",
-    formula="The share of the points lost by a policy that always sleeps that this one averts, "
-    "(P - S) / (-S); how much of it is lost with a quarter of the alerts dropped, with three times "
-    "the false alerts, and against other variants of the attacker, on the same seeds; the worst.",
+    formula="Points lost under a condition, over what may be lost: the usual loss, or the built-in "
+    "expert's if that is larger, plus what the expert loses more than usual under the condition; "
+    "per step, on the same seeds. 1 is as robust as the expert. The largest of all conditions, "
+    "with limits that hold for all of them together.",
     trigger="paired episodes",
     n_min=10,
     references=(
@@ -27,15 +28,15 @@ CHECK = Check(
     ),
     measures=(
         Measure(
-            key="worst_loss",
-            name="largest loss under other conditions of what the policy averts usually",
-            unit="share",
+            key="worst",
+            name="largest multiple of the points that it may lose under another condition",
+            unit="ratio",
             better="lower",
-            good=0.10,
-            bad=0.40,
+            good=1.2,
+            bad=1.4,
             statistic=SumsRatio(),
         ),
     ),
     source="robustness",
-    related=("ROB-01",),
+    related=("ROB-01", "COO-03"),
 )

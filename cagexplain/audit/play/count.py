@@ -18,6 +18,7 @@ from cagexplain.common.arrays import IntArray
 from cagexplain.envs import Engine, EnvParams
 from cagexplain.facts.batch import Collector, in_memory
 from cagexplain.policies.base import Policy
+from cagexplain.policies.evaluation import Scorer, of_others
 from cagexplain.policies.rollout import batches, play
 from cagexplain.tracing.recorder import Recorder
 
@@ -32,10 +33,13 @@ class Played:
     Attributes:
         seeds: ``int64[episode]``.
         returns: ``float64[episode]`` official returns.
+        of_others: ``float64[episode, 5]`` the same without what each agent's subnets and actions
+            cost.
     """
 
     seeds: npt.NDArray[np.int64]
     returns: npt.NDArray[np.float64]
+    of_others: npt.NDArray[np.float64]
 
 
 def count(
@@ -58,21 +62,24 @@ def count(
     """
     params = params or EnvParams()
     engine = Engine("native", threads)
-    returns = []
+    returns, others = [], []
     first = 0
     for part in batches(seeds, BATCH):
         env = engine.make(len(part), params)
         try:
-            recorder = Recorder(first)
-            play(policy, env, part, [recorder])
+            recorder, scorer = Recorder(first), Scorer()
+            play(policy, env, part, [recorder, scorer])
         finally:
             env.close()
         tables = recorder.tables()
         reward = tables["steps"].column("reward").to_numpy().reshape(len(part), -1)
         counted = phases.calls(params.steps) - phases.OFFICIAL_UNCOUNTED
         returns.append(reward[:, :counted].astype(np.float64).sum(axis=1))
+        others.append(of_others(scorer.penalties, scorer.costs).astype(np.float64))
         for batch in in_memory(tables):
             for collector in collectors:
                 collector.add(batch)
         first += len(part)
-    return Played(np.asarray(seeds, dtype=np.int64), np.concatenate(returns))
+    return Played(
+        np.asarray(seeds, dtype=np.int64), np.concatenate(returns), np.concatenate(others)
+    )

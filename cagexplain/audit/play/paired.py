@@ -16,6 +16,8 @@ from cagexplain.audit.results import Change, Effect
 from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.policies import evaluation
 from cagexplain.stats.estimates import Estimate, Statistic, estimate
+from cagexplain.stats.means import CONFIDENCE
+from cagexplain.stats.simultaneous import independent, widened
 
 
 def as_change(estimated: Estimate) -> Change | None:
@@ -27,11 +29,22 @@ def as_change(estimated: Estimate) -> Change | None:
     return Change(estimated.value, estimated.low, estimated.high)
 
 
-def mean(values: FloatArray | Int64Array) -> Change:
+def mean(values: FloatArray | Int64Array, confidence: float = CONFIDENCE) -> Change:
     """The mean of ``[episode]`` returns, or of their paired differences, with the interval that a
-    return has everywhere."""
-    (estimated,) = evaluation.estimate(values[:, None])
+    return has everywhere, at a level."""
+    (estimated,) = evaluation.estimate(values[:, None], confidence=confidence)
     return Change(estimated.mean, estimated.low, estimated.high)
+
+
+def together(differences: FloatArray) -> tuple[Change, ...]:
+    """The means of several paired differences of the same episodes, whose intervals hold all
+    together (`cagexplain.stats.simultaneous`).
+
+    Args:
+        differences: ``float64[episode, quantity]``.
+    """
+    level = widened(independent(differences))
+    return tuple(mean(column, level) for column in differences.T)
 
 
 def effect(

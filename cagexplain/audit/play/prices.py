@@ -1,22 +1,27 @@
-"""What a finding costs: the policy with and without the remedies that answer it, on equal seeds.
+"""What a remedy is worth as a patch: the policy with and without it, on equal seeds.
 
-Every remedy is priced by itself. Then remedies are added to a bundle one at a time, as long as the
-next one clearly gains. What is selected for its gain looks better than it is (the winner's curse),
-so remedies are selected on one half of the episodes and the bundle is reported on the other half.
+This is a lower bound of what the finding that it answers costs: the patch mends some of it, in one
+way, over a policy that was not made for it.
+
+Every remedy is priced by itself; so that none of many seems to gain by chance, the intervals of all
+hold together. Then remedies are added to a bundle one at a time, as long as the next one clearly
+gains. What is selected for its gain looks better than it is (the winner's curse), so remedies are
+selected on one half of the episodes and the bundle is reported on the other half, together with
+what each of its members is worth by itself on the same half.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from cagexplain.audit.play.main_numbers import MAIN, keys_of
-from cagexplain.audit.play.paired import effect, mean
+from cagexplain.audit.play.paired import effect, mean, together
 from cagexplain.audit.play.team import Play, PlayCounts, Team
-from cagexplain.audit.results import Finding, Price
+from cagexplain.audit.results import Change, Finding, Price
 from cagexplain.common.arrays import Int64Array
 from cagexplain.envs import EnvParams
 from cagexplain.policies.base import Policy
@@ -92,8 +97,10 @@ class _Prices:
         plays += [self._play((remedy,), self._keys((remedy,))) for remedy in remedies]
         self._plain, *counts = self._team.play(plays)
         self._with = {remedy.id: c for remedy, c in zip(remedies, counts, strict=True)}
+        rewards = together(np.stack([c.returns - self._plain.returns for c in counts], axis=1))
         return tuple(
-            self._price((remedy,), self._with[remedy.id], self._plain) for remedy in remedies
+            self._price((remedy,), self._with[remedy.id], self._plain, reward)
+            for remedy, reward in zip(remedies, rewards, strict=True)
         )
 
     def bundle(self, remedies: Sequence[Remedy]) -> Price | None:
@@ -121,7 +128,10 @@ class _Prices:
         if not chosen:
             return None
         (after,) = self._team.play([self._play(chosen, self._keys(chosen), report)])
-        return self._price(chosen, after, self._plain.part(report))
+        before = self._plain.part(report)
+        returns = [after.returns, *(self._with[r.id].returns[report] for r in chosen)]
+        whole, *members = together(np.stack([each - before.returns for each in returns], axis=1))
+        return replace(self._price(chosen, after, before, whole), members=tuple(members))
 
     def _keys(self, remedies: Sequence[Remedy]) -> tuple[str, ...]:
         answered_keys = [key for check in self._answered(remedies) for key in keys_of(check)]
@@ -137,13 +147,15 @@ class _Prices:
     ) -> Play:
         return Play(_PLAYER, self._seeds[episodes], keys, self._params, remedies)
 
-    def _price(self, remedies: tuple[Remedy, ...], after: PlayCounts, before: PlayCounts) -> Price:
+    def _price(
+        self, remedies: tuple[Remedy, ...], after: PlayCounts, before: PlayCounts, reward: Change
+    ) -> Price:
         return Price(
             remedies=tuple(remedy.id for remedy in remedies),
             titles=tuple(remedy.title for remedy in remedies),
             checks=self._answered(remedies),
             episodes=len(after.returns),
-            reward=mean(after.returns - before.returns),
+            reward=reward,
             share_changed=float(after.changed.sum() / max(after.decisions.sum(), 1)),
             effects=tuple(
                 effect(key, before.sums[key], after.sums[key]) for key in self._keys(remedies)

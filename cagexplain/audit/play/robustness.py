@@ -1,115 +1,63 @@
 """The policy under other conditions than the usual ones: does it still defend?
 
-A return says little across conditions, as the game itself becomes easier or harder. So Sleep is
-played under the same conditions on the same episodes, and what counts is which share of the losses
-of an undefended network the policy averts: ``(policy - Sleep) / -Sleep``. The *relative loss* of a
-condition is by how much that share is lower than under the usual conditions, as a share of it.
+A return says little across conditions, as the game itself becomes easier or harder: a fall may be
+the policy's fault or the condition's. So the built-in `expert`, a good defender that was made for
+no condition, is played under the same conditions on the same episodes. What a policy *may* lose
+under a condition is what it usually loses plus what the expert loses more than usual,
+
+    may lose = max(usual, the expert's usual) + max(the expert's - the expert's usual, 0),
+
+and the *multiple* of a condition is what it does lose, as a multiple of that.
+
+* The expert itself has at most 1, and exactly 1 under every condition that is harder for it.
+* A policy that is better than the expert may fall to the expert's level: its usual loss counts as
+  the expert's. Else who defends best would be called the most brittle.
+* A condition that changes nothing has 1, also where the expert gains by it.
+* It is a difference of losses, not a quotient: what a condition adds, such as the users that
+  phishing deceives, does not grow with how much a policy loses anyway.
+* Losses are counted per step, so that longer episodes are no harder by being longer.
+
+Where a member of the team is lost, what its own subnets lose is nobody else's fault: there the
+losses of the *others* count, the policy's and the expert's, without the subnets and the actions of
+the agent that was lost.
+
+Limits come from resampled episodes, the same ones for both policies and all conditions, and are
+widened so that those of all conditions of a number hold together (`cagexplain.stats.simultaneous`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from cagexplain.audit.checks import check
+from cagexplain.audit.play.conditions import CONDITIONS, LOSSES, RADIO, Condition, networks
 from cagexplain.audit.play.main_numbers import MAIN, MIX, measure_of
-from cagexplain.audit.play.paired import as_change, effect, mean, side_by_side
+from cagexplain.audit.play.paired import as_change, effect, mean
+from cagexplain.audit.play.stability import stability
 from cagexplain.audit.play.team import Play, PlayCounts, Team
+from cagexplain.audit.profiles import Profile, load_profile
 from cagexplain.audit.results import Variation
-from cagexplain.cc4 import actions, phases, rates, red_fsm
-from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.layout import ON_SLOT
-from cagexplain.cc4.red_fsm import N_RED_ACTIONS, VARIANTS
-from cagexplain.common.arrays import FloatArray, Int64Array
-from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.audit.verdicts import verdict
+from cagexplain.cc4 import phases
+from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
+from cagexplain.envs import EnvParams
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.rollout import batches, seed_range
-from cagexplain.stats.estimates import Estimate, Function, estimate
-from cagexplain.stats.means import CONFIDENCE
-from cagexplain.stats.permutation import jensen_shannon
-from cagexplain.stats.spreads import Skewed
+from cagexplain.stats.estimates import Estimate, Function, estimates
+from cagexplain.stats.simultaneous import Largest, independent, widened
 
-POOL: Final = 8
-"""Worlds per episode that the smallest and the largest networks are looked for in."""
-_WORLDS_AT_ONCE: Final = 64
-_LONG: Final = 2 * phases.DEFAULT_STEPS
-_USUAL: Final = "usual"
-_POLICY, _SLEEP = "policy", "sleep"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What is different.
-
-    Attributes:
-        key, group, name: as in `Variation`.
-        params: what is changed of the environment's parameters.
-        drop, invent: noise of the alerts; see `cagexplain.policies.wrappers.noise.NoisyAlerts`.
-        judged: whether ROB-02 judges it: missing and false alerts, and red's own variants. The
-            others go further than a defence has to bear, or are no harm.
-    """
-
-    key: str
-    group: str
-    name: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    drop: float = 0.0
-    invent: float = 0.0
-    judged: bool = False
-
-
-def _reds() -> tuple[Condition, ...]:
-    # VerboseFSRed only prints: it is the usual red.
-    return tuple(
-        Condition(f"red_{name}", "red", f"{name}: {v.summary}", {"red": name}, judged=True)
-        for name, v in VARIANTS.items()
-        if name != "verbose"
-    )
-
-
-CONDITIONS: Final[tuple[Condition, ...]] = (
-    Condition("drop_alerts", "alerts", "a quarter of the alerts is lost", drop=0.25, judged=True),
-    Condition(
-        "false_alerts",
-        "alerts",
-        "users raise false alerts three times as often",
-        {"green_false_positive": 3 * rates.GREEN_FALSE_POSITIVE},
-        judged=True,
-    ),
-    Condition(
-        "invented_alerts",
-        "alerts",
-        "every host shows each kind of alert for nothing once in 100 steps",
-        invent=0.01,
-    ),
-    *_reds(),
-    # Variants of the challenge's own evaluation (Kiely et al., AAAI 2025): they change parameters
-    # of the environment. How far detection falls is not published; here it is gone.
-    Condition(
-        "fast_red",
-        "red",
-        "every action of red takes one step (AggressiveRed of Kiely et al. 2025)",
-        {"red_duration": (1,) * N_RED_ACTIONS},
-    ),
-    Condition(
-        "hidden_red",
-        "red",
-        "scans are never detected, users raise false alerts at 75 % of their work (StealthyRed of "
-        "Kiely et al. 2025)",
-        {"green_false_positive": 0.75, "aggressive_detection": 0.0, "stealth_detection": 0.0},
-    ),
-    Condition(
-        "phishing",
-        "red",
-        "75 % of users' work opens a phishing mail (Kiely et al. 2025)",
-        {"phishing": 0.75},
-    ),
-    Condition("long", "length", f"episodes of {_LONG:,} steps", {"steps": _LONG}),
-)
-"""What the policy is tried under, beside other networks."""
+EXPERT: Final = "expert"
+"""The fixed good defender."""
+_POLICY, _EXPERT = "policy", "expert"
+_USUAL: Final = Condition("usual", "usual", "the usual conditions", check="")
+_COLUMNS: Final = 3
+"""Of a play under a condition: points that the policy loses, that the expert loses, episodes."""
+_NEVER_TRIED: Final = Estimate(np.nan, np.nan, np.nan, 0, 0, np.nan, None)
 
 
 @dataclass(frozen=True)
@@ -118,8 +66,8 @@ class Varied:
 
     Attributes:
         variations: the usual conditions first.
-        numbers: of the checks ROB-01 and ROB-02: the intervals of their measures, or why there are
-            none.
+        numbers: of the checks ROB-01, ROB-02 and COO-03: the intervals of their measures, or why
+            there are none.
     """
 
     variations: tuple[Variation, ...]
@@ -131,6 +79,8 @@ def vary(
     seeds: Int64Array,
     params: EnvParams | None = None,
     *,
+    profile: Profile | None = None,
+    talks: bool = True,
     siblings: Sequence[Policy] = (),
     workers: int = 1,
     advance: Callable[[int], None] = lambda steps: None,
@@ -142,6 +92,8 @@ def vary(
         seeds: ``int[episode]``, at least two. The networks of the smallest and the largest worlds
             are looked for among the seeds after them.
         params: the usual ones; CC4's own by default.
+        profile: has the thresholds; the default one by default.
+        talks: whether the agents send messages.
         siblings: policies of the same method, trained with other seeds.
         workers: processes to play in; see `Team`.
         advance: is told environment steps as they are played.
@@ -151,71 +103,185 @@ def vary(
     """
     usual = params or EnvParams()
     seeds = np.asarray(seeds, np.int64)
-    conditions = [
-        c for c in CONDITIONS if replace(usual, **c.params) != usual or c.drop or c.invent
-    ]
-    players = {_POLICY: policy, _SLEEP: load_policy("sleep")}
+    every = (*CONDITIONS, *(RADIO if talks else ()), *LOSSES)
+    conditions = [c for c in every if replace(usual, **c.params) != usual or c.wrapped]
+    others = [(condition, seeds) for condition in conditions] + list(networks(seeds, usual))
+    players = {_POLICY: policy, _EXPERT: load_policy(EXPERT)}
     players |= {f"sibling {i}": sibling for i, sibling in enumerate(siblings)}
     keys = (*MAIN, MIX) if siblings else MAIN
 
-    def both(
-        condition: Condition, worlds: Int64Array, counted: tuple[str, ...] = MAIN
-    ) -> list[Play]:
+    def both(condition: Condition, worlds: Int64Array, counted: tuple[str, ...]) -> list[Play]:
         under = replace(usual, **condition.params)
         return [
-            Play(_POLICY, worlds, counted, under, drop=condition.drop, invent=condition.invent),
-            Play(_SLEEP, worlds, params=under),
+            Play(name, worlds, to_count, under, wrapped=condition.wrapped)
+            for name, to_count in ((_POLICY, counted), (_EXPERT, ()))
         ]
 
-    first = Condition(_USUAL, _USUAL, "the usual conditions")
-    others = [(condition, seeds) for condition in conditions] + list(_networks(seeds, usual))
-    plays = both(first, seeds, keys)
-    plays += [play for condition, worlds in others for play in both(condition, worlds)]
+    plays = both(_USUAL, seeds, keys)
+    for condition, worlds in others:
+        plays += both(condition, worlds, () if condition.group == "team" else MAIN)
     plays += [Play(f"sibling {i}", seeds, keys, params=usual) for i in range(len(siblings))]
     with Team(players, workers, advance) as team:
         played = iter(team.play(plays))
-    base = _Pair(next(played), next(played))
-    variations = [_variation(first, base, base)]
-    under_other = {}
-    for condition, _ in others:
-        under_other[condition.key] = _Pair(next(played), next(played))
-        variations.append(_variation(condition, under_other[condition.key], base))
+    base = Tried(next(played), next(played))
+    pairs = [(condition, Tried(next(played), next(played))) for condition, _ in others]
     trained = list(played)
+    variations = [_variation(_USUAL, base, base)]
+    tried: dict[str, list[Estimate]] = {}
+    profile = profile or load_profile("default")
+    of_condition: dict[str, Estimate] = {}
+    for ident in ("ROB-02", "COO-03"):
+        for measure in check(ident).measures:
+            of_measure = [(c, p) for c, p in pairs if (c.check, c.measure) == (ident, measure.key)]
+            held = multiples(base, of_measure, usual)
+            of_condition |= {c.key: one for (c, _), one in zip(of_measure, held.each, strict=True)}
+            tried.setdefault(ident, []).append(held.largest)
+    for condition, pair in pairs:
+        judged = _judged(of_condition[condition.key], condition, profile)
+        variations.append(replace(_variation(condition, pair, base), **judged))
     for i, (sibling, counts) in enumerate(zip(siblings, trained, strict=True)):
         name = f"another training seed: {sibling.name}"
-        pair = _Pair(counts, base.sleep)
-        variations.append(_variation(Condition(f"sibling_{i}", "training", name), pair, base))
-    judged = [under_other[c.key] for c in conditions if c.judged]
-    return Varied(
-        tuple(variations),
-        {"ROB-01": _stability([base.policy, *trained]), "ROB-02": [_worst(judged, base)]},
-    )
+        condition = Condition(f"sibling_{i}", "training", name, "ROB-01")
+        variations.append(_variation(condition, Tried(counts, base.expert), base))
+    return Varied(tuple(variations), {"ROB-01": stability([base.policy, *trained]), **tried})
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """The policy and Sleep under the same conditions."""
+class Tried:
+    """The policy and the expert under the same conditions."""
 
     policy: PlayCounts
-    sleep: PlayCounts
+    expert: PlayCounts
 
-    @property
-    def sums(self) -> FloatArray:
-        """Returns of both: ``float64[episode, 2]``."""
-        return np.stack([self.policy.returns, self.sleep.returns], axis=1)
+    def part(self, episodes: slice | IntArray) -> Tried:
+        """Some of the episodes."""
+        return Tried(self.policy.part(episodes), self.expert.part(episodes))
+
+    def lost(self, condition: Condition, scale: float = 1.0) -> FloatArray:
+        """Points that both lose, and a column of ones: ``float64[episode, 3]``.
+
+        Args:
+            condition: whose lost agent's subnets and actions do not count.
+            scale: of the points.
+        """
+        agent = condition.lost
+        returns = [
+            play.returns if agent is None else play.of_others[:, agent]
+            for play in (self.policy, self.expert)
+        ]
+        return np.stack([*(-scale * r for r in returns), np.ones(len(returns[0]))], axis=1)
 
 
-def _variation(condition: Condition, pair: _Pair, base: _Pair) -> Variation:
+@dataclass(frozen=True)
+class Multiples:
+    """How the policy's losses stand to what it may lose.
+
+    Attributes:
+        each: under each condition; the limits of all hold together.
+        largest: of them.
+        tests: independent intervals that they are worth; see `cagexplain.stats.simultaneous`.
+    """
+
+    each: list[Estimate]
+    largest: Estimate
+    tests: float
+
+
+def multiples(base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvParams) -> Multiples:
+    """The multiples of the conditions that a number of a check rests on.
+
+    Args:
+        base: under the usual conditions.
+        tried: conditions, with what was played under them.
+        usual: parameters of the environment.
+    """
+    if not tried:
+        return Multiples([], _NEVER_TRIED, 1.0)
+    table = _side_by_side(base, tried, usual)
+    statistics = [Function(partial(_multiple, i), _episodes) for i in range(len(tried))]
+    each = estimates(statistics, table)
+    spreads = {i: one.spread for i, one in enumerate(each) if one.spread is not None}
+    tests = 1.0
+    if spreads:
+        # How much a multiple changes without an episode is what the episode contributes to it.
+        rest = table.sum(axis=0) - table
+        tests = independent(np.stack([_multiple(i, rest) for i in spreads], axis=1))
+    for i, spread in spreads.items():
+        low, high = spread.limits((1 - widened(tests)) / 2)
+        each[i] = replace(each[i], low=low, high=high)
+    known = [one for one in each if not np.isnan(one.value)] or each
+    largest = Estimate(
+        value=max(one.value for one in known),
+        low=max(one.low for one in known),
+        high=max(one.high for one in known),
+        n=float(len(base.policy.returns)),
+        episodes=len(base.policy.returns),
+        deff=np.nan,
+        spread=Largest(tuple(spreads.values()), tests) if len(spreads) == len(known) else None,
+    )
+    return Multiples(each, largest, tests)
+
+
+def _side_by_side(
+    base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvParams
+) -> FloatArray:
+    """For each condition what is lost under the usual conditions and under it:
+    ``float64[row, 6 * condition]``. Episodes on the same seeds share a row; those on other seeds
+    stand in rows of their own."""
+    n = len(base.policy.returns)
+    apart = [len(pair.policy.returns) for c, pair in tried if c.group == "network"]
+    table = np.zeros((n + sum(apart), 2 * _COLUMNS * len(tried)))
+    first = n
+    for i, (condition, pair) in enumerate(tried):
+        left = 2 * _COLUMNS * i
+        steps = replace(usual, **condition.params).steps
+        lost = pair.lost(condition, phases.calls(usual.steps) / phases.calls(steps))
+        top = 0
+        if condition.group == "network":
+            top, first = first, first + len(lost)
+        table[:n, left : left + _COLUMNS] = base.lost(condition)
+        table[top : top + len(lost), left + _COLUMNS : left + 2 * _COLUMNS] = lost
+    return table
+
+
+def _multiple(i: int, totals: FloatArray) -> FloatArray:
+    """The multiple of a condition ``[...]``, of totals ``[..., 6 * condition]``; NaN where the
+    policy may lose nothing."""
+    left = 2 * _COLUMNS * i
+    usual, expert_usual, n, under, expert_under, m = np.moveaxis(
+        totals[..., left : left + 2 * _COLUMNS], -1, 0
+    )
+    before = expert_usual / n
+    may_lose = np.maximum(usual / n, before) + np.maximum(expert_under / m - before, 0)
+    multiple: FloatArray = np.divide(
+        under / m, may_lose, out=np.full(np.shape(may_lose), np.nan), where=may_lose > 0
+    )
+    return multiple
+
+
+def _episodes(totals: FloatArray) -> FloatArray:
+    """Episodes under the usual conditions."""
+    return totals[..., _COLUMNS - 1]
+
+
+def _judged(multiple: Estimate, condition: Condition, profile: Profile) -> dict[str, Any]:
+    """What a variation has of its multiple."""
+    declared = check(condition.check)
+    (measure,) = [m for m in declared.measures if m.key == condition.measure]
+    good, bad = profile.thresholds(declared, measure)
+    assert good is not None
+    assert bad is not None
+    judgement = verdict(multiple, measure.better, good, bad, profile.n_min(declared))
+    return {"multiple": as_change(multiple), "verdict": judgement}
+
+
+def _variation(condition: Condition, pair: Tried, base: Tried) -> Variation:
     itself = pair is base
     pairs = condition.group != "network"
     same_length = "steps" not in condition.params
     change = None
     if pairs and same_length and not itself:
         change = mean(pair.policy.returns - base.policy.returns)
-    loss = None
-    if not itself:
-        sums = side_by_side(base.sums, pair.sums, pairs=pairs)
-        loss = as_change(estimate(_LOSS, sums))
     return Variation(
         key=condition.key,
         group=condition.group,
@@ -223,7 +289,8 @@ def _variation(condition: Condition, pair: _Pair, base: _Pair) -> Variation:
         episodes=len(pair.policy.returns),
         mean_return=mean(pair.policy.returns),
         change=change,
-        relative_loss=loss,
+        expert=mean(pair.expert.returns),
+        check=condition.check,
         effects=tuple(
             effect(
                 key,
@@ -233,124 +300,6 @@ def _variation(condition: Condition, pair: _Pair, base: _Pair) -> Variation:
                 compared=not itself and (same_length or measure_of(key).unit != "per episode"),
             )
             for key in MAIN
+            if key in pair.policy.sums
         ),
     )
-
-
-def _losses(totals: FloatArray) -> FloatArray:
-    """Relative losses ``[..., conditions]`` of returns ``[..., 2 * (1 + conditions)]``: of the
-    policy and Sleep, under the usual conditions first. NaN where the policy averts nothing."""
-    policy, sleep = totals[..., ::2], totals[..., 1::2]
-    averted = 1 - np.divide(policy, sleep, out=np.full(policy.shape, np.nan), where=sleep < 0)
-    usual = averted[..., :1]
-    remainder = np.divide(averted, usual, out=np.full(policy.shape, np.nan), where=usual > 0)
-    losses: FloatArray = np.asarray(1 - remainder[..., 1:])
-    return losses
-
-
-def _episodes(totals: FloatArray) -> FloatArray:
-    # Every episode without a defence loses something.
-    return (totals[..., 1] < 0).astype(np.float64)
-
-
-_LOSS: Final = Function(of=lambda totals: _losses(totals)[..., 0], triggers=_episodes)
-
-
-def _worst(judged: Sequence[_Pair], base: _Pair) -> Estimate:
-    """The largest relative loss over the conditions that are judged."""
-    sums = side_by_side(base.sums, *(pair.sums for pair in judged), pairs=True)
-    # The maximum has kinks, which percentiles bear better than moments.
-    worst = Function(
-        of=lambda totals: _losses(totals).max(axis=-1), triggers=_episodes, smooth=False
-    )
-    return replace(estimate(worst, sums), n=float(len(sums)))
-
-
-def _networks(seeds: Int64Array, params: EnvParams) -> tuple[tuple[Condition, Int64Array], ...]:
-    """The smallest and the largest networks of a pool of worlds, as many as there are episodes."""
-    pool = seed_range(int(seeds.max()) + 1, POOL * len(seeds))
-    sizes = np.concatenate([_sizes(part, params) for part in batches(pool, _WORLDS_AT_ONCE)])
-    order = np.argsort(sizes, kind="stable")
-    networks = []
-    for key, rows in (("smallest", order[: len(seeds)]), ("largest", order[-len(seeds) :])):
-        name = f"the {key} networks: {sizes[rows].min()} to {sizes[rows].max()} defended hosts"
-        networks.append((Condition(f"{key}_networks", "network", name), pool[np.sort(rows)]))
-    return tuple(networks)
-
-
-def _sizes(seeds: Int64Array, params: EnvParams) -> Int64Array:
-    """Number of defended hosts in each world."""
-    env = BatchedEnv(len(seeds), params=params, threads=1)
-    env.reset(seeds)
-    sizes: Int64Array = env.mask[:, ON_SLOT[ActionKind.ANALYSE]].sum(axis=1)
-    env.close()
-    return sizes
-
-
-def _stability(plays: Sequence[PlayCounts]) -> list[Estimate] | str:
-    """How far training seeds are apart in what they do; for ROB-01.
-
-    In every state of the attacker (the most advanced one among the agent's hosts) the mixes of
-    action kinds of two policies are compared, each counted in another half of the episodes; from
-    that the distance of the two halves of one policy is taken off, which chance alone makes.
-
-    The interval is about training seeds in general: to the variance over episodes it adds that
-    over the policies, found by leaving out one after the other (Efron and Tibshirani 1993, chapter
-    11). Two policies are one distance, which has no interval.
-    """
-    if len(plays) < 2:
-        return "No policies of the same method, trained with other seeds, were given."
-    sums = np.hstack([_halved(play.sums[MIX]) for play in plays])
-    shape = (len(plays), 2, red_fsm.N_STATES, actions.N_KINDS)
-
-    def mixes(totals: FloatArray) -> FloatArray:
-        return totals.reshape(*totals.shape[:-1], *shape)
-
-    # Triggers are the policies; every episode has them all.
-    count = Function(
-        of=lambda totals: _excess(mixes(totals)),
-        triggers=lambda totals: np.full(totals.shape[:-1], float(len(plays))),
-    )
-    pooled = estimate(count, sums)
-    n, whole = len(plays), mixes(sums.sum(axis=0))
-    if n == 2 or not isinstance(pooled.spread, Skewed):
-        return [replace(pooled, low=np.nan, high=np.nan, spread=None)]
-    without = np.array([_excess(np.delete(whole, i, axis=0)) for i in range(n)])
-    episode_spread = pooled.spread
-    error = float(np.hypot(episode_spread.error, np.sqrt((n - 1) * without.var())))
-    # Third moments add up, and that over so few policies is not known.
-    skewness = episode_spread.skewness * (episode_spread.error / error) ** 3 if error else 0.0
-    spread = replace(episode_spread, error=error, skewness=skewness, freedom=n - 1)
-    low, high = spread.limits((1 - CONFIDENCE) / 2)
-    return [replace(pooled, low=low, high=high, spread=spread)]
-
-
-def _excess(mixes: FloatArray) -> FloatArray:
-    """By how much different policies are further apart than the halves of one, from counts
-    ``[..., policy, half, state, kind]``."""
-    first, second = mixes[..., 0, :, :], mixes[..., 1, :, :]
-    every = range(mixes.shape[-4])
-    apart = {
-        (a, b): _apart(first[..., a, :, :], second[..., b, :, :]) for a in every for b in every
-    }
-    other = [apart[a, b] for a, b in apart if a != b]
-    same = [apart[a, a] for a in every]
-    excess: FloatArray = np.mean(other, axis=0) - np.mean(same, axis=0)
-    return excess
-
-
-def _halved(sums: FloatArray) -> FloatArray:
-    """Counts of even episodes, then those of odd ones: ``float64[episode, 2 * column]``."""
-    even = (np.arange(len(sums)) % 2 == 0)[:, None]
-    return np.hstack([sums * even, sums * ~even])
-
-
-def _apart(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Jensen-Shannon distance, 0 to 1, of counts ``[..., state, kind]``: the mean over states,
-    weighted by how often they occur."""
-    both = a.sum(axis=-1) + b.sum(axis=-1)
-    in_both = (a.sum(axis=-1) > 0) & (b.sum(axis=-1) > 0)
-    distance = np.sqrt(np.maximum(np.where(in_both, jensen_shannon(a, b), 0.0), 0.0) / np.log(2))
-    weight = both * in_both
-    mean: FloatArray = (distance * weight).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1)
-    return mean

@@ -14,15 +14,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from cagexplain.audit.play.count import BATCH, count
 from cagexplain.audit.play.main_numbers import measure_of
 from cagexplain.cc4 import phases
-from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.processes import spawning
 from cagexplain.envs import Engine, EnvParams
@@ -31,7 +30,6 @@ from cagexplain.facts.view import TABLES, Facts, View
 from cagexplain.policies.base import Policy
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.rollout import batches
-from cagexplain.policies.wrappers.noise import NoisyAlerts
 from cagexplain.policies.wrappers.overrides import Overridden, Remedy
 from cagexplain.policies.wrappers.terse import Terse
 
@@ -46,7 +44,8 @@ class Play:
         keys: numbers to count, as `cagexplain.audit.play.main_numbers.measure_of` has them.
         params: of the environment.
         remedies: that it is under.
-        drop, invent: noise of its alerts; see `NoisyAlerts`.
+        wrapped: what is done to the policy first, such as noise on its alerts; with several worker
+            processes it must be such that it can be sent to another process.
     """
 
     policy: str
@@ -54,8 +53,7 @@ class Play:
     keys: tuple[str, ...] = ()
     params: EnvParams = field(default_factory=EnvParams)
     remedies: tuple[Remedy, ...] = ()
-    drop: float = 0.0
-    invent: float = 0.0
+    wrapped: Callable[[Policy], Policy] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,20 +62,24 @@ class PlayCounts:
 
     Attributes:
         returns: ``float64[episode]`` official returns.
+        of_others: ``float64[episode, 5]`` the same without what each agent's subnets and actions
+            cost.
         sums: ``float64[episode, column]`` by key.
         decisions: ``int64[episode]``; 0 without remedies.
         changed: ``int64[episode]`` those that a remedy changed.
     """
 
     returns: FloatArray
+    of_others: FloatArray
     sums: Mapping[str, FloatArray]
     decisions: Int64Array
     changed: Int64Array
 
-    def part(self, episodes: slice) -> PlayCounts:
+    def part(self, episodes: slice | IntArray) -> PlayCounts:
         """Some of the episodes."""
         return PlayCounts(
             self.returns[episodes],
+            self.of_others[episodes],
             {key: sums[episodes] for key, sums in self.sums.items()},
             self.decisions[episodes],
             self.changed[episodes],
@@ -182,29 +184,31 @@ def _work(play: Play) -> PlayCounts:
 def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> PlayCounts:
     seeds = play.seeds
     policy = policies[play.policy]
-    if play.drop or play.invent:
-        policy = NoisyAlerts(policy, drop=play.drop, invent=play.invent)
+    if play.wrapped is not None:
+        policy = play.wrapped(policy)
     if play.remedies:
         policy = Overridden(policy, play.remedies)
     terse = Terse(policy)
-    returns: npt.NDArray[Any]
     if play.keys:
         sums = _Sums(play.keys, Facts(steps=play.params.steps))
-        returns = count(terse, seeds, [sums], play.params, threads=threads).returns
+        played = count(terse, seeds, [sums], play.params, threads=threads)
+        returns, others = played.returns, played.of_others
         counted = {key: np.concatenate(arrays) for key, arrays in sums.parts.items()}
     else:
         engine = Engine("native", threads)
-        returns = evaluate(terse, seeds, play.params, batch=BATCH, engine=engine).returns
+        scored = evaluate(terse, seeds, play.params, batch=BATCH, engine=engine)
+        returns, others = (x.astype(np.float64) for x in (scored.returns, scored.of_others))
         counted = {}
     decisions = changed = np.zeros(len(seeds), np.int64)
     if isinstance(terse.playing, Overridden):
         decisions, changed = terse.playing.decisions, terse.playing.changed
-    return PlayCounts(returns.astype(np.float64), counted, decisions, changed)
+    return PlayCounts(returns, others, counted, decisions, changed)
 
 
 def _joined(parts: Sequence[PlayCounts]) -> PlayCounts:
     return PlayCounts(
         np.concatenate([part.returns for part in parts]),
+        np.concatenate([part.of_others for part in parts]),
         {key: np.concatenate([part.sums[key] for part in parts]) for key in parts[0].sums},
         np.concatenate([part.decisions for part in parts]),
         np.concatenate([part.changed for part in parts]),

@@ -1,6 +1,7 @@
 """Prices of remedies: what is known in advance comes out."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from cagexplain.policies import evaluation
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.remedies import REMEDIES
+from cagexplain.policies.wrappers.noise import NoisyAlerts
 from cagexplain.policies.wrappers.overrides import Overridden, Remedy
+from cagexplain.stats.simultaneous import independent, widened
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +119,30 @@ def test_the_bundle_is_what_helps_and_is_reported_on_episodes_that_did_not_selec
     before = evaluate(load_policy("sleep"), half, PARAMS).returns
     assert found.bundle.episodes == len(half)
     assert found.bundle.reward.mean == pytest.approx((after - before).mean())
+    # Its members are shown on the same episodes.
+    alone = [evaluate(Overridden(load_policy("sleep"), [r]), half, PARAMS).returns for r in chosen]
+    assert [member.mean for member in found.bundle.members] == pytest.approx(
+        [(returns - before).mean() for returns in alone]
+    )
+
+
+def test_the_intervals_of_all_prices_hold_together() -> None:
+    """The more remedies are tried, the wider each interval; alone it is that of a return."""
+    several = [BY_ID["restore_alerted"], BY_ID["decoys_when_idle"], BY_ID["hunt"], NOTHING]
+    found = priced("reactive", several, "DET-04", "DEC-01", "DET-07")
+    (alone,) = priced("reactive", several[:1], "DET-04").prices
+    among = found.prices[0]
+    assert among.reward.mean == alone.reward.mean
+    assert among.reward.low is not None and among.reward.high is not None
+    assert alone.reward.low is not None and alone.reward.high is not None
+    assert among.reward.low < alone.reward.low and alone.reward.high < among.reward.high
+    rule = Overridden(load_policy("reactive"), several[:1])
+    difference = (
+        evaluate(rule, SEEDS, PARAMS).returns
+        - evaluate(load_policy("reactive"), SEEDS, PARAMS).returns
+    )
+    assert alone.reward == mean(difference, widened(independent(difference[:, None])))
+    assert widened(independent(difference[:, None])) == pytest.approx(0.95, abs=0.004)
 
 
 def test_only_findings_that_fail_or_warn_are_priced() -> None:
@@ -130,7 +157,7 @@ def test_worker_processes_count_what_one_process_counts() -> None:
     plays = [
         Play("policy", SEEDS[:3], MAIN, PARAMS),
         Play("policy", SEEDS[:3], (), PARAMS, remedies),
-        Play("policy", SEEDS[:3], (), PARAMS, drop=0.5),
+        Play("policy", SEEDS[:3], (), PARAMS, wrapped=partial(NoisyAlerts, drop=0.5)),
     ]
     found, steps = [], 0
 

@@ -13,6 +13,7 @@ from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import Audit, Finding
 from cagexplain.cli import audit as command
 from reports.audit.page import audit_page
+from reports.kit.numbers import NBSP
 from tests.support import audits as made
 from tests.support import page_checks as checks
 from tests.support.explained import BARE, FULL, report
@@ -90,12 +91,12 @@ def test_top_findings_are_sentences(document: Element) -> None:
     assert "412 first responses to root access in 97 of 100 episodes" in text
     assert "office network (96 % of 122, overall 79 %)" in text
     assert "step 38 of 500" in text
-    assert "312 points per episode of the 420 points that it loses" in text
-    assert "(280 to 346)" in text
+    assert "same 200 episodes: pays" in text
+    assert "It answers ERA-04 as well, and is worth it once." in text
     assert "The number itself goes from 21 % to 98 % with it." in text
     assert len(others) == 4
     harmful = next(e for e in others if "NET-02" in words(e))
-    assert "the remedy makes things worse" in words(harmful)
+    assert "makes things worse" in words(harmful)
     assert "Retrain rather than patch" in words(harmful)
 
 
@@ -117,7 +118,7 @@ def test_a_terminal_lists_failures_in_the_order_of_the_page(
 
 
 def test_prices_tell_gains_and_harm_alike(document: Element) -> None:
-    table = checks.table_with(document, "prices", "Remedy")
+    table = checks.table_with(document, "prices", "Patch")
     assert [(row[1], row[4]) for row in table] == [
         ("+312", "pays"),
         ("+1.2", "no clear effect"),
@@ -125,7 +126,29 @@ def test_prices_tell_gains_and_harm_alike(document: Element) -> None:
     ]
     (bundle,) = [e for e in document if "bundle" in e.classes]
     assert "+331 (298 to 364)" in words(bundle)
-    assert len(bundle.all("li")) == 2
+    first, second = (words(item) for item in bundle.all("li"))
+    assert "+319 (287 to 350) by itself" in first
+    assert "+2.4 (−11 to 16) by itself" in second
+
+
+def test_the_value_of_a_patch_stands_once(document: Element) -> None:
+    """Several findings share a remedy: its value in each of them would be added up."""
+    for section in ("top", "checks"):
+        assert "+312" not in words(next(e for e in document if e.attributes.get("id") == section))
+    assert "+312" in words(next(e for e in document if e.attributes.get("id") == "prices"))
+
+
+def test_every_condition_has_a_verdict_or_says_why_not(document: Element) -> None:
+    table = checks.table_with(document, "robustness", "Condition")
+    assert [(row[4], row[6]) for row in table] == [
+        ("−193", "what the others are held against"),
+        ("−415", "✓ Pass ROB-02"),
+        ("−193", "✓ Pass ROB-02"),
+        ("−440", "? Inconclusive ROB-02"),
+    ]
+    assert [row[5].replace(NBSP, " ") for row in table] == [
+        *("–", "0.95 times(0.82 to 1.08)", "1.02 times(0.93 to 1.12)", "1.81 times")
+    ]
 
 
 def test_the_table_has_every_check_with_its_details(audit: Audit, document: Element) -> None:

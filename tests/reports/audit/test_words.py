@@ -97,12 +97,31 @@ def test_standing(percentile: float | None, text: str) -> None:
     assert words.standing(made.measured(percentile=percentile)) == text
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0.046, "−4.6 %"), (-0.001, "+0.1 %"), (0.0002, "0.0 %"), (-0.0002, "0.0 %")],
-)
-def test_what_a_condition_costs_of_the_lead(share: float, text: str) -> None:
-    assert show.lost(Change(share, None, None)).replace(NBSP, " ") == text
+def test_what_was_measured_to_lose_points_is_not_advised() -> None:
+    """ERA-04's general advice is the very patch that loses points here."""
+    harm = dataclasses.replace(
+        made.LOSS,
+        remedies=("restore_after_remove",),
+        titles=("Restore a host after a Remove on it",),
+        checks=("ERA-04", "ERA-03"),
+    )
+    finding = made.finding(id="ERA-04", price=harm)
+    advised = words.declared("ERA-04").remediation
+    alone = words.remedy(finding, made.audit(prices=(harm,)))
+    assert alone.startswith("Retrain rather than patch. Do not patch it with “Restore a host after")
+    beside = words.remedy(finding, made.audit(prices=(harm, made.GAIN)))
+    assert beside.startswith("Restore a host with a process alert rather than Analyse or Remove.")
+    assert advised not in alone and advised not in beside
+    assert words.remedy(finding, made.audit(prices=(made.GAIN,))) == advised
+
+
+def test_a_check_of_conditions_names_the_worst_one() -> None:
+    text = words.under(made.finding(id="ROB-02"), made.audit()).replace(NBSP, " ")
+    assert text == (
+        "Worst under “1,000 steps”: 1.81 times what it may lose (its return is −901 there, the "
+        "expert’s −440, and usually −420)."
+    )
+    assert words.under(made.finding(id="ERA-01"), made.audit()) == ""
 
 
 @pytest.mark.parametrize("practice", ["compliant", "unorthodox", "undetermined"])

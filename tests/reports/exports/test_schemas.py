@@ -385,5 +385,6 @@ def test_csv_has_a_row_for_each_number() -> None:
     ]
     first = next(row for row in rows if row["id"] == "ERA-01")
     assert (float(first["value"]), float(first["price"])) == (0.21, 312.4)
+    assert first["patch"] == "restore_not_look"  # which tells that others have the same price
     loss = next(row for row in rows if row["id"] == "NET-02")
     assert loss["price"] == "-145.0"  # a number, which no apostrophe may spoil
