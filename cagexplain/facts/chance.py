@@ -25,4 +25,5 @@ def other_steps(step: IntArray, steps: int) -> IntArray:
         steps: of the episode.
     """
     before = step[:, None] - APART * np.arange(1, N_OTHERS + 1)
-    return np.minimum(np.abs(before), steps - 1)
+    others: IntArray = np.minimum(np.abs(before), steps - 1)
+    return others

@@ -12,8 +12,8 @@ average; the same number with the messages of an episode shifted round in time, 
 change and breaks what they have to do with decisions, is subtracted. Messages and decisions that
 merely change together with the mission's phase look as if they had to do with each other.
 
-Lies inform, too, as they say the opposite of what is true. They are no merit: bits that COO-02 finds
-to be lies in an episode count as if they had not been sent.
+Lies inform, too, as they say the opposite of what is true. They are no merit: bits that are lies in
+an episode (COO-02) count as if they had not been sent.
 
 The catalogue gives no bad thresholds, and 0 reversals as the good one, which no interval can show;
 those here are this module's.

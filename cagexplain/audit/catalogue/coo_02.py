@@ -29,11 +29,11 @@ CHECK = Check(
     knowledge="obs",
     why="Who hears that all is quiet while a host is under attack is worse off than who hears "
     "nothing. A message whose meaning depends on who sends it, or when, cannot be relied on.",
-    remediation="Let every bit mean the same for all agents at all times, and raise it for an alert "
+    remediation="Let every bit mean the same for all agents at all times, and raise it for alerts "
     "and for nothing else. Receivers should not act on a sender whose messages do not fit what "
     "follows.",
-    formula="Of the message bits that go with alerts of the sender's hosts, asked when such an alert "
-    "appears and in the step before: share that is up with the alert, or down without. Half are "
+    formula="Of the message bits that go with alerts of the sender's hosts, asked when an alert "
+    "appears and in the step before: share that is up with the alert, or down without it. Half are "
     "right by chance; in a lie hardly any.",
     trigger="statements of messages",
     n_min=100,

@@ -26,7 +26,7 @@ USUAL: Final = 0.5
 _WIDTH: Final = 1.01
 _GREATEST: Final = 50_000.0
 _CLASSES: Final = int(np.ceil(np.log(_GREATEST) / np.log(_WIDTH))) + 1
-_LOSS: Final = _WIDTH ** np.arange(_CLASSES)
+_LOSS: Final[FloatArray] = np.power(_WIDTH, np.arange(_CLASSES), dtype=np.float64)
 """Loss of each class: 1, or less, in the first one."""
 
 

@@ -58,7 +58,7 @@ CHECK = Check(
     remediation="Block every link that the phase's policy closes, first of all those into the "
     "subnet of the mission, and keep it blocked until the policy opens it.",
     formula="Of all steps of links (to a defended subnet, from another subnet) that the "
-    "communication policy closes, from 20 steps after a change of phase on: share in which the link "
+    "communication policy closes, from 20 steps after a change of phase on: share in which it "
     "was not blocked. How fast a new phase is followed is judged by NET-03.",
     trigger="steps of closed links",
     n_min=1000,
