@@ -16,7 +16,7 @@ import numpy as np
 from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4 import phases
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array, IntArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.effects import own_alert
 from cagexplain.facts.view import View, decisions
@@ -26,10 +26,10 @@ NEAR: Final = 2
 """Steps before and after that are the same time."""
 CLEARLY: Final = 0.2
 """By how much the share of waits exceeds that of the phase when the clock says so."""
-ERRORS: Final = 3.0
-"""The same in standard errors."""
-FEW: Final = 10
-"""Fewest decisions of other episodes near a case."""
+ERRORS: Final = 2.5
+"""The same in standard errors; an episode counts once, as waits of an agent come in runs."""
+FEW: Final = 8
+"""Fewest other episodes with a decision near a case."""
 
 
 def by_the_clock(view: View) -> Cases:
@@ -42,20 +42,21 @@ def by_the_clock(view: View) -> Cases:
     shape = view.n, N_BLUE, view.steps
     place = np.ravel_multi_index((row, agent, step), shape)
     waits, every = (
-        _of_others(np.bincount(place[keep], minlength=int(np.prod(shape))).reshape(shape))
+        np.bincount(place[keep], minlength=int(np.prod(shape))).reshape(shape)
         for keep in (idle, slice(None))
     )
-    near, n = _near(waits), _near(every)
-    usual = _in_phase(view, waits) / np.maximum(_in_phase(view, every), 1)
-    error = np.sqrt(usual * (1 - usual) / np.maximum(n, 1))
-    waiting_time = near / np.maximum(n, 1) > usual + np.maximum(CLEARLY, ERRORS * error)
+    others = _of_others(_near(every) > 0)
+    share = _of_others(_near(waits)) / np.maximum(_of_others(_near(every)), 1)
+    usual = _in_phase(view, _of_others(waits)) / np.maximum(_in_phase(view, _of_others(every)), 1)
+    error = np.sqrt(usual * (1 - usual) / np.maximum(others, 1))
+    waiting_time = share > usual + np.maximum(CLEARLY, ERRORS * error)
     hit = idle & waiting_time[row, agent, step]
-    return cases(row, step, hit, agent=agent).where(n[row, agent, step] >= FEW)
+    return cases(row, step, hit, agent=agent).where(others[row, agent, step] >= FEW)
 
 
-def _of_others(counts: Int64Array) -> Int64Array:
+def _of_others(counts: IntArray | BoolArray) -> Int64Array:
     """The same of all other episodes together."""
-    others: Int64Array = counts.sum(axis=0) - counts
+    others: Int64Array = counts.sum(axis=0, dtype=np.int64) - counts
     return others
 
 
