@@ -11,7 +11,7 @@ from cagexplain.audit import catalogue
 from cagexplain.audit.check import FAMILIES, Check
 from cagexplain.common.errors import UsageError
 
-CATALOGUE: Final = "1"
+CATALOGUE: Final = "2"
 """Version of the catalogue: it changes when a check is added, or judges something else."""
 
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.cc4.layout import WAITS
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.facts.batch import codes
-from cagexplain.facts.links import WINDOW, any_in_zone
+from cagexplain.facts.links import WINDOW, any_of_agent
 from cagexplain.facts.view import LINKS, View, alerts, decisions, decoys
 from cagexplain.tracing.schema import LEVEL_CAUSES
 
@@ -24,8 +23,7 @@ _SAME = ("row", "host", "files")
 
 def own_alert(view: View) -> BoolArray:
     """``bool[n, T, 5]`` whether a host of the agent shows an alert when it decides."""
-    by_zone = any_in_zone(view.shared(alerts))
-    return np.stack([by_zone[:, :, list(zones)].any(axis=2) for zones in BLUE_ZONES], axis=2)
+    return any_of_agent(view.shared(alerts))
 
 
 def in_vain(view: View) -> BoolArray:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import network, phases
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.agents import BLUE_OF_ZONE
+from cagexplain.cc4.agents import BLUE_OF_ZONE, BLUE_ZONES
 from cagexplain.cc4.green import GreenFailure
 from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
@@ -156,6 +156,18 @@ def any_in_zone(hosts: BoolArray) -> BoolArray:
     """Whether a flag is up on any host of a zone, ``bool[n, T, 9]``; hosts: ``bool[n, T, 137]``."""
     by_zone: BoolArray = np.logical_or.reduceat(hosts, _FIRST_HOST, axis=2)
     return by_zone
+
+
+def count_in_zone(hosts: BoolArray) -> npt.NDArray[np.int16]:
+    """On how many hosts of a zone a flag is up, ``int16[n, T, 9]``; hosts: ``bool[n, T, 137]``."""
+    by_zone: npt.NDArray[np.int16] = np.add.reduceat(hosts, _FIRST_HOST, axis=2, dtype=np.int16)
+    return by_zone
+
+
+def any_of_agent(hosts: BoolArray) -> BoolArray:
+    """Whether a flag is up on any host of an agent, ``bool[n, T, 5]``; hosts: as above."""
+    by_zone = any_in_zone(hosts)
+    return np.stack([by_zone[:, :, list(zones)].any(axis=2) for zones in BLUE_ZONES], axis=2)
 
 
 def last_steps(

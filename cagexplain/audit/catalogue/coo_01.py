@@ -12,6 +12,9 @@ average; the same number with the messages of an episode shifted round in time, 
 change and breaks what they have to do with decisions, is subtracted. Messages and decisions that
 merely change together with the mission's phase look as if they had to do with each other.
 
+Lies inform, too, as they say the opposite of what is true. They are no merit: bits that are lies in
+an episode (COO-02) count as if they had not been sent.
+
 The catalogue gives no bad thresholds, and 0 reversals as the good one, which no interval can show;
 those here are this module's.
 """
@@ -29,9 +32,9 @@ from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE
 from cagexplain.cc4.network import N_ZONES
 from cagexplain.cc4.observations import MESSAGE_BITS, N_MESSAGE_ENTRIES
 from cagexplain.common.arrays import BoolArray, FloatArray, IntArray
-from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import changes
+from cagexplain.facts.messages import lied, sent
 from cagexplain.facts.tally import tally
 from cagexplain.facts.view import View, alerts, decisions
 from cagexplain.stats.estimates import Function, HitShare
@@ -61,7 +64,14 @@ def link_changes(view: View) -> Cases:
     undone = (keys[last] // width == reverse_keys // width) & (keys[last] < reverse_keys)
     undone &= (reverse_keys - keys[last] <= WINDOW) & (change.closed[last] != change.closed)
     undone &= change.agent[last] != change.agent
-    return cases(change.row, change.step, undone, agent=change.agent)
+    return cases(
+        change.row,
+        change.step,
+        undone,
+        agent=change.agent,
+        to_zone=change.to_zone,
+        from_zone=change.from_zone,
+    )
 
 
 def message_tables(view: View) -> FloatArray:
@@ -92,11 +102,8 @@ def message_tables(view: View) -> FloatArray:
 
 def _received(view: View) -> BoolArray:
     """``bool[n, T, 5, 32]`` message bits that each agent's decisions were made on: what the others
-    sent in the step before."""
-    blue = view.batch.frame("blue")
-    sent = np.zeros((view.n, view.steps, N_BLUE), dtype=np.uint8)
-    sent[blue["row"], blue["step"], codes(blue, "agent")] = blue["message"]
-    bits = np.unpackbits(sent[..., None], axis=-1).view(np.bool_)
+    sent in the step before. Lies are taken for nothing."""
+    bits = view.shared(sent) & ~view.shared(lied)[:, None]
     received = np.zeros((view.n, view.steps, N_BLUE, N_MESSAGE_ENTRIES), dtype=np.bool_)
     for agent in range(N_BLUE):
         others = np.delete(bits[:, :-1], agent, axis=2)
@@ -156,7 +163,7 @@ CHECK = Check(
     formula="Of the Blocks and Allows that took effect: share that came within "
     f"{WINDOW} steps after the opposite change of the same link's other direction by another "
     "agent. And the mean information of a received message bit about the type of action, given "
-    "own alerts, less that of messages shifted in time.",
+    "own alerts, less that of messages shifted in time; lies (COO-02) count for nothing.",
     trigger="link changes, or decisions after messages",
     n_min=20,
     references=(
@@ -187,6 +194,6 @@ CHECK = Check(
     ),
     needs=frozenset({"observations"}),
     absent="No agent changed a link, and none sent a message that varies.",
-    related=("NET-06",),
+    related=("COO-02", "NET-06"),
     extra=True,
 )

@@ -44,6 +44,8 @@ def changed_links(view: View) -> Cases:
         start[row, link],
         follows[row, link],
         agent=BLUE_OF_ZONE[to_zone[link]],
+        to_zone=to_zone[link],
+        from_zone=from_zone[link],
         duration=(until - start)[row, link],
     )
 

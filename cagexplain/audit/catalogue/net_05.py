@@ -4,6 +4,10 @@ An emergency block closes a link that the communication policy in the observatio
 open. Alerts that blocks themselves cause justify nothing: a user who runs against a block leaves a
 connection alert on the server, so that blocking at random would soon find its reason.
 
+Alerts are so many that a block at any moment often follows one. So the share of blocks that do is
+held against the share of other moments, in the hundred steps before, at which the same link would
+have had a reason.
+
 The time until a block is lifted counts from the block, so from the last alert that it answers. It
 does not begin anew with later alerts: two subnets raise a false one every dozen steps or so, and a
 block that waits for quiet would never be seen to be late. It is censored when the policy begins to
@@ -16,6 +20,7 @@ from cagexplain.audit.check import Check, Measure, Reference
 from cagexplain.cc4.phases import COMMS_POLICY, N_PHASES
 from cagexplain.common.arrays import IntArray
 from cagexplain.facts.cases import Cases, cases
+from cagexplain.facts.chance import N_OTHERS, other_steps
 from cagexplain.facts.links import (
     WINDOW,
     Changes,
@@ -26,18 +31,31 @@ from cagexplain.facts.links import (
     shown_phase,
 )
 from cagexplain.facts.view import View, connection, process
-from cagexplain.stats.estimates import HitShare, Quantile
+from cagexplain.stats.estimates import Difference, Quantile
 
 _LONG_AGO = -WINDOW
 
 
 def justified(view: View) -> Cases:
-    """Emergency blocks; a hit had an alert in either subnet within the last steps."""
+    """Emergency blocks (group 1), and other moments at the same links; a hit had an alert in either
+    subnet within the last steps."""
     blocks = view.shared(emergency_blocks)
-    last = view.shared(last_alert)[blocks.row, blocks.step]
-    either = np.take_along_axis(last, np.stack([blocks.to_zone, blocks.from_zone], axis=1), axis=1)
-    quiet = blocks.step - either.max(axis=1)
-    return cases(blocks.row, blocks.step, quiet < WINDOW, agent=blocks.agent)
+    step = np.column_stack([blocks.step, other_steps(blocks.step, view.steps)]).ravel()
+    row, agent, to_zone, from_zone = (
+        np.repeat(values, 1 + N_OTHERS)
+        for values in (blocks.row, blocks.agent, blocks.to_zone, blocks.from_zone)
+    )
+    last = view.shared(last_alert)[row, step]
+    either = np.take_along_axis(last, np.stack([to_zone, from_zone], axis=1), axis=1)
+    return cases(
+        row,
+        step,
+        step - either.max(axis=1) < WINDOW,
+        agent=agent,
+        group=np.arange(len(step)) % (1 + N_OTHERS) == 0,
+        to_zone=to_zone,
+        from_zone=from_zone,
+    )
 
 
 def lifted(view: View) -> Cases:
@@ -54,6 +72,8 @@ def lifted(view: View) -> Cases:
         end == blocks.after,
         agent=blocks.agent,
         duration=end - blocks.step,
+        to_zone=blocks.to_zone,
+        from_zone=blocks.from_zone,
     )
 
 
@@ -89,8 +109,9 @@ CHECK = Check(
     remediation="Block beyond the policy only within 10 steps of an alert in one of the two "
     "subnets, allow the traffic again within 50 steps, and block anew if the alerts go on.",
     formula="Of the blocks of links that the observation's communication policy keeps open: share "
-    "with an alert in either subnet in the last 10 steps, alerts that blocks cause left out; and "
-    "Kaplan-Meier median of the steps until they are lifted.",
+    "with an alert in either subnet in the last 10 steps, minus that share at eight moments of the "
+    "hundred steps before, alerts that blocks cause left out; and Kaplan-Meier median of the steps "
+    "until they are lifted.",
     trigger="blocks beyond the communication policy",
     n_min=15,
     references=(
@@ -108,12 +129,12 @@ CHECK = Check(
     measures=(
         Measure(
             key="value",
-            name="share of blocks beyond the policy with an alert in either subnet shortly before",
-            unit="share",
+            name="rise of the chance of an alert in either subnet shortly before such a block",
+            unit="difference of shares",
             better="higher",
-            good=0.7,
-            bad=0.2,
-            statistic=HitShare(),
+            good=0.2,
+            bad=0.05,
+            statistic=Difference(),
             cases=justified,
         ),
         Measure(

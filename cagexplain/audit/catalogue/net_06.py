@@ -20,9 +20,14 @@ def reversals(view: View) -> Cases:
     undone = np.zeros((view.n, view.steps, N_BLUE), dtype=np.bool_)
     undone[changed.row[soon], changed.step[soon], changed.agent[soon]] = True
     hit = undone[decision.row, decision.step, decision.agent]
-    return cases(decision.row, decision.step, hit, agent=decision.agent).where(
-        np.isin(decision.row, changed.row)
-    )
+    return cases(
+        decision.row,
+        decision.step,
+        hit,
+        agent=decision.agent,
+        to_zone=decision.to_zone,
+        from_zone=decision.from_zone,
+    ).where(np.isin(decision.row, changed.row))
 
 
 CHECK = Check(

@@ -172,16 +172,16 @@ def test_all_blocks_cut_all_links(played: Any) -> None:
 def test_blocks_with_a_reason_that_are_lifted_pass(tmp_path: Path) -> None:
     found = judged(tmp_path, EmergencyBlocks(3, 25), ENOUGH, ALL, usual=2.0)["NET-05"]
     assert found.verdict == "PASS", found
-    assert number(found).value == 1
+    assert (number(found).value or 0) > 0.2
     assert number(found, "lifted").value == 25
 
 
 def test_blocks_without_reason_fail_and_so_do_those_never_lifted(tmp_path: Path) -> None:
     found = judged(tmp_path / "idle", EmergencyBlocks(12, 8), ENOUGH, ALL, usual=2.0)["NET-05"]
-    assert number(found).verdict == "FAIL" and number(found).value == 0
+    assert number(found).verdict == "FAIL" and (number(found).value or 0) < 0
     assert number(found, "lifted").verdict == "PASS" and number(found, "lifted").value == 8
     found = judged(tmp_path / "stays", EmergencyBlocks(3, -1), 16, ALL, usual=2.0)["NET-05"]
-    assert number(found).verdict == "PASS" and number(found).value == 1
+    assert number(found).verdict == "PASS" and (number(found).value or 0) > 0.2
     assert found.verdict == "FAIL" and not number(found, "lifted").reached
 
 
@@ -336,7 +336,7 @@ def test_recount_of_emergency_blocks(drawn: Recorded) -> None:
     alarms = process | (connection - _own_alerts(drawn))
     zone_of = {name: ZONES[network.HOST_ZONE[i]] for i, name in enumerate(network.HOST_NAMES)}
     at = {(episode, step, zone_of[host]) for episode, step, host in alarms}
-    hits, durations = [], []
+    hits, durations, otherwise = [], [], []
     for episode in range(drawn.episodes):
         blocked, phases = _blocks(drawn, episode), _phases(drawn, episode)
 
@@ -349,8 +349,15 @@ def test_recount_of_emergency_blocks(drawn: Recorded) -> None:
                 made = link not in blocked[step] and link in blocked[step + 1]
                 if not made or COMMS_POLICY[phases[max(step - 1, 0)], to_zone, other]:
                     continue
-                recent = range(max(step - WINDOW + 1, 0), step + 1)
-                hits.append((episode, step, any(seen(t, link) for t in recent)))
+                place = (int(BLUE_OF_ZONE[to_zone]), to_zone, other)
+
+                def reason(step: int, link: tuple[str, str] = link) -> bool:
+                    return any(seen(t, link) for t in range(max(step - WINDOW + 1, 0), step + 1))
+
+                hits.append((episode, step, reason(step), *place))
+                for before in range(12, 97, 12):
+                    then = min(abs(step - before), drawn.length - 1)
+                    otherwise.append((episode, then, reason(then), *place))
                 end, lifted = step, False
                 while not lifted:
                     end += 1
@@ -358,14 +365,18 @@ def test_recount_of_emergency_blocks(drawn: Recorded) -> None:
                     if end == drawn.length or (demanded and phases[end] != phases[step]):
                         break
                     lifted = link not in blocked[end + 1]
-                durations.append((episode, step, lifted, end - step))
+                durations.append((episode, step, lifted, *place, end - step))
+    blocks = net_05.justified(drawn.view)
+    place_names = ("row", "step", "hit", "agent", "to_zone", "from_zone")
     for found, expected, names in (
-        (net_05.justified(drawn.view), hits, ("row", "step", "hit")),
-        (net_05.lifted(drawn.view), durations, ("row", "step", "hit", "duration")),
+        (blocks.where(blocks.group == 1), hits, place_names),
+        (blocks.where(blocks.group == 0), otherwise, place_names),
+        (net_05.lifted(drawn.view), durations, (*place_names, "duration")),
     ):
         columns = (getattr(found, name).tolist() for name in names)
         assert sorted(zip(*columns, strict=True)) == sorted(expected)
-    assert {hit for *_, hit in hits} == {lifted for *_, lifted, _ in durations} == {True, False}
+    for cases in (hits, otherwise, durations):
+        assert {case[2] for case in cases} == {True, False}
 
 
 def test_recount_of_reversals(drawn: Recorded) -> None:
