@@ -23,7 +23,7 @@ from reports.audit import (
     verdict,
 )
 from reports.kit.layout import Chapter, layout
-from reports.shared import show
+from reports.shared import show, spread
 
 
 def audit_page(
@@ -51,6 +51,7 @@ def audit_page(
             [
                 verdict.section(audit),
                 top.section(audit),
+                spread.section(analysis),
                 prices.section(audit),
                 *([baseline.section(audit, compared)] if compared is not None else []),
             ],
