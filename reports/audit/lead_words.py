@@ -28,6 +28,8 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
         start = "Do not sign until" if grave else "Sign only if you can do without"
         done = "is repaired" if grave else "in order"
         time = f" for the time{_from(suspects[0])}" if _from(suspects[0]) else ""
+        if episodes := _episodes(suspects[0]):
+            time += f" (it fails in {episodes})"
         there = "there, " if suspects[0].places else ""
         return f"{start} {name(suspects[0])} {done}{time}: {there}{problem}."
     undecided = [f for f in sides if f.verdict in ("INCONCLUSIVE", "ERROR")]
@@ -62,7 +64,13 @@ def _further(undecided: list[Finding]) -> str:
 
 def subject(suspect: Suspect) -> str:
     """What is to be repaired: who, and when or in which episodes."""
-    return f"{name(suspect)}{_from(suspect)}"
+    episodes = _episodes(suspect)
+    return f"{name(suspect)}{_from(suspect)}{f' in {episodes}' if episodes else ''}"
+
+
+def _episodes(suspect: Suspect) -> str:
+    """In which of the episodes it fails: "25 of 50 episodes"; empty for all."""
+    return next((place.name for place in suspect.places if place.kind == "episodes"), "")
 
 
 def name(suspect: Suspect) -> str:
@@ -73,7 +81,7 @@ def name(suspect: Suspect) -> str:
     where = "".join(
         f" {_AT.get(kind, '')}{words.place_name(place)}"
         for kind, place in by_kind.items()
-        if kind != "agent" and not (kind == "zone" and alone)
+        if kind not in ("agent", "episodes") and not (kind == "zone" and alone)
     )
     if who is None:
         return f"{'the team' if where else 'the whole team'}{where}"
@@ -116,15 +124,16 @@ def answers(suspect: Suspect) -> Iterator[tuple[str, str]]:
 
 def _which(suspect: Suspect) -> str:
     n = len(suspect.findings)
-    text = _upper(name(suspect).rstrip(","))
-    return f"{text}. {_count(n, 'check fails', 'checks fail')} there."
+    text, episodes = _upper(name(suspect).rstrip(",")), _episodes(suspect)
+    where = f", in {episodes}" if episodes else ""
+    return f"{text}{where}. {_count(n, 'check fails', 'checks fail')} there."
 
 
 def _since(suspect: Suspect) -> str:
     if suspect.since is not None:
         return words.stretch(suspect.since)
-    episodes = next((p.name for p in suspect.places if p.kind == "episodes"), "")
-    scope = f"In {episodes}, there" if episodes else "In every episode,"
+    episodes = _episodes(suspect)
+    scope = f"Only in {episodes}, and in these" if episodes else "In every episode,"
     return f"{scope} from the first step on: no stretch of time stands out."
 
 

@@ -61,7 +61,10 @@ def audit_page(
             [
                 machine.section(analysis),
                 moments.section(
-                    explanations, show.steps_of(audit), reasons.get("explanations", "")
+                    explanations,
+                    show.steps_of(audit),
+                    reasons.get("explanations", ""),
+                    {finding.id for finding in audit.findings},
                 ),
                 agents.section(audit, analysis),
                 rules.section(audit, surrogate, reasons.get("surrogate", "")),
