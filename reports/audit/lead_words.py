@@ -31,7 +31,9 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
         if episodes := _episodes(suspects[0]):
             time += f" (it fails in {episodes})"
         there = "there, " if suspects[0].places else ""
-        return f"{start} {name(suspects[0])} {done}{time}: {there}{problem}."
+        who = name(suspects[0])
+        comma = "," if _GUARDS in who else ""
+        return f"{start} {who}{comma} {done}{time}: {there}{problem}."
     undecided = [f for f in sides if f.verdict in ("INCONCLUSIVE", "ERROR")]
     unsure = [f for f in sides if f.verdict == "FAIL"]
     if "undetermined" in (audit.practice, audit.outcome):
@@ -65,7 +67,9 @@ def _further(undecided: list[Finding]) -> str:
 def subject(suspect: Suspect) -> str:
     """What is to be repaired: who, and when or in which episodes."""
     episodes = _episodes(suspect)
-    return f"{name(suspect)}{_from(suspect)}{f' in {episodes}' if episodes else ''}"
+    when = f"{_from(suspect)}{f' in {episodes}' if episodes else ''}"
+    who = name(suspect)
+    return f"{who}{',' if when and _GUARDS in who else ''}{when}"
 
 
 def _episodes(suspect: Suspect) -> str:
@@ -86,9 +90,13 @@ def name(suspect: Suspect) -> str:
     if who is None:
         return f"{'the team' if where else 'the whole team'}{where}"
     guarded = guards(who.name)
-    return f"{show.agent(who.name)}{guarded and f', which guards {guarded},'}{where}"
+    told = show.agent(who.name)
+    if guarded:
+        told += f"{_GUARDS}{guarded}{',' if where else ''}"
+    return f"{told}{where}"
 
 
+_GUARDS: Final = ", which guards "
 _AT: Final = {"zone": "in ", "link": "at ", "phase": "in ", "host kind": "on "}
 """What stands before a place of a kind."""
 
@@ -124,7 +132,7 @@ def answers(suspect: Suspect) -> Iterator[tuple[str, str]]:
 
 def _which(suspect: Suspect) -> str:
     n = len(suspect.findings)
-    text, episodes = _upper(name(suspect).rstrip(",")), _episodes(suspect)
+    text, episodes = _upper(name(suspect)), _episodes(suspect)
     where = f", in {episodes}" if episodes else ""
     return f"{text}{where}. {_count(n, 'check fails', 'checks fail')} there."
 

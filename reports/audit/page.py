@@ -70,8 +70,8 @@ def audit_page(
                 rules.section(audit, surrogate, reasons.get("surrogate", "")),
             ],
         ),
-        Chapter("How far it holds", [robustness.section(audit), standing.section(audit)]),
-        Chapter("All checks", [checks.section(audit)]),
+        Chapter("How far it holds", [robustness.section(audit)]),
+        Chapter("Appendix: all checks", [checks.section(audit), standing.section(audit)]),
         Chapter(
             "About this page",
             [

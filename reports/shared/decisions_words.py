@@ -119,8 +119,8 @@ def overall(report: DecisionReport) -> str:
         for text, count in (
             (_MISTAKE, sum(_regretted(d) for d in rolled)),
             (_RIGHT, sum(_unbeaten(d) for d in rolled)),
-            (_MIXED, sum(telling(d) and not _regretted(d) and not _unbeaten(d) for d in rolled)),
-            (_OPEN, sum(not telling(d) for d in rolled)),
+            (_MIXED, sum(_sure(d) == {"worse"} and not _unbeaten(d) for d in rolled)),
+            (_OPEN, sum(not _sure(d) for d in rolled)),
         )
         if count
     ]
@@ -132,6 +132,8 @@ def _of(count: int, n: int) -> str:
     return "all of them" if count == n > 1 else str(count)
 
 
+_PRICE: Final = 1.0
+"""Points that a Restore costs in any case."""
 _MISTAKE: Final = "In {n}, another action would surely have been better: a mistake."
 _RIGHT: Final = "In {n}, all the others would surely have been worse: rightly chosen."
 _MIXED: Final = "In {n}, some would surely have been worse and none surely better."
@@ -139,12 +141,20 @@ _OPEN: Final = "In {n}, no other action made a sure difference."
 
 
 def telling(decision: Explanation) -> bool:
-    """Whether another action would surely have made a difference."""
-    return any(verdict(option) in ("better", "worse") for option in decision.options)
+    """Whether another action would surely have made a difference, beyond what it costs."""
+    return any(
+        verdict(option) in ("better", "worse") and abs(_advantage(option)) > _PRICE
+        for option in decision.options
+    )
+
+
+def _sure(decision: Explanation) -> set[str]:
+    """What other actions surely would have been: better, worse."""
+    return {verdict(option) for option in decision.options} & {"better", "worse"}
 
 
 def _regretted(decision: Explanation) -> bool:
-    return any(verdict(option) == "better" for option in decision.options)
+    return "better" in _sure(decision)
 
 
 def best_alternative(decision: Explanation) -> Option | None:

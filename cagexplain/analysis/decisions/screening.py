@@ -25,7 +25,7 @@ from cagexplain.analysis.decisions import counterfactuals
 from cagexplain.analysis.decisions.alternatives import alternatives, preferences
 from cagexplain.analysis.decisions.counterfactuals import Question
 from cagexplain.analysis.decisions.replay import DecisionPlace, Record, moments, play_again, spread
-from cagexplain.cc4 import actions
+from cagexplain.cc4 import actions, reward
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.arrays import Int64Array
 from cagexplain.policies.base import Decision, Policy, Weighing
@@ -38,6 +38,8 @@ HORIZON: Final = 30
 """Of the screening: futures per alternative, and steps of each."""
 APART: Final = 10
 """Steps between two decisions of one agent in one episode, so that the same is not shown twice."""
+_CONSEQUENCES: Final = [i for i, cause in enumerate(reward.CAUSE_NAMES) if cause != "action_cost"]
+"""Causes of rewards that are not the price of the action itself."""
 _CASES: Final = 6
 """Candidates among the cases of one thing that the caller asks about."""
 _SOON: Final = 10
@@ -50,9 +52,8 @@ class Selection:
 
     Attributes:
         places: of the decisions.
-        importance: of each: by how much the return of an alternative surely differs from that of
-            the choice in the short roll-outs (a limit of the interval, corrected for the number of
-            alternatives); not positive if none surely does.
+        importance: of each: by how much the return of an alternative differs from that of the
+            choice at least, in the short roll-outs; not positive if none surely does.
         how: a sentence about how they were found.
         about: of those that are a case of something that the caller asks about: its name.
     """
@@ -168,17 +169,22 @@ def _answer(
 
 
 def _surely(sums: Int64Array, chosen: int) -> float:
-    """By how much an alternative surely differs from the choice: ``int64[action, future, cause]``.
+    """By how much an alternative at least differs from the choice.
 
-    The limit of a t interval of the paired differences, corrected for the number of alternatives.
+    The limit of a one-sided t interval of the paired differences, without what the actions
+    themselves cost: that a Restore costs a point tells nothing of the moment. Other futures judge
+    what is chosen, so the limit is not corrected for the number of alternatives.
+
+    Args:
+        sums: ``int64[action, future, cause]`` of rewards.
+        chosen: index of the choice.
     """
-    returns = sums.sum(axis=2)
+    returns = sums[:, :, _CONSEQUENCES].sum(axis=2)
     differences = np.delete(returns, chosen, axis=0) - returns[chosen]
     n_actions, n = differences.shape
     if not n_actions:
         return 0.0
-    error = differences.std(axis=1, ddof=1) / np.sqrt(n)
-    half = stdtrit(n - 1, 1 - (1 - CONFIDENCE) / 2 / n_actions) * error
+    half = stdtrit(n - 1, CONFIDENCE) * differences.std(axis=1, ddof=1) / np.sqrt(n)
     return float((np.abs(differences.mean(axis=1)) - half).max())
 
 
