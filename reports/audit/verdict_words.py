@@ -33,6 +33,8 @@ _JOINED: Final = {
 }
 BLIND: Final = "restore_cycle"
 """The reference policy that acts without looking: what averting much is worth beside it."""
+_MANY: Final = 1000
+"""More further episodes than these are not told: nobody would play them for an open check."""
 _NEITHER: Final = "Whether it defends well and whether it goes by the book are both still open."
 
 
@@ -100,9 +102,9 @@ def _basis(audit: Audit, axis: Axis) -> str:
     sentences = [f"{name}, {len(checks)} checks: {told}."]
     more = [f.more_episodes for f in checks if f.verdict == "INCONCLUSIVE" and f.more_episodes]
     if more:
-        sentences.append(
-            f"About {numbers.roughly(max(more))} more episodes may settle what is open."
-        )
+        further = max(more)
+        about = f"About {numbers.roughly(further)}" if further <= _MANY else f"Over {number(_MANY)}"
+        sentences.append(f"{about} more episodes may settle what is open.")
     judged = sum(f.verdict in ("PASS", "WARN", "FAIL") for f in checks)
     if judged < ENOUGH * sum(f.verdict != "NOT_APPLICABLE" for f in checks):
         sentences.append("The audit could not see enough for most of them.")

@@ -111,7 +111,7 @@ def summary(decision: Explanation) -> list[str]:
 def overall(report: DecisionReport) -> str:
     """What all decisions of a report come to."""
     n = len(report.decisions)
-    rolled = [d for d in report.decisions if any(o.outcome for o in d.options)]
+    rolled = [d for d in report.decisions if any(o.outcome for o in d.options if not o.chosen)]
     if not rolled:
         return f"{n} decision{'s' * (n != 1)} explained; no alternatives were played out."
     told = [
