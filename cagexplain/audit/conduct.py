@@ -8,13 +8,14 @@ from typing import Final, TypeVar
 
 from cagexplain.analysis.decisions.counterfactuals import ENOUGH
 from cagexplain.analysis.decisions.explain import DecisionReport, explain
-from cagexplain.analysis.decisions.replay import params_of
+from cagexplain.analysis.decisions.replay import DecisionPlace, params_of
 from cagexplain.analysis.decisions.screening import critical
 from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
 from cagexplain.analysis.trees.extract import extract
 from cagexplain.analysis.trees.results import Surrogate
 from cagexplain.audit import baseline
 from cagexplain.audit.autonomy import Warrants
+from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.compose import comparable, compose, judge, of_surrogate, outside
 from cagexplain.audit.play.prices import Priced, price
 from cagexplain.audit.play.robustness import Varied, vary
@@ -22,6 +23,7 @@ from cagexplain.audit.play.worth import PAIRS, worth
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import ActionAutonomy, Audit, Change, Finding, Variation
+from cagexplain.cc4 import agents
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Policy
@@ -107,7 +109,7 @@ def conduct(
     variations = play.variations(varied, siblings, profile)
     autonomy = play.autonomy(judged.warrants, min(pairs, PAIRS))
     surrogate = play.surrogate(rules)
-    explanations = play.explanations(moments)
+    explanations = play.explanations(moments, judged.findings)
     findings = outside(judged.findings, play.numbers, profile, references, varied)
     audit = compose(
         trace,
@@ -224,12 +226,17 @@ class _Further:
 
         return self._tried("surrogate", "Decision trees were not extracted", extracted)
 
-    def explanations(self, moments: int) -> DecisionReport | None:
-        """The decisions that mattered most, played on."""
+    def explanations(self, moments: int, findings: Sequence[Finding]) -> DecisionReport | None:
+        """The decisions that mattered most, played on: of each main finding one, if it did."""
 
         def explained(policy: Policy) -> DecisionReport:
             chosen = critical(
-                self._trace, policy, moments, workers=self._workers, advance=self._advance
+                self._trace,
+                policy,
+                moments,
+                cases=_cases(findings, moments),
+                workers=self._workers,
+                advance=self._advance,
             )
             return explain(
                 self._trace,
@@ -237,6 +244,7 @@ class _Further:
                 chosen.places,
                 selection=chosen.how,
                 importance=chosen.importance,
+                about=chosen.about,
                 rollouts=ROLLOUTS,
                 workers=self._workers,
                 advance=self._advance,
@@ -257,3 +265,17 @@ class _Further:
             self.why_not[part] = str(error)
             self.notes.append(f"{failure}: {error}")
             return None
+
+
+def _cases(findings: Sequence[Finding], most: int) -> dict[str, list[DecisionPlace]]:
+    """Where agents failed, by the id of the finding: failures first, the gravest of them first."""
+    wrong = [f for f in findings if f.verdict in ("FAIL", "WARN")]
+    wrong.sort(key=lambda f: (f.verdict != "FAIL", SEVERITIES.index(f.severity)))
+    return {
+        finding.id: [
+            DecisionPlace(case.episode, case.step, agents.BLUE.index(case.agent))
+            for case in finding.evidence
+            if case.agent in agents.BLUE
+        ]
+        for finding in wrong[:most]
+    }

@@ -15,7 +15,7 @@ from cagexplain.audit.parts import Failing, Pieces, criterion_of
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import Finding, Measured, Part, Verdict, WorstPart
-from cagexplain.audit.stretches import judge_parts
+from cagexplain.audit.stretches import course, judge_parts
 from cagexplain.audit.verdicts import (
     FALSE_DISCOVERIES,
     more_episodes,
@@ -152,11 +152,14 @@ class Tallies:
             key = max(failures, key=lambda key: failures[key].contrast)
             finding = with_worst(finding, key, failures[key], chances=len(details))
         key = finding.decisive.key if finding.decisive else ""
-        evidence = details[key].examples if key in details else []
+        if key not in details:
+            return finding
+        told = finding.verdict in ("FAIL", "WARN")
         return replace(
             finding,
-            parts=parts.get(key, ()),
-            evidence=chosen(evidence, finding.worst, EXAMPLES),
+            parts=parts[key],
+            course=course(details[key].pieces, finding.worst) if told else None,
+            evidence=chosen(details[key].examples, finding.worst, EXAMPLES),
         )
 
     def _judged(self, check: Check, references: References, policies: IntArray | None) -> Finding:

@@ -57,6 +57,11 @@ def wrong(audit: Audit) -> list[Finding]:
     return in_order(problems, audit)
 
 
+def weight(findings: Iterable[Finding], audit: Audit) -> float:
+    """How pressing findings are together."""
+    return sum(_weight(finding, audit.mean_return.mean) for finding in findings)
+
+
 def _weight(finding: Finding, mean_return: float) -> float:
     weight = _WEIGHTS[finding.severity] * (1.0 if finding.verdict == "FAIL" else 0.5)
     if finding.price is None or not finding.price.reward.clear:

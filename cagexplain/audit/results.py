@@ -190,6 +190,23 @@ class Span(Result):
 
 
 @dataclass(frozen=True)
+class Course(Result):
+    """How a number's cases go over the episode.
+
+    Attributes:
+        agent: whose cases; None for those of the whole team.
+        width: steps of each stretch of time.
+        bad: by stretch, cases that speak against the policy.
+        n: by stretch, cases.
+    """
+
+    agent: str | None
+    width: int
+    bad: tuple[int, ...]
+    n: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class WorstPart(Result):
     """The part of a check's cases that fails, and that best tells where the bad cases are.
 
@@ -243,6 +260,8 @@ class Finding(Result):
         survives: whether the FAIL survives the correction for the number of checks.
         parts: of the decisive number, by agent, subnet, phase, kind of host and so on.
         worst: the part that fails; None if none does.
+        course: for a FAIL or WARN, how the cases of the decisive number go over the episode: those
+            of the agent that fails if the worst part has one; None of counts without such cases.
         evidence: cases that speak against the policy, of the worst part if there is one, spread
             over the episodes.
         price: of its remedy; None if there is none or it was not played.
@@ -269,6 +288,7 @@ class Finding(Result):
     survives: bool | None = None
     parts: tuple[Part, ...] = ()
     worst: WorstPart | None = None
+    course: Course | None = None
     evidence: tuple[Evidence, ...] = ()
     price: Price | None = None
     muted: bool = False

@@ -31,7 +31,7 @@ from cagexplain.audit.parts import (
     judge_splits,
     tested,
 )
-from cagexplain.audit.results import Part, Place, Span
+from cagexplain.audit.results import Course, Part, Place, Span, WorstPart
 from cagexplain.cc4 import agents
 from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.stats.bootstrap import weights
@@ -42,6 +42,8 @@ RARE: Final = 0.01
 """Chance of an episode like a lapse if the policy were at the bad threshold."""
 LAPSES: Final = 0.05
 """Smallest share of lapsed episodes that is held against a policy."""
+_STRETCH: Final = 25
+"""Steps of a stretch of time of which the course of the cases is told."""
 _CASES: Final = 5
 """Fewest cases of an episode that shows a lapse."""
 _USUAL_DEFF: Final = 2.0
@@ -106,6 +108,16 @@ def _judge_time(pieces: Pieces, usual_deff: float | None) -> list[Failing]:
             *_episodes(cells, whom, limit, usual_deff),
         )
     ]
+
+
+def course(pieces: Pieces, worst: WorstPart | None) -> Course:
+    """How the cases go over the episode: of the worst part's agent if it has one, else of all."""
+    names = [place.name for place in worst.place if place.kind == "agent"] if worst else []
+    agent = agents.BLUE.index(names[0]) if names else EVERYBODY
+    cells = sum(batch[:, agent].sum(axis=0, dtype=np.int64) for batch in pieces.cells)
+    at = np.arange(0, len(cells), _STRETCH // CELL)
+    bad, n = np.add.reduceat(cells, at, axis=0).T.tolist()
+    return Course(names[0] if names else None, _STRETCH, tuple(bad), tuple(n))
 
 
 def _limit(criterion: Criterion) -> float | None:

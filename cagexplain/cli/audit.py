@@ -291,11 +291,14 @@ def _write(folder: Path, conducted: Conducted, sarif_warnings: bool) -> None:
 def show(folder: Path, audit: Audit) -> None:
     """Show in a terminal what an audit comes to: failures in the order of the page."""
     from cagexplain.audit import ranking
+    from cagexplain.audit.suspects import suspects
+    from reports.audit.lead_words import recommendation
     from reports.shared.findings import headline
 
     counts = Counter(finding.verdict for finding in audit.findings)
     click.echo(f"practice: {audit.practice}; outcome: {audit.outcome}")
     click.echo(", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name]))
+    click.echo(recommendation(audit, suspects(audit)))
     failures = [finding for finding in audit.findings if finding.verdict == "FAIL"]
     for finding in ranking.in_order(failures, audit):
         click.echo(f"  FAIL {finding.id} ({finding.severity}): {headline(finding)}")

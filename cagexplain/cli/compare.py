@@ -111,14 +111,12 @@ def _show(lines: Sequence[str], most: int) -> None:
 
 
 def _summary(comparison: Comparison) -> list[str]:
-    """The most important of all pairs first: what the whole says of a pair in a few lines."""
+    """Of each pair the return, then where most choices differ."""
     from cagexplain.analysis.compare.samples import RETURN
 
     lines = [_warning(condition) for condition in comparison.conditions]
     for pair in comparison.pairs:
-        significant = sum(metric.significant for metric in pair.metrics)
-        differ = f"{significant} of {len(pair.metrics)} metrics differ significantly"
-        lines.append(f"{_heading(pair)}: {differ}.")
+        lines.append(f"{_heading(pair)}:")
         lines += [f"  {_metric(metric)}" for metric in pair.metrics if metric.metric == RETURN]
         lines += [f"  {line.strip()}" for line in _choices(pair, 1)]
     return lines + [f"Not compared: {line}" for line in comparison.left_out]
@@ -140,7 +138,9 @@ def _metric(metric: MetricDifference) -> str:
     if metric.difference is None:
         return f"{values}: not enough data, n = {min(metric.n_a, metric.n_b)}"
     interval = f"{_number(metric.low)} to {_number(metric.high)}"
-    return f"{values}: {_number(metric.difference)} ({interval}), p {_p(metric.p_adjusted)}"
+    return (
+        f"{values}: {_number(metric.difference)} ({interval}), adjusted p {_p(metric.p_adjusted)}"
+    )
 
 
 def _show_all(comparison: Comparison, console: Console) -> None:

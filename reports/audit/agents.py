@@ -11,7 +11,7 @@ from cagexplain.analysis.fsm.distributions import ActionMix
 from cagexplain.audit import ranking
 from cagexplain.audit.playbook import AIMS, SIGHTS, WAIT
 from cagexplain.audit.ranking import compared
-from cagexplain.audit.results import Audit, Choice, Finding, Part, Situation
+from cagexplain.audit.results import Audit, Choice, Finding, Part, Place, Situation
 from cagexplain.cc4 import agents, network
 from cagexplain.stats.distribution import CategoryShare, Distribution
 from reports.audit.verdict import STYLE
@@ -31,7 +31,7 @@ class Share:
         finding: of the team.
         part: its cases.
         share: of them that speak against it.
-        word: beside the team: worse, better, alike.
+        word: whether the check fails in its part, or how it does beside the team.
     """
 
     finding: Finding
@@ -63,6 +63,7 @@ def section(audit: Audit, analysis: FsmAnalysis | None) -> Section:
         "audit/agents.html.j2",
         show=show,
         agents=[_agent(name, audit, analysis, wrong) for name in sorted(names)],
+        wrong=bool(wrong),
         colours=palette.ACTIONS,
         kinds=list(palette.ACTIONS),
         known={finding.id for finding in audit.findings},
@@ -126,9 +127,13 @@ def _does(choices: Sequence[Choice]) -> str:
 
 
 def _shares(name: str, wrong: Sequence[Finding]) -> Iterator[Share]:
+    """Findings that concern the agent: those that fail in its part, or are worse there."""
     for finding in wrong:
         team = [part for part in finding.parts if part.kind == "agent"]
         part = next((part for part in team if part.name == name), None)
         if part is None or not part.n or finding.decisive is None:
             continue
-        yield Share(finding, part, part.bad / part.n, compared(part, team))
+        word = "fails here" if part.fails else compared(part, team)
+        blamed = finding.worst is not None and Place("agent", name) in finding.worst.place
+        if blamed or word in ("fails here", "worse"):
+            yield Share(finding, part, part.bad / part.n, word)

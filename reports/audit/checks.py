@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cagexplain.audit.check import FRAMEWORKS, SEVERITIES, Reference
-from cagexplain.audit.results import VERDICTS, Audit, Finding, Measured
+from cagexplain.audit.results import VERDICTS, Audit, Finding, Measured, Part
 from cagexplain.audit.verdicts import least
 from reports.audit.scale import Bar, bar
 from reports.audit.verdict import STYLE
@@ -21,17 +21,36 @@ from reports.shared import show
 EXAMPLES: Final = 8
 """Cases that are shown as evidence of a check."""
 
-_KINDS: Final = {"zone": "Subnet", "agent": "Agent", "phase": "Phase"}
+PARTS: Final = 9
+"""Parts of a kind that are listed: those that fail, then the worst."""
+
+_KINDS: Final = {
+    "agent": "Agent",
+    "zone": "Subnet",
+    "phase": "Phase",
+    "host kind": "Kind of host",
+    "agent was": "The agent was",
+    "link": "Link",
+    "change of phase": "Change of phase",
+}
 
 
 @dataclass(frozen=True)
 class PartRow:
-    """A part of the cases: its name, cases, and those against the policy with their share."""
+    """A part of the cases.
+
+    Attributes:
+        name, n, bad, share: of it: cases, and those against the policy.
+        verdict: a key of `terms.VERDICTS`, or empty.
+        says: its interval, or why there is no verdict.
+    """
 
     name: str
     n: str
     bad: str
     share: str
+    verdict: str
+    says: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,7 @@ def _row(finding: Finding, audit: Audit) -> dict[str, Any]:
         },
         "measures": [Drawn(measured, bar(measured)) for measured in finding.measures],
         "sentences": [text for text in _sentences(finding, audit) if text],
-        "parts": [(kind, list(_parts(finding, kind))) for kind in _KINDS],
+        "parts": [(kind, *_parts(finding, kind)) for kind in _KINDS],
         "evidence": finding.evidence[:EXAMPLES],
         "references": list(_references(check.references)) if check else [],
         "patch": words.patch(finding, audit) if finding.verdict in ("FAIL", "WARN") else "",
@@ -111,7 +130,7 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
         yield finding.reason
     yield words.basis(finding, audit)
     yield words.where(finding)
-    yield words.since(finding, audit)
+    yield words.since(finding)
     if finding.more_episodes is not None:
         more = numbers.roughly(finding.more_episodes)
         yield f"About {more} more episodes would probably settle it."
@@ -120,12 +139,30 @@ def _sentences(finding: Finding, audit: Audit) -> Iterator[str]:
         yield f"p = {finding.p:.2g}; the failure {outcome} the correction for many checks."
 
 
-def _parts(finding: Finding, kind: str) -> Iterator[PartRow]:
-    for part in finding.parts:
-        if part.kind == kind:
-            yield PartRow(
-                words.place_name(part), number(part.n), number(part.bad), percent(part.bad / part.n)
-            )
+def _parts(finding: Finding, kind: str) -> tuple[list[PartRow], int]:
+    """The parts of a kind, and how many more there are, which do not fail."""
+    parts = [part for part in finding.parts if part.kind == kind]
+    if len(parts) > PARTS:
+        order = sorted(parts, key=lambda part: (not part.fails, -part.bad / part.n))
+        shown = order[: max(PARTS, sum(bool(part.fails) for part in parts))]
+    else:
+        shown = parts
+    return [_part(finding, part) for part in shown], len(parts) - len(shown)
+
+
+def _part(finding: Finding, part: Part) -> PartRow:
+    if part.fails is None:
+        verdict, says = "", "too few cases to judge"
+    else:
+        verdict, says = ("FAIL" if part.fails else ""), words.part_interval(finding, part)
+    return PartRow(
+        words.place_name(part),
+        number(part.n),
+        number(part.bad),
+        percent(part.bad / part.n),
+        verdict,
+        says,
+    )
 
 
 def _references(references: Sequence[Reference]) -> Iterator[tuple[str, str]]:

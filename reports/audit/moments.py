@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection
 from typing import Any, Final
 
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation
@@ -13,6 +13,7 @@ from reports.kit.sections import Section, gap, render
 from reports.kit.terms import CAUSES
 from reports.shared import decisions
 from reports.shared import decisions_words as words
+from reports.shared.findings import declared
 
 MOST: Final = 10
 """Moments that are shown."""
@@ -20,22 +21,30 @@ MOST: Final = 10
 _TITLE = "The decisions that mattered most"
 
 
-def section(report: DecisionReport | None, steps: int | None, why_not: str = "") -> Section:
+def section(
+    report: DecisionReport | None,
+    steps: int | None,
+    why_not: str = "",
+    known: Collection[str] = (),
+) -> Section:
     """Make the section; a marked gap if nothing was explained.
+
+    Shown are decisions in which another action would surely have made a difference.
 
     Args:
         report: explained decisions.
         steps: of an episode; None if unknown.
         why_not: why there is none.
+        known: ids of the checks on the page.
     """
     if report is None or not report.decisions:
         html = gap(why_not or "No decision was explained.", "The audit of a policy explains some.")
         return Section("decisions", _TITLE, html, STYLE)
-    shown = sorted(report.decisions, key=lambda moment: -(moment.importance or 0.0))[:MOST]
+    shown = [moment for moment in report.decisions if words.telling(moment)][:MOST]
     length = steps or phases.DEFAULT_STEPS
     html = render(
         "audit/moments.html.j2",
-        says=words.overall(replace(report, decisions=tuple(shown))),
+        says=words.overall(report),
         report=report,
         rollouts=words.rollouts(report),
         moments=[_moment(number, moment, length) for number, moment in enumerate(shown)],
@@ -44,6 +53,8 @@ def section(report: DecisionReport | None, steps: int | None, why_not: str = "")
         shown=decisions.INFLUENCES,
         signed=words.signed,
         limits=words.limits,
+        plain=words.plain,
+        known=known,
     )
     return Section("decisions", _TITLE, html, source("shared/decisions.css"))
 
@@ -54,17 +65,25 @@ def _moment(number: int, decision: Explanation, steps: int) -> dict[str, Any]:
         "place": 100 * decision.step / steps,
         "phase": phases.PHASE_NAMES[decision.phase],
         "verdict": _verdict(decision),
+        "about": decision.about,
+        "headline": _headline(decision.about),
     }
+
+
+def _headline(ident: str) -> str:
+    """The finding that a decision is a case of."""
+    check = declared(ident)
+    return check.problem if check else ""
 
 
 def _verdict(decision: Explanation) -> str:
     """What the roll-outs say of the choice, in a few words."""
     verdicts = {words.verdict(option) for option in decision.options if not option.chosen}
     if "better" in verdicts:
-        return "a mistake: another action would surely have been better"
+        return "a mistake"
     if verdicts == {"worse"}:
-        return "right: every other action would surely have been worse"
-    return "open: no other action is surely better"
+        return "right: all others are worse"
+    return "no sure mistake: some others are worse"
 
 
 def _changes(steps: int) -> tuple[float, float]:

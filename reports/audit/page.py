@@ -25,7 +25,7 @@ from reports.audit import (
     verdict,
 )
 from reports.kit.layout import Chapter, layout
-from reports.shared import show
+from reports.shared import show, spread
 
 
 def audit_page(
@@ -53,6 +53,7 @@ def audit_page(
             [
                 verdict.section(audit),
                 top.section(audit),
+                spread.section(analysis),
                 prices.section(audit),
                 *([baseline.section(audit, compared)] if compared is not None else []),
             ],
@@ -62,15 +63,18 @@ def audit_page(
             [
                 machine.section(analysis),
                 moments.section(
-                    explanations, show.steps_of(audit), reasons.get("explanations", "")
+                    explanations,
+                    show.steps_of(audit),
+                    reasons.get("explanations", ""),
+                    {finding.id for finding in audit.findings},
                 ),
                 agents.section(audit, analysis),
                 rules.section(audit, surrogate, reasons.get("surrogate", "")),
             ],
         ),
-        Chapter("How far it holds", [robustness.section(audit), standing.section(audit)]),
+        Chapter("How far it holds", [robustness.section(audit)]),
         Chapter("For evaluators", [autonomy.section(audit), evaluators.section(audit)]),
-        Chapter("All checks", [checks.section(audit)]),
+        Chapter("Appendix: all checks", [checks.section(audit), standing.section(audit)]),
         Chapter(
             "About this page",
             [

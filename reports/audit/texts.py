@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from cagexplain.audit.parts import CELL, FEW
 from cagexplain.audit.results import Audit
 from cagexplain.audit.verdicts import FALSE_DISCOVERIES
+from cagexplain.stats.estimates import MIN_EPISODES
 from reports.kit.numbers import NBSP, percent
 from reports.kit.terms import SEVERAL_NUMBERS
 
@@ -34,12 +36,22 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
         f"follows from the whole 95 % interval, never from the number alone. {SEVERAL_NUMBERS}",
     )
     yield (
-        "Two axes",
-        "Practice: does it do what good incident response asks? Outcome: does the network stay "
-        "safe and usable? A policy can have one without the other. Either axis rests on the "
-        "checks of critical and high severity; checks of the policy’s health, of its robustness "
-        "and of the explanation stand beside them. No score adds them up: a good mean can hide "
+        "Practice, health, outcome",
+        "Practice: does it do what good incident response asks? Health: does every agent act "
+        "soundly at all? Outcome: does the network stay safe and usable? The first verdict rests "
+        "on practice and health, the second on outcome, both on the checks of critical and high "
+        "severity. Warnings are counted and bound what is said: “by the book” needs that nothing "
+        "fails, nothing warns and nothing is open. No score adds them up: a good mean can hide "
         "what must never happen.",
+    )
+    yield (
+        "Parts",
+        "Every check is judged over all cases and for every part of them: agent, subnet, phase, "
+        "kind of host, link, stretch of time, share of episodes. In practice and health a part "
+        "that fails fails the check. As so many parts are looked at, their limits are wider "
+        "(Bonferroni: all of them hold at once, however parts depend on each other). A part needs "
+        f"at least {FEW} cases in {MIN_EPISODES} episodes; smaller ones are listed as too few to "
+        "judge.",
     )
     yield (
         "Intervals",
@@ -74,9 +86,9 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Where and when",
-        "Parts are named only if they have enough cases and stand out; they are for finding the "
-        "cause, and have no test of their own. “First case” is the median over episodes that have "
-        "any.",
+        "Named is the failing part that sets the bad cases apart best. “Since” is a change point "
+        f"(by maximum likelihood, to {CELL} steps), with a 95 % interval from drawing episodes "
+        "anew. Without a failing part, the parts that stand out are named to help find the cause.",
     )
     yield (
         "Reference policies",

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cagexplain.audit.check import SEVERITIES
-from cagexplain.audit.results import VERDICTS, Audit, Verdict
-from reports.audit import texts, verdict_words
+from cagexplain.audit.results import VERDICTS, Audit
+from cagexplain.audit.suspects import suspects
+from reports.audit import lead_words, texts, verdict_words
 from reports.kit.pages import source
 from reports.kit.sections import Section, render
+from reports.shared import findings as words
 from reports.shared import show
 
 STYLE = source("audit/audit.css")
@@ -22,6 +23,10 @@ _LOOKS = {
     **dict.fromkeys(("unorthodox", "ineffective"), ("✗", "fail")),
     "undetermined": ("?", "open"),
 }
+_WORDS = {"undetermined": "Still open"}
+"""How verdicts are shown, where not by their own name."""
+OTHERS = 4
+"""Parts that fail and are named on the first screen."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +63,30 @@ def _brief(audit: Audit) -> Iterator[str]:
 
 def section(audit: Audit) -> Section:
     """Make the section."""
+    found = suspects(audit)
     html = render(
         "audit/verdict.html.j2",
         show=show,
+        recommendation=lead_words.recommendation(audit, found),
+        answers=list(lead_words.answers(found[0], audit)) if found else [],
+        others=[(lead_words.subject(s), words.headline(s.findings[0])) for s in found[1:OTHERS]],
         headline=verdict_words.headline(audit),
         axes=[
-            _axis(
-                "Practice: does it go by the book?", audit.practice, verdict_words.practice(audit)
-            ),
+            _axis("Practice and health: does it go by the book?", *_practice(audit)),
             _axis("Outcome: does it defend well?", audit.outcome, verdict_words.outcome(audit)),
         ],
         score=verdict_words.score(audit),
-        severities=SEVERITIES,
-        tally=[(verdict, _counts(audit, verdict)) for verdict in VERDICTS],
+        verdicts=VERDICTS,
+        tally=verdict_words.tally(audit),
         setting=texts.SETTING,
     )
     return Section("verdict", "Verdict", html, STYLE)
 
 
+def _practice(audit: Audit) -> tuple[str, str]:
+    return audit.practice, verdict_words.practice(audit)
+
+
 def _axis(asks: str, word: str, basis: str) -> Axis:
     icon, style = _LOOKS[word]
-    return Axis(asks, word.capitalize(), icon, style, basis)
-
-
-def _counts(audit: Audit, verdict: Verdict) -> list[int]:
-    findings = [finding for finding in audit.findings if finding.verdict == verdict]
-    return [*(sum(f.severity == grade for f in findings) for grade in SEVERITIES), len(findings)]
+    return Axis(asks, _WORDS.get(word, word.capitalize()), icon, style, basis)

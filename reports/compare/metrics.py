@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cagexplain.analysis.compare.comparison import Comparison, SampleResult
+from cagexplain.analysis.compare.comparison import Comparison, Pair, SampleResult
 from cagexplain.analysis.compare.differences import MetricDifference
 from cagexplain.analysis.metrics.estimate import TEAM
 from cagexplain.stats.permutation import MIN_EPISODES
@@ -43,12 +43,18 @@ def section(comparison: Comparison) -> Section:
         names=[sample.name for sample in comparison.samples],
         pairs=comparison.pairs,
         pair_names=[f"{pair.a} → {pair.b}" for pair in comparison.pairs],
-        rows=rows,
+        rows=_main_first(rows),
         signed=words.signed,
         span=words.span,
         least=MIN_EPISODES,
     )
     return Section("metrics", "Returns and SOC metrics", html)
+
+
+def _main_first(rows: Sequence[MetricRow]) -> list[MetricRow]:
+    """The return and what is counted first, then all others in their order."""
+    first = [words.metric_name(name) for name in words.FIRST]
+    return sorted(rows, key=lambda row: first.index(row.name) if row.name in first else len(first))
 
 
 def _metric_rows(comparison: Comparison) -> Iterator[MetricRow]:
@@ -83,19 +89,25 @@ def _value(sample: SampleResult, difference: MetricDifference, value: float | No
 
 
 def _best(comparison: Comparison, rows: Sequence[MetricRow]) -> str:
-    """How often each of the pairs is significantly better."""
+    """In what each of the pairs is surely better, of what is counted first: metrics depend on each
+    other, so that their number says nothing."""
     if not rows:
         return "The parts of one trace have no metrics of their own."
-    parts = []
-    for i, pair in enumerate(comparison.pairs):
-        won = {pair.a: 0, pair.b: 0}
-        for row in rows:
-            difference = row.differences[i]
-            if difference.significant and difference.difference is not None:
-                better_b = (difference.difference > 0) == (row.better == "higher")
-                won[pair.b if better_b else pair.a] += 1
-        parts.append(
-            f"{pair.a} is significantly better in {won[pair.a]} and {pair.b} in {won[pair.b]} of "
-            f"{len(rows)} metrics"
-        )
+    return " ".join(_wins(pair) for pair in comparison.pairs)
+
+
+def _wins(pair: Pair) -> str:
+    main = words.main_of(pair)
+    parts = [
+        f"{name} is surely better in {', '.join(better)}"
+        for name, side in ((pair.a, "a"), (pair.b, "b"))
+        if (better := [_in_a_sentence(m.metric) for m in main if words.wins(m) == side])
+    ]
+    if not parts:
+        return f"Neither {pair.a} nor {pair.b} is surely better in what counts most."
     return f"{'; '.join(parts)}."
+
+
+def _in_a_sentence(metric: str) -> str:
+    name = words.metric_name(metric)
+    return name[:1].lower() + name[1:]

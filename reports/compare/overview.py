@@ -15,7 +15,8 @@ def section(comparison: Comparison, findings: Sequence[Takeaway]) -> Section:
     html = render(
         "compare/overview.html.j2",
         asks="Do they behave differently, where most, and can that be chance?",
-        says=words.overall(comparison),
+        says=findings[0].headline + "." if findings else words.overall(comparison),
+        overall=words.overall(comparison),
         findings=findings,
         pairs=comparison.pairs,
         name=words.view_name,

@@ -8,6 +8,7 @@ from typing import Final
 from cagexplain.analysis.compare.comparison import Comparison, DifferingGroup, Pair
 from cagexplain.analysis.compare.differences import GroupDifference, MetricDifference
 from cagexplain.analysis.compare.samples import RETURN, return_of
+from cagexplain.analysis.metrics.definitions import COUNTED
 from cagexplain.cc4 import phases
 from reports.kit import numbers
 from reports.kit.numbers import number, p_value, percent, points
@@ -80,6 +81,7 @@ def findings(comparison: Comparison) -> Iterator[Takeaway]:
     for pair in comparison.pairs:
         returns = [metric for metric in pair.metrics if metric.metric == RETURN]
         yield from (_returns(pair, metric) for metric in returns)
+        yield from _main_metrics(pair)
         if pair.most and pair.most[0].difference.significant:
             yield _most(pair, pair.most[0])
         elif pair.most:
@@ -90,21 +92,80 @@ def findings(comparison: Comparison) -> Iterator[Takeaway]:
 
 
 def _returns(pair: Pair, difference: MetricDifference) -> Takeaway:
-    values = f"{_value(difference.value_a)} and {_value(difference.value_b)} per episode"
+    (better, best), (worse, other) = _better_first(pair, difference)
+    values = f"{better} {_value(best)}, {worse} {_value(other)} per episode"
     if difference.difference is None:
         return Takeaway(
-            f"Whether {pair.a} or {pair.b} has the better return is unknown", f"{values}."
+            f"Whether {better} or {worse} has the better return is unknown", f"{values}."
         )
     seeds = "the same seeds" if pair.paired else "different seeds"
-    change = signed(difference.difference, difference.unit)
-    detail = (
-        f"{values}; difference {change} ({span(difference)}), "
-        f"adjusted p {p_value(difference.p_adjusted)}, on {seeds}."
-    )
+    detail = f"{values}; {_gap(difference)}, on {seeds}."
     if not difference.significant:
-        return Takeaway(f"The returns of {pair.a} and {pair.b} do not differ significantly", detail)
-    better, worse = (pair.b, pair.a) if difference.difference > 0 else (pair.a, pair.b)
+        return Takeaway(f"The returns of {better} and {worse} do not differ significantly", detail)
     return Takeaway(f"{better} has a better return than {worse}", detail)
+
+
+def _better_first(
+    pair: Pair, difference: MetricDifference
+) -> tuple[tuple[str, float | None], tuple[str, float | None]]:
+    """Both with their values: the better one first if they surely differ, else as given."""
+    a, b = (pair.a, difference.value_a), (pair.b, difference.value_b)
+    return (b, a) if wins(difference) == "b" else (a, b)
+
+
+def wins(difference: MetricDifference) -> str:
+    """Which of the two is surely better: a, b, or neither (empty)."""
+    if not difference.significant or difference.difference is None:
+        return ""
+    return "b" if (difference.difference > 0) == (difference.better == "higher") else "a"
+
+
+def _gap(difference: MetricDifference) -> str:
+    """By how much the two differ, whichever is first, with the plain interval and adjusted p."""
+    assert difference.difference is not None
+    size = abs(difference.difference)
+    limits = ""
+    if difference.low is not None and difference.high is not None:
+        low, high = sorted((difference.low, difference.high))
+        if difference.difference < 0:
+            low, high = -high, -low
+        limits = f" ({_amount(low, difference.unit)} to {_amount(high, difference.unit)} by itself)"
+    p = numbers.p_equals(difference.p_adjusted) if difference.p_adjusted is not None else ""
+    return f"{_amount(size, difference.unit)} apart{limits}{f', adjusted p {p}' if p else ''}"
+
+
+def _amount(value: float, unit: str) -> str:
+    """A size in the unit of a metric: percentage points for shares."""
+    if unit == "share":
+        return f"{numbers.fixed(100 * value, 1)}{numbers.NBSP}pp"
+    return numbers.decimal(value)
+
+
+MAIN: Final = ("clean_hosts", "green_availability", "recovery_precision", "impacts", "action_cost")
+"""Metrics of the defence that are named first: each of another kind, as most others follow from
+one of them."""
+FIRST: Final = (RETURN, *(each.name for key in MAIN for each in COUNTED if each.key == key))
+"""Names of the return and of these."""
+
+
+def main_of(pair: Pair) -> list[MetricDifference]:
+    """The return, and the metrics to begin with."""
+    by_name = {metric.metric: metric for metric in pair.metrics}
+    return [by_name[name] for name in FIRST if name in by_name]
+
+
+def _main_metrics(pair: Pair) -> Iterator[Takeaway]:
+    """What else differs in the defence, the largest effects first."""
+    sure = [m for m in main_of(pair) if m.metric != RETURN and wins(m)]
+    for metric in sorted(sure, key=lambda metric: -abs(metric.effect or 0.0)):
+        (better, best), (worse, other) = _better_first(pair, metric)
+        values = ", ".join(
+            f"{name} {numbers.plain(value, metric.unit)}"
+            for name, value in ((better, best), (worse, other))
+        )
+        yield Takeaway(
+            f"{better} is better in “{metric_name(metric.metric)}”", f"{values}; {_gap(metric)}."
+        )
 
 
 def _value(value: float | None) -> str:

@@ -199,7 +199,7 @@ def _dot_node(node: StateNode) -> Iterator[str]:
 
 
 def _dot_edge(edge: Edge) -> str:
-    colour = palette.EDGES["rare" if edge.rare else edge.style]
+    colour = palette.EDGES[edge.style]
     style = "dotted" if edge.rare else "dashed" if edge.style == "blue" else "solid"
     spline = f"e,{_flip(edge.curve[-1])} " + " ".join(map(_flip, _shaft(edge)))
     return (

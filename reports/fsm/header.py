@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
@@ -13,6 +14,9 @@ from cagexplain.analysis.reactions.results import Reactions
 from reports.fsm import run
 from reports.kit import estimates, numbers
 from reports.kit.sections import render
+
+_REACTS: Final = {"yes": "Yes", "weak": "Weakly", "no": "No"}
+"""Whether there are consistent reactions."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,9 @@ def _aimed(soc: Soc) -> Tile:
 def _reacts(reactions: Reactions) -> Tile:
     short = reactions.answer
     if short.consistency is None:
-        return Tile("–", "consistency of reactions", "not enough data")
+        return Tile("–", "whether it reacts", "not enough data")
     strongest = f"{short.response} after “{short.event}”" if short.event else "nothing stands out"
-    return Tile(
-        numbers.percent(short.consistency),
-        f"consistency of reactions: {short.verdict}",
-        strongest,
-    )
+    return Tile(_REACTS[short.verdict], "does it react consistently?", strongest)
 
 
 def _in_root(analysis: FsmAnalysis) -> Tile:

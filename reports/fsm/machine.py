@@ -22,7 +22,7 @@ _EDGE_LEGEND: Final = (
     ("red", "a red action changed the state, or ended without a change (loops)"),
     ("blue", "red lost its last session there: blue’s Remove or Restore"),
     ("seen", "a red agent saw the host for the first time"),
-    ("rare", f"any of these, fewer than {RARE} times"),
+    ("rare", f"any of these in its colour, fewer than {RARE} times"),
 )
 _HELD: Final = ("U", "UD", "R", "RD")
 """States in which red counts on a session, which it can lose."""

@@ -25,7 +25,7 @@ from reports.fsm import (
 )
 from reports.fsm.header import header
 from reports.kit.layout import Chapter, layout
-from reports.shared import decisions, trees
+from reports.shared import decisions, spread, trees
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,12 @@ def fsm_report(
         ),
         Chapter(
             "How well it defends",
-            [soc.section(analysis.soc), truth.section(analysis), red.section(analysis)],
+            [
+                spread.section(analysis),
+                soc.section(analysis.soc),
+                truth.section(analysis),
+                red.section(analysis),
+            ],
         ),
         Chapter(
             "Why",

@@ -64,13 +64,31 @@ def strongest(short: Answer) -> str:
         how_often = f"in {percent(short.rate)} of the {decisions(short.lag)}"
     else:
         how_often = (
-            f"in {percent(short.rate)} of cases within {short.window} steps, most often at lag "
-            f"{short.lag}"
+            f"in {percent(short.rate)} of cases within {short.window} steps, most often "
+            f"{_soon(short.lag)}"
         )
     return (
         f"The strongest: {short.response} {_WHERE[short.scope]} after “{short.event}”, "
         f"{how_often}, against {percent(short.base)} expected otherwise "
         f"(n{NBSP}={NBSP}{number(short.n)})."
+    )
+
+
+def _soon(lag: int) -> str:
+    """When a response comes, counted from the first decision that can know of its event."""
+    if lag == 0:
+        return "at once"
+    return f"after {lag} step{'s' * (lag != 1)}"
+
+
+def _strongest_plainly(short: Answer) -> str:
+    """The same for a reader in a hurry, against what happens without the event."""
+    if short.event is None or short.scope is None:
+        return "No answer to any event stands out from what blue does anyway."
+    return (
+        f"The clearest: after “{short.event}”, {short.response} {_WHERE[short.scope]} in "
+        f"{percent(short.rate)} of {number(short.n)} cases; without the event it would be "
+        f"{percent(short.base)}."
     )
 
 
@@ -105,10 +123,7 @@ def findings(reactions: Reactions) -> Iterator[Takeaway]:
     if short.consistency is None:
         yield Takeaway(_VERDICTS["not enough data"], f"{_episodes(reactions)}.".capitalize())
         return
-    yield Takeaway(
-        f"{_VERDICTS[short.verdict]} (consistency {percent(short.consistency)})",
-        f"{strongest(short)} {tested(reactions)}",
-    )
+    yield Takeaway(_VERDICTS[short.verdict], _strongest_plainly(short))
     for time in reactions.times:
         if time.event in _COMPROMISES and time.eviction.enough:
             yield Takeaway(

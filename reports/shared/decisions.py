@@ -60,6 +60,7 @@ def section(report: DecisionReport | None, why_not: str = "") -> Section:
         shown=INFLUENCES,
         signed=words.signed,
         limits=words.limits,
+        plain=words.plain,
     )
     return Section("decisions", _TITLE, html, source("shared/decisions.css"))
 

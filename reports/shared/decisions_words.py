@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from cagexplain.analysis.decisions.counterfactuals import FutureDifference
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
-from cagexplain.cc4 import phases
+from cagexplain.cc4 import network, phases
 from reports.kit import numbers
 from reports.kit.numbers import NBSP, percent
+from reports.kit.terms import subnet
 
-TRUTH = {-1: "", 0: "truly clean", 1: "truly a red user session", 2: "truly red root"}
+TRUTH: Final = {
+    0: "The attacker was not on the machine that it aimed at",
+    1: "The attacker was on the machine that it aimed at, as a user",
+    2: "The attacker was root on the machine that it aimed at",
+}
 """True compromise of the target."""
+_REACHED: Final = {
+    "unknown": "did not know of any",
+    **dict.fromkeys(("K", "KD"), "knew of some, and no more"),
+    **dict.fromkeys(("S", "SD"), "had scanned some"),
+    **dict.fromkeys(("U", "UD"), "was on some as a user"),
+    **dict.fromkeys(("R", "RD"), "was root on some"),
+    "F": "had been on some",
+}
+"""How far the attacker was, by its own view, on the machines that an agent guards."""
+_ZONES: Final = {
+    short: subnet(name) for short, name in zip(network.ZONE_SHORT, network.ZONES, strict=True)
+}
+_VERBS: Final = {
+    "AllowTrafficZone": "Open the traffic",
+    "BlockTrafficZone": "Block the traffic",
+    "DeployDecoy": "Deploy a decoy on",
+}
+_LINK: Final = re.compile(r"\b([A-Z]{3}) <- ([A-Z]{3})\b")
+_HOST: Final = re.compile(r"\b(\w+_host_\d+|router) \(([A-Z]{3})\)")
 
 
 def signed(value: float) -> str:
@@ -38,9 +64,24 @@ def verdict(option: Option) -> str:
     return "better" if advantage.low > 0 else "worse" if advantage.high < 0 else "open"
 
 
+def plain(name: str) -> str:
+    """The name of an action or of what an agent sees, without CC4's abbreviations."""
+    text = _LINK.sub(
+        lambda m: f"to {_ZONES.get(m[1], m[1])} from {_ZONES.get(m[2], m[2])}",
+        name,
+    )
+    text = _HOST.sub(
+        lambda m: f"{m[1].replace('_', ' ')} ({_ZONES.get(m[2], m[2])})",
+        text,
+    )
+    verb, _, rest = text.partition(" ")
+    return f"{_VERBS[verb]} {rest}" if verb in _VERBS else text
+
+
 def title(decision: Explanation) -> str:
     """Where and when, and what was done."""
-    return f"Step {decision.step}, {decision.agent}: {decision.action}"
+    agent = decision.agent.replace("_", " ")
+    return f"Step {decision.step}, {agent}: {plain(decision.action)}"
 
 
 def situation(decision: Explanation) -> str:
@@ -48,14 +89,16 @@ def situation(decision: Explanation) -> str:
     parts = [
         f"Episode {decision.episode} (seed {decision.seed}), {phases.PHASE_NAMES[decision.phase]}.",
     ]
-    if decision.target_state is not None:
-        truth = TRUTH[decision.target_level]
-        parts.append(f"The target was in state {decision.target_state}, {truth}.")
-    parts.append(f"The most advanced state in the agent’s subnets was {decision.zone_state}.")
+    if decision.target_state is not None and decision.target_level in TRUTH:
+        parts.append(
+            f"{TRUTH[decision.target_level]} (state {decision.target_state} in its own view)."
+        )
+    reached = _REACHED.get(decision.zone_state, "was in an unknown state")
+    parts.append(f"Of the machines that the agent guards, the attacker {reached}.")
     parts.append(
-        f"The observation showed {_listed(decision.alerts)}."
+        f"The agent saw: {_listed([plain(alert) for alert in decision.alerts])}."
         if decision.alerts
-        else "The observation showed no alert."
+        else "The agent saw no alert."
     )
     return " ".join(parts)
 
@@ -68,16 +111,50 @@ def summary(decision: Explanation) -> list[str]:
 def overall(report: DecisionReport) -> str:
     """What all decisions of a report come to."""
     n = len(report.decisions)
-    rolled = [d for d in report.decisions if any(o.outcome for o in d.options)]
+    rolled = [d for d in report.decisions if any(o.outcome for o in d.options if not o.chosen)]
     if not rolled:
         return f"{n} decision{'s' * (n != 1)} explained; no alternatives were played out."
-    regretted = [d for d in rolled if any(verdict(o) == "better" for o in d.options)]
-    unbeaten = [d for d in rolled if _unbeaten(d)]
-    return (
-        f"In {len(regretted) or 'none'} of {len(rolled)} decisions another action would surely "
-        f"have been better, in {len(unbeaten) or 'none'} every other action would surely have been "
-        "worse."
+    told = [
+        text.format(n=_of(count, len(rolled)))
+        for text, count in (
+            (_MISTAKE, sum(_regretted(d) for d in rolled)),
+            (_RIGHT, sum(_unbeaten(d) for d in rolled)),
+            (_MIXED, sum(_sure(d) == {"worse"} and not _unbeaten(d) for d in rolled)),
+            (_OPEN, sum(not _sure(d) for d in rolled)),
+        )
+        if count
+    ]
+    return " ".join([f"Other actions were tried in {len(rolled)} decisions.", *told])
+
+
+def _of(count: int, n: int) -> str:
+    """How many of the decisions: "all of them", "1", "5"."""
+    return "all of them" if count == n > 1 else str(count)
+
+
+_PRICE: Final = 1.0
+"""Points that a Restore costs in any case."""
+_MISTAKE: Final = "In {n}, another action would surely have been better: a mistake."
+_RIGHT: Final = "In {n}, all the others would surely have been worse: rightly chosen."
+_MIXED: Final = "In {n}, some would surely have been worse and none surely better."
+_OPEN: Final = "In {n}, no other action made a sure difference."
+
+
+def telling(decision: Explanation) -> bool:
+    """Whether another action would surely have made a difference, beyond what it costs."""
+    return any(
+        verdict(option) in ("better", "worse") and abs(_advantage(option)) > _PRICE
+        for option in decision.options
     )
+
+
+def _sure(decision: Explanation) -> set[str]:
+    """What other actions surely would have been: better, worse."""
+    return {verdict(option) for option in decision.options} & {"better", "worse"}
+
+
+def _regretted(decision: Explanation) -> bool:
+    return "better" in _sure(decision)
 
 
 def best_alternative(decision: Explanation) -> Option | None:
@@ -124,11 +201,11 @@ def _alternatives(decision: Explanation) -> Iterator[str]:
         f"{signed(advantage.mean)} {limits(advantage)} in reward over {best.outcome.steps} steps"
     )
     if better:
-        yield f"Better would have been {best.name}: {change}."
+        yield f"Better would have been: {plain(best.name)}: {change}."
     elif _unbeaten(decision):
-        yield f"Every alternative does worse; the best of them, {best.name}: {change}."
+        yield f"Every alternative does worse; the best of them, {plain(best.name)}: {change}."
     else:
-        yield f"No alternative is surely better; the best one, {best.name}: {change}."
+        yield f"No alternative is surely better; the best one, {plain(best.name)}: {change}."
 
 
 def _reasons(decision: Explanation) -> Iterator[str]:
@@ -138,7 +215,7 @@ def _reasons(decision: Explanation) -> Iterator[str]:
         return
     helped = [i.name for i in decision.attribution.influences if i.attribution > 0][:3]
     if helped:
-        yield f"The strongest reasons for it: {_listed(helped)}."
+        yield f"What spoke most for it: {_listed([plain(name) for name in helped])}."
 
 
 def _flip(decision: Explanation) -> Iterator[str]:
@@ -150,9 +227,11 @@ def _flip(decision: Explanation) -> Iterator[str]:
         yield f"No change of {entries} of the observation makes the policy choose another action."
         return
     first = flips.found[0]
-    changes = _listed(first.changes)
-    drawn = "" if flips.preferred == decision.action else f" instead of {flips.preferred}"
-    yield f"{changes[:1].upper()}{changes[1:]}, it would have preferred {first.action}{drawn}."
+    changes = _listed([plain(change) for change in first.changes])
+    instead = f" instead of “{plain(flips.preferred)}”"
+    drawn = "" if flips.preferred == decision.action else instead
+    preferred = f"“{plain(first.action)}”"
+    yield f"{changes[:1].upper()}{changes[1:]}, it would have preferred {preferred}{drawn}."
 
 
 def _listed(names: Sequence[str]) -> str:

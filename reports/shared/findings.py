@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cagexplain.audit import ranking
 from cagexplain.audit.check import Check
 from cagexplain.audit.checks import checks
+from cagexplain.audit.parts import CELL
 from cagexplain.audit.ranking import Standout
-from cagexplain.audit.results import Audit, Finding, Measured, Part, Place, Price
+from cagexplain.audit.results import Audit, Finding, Measured, Part, Place, Price, Span, Verdict
+from reports.kit import numbers
 from reports.kit.numbers import NBSP, number, percent
 from reports.kit.terms import VERDICTS
 from reports.shared import show
@@ -32,7 +34,7 @@ def passages(finding: Finding, audit: Audit) -> list[tuple[str, str]]:
     parts = [
         ("Found", measurement(finding, audit)),
         ("Where", where(finding) or under(finding, audit)),
-        ("When", since(finding, audit)),
+        ("When", since(finding)),
         ("Why it matters", check.why if check else ""),
         ("Its patch", f"{patch(finding, audit)} {cured(finding)}".strip()),
         ("What to do", remedy(finding, audit)),
@@ -42,10 +44,15 @@ def passages(finding: Finding, audit: Audit) -> list[tuple[str, str]]:
 
 def headline(finding: Finding) -> str:
     """What is wrong, in a few words."""
-    check = declared(finding.id)
-    if check is None:
+    if declared(finding.id) is None:
         return f"{VERDICTS[finding.verdict].reads}: {finding.title}"
-    return f"In part: {check.problem}" if finding.verdict == "WARN" else check.problem
+    return f"In part: {problem(finding)}" if finding.verdict == "WARN" else problem(finding)
+
+
+def problem(finding: Finding) -> str:
+    """What it means that a check does not hold."""
+    check = declared(finding.id)
+    return check.problem if check else f"not met: {finding.title}"
 
 
 def measurement(finding: Finding, audit: Audit) -> str:
@@ -57,7 +64,10 @@ def measurement(finding: Finding, audit: Audit) -> str:
     brackets = "; ".join(
         [*([f"95{NBSP}% interval {limits}"] if limits else []), show.judged_by(measured)]
     )
-    sentences = [f"The {measured.name} is {show.value(measured)} ({brackets})."]
+    every = "Over all cases, the" if finding.worst is not None else "The"
+    sentences = [f"{every} {measured.name} is {show.value(measured)} ({brackets})."]
+    if finding.worst is not None:
+        sentences.append(_alone(finding))
     if measured is finding.measures[0]:
         sentences.append(basis(finding, audit))
     elif measured.n:
@@ -66,6 +76,18 @@ def measurement(finding: Finding, audit: Audit) -> str:
     if finding.verdict == "FAIL" and finding.survives is False:
         sentences.append("With so many checks, chance alone could have made this failure.")
     return " ".join(filter(None, sentences))
+
+
+_ALONE: Final[Mapping[Verdict, str]] = {
+    "PASS": "That alone would pass: the failure shows only in its part.",
+    "WARN": "That alone would be a warning: the failure shows only in its part.",
+    "INCONCLUSIVE": "That alone would decide nothing: the failure shows only in its part.",
+}
+
+
+def _alone(finding: Finding) -> str:
+    """What all cases together would have come to, if that is not what the part comes to."""
+    return _ALONE.get(finding.whole, "")
 
 
 def basis(finding: Finding, audit: Audit) -> str:
@@ -94,15 +116,42 @@ def where(finding: Finding) -> str:
     """The part that fails; else the parts that are clearly worse than the whole."""
     if finding.worst is not None:
         part = finding.worst.part
-        bad = f"{number(part.bad)} of {number(part.n)} cases"
-        return f"{_joined(finding.worst.place)}: {bad} there speak against the policy."
+        return (
+            f"{places(finding.worst.place)}: {number(part.bad)} of {number(part.n)} "
+            f"{finding.trigger} there speak against the policy{part_limits(finding, part)}."
+        )
     named = [_named(standout) for standout in ranking.standouts(finding)]
     return f"Most often wrong: {'; '.join(named)}." if named else ""
 
 
-def _joined(places: Sequence[Place]) -> str:
-    text = ", ".join(place_name(place) for place in places)
+def part_limits(finding: Finding, part: Part) -> str:
+    """The interval of the number in a part, in brackets; empty if there is none."""
+    text = part_interval(finding, part)
+    return f" ({text}; the limits hold for all parts at once)" if text else ""
+
+
+def part_interval(finding: Finding, part: Part) -> str:
+    """The same alone: "99.1 to 100 %"; of durations the share that ends in time."""
+    measured = finding.decisive
+    if measured is None or part.low is None or part.high is None:
+        return ""
+    if {"steps", "episodes"} & set(part.kind.split(" and ")):  # judged by their bad cases
+        return numbers.between(*(numbers.amount(x, "share") for x in (part.low, part.high)))
+    if measured.unit == "steps":
+        limits = numbers.between(*(numbers.amount(x, "share") for x in (part.low, part.high)))
+        return f"{limits} end within {show.amount(measured.bad, measured.unit)}"
+    return numbers.between(*(numbers.amount(x, measured.unit) for x in (part.low, part.high)))
+
+
+def places(all_of: Sequence[Place]) -> str:
+    """What a part is, as the beginning of a sentence."""
+    text = ", ".join(place_name(place) for place in all_of)
     return text[:1].upper() + text[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _named(standout: Standout) -> str:
@@ -120,9 +169,13 @@ def place_name(place: Place | Part) -> str:
         case "phase":
             return f"phase “{place.name}”"
         case "link":
-            return f"link to {' from '.join(map(show.place, place.name.split(' from ')))}"
+            return show.link(place.name)
         case "host kind":
-            return f"{place.name} hosts"
+            return "routers" if place.name == "router" else f"{place.name} hosts"
+        case "steps":
+            return place.name.replace("step", "steps", 1)
+        case "episodes":
+            return f"in {place.name}"
         case "agent was":
             return f"when the agent was {place.name}"
         case "change of phase":
@@ -131,15 +184,27 @@ def place_name(place: Place | Part) -> str:
             return place.name
 
 
-def since(finding: Finding, audit: Audit) -> str:
+def since(finding: Finding) -> str:
     """When in the episode it begins and ends."""
     span = finding.worst.since if finding.worst else None
-    if span is None:
-        return ""
-    text = f"From step {span.start} (95{NBSP}% interval {span.start_low} to {span.start_high})"
-    if span.stop is None:
+    return "" if span is None else stretch(span)
+
+
+def stretch(span: Span) -> str:
+    """A stretch of time, with the intervals of its change points."""
+    text = "From the first step"
+    if span.start:
+        text = f"From step {span.start} ({_within(span.start_low, span.start_high)})"
+    if span.stop is None or span.stop_low is None or span.stop_high is None:
         return f"{text} to the end of the episode."
-    return f"{text} to step {span.stop} ({span.stop_low} to {span.stop_high})."
+    return f"{text} to step {span.stop} ({_within(span.stop_low, span.stop_high)})."
+
+
+def _within(low: int, high: int) -> str:
+    """The interval of a change point, which is told to a few steps only."""
+    if low == high:
+        return f"sure to within {CELL} steps"
+    return f"95{NBSP}% interval {low} to {high}"
 
 
 def under(finding: Finding, audit: Audit) -> str:

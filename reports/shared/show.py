@@ -118,6 +118,11 @@ def place(name: str) -> str:
     return f"{subnet(zone)}, {rest}" if rest else subnet(zone)
 
 
+def link(name: str) -> str:
+    """A link by the names of its subnets, readably: "the link to office network from internet"."""
+    return f"the link to {' from '.join(map(place, name.split(' from ')))}"
+
+
 def episodes_of(audit: Audit) -> int | None:
     """How many episodes were audited, if the audit says so."""
     episodes = audit.play.get("episodes")

@@ -10,6 +10,7 @@ from cagexplain.audit.results import (
     Change,
     Choice,
     Compared,
+    Course,
     Effect,
     Evidence,
     Finding,
@@ -20,7 +21,6 @@ from cagexplain.audit.results import (
     Price,
     ReferencePolicy,
     Situation,
-    Span,
     Variation,
     WorstPart,
 )
@@ -124,21 +124,15 @@ BUNDLE: Final = Price(
 )
 
 _PARTS: Final = (
-    Part("zone", "restricted_zone_a_subnet", 128, 140),
-    Part("zone", "operational_zone_a_subnet", 80, 150),
-    Part("zone", "office_network_subnet", 117, 122),
-    Part("agent", "blue_agent_0", 128, 140),
-    Part("agent", "blue_agent_1", 80, 150),
-    Part("agent", "blue_agent_4", 117, 122),
-    Part("phase", "pre-planning", 100, 130),
-    Part("phase", "mission A", 102, 142),
-    Part("phase", "mission B", 123, 140),
-)
-WORST: Final = WorstPart(
-    "value",
-    Part("agent and steps", "blue_agent_1, step 40 to the end", 70, 90, 0.1, 0.4, 1e-6, True),
-    (Place("agent", "blue_agent_1"), Place("steps", "step 40 to the end")),
-    Span(40, 35, 45),
+    Part("zone", "restricted_zone_a_subnet", 12, 140),
+    Part("zone", "operational_zone_a_subnet", 70, 150),
+    Part("zone", "office_network_subnet", 5, 122),
+    Part("agent", "blue_agent_0", 12, 140, fails=False),
+    Part("agent", "blue_agent_1", 150, 150, 0.0, 0.02, 1e-9, True),
+    Part("agent", "blue_agent_4", 5, 12),
+    Part("phase", "pre-planning", 30, 130),
+    Part("phase", "mission A", 40, 142),
+    Part("phase", "mission B", 17, 140),
 )
 _EVIDENCE: Final = tuple(
     Evidence(
@@ -150,6 +144,14 @@ _EVIDENCE: Final = tuple(
     for episode in range(8)
 )
 
+_WORST_PART: Final = Part("agent", "blue_agent_1", 150, 150, 0.0, 0.02, 1e-9, True)
+WORST: Final = WorstPart(
+    "value",
+    _WORST_PART,
+    (Place("agent", "blue_agent_1"), Place("zone", "operational_zone_a_subnet")),
+)
+COURSE: Final = Course("blue_agent_1", 25, (9,) * 10 + (2,) + (0,) * 9, (10,) * 10 + (3,) * 10)
+
 
 def finding(**changes: Any) -> Finding:
     """A grave failure with all that can be told of one, unless told otherwise."""
@@ -158,15 +160,18 @@ def finding(**changes: Any) -> Finding:
         **{"severity": "critical", "axis": "practice", "knowledge": "truth", "verdict": "FAIL"},
         **{"measures": (measured(),), "trigger": "first responses to root access", "n": 412},
         **{"episodes": 97, "n_min": 20, "p": 0.0005, "survives": True, "parts": _PARTS},
-        **{"worst": WORST, "evidence": _EVIDENCE, "price": GAIN},
+        **{"worst": WORST, "course": COURSE, "evidence": _EVIDENCE, "price": GAIN},
     }
+    if changes.get("verdict", "FAIL") != "FAIL" or changes.keys() & {"measures", "parts"}:
+        values["worst"] = None  # it is of the number and the parts above
     return Finding(**values | changes)
 
 
 def findings() -> tuple[Finding, ...]:
     """Every kind of finding: each verdict, with and without price, numbers, reasons, evidence."""
     bare: dict[str, Any] = {
-        **{"parts": (), "worst": None, "evidence": (), "price": None, "p": None, "survives": None}
+        **{"parts": (), "worst": None, "course": None, "evidence": (), "price": None},
+        **{"p": None, "survives": None},
     }
     return (
         finding(

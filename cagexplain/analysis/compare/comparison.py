@@ -34,8 +34,10 @@ from cagexplain.tracing.trace import Trace
 
 T = TypeVar("T", GroupDifference, MetricDifference)
 
-TOP: Final = 10
-"""Groups that are listed as those with the largest differences."""
+TOP: Final = 6
+"""Groups that are listed as those in which most decisions differ."""
+_OF_VIEW: Final = 2
+"""Most groups of a view among them: the others mostly tell the same difference again."""
 
 _NO_CONDITION: Final = frozenset({"batch", "observations"})
 """Options of a recording that do not change what is played."""
@@ -60,8 +62,8 @@ class Pair(Result):
         paired: whether they were played on the same seeds, and compared seed by seed.
         metrics: returns and what else is measured of an episode.
         views: choices.
-        most: the groups of all views that differ most: significant ones first, then by the lower
-            limit of the distance.
+        most: the groups of all views in which most decisions differ: significant ones first, then
+            by the lower limit of the distance times the decisions that it is of.
     """
 
     a: str
@@ -296,11 +298,14 @@ def _ranked(pair: Pair) -> Pair:
         for group in view.groups
         if group.distance is not None
     ]
-    places.sort(
-        key=lambda place: (
-            not place.difference.significant,
-            -(place.difference.low or 0.0),
-            -(place.difference.distance or 0.0),
-        )
-    )
-    return replace(pair, most=tuple(places[:TOP]))
+    places.sort(key=lambda place: (not place.difference.significant, -_matters(place.difference)))
+    most: list[DifferingGroup] = []
+    for place in places:
+        if sum(other.view == place.view for other in most) < _OF_VIEW:
+            most.append(place)
+    return replace(pair, most=tuple(most[:TOP]))
+
+
+def _matters(difference: GroupDifference) -> float:
+    """How many decisions surely differ."""
+    return (difference.low or 0.0) * (difference.total_a + difference.total_b)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -65,13 +65,15 @@ class Explanation(Result):
         alerts: what the observation showed, such as "process alert on user_host_3 (RZA)".
         entropy: of the policy in nats; None if it has no probabilities.
         likeliest: whether it is what the policy prefers most; False for a drawn, less likely one.
-        importance: how much the choice mattered in the screening; None if it was not screened.
+        importance: by how much another action surely changed the return in the screening; None if
+            it was not screened.
         options: alternatives, one of each valid kind at least, best mean return first (most
             preferred first without roll-outs).
         attribution: what in the observation drove the choice; None without a network.
         path: the policy's own reasons, if its rules can be read (conditions of a tree's path).
         flips: smallest change of the observation that changes the choice; None if not searched.
         notes: what is missing here, and why.
+        about: what it is a case of, such as the id of a finding; empty if of nothing asked for.
     """
 
     episode: int
@@ -92,6 +94,7 @@ class Explanation(Result):
     path: tuple[str, ...]
     flips: Flips | None
     notes: tuple[str, ...]
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def explain(
     workers: int = 1,
     selection: str = "as asked for",
     importance: Mapping[DecisionPlace, float] | None = None,
+    about: Mapping[DecisionPlace, str] | None = None,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> DecisionReport:
     """Explain decisions of a trace.
@@ -142,6 +146,7 @@ def explain(
         workers: threads of the roll-outs.
         selection: how the places were chosen, for the report.
         importance: of each place in the screening.
+        about: what places are cases of.
         advance: is told environment steps as they are played (from any thread).
 
     Raises:
@@ -180,7 +185,10 @@ def explain(
         horizon=horizon,
         confidence=CONFIDENCE,
         decisions=tuple(
-            _explanation(record, *parts, (importance or {}).get(parts[0].moment.place))
+            replace(
+                _explanation(record, *parts, (importance or {}).get(parts[0].moment.place)),
+                about=(about or {}).get(parts[0].moment.place, ""),
+            )
             for parts in explained
         ),
     )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from cagexplain.analysis.episodes.spread import Spread, spread
 from cagexplain.analysis.episodes.timeline import (
     Timeline,
     episode_choice,
@@ -183,6 +184,7 @@ class FsmAnalysis(Result):
         study_tables: the study's own three tables of reactions.
         soc: how well, how fast and at what price blue defends.
         timelines: of single episodes.
+        spread: of the returns over the episodes, and what the worst of them have in common.
     """
 
     facts: RunFacts
@@ -207,6 +209,7 @@ class FsmAnalysis(Result):
     study_tables: StudyTables
     soc: Soc
     timelines: tuple[Timeline, ...]
+    spread: Spread
 
 
 def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
@@ -260,6 +263,7 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
         study_tables=tables.result(),
         soc=of_collected(tallies),
         timelines=timelines(trace, episode_choice(counts.returns, episodes)),
+        spread=spread(counts, tallies.sums("clean_hosts")),
     )
 
 

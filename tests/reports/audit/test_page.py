@@ -10,7 +10,7 @@ import pytest
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.audit.check import SEVERITIES
-from cagexplain.audit.results import Audit, Finding
+from cagexplain.audit.results import Audit, Finding, Part
 from cagexplain.cli import audit as command
 from reports.audit.page import audit_page
 from reports.kit.numbers import NBSP
@@ -62,8 +62,18 @@ def test_what_holds_of_every_page(audit: Audit, document: Element) -> None:
 
 def test_sections_come_in_the_order_of_questions(document: Element) -> None:
     assert [section.attributes["id"] for section in document.all("section")] == [
-        *("verdict", "top", "prices", "baseline", "machine", "decisions", "agents", "surrogate"),
-        *("robustness", "standing", "checks", "methods", "glossary", "provenance"),
+        *("verdict", "top", "spread", "prices", "baseline", "machine", "decisions", "agents"),
+        *("surrogate", "robustness", "checks", "standing", "methods", "glossary", "provenance"),
+    ]
+
+
+def test_the_first_screen_says_which_since_when_how_sure_and_what_to_do(document: Element) -> None:
+    first = document.all("section")[0]
+    (sign,) = [e for e in first if "sign" in e.classes]
+    assert words(sign).startswith("Do not sign until blue agent 1, which guards operational zone A")
+    (answers,) = [e for e in first if "answers" in e.classes]
+    assert [words(term) for term in answers.all("dt")] == [
+        *("Which part", "Since when", "How sure", "What to do")
     ]
 
 
@@ -71,9 +81,10 @@ def test_both_verdicts_stand_by_themselves_and_nothing_adds_up(document: Element
     (strip,) = [e for e in document if "axes" in e.classes]
     assert "✗ Unorthodox" in words(strip) and "✗ Ineffective" in words(strip)
     (tally,) = [table for table in document.all("table") if "tally" in table.classes]
-    counts = {row[0].split()[-1]: row[1:] for row in checks.rows(tally)}
-    assert counts["Fail"] == ["2", "1", "1", "0", "0", "4"]
-    assert counts["Pass"] == ["0", "2", "0", "0", "1", "3"]
+    counts = {row[0]: [int(n) for n in row[1:]] for row in checks.rows(tally)}
+    assert counts["what it does"] == [2, 0, 2, 0, 1, 2, 7]
+    assert counts["health of the policy"] == [0, 0, 0, 0, 2, 0, 2]
+    assert all(sum(row[:-1]) == row[-1] for row in counts.values())
     assert "score" not in words(strip).lower()
 
 
@@ -86,18 +97,52 @@ def test_every_verdict_has_a_word_and_a_sign(document: Element) -> None:
 def test_top_findings_are_sentences(document: Element) -> None:
     first, *others = [e for e in document.all("article") if "finding" in e.classes]
     text = words(first)
-    assert "The share of first responses to root access that are Restore is 21 %" in text
+    assert "the share of first responses to root access that are Restore is 21 %" in text
     assert "(95 % interval 17 to 26 %; good ≥ 80 %, bad ≤ 40 %)" in text
     assert "412 first responses to root access in 97 of 100 episodes" in text
-    assert "office network (96 % of 122, overall 79 %)" in text
-    assert "step 38 of 500" in text
+    assert "Blue agent 1, operational zone A: 150 of 150 first responses to root access" in text
     assert "same 200 episodes: pays" in text
     assert "It answers ERA-04 as well, and is worth it once." in text
     assert "The number itself goes from 21 % to 98 % with it." in text
-    assert len(others) == 4
+    assert "steps 0 to 24: 90 % (9 of 10)" in text
     harmful = next(e for e in others if "NET-02" in words(e))
     assert "makes things worse" in words(harmful)
     assert "Retrain rather than patch" in words(harmful)
+
+
+def test_what_fails_in_one_part_stands_together() -> None:
+    findings = [made.finding(id=name, price=None) for name in ("AAA-01", "BBB-01", "CCC-01")]
+    document = shown(made.audit(findings=tuple(findings)))
+    (article,) = [e for e in document.all("article") if "finding" in e.classes]
+    assert "AAA-01" in words(article)
+    (also,) = [e for e in document.all("ul") if "also" in e.classes]
+    assert "BBB-01" in words(also) and "CCC-01" in words(also)
+    assert "150 of 150 first responses" in words(also)
+
+
+def test_parts_that_fail_are_marked_and_small_ones_are_listed(document: Element) -> None:
+    tables = [t for t in rows_of(document)["ERA-01"].all("table") if "Agent" in words(t)[:8]]
+    rows = checks.rows(tables[0])
+    by_name = {row[0]: " ".join(row[1:]).replace("\u00a0", " ") for row in rows}
+    assert "✗ Fail" in by_name["blue agent 1"] and "0 to 2.0 %" in by_name["blue agent 1"]
+    assert "Fail" not in by_name["blue agent 0"]
+    assert "too few cases to judge" in by_name["blue agent 4"]
+
+
+def test_an_agent_s_table_has_only_what_concerns_it(analysis: FsmAnalysis) -> None:
+    fair = (Part("agent", "blue_agent_0", 10, 100), Part("agent", "blue_agent_1", 90, 100))
+    audit = made.audit(findings=(made.finding(), made.finding(id="DET-04", parts=fair)))
+    cards = shown(audit, analysis=analysis).all("article", within="agents")
+    told = [[words(row)[:200] for row in card.all("tbody")[0].all("tr")] for card in cards[1:2]]
+    assert any("fails here" in row for row in told[0]) and any("worse" in row for row in told[0])
+    assert "Nothing that fails or gives a warning is worse here" in words(cards[0])
+
+
+def test_returns_are_shown_episode_by_episode(analysis: FsmAnalysis) -> None:
+    section = next(s for s in shown(made.audit(), analysis=analysis).all("section")
+                   if s.attributes["id"] == "spread")  # fmt: skip
+    assert "Half of the episodes return between" in words(section)
+    assert len(section.all("svg")) == 1
 
 
 def test_a_terminal_lists_failures_in_the_order_of_the_page(
@@ -110,10 +155,8 @@ def test_a_terminal_lists_failures_in_the_order_of_the_page(
     audit = made.audit(findings=(severe, warned, priced, grave))
     command.show(tmp_path, audit)
     in_terminal = re.findall(r"FAIL (\S+)", capsys.readouterr().out)
-    page = [
-        words(chips) for chips in shown(audit).all("p", within="top") if "chips" in chips.classes
-    ]
-    on_page = [ident for text in page for ident in re.findall(r"\b[A-C]{3}-01\b", text)]
+    page = next(s for s in shown(audit).all("section") if s.attributes["id"] == "top")
+    on_page = re.findall(r"\b[A-C]{3}-01\b", words(page))
     assert in_terminal == on_page == ["CCC-01", "BBB-01", "AAA-01"]
 
 
@@ -201,8 +244,9 @@ def test_the_rules_carry_a_banner_unless_they_passed(audit: Audit, document: Ele
 def test_moments_lead_to_their_explanations(document: Element) -> None:
     (table,) = [t for t in document.all("table", within="decisions") if "moments" in t.classes]
     links = [link.attributes["href"] for link in table.all("a")]
-    assert links == ["#decisions-0", "#decisions-1"]
+    assert links == ["#decisions-0"], "the other one made no difference for certain"
     assert "a mistake" in words(table)
+    assert "Analyse user host 2 (operational zone A)" in words(table)
 
 
 def test_what_is_missing_is_a_marked_gap() -> None:
@@ -212,7 +256,7 @@ def test_what_is_missing_is_a_marked_gap() -> None:
     )
     document = shown(empty, why_not={"explanations": "It cannot be replayed.", "surrogate": "No."})
     gaps = [words(e) for e in document if "gap" in e.classes]
-    assert len(gaps) == 7
+    assert len(gaps) == 8
     assert any("It cannot be replayed." in gap for gap in gaps)
     assert "baseline" not in [s.attributes["id"] for s in document.all("section")]
     assert "No check of the policy failed" in words(document)

@@ -1,14 +1,17 @@
 """The audit in words, and where numbers lie on its bars."""
 
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cagexplain.audit.check import UNITS
-from cagexplain.audit.results import Change, Finding, Part
-from reports.audit import verdict_words
+from cagexplain.audit.results import Change, Finding, Part, Place, ReferencePolicy, Span
+from cagexplain.audit.suspects import suspects
+from reports.audit import lead_words, verdict_words
+from reports.audit.course import drawing
 from reports.audit.scale import bar, change_bars, scale_of
 from reports.kit.numbers import NBSP
 from reports.shared import findings as words
@@ -75,7 +78,147 @@ def test_a_place_is_named_only_if_it_is_clearly_worse_and_has_cases() -> None:
     few = (Part("zone", "office_network_subnet", 90, 100), Part("zone", "b", 0, 3))
     assert where(*few) == ""
     worse = (Part("zone", "office_network_subnet", 90, 100), Part("zone", "b", 20, 100))
-    assert where(*worse) == "Most often wrong: b (80 % of 100, overall 45 %)."
+    assert where(*worse) == "Most often wrong: office network (90 % of 100, overall 55 %)."
+
+
+def test_the_part_that_fails_is_named_with_its_cases_and_limits() -> None:
+    text = words.where(finding()).replace(NBSP, " ")
+    assert text == (
+        "Blue agent 1, operational zone A: 150 of 150 first responses to root access there speak "
+        "against the policy (0 to 2.0 %; the limits hold for all parts at once)."
+    )
+    whole = words.measurement(finding(whole="PASS"), made.audit())
+    assert "Over all cases, the share" in whole and "That alone would pass" in whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
+        ("link", "office_network_subnet from internet_subnet", "office network from internet"),
+        ("host kind", "server", "server hosts"),
+        ("agent was", "busy", "when the agent was busy"),
+        ("change of phase", "15 steps after one", "15 steps after a change of phase"),
+        ("episodes", "25 of 50 episodes", "in 25 of 50 episodes"),
+    ],
+)
+def test_places_of_every_kind_are_named(kind: str, name: str, text: str) -> None:
+    assert words.place_name(Place(kind, name)).endswith(text)
+
+
+def test_a_change_point_has_its_interval() -> None:
+    def since(*span: int | None) -> str:
+        part = dataclasses.replace(made.WORST, since=Span(*span))
+        return words.since(finding(worst=part)).replace(NBSP, " ")
+
+    assert since(250, 245, 260) == "From step 250 (95 % interval 245 to 260) to the end of the " + (
+        "episode."
+    )
+    assert since(0, 0, 0, 100, 95, 105) == (
+        "From the first step to step 100 (95 % interval 95 to 105)."
+    )
+    assert "sure to within 5 steps" in since(250, 250, 250)
+    assert words.since(finding()) == ""
+
+
+def _health(verdict: str, **changes: object) -> Finding:
+    return finding(id="POL-02", axis="health", severity="high", verdict=verdict, **changes)
+
+
+def test_by_the_book_needs_that_nothing_fails_warns_or_is_open() -> None:
+    def says(*findings: Finding) -> str:
+        return verdict_words.headline(
+            made.audit(practice="compliant", outcome="effective", findings=findings)
+        )
+
+    good = finding(verdict="PASS", worst=None)
+    assert says(good, _health("PASS")) == "It defends well, and it goes by the book."
+    assert "with 1 warning" in says(good, _health("WARN"))
+    assert "1 open check" in says(good, _health("INCONCLUSIVE"))
+    assert "fails 1 lesser check" in says(good, finding(severity="low"))
+    for verdict in ("WARN", "INCONCLUSIVE", "FAIL"):
+        assert "by the book" not in says(good, _health(verdict))
+
+
+def test_the_counts_of_a_side_add_up() -> None:
+    audit = made.audit()
+    for about, counts in verdict_words.tally(audit):
+        assert sum(counts[:-1]) == counts[-1], about
+    assert verdict_words.tally(audit)[-1][1][-1] == len(audit.findings)
+    text = verdict_words.practice(audit)
+    for axis in ("practice", "health"):
+        n = sum(f.axis == axis for f in audit.findings)
+        (side,) = re.findall(rf"{axis.capitalize()}, {n} checks: ([^.]*)\.", text)
+        counted = re.sub(r"\([^)]*\)", "", side).split(", ")
+        assert sum(int(part.split()[0]) for part in counted) == n
+
+
+def test_why_averting_much_is_no_praise() -> None:
+    sleep = ReferencePolicy("sleep", "scripted", -6600.0, 100)
+    blind = ReferencePolicy("restore_cycle", "scripted", -600.0, 100)
+    text = verdict_words.score(made.audit(references=(sleep, blind))).replace(NBSP, " ")
+    assert "averts 94 % of that. That share is no praise" in text
+    assert "looks at no alert, averts 91 %" in text
+
+
+def test_an_audit_that_could_not_see_enough_says_so() -> None:
+    unclear = finding(verdict="INCONCLUSIVE", worst=None, more_episodes=140, p=None)
+    audit = made.audit(practice="undetermined", outcome="undetermined", findings=(unclear,) * 3)
+    text = lead_words.recommendation(audit, suspects(audit))
+    assert text.startswith("Do not sign yet: this audit could not see enough.")
+    assert "0 could be judged and 3 could not" in text and "140 more episodes" in text
+    assert "could not see enough" in verdict_words.practice(audit)
+
+
+def test_one_sentence_says_whether_to_sign() -> None:
+    def says(**changes: object) -> str:
+        audit = made.audit(**changes)
+        return lead_words.recommendation(audit, suspects(audit)).replace(NBSP, " ")
+
+    assert says(findings=(finding(),)) == (
+        "Do not sign until blue agent 1, which guards operational zone A, is repaired: there, "
+        "intruders with full control are not answered by a rebuild."
+    )
+    since = dataclasses.replace(made.WORST, place=(), since=Span(250, 245, 255))
+    assert says(findings=(finding(worst=since),)).startswith(
+        "Do not sign until the whole team is repaired for the time from step 250 on: intruders"
+    )
+    places = (Place("agent", "blue_agent_1"), Place("episodes", "25 of 50 episodes"))
+    some = dataclasses.replace(made.WORST, place=places)
+    assert "(it fails in 25 of 50 episodes)" in says(findings=(finding(worst=some),))
+    fine = {"practice": "compliant", "outcome": "effective"}
+    passed = finding(verdict="PASS", worst=None)
+    assert says(**fine, findings=(passed,)) == (
+        "Nothing was found against signing, within what this audit can see."
+    )
+    warned = says(**fine, findings=(passed, finding(verdict="WARN", worst=None)))
+    assert warned.startswith("Nothing failed") and "weigh 1 warning" in warned
+    lesser = says(**fine, findings=(passed, finding(severity="low")))
+    assert lesser.startswith("Sign only if you can do without blue agent 1")
+
+
+def test_four_answers_for_a_reader_in_a_hurry() -> None:
+    audit = made.audit(findings=(finding(), finding(id="DET-04")))
+    answers = dict(lead_words.answers(suspects(audit)[0]))
+    assert answers["Which part"].endswith("operational zone A. 2 checks fail there.")
+    assert "from the first step on" in answers["Since when"]
+    assert "150 of 150 first responses to root access there" in answers["How sure"]
+    assert "in less than 1 of 1,000 audits" in answers["How sure"]
+    assert answers["What to do"].startswith("Repair or retrain blue agent 1.")
+    assert "changes the return by +312" in answers["What to do"]
+
+
+def test_the_course_of_a_finding_says_what_it_draws() -> None:
+    drawn = drawing(finding(), 500)
+    assert drawn is not None and len(drawn.bars) == 20
+    assert (
+        drawn.bars[0].height == 90 and drawn.bars[0].title == "steps 0 to 24: 90\u00a0% (9 of 10)"
+    )
+    assert drawn.bars[-1].height is None and "too few cases (3)" in drawn.bars[-1].title
+    assert "of blue agent 1" in drawn.title and drawn.span is None
+    timed = finding(worst=dataclasses.replace(made.WORST, since=Span(250, 245, 255)))
+    shaded = drawing(timed, 500)
+    assert shaded is not None and shaded.span == (50, 50)
+    assert drawing(finding(course=None), 500) is None
 
 
 def test_a_failure_that_chance_explains_says_so() -> None:

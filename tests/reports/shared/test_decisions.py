@@ -12,7 +12,15 @@ from cagexplain.analysis.decisions.explain import Option
 from cagexplain.analysis.decisions.flips import Flip, Flips
 from reports.decisions.page import decisions_page
 from reports.shared.decisions import section
-from reports.shared.decisions_words import limits, overall, signed, summary, verdict
+from reports.shared.decisions_words import (
+    limits,
+    overall,
+    plain,
+    signed,
+    summary,
+    telling,
+    verdict,
+)
 from tests.support.browser import needs_browser, probe
 from tests.support.explained import (
     BARE,
@@ -55,12 +63,14 @@ def test_sentences_follow_the_numbers() -> None:
     sentences = summary(FULL)
     assert "The policy gave this action 62\u00a0%, and 70\u00a0% to Restore" in sentences[0]
     assert sentences[1] == (
-        "Better would have been Analyse user_host_2 (OZA): "
+        "Better would have been: Analyse user host 2 (operational zone A): "
         "+12.4 [+4.0, +20.0] in reward over 100 steps."
     )
     assert "phase = 1 and process alert" in sentences[2]
-    assert sentences[3] == "The strongest reasons for it: process alert on server_host_0 (OZA)."
-    assert sentences[4] == "Without the process alert, it would have preferred Sleep."
+    assert sentences[3] == (
+        "What spoke most for it: process alert on server host 0 (operational zone A)."
+    )
+    assert sentences[4] == "Without the process alert, it would have preferred “Sleep”."
     assert "up to 2 entries" in " ".join(summary(BARE))
 
 
@@ -70,7 +80,7 @@ def test_sentences_follow_the_numbers() -> None:
         ((OPEN, WORSE), "No alternative is surely better"),
         ((WORSE,), "Every alternative does worse"),
         ((WORSE, UNSURE), "No alternative is surely better"),
-        ((LUCKY, BETTER), "Better would have been Analyse"),
+        ((LUCKY, BETTER), "Better would have been: Analyse"),
     ],
 )
 def test_the_best_alternative_is_judged(others: tuple[Option, ...], says: str) -> None:
@@ -84,9 +94,35 @@ def test_a_random_draw_is_told() -> None:
 
 def test_all_decisions_are_summed_up() -> None:
     text = overall(report(FULL, explanation(WORSE), BARE))
-    assert text.startswith("In 1 of 3 decisions another action would surely have been better, in 1")
-    plain = explanation(options=(option("Sleep", None, chosen=True),))
-    assert "no alternatives were played out" in overall(report(plain))
+    assert text == (
+        "Other actions were tried in 2 decisions. "
+        "In 1, another action would surely have been better: a mistake. "
+        "In 1, all the others would surely have been worse: rightly chosen."
+    )
+    assert "In all of them, no other" in overall(report(explanation(OPEN), explanation(LUCKY)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("AllowTrafficZone RZB <- OZB",
+         "Open the traffic to restricted zone B from operational zone B"),
+        ("DeployDecoy user_host_0 (OFF)", "Deploy a decoy on user host 0 (office network)"),
+        ("process alert on server_host_0 (OZA)",
+         "process alert on server host 0 (operational zone A)"),
+        ("Sleep", "Sleep"),
+    ],
+)  # fmt: skip
+def test_names_are_told_without_abbreviations(name: str, text: str) -> None:
+    assert plain(name) == text
+
+
+def test_a_moment_tells_something_only_beyond_the_price_of_an_action() -> None:
+    dearer = option("Restore user_host_2 (OZA)", outcome(-1.0, -1.0, -1.0))
+    assert not telling(explanation(dearer)) and not telling(explanation(OPEN))
+    assert telling(explanation(BETTER)) and telling(explanation(WORSE))
+    alone = explanation(options=(option("Sleep", None, chosen=True),))
+    assert "no alternatives were played out" in overall(report(alone))
 
 
 @given(st.floats(-1e6, 1e6))
@@ -104,10 +140,10 @@ def test_every_option_has_its_row_and_bar(document: Element) -> None:
     rows = document.all("tr", within="decisions-0")
     named = {row.all("th")[0].text: row for row in rows if row.all("th")}
     for tested in FULL.options:
-        row = named[tested.name]
+        row = named[plain(tested.name)]
         assert ("chosen" in row.classes) == tested.chosen
         assert len(row.all("svg")) == (not tested.chosen)
-    (bar,) = named[BETTER.name].all("svg")
+    (bar,) = named[plain(BETTER.name)].all("svg")
     zero, length = (
         float(element.attributes[name].rstrip("%"))
         for element, name in ((bar.all("rect")[1], "x"), (bar.all("rect")[1], "width"))
