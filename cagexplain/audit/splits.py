@@ -105,5 +105,5 @@ _CHANGE: Final = _by(
 
 PLAIN: Final = (AGENT, _SUBNET, _PHASE, _KIND, _BUSY, _LINK, _CHANGE)
 """Cuts by one thing, which the pages show in tables."""
-SPLITS: Final = (*PLAIN, *(AGENT * other for other in (_PHASE, _KIND, _BUSY)))
+SPLITS: Final = (*PLAIN, *(AGENT * other for other in (_PHASE, _KIND, _BUSY)), _SUBNET * _BUSY)
 """All cuts but those by time and by episode, which `cagexplain.audit.stretches` makes."""

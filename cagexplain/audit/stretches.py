@@ -44,6 +44,8 @@ LAPSES: Final = 0.05
 """Smallest share of lapsed episodes that is held against a policy."""
 _STRETCH: Final = 25
 """Steps of a stretch of time of which the course of the cases is told."""
+MOST: Final = 0.9
+"""Share of lapsed episodes from which on they are no exceptions."""
 _CASES: Final = 5
 """Fewest cases of an episode that shows a lapse."""
 _USUAL_DEFF: Final = 2.0
@@ -239,6 +241,8 @@ def _episodes(
         if p > TAIL:
             continue
         lapsed = (n[:, i] > 0) & (bad[:, i] > limit * n[:, i])
+        if lapsed.sum() >= MOST * played:  # it lapses in all of them: that is another part
+            continue
         counts = by_episode[lapsed, i].sum(axis=0)
         where = (*_who(agent), Place("episodes", f"{lapsed.sum()} of {len(cells)} episodes"))
         judged = Part("", "", 0, 0, None, None, p, True)
