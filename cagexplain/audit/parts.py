@@ -35,6 +35,7 @@ from cagexplain.facts.view import View
 from cagexplain.stats.estimates import (
     MIN_EPISODES,
     Difference,
+    Estimate,
     HitShare,
     Incidence,
     OfCases,
@@ -44,6 +45,7 @@ from cagexplain.stats.estimates import (
 )
 from cagexplain.stats.interval import finite
 from cagexplain.stats.means import CONFIDENCE
+from cagexplain.stats.spreads import Skewed, excess
 
 TAIL: Final = (1 - CONFIDENCE) / 2
 """One-sided error that a number is allowed, for the whole and once more for all of its parts."""
@@ -252,8 +254,15 @@ def tested(
     interval = estimate(
         criterion.statistic, sums, usual_deff=usual_deff, confidence=1 - 2 * TAIL / looks
     )
-    p = min(1.0, p_value(interval, criterion.better, criterion.bad) * looks)
+    p = min(1.0, _chance(criterion, sums, interval) * looks)
     return replace(part, low=finite(interval.low), high=finite(interval.high), p=p, fails=p <= TAIL)
+
+
+def _chance(criterion: Criterion, sums: FloatArray, interval: Estimate) -> float:
+    """One-sided p-value at the bad threshold."""
+    if isinstance(criterion.statistic, HitShare) and isinstance(interval.spread, Skewed):
+        return excess(sums, criterion.bad).chance(0.0, below=criterion.better == "higher")
+    return p_value(interval, criterion.better, criterion.bad)
 
 
 def contrast(inside: Array, every: Array) -> FloatArray:

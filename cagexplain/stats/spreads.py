@@ -97,6 +97,23 @@ def skewed(value: float, drawn: FloatArray, units: float) -> Skewed:
     )
 
 
+def excess(sums: FloatArray, share: float) -> Skewed:
+    """The mean over episodes of the hits in excess of a share of the cases.
+
+    It is a mean of independent numbers, so its chance to be as far from 0 as it is tests a share
+    far out in the tails, where that of the share itself, a quotient, is too cautious.
+
+    Args:
+        sums: ``float64[episode, 2]`` hits and cases; episodes without cases are left out.
+        share: of the cases.
+    """
+    hits, cases = sums[sums[:, 1] > 0].T
+    off = hits - share * cases
+    n, mean, deviation = len(off), float(off.mean()), float(off.std(ddof=1))
+    skewness = float(np.mean((off - mean) ** 3)) / float(off.std()) ** 3 if deviation > 0 else 0.0
+    return Skewed(mean, 0.0, deviation / n**0.5, skewness / n**0.5, n - 1)
+
+
 @dataclass(frozen=True)
 class Ranked:
     """Expanded percentiles (Hesterberg 2015).
