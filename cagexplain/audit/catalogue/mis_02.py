@@ -87,7 +87,7 @@ CHECK = Check(
             name="loss in the worst tenth of episodes per loss in the better half",
             unit="ratio",
             better="lower",
-            good=3.5,
+            good=4.0,
             bad=5.0,
             statistic=Function(_worst_to_usual, _episodes, smooth=False),
             sums=losses,
