@@ -61,10 +61,11 @@ def statements(view: View) -> Statements:
     varies = (bits != bits[:1, :1]).any(axis=(0, 1))  # [agent, bit]
     none = np.empty(0, dtype=np.int64)
     columns = [(none, none, none, none, none > 0)]
-    shown = _sights(view) if varies.any() else ()
-    fit = np.array([_strength(view, bits, sight) for sight in shown])  # [kind, agent, bit]
-    telling = varies & (fit.max(axis=(0, 1)) >= TELLING) if shown else varies
-    for agent, bit in np.argwhere(telling):
+    shown = _sights(view)
+    fit = np.zeros((len(shown), *varies.shape))  # [kind, agent, bit]
+    if varies.any():
+        fit[:] = [_strength(view, bits, sight) for sight in shown]
+    for agent, bit in np.argwhere(varies & (fit.max(axis=(0, 1)) >= TELLING)):
         sight = shown[fit[:, :, bit].max(axis=1).argmax()][:, :, agent]
         row, before = np.nonzero(sight[:, 1:] & ~sight[:, :-1])
         for step, wanted in ((before, False), (before + 1, True)):

@@ -3,8 +3,9 @@
 Who sweeps or hunts also acts on quiet hosts while a neighbour's alert is open, by chance; who
 misses its target does so at once, and more often than at any other time. So the share of responses
 to quiet hosts that come while another host of the subnet waits for one is held against that share
-at other moments. Hosts that showed an alert themselves lately, or of which there are several, leave
-nothing to miss and are no case.
+at other moments. Responses to hosts that showed an alert themselves lately miss nothing and are no
+case, so that answers to several alerts at once are not blamed, and neither is a look at the
+neighbours of a host that was answered.
 """
 
 import numpy as np

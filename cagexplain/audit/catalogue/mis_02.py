@@ -23,10 +23,11 @@ WORST: Final = 0.1
 """Share of the episodes that are the worst."""
 USUAL: Final = 0.5
 """Share of the episodes that are the better ones, and tell what is usual."""
-_WIDTH: Final = 1.01
+WIDTH: Final = 1.01
+"""Loss of a class per loss of the one before."""
 _GREATEST: Final = 50_000.0
-_CLASSES: Final = int(np.ceil(np.log(_GREATEST) / np.log(_WIDTH))) + 1
-_LOSS: Final[FloatArray] = np.power(_WIDTH, np.arange(_CLASSES), dtype=np.float64)
+CLASSES: Final = int(np.ceil(np.log(_GREATEST) / np.log(WIDTH))) + 1
+_LOSS: Final[FloatArray] = np.power(WIDTH, np.arange(CLASSES), dtype=np.float64)
 """Loss of each class: 1, or less, in the first one."""
 
 
@@ -37,9 +38,9 @@ def losses(view: View) -> FloatArray:
     returned = np.bincount(
         steps["row"][counted], steps["reward"][counted].astype(np.float64), minlength=view.n
     )
-    number = np.rint(np.log(np.clip(-returned, 1, _GREATEST)) / np.log(_WIDTH)).astype(int)
-    table = np.zeros((view.n, _CLASSES))
-    table[np.arange(view.n), np.minimum(number, _CLASSES - 1)] = 1
+    number = np.rint(np.log(np.clip(-returned, 1, _GREATEST)) / np.log(WIDTH)).astype(int)
+    table = np.zeros((view.n, CLASSES))
+    table[np.arange(view.n), np.minimum(number, CLASSES - 1)] = 1
     return table
 
 
@@ -87,7 +88,7 @@ CHECK = Check(
             name="loss in the worst tenth of episodes per loss in the better half",
             unit="ratio",
             better="lower",
-            good=3.5,
+            good=4.0,
             bad=5.0,
             statistic=Function(_worst_to_usual, _episodes, smooth=False),
             sums=losses,

@@ -1,6 +1,7 @@
 """The source of an attack is cleaned with its target."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_a_restore_that_is_under_way_counts(tmp_path: Path) -> None:
     ("policy", "verdict"),
     [(load_policy("expert"), "PASS"), (RestoresOnProcess(), "FAIL"), ("sleep", "NOT_APPLICABLE")],
 )
-def test_verdicts(tmp_path: Path, policy: object, verdict: str) -> None:
-    finding = judged(tmp_path, policy, 12, [era_08.CHECK], usual=2.0)["ERA-08"]  # type: ignore[arg-type]
+def test_verdicts(tmp_path: Path, policy: Any, verdict: str) -> None:
+    finding = judged(tmp_path, policy, 12, [era_08.CHECK], usual=2.0)["ERA-08"]
     assert finding.verdict == verdict, number(finding)
     assert finding.episodes >= ENOUGH or verdict == "NOT_APPLICABLE"

@@ -14,8 +14,8 @@ from tests.support.small import by_hand, finding, number
 
 def of(losses: list[float]) -> float:
     """The measure of some losses."""
-    classes = np.rint(np.log(losses) / np.log(1.01)).astype(int)
-    totals = np.bincount(classes, minlength=mis_02.losses.__globals__["_CLASSES"])
+    classes = np.rint(np.log(losses) / np.log(mis_02.WIDTH)).astype(int)
+    totals = np.bincount(classes, minlength=mis_02.CLASSES)
     return float(MEASURE.statistic.value(totals.astype(float)))
 
 
