@@ -6,8 +6,8 @@ into the policy that is audited. Whether it pays is a question of its own, which
 
 Not every check has one. That weak evidence is looked at first (DET-05) and that findings are used
 (DET-06) cannot be repaired while the observation drops what Analyse finds; conflicts between agents
-(COO-01) cannot occur, as each agent owns its links; robustness and explanations (ROB, SUR) are a
-matter of training.
+(COO-01) cannot occur, as each agent owns its links; robustness and explanations (ROB, COO-03, SUR)
+are a matter of training.
 """
 
 from __future__ import annotations

@@ -81,8 +81,9 @@ def methods(audit: Audit) -> Iterator[tuple[str, str]]:
         "A fall of the return may be the policy’s fault or the condition’s. So a fixed good "
         "defender, the built-in expert, plays the same episodes under the same condition. A policy "
         "may lose what it usually loses (or the expert does, if that is more) plus what the expert "
-        "loses more than usual. 1 time that is as robust as the expert. Where an agent is lost, "
-        "what the others lose counts. Intervals hold together for all conditions of a number.",
+        "loses more than usual; who loses 1.00 times that is as robust as the expert. Where an "
+        "agent is lost, what the others lose counts. The intervals of all conditions of a number "
+        "hold together.",
     )
     yield (
         "Where and when",

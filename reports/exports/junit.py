@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from cagexplain.audit.results import Audit, Finding, Verdict
 from reports.exports.common import moment, statement, subject, version, xml_text
-from reports.shared.findings import declared
+from reports.shared.findings import declared, remedy
 
 _OUTCOMES: Final[Mapping[Verdict, str]] = {
     "FAIL": "failure",
@@ -72,15 +72,17 @@ def _case(suite: ET.Element, audit: Audit, finding: Finding) -> None:
     if kind == "system-out":
         ET.SubElement(case, kind).text = text
     elif kind:
-        ET.SubElement(case, kind, type=finding.severity, message=text).text = _details(finding)
+        ET.SubElement(case, kind, type=finding.severity, message=text).text = _details(
+            audit, finding
+        )
 
 
-def _details(finding: Finding) -> str:
+def _details(audit: Audit, finding: Finding) -> str:
     check = declared(finding.id)
     places = [
         f"episode {case.episode}, step {case.step}: {case.agent or 'no agent'}, "
         f"{case.host or 'no host'}"
         for case in finding.evidence
     ]
-    advice = [check.why, f"What to do: {check.remediation}"] if check else []
+    advice = [check.why, f"What to do: {remedy(finding, audit)}"] if check else []
     return xml_text("\n".join([*advice, *places]))

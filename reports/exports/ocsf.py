@@ -21,7 +21,7 @@ from reports.exports.common import (
     subject,
     version,
 )
-from reports.shared.findings import declared
+from reports.shared.findings import declared, remedy
 
 VERSION: Final = "1.5.0"
 _CLASS: Final = 2003
@@ -87,7 +87,7 @@ def _event(audit: Audit, finding: Finding) -> dict[str, Any]:
     }
     if check := declared(finding.id):
         links = dict.fromkeys(FRAMEWORKS[ref.framework][2] for ref in check.references)
-        event["remediation"] = {"desc": check.remediation, "references": list(links)}
+        event["remediation"] = {"desc": remedy(finding, audit), "references": list(links)}
     return event
 
 

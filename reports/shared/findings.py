@@ -233,10 +233,12 @@ def patch(finding: Finding, audit: Audit) -> str:
         return "Not priced: no remedy for it could be played in place of the policy."
     others = [ident for ident in price.checks if ident != finding.id]
     shared = f" It answers {_and(others)} as well, and is worth it once." if others else ""
+    style, result = show.pays(price)
+    bound = ", a lower bound of what the finding costs" if style == "better" else ""
     return (
         f"The patch {_titles([price])}, played over the policy on the same "
-        f"{number(price.episodes)} episodes: {show.pays(price)[1]}. Its value is in the table of "
-        f"patches, a lower bound of what the finding costs.{shared}"
+        f"{number(price.episodes)} episodes: {result}. Its value is in the table of patches{bound}."
+        f"{shared}"
     )
 
 

@@ -22,6 +22,7 @@ from benchmarks import (
     false_discovery,
     parity,
     sensitivity,
+    simultaneous_coverage,
 )
 from benchmarks.command import CannotMeasure, benchmark
 from benchmarks.engine_copy import Died, Replayed
@@ -85,6 +86,7 @@ def test_help_tells_how_to_call_it_and_what_it_claims(name: str) -> None:
         ("sensitivity", [RECORDINGS, "--episodes", 0], "x>=1"),
         ("sensitivity", [ROOT / "benchmarks"], "lockstep"),
         ("sensitivity", [Path(__file__)], "POLICY-RED-STEPS-SEED"),
+        ("simultaneous_coverage", ["sleep", "--audits", 0], "x>=1"),
         ("train", ["--only", "nothing"], "'nothing' is not one of"),
     ],
 )
@@ -126,6 +128,10 @@ def test_wrong_inputs_are_refused_in_a_line(
         ("engine", ["--only", "throughput", "--batch", 16]),
         ("false_discovery", [5, 4, "sleep"]),
         ("parity", [100, "--policy", "sleep"]),
+        (
+            "simultaneous_coverage",
+            ["sleep", "--pool", 12, "--audits", 2, "--pairs", 10, "--varied", 10],
+        ),
     ],
 )
 def test_small_runs_measure(name: str, arguments: Sequence[object]) -> None:
@@ -329,3 +335,16 @@ def test_keys_cover_all_modules_with_compiled_functions() -> None:
         keys = copy.keys()
     assert "cagexplain.envs.truth" in keys
     assert np.all([name.startswith("cagexplain.") for name in keys])
+
+
+def test_an_audit_holds_if_none_of_its_intervals_misses() -> None:
+    truth, world = np.array([0.0, 1.0]), np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 5.0], [0.0, 1.0]])
+
+    def limits(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        (episode,) = drawn
+        return world[episode] - 0.1, world[episode] + 0.1, 2.0
+
+    row = simultaneous_coverage.held("numbers", truth, limits, 4, 1, 400)
+    assert row["hold"] / 400 == pytest.approx(3 / 4, abs=0.06)
+    assert row["each_holds"] == pytest.approx((1 + row["hold"] / 400) / 2)
+    assert (row["of_them"], row["worth"]) == (2, 2.0)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from cagexplain.audit.checks import check, checks
+from cagexplain.audit.compose import _priced
 from cagexplain.audit.play.main_numbers import MAIN, keys_of, measure_of
 from cagexplain.audit.play.paired import effect, mean, side_by_side
 from cagexplain.audit.play.prices import Priced, price
 from cagexplain.audit.play.team import Play, Team
-from cagexplain.audit.results import Finding
+from cagexplain.audit.results import Change, Effect, Finding, Price
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import ACTION_TYPE
 from cagexplain.envs import EnvParams
@@ -233,3 +234,24 @@ def test_a_return_has_the_interval_that_it_has_everywhere() -> None:
         elsewhere.high,
     )
     assert mean(returns[:4]).low is None
+
+
+def test_a_finding_has_a_patch_that_does_not_lose_points_if_there_is_one() -> None:
+    """Not the one that mends the check's own number and loses points by it."""
+
+    def patch(name: str, reward: Change, share: Change | None) -> Price:
+        number = Effect("ERA-04.value", "share", "share", "higher", 0.2, 0.5, share)
+        return Price((name,), (name,), ("ERA-04",), 200, reward, 0.1, (number,))
+
+    mends = Change(0.3, 0.2, 0.4)
+    harmful = patch("harmful", Change(-42, -60, -24), mends)
+    weak = patch("weak", Change(5, -9, 19), None)
+    strong = patch("strong", Change(37, 20, 54), None)
+    fitting = patch("fitting", Change(12, 2, 22), mends)
+    for prices, chosen in (
+        ((harmful, weak), weak),
+        ((harmful, weak, strong), strong),
+        ((harmful, strong, fitting), fitting),
+        ((harmful,), harmful),
+    ):
+        assert _priced(finding("ERA-04"), prices).price == chosen

@@ -21,9 +21,11 @@ from cagexplain.audit.check import FRAMEWORKS
 from cagexplain.audit.results import Audit, Compared, Verdict
 from cagexplain.cli.main import main
 from reports.exports import FORMATS
+from reports.exports.junit import junit
 from reports.exports.navigator import TECHNIQUES
-from reports.exports.ocsf import VERSION
+from reports.exports.ocsf import VERSION, ocsf
 from reports.exports.sarif import sarif
+from reports.shared.findings import declared
 from tests.support import audits as made
 from tests.support.audits import bare, full
 from tests.support.fixtures_audits import ALONE
@@ -388,3 +390,14 @@ def test_csv_has_a_row_for_each_number() -> None:
     assert first["patch"] == "restore_not_look"  # which tells that others have the same price
     loss = next(row for row in rows if row["id"] == "NET-02")
     assert loss["price"] == "-145.0"  # a number, which no apostrophe may spoil
+
+
+def test_no_file_advises_what_was_measured_to_lose_points() -> None:
+    harm = dataclasses.replace(made.LOSS, checks=("ERA-01",))
+    audit = made.audit(findings=(made.finding(price=harm),), prices=(harm,))
+    advised = declared("ERA-01")
+    assert advised is not None
+    for write in (ocsf, junit):
+        assert advised.remediation not in write(audit)
+        assert "Retrain rather than patch." in write(audit)
+        assert advised.remediation in write(dataclasses.replace(audit, prices=()))
