@@ -1,5 +1,7 @@
 """What evaluators read: the autonomy table and the dimensions say what the audit holds, no more."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from cagexplain.audit.autonomy import KINDS
 from cagexplain.audit.catalogue import mis_01, pol_02
 from cagexplain.audit.check import FRAMEWORKS, Check
+from cagexplain.audit.document import read
 from cagexplain.audit.passages import TITLES
 from cagexplain.audit.results import (
     ActionAutonomy,
@@ -17,6 +20,7 @@ from cagexplain.audit.results import (
     ReferencePolicy,
     Variation,
 )
+from cagexplain.common.errors import CagexplainError
 from cagexplain.stats.interval import Interval
 from reports.audit import autonomy, evaluators
 from reports.audit.evaluators_words import DIMENSIONS, MEASURE
@@ -88,7 +92,18 @@ def test_what_was_not_played_or_not_done_is_no_number() -> None:
     unused = row("Remove", advice="unused", rule="unused", n=0, precision=nothing, worth=None)
     (line,) = lines(audit(autonomy=(unused,)))
     assert "not used" in line
-    assert not any(character.isdigit() for character in line.replace("0 in the audited", ""))
+    assert not any(character.isdigit() for character in line.replace("0 judged", ""))
+
+
+def test_a_saved_table_is_read_back_and_names_nobody_knows_are_refused(tmp_path: Path) -> None:
+    file, saved = tmp_path / "audit.json", audit(autonomy=(row("Restore"),))
+    file.write_text(json.dumps(saved.to_json()))
+    assert read(file).autonomy == saved.autonomy
+    for changed, field in ((row("Reboot"), "kind"), (row("Restore", rule="mood"), "rule")):
+        file.write_text(json.dumps(audit(autonomy=(changed,)).to_json()))
+        with pytest.raises(CagexplainError, match="is unknown") as error:
+            read(file)
+        assert error.value.field == f"autonomy[0].{field}"
 
 
 def test_an_audit_without_the_table_has_a_marked_gap() -> None:
