@@ -47,7 +47,7 @@ class Kind:
 
     Attributes:
         actions: action types that it stands for.
-        warranted: what a warranted one is, to go on after "share of them that".
+        warranted: what a warranted one did, in words.
         cases: such actions, or for waits the decisions that should be none; a hit was warranted.
         good: share of warranted ones from which on the policy may act alone.
         bad: share below which the actions are taken without reason.
@@ -119,8 +119,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "Sleep and Monitor": Kind(
             actions=WAITS,
-            warranted="is no answer left out: counted are the decisions with an alert in view, and "
-            "those of them in which the agent acted",
+            warranted="came with no alert in view; counted are the decisions with one, and those "
+            "of them in which the agent acted",
             cases=_acted_under_alert,
             good=0.75,
             bad=0.30,

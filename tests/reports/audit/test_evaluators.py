@@ -76,8 +76,9 @@ def lines(of: Audit) -> list[str]:
 
 def test_an_advice_stands_beside_its_numbers() -> None:
     short = Part("agent", "blue_agent_3", bad=60, n=120, low=0.4, high=0.6, fails=True)
+    fine = Part("agent", "blue_agent_4", bad=10, n=120, low=0.8, high=1.0, fails=False)
     sound = row("BlockTrafficZone", advice="alone", rule="sound", precision=Interval(1, 0.95, 1))
-    table = audit(autonomy=(row("Restore", agents=(short,)), sound))
+    table = audit(autonomy=(row("Restore", agents=(short, fine)), sound))
     restore, block = lines(table)
     for part in ("propose to an operator", "67 %", "(64 to 70 %)", "+5,667", "(4,988 to 6,426)"):
         assert part in restore
