@@ -24,11 +24,13 @@ _JUDGED: Final = ("FAIL", "WARN", "INCONCLUSIVE", "PASS")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an audit has to say of a dimension."""
+    """What an audit has to say of a dimension: in a sentence, by judged outcomes, by ids of failed
+    practices, and by other conditions."""
 
     dimension: Dimension
     says: str
-    findings: Sequence[Finding]
+    outcomes: Sequence[Finding]
+    failed: Sequence[str]
     variations: Sequence[Variation]
 
 
@@ -67,9 +69,9 @@ def _evidence(dimension: Dimension, audit: Audit) -> Evidence:
         says = _performance(audit)
     else:
         says = _conditions(variations)
-    outcome = [f for f in findings if f.axis == "outcome" and f.verdict in _JUDGED]
-    others = [f for f in findings if f.axis != "outcome" and f.verdict == "FAIL"]
-    return Evidence(dimension, says, [*outcome, *others], variations)
+    outcomes = [f for f in findings if f.axis == "outcome" and f.verdict in _JUDGED]
+    failed = [f.id for f in findings if f.axis != "outcome" and f.verdict == "FAIL"]
+    return Evidence(dimension, says, outcomes, failed, variations)
 
 
 def _performance(audit: Audit) -> str:

@@ -41,8 +41,7 @@ DIMENSIONS: Final = (
     Dimension(
         "Performance",
         "How well does it do what it was trained for?",
-        "The official return of CC4, over episodes that it did not train on, beside that of the "
-        "reference policies.",
+        "The official return of CC4, beside that of the reference policies.",
         (
             "How fast it decides on the machine that it would run on.",
             "What it costs to train, and whether another training run would end the same, unless "

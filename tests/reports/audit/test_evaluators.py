@@ -127,7 +127,8 @@ def test_dimensions_take_their_numbers_from_the_audit() -> None:
     assert "Return −215 per episode (−253 to −185)." in shown
     assert "from −6,600 (sleep) to −200 (best)" in shown
     assert "Of 2 checks: 1 fail, 1 pass." in shown
-    assert mis_01.CHECK.title in shown and pol_02.CHECK.title in shown
+    assert f"✓ Pass {mis_01.CHECK.id} {mis_01.CHECK.title}" in shown
+    assert f"Failed checks of practices and health: {pol_02.CHECK.id}." in shown
 
 
 def test_a_condition_speaks_for_one_dimension() -> None:
