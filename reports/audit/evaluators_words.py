@@ -62,7 +62,8 @@ DIMENSIONS: Final = (
     Dimension(
         "Resilience",
         "Does it go on defending when something fails it?",
-        "The policy with alerts lost and alerts invented, on the same seeds as without.",
+        "The policy with alerts lost and invented, and with whatever else the table names, on the "
+        "same seeds as without.",
         (
             "Attacks on the policy itself: poisoned training, observations made to deceive it.",
             "Loss of its own software, hardware or network, and how it comes back.",
