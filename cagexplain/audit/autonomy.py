@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from cagexplain.audit.catalogue import dec_02, era_02, rec_01
+from cagexplain.audit.catalogue import dec_02, era_02, pol_02, rec_01
 from cagexplain.audit.check import Count
 from cagexplain.audit.results import ActionAutonomy, Advice, Change, Part
 from cagexplain.cc4 import agents
@@ -30,7 +30,6 @@ from cagexplain.cc4.phases import COMMS_POLICY
 from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.facts.batch import Batch, Tables
 from cagexplain.facts.cases import Cases, cases
-from cagexplain.facts.effects import own_alert
 from cagexplain.facts.links import WINDOW, Changes, any_in_zone, changes, shown_phase
 from cagexplain.facts.recoveries import recent_alerts
 from cagexplain.facts.view import DEFENDED, TABLES, Facts, View, decisions
@@ -48,8 +47,8 @@ class Kind:
 
     Attributes:
         actions: action types that it stands for.
-        warranted: what a warranted one is, to go on after "share of them that".
-        cases: such actions; a hit was warranted.
+        warranted: what a warranted one did, in words.
+        cases: such actions, or for waits the decisions that should be none; a hit was warranted.
         good: share of warranted ones from which on the policy may act alone.
         bad: share below which the actions are taken without reason.
         why: reason of the two thresholds.
@@ -80,10 +79,9 @@ def _stood(view: View) -> Cases:
     return replace(deployments, hit=~deployments.hit)
 
 
-def _quiet(view: View) -> Cases:
-    decision = view.shared(decisions)
-    alarm = view.shared(own_alert)[decision.row, decision.step, decision.agent]
-    return cases(decision.row, decision.step, ~alarm, agent=decision.agent).where(decision.idle)
+def _acted_under_alert(view: View) -> Cases:
+    under_alert = pol_02.idle_under_alert(view)
+    return replace(under_alert, hit=~under_alert.hit)
 
 
 def _looked_at_evidence(view: View) -> Cases:
@@ -121,12 +119,13 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "Sleep and Monitor": Kind(
             actions=WAITS,
-            warranted="came while none of the agent’s hosts showed an alert",
-            cases=_quiet,
-            good=0.80,
-            bad=0.50,
-            why="A wait disturbs nobody, but while an alert is up it leaves the attacker the "
-            "initiative. Blocks and Allows that change nothing count as waits.",
+            warranted="came with no alert in view; counted are the decisions with one, and those "
+            "of them in which the agent acted",
+            cases=_acted_under_alert,
+            good=0.75,
+            bad=0.30,
+            why="The thresholds of POL-02: a wait disturbs nobody, but while an alert is up it "
+            "leaves the attacker the initiative. Blocks and Allows that change nothing are waits.",
             seen=True,
         ),
         "Analyse": Kind(
@@ -225,8 +224,8 @@ def _precise(kind: Kind, row: ActionAutonomy) -> bool:
     return row.precision.low is not None and row.precision.low >= kind.good
 
 
-def _within_chance(kind: Kind, row: ActionAutonomy) -> bool:
-    return row.precision.low is None or row.precision.low <= kind.bad
+def _often(kind: Kind, row: ActionAutonomy) -> bool:
+    return row.precision.low is not None and row.precision.low > kind.bad
 
 
 def _blind(kind: Kind, row: ActionAutonomy) -> bool:
@@ -268,12 +267,12 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "quiet": Rule(
             "alone",
             lambda kind, row: kind.waits and _precise(kind, row),
-            "It surely waits for the most part while there is nothing to answer.",
+            "With an alert in view it surely acts for the most part, and does not wait.",
         ),
         "restless": Rule(
             "propose",
-            lambda kind, row: kind.waits and not _within_chance(kind, row),
-            "It often waits while alerts are up; an operator should know when it does.",
+            lambda kind, row: kind.waits and _often(kind, row),
+            "It also waits while alerts are up; an operator should know when it does.",
         ),
         "sound": Rule(
             "alone",

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, Union
 
+from cagexplain.audit.autonomy import KINDS, RULES
 from cagexplain.audit.playbook import CHOICES, SIGHTS
 from cagexplain.audit.results import SCHEMA, Audit
 from cagexplain.common.documents import convert, read_json
@@ -64,6 +65,10 @@ def _flaws(content: dict[str, Any], audit: Audit) -> Iterator[tuple[str, str]]:
         if finding.id in known:
             yield f"findings[{i}].id", f"occurs twice: {finding.id!r:.40}"
         known.add(finding.id)
+    for i, row in enumerate(audit.autonomy):
+        for name, value, names in (("kind", row.kind, KINDS), ("rule", row.rule, RULES)):
+            if value not in names:
+                yield f"autonomy[{i}].{name}", f"is unknown: {value!r:.40}"
     for i, situation in enumerate(audit.playbook.situations if audit.playbook else ()):
         place = f"playbook.situations[{i}]"
         if situation.sees not in SIGHTS:

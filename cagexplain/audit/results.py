@@ -441,7 +441,7 @@ class ActionAutonomy(Result):
         advice: ``"alone"``; ``"propose"`` to an operator; ``"never"``; ``"undetermined"`` for not
             enough evidence; ``"unused"``.
         rule: a key of `cagexplain.audit.autonomy.RULES`: the one that decided.
-        n: such actions in the audited episodes.
+        n: such actions in the audited episodes; for waits, decisions with an alert in view.
         episodes: that have any.
         precision: share of them that were warranted.
         agents: the same for each agent that takes such actions; `Part.bad` counts those that were

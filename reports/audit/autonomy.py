@@ -98,7 +98,7 @@ def _line(row: ActionAutonomy) -> Line:
 def _reasons(row: ActionAutonomy, kind: Kind) -> Iterator[str]:
     yield RULES[row.rule].why
     short = [part for part in row.agents if part.fails]
-    if short and row.advice in ("alone", "propose"):
+    if 0 < len(short) < len(row.agents) and row.advice in ("alone", "propose"):
         agents = ", ".join(
             f"{show.place(part.name)} ({percent(1 - part.bad / part.n)} of {number(part.n)})"
             for part in short

@@ -19,16 +19,19 @@ from reports.shared.findings import declared, where
 
 _TITLE: Final = "In evaluators’ words"
 _NAMED: Final = {group for dimension in DIMENSIONS for group in dimension.groups or ()}
+_USUAL: Final = "usual"
 _JUDGED: Final = ("FAIL", "WARN", "INCONCLUSIVE", "PASS")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an audit has to say of a dimension."""
+    """What an audit has to say of a dimension: in a sentence, by judged outcomes, by ids of failed
+    practices, and by other conditions."""
 
     dimension: Dimension
     says: str
-    findings: Sequence[Finding]
+    outcomes: Sequence[Finding]
+    failed: Sequence[str]
     variations: Sequence[Variation]
 
 
@@ -49,7 +52,7 @@ def section(audit: Audit) -> Section:
 
 
 def _says(audit: Audit) -> str:
-    variations = len(_compared(audit.variations))
+    variations = len(_others(audit.variations))
     tried = f"{variations} other conditions were" if variations else "no other condition was"
     return (
         "Performance and effectiveness are measured in CC4’s simulator, with intervals; for "
@@ -60,16 +63,16 @@ def _says(audit: Audit) -> str:
 
 def _evidence(dimension: Dimension, audit: Audit) -> Evidence:
     findings = [f for f in audit.findings if f.axis in dimension.axes]
-    variations = [v for v in _compared(audit.variations) if _belongs(v, dimension)]
+    variations = [v for v in _others(audit.variations) if _belongs(v, dimension)]
     if dimension.axes:
         says = _tally(findings)
     elif dimension.groups == ():
         says = _performance(audit)
     else:
         says = _conditions(variations)
-    outcome = [f for f in findings if f.axis == "outcome" and f.verdict in _JUDGED]
-    others = [f for f in findings if f.axis != "outcome" and f.verdict == "FAIL"]
-    return Evidence(dimension, says, [*outcome, *others], variations)
+    outcomes = [f for f in findings if f.axis == "outcome" and f.verdict in _JUDGED]
+    failed = [f.id for f in findings if f.axis != "outcome" and f.verdict == "FAIL"]
+    return Evidence(dimension, says, outcomes, failed, variations)
 
 
 def _performance(audit: Audit) -> str:
@@ -94,16 +97,17 @@ def _tally(findings: Sequence[Finding]) -> str:
 def _conditions(variations: Sequence[Variation]) -> str:
     if not variations:
         return "Nothing of this was measured in this audit."
-    lost = [v for v in variations if v.change and v.change.clear and v.change.mean < 0]
+    changes = [v.change for v in variations if v.change is not None]
+    lost = sum(change.clear and change.mean < 0 for change in changes)
     return (
-        f"{len(lost) or 'None'} of {len(variations)} conditions surely cost"
-        f"{'s' * (len(lost) == 1)} points."
+        f"{lost or 'None'} of {len(changes)} conditions that can be compared with the usual ones "
+        f"surely cost{'s' * (lost == 1)} points."
     )
 
 
-def _compared(variations: Sequence[Variation]) -> list[Variation]:
+def _others(variations: Sequence[Variation]) -> list[Variation]:
     """Those that were played under other than the usual conditions."""
-    return [variation for variation in variations if variation.change is not None]
+    return [variation for variation in variations if variation.group != _USUAL]
 
 
 def _belongs(variation: Variation, dimension: Dimension) -> bool:

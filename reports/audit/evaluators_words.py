@@ -41,8 +41,7 @@ DIMENSIONS: Final = (
     Dimension(
         "Performance",
         "How well does it do what it was trained for?",
-        "The official return of CC4, over episodes that it did not train on, beside that of the "
-        "reference policies.",
+        "The official return of CC4, beside that of the reference policies.",
         (
             "How fast it decides on the machine that it would run on.",
             "What it costs to train, and whether another training run would end the same, unless "
@@ -63,7 +62,8 @@ DIMENSIONS: Final = (
     Dimension(
         "Resilience",
         "Does it go on defending when something fails it?",
-        "The policy with alerts lost and alerts invented, on the same seeds as without.",
+        "The policy with alerts lost and invented, and with whatever else the table names, on the "
+        "same seeds as without.",
         (
             "Attacks on the policy itself: poisoned training, observations made to deceive it.",
             "Loss of its own software, hardware or network, and how it comes back.",

@@ -69,7 +69,7 @@ def verdicts() -> str:
 
 
 def text(check: Check) -> str:
-    """A check as plain text of at most `WIDTH` columns, for a terminal."""
+    """A check as plain text of at most `WIDTH` columns, for a terminal; an address stays whole."""
     lines = textwrap.wrap(f"{check.id}  {check.title}", WIDTH)
     lines += ["", *_columns(_facts(check))]
     for heading, words in _paragraphs(check):

@@ -59,7 +59,12 @@ def test_every_action_type_is_of_one_kind() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "ident", "inverse"),
-    [("Restore", "REC-01", True), ("Remove", "ERA-02", False), ("DeployDecoy", "DEC-02", True)],
+    [
+        ("Restore", "REC-01", True),
+        ("Remove", "ERA-02", False),
+        ("DeployDecoy", "DEC-02", True),
+        ("Sleep and Monitor", "POL-02", True),
+    ],
 )
 def test_thresholds_are_those_of_the_checks_that_they_name(
     kind: str, ident: str, inverse: bool
@@ -87,13 +92,15 @@ def test_a_look_is_warranted_by_an_alert_or_by_red(tmp_path: Path) -> None:
     assert counted(view, "Analyse") == (2, 3)
 
 
-def test_a_wait_is_warranted_while_nothing_is_to_see(tmp_path: Path) -> None:
+def test_waits_are_judged_where_an_alert_is_in_view(tmp_path: Path) -> None:
     rows: list[Row] = [
         {"episode": 0, "step": t, "agent": agents.BLUE[0], "action_type": "Sleep", "started": True}
         for t in range(4)
     ]
-    view = by_hand(tmp_path, {"steps": steps(4), "blue": rows}, process=[(0, 2, A)])
-    assert counted(view, "Sleep and Monitor") == (3, 4)
+    rows += blue(0, 5, ActionKind.ANALYSE, A)
+    alerts = [(0, 2, A), (0, 5, B)]
+    view = by_hand(tmp_path, {"steps": steps(8), "blue": rows}, process=alerts)
+    assert counted(view, "Sleep and Monitor") == (1, 2)
 
 
 def test_a_block_is_warranted_by_the_policy_or_by_red_behind_it(tmp_path: Path) -> None:
@@ -117,7 +124,6 @@ def test_a_block_is_warranted_by_the_policy_or_by_red_behind_it(tmp_path: Path) 
     view = by_hand(tmp_path, {"steps": steps(30), "blue": rows, "levels": levels})
     assert counted(view, "BlockTrafficZone") == (2, 3)
     assert counted(view, "AllowTrafficZone") == (1, 1)
-    assert counted(view, "Sleep and Monitor") == (1, 1)
 
 
 def test_without_observations_it_says_that_it_does_not_know(tmp_path: Path) -> None:
@@ -147,8 +153,8 @@ def test_without_observations_it_says_that_it_does_not_know(tmp_path: Path) -> N
         (table(0.6, n=10, worth=OPEN, pairs=60), "open", "undetermined"),
         (table(0.9, n=10, worth=None, pairs=0, waits=True), "quiet", "alone"),
         (table(0.65, n=10, worth=None, pairs=0, waits=True), "restless", "propose"),
-        (table(0.5, n=10, worth=None, pairs=0, waits=True), "open", "undetermined"),
-        (table(0.2, n=10, worth=None, pairs=0, waits=True), "blind", "never"),
+        (table(0.3, n=10, worth=None, pairs=0, waits=True), "open", "undetermined"),
+        (table(0.1, n=10, worth=None, pairs=0, waits=True), "blind", "never"),
         (table(0.9, n=10, worth=GAIN, pairs=60, judged=False), "few", "undetermined"),
     ],
 )

@@ -1,5 +1,7 @@
 """What evaluators read: the autonomy table and the dimensions say what the audit holds, no more."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from cagexplain.audit.autonomy import KINDS
 from cagexplain.audit.catalogue import mis_01, pol_02
 from cagexplain.audit.check import FRAMEWORKS, Check
+from cagexplain.audit.document import read
 from cagexplain.audit.passages import TITLES
 from cagexplain.audit.results import (
     ActionAutonomy,
@@ -17,6 +20,7 @@ from cagexplain.audit.results import (
     ReferencePolicy,
     Variation,
 )
+from cagexplain.common.errors import CagexplainError
 from cagexplain.stats.interval import Interval
 from reports.audit import autonomy, evaluators
 from reports.audit.evaluators_words import DIMENSIONS, MEASURE
@@ -72,8 +76,9 @@ def lines(of: Audit) -> list[str]:
 
 def test_an_advice_stands_beside_its_numbers() -> None:
     short = Part("agent", "blue_agent_3", bad=60, n=120, low=0.4, high=0.6, fails=True)
+    fine = Part("agent", "blue_agent_4", bad=10, n=120, low=0.8, high=1.0, fails=False)
     sound = row("BlockTrafficZone", advice="alone", rule="sound", precision=Interval(1, 0.95, 1))
-    table = audit(autonomy=(row("Restore", agents=(short,)), sound))
+    table = audit(autonomy=(row("Restore", agents=(short, fine)), sound))
     restore, block = lines(table)
     for part in ("propose to an operator", "67 %", "(64 to 70 %)", "+5,667", "(4,988 to 6,426)"):
         assert part in restore
@@ -88,7 +93,18 @@ def test_what_was_not_played_or_not_done_is_no_number() -> None:
     unused = row("Remove", advice="unused", rule="unused", n=0, precision=nothing, worth=None)
     (line,) = lines(audit(autonomy=(unused,)))
     assert "not used" in line
-    assert not any(character.isdigit() for character in line.replace("0 in the audited", ""))
+    assert not any(character.isdigit() for character in line.replace("0 judged", ""))
+
+
+def test_a_saved_table_is_read_back_and_names_nobody_knows_are_refused(tmp_path: Path) -> None:
+    file, saved = tmp_path / "audit.json", audit(autonomy=(row("Restore"),))
+    file.write_text(json.dumps(saved.to_json()))
+    assert read(file).autonomy == saved.autonomy
+    for changed, field in ((row("Reboot"), "kind"), (row("Restore", rule="mood"), "rule")):
+        file.write_text(json.dumps(audit(autonomy=(changed,)).to_json()))
+        with pytest.raises(CagexplainError, match="is unknown") as error:
+            read(file)
+        assert error.value.field == f"autonomy[0].{field}"
 
 
 def test_an_audit_without_the_table_has_a_marked_gap() -> None:
@@ -111,20 +127,25 @@ def test_dimensions_take_their_numbers_from_the_audit() -> None:
     assert "Return −215 per episode (−253 to −185)." in shown
     assert "from −6,600 (sleep) to −200 (best)" in shown
     assert "Of 2 checks: 1 fail, 1 pass." in shown
-    assert mis_01.CHECK.title in shown and pol_02.CHECK.title in shown
+    assert f"Pass{mis_01.CHECK.id} {mis_01.CHECK.title}" in shown
+    assert f"Failed checks of practices and health: {pol_02.CHECK.id}." in shown
 
 
 def test_a_condition_speaks_for_one_dimension() -> None:
     worse = Change(-50.0, -80.0, -20.0)
-    table = audit(variations=(variation("alerts", worse), variation("red", Change(1.0, -5.0, 8.0))))
+    others = {"alerts": worse, "red": Change(1.0, -5.0, 8.0), "network": None}
+    played = [variation("usual", None), *(variation(*each) for each in others.items())]
+    table = audit(variations=tuple(played))
     shown = section(table)
     resilience, generalisability = (
         shown.index(name) for name in ("Resilience", "Generalisability")
     )
     assert resilience < shown.index("condition alerts") < generalisability
     assert shown.index("condition red") > generalisability
-    assert "1 of 1 conditions surely costs points." in shown
-    assert "None of 1 conditions surely cost points." in shown
+    assert "condition network−215not compared" in shown
+    assert "condition usual" not in shown
+    for count in ("1 of 1", "None of 1"):
+        assert f"{count} conditions that can be compared with the usual ones surely cost" in shown
 
 
 def test_what_was_not_measured_is_said() -> None:

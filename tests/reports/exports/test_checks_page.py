@@ -37,7 +37,9 @@ def test_the_tables_of_the_page_are_tables() -> None:
 @EACH
 def test_a_terminal_shows_all_that_is_declared(check: Check) -> None:
     shown = text(check)
-    assert max(map(len, shown.splitlines())) <= WIDTH
+    # An address that is cut in two cannot be followed, so it has a line of its own instead.
+    breakable = [line for line in shown.splitlines() if not line.strip().startswith("<http")]
+    assert max(map(len, breakable)) <= WIDTH
     words = " ".join(shown.split())
     declared = [check.id, check.title, check.why, check.remediation, check.formula, check.family]
     declared += [check.severity, check.trigger, check.absent, check.applies_when, *check.related]
