@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from cagexplain.analysis.decisions.counterfactuals import FutureDifference
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
-from cagexplain.cc4 import network, phases
+from cagexplain.cc4 import network, phases, reward
 from reports.kit import numbers
 from reports.kit.numbers import NBSP, percent
 from reports.kit.terms import subnet
@@ -153,8 +153,6 @@ def _of(count: int, n: int) -> str:
     return "all of them" if count == n > 1 else str(count)
 
 
-_PRICE: Final = 1.0
-"""Points that a Restore costs in any case."""
 _MISTAKE: Final = "In {n}, another action would surely have been better: a mistake."
 _RIGHT: Final = "In {n}, all the others would surely have been worse: rightly chosen."
 _MIXED: Final = "In {n}, some would surely have been worse and none surely better."
@@ -164,7 +162,8 @@ _OPEN: Final = "In {n}, no other action made a sure difference."
 def telling(decision: Explanation, stretch: float) -> bool:
     """Whether another action would surely have made a difference, beyond what it costs."""
     return any(
-        verdict(option, stretch) in ("better", "worse") and abs(_advantage(option)) > _PRICE
+        verdict(option, stretch) in ("better", "worse")
+        and abs(_advantage(option)) > reward.RESTORE_COST
         for option in decision.options
     )
 
