@@ -37,6 +37,8 @@ PRICE_SEED: Final = 2_000_000
 """First seed of the episodes that price remedies: not those whose findings are to be priced."""
 ROLLOUTS: Final = ENOUGH
 """Futures per alternative of an explained decision; `cagexplain explain` plays more."""
+PLAYED_OUT: Final = 2
+"""Decisions that are played out for each one that is to be shown: not all turn out to matter."""
 WORKERS: Final = 8
 """Most processes to play in: each takes up to a gigabyte."""
 VARIATION_SEED: Final = 3_000_000
@@ -233,7 +235,7 @@ class _Further:
             chosen = critical(
                 self._trace,
                 policy,
-                moments,
+                PLAYED_OUT * moments,
                 cases=_cases(findings, moments),
                 workers=self._workers,
                 advance=self._advance,

@@ -48,14 +48,13 @@ def suspects(audit: Audit) -> list[Suspect]:
     groups: dict[tuple[Place, ...], list[Finding]] = {}
     for finding in failures:
         groups.setdefault(_key(finding), []).append(finding)
+    places = {key: tuple(_places(group)) for key, group in groups.items()}
     spans = {key: _span_of(group) for key, group in groups.items()}
     if span := spans.get(()):
         _take_in(groups, span, audit)
     order = sorted(groups, key=lambda key: -ranking.weight(groups[key], audit))
     return [
-        Suspect(tuple(_places(groups[key])), _causes_first(groups[key]), spans[key])
-        for key in order
-        if groups[key]
+        Suspect(places[key], _causes_first(groups[key]), spans[key]) for key in order if groups[key]
     ]
 
 

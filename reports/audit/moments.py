@@ -15,7 +15,7 @@ from reports.shared import decisions
 from reports.shared import decisions_words as words
 from reports.shared.findings import declared
 
-MOST: Final = 10
+MOST: Final = 6
 """Moments that are shown."""
 
 _TITLE = "The decisions that mattered most"
@@ -40,14 +40,15 @@ def section(
     if report is None or not report.decisions:
         html = gap(why_not or "No decision was explained.", "The audit of a policy explains some.")
         return Section("decisions", _TITLE, html, STYLE)
-    shown = [moment for moment in report.decisions if words.telling(moment)][:MOST]
+    stretch = words.stretched(report)
+    shown = [moment for moment in report.decisions if words.telling(moment, stretch)][:MOST]
     length = steps or phases.DEFAULT_STEPS
     html = render(
         "audit/moments.html.j2",
         says=words.overall(report),
         report=report,
         rollouts=words.rollouts(report),
-        moments=[_moment(number, moment, length) for number, moment in enumerate(shown)],
+        moments=[_moment(number, moment, length, stretch) for number, moment in enumerate(shown)],
         changes=_changes(length),
         causes=CAUSES,
         shown=decisions.INFLUENCES,
@@ -59,12 +60,12 @@ def section(
     return Section("decisions", _TITLE, html, source("shared/decisions.css"))
 
 
-def _moment(number: int, decision: Explanation, steps: int) -> dict[str, Any]:
+def _moment(number: int, decision: Explanation, steps: int, stretch: float) -> dict[str, Any]:
     return {
         **decisions.described(number, decision),
         "place": 100 * decision.step / steps,
         "phase": phases.PHASE_NAMES[decision.phase],
-        "verdict": _verdict(decision),
+        "verdict": _verdict(decision, stretch),
         "about": decision.about,
         "headline": _headline(decision.about),
     }
@@ -76,9 +77,9 @@ def _headline(ident: str) -> str:
     return check.problem if check else ""
 
 
-def _verdict(decision: Explanation) -> str:
+def _verdict(decision: Explanation, stretch: float) -> str:
     """What the roll-outs say of the choice, in a few words."""
-    verdicts = {words.verdict(option) for option in decision.options if not option.chosen}
+    verdicts = {words.verdict(option, stretch) for option in decision.options if not option.chosen}
     if "better" in verdicts:
         return "a mistake"
     if verdicts == {"worse"}:

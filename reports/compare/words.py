@@ -126,7 +126,7 @@ def _gap(difference: MetricDifference) -> str:
     size = abs(difference.difference)
     limits = ""
     if difference.low is not None and difference.high is not None:
-        low, high = sorted((difference.low, difference.high))
+        low, high = difference.low, difference.high
         if difference.difference < 0:
             low, high = -high, -low
         limits = f" ({_amount(low, difference.unit)} to {_amount(high, difference.unit)} by itself)"

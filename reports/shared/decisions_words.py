@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from scipy.special import ndtri
+
 from cagexplain.analysis.decisions.counterfactuals import FutureDifference
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
-from cagexplain.cc4 import network, phases
+from cagexplain.cc4 import network, phases, reward
 from reports.kit import numbers
 from reports.kit.numbers import NBSP, percent
 from reports.kit.terms import subnet
@@ -52,8 +54,13 @@ def limits(difference: FutureDifference) -> str:
     return f"[{signed(difference.low)}, {signed(difference.high)}]"
 
 
-def verdict(option: Option) -> str:
-    """Whether an alternative is surely better or worse than the choice: better, worse, open."""
+def verdict(option: Option, stretch: float = 1.0) -> str:
+    """Whether an alternative is surely better or worse than the choice: better, worse, open.
+
+    Args:
+        option: the alternative.
+        stretch: how much wider than given its interval must be taken; see `stretched`.
+    """
     if option.chosen:
         return "chosen"
     if option.outcome is None:
@@ -61,7 +68,17 @@ def verdict(option: Option) -> str:
     advantage = option.outcome.advantage
     if advantage.low is None or advantage.high is None:
         return "open"
-    return "better" if advantage.low > 0 else "worse" if advantage.high < 0 else "open"
+    low = advantage.mean - stretch * (advantage.mean - advantage.low)
+    high = advantage.mean + stretch * (advantage.high - advantage.mean)
+    return "better" if low > 0 else "worse" if high < 0 else "open"
+
+
+def stretched(report: DecisionReport) -> float:
+    """How much wider intervals must be for all alternatives of a report to hold at once
+    (Bonferroni, by normal quantiles)."""
+    n = sum(o.outcome is not None and not o.chosen for d in report.decisions for o in d.options)
+    tail = (1 - report.confidence) / 2
+    return float(ndtri(1 - tail / max(n, 1)) / ndtri(1 - tail))
 
 
 def plain(name: str) -> str:
@@ -114,17 +131,21 @@ def overall(report: DecisionReport) -> str:
     rolled = [d for d in report.decisions if any(o.outcome for o in d.options if not o.chosen)]
     if not rolled:
         return f"{n} decision{'s' * (n != 1)} explained; no alternatives were played out."
+    stretch = stretched(report)
+    sure = [_sure(decision, stretch) for decision in rolled]
+    unbeaten = [_unbeaten(decision, stretch) for decision in rolled]
     told = [
         text.format(n=_of(count, len(rolled)))
         for text, count in (
-            (_MISTAKE, sum(_regretted(d) for d in rolled)),
-            (_RIGHT, sum(_unbeaten(d) for d in rolled)),
-            (_MIXED, sum(_sure(d) == {"worse"} and not _unbeaten(d) for d in rolled)),
-            (_OPEN, sum(not _sure(d) for d in rolled)),
+            (_MISTAKE, sum("better" in verdicts for verdicts in sure)),
+            (_RIGHT, sum(unbeaten)),
+            (_MIXED, sum(v == {"worse"} and not u for v, u in zip(sure, unbeaten, strict=True))),
+            (_OPEN, sum(not verdicts for verdicts in sure)),
         )
         if count
     ]
-    return " ".join([f"Other actions were tried in {len(rolled)} decisions.", *told])
+    tried = f"Other actions were tried in {len(rolled)} decision{'s' * (len(rolled) != 1)}."
+    return " ".join([tried, *told])
 
 
 def _of(count: int, n: int) -> str:
@@ -132,29 +153,24 @@ def _of(count: int, n: int) -> str:
     return "all of them" if count == n > 1 else str(count)
 
 
-_PRICE: Final = 1.0
-"""Points that a Restore costs in any case."""
 _MISTAKE: Final = "In {n}, another action would surely have been better: a mistake."
 _RIGHT: Final = "In {n}, all the others would surely have been worse: rightly chosen."
 _MIXED: Final = "In {n}, some would surely have been worse and none surely better."
 _OPEN: Final = "In {n}, no other action made a sure difference."
 
 
-def telling(decision: Explanation) -> bool:
+def telling(decision: Explanation, stretch: float) -> bool:
     """Whether another action would surely have made a difference, beyond what it costs."""
     return any(
-        verdict(option) in ("better", "worse") and abs(_advantage(option)) > _PRICE
+        verdict(option, stretch) in ("better", "worse")
+        and abs(_advantage(option)) > reward.RESTORE_COST
         for option in decision.options
     )
 
 
-def _sure(decision: Explanation) -> set[str]:
+def _sure(decision: Explanation, stretch: float) -> set[str]:
     """What other actions surely would have been: better, worse."""
-    return {verdict(option) for option in decision.options} & {"better", "worse"}
-
-
-def _regretted(decision: Explanation) -> bool:
-    return "better" in _sure(decision)
+    return {verdict(option, stretch) for option in decision.options} & {"better", "worse"}
 
 
 def best_alternative(decision: Explanation) -> Option | None:
@@ -167,9 +183,9 @@ def _advantage(option: Option) -> float:
     return option.outcome.advantage.mean if option.outcome else 0.0
 
 
-def _unbeaten(decision: Explanation) -> bool:
+def _unbeaten(decision: Explanation, stretch: float = 1.0) -> bool:
     others = [o for o in decision.options if not o.chosen and o.outcome is not None]
-    return bool(others) and all(verdict(o) == "worse" for o in others)
+    return bool(others) and all(verdict(o, stretch) == "worse" for o in others)
 
 
 def _preference(decision: Explanation) -> Iterator[str]:

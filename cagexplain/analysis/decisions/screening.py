@@ -128,7 +128,11 @@ def critical(
         for question, sums in zip(questions, played, strict=True)
     }
     chosen = _chosen(importance, about, n)
-    beside = f"{len(about)} cases of findings, and of the others " if about else ""
+    beside = (
+        f"{len(about)} case{'s' * (len(about) != 1)} of findings, and of the others "
+        if about
+        else ""
+    )
     how = (
         f"the {len(chosen)} decisions in which another action made the largest sure difference"
         f"{', one of each finding first,' if about else ''} in short roll-outs ({ROLLOUTS} of "

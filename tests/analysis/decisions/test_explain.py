@@ -20,7 +20,13 @@ from cagexplain.analysis.decisions.replay import (
     policy_of,
     spread,
 )
-from cagexplain.analysis.decisions.screening import APART, candidates_of, critical
+from cagexplain.analysis.decisions.screening import (
+    APART,
+    _chosen,
+    _surely,
+    candidates_of,
+    critical,
+)
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import CagexplainError, UsageError
@@ -242,15 +248,44 @@ def test_critical_decisions_lie_apart_and_matter_most_first(
     assert len(found.places) == 3
     importance = [found.importance[place] for place in found.places]
     assert importance == sorted(importance, reverse=True)
-    assert importance[0] > 0
     for i, one in enumerate(found.places):
         for other in found.places[:i]:
             same = (one.episode, one.agent) == (other.episode, other.agent)
             assert not same or abs(one.step - other.step) >= APART
     record = Record(trace, range(EPISODES))
     assert all(record.started[p.episode, p.step, p.agent] for p in found.places)
-    words = {"scripted": "drawn at random)", "sampled": "log-probabilities", "valued": "of values"}
+    words = {"scripted": "(drawn at random)", "sampled": "log-probabilities", "valued": "of values"}
     assert words[name] in found.how
+
+
+def test_what_differs_by_chance_does_not_stand_before_what_surely_differs() -> None:
+    noisy = np.zeros((2, 8, 4), np.int64)
+    noisy[1, :, 0] = [-90, 90, -80, 80, -70, 85, -60, 60]
+    clear = np.zeros((2, 8, 4), np.int64)
+    clear[1, :, 0] = [5, 6, 5, 7, 5, 6, 5, 6]
+    dear = np.zeros((2, 8, 4), np.int64)
+    dear[1, :, -1] = -1  # a Restore costs a point, whatever comes of it
+    assert _surely(clear, 0) > 4.5 > 0 > _surely(noisy, 0)
+    assert _surely(dear, 0) == 0
+    assert _surely(clear, 1) == pytest.approx(_surely(clear, 0))
+
+
+def test_each_thing_that_is_asked_about_has_its_decision_first() -> None:
+    places = [DecisionPlace(0, step, 0) for step in range(5)]
+    importance = dict(zip(places, (9.0, 1.0, 2.0, 7.0, -1.0), strict=True))
+    about = {places[1]: "A", places[2]: "A", places[4]: "B"}
+    chosen = _chosen(importance, about, 3)
+    assert chosen == [places[2], places[0], places[3]], "nothing sure is known of B"
+
+
+def test_cases_are_followed_to_the_decisions_that_answer_them(scripted: Trace) -> None:
+    record = Record(scripted, range(EPISODES))
+    row, step, agent = (int(axis[-1]) for axis in np.nonzero(record.started[:, :50]))
+    case = DecisionPlace(int(record.episodes[row]), step, agent)
+    found = critical(scripted, policy_of(scripted), 4, cases={"X-01": [case], "X-02": []})
+    assert set(found.about.values()) <= {"X-01"}
+    assert all(found.about[place] == "X-01" for place in found.about)
+    assert "1 case of findings" in found.how
 
 
 def test_critical_decisions_of_one_agent_in_one_episode(scripted: Trace) -> None:

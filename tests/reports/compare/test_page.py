@@ -101,7 +101,10 @@ def test_metrics_of_all_stand_side_by_side(two: Comparison) -> None:
     (table,) = document.all("table", within="metrics")
     found = rows(table)
     assert len(found) == len(two.pairs[0].metrics)
-    for row, metric in zip(found, two.pairs[0].metrics, strict=True):
+    assert found[0][0].startswith("Return"), "what counts most comes first"
+    rows_by_name = {row[0].rsplit(" ↑")[0].rsplit(" ↓")[0]: row for row in found}
+    for metric in two.pairs[0].metrics:
+        row = rows_by_name[words.metric_name(metric.metric)]
         if metric.difference is None:
             assert row[-1].startswith("not enough data: n")
         else:
@@ -113,13 +116,24 @@ def test_the_better_one_is_pointed_at(two: Comparison) -> None:
     (pair,) = two.pairs
     worse = dataclasses.replace(
         next(m for m in pair.metrics if m.metric == "return"),
-        **{"value_a": -10.0, "value_b": -90.0, "difference": -80.0, "p_adjusted": 0.001},
+        **{"value_a": -10.0, "value_b": -90.0, "difference": -80.0, "low": -99.0, "high": -60.0},
+        p_adjusted=0.001,
     )
     changed = dataclasses.replace(
         two, pairs=(dataclasses.replace(pair, metrics=(worse,), most=()),)
     )
     (finding,) = words.findings(changed)
     assert finding.headline == f"{pair.a} has a better return than {pair.b}"
+    assert finding.detail.startswith(f"{pair.a} −10, {pair.b} −90 per episode; 80 apart (60 to 99")
+    turned = dataclasses.replace(
+        worse, **{"value_a": -90.0, "value_b": -10.0, "difference": 80.0, "low": 60, "high": 99}
+    )
+    (other,) = words.findings(
+        dataclasses.replace(two, pairs=(dataclasses.replace(pair, metrics=(turned,), most=()),))
+    )
+    assert other.headline == f"{pair.b} has a better return than {pair.a}"
+    assert other.detail.startswith(f"{pair.b} −10, {pair.a} −90 per episode; 80 apart (60 to 99")
+    assert "by itself), adjusted p" in other.detail
     (row,) = rows(parse(compare_report(changed).html).all("table", within="metrics")[0])
     assert row[3].startswith("▼ −80")
     open_ = dataclasses.replace(worse, p_adjusted=0.4)
@@ -128,6 +142,34 @@ def test_the_better_one_is_pointed_at(two: Comparison) -> None:
     )
     (finding,) = words.findings(changed)
     assert "do not differ significantly" in finding.headline
+
+
+def test_the_defence_is_compared_before_the_choices_and_wins_are_not_counted(
+    two: Comparison,
+) -> None:
+    (pair,) = two.pairs
+    clean = next(m for m in pair.metrics if m.metric == "Clean hosts")
+    sure = dataclasses.replace(
+        clean, **{"value_a": 0.9, "value_b": 0.7, "difference": -0.2, "p_adjusted": 0.001}
+    )
+    metrics = tuple(sure if m is clean else m for m in pair.metrics)
+    changed = dataclasses.replace(two, pairs=(dataclasses.replace(pair, metrics=metrics),))
+    headlines = [finding.headline for finding in words.findings(changed)]
+    better = headlines.index(f"{pair.a} is better in “Clean hosts”")
+    choices = [i for i, text in enumerate(headlines) if "differ most in" in text]
+    assert better > 0 and all(better < i for i in choices)
+    says = parse(compare_report(changed).html).all("section", within="metrics")[0].text
+    assert f"{pair.a} is surely better in" in says and "clean hosts" in says
+    assert "of 4" not in says.split(".")[0], "dependent metrics are no votes"
+
+
+def test_situations_with_many_decisions_come_first(comparison: Comparison) -> None:
+    for pair in comparison.pairs:
+        views = [place.view for place in pair.most]
+        assert all(views.count(view) <= 2 for view in views)
+        sure = [place.difference for place in pair.most if place.difference.significant]
+        weights = [(d.low or 0) * (d.total_a + d.total_b) for d in sure]
+        assert weights == sorted(weights, reverse=True)
 
 
 def test_different_conditions_and_seeds_are_warned_of(comparison: Comparison) -> None:

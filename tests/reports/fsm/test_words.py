@@ -6,7 +6,7 @@ from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.stats.distribution import CategoryShare, Distribution
 from reports.fsm.circumstances import agreement
 from reports.fsm.distributions import leaders
-from reports.fsm.overview_words import findings, losses
+from reports.fsm.overview_words import answer, effort_of, findings, losses
 from reports.kit import numbers, palette
 
 
@@ -26,32 +26,54 @@ CLEAR = {"Restore": (60, 0.5, 0.7), "Analyse": (40, 0.3, 0.45)}
 TIED = {"Restore": (55, 0.4, 0.7), "Analyse": (45, 0.3, 0.6)}
 
 
-def headlines(analysis: FsmAnalysis, *mixes: Distribution) -> list[str]:
-    by_state = {m.group: m for m in mixes}
-    targeted = tuple(by_state.get(m.group, m) for m in analysis.mix.targeted)
-    changed = dataclasses.replace(
-        analysis, mix=dataclasses.replace(analysis.mix, targeted=targeted)
+def said(analysis: FsmAnalysis, **of_agents: Distribution) -> dict[str, str]:
+    """Findings by headline if these are all that agents do to hosts: a mix by number of the agent,
+    such as ``agent_0``."""
+    nothing = tuple(
+        dataclasses.replace(
+            m, total=0, shares=tuple(dataclasses.replace(s, count=0) for s in m.shares)
+        )
+        for m in analysis.mix.targeted
     )
-    return [finding.headline for finding in findings(changed)]
+
+    def instead(*mixes: Distribution) -> tuple[Distribution, ...]:
+        by_state = {m.group: m for m in mixes}
+        return tuple(by_state.get(m.group, m) for m in nothing)
+
+    by_agent = {
+        name: dataclasses.replace(
+            old, targeted=instead(*[m for key, m in of_agents.items() if name.endswith(key)])
+        )
+        for name, old in analysis.mix_by_agent.items()
+    }
+    team = dataclasses.replace(analysis.mix, targeted=instead(*of_agents.values()))
+    changed = dataclasses.replace(analysis, mix=team, mix_by_agent=by_agent)
+    return {finding.headline: finding.detail for finding in findings(changed)}
 
 
-def big(shares: dict[str, tuple[int, float, float]]) -> dict[str, tuple[int, float, float]]:
-    """The same shares of so many decisions that the state speaks for its stage."""
-    return {name: (n * 100_000, low, high) for name, (n, low, high) in shares.items()}
+def test_agents_are_told_apart_before_they_are_pooled(analysis: FsmAnalysis) -> None:
+    """The team may most often do what only one agent does."""
+    other = {"Analyse": (90, 0.85, 0.95), "Restore": (10, 0.05, 0.15)}
+    told = said(analysis, agent_0=mix("RD", **CLEAR), agent_3=mix("RD", **other))
+    detail = told["Where red believes it is root, the agents differ"].replace("\u00a0", " ")
+    assert detail == (
+        "Blue agent 0: Restore (60 %); blue agent 3: Analyse (90 %); "
+        "blue agents 1, 2 and 4: never acts on one."
+    )
 
 
 def test_a_clear_leader_is_named_and_a_tie_is_not(analysis: FsmAnalysis) -> None:
-    found = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(TIED)))
-    assert "Where red believes it is root, blue most often chooses Restore" in found
-    assert "Where red believes it has a user session, blue has no clear favourite" in found
+    told = said(analysis, agent_0=mix("RD", **CLEAR), agent_1=mix("RD", **CLEAR))
+    headline = "Where red believes it is root, every agent that acts there most often chooses"
+    assert f"{headline} Restore" in told
+    tied = said(analysis, agent_0=mix("UD", **TIED))
+    assert "Where red believes it has a user session, no agent has a clear favourite" in tied
 
 
-def test_whether_the_first_choice_depends_on_the_state(analysis: FsmAnalysis) -> None:
-    other = {"Analyse": (60, 0.5, 0.7), "Restore": (40, 0.3, 0.45)}
-    changing = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(other)))
-    assert "The first choice changes with the attacker’s state" in changing
-    constant = headlines(analysis, mix("RD", **big(CLEAR)), mix("UD", **big(CLEAR)))
-    assert "Wherever one action clearly leads, it is Restore" in constant
+def test_what_most_agents_do_is_not_said_of_all(analysis: FsmAnalysis) -> None:
+    text = answer(analysis)
+    tops = {effort_of(mix.situational) for mix in analysis.mix_by_agent.values()}
+    assert ("the agents differ" in text) == (len(tops) > 1)
 
 
 def test_findings_quote_the_analysis(analysis: FsmAnalysis) -> None:

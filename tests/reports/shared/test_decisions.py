@@ -17,6 +17,7 @@ from reports.shared.decisions_words import (
     overall,
     plain,
     signed,
+    stretched,
     summary,
     telling,
     verdict,
@@ -119,10 +120,15 @@ def test_names_are_told_without_abbreviations(name: str, text: str) -> None:
 
 def test_a_moment_tells_something_only_beyond_the_price_of_an_action() -> None:
     dearer = option("Restore user_host_2 (OZA)", outcome(-1.0, -1.0, -1.0))
-    assert not telling(explanation(dearer)) and not telling(explanation(OPEN))
-    assert telling(explanation(BETTER)) and telling(explanation(WORSE))
-    alone = explanation(options=(option("Sleep", None, chosen=True),))
-    assert "no alternatives were played out" in overall(report(alone))
+    assert not telling(explanation(dearer), 1) and not telling(explanation(OPEN), 1)
+    assert telling(explanation(BETTER), 1) and telling(explanation(WORSE), 1)
+    assert not telling(explanation(BETTER), 1.6), "many alternatives were looked at"
+
+
+def test_more_alternatives_need_clearer_differences() -> None:
+    one, many = report(explanation(BETTER)), report(*[explanation(BETTER, OPEN, WORSE)] * 30)
+    assert stretched(one) == pytest.approx(1.0)
+    assert stretched(many) == pytest.approx(1.763, abs=0.02)
 
 
 @given(st.floats(-1e6, 1e6))
