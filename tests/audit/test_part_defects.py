@@ -196,7 +196,7 @@ def test_every_kind_of_defect_is_planted_in_three_places_or_times() -> None:
 
 
 def test_links_that_are_places_exist() -> None:
-    links = {f"{ZONES[frm]} -> {ZONES[to]}" for frm, to in zip(LINK_FROM, LINK_TO, strict=True)}
+    links = {f"{ZONES[to]} from {ZONES[frm]}" for frm, to in zip(LINK_FROM, LINK_TO, strict=True)}
     named = {p.name for d in PART_DEFECTS.values() for p in d.places if p.kind == LINK}
     assert named
     assert named <= links

@@ -17,7 +17,7 @@ from benchmarks.defect_prices import Price
 from benchmarks.flaws.lapses import SleepsAfter
 from benchmarks.part_defects import AGENT, LINK, PHASE, STRETCH, ZONE, PartDefect, Place
 from benchmarks.whole_audits import WholeAudit, returns_of
-from cagexplain.audit.results import Finding, Measured, Part, Verdict
+from cagexplain.audit.results import Finding, Measured, Part, Span, Verdict, WorstPart
 
 AGENT_2 = (Place(AGENT, "blue_agent_2"), Place(ZONE, "restricted_zone_b_subnet"))
 DEFECT = PartDefect("d", "it sleeps", ("A-1", "A-2"), SleepsAfter, (100,), AGENT_2, 100)
@@ -29,8 +29,9 @@ def finding(
     number = Measured(
         "value", "share", "share", "lower", 0.1, 0.5, 0.2, 0.1, 0.3, 100, True, verdict
     )
-    others = [Part("agent", f"blue_agent_{i}", 10 if i else 20, 200) for i in range(2)]
-    parts = (*others, Part("agent", bad, 30, 40), Part("phase", "mission A", 5, 20))
+    span = None if since is None else Span(since, since - 5, since + 5)
+    where = (Place(AGENT, bad), Place(PHASE, "mission A"))
+    worst = WorstPart("value", Part("agent and phase", bad, 30, 40), where, span)
     return Finding(
         id=ident,
         title="t",
@@ -40,8 +41,7 @@ def finding(
         knowledge="obs",
         verdict=verdict,
         measures=(number,),
-        parts=parts,
-        since=since,
+        worst=worst if verdict == "FAIL" else None,
     )
 
 
@@ -58,7 +58,7 @@ def test_a_price_is_paired_and_a_share_of_the_base() -> None:
     assert Price.of(np.array([-4.1]), np.array([-4.0])).dear is False
 
 
-def test_a_finding_names_the_part_where_most_cases_are_bad() -> None:
+def test_a_finding_names_the_part_that_fails() -> None:
     assert named_place(finding("A-1", "FAIL")) == (
         Place(AGENT, "blue_agent_2"),
         Place(PHASE, "mission A"),

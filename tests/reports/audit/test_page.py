@@ -63,7 +63,8 @@ def test_what_holds_of_every_page(audit: Audit, document: Element) -> None:
 def test_sections_come_in_the_order_of_questions(document: Element) -> None:
     assert [section.attributes["id"] for section in document.all("section")] == [
         *("verdict", "top", "spread", "prices", "baseline", "machine", "decisions", "agents"),
-        *("surrogate", "robustness", "checks", "standing", "methods", "glossary", "provenance"),
+        *("surrogate", "robustness", "autonomy", "evaluators", "checks", "standing"),
+        *("methods", "glossary", "provenance"),
     ]
 
 
@@ -256,7 +257,7 @@ def test_what_is_missing_is_a_marked_gap() -> None:
     )
     document = shown(empty, why_not={"explanations": "It cannot be replayed.", "surrogate": "No."})
     gaps = [words(e) for e in document if "gap" in e.classes]
-    assert len(gaps) == 8
+    assert len(gaps) == 9
     assert any("It cannot be replayed." in gap for gap in gaps)
     assert "baseline" not in [s.attributes["id"] for s in document.all("section")]
     assert "No check of the policy failed" in words(document)

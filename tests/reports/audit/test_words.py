@@ -198,7 +198,7 @@ def test_one_sentence_says_whether_to_sign() -> None:
 
 def test_four_answers_for_a_reader_in_a_hurry() -> None:
     audit = made.audit(findings=(finding(), finding(id="DET-04")))
-    answers = dict(lead_words.answers(suspects(audit)[0]))
+    answers = dict(lead_words.answers(suspects(audit)[0], audit))
     assert answers["Which part"].endswith("operational zone A. 2 checks fail there.")
     assert "from the first step on" in answers["Since when"]
     assert "150 of 150 first responses to root access there" in answers["How sure"]

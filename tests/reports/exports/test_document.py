@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cagexplain.audit.document import read, schema
+from cagexplain.audit.results import SCHEMA
 from cagexplain.common.errors import CagexplainError
 from reports.exports import FORMATS
 from tests.support import audits as made
 from tests.support.paths import ROOT
 from tests.support.playbooks import PLAYBOOK
 
-PUBLISHED = ROOT / "docs" / "schemas" / "audit-1.json"
+PUBLISHED = ROOT / "docs" / "schemas" / "audit-2.json"
 
 
 def content() -> dict[str, Any]:
@@ -80,7 +81,7 @@ def put(*path: str | int) -> Callable[[Any], Change]:
 BROKEN: dict[str, tuple[Change, str | None, str]] = {
     "foreign": (put("project")("other"), None, "not an audit"),
     "a trace": (put("kind")("trace"), None, "not an audit"),
-    "newer": (put("schema_version")(2), "schema_version", "version 2"),
+    "newer": (put("schema_version")(SCHEMA + 1), "schema_version", f"version {SCHEMA + 1}"),
     "true": (put("schema_version")(True), "schema_version", "version True"),
     "unversioned": (lambda c: c.pop("schema_version"), "schema_version", "version None"),
     "missing": (lambda c: c.pop("command"), None, "missing required field 'command'"),
