@@ -14,7 +14,7 @@ from cagexplain.audit.examples import Example, chosen, examples
 from cagexplain.audit.parts import Failing, Pieces, criterion_of
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
-from cagexplain.audit.results import Finding, Measured, Part, Verdict, WorstPart
+from cagexplain.audit.results import Finding, Measured, Part, Place, Verdict, WorstPart
 from cagexplain.audit.stretches import course, judge_parts
 from cagexplain.audit.verdicts import (
     FALSE_DISCOVERIES,
@@ -40,6 +40,8 @@ _KEPT: Final = 200
 """Cases against the policy that are kept of each batch, to choose the examples from."""
 
 
+SOLE: Final = ("link", "agent", "zone")
+"""Kinds of parts that a finding names if all its cases lie in one of them."""
 _OF_WHOLE: Final = 0.2
 """Share of the error of a check that its whole numbers get, beside those of their parts."""
 
@@ -105,10 +107,8 @@ class Tallies:
         for measure in check.measures:
             sums, cases = measure.counted(view)
             _, bad = self._profile.thresholds(check, measure)
-            criterion = (
-                criterion_of(measure, bad) if cases is not None and bad is not None else None
-            )
-            if cases is not None and criterion is not None:
+            if cases is not None and bad is not None:
+                criterion = criterion_of(measure, bad)
                 details = counted.details.setdefault(measure.key, _Details(Pieces(criterion)))
                 details.pieces.add(cases, view)
                 details.examples += examples(criterion, cases, view, _KEPT)
@@ -150,11 +150,14 @@ class Tallies:
                     failures[measure.key] = failing
         if failures and (check.axis in PRACTICE or finding.verdict == "FAIL"):
             key = max(failures, key=lambda key: failures[key].contrast)
-            finding = with_worst(finding, key, failures[key], chances=len(details))
+            chances = sum(each.pieces.criterion.of_parts for each in details.values())
+            finding = with_worst(finding, key, failures[key], chances)
         key = finding.decisive.key if finding.decisive else ""
         if key not in details:
             return finding
         told = finding.verdict in ("FAIL", "WARN")
+        if finding.verdict == "FAIL" and finding.worst is None:
+            finding = replace(finding, worst=sole(key, parts[key]))
         return replace(
             finding,
             parts=parts[key],
@@ -177,6 +180,20 @@ class Tallies:
             deff = references.deff(check.id, measure)
             intervals.append(estimate(measure.statistic, sums, policies=policies, usual_deff=deff))
         return judged(check, intervals, self._profile, references, self.episodes)
+
+
+def sole(key: str, parts: Sequence[Part]) -> WorstPart | None:
+    """Where a check that fails as a whole has all its cases: in one agent, subnet or link; None if
+    they are in several.
+
+    Args:
+        key: of the measure.
+        parts: of it.
+    """
+    of_kind = [[part for part in parts if part.kind == kind] for kind in SOLE]
+    alone = [those[0] for those in of_kind if len(those) == 1]
+    places = tuple(Place(part.kind, part.name) for part in alone)
+    return WorstPart(key, alone[0], places) if alone else None
 
 
 def with_worst(finding: Finding, key: str, failing: Failing, chances: int) -> Finding:

@@ -75,18 +75,20 @@ class Criterion:
     better: str
     bad: float
 
+    @property
+    def of_parts(self) -> bool:
+        """Whether the threshold means the same for a part as for the whole."""
+        return isinstance(self.statistic, HitShare | Difference | PerCases | Incidence)
 
-def criterion_of(measure: Measure, bad: float) -> Criterion | None:
-    """How a measure with single cases, and with a bad threshold, is judged for parts; None if it
-    is not."""
+
+def criterion_of(measure: Measure, bad: float) -> Criterion:
+    """How a measure with single cases, and with a bad threshold, is judged for parts."""
     statistic = measure.statistic
     if isinstance(statistic, Quantile):
         assert measure.better == "lower", "a duration"
-        within = Incidence(at=int(bad))
-        return Criterion(within, "higher", statistic.share)
-    if isinstance(statistic, HitShare | Difference | PerCases | Incidence):
-        return Criterion(statistic, measure.better, bad)
-    return None
+        return Criterion(Incidence(at=int(bad)), "higher", statistic.share)
+    assert isinstance(statistic, OfCases)
+    return Criterion(statistic, measure.better, bad)
 
 
 def against(criterion: Criterion, cases: Cases) -> BoolArray:
@@ -208,7 +210,8 @@ def _judge_split(
     suspects = [
         part
         for part in sorted(enough, key=lambda part: -contrasts[part])
-        if beyond(
+        if criterion.of_parts
+        and beyond(
             float(criterion.statistic.value((tables[part] + common).sum(axis=0))),
             criterion.better,
             criterion.bad,

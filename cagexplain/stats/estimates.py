@@ -306,7 +306,9 @@ class Incidence(OfDurations):
         """Hits by duration, then competing events, then censored cases."""
         other = cases.other & ~cases.hit
         kinds = (cases.hit, other, ~cases.hit & ~other)
-        return np.hstack([_lengths(cases, kind, n, steps) for kind in kinds])
+        # Whatever lasts longer tells the same: few columns are quickly resampled.
+        longest = min(steps, self.at + 1)
+        return np.hstack([_lengths(cases, kind, n, longest) for kind in kinds])
 
     def value(self, totals: FloatArray) -> FloatArray:
         """Cumulative incidence."""

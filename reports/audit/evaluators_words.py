@@ -8,10 +8,9 @@ from typing import Final, Literal
 
 PROCESS: Final = (
     "A. Morris, R. Procter and C. Wallbank, “Evaluating Reinforcement Learning Agents for "
-    "Autonomous Cyber Defence”, Applied AI Letters 6 (2025)",
-    "https://doi.org/10.1002/ail2.125",
+    "Autonomous Cyber Defence”, Applied AI Letters 6 (2025), doi:10.1002/ail2.125"
 )
-"""Where QinetiQ and Dstl describe their process, and its address."""
+"""Where QinetiQ and Dstl describe their process."""
 
 Given = Literal["yes", "in part", "no"]
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from cagexplain.audit.judge import sole
 from cagexplain.audit.parts import CELL, TAIL, Criterion, Failing, Pieces, contrast, criterion_of
-from cagexplain.audit.results import Part, Place, Span
+from cagexplain.audit.results import Part, Place, Span, WorstPart
 from cagexplain.audit.splits import PLAIN, SPLITS
 from cagexplain.audit.stretches import judge_parts
 from cagexplain.cc4 import agents, network
@@ -189,7 +190,18 @@ def test_a_median_is_judged_as_half_of_the_cases_in_time() -> None:
 
 def test_counts_per_episode_are_not_judged_in_parts() -> None:
     measure = SimpleNamespace(statistic=PerEpisode(), better="lower")
-    assert criterion_of(measure, 3.0) is None  # type: ignore[arg-type]
+    criterion = criterion_of(measure, 3.0)  # type: ignore[arg-type]
+    assert not criterion.of_parts
+    parts, worst = judge(draw(lambda c: c.agent == 2), criterion)
+    assert worst is None
+    assert any(part.bad == part.n for part in parts if part.name == "blue_agent_2")
+
+
+def test_all_cases_in_one_link_are_there() -> None:
+    parts = (Part("link", "a from b", 5, 9), Part("agent", "x", 3, 5), Part("agent", "y", 2, 4))
+    worst = sole("value", parts)
+    assert worst == WorstPart("value", parts[0], (Place("link", "a from b"),))
+    assert sole("value", parts[1:]) is None
 
 
 def test_the_contrast_is_the_deviance_of_two_shares() -> None:

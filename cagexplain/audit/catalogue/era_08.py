@@ -96,7 +96,9 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("CSF", "RS.AN-03"),
+        Reference("CSF", "RS.AN-08"),
         Reference("CSF", "RS.MI-02"),
+        Reference("CISA playbook", "Eradication & Recovery"),
         Reference("COUN7ER", "CM0027"),
         Reference("ATT&CK", "T1210"),
     ),

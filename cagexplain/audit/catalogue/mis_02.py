@@ -80,7 +80,7 @@ CHECK = Check(
     n_min=20,
     references=(
         Reference("AI RMF", "MEASURE 2.5"),
-        Reference("CSF", "RC.RP-04"),
+        Reference("CSF", "PR.IR-03"),
     ),
     measures=(
         Measure(

@@ -76,7 +76,7 @@ CHECK = Check(
     trigger="subnets of episodes",
     n_min=35,
     references=(
-        Reference("CSF", "PR.IR-04"),
+        Reference("CSF", "PR.IR-03"),
         Reference("CSF", "RC.RP-02"),
         Reference("COUN7ER", "CM0027"),
     ),

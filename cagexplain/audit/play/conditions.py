@@ -147,7 +147,12 @@ LOSSES: Final = tuple(
 
 
 def networks(seeds: Int64Array, params: EnvParams) -> tuple[tuple[Condition, Int64Array], ...]:
-    """The smallest and the largest networks of a pool of worlds, as many as there are episodes."""
+    """The smallest and the largest networks of a pool of worlds, as many as there are episodes.
+
+    Args:
+        seeds: ``int64[episode]`` of the usual episodes; the pool's come after them.
+        params: of the environment.
+    """
     pool = seed_range(int(seeds.max()) + 1, POOL * len(seeds))
     sizes = np.concatenate([_sizes(part, params) for part in batches(pool, _WORLDS_AT_ONCE)])
     order = np.argsort(sizes, kind="stable")

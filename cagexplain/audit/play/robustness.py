@@ -154,7 +154,7 @@ class Tried:
     expert: PlayCounts
 
     def part(self, episodes: slice | IntArray) -> Tried:
-        """Some of the episodes."""
+        """Some of the episodes: a slice, or their numbers ``int[k]``."""
         return Tried(self.policy.part(episodes), self.expert.part(episodes))
 
     def lost(self, condition: Condition, scale: float = 1.0) -> FloatArray:

@@ -76,7 +76,7 @@ class PlayCounts:
     changed: Int64Array
 
     def part(self, episodes: slice | IntArray) -> PlayCounts:
-        """Some of the episodes."""
+        """Some of the episodes: a slice, or their numbers ``int[k]``."""
         return PlayCounts(
             self.returns[episodes],
             self.of_others[episodes],
