@@ -174,8 +174,9 @@ def _value(value: float | None) -> str:
 
 def _most(pair: Pair, place: DifferingGroup) -> Takeaway:
     difference = place.difference
+    situation = difference.group.replace("_", " ")
     return Takeaway(
-        f"{pair.a} and {pair.b} differ most in “{difference.group}” ({place.view})",
+        f"{pair.a} and {pair.b} differ most in “{situation}” ({place.view})",
         f"{changed(difference)}. {distance(difference)}, "
         f"adjusted p {p_value(difference.p_adjusted)}.",
     )

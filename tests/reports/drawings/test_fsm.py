@@ -7,6 +7,7 @@ from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports.drawings import fsm
 from reports.drawings.fsm import draw, to_dot, to_svg
 from reports.drawings.fsm_picture import HEIGHT, POSITIONS, RARE, WIDTH, Picture, picture
+from reports.kit.palette import EDGES
 from tests.support.fixtures_pages import Analyse, Element, parse
 
 
@@ -114,6 +115,14 @@ def test_blue_caused_edges_differ_in_more_than_colour(pictured: Picture) -> None
     red = [line for line in dot.splitlines() if 'class="edge red' in line and "rare" not in line]
     assert blue and all("style=dashed" in line or "style=dotted" in line for line in blue)
     assert red and all("style=solid" in line for line in red)
+
+
+def test_rare_edges_keep_the_colour_of_their_kind(pictured: Picture) -> None:
+    rare = [line for line in to_dot(pictured).splitlines() if "edge" in line and "rare" in line]
+    kinds = {kind: [line for line in rare if f'class="edge {kind}' in line] for kind in EDGES}
+    assert sum(map(len, kinds.values())) == len(rare) > 0
+    for kind, lines in kinds.items():
+        assert all(f'color="{EDGES[kind]}" style=dotted' in line for line in lines)
 
 
 def test_the_donut_shows_the_mix(analysis: FsmAnalysis, pictured: Picture) -> None:

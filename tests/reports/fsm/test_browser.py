@@ -67,6 +67,14 @@ _PAINT = """
   };
 """
 
+_PRINTED_TABS = """
+  const parts = [...document.querySelectorAll(".tabs > .panel, .tabs > label")];
+  return {
+    panels: document.querySelectorAll(".tabs > .panel").length,
+    hidden: parts.filter((part) => !part.offsetHeight).map((part) => part.textContent.slice(0, 40)),
+  };
+"""
+
 
 @pytest.mark.parametrize("width", [500, 1400])
 def test_the_page_fits_the_window_and_answers(page: Page, tmp_path: Path, width: int) -> None:
@@ -84,6 +92,12 @@ def test_tabs_are_reached_by_keyboard_and_show_one_panel(page: Page, tmp_path: P
     assert seen["reached"]
     assert [i for i, shown in enumerate(seen["before"]) if shown] == [0]
     assert [i for i, shown in enumerate(seen["after"]) if shown] == [2]
+
+
+def test_print_keeps_all_tabs_and_says_which_they_are(page: Page, tmp_path: Path) -> None:
+    printed = page.html.replace("@media print", "@media all")
+    seen = probe(printed, tmp_path, _PRINTED_TABS, 688)
+    assert seen["panels"] > 8 and seen["hidden"] == []
 
 
 def test_dark_and_light(page: Page, tmp_path: Path) -> None:
