@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -95,6 +95,32 @@ def skewed(value: float, drawn: FloatArray, units: float) -> Skewed:
     return Skewed(
         value, mean - value, deviation * float(np.sqrt(units / (units - 1))), skewness, units - 1
     )
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Student's limits, and those freed of skewness where they lie further out, as a mean has them
+    (`cagexplain.stats.means`): for quotients of losses that rare disasters dominate.
+
+    Attributes:
+        freed: Student's statistic, freed of its skewness.
+    """
+
+    freed: Skewed
+    shrinks: float = 0.5
+
+    @property
+    def _both(self) -> tuple[Skewed, Skewed]:
+        return self.freed, replace(self.freed, skewness=0.0)
+
+    def limits(self, tail: float) -> tuple[float, float]:
+        """The outer ones."""
+        low, high = zip(*(spread.limits(tail) for spread in self._both), strict=True)
+        return min(low), max(high)
+
+    def chance(self, threshold: float, below: bool) -> float:
+        """The larger one."""
+        return max(spread.chance(threshold, below) for spread in self._both)
 
 
 @dataclass(frozen=True)
