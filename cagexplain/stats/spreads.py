@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -112,6 +112,32 @@ def excess(sums: FloatArray, share: float) -> Skewed:
     n, mean, deviation = len(off), float(off.mean()), float(off.std(ddof=1))
     skewness = float(np.mean((off - mean) ** 3)) / float(off.std()) ** 3 if deviation > 0 else 0.0
     return Skewed(mean, 0.0, deviation / n**0.5, skewness / n**0.5, n - 1)
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Student's limits, and those freed of skewness where they lie further out, as a mean has them
+    (`cagexplain.stats.means`): for quotients of losses that rare disasters dominate.
+
+    Attributes:
+        freed: Student's statistic, freed of its skewness.
+    """
+
+    freed: Skewed
+    shrinks: float = 0.5
+
+    @property
+    def _both(self) -> tuple[Skewed, Skewed]:
+        return self.freed, replace(self.freed, skewness=0.0)
+
+    def limits(self, tail: float) -> tuple[float, float]:
+        """The outer ones."""
+        low, high = zip(*(spread.limits(tail) for spread in self._both), strict=True)
+        return min(low), max(high)
+
+    def chance(self, threshold: float, below: bool) -> float:
+        """The larger one."""
+        return max(spread.chance(threshold, below) for spread in self._both)
 
 
 @dataclass(frozen=True)

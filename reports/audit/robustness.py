@@ -32,8 +32,9 @@ def section(audit: Audit) -> Section:
 
 
 def _says(audit: Audit) -> str:
-    lost = [v for v in audit.variations if v.change is not None and v.change.loses]
-    compared = [v for v in audit.variations if v.change is not None]
+    # That a lost agent's own subnets fall is no news; what the others lose is judged.
+    compared = [v for v in audit.variations if v.change is not None and v.group != "team"]
+    lost = [v for v in compared if v.change is not None and v.change.loses]
     if not compared:
         return "No other condition can be compared with the usual ones."
     if not lost:

@@ -5,7 +5,7 @@ import pytest
 
 from cagexplain.stats import means
 from cagexplain.stats.simultaneous import Largest, independent, widened
-from cagexplain.stats.spreads import Skewed
+from cagexplain.stats.spreads import Outer, Skewed
 
 
 def test_independent_estimates_count_as_many_as_they_are() -> None:
@@ -70,3 +70,14 @@ def test_a_number_without_error_is_beyond_a_threshold_or_not() -> None:
     exact = spread(1.0, 0.0)
     assert (exact.chance(1.4, below=False), exact.chance(1.4, below=True)) == (1, 0)
     assert Largest((exact, spread(1.5)), 2.0).chance(1.4, below=False) > 0.1
+
+
+@pytest.mark.parametrize("skewness", [-0.8, 0.0, 0.8])
+def test_outer_limits_are_the_further_ones(skewness: float) -> None:
+    freed = Skewed(1.0, 0.0, 0.1, skewness, 39)
+    plain = Skewed(1.0, 0.0, 0.1, 0.0, 39)
+    low, high = Outer(freed).limits(0.01)
+    assert low == min(freed.limits(0.01)[0], plain.limits(0.01)[0])
+    assert high == max(freed.limits(0.01)[1], plain.limits(0.01)[1])
+    chances = [spread.chance(0.8, below=False) for spread in (freed, plain)]
+    assert Outer(freed).chance(0.8, below=False) == max(chances)

@@ -135,7 +135,7 @@ LOSSES: Final = tuple(
     Condition(
         f"without_{agent}",
         "team",
-        f"the team has lost blue agent {agent}: what the others lose",
+        f"the team has lost blue agent {agent}",
         "COO-03",
         "member",
         wrapped=partial(without, agent=agent),

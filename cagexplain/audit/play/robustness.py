@@ -50,6 +50,7 @@ from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import load_policy
 from cagexplain.stats.estimates import Estimate, Function, estimates
 from cagexplain.stats.simultaneous import Largest, independent, widened
+from cagexplain.stats.spreads import Outer, Skewed
 
 EXPERT: Final = "expert"
 """The fixed good defender."""
@@ -200,7 +201,7 @@ def multiples(base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvP
     table = _side_by_side(base, tried, usual)
     statistics = [Function(partial(_multiple, i), _episodes) for i in range(len(tried))]
     each = estimates(statistics, table)
-    spreads = {i: one.spread for i, one in enumerate(each) if one.spread is not None}
+    spreads = {i: Outer(one.spread) for i, one in enumerate(each) if isinstance(one.spread, Skewed)}
     tests = 1.0
     if spreads:
         # How much a multiple changes without an episode is what the episode contributes to it.
@@ -208,7 +209,7 @@ def multiples(base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvP
         tests = independent(np.stack([_multiple(i, rest) for i in spreads], axis=1))
     for i, spread in spreads.items():
         low, high = spread.limits((1 - widened(tests)) / 2)
-        each[i] = replace(each[i], low=low, high=high)
+        each[i] = replace(each[i], low=low, high=high, spread=spread)
     known = [one for one in each if not np.isnan(one.value)] or each
     largest = Estimate(
         value=max(one.value for one in known),
