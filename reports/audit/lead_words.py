@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from cagexplain.audit import ranking
 from cagexplain.audit.results import Audit, Finding
 from cagexplain.audit.suspects import Suspect
 from cagexplain.cc4 import agents, network
@@ -49,14 +50,23 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
             f"and outcome, {number(judged)} could be judged and {number(len(undecided))} could not"
             f"{_further(undecided)}."
         )
-    seen = "within what this audit can see"
+    seen = f"within what this audit can see{_scope(audit)}"
     warned = [f for f in sides if f.verdict == "WARN"]
     if warned:
         return (
             f"Nothing failed, {seen}; before you sign, weigh "
-            f"{_count(len(warned), 'warning', 'warnings')}."
+            f"{_count(len(warned), 'warning', 'warnings')}, first: "
+            f"{_lower(words.headline(ranking.in_order(warned, audit)[0]))}."
         )
     return f"Nothing was found against signing, {seen}."
+
+
+def _scope(audit: Audit) -> str:
+    """What the audit looked at, in brackets."""
+    episodes = show.episodes_of(audit)
+    if episodes is None:
+        return ""
+    return f" ({_count(episodes, 'episode', 'episodes')} of a simulated network and attacker)"
 
 
 def _further(undecided: list[Finding]) -> str:

@@ -188,10 +188,11 @@ def test_one_sentence_says_whether_to_sign() -> None:
     fine = {"practice": "compliant", "outcome": "effective"}
     passed = finding(verdict="PASS", worst=None)
     assert says(**fine, findings=(passed,)) == (
-        "Nothing was found against signing, within what this audit can see."
+        "Nothing was found against signing, within what this audit can see (100 episodes of a "
+        "simulated network and attacker)."
     )
     warned = says(**fine, findings=(passed, finding(verdict="WARN", worst=None)))
-    assert warned.startswith("Nothing failed") and "weigh 1 warning" in warned
+    assert warned.startswith("Nothing failed") and "weigh 1 warning, first: in part: " in warned
     lesser = says(**fine, findings=(passed, finding(severity="low")))
     assert lesser.startswith("Sign only if you can do without blue agent 1")
 
