@@ -25,7 +25,7 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
     sides = [f for f in audit.findings if f.axis in SIDES]
     if suspects:
         problem = _lower(words.problem(suspects[0].findings[0]))
-        grave = audit.practice == "unorthodox" or audit.outcome == "ineffective"
+        grave = audit.practice != "compliant" or audit.outcome != "effective"
         start = "Do not sign until" if grave else "Sign only if you can do without"
         done = "is repaired" if grave else "in order"
         time = f" for the time{_from(suspects[0])}" if _from(suspects[0]) else ""
@@ -151,8 +151,12 @@ def _since(suspect: Suspect) -> str:
     if suspect.since is not None:
         return words.stretch(suspect.since)
     episodes = _episodes(suspect)
-    scope = f"Only in {episodes}, and in these" if episodes else "In every episode,"
-    return f"{scope} from the first step on: no stretch of time stands out."
+    phase = next((words.place_name(p) for p in suspect.places if p.kind == "phase"), "")
+    if phase:
+        return f"In {phase} of the mission."
+    if episodes:
+        return f"In {episodes}, throughout these: no stretch of time stands out."
+    return "Throughout: no stretch of time and no set of episodes stands out."
 
 
 def _how_sure(suspect: Suspect) -> str:
