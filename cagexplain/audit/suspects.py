@@ -3,8 +3,8 @@
 Many checks fail for one reason: an agent that does nothing fails every check that looks at its
 hosts. So failures are put together by the agent that they point at, or else by the other places;
 what points nowhere is the whole team's. If the whole team fails in a stretch of time, what fails
-within that stretch belongs to it, wherever it is. What is the cause comes before
-what follows from it: checks of the policy's health, then those of practices, then outcomes.
+within that stretch belongs to it, wherever it is. What is the cause comes before what follows from
+it: checks of the policy's health, then those of practices, then outcomes.
 """
 
 from __future__ import annotations

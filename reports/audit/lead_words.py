@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from cagexplain.audit import ranking
 from cagexplain.audit.results import Audit, Finding
 from cagexplain.audit.suspects import Suspect
 from cagexplain.cc4 import agents, network
@@ -24,7 +25,7 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
     sides = [f for f in audit.findings if f.axis in SIDES]
     if suspects:
         problem = _lower(words.problem(suspects[0].findings[0]))
-        grave = audit.practice == "unorthodox" or audit.outcome == "ineffective"
+        grave = audit.practice != "compliant" or audit.outcome != "effective"
         start = "Do not sign until" if grave else "Sign only if you can do without"
         done = "is repaired" if grave else "in order"
         time = f" for the time{_from(suspects[0])}" if _from(suspects[0]) else ""
@@ -49,14 +50,23 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
             f"and outcome, {number(judged)} could be judged and {number(len(undecided))} could not"
             f"{_further(undecided)}."
         )
-    seen = "within what this audit can see"
+    seen = f"within what this audit can see{_scope(audit)}"
     warned = [f for f in sides if f.verdict == "WARN"]
     if warned:
         return (
             f"Nothing failed, {seen}; before you sign, weigh "
-            f"{_count(len(warned), 'warning', 'warnings')}."
+            f"{_count(len(warned), 'warning', 'warnings')}, first: "
+            f"{_lower(words.headline(ranking.in_order(warned, audit)[0]))}."
         )
     return f"Nothing was found against signing, {seen}."
+
+
+def _scope(audit: Audit) -> str:
+    """What the audit looked at, in brackets."""
+    episodes = show.episodes_of(audit)
+    if episodes is None:
+        return ""
+    return f" ({_count(episodes, 'episode', 'episodes')} of a simulated network and attacker)"
 
 
 def _further(undecided: list[Finding]) -> str:
@@ -141,8 +151,12 @@ def _since(suspect: Suspect) -> str:
     if suspect.since is not None:
         return words.stretch(suspect.since)
     episodes = _episodes(suspect)
-    scope = f"Only in {episodes}, and in these" if episodes else "In every episode,"
-    return f"{scope} from the first step on: no stretch of time stands out."
+    phase = next((words.place_name(p) for p in suspect.places if p.kind == "phase"), "")
+    if phase:
+        return f"In {phase} of the mission."
+    if episodes:
+        return f"In {episodes}, throughout these: no stretch of time stands out."
+    return "Throughout: no stretch of time and no set of episodes stands out."
 
 
 def _how_sure(suspect: Suspect) -> str:

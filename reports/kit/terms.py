@@ -74,7 +74,9 @@ class VerdictTerm:
 
 VERDICTS: Final[Mapping[Verdict, VerdictTerm]] = {
     "FAIL": VerdictTerm(
-        "✗", "Fail", "fail", "The whole interval lies beyond the bad threshold.", "Not met"
+        *("✗", "Fail", "fail"),
+        "The whole interval, of all cases or of those of a part, lies beyond the bad threshold.",
+        "Not met",
     ),
     "ERROR": VerdictTerm(
         "∅", "Error", "error", "The check could not be computed.", "Could not be checked"

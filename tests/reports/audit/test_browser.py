@@ -100,6 +100,12 @@ def test_the_page_is_printed(page: str, tmp_path: Path) -> None:
     assert 5 < len(re.findall(rb"/Type\s*/Page\b", pdf)) < 60
 
 
+def test_what_comes_before_the_appendix_is_short_on_paper(page: str, tmp_path: Path) -> None:
+    body, _, rest = page.partition('<section id="checks">')
+    pdf = printed(body + rest[rest.index("</main>") :], tmp_path)
+    assert 3 < len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 12
+
+
 def test_checks_are_filtered_sorted_and_found_without_an_error(page: str, tmp_path: Path) -> None:
     seen = probe(page.replace("</head>", _LISTENER, 1), tmp_path, _WORKS, 1400)
     findings = made.audit().findings

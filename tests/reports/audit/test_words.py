@@ -188,10 +188,11 @@ def test_one_sentence_says_whether_to_sign() -> None:
     fine = {"practice": "compliant", "outcome": "effective"}
     passed = finding(verdict="PASS", worst=None)
     assert says(**fine, findings=(passed,)) == (
-        "Nothing was found against signing, within what this audit can see."
+        "Nothing was found against signing, within what this audit can see (100 episodes of a "
+        "simulated network and attacker)."
     )
     warned = says(**fine, findings=(passed, finding(verdict="WARN", worst=None)))
-    assert warned.startswith("Nothing failed") and "weigh 1 warning" in warned
+    assert warned.startswith("Nothing failed") and "weigh 1 warning, first: in part: " in warned
     lesser = says(**fine, findings=(passed, finding(severity="low")))
     assert lesser.startswith("Sign only if you can do without blue agent 1")
 
@@ -200,11 +201,24 @@ def test_four_answers_for_a_reader_in_a_hurry() -> None:
     audit = made.audit(findings=(finding(), finding(id="DET-04")))
     answers = dict(lead_words.answers(suspects(audit)[0], audit))
     assert answers["Which part"].endswith("operational zone A. 2 checks fail there.")
-    assert "from the first step on" in answers["Since when"]
+    assert answers["Since when"].startswith("Throughout: no stretch of time")
     assert "150 of 150 first responses to root access there" in answers["How sure"]
     assert "in less than 1 of 1,000 audits" in answers["How sure"]
     assert answers["What to do"].startswith("Repair or retrain blue agent 1.")
     assert "changes the return by +312" in answers["What to do"]
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (Place("phase", "mission B"), "In phase “mission B” of the mission."),
+        (Place("episodes", "9 of 50 episodes"), "In 9 of 50 episodes, throughout these"),
+    ],
+)
+def test_since_when_tells_phases_and_episodes(place: Place, text: str) -> None:
+    worst = dataclasses.replace(made.WORST, place=(Place("agent", "blue_agent_1"), place))
+    found = suspects(made.audit(findings=(finding(worst=worst),)))
+    assert dict(lead_words.answers(found[0]))["Since when"].startswith(text)
 
 
 def test_the_course_of_a_finding_says_what_it_draws() -> None:
