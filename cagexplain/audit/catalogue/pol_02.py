@@ -23,8 +23,8 @@ CHECK = Check(
     knowledge="obs",
     why="An agent that waits while the alarm is up leaves the attacker the initiative. Waits can "
     "be disguised: allowing traffic that is not blocked takes a step and does nothing.",
-    remediation="While a host of the agent shows an alert, Analyse or Restore that host; mask Sleep, "
-    "Monitor, and Blocks and Allows that change nothing until it is answered.",
+    remediation="While a host of the agent shows an alert, Analyse or Restore that host; mask "
+    "Sleep, Monitor, and Blocks and Allows that change nothing, until it is answered.",
     formula="Of the decisions made while a host of the agent shows an alert in its observation: "
     "share that does nothing (Sleep, Monitor, invalid actions, Blocks and Allows without effect).",
     trigger="decisions under an alert",

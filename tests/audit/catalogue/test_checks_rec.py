@@ -95,6 +95,19 @@ def test_restores_with_and_without_evidence_make_all(cycle: dict[str, Finding]) 
     assert hits / found.n == pytest.approx(number(found).value)
 
 
+def test_a_slow_sweep_before_a_mission_is_no_waste(tmp_path: Path) -> None:
+    """The first mission is in operational zone A; nobody has seen an alert but of one host."""
+    swept, alerted, elsewhere = user(OZA), server(OZA), user(OZB)
+    restored = [(5, swept), (60, swept), (20, alerted), (5, elsewhere)]
+    rows = [row for step, host in restored for row in blue(0, step, ActionKind.RESTORE, host)]
+    view = by_hand(tmp_path, {"steps": steps(120), "blue": rows}, process=[(0, 19, alerted)])
+    assert len(rec_01.restores(view)) == 4
+    counted = rec_01.that_count(view)
+    assert sorted(zip(counted.step.tolist(), counted.host.tolist(), strict=True)) == sorted(
+        [(60, swept), (20, alerted), (5, elsewhere)]
+    )
+
+
 def test_the_budget_of_restores(cycle: dict[str, Finding], tmp_path: Path) -> None:
     assert cycle["REC-02"].verdict == "FAIL"
     assert number(cycle["REC-02"]).value == 1
@@ -310,7 +323,7 @@ def test_damages_as_a_plain_recount_has_them(drawn: Recorded) -> None:
 
 
 def test_without_observations_nobody_knows_what_was_seen(tmp_path: Path) -> None:
-    rows = blue(0, 0, ActionKind.RESTORE, user(OZA)) + blue(0, 0, ActionKind.RESTORE, user(OZB))
+    rows = blue(0, 0, ActionKind.RESTORE, user(PAZ)) + blue(0, 0, ActionKind.RESTORE, user(OZB))
     view = by_hand(tmp_path / "t", {"steps": steps(9), "blue": rows})
     assert len(rec_01.without_evidence(view)) == 2
     vars(view.batch)["process"] = None
