@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from cagexplain.analysis.fsm.analyse import MeanReturn
 from cagexplain.analysis.trees.results import (
     BELIEVABLE_FIDELITY,
     BELIEVABLE_LOSS,
@@ -13,7 +14,6 @@ from cagexplain.analysis.trees.results import (
     Surrogate,
     Worth,
 )
-from cagexplain.policies.evaluation import MeanReturn
 from cagexplain.stats.shares import Ratio
 from reports.kit.estimates import too_few
 from reports.kit.numbers import NBSP, fixed, number, percent
