@@ -55,7 +55,7 @@ _UNUSED: Final = (
 @click.option(
     "--rounds",
     type=click.IntRange(min=0),
-    default=5,
+    default=6,
     show_default=True,
     help="Rounds in which the trees play and the policy says what it would do in their place.",
 )

@@ -34,7 +34,8 @@ def ratio(share: Ratio | None) -> str:
 def _limits(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return " (no interval)"
-    return f" ({fixed(100 * low)}–{fixed(100 * high)}{NBSP}%)"
+    dash = "–" if low >= 0 else " to "
+    return f" ({fixed(100 * low)}{dash}{fixed(100 * high)}{NBSP}%)"
 
 
 def points(lost: MeanReturn) -> str:
@@ -45,13 +46,13 @@ def points(lost: MeanReturn) -> str:
     return f"{text} ({number(lost.low)} to {number(lost.high)})"
 
 
-def beside(agreement: Agreement) -> str:
-    """What an agreement is to be held against."""
-    blind = f"looking at nothing {percent(agreement.blind.value)}"
+def beside(agreement: Agreement) -> list[str]:
+    """What an agreement is to be held against, line by line."""
     policy = agreement.policy
-    if policy is None or policy.value is None or policy.value >= 1:
-        return blind
-    return f"policy with itself {percent(policy.value)}, {blind}"
+    lines = [f"blind {percent(agreement.blind.value)}"]
+    if policy is None or policy.value is None or policy.value >= _ALL:
+        return lines
+    return [f"itself {percent(policy.value)}", *lines]
 
 
 def overall(result: Surrogate) -> str:

@@ -48,6 +48,8 @@ FIT_SEED: Final = EVALUATION_SEED + 1_000_000
 SIZES: Final = (2, 4, 8, 16, 32, 64)
 _TOLERANCE: Final = 0.01
 """Fidelity that smaller trees may lose against the best."""
+_SURE: Final = 0.8
+"""Confidence of the interval that the better return of an earlier candidate must be outside of."""
 _REFITS: Final = 3
 _CURVE_EPISODES: Final = 32
 """Held-out episodes that every size of trees plays for the curve."""
@@ -75,7 +77,7 @@ class Options:
 
     leaves: int = 64
     episodes: int = 64
-    rounds: int = 5
+    rounds: int = 6
     held_out: int = 100
     seed: int = EVALUATION_SEED
     stochastic: bool = False
@@ -116,7 +118,7 @@ def extract(
     progress("growing and pruning trees")
     chosen, curve = _pruned(training, options)
     progress("the trees of all rounds play")
-    last = seeds(options.rounds + 1)
+    last = np.concatenate([seeds(options.rounds + 1), seeds(options.rounds + 2)])
     trees = _best([chosen, *candidates], lambda each: _returns(make(each), last, params))
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
     held_out = seed_range(options.seed, options.held_out)
@@ -195,14 +197,15 @@ def extract_from_trace(
 def _best(
     candidates: Sequence[list[Tree]], returns: Callable[[list[Tree]], FloatArray]
 ) -> list[Tree]:
-    """The first candidate, or the one that earns most of those that surely earn more than it.
+    """The first candidate, or the one that earns most of those that earn more than it, about
+    surely: their trees may be as good and only less pruned.
 
     Args:
         candidates: the first is fitted to most.
         returns: of trees in the same episodes: ``float64[n]``.
     """
     first, *others = (returns(candidate) for candidate in candidates)
-    gains = [estimate((other - first)[:, None])[0] for other in others]
+    gains = [estimate((other - first)[:, None], confidence=_SURE)[0] for other in others]
     sure = [i for i, gain in enumerate(gains) if gain.low is not None and gain.low > 0]
     return candidates[1 + max(sure, key=lambda i: gains[i].mean)] if sure else candidates[0]
 

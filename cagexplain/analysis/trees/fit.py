@@ -73,9 +73,9 @@ class _Stage:
 class Growth:
     """Trees of all sizes up to a largest.
 
-    A tree of about twice as many leaves is grown, and pruned: of all pairs of leaves under one question,
-    those are joined that cost least agreement with the teacher, again and again. So a question may
-    stand that pays only through the ones after it.
+    A tree of about twice as many leaves is grown, and pruned: of all pairs of leaves under one
+    question, those are joined that cost least agreement with the teacher, again and again. So a
+    question may stand that pays only through the ones after it.
 
     Args:
         samples: of one agent.

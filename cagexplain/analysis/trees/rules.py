@@ -205,7 +205,8 @@ def _words(column: int, at_least: int | None, at_most: int | None) -> str:
             return f"{name} is {int(yes)}"
         if " has " in name:
             return name if yes else name.replace(" has ", " has no ")
-        return f"{'a' if yes else 'no'} {name}"
+        article = "an" if name[0] in "aeiou" else "a"
+        return f"{article if yes else 'no'} {name}"
     if name == "mission phase":
         names = {0: "pre-planning", 1: "mission A", 2: "mission B"}
         span = range(at_least or 0, (2 if at_most is None else min(at_most, 2)) + 1)

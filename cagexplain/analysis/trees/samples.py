@@ -26,7 +26,7 @@ from cagexplain.policies.trees.named_features import FEATURES, NAMES, ActionFact
 from cagexplain.policies.wrappers.base import unwrapped
 from cagexplain.tracing.trace import Trace
 
-KEPT: Final = 250
+KEPT: Final = 400
 """Decisions that a round of roll-outs keeps of each agent and type of action, drawn at random: rare
 types are learned, and judged, as well as frequent ones."""
 

@@ -87,7 +87,7 @@ _HOST: Final = (
     *(Feature(f"steps since {kind}", "host") for kind in _names(HOST_ACTIONS)),
     Feature("decoys since Restore", "host"),
     Feature("Remove since process alert", "host", True),
-    Feature("both alerts at once since Restore", "host", True),
+    Feature("coincidence of both alerts since Restore", "host", True),
     Feature("connection alert beside an exploited host since Restore", "host", True),
     Feature("process alert after a scan since Restore", "host", True),
     *(Feature(f"unanswered {alert} alert", "host", True) for alert in ("process", "connection")),

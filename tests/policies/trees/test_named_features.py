@@ -189,7 +189,7 @@ def test_evidence_is_what_the_expert_acts_on() -> None:
             )
             opened = host["process alerts since Restore"] > 0
             known = (
-                (host["both alerts at once since Restore"] > 0)
+                (host["coincidence of both alerts since Restore"] > 0)
                 | (host["connection alert beside an exploited host since Restore"] > 0)
                 | (host["process alert after a scan since Restore"] > 0)
                 | (opened & (host["is a server"] > 0))

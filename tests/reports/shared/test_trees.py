@@ -59,7 +59,7 @@ def test_a_banner_warns_of_rules_that_miss_the_policy(
 
 def test_a_policy_that_draws_is_held_against_itself(document: Element) -> None:
     assert "it takes the same action in 8.0\u00a0% to 8.0\u00a0% of decisions" in document.text
-    assert "policy with itself 8.0\u00a0%, looking at nothing 2.0\u00a0%" in document.text
+    assert "itself 8.0\u00a0%blind 2.0\u00a0%" in document.text
     greedy = parse(str(section(dataclasses.replace(surrogate(), draws=False)).html))
     assert "asked twice" not in greedy.text
     assert "Same action as both play" in document.text
@@ -91,6 +91,7 @@ def test_too_little_data_is_no_number() -> None:
     assert ratio(share(None, 3)) == "not enough data: n\u00a0=\u00a03"
     assert ratio(Ratio(0.5, None, None, 10, 1)) == "50\u00a0% (no interval)"
     assert ratio(None) == "not measured"
+    assert ratio(Ratio(-0.02, -0.04, 0.01, 10, 9)).endswith("(−4 to 1\u00a0%)")
     assert points(MeanReturn(3.0, None, None, None)) == "3 (no interval)"
 
 
