@@ -61,7 +61,7 @@ def test_a_policy_that_draws_is_held_against_itself(document: Element) -> None:
     assert "it takes the same action in 8.0\u00a0% to 8.0\u00a0% of decisions" in document.text
     assert "itself 8.0\u00a0%blind 2.0\u00a0%" in document.text
     greedy = parse(str(section(dataclasses.replace(surrogate(), draws=False)).html))
-    assert "asked twice" not in greedy.text
+    assert "asked twice in one situation" not in greedy.text
     assert "Same action as both play" in document.text
     assert "Same action as both play" not in greedy.text
 
