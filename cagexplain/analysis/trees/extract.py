@@ -119,7 +119,7 @@ def extract(
     chosen, curve = _pruned(training, options)
     progress("the trees of all rounds play")
     last = np.concatenate([seeds(options.rounds + 1), seeds(options.rounds + 2)])
-    trees = _best([chosen, *candidates], lambda each: _returns(make(each), last, params))
+    trees = best_candidate([chosen, *candidates], lambda each: _returns(make(each), last, params))
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
     held_out = seed_range(options.seed, options.held_out)
     unseen, returns = roll_out(teacher, None, held_out, params, 2 * KEPT)
@@ -194,7 +194,7 @@ def extract_from_trace(
     return result, student
 
 
-def _best(
+def best_candidate(
     candidates: Sequence[list[Tree]], returns: Callable[[list[Tree]], FloatArray]
 ) -> list[Tree]:
     """The first candidate, or the one that earns most of those that earn more than it, about

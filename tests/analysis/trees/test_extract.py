@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
+from cagexplain.analysis.trees.extract import (
+    Options,
+    best_candidate,
+    extract,
+    extract_from_trace,
+    matter,
+)
 from cagexplain.analysis.trees.fidelity import features as features_of
 from cagexplain.analysis.trees.fidelity import fidelity
 from cagexplain.analysis.trees.fit import Growth, best, chances, choice, leaf_of
@@ -33,7 +39,7 @@ from cagexplain.envs import EnvParams
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.trees.named_features import ABSENT, FEATURES, NAMES, STARTS
-from cagexplain.policies.trees.tree import TreePolicy
+from cagexplain.policies.trees.tree import Tree, TreePolicy
 from tests.policies.test_branch import checkpoint
 from tests.policies.trees.test_tree import RESTORES, tree
 from tests.support.planted import planted, record
@@ -220,6 +226,36 @@ def test_hosts_that_cannot_be_told_apart_are_alike() -> None:
     assert len(np.unique(own.alike[first][targets])) == len(described)
     links = ACTION_LINK[at] != NONE
     assert len(np.unique(own.alike[first][links])) == links.sum()
+
+
+def test_earlier_trees_must_earn_surely_more() -> None:
+    rng = np.random.default_rng(3)
+    last, noisy, better, best_of_all = ([RESTORES] * 5 for _ in range(4))
+    earned = {
+        id(last): rng.normal(-300, 50, 64),
+        id(noisy): rng.normal(-300, 50, 64),
+        id(better): rng.normal(-200, 50, 64),
+        id(best_of_all): rng.normal(-100, 50, 64),
+    }
+
+    def best_of(*candidates: list[Tree]) -> list[Tree]:
+        return best_candidate(candidates, lambda trees: earned[id(trees)])
+
+    earned[id(noisy)] = earned[id(last)] + rng.normal(0, 50, 64) + 1
+    assert best_of(last) is last
+    assert best_of(last, noisy) is last
+    assert best_of(last, noisy, better) is better
+    assert best_of(last, best_of_all, better) is best_of_all
+
+
+def test_types_of_action_weigh_half_alike() -> None:
+    samples, _ = roll_out(Teacher(load_policy("expert")), None, np.arange(4), EnvParams(steps=200))
+    own = samples[1]
+    wanted = own.action_type[best(own.teacher, own.decision) > 0]
+    share = np.bincount(wanted, matter(own)) / own.decisions
+    usual = np.bincount(wanted, own.weight) / own.weight.sum()
+    types = np.count_nonzero(usual)
+    np.testing.assert_allclose(share, (usual + (usual > 0) / types) / 2)
 
 
 # Recorded decisions
