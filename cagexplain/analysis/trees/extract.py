@@ -319,26 +319,24 @@ class _Judge:
 def _pruned(
     training: Sequence[Samples], options: Options
 ) -> tuple[list[Tree], dict[int, list[Tree]]]:
-    """The smallest trees that are about as faithful as any, and trees of all sizes.
-
-    Their size is chosen on episodes that are kept back; then they are grown on all.
-    """
+    """The smallest trees that are about as faithful as any, and trees of all sizes."""
     sizes = sorted({size for size in SIZES if size < options.leaves} | {options.leaves})
-    growths = _grow(
-        [_episodes(samples, back=False) for samples in training],
-        options.leaves,
-        stochastic=options.stochastic,
-    )
+    enough = _enough(training, sizes, options)
+    # And what more leaves than were asked for would bring.
+    larger = 2 * options.leaves
+    growths = _grow(training, larger, stochastic=options.stochastic)
+    curve = {size: [growth.tree(size) for growth in growths] for size in (*sizes, larger)}
+    return curve[enough], curve
+
+
+def _enough(training: Sequence[Samples], sizes: Sequence[int], options: Options) -> int:
+    """The least of some sizes that is about as good as any, on episodes that are kept back."""
+    rest = [_episodes(samples, back=False) for samples in training]
+    growths = _grow(rest, options.leaves, stochastic=options.stochastic)
     kept_back = [_episodes(samples, back=True) for samples in training]
     fidelity_of = {size: _mean_fidelity(growths, size, kept_back, options) for size in sizes}
     least = max(fidelity_of.values()) - _TOLERANCE
-    enough = min(size for size, value in fidelity_of.items() if value >= least)
-    # And what more leaves than were asked for would bring.
-    growths = _grow(training, 2 * options.leaves, stochastic=options.stochastic)
-    curve = {
-        size: [growth.tree(size) for growth in growths] for size in (*sizes, 2 * options.leaves)
-    }
-    return curve[enough], curve
+    return min(size for size, value in fidelity_of.items() if value >= least)
 
 
 def _mean_fidelity(
