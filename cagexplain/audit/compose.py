@@ -39,6 +39,7 @@ from cagexplain.policies.evaluation import estimate
 from cagexplain.policies.registry import source_of
 from cagexplain.stats.estimates import MIN_EPISODES, Estimate
 from cagexplain.stats.means import CONFIDENCE
+from cagexplain.stats.shares import Ratio
 from cagexplain.stats.spreads import Skewed
 from cagexplain.tracing.trace import Trace
 
@@ -141,29 +142,22 @@ def outside(
 
 
 def of_surrogate(surrogate: Surrogate) -> list[Estimate]:
-    """The numbers of SUR-01: the worst agent's overlap with the policy, and the share of the
-    policy's gain over Sleep that the trees keep."""
-    worst = min(
-        (tree.fidelity.plain for tree in surrogate.agents), key=lambda ratio: ratio.value or 0.0
-    )
-    gain = surrogate.team
+    """The numbers of SUR-01: the balanced fidelity of the worst agent, and what the trees lose
+    beyond the policy as a part of its own loss."""
+    tree, lost = surrogate.least, surrogate.team.relative
 
-    def interval(
-        value: float | None, low: float | None, high: float | None, n: float, episodes: int
-    ) -> Estimate:
-        known = [np.nan if number is None else number for number in (value, low, high)]
-        middle, least, most = known
+    def interval(ratio: Ratio | None, n: float) -> Estimate:
+        limits = (None,) * 3 if ratio is None else (ratio.value, ratio.low, ratio.high)
+        middle, least, most = (np.nan if number is None else number for number in limits)
+        episodes = 0 if ratio is None else ratio.episodes
         # Only the limits are known; Student's quantile tells the error that they come from.
         freedom = max(episodes - 1, 1)
         error = (most - least) / 2 / float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
-        spread = Skewed(middle, 0.0, error, 0.0, freedom) if np.isfinite(known).all() else None
+        known = np.isfinite([middle, least, most]).all()
+        spread = Skewed(middle, 0.0, error, 0.0, freedom) if known else None
         return Estimate(middle, least, most, n, episodes, np.nan, spread)
 
-    held_out = int(surrogate.options.get("held_out", worst.episodes))
-    return [
-        interval(worst.value, worst.low, worst.high, worst.total, worst.episodes),
-        interval(gain.gain, gain.low, gain.high, worst.total, held_out),
-    ]
+    return [interval(tree.fidelity.balanced.trees, tree.decisions), interval(lost, tree.decisions)]
 
 
 def compose(

@@ -55,10 +55,9 @@ _UNUSED: Final = (
 @click.option(
     "--rounds",
     type=click.IntRange(min=0),
-    default=3,
+    default=6,
     show_default=True,
-    help="Rounds in which the trees play and the policy labels their decisions. Scripted policies "
-    "follow plans of their own, so they only play themselves.",
+    help="Rounds in which the trees play and the policy says what it would do in their place.",
 )
 @playing.episode_options
 def command(
@@ -72,9 +71,10 @@ def command(
     """Extract decision trees from POLICY that can be read, and played.
 
     POLICY is the path of a checkpoint or the name of a built-in policy; TRACE is a folder that
-    `cagexplain trace` has written: then the trees are fitted to the recorded decisions alone. The
-    trees are judged on --episodes held-out episodes, by how often they choose like the policy and
-    by the return of teams in which they play. The folder gets surrogate.html, surrogate.json, a
+    `cagexplain trace` has written: then the trees are fitted to the recorded decisions alone. They
+    take the policy's likeliest actions; with --stochastic they draw, as likely as it does. They are
+    judged on --episodes held-out episodes, by how often they choose like the policy and by the
+    return that teams lose in which they play. The folder gets surrogate.html, surrogate.json, a
     picture and a text of every tree, and tree.json, which every command takes as a POLICY.
     """
     from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
@@ -90,7 +90,7 @@ def command(
         rounds,
         options["episodes"],
         options["seed"],
-        None if deterministic is None else not deterministic,
+        deterministic is False,
     )
     folder = output or RUNS / f"surrogate-{plain_name(Path(policy).stem)}"
     console = terminal.console(stderr=True)
@@ -146,29 +146,32 @@ def _write(folder: Path, result: Surrogate, trees: TreePolicy) -> None:
 def _summary(result: Surrogate) -> Table:
     table = Table(box=box.SIMPLE, title=_verdict(result), title_justify="left")
     table.add_column("agent", no_wrap=True)
-    for name in ("leaves", "depth", "same action", "95 %", "same type", "baseline", "gain alone"):
+    for name in ("leaves", "depth", "balanced", "95 %", "same likeliest", "points lost alone"):
         table.add_column(name, justify="right")
-    alone = {gain.seats[0]: gain for gain in result.seats}
+    alone = {worth.seats[0]: worth for worth in result.seats}
     for tree in result.agents:
-        fidelity, seat = tree.fidelity, alone.get(tree.agent)
+        balanced, seat = tree.fidelity.balanced.trees, alone.get(tree.agent)
         table.add_row(
             tree.agent,
             str(tree.leaves),
             str(tree.depth),
-            _share(fidelity.plain.value),
-            _span(fidelity.plain.low, fidelity.plain.high),
-            _share(fidelity.types.value),
-            _share(fidelity.baseline.value),
-            _share(None if seat is None else seat.gain),
+            _share(balanced.value),
+            _span(balanced.low, balanced.high),
+            _share(tree.fidelity.likeliest.trees.value),
+            "–" if seat is None else f"{seat.lost.mean:,.0f}",
         )
     return table
 
 
 def _verdict(result: Surrogate) -> str:
-    team = result.team
+    team, policy = result.team, result.teacher_return.mean
+    lost = team.lost
+    span = (
+        "" if lost.low is None or lost.high is None else f" ({lost.low:,.0f} to {lost.high:,.0f})"
+    )
     return (
-        f"All five trees return {team.returns.mean:,.0f}: {_share(team.gain)} of the policy's gain "
-        f"over Sleep ({_share(team.low)} to {_share(team.high)})"
+        f"All five trees return {team.returns.mean:,.0f}, the policy {policy:,.0f}: they lose "
+        f"{lost.mean:,.0f} points{span}; restore_cycle returns {result.cycle_return.mean:,.0f}"
     )
 
 

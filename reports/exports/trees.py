@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cagexplain.analysis.trees.results import AgentTree
+from cagexplain.analysis.trees.results import AgentTree, Rule
+from reports.shared.trees_words import rest
 
 
 def text(tree: AgentTree) -> str:
     """The tree as nested questions, and its rules; the left way of a question is "no"."""
     lines = [
         f"{tree.agent}: {tree.leaves} leaves. They give every valid action a weight, in per cent",
-        "of an average decision's total.",
+        "of an average decision's total; priority 1 has the highest.",
         "",
         *_questions(tree, 0, 0),
         "",
         "Rules, those that decide most often first:",
-        *(
-            f"- {rule.sentence} Weight {rule.weight:.3g}; decides {100 * rule.support:.1f} %"
-            + ("" if rule.precision is None else f", {100 * rule.precision:.0f} % as the policy")
-            for rule in tree.rules
-            if rule.support > 0
-        ),
+        *(f"- {_rule(rule)}" for rule in tree.rules if rule.support > 0),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _rule(rule: Rule) -> str:
+    sentence = " ".join(part for part in (rule.sentence, rest(rule)) if part)
+    agreed = "" if rule.precision is None else f", {100 * rule.precision:.0f} % as the policy"
+    return (
+        f"{sentence} Priority {rule.priority}, weight {rule.weight:.3g}; "
+        f"decides {100 * rule.support:.1f} %{agreed}"
+    )
 
 
 def _questions(tree: AgentTree, number: int, depth: int) -> Iterator[str]:

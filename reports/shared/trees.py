@@ -7,22 +7,42 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cagexplain.analysis.trees.results import AgentTree, Gain, Size, Surrogate, TreeNode
+from cagexplain.analysis.trees.results import (
+    AgentTree,
+    Recall,
+    Size,
+    Surrogate,
+    TreeNode,
+    Worth,
+)
+from cagexplain.cc4 import actions
 from reports.kit.charts import Chart, Frame, Line, Tick
 from reports.kit.numbers import percent
 from reports.kit.pages import source
 from reports.kit.sections import Section, gap, render
 from reports.shared import trees_words as words
 
-_RULES: Final = 12
+_RULES: Final = 10
 """Rules of an agent that are shown at once; the others are one click away."""
 
-_MEASURES: Final = (
-    ("plain", "Decisions alike", "all decisions"),
-    ("weighted", "Weighted by importance", "decisions that matter count more"),
-    ("types", "Types of action alike", "whatever the target"),
-    ("alerted", "With an alert", "somewhere in the agent’s subnets"),
-    ("baseline", "A policy that looks at nothing", "the best with fixed weights per action"),
+_BALANCED: Final = (
+    "balanced",
+    "Balanced fidelity",
+    "same likeliest action, hosts that look alike as one; mean over the types of action",
+)
+_LIKELIEST: Final = (
+    ("likeliest", "Same likeliest action", "the one that it takes, if it does not draw"),
+    ("likeliest_alike", "… hosts that look alike as one", "any of them will do"),
+)
+_DRAWN: Final = (
+    ("taken", "Same action as both play", "who draws draws by itself"),
+    ("taken_alike", "… hosts that look alike as one", "any of them will do"),
+    ("overlap", "Overlap of the probabilities", "the same action if both drew with the same dice"),
+)
+_ALERTED: Final = (
+    "alerted",
+    "With an alert",
+    "same likeliest action, hosts that look alike as one, with an alert somewhere in its subnets",
 )
 """Fields of `Fidelity`, with their names and what they are about."""
 
@@ -57,7 +77,7 @@ def section(result: Surrogate | None, why_not: str = "") -> Section:
             "cagexplain fsm-report TRACE --rules",
         )
         return Section("surrogate", _TITLE, html)
-    alone = {gain.seats[0]: gain for gain in result.seats if len(gain.seats) == 1}
+    drawn = _DRAWN if result.draws or result.stochastic else ()
     html = render(
         "shared/trees.html.j2",
         asks="Which rules does each agent follow, and are they really its rules?",
@@ -65,22 +85,28 @@ def section(result: Surrogate | None, why_not: str = "") -> Section:
         doubts=words.doubts(result),
         caveats=list(words.caveats(result)),
         result=result,
-        agents=[_agent(tree, alone.get(tree.agent)) for tree in result.agents],
-        measures=_MEASURES,
+        agents=[_agent(tree) for tree in result.agents],
+        measures=(_BALANCED, *_LIKELIEST, *drawn, _ALERTED),
+        types=_types(result),
         charts=_charts(result),
         key=[(f"look{i}", tree.agent) for i, tree in enumerate(result.agents)],
         options=list(words.options(result)),
         shown=_RULES,
-        ratio=words.ratio,
-        kept=words.kept,
+        words=words,
     )
     return Section("surrogate", _TITLE, html, source("shared/trees.css"))
 
 
-def _agent(tree: AgentTree, alone: Gain | None) -> dict[str, Any]:
+def _types(result: Surrogate) -> list[tuple[str, list[Recall | None]]]:
+    """By type of action: how often each agent's tree meets it."""
+    met = [{each.action_type: each for each in tree.fidelity.recalls} for tree in result.agents]
+    names = [name for name in actions.KIND_NAMES if any(name in recalls for recalls in met)]
+    return [(name, [recalls.get(name) for recalls in met]) for name in names]
+
+
+def _agent(tree: AgentTree) -> dict[str, Any]:
     return {
         "tree": tree,
-        "alone": alone,
         "rules": [rule for rule in tree.rules if rule.support >= _RARE],
         "never": [rule for rule in tree.rules if rule.support < _RARE],
         "heaviest": max((rule.support for rule in tree.rules), default=0.0) or 1.0,
@@ -105,7 +131,7 @@ def _outline(nodes: Sequence[TreeNode]) -> Iterator[OutlineRow]:
 
 
 def _charts(result: Surrogate) -> list[Chart]:
-    """Fidelity and kept gain against the number of leaves, on a logarithmic axis."""
+    """Fidelity and loss against the number of leaves, on a logarithmic axis."""
     sizes = sorted(result.sizes, key=lambda size: size.leaves)
     if len(sizes) < 2:
         return []
@@ -115,11 +141,21 @@ def _charts(result: Surrogate) -> list[Chart]:
         _line(frame, name, f"look{i}", [(s.leaves, s.fidelity[i]) for s in sizes])
         for i, name in enumerate(agents)
     ]
-    gain = _line(frame, "all agents", "look0", [(s.leaves, s.gain) for s in sizes])
+    lost = _line(frame, "all agents", "look0", [(s.leaves, _cut(s.worth)) for s in sizes])
     return [
-        _chart(frame, sizes, "Decisions alike", fidelity),
-        *([_chart(frame, sizes, "Gain kept, trees for all agents", [gain])] if gain.path else []),
+        _chart(frame, sizes, "Balanced fidelity", fidelity),
+        *(
+            [_chart(frame, sizes, "Loss beyond the policy’s, cut at 100 %", [lost])]
+            * bool(lost.path)
+        ),
     ]
+
+
+def _cut(worth: Worth) -> float | None:
+    """Part of the policy's loss that is lost beyond it, between 0 and 1."""
+    if worth.relative is None or worth.relative.value is None:
+        return None
+    return min(max(worth.relative.value, 0.0), 1.0)
 
 
 def _chart(frame: Frame, sizes: Sequence[Size], title: str, lines: Sequence[Line]) -> Chart:

@@ -1,11 +1,12 @@
 """Extracting decision trees from a policy, and judging how far they can be believed.
 
-The method is VIPER's (Bastani et al. 2018, arXiv 1805.08328): trees are fitted to what the teacher
-does; then the trees play, the teacher labels the states that they get into, and new trees are
-fitted to everything seen so far. All agents are extracted at once, since what one does changes what
-the others see (Milani et al. 2022). Fidelity alone hides what a tree loses in play (Marton et al.
-2024), so trees are also judged by the return of teams that they play in, on episodes that they were
-not fitted to.
+Trees are fitted to what the teacher does; then the trees play, the teacher labels the states that
+they get into, and new trees are fitted to everything labelled so far (Ross et al. 2011; of several
+trees those that play best are kept, as VIPER does: Bastani et al. 2018, arXiv 1805.08328). Scripted
+policies are asked likewise: they take what is done in place of their choice for their own and go on
+from there. All agents are extracted at once, since what one does changes what the others see
+(Milani et al. 2022). Fidelity alone hides what a tree loses in play (Marton et al. 2024), so trees
+are also judged by the return of teams that they play in, on episodes that they were not fitted to.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
 
 from cagexplain.analysis.trees import fit as fitting
 from cagexplain.analysis.trees import rules as ruling
-from cagexplain.analysis.trees.fidelity import features, fidelity, overlap
-from cagexplain.analysis.trees.fit import Growth
-from cagexplain.analysis.trees.results import AgentTree, Gain, Size, Surrogate
-from cagexplain.analysis.trees.samples import Samples, Teacher, joined, of_trace, roll_out
+from cagexplain.analysis.trees.fidelity import balanced, features, fidelity, overlap
+from cagexplain.analysis.trees.fit import Growth, best
+from cagexplain.analysis.trees.results import AgentTree, Size, Surrogate, Worth
+from cagexplain.analysis.trees.samples import KEPT, Samples, Teacher, joined, of_trace, roll_out
+from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.common.errors import CagexplainError
@@ -42,13 +46,19 @@ Progress = Callable[[str], None]
 FIT_SEED: Final = EVALUATION_SEED + 1_000_000
 """First seed of the episodes that trees are fitted to: neither training's nor evaluation's."""
 SIZES: Final = (2, 4, 8, 16, 32, 64)
-_TOLERANCE: Final = 0.005
-"""Fidelity that a smaller tree may lose against the largest."""
+_TOLERANCE: Final = 0.01
+"""Fidelity that smaller trees may lose against the best."""
+_SURE: Final = 0.8
+"""Confidence of the interval that the better return of an earlier candidate must be outside of."""
 _REFITS: Final = 3
 _CURVE_EPISODES: Final = 32
 """Held-out episodes that every size of trees plays for the curve."""
 _MIN_EPISODES: Final = 8
+_VALIDATION: Final = 4
+"""One in so many episodes that trees are fitted to is kept back to choose their size."""
 _WORKERS: Final = 2
+_TINY: Final = 1e-12
+_REFERENCE: Final = "restore_cycle"
 
 
 @dataclass(frozen=True)
@@ -61,15 +71,16 @@ class Options:
         rounds: of roll-outs in which the trees play.
         held_out: episodes that trees are judged on.
         seed: of the first held-out episode.
-        stochastic: whether trees draw their actions; None as the policy does, so far as it tells.
+        stochastic: whether trees draw their actions, and imitate the teacher's probabilities; else
+            they imitate its likeliest actions.
     """
 
     leaves: int = 64
     episodes: int = 64
-    rounds: int = 3
+    rounds: int = 6
     held_out: int = 100
     seed: int = EVALUATION_SEED
-    stochastic: bool | None = None
+    stochastic: bool = False
 
 
 def extract(
@@ -89,36 +100,36 @@ def extract(
     """
     started = time.perf_counter()
     params, options = params or EnvParams(), options or Options()
-    held_out = seed_range(options.seed, options.held_out)
-    teacher = Teacher(policy, options.stochastic)
+    teacher = Teacher(policy)
+    make = _maker(policy, options)
+
+    def seeds(number: int) -> Int64Array:
+        return seed_range(FIT_SEED + number * options.episodes, options.episodes)
+
     progress(f"{policy.name} plays {options.episodes} episodes")
-    seeds = seed_range(FIT_SEED, options.episodes)
-    training, _ = roll_out(teacher, None, seeds, params)
-    make = _maker(teacher, policy)
-    candidates: list[tuple[float, list[Tree]]] = []
-    # A script follows a plan of its own, so what it would do after another's actions tells nothing.
-    for number in range(options.rounds if teacher.weighs else 0):
-        progress(f"trees play, {policy.name} says what it would do: round {number + 1}")
-        growths = _grow(training, options.leaves, teacher.stochastic)
-        trees = [growth.tree(options.leaves) for growth in growths]
-        student = make(trees)
-        seeds = seed_range(FIT_SEED + (number + 1) * options.episodes, options.episodes)
-        more, earned = roll_out(teacher, student, seeds, params)
-        candidates.append((float(earned.mean()), trees))
+    training, _ = roll_out(teacher, None, seeds(0), params)
+    candidates: list[list[Tree]] = []
+    for number in range(1, options.rounds + 1):
+        progress(f"trees play, {policy.name} says what it would do: round {number}")
+        growths = _grow(training, options.leaves, stochastic=options.stochastic)
+        candidates.append([growth.tree(options.leaves) for growth in growths])
+        more, _ = roll_out(teacher, make(candidates[-1]), seeds(number), params)
         training = [joined(pair) for pair in zip(training, more, strict=True)]
     progress("growing and pruning trees")
-    trees, curve = _pruned(training, options, stochastic=teacher.stochastic)
-    seeds = seed_range(FIT_SEED + (options.rounds + 1) * options.episodes, options.episodes)
-    candidates.append((float(_returns(make(trees), seeds, params).mean()), trees))
-    # As VIPER does: of all the trees that were made, those that play best.
-    _, trees = max(candidates, key=lambda candidate: candidate[0])
+    chosen, curve = _pruned(training, options)
+    progress("the trees of all rounds play")
+    last = np.concatenate([seeds(options.rounds + 1), seeds(options.rounds + 2)])
+    trees = best_candidate([chosen, *candidates], lambda each: _returns(make(each), last, params))
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
-    unseen, returns = roll_out(teacher, None, held_out, params)
-    judge = _Judge(teacher, make, held_out, params, policy, returns, teacher.stochastic)
-    judged, student = _judged(trees, curve, training, unseen, judge, progress)
+    held_out = seed_range(options.seed, options.held_out)
+    unseen, returns = roll_out(teacher, None, held_out, params, 2 * KEPT)
+    judge = _Judge(make, held_out, params, policy, returns)
+    judged, student = _judged(trees, curve, training, unseen, judge, options, progress)
     result = Surrogate(
         teacher=policy.describe(),
         source="roll-outs",
+        draws=teacher.draws,
+        importance=teacher.importance,
         options={**asdict(options), **params.as_dict()},
         seconds=time.perf_counter() - started,
         **judged,
@@ -167,13 +178,15 @@ def extract_from_trace(
         )
 
     progress("growing and pruning trees")
-    trees, curve = _pruned(training, options, stochastic=bool(options.stochastic))
+    trees, curve = _pruned(training, options)
     seeds = np.array(trace.manifest.seeds)[held_out]
-    judge = _Judge(None, make, seeds, params, None, returns[held_out], bool(options.stochastic))
-    judged, student = _judged(trees, curve, training, unseen, judge, progress)
+    judge = _Judge(make, seeds, params, None, returns[held_out])
+    judged, student = _judged(trees, curve, training, unseen, judge, options, progress)
     result = Surrogate(
         teacher=dict(facts),
         source="trace",
+        draws=not facts.get("deterministic", facts.get("kind") == "scripted"),
+        importance="none: a trace holds choices only",
         options={**asdict(options), **params.as_dict(), "episodes": trace.n_episodes},
         seconds=time.perf_counter() - started,
         **judged,
@@ -181,7 +194,23 @@ def extract_from_trace(
     return result, student
 
 
-def _maker(teacher: Teacher, policy: Policy) -> Callable[[Sequence[Tree]], TreePolicy]:
+def best_candidate(
+    candidates: Sequence[list[Tree]], returns: Callable[[list[Tree]], FloatArray]
+) -> list[Tree]:
+    """The first candidate, or the one that earns most of those that earn more than it, about
+    surely: their trees may be as good and only less pruned.
+
+    Args:
+        candidates: the first is fitted to most.
+        returns: of trees in the same episodes: ``float64[n]``.
+    """
+    first, *others = (returns(candidate) for candidate in candidates)
+    gains = [estimate((other - first)[:, None], confidence=_SURE)[0] for other in others]
+    sure = [i for i, gain in enumerate(gains) if gain.low is not None and gain.low > 0]
+    return candidates[1 + max(sure, key=lambda i: gains[i].mean)] if sure else candidates[0]
+
+
+def _maker(policy: Policy, options: Options) -> Callable[[Sequence[Tree]], TreePolicy]:
     facts = policy.describe()
     config = facts.get("config", {})
 
@@ -189,7 +218,7 @@ def _maker(teacher: Teacher, policy: Policy) -> Callable[[Sequence[Tree]], TreeP
         return TreePolicy(
             trees,
             name=f"tree-{policy.name}",
-            deterministic=not teacher.stochastic,
+            deterministic=not options.stochastic,
             message_kind=str(config.get("messages", "none")),
             teacher=_brief(facts),
         )
@@ -202,24 +231,28 @@ def _brief(facts: Any) -> dict[str, Any]:
     return {key: facts[key] for key in ("name", "kind", "path", "sha256") if key in facts}
 
 
-def _grow(samples: Sequence[Samples], leaves: int, stochastic: bool) -> list[Growth]:
-    """A growth per agent, side by side: scikit-learn leaves the interpreter alone."""
+def _grow(samples: Sequence[Samples], leaves: int, *, stochastic: bool) -> list[Growth]:
+    """A growth per agent, side by side: the compiled loops leave the interpreter alone."""
 
     def grow(agent_samples: Samples) -> Growth:
-        return Growth(
-            agent_samples, leaves, stochastic=stochastic, decision_weight=_matter(agent_samples)
-        )
+        weight = matter(agent_samples)
+        return Growth(agent_samples, leaves, stochastic=stochastic, decision_weight=weight)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(grow, samples))
 
 
-def _matter(samples: Samples) -> FloatArray:
-    """Weights of decisions in fitting: half by importance, so that calm is learned too."""
-    mean = samples.importance.mean()
-    if mean <= 0:
-        return np.ones(samples.decisions)
-    return np.asarray(0.5 + 0.5 * samples.importance / mean)
+def matter(samples: Samples) -> FloatArray:
+    """Weights ``float64[d]`` of decisions in fitting: half as often as they are, half so that all
+    types of action weigh the same, and all of it half by importance, so that calm and rare types
+    are learned too."""
+    wanted = samples.action_type[best(samples.teacher, samples.decision) > 0]
+    counts = np.bincount(wanted, samples.weight, minlength=actions.N_KINDS)
+    usual = samples.weight / samples.weight.mean()
+    balanced = samples.weight / counts[wanted]
+    importance = samples.importance / max(samples.importance.mean(), _TINY)
+    weight = (usual + balanced / balanced.mean()) * (1 + importance)
+    return np.asarray(weight / weight.mean())
 
 
 def _returns(policy: Policy, seeds: Int64Array, params: EnvParams) -> FloatArray:
@@ -227,38 +260,47 @@ def _returns(policy: Policy, seeds: Int64Array, params: EnvParams) -> FloatArray
 
 
 class _Judge:
-    """Plays teams with trees on the held-out seeds."""
+    """Plays teams with trees on the held-out seeds.
+
+    Args:
+        make: makes a policy of trees.
+        seeds: of the held-out episodes.
+        params: of the environment.
+        policy: the teacher; None if only its trace is known.
+        returns: of the teacher in these episodes.
+    """
 
     def __init__(
         self,
-        teacher: Teacher | None,
         make: Callable[[Sequence[Tree]], TreePolicy],
         seeds: Int64Array,
         params: EnvParams,
         policy: Policy | None,
         returns: FloatArray,
-        stochastic: bool,
     ) -> None:
-        self.stochastic = stochastic
-        self.importance = (
-            "none: a trace holds choices only" if teacher is None else teacher.importance
-        )
         self.make, self.policy = make, policy
         self._seeds, self._params = seeds, params
         self.returns = returns
+        self.cycle = _returns(load_policy(_REFERENCE), seeds, params)
         self.sleep = _returns(load_policy("sleep"), seeds, params)
 
-    def gain(self, team: Policy, seats: tuple[str, ...], episodes: int | None = None) -> Gain:
+    def worth(self, team: Policy, seats: tuple[str, ...], episodes: int | None = None) -> Worth:
         """How a team fares, on all held-out episodes or on the first of them."""
         returns = _returns(team, self._seeds[:episodes], self._params)
-        sleep, teacher = self.sleep[:episodes], self.returns[:episodes]
-        (mean,) = estimate(returns[:, None])
-        (ratio,) = ratios(
-            (returns - sleep)[:, None], (teacher - sleep)[:, None], bounds=(-np.inf, np.inf)
+        teacher, cycle = self.returns[:episodes], self.cycle[:episodes]
+        mean, lost = estimate(np.column_stack([returns, teacher - returns]))
+        relative, to_cycle = ratios(
+            np.column_stack([teacher - returns] * 2),
+            np.column_stack([-teacher, teacher - cycle]),
+            bounds=(-np.inf, np.inf),
         )
-        if ratio.total <= 0:
-            return Gain(seats, mean, None, None, None)
-        return Gain(seats, mean, ratio.value, ratio.low, ratio.high)
+        return Worth(
+            seats,
+            mean,
+            lost,
+            relative if relative.total > 0 else None,
+            to_cycle if to_cycle.total > 0 else None,
+        )
 
     def decision_time(self, trees: TreePolicy) -> float:
         """Microseconds per decision of one agent, in a batch of 64 episodes."""
@@ -275,25 +317,43 @@ class _Judge:
 
 
 def _pruned(
-    training: Sequence[Samples], options: Options, *, stochastic: bool
+    training: Sequence[Samples], options: Options
 ) -> tuple[list[Tree], dict[int, list[Tree]]]:
-    """The smallest trees that are about as faithful as the largest, and trees of all sizes."""
+    """The smallest trees that are about as faithful as any, and trees of all sizes."""
     sizes = sorted({size for size in SIZES if size < options.leaves} | {options.leaves})
-    growths = _grow(training, options.leaves, stochastic)
-    curve = {size: [growth.tree(size) for growth in growths] for size in sizes}
-    chosen = []
-    for agent, agent_samples in enumerate(training):
-        overlaps = {
-            size: overlap(trees[agent], agent_samples, stochastic=stochastic)
-            for size, trees in curve.items()
-        }
-        enough = max(overlaps.values()) - _TOLERANCE
-        smallest = min(size for size, value in overlaps.items() if value >= enough)
-        chosen.append(curve[smallest][agent])
-    # What more leaves than were asked for would bring.
+    enough = _enough(training, sizes, options)
+    # And what more leaves than were asked for would bring.
     larger = 2 * options.leaves
-    curve[larger] = [growth.tree(larger) for growth in _grow(training, larger, stochastic)]
-    return chosen, curve
+    growths = _grow(training, larger, stochastic=options.stochastic)
+    curve = {size: [growth.tree(size) for growth in growths] for size in (*sizes, larger)}
+    return curve[enough], curve
+
+
+def _enough(training: Sequence[Samples], sizes: Sequence[int], options: Options) -> int:
+    """The least of some sizes that is about as good as any, on episodes that are kept back."""
+    rest = [_episodes(samples, back=False) for samples in training]
+    growths = _grow(rest, options.leaves, stochastic=options.stochastic)
+    kept_back = [_episodes(samples, back=True) for samples in training]
+    fidelity_of = {size: _mean_fidelity(growths, size, kept_back, options) for size in sizes}
+    least = max(fidelity_of.values()) - _TOLERANCE
+    return min(size for size, value in fidelity_of.items() if value >= least)
+
+
+def _mean_fidelity(
+    growths: Sequence[Growth], size: int, samples: Sequence[Samples], options: Options
+) -> float:
+    """Of all agents' trees of a size: the measure that such trees are made for."""
+    measure = overlap if options.stochastic else partial(balanced, least=1)
+    return fmean(
+        measure(growth.tree(size), of_agent) or 0.0
+        for growth, of_agent in zip(growths, samples, strict=True)
+    )
+
+
+def _episodes(samples: Samples, *, back: bool) -> Samples:
+    """The decisions of the episodes that are kept back, or of all others."""
+    place = np.unique(samples.episode, return_inverse=True)[1]
+    return samples.only((place % _VALIDATION == 0) == back)
 
 
 def _judged(
@@ -302,27 +362,29 @@ def _judged(
     training: Sequence[Samples],
     unseen: Sequence[Samples],
     judge: _Judge,
+    options: Options,
     progress: Progress,
 ) -> tuple[dict[str, Any], TreePolicy]:
     progress(f"trees of {', '.join(map(str, sizes))} leaves play")
-    curve = []
-    for size, trees in sizes.items():
-        played = judge.gain(judge.make(trees), BLUE, _CURVE_EPISODES)
-        fidelities = tuple(
-            overlap(tree, agent_samples, stochastic=judge.stochastic)
-            for tree, agent_samples in zip(trees, unseen, strict=True)
+    curve = tuple(
+        Size(
+            size,
+            tuple(balanced(tree, samples) for tree, samples in zip(trees, unseen, strict=True)),
+            judge.worth(judge.make(trees), BLUE, _CURVE_EPISODES),
         )
-        curve.append(Size(size, fidelities, played.gain, played.returns.mean))
+        for size, trees in sizes.items()
+    )
     policy = judge.make(chosen)
     progress("the chosen trees play, in all seats and in one at a time")
-    team = judge.gain(policy, BLUE)
+    team = judge.worth(policy, BLUE)
     seats = tuple(
-        judge.gain(MixedTeam(judge.policy, policy, [agent]), (BLUE[agent],))
+        judge.worth(MixedTeam(judge.policy, policy, [agent]), (BLUE[agent],))
         for agent in range(N_BLUE)
         if judge.policy is not None
     )
     progress("refitting on resampled episodes")
-    stability = _stability(chosen, training, unseen, judge.stochastic)
+    stochastic = options.stochastic
+    stability = _stability(chosen, training, unseen, stochastic=stochastic)
     agents = tuple(
         AgentTree(
             agent=BLUE[agent],
@@ -330,21 +392,27 @@ def _judged(
             depth=tree.depth,
             features=features(tree),
             decisions=unseen[agent].decisions,
-            fidelity=fidelity(tree, training[agent], unseen[agent], stochastic=judge.stochastic),
-            rules=ruling.rules(tree, unseen[agent], stochastic=judge.stochastic),
-            nodes=ruling.nodes(tree, unseen[agent], stochastic=judge.stochastic),
+            fidelity=fidelity(
+                tree,
+                training[agent],
+                unseen[agent],
+                stochastic=stochastic,
+                recorded=judge.policy is None,
+            ),
+            rules=ruling.rules(tree, unseen[agent], stochastic=stochastic),
+            nodes=ruling.nodes(tree, unseen[agent], stochastic=stochastic),
             stability=stability[agent],
         )
         for agent, tree in enumerate(chosen)
     )
     judged = {
-        "stochastic": judge.stochastic,
-        "importance": judge.importance,
+        "stochastic": stochastic,
         "teacher_return": estimate(judge.returns[:, None])[0],
+        "cycle_return": estimate(judge.cycle[:, None])[0],
         "sleep_return": estimate(judge.sleep[:, None])[0],
         "team": team,
         "seats": seats,
-        "sizes": tuple(curve),
+        "sizes": curve,
         "agents": agents,
         "decision_time": judge.decision_time(policy),
     }
@@ -352,7 +420,11 @@ def _judged(
 
 
 def _stability(
-    trees: Sequence[Tree], training: Sequence[Samples], unseen: Sequence[Samples], stochastic: bool
+    trees: Sequence[Tree],
+    training: Sequence[Samples],
+    unseen: Sequence[Samples],
+    *,
+    stochastic: bool,
 ) -> list[tuple[float, float] | None]:
     """Against trees of the same size from other draws of the episodes."""
     rng = np.random.default_rng(0)
@@ -360,13 +432,13 @@ def _stability(
     def refits(agent: int) -> tuple[float, float]:
         agent_samples, tree = training[agent], trees[agent]
         taken = fitting.choice(tree, unseen[agent], stochastic=stochastic)
+        weight = unseen[agent].weight[unseen[agent].decision]
         alike, shared = [], []
         for drawn in draws[agent]:
-            other = _grow([agent_samples.of_episodes(drawn)], tree.leaves, stochastic)[0].tree(
-                tree.leaves
-            )
+            growth = _grow([agent_samples.of_episodes(drawn)], tree.leaves, stochastic=stochastic)
+            other = growth[0].tree(tree.leaves)
             theirs = fitting.choice(other, unseen[agent], stochastic=stochastic)
-            alike.append(np.minimum(taken, theirs).sum() / unseen[agent].decisions)
+            alike.append((np.minimum(taken, theirs) * weight).sum() / unseen[agent].weight.sum())
             asked = [set(features(t)) for t in (tree, other)]
             shared.append(len(asked[0] & asked[1]) / max(len(asked[0] | asked[1]), 1))
         return float(np.mean(alike)), float(np.mean(shared))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import numpy as np
 
 from cagexplain.analysis.trees.fit import best, chances, choice
-from cagexplain.analysis.trees.results import Fidelity
+from cagexplain.analysis.trees.results import LEAST_DECISIONS, Agreement, Fidelity, Recall
 from cagexplain.analysis.trees.samples import Samples
 from cagexplain.cc4 import actions
-from cagexplain.common.arrays import FloatArray
+from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
 from cagexplain.policies.trees.named_features import NAMES
 from cagexplain.policies.trees.tree import Tree
-from cagexplain.stats.shares import ratios
+from cagexplain.stats.shares import Ratio, ratios
 
-
-def overlap(tree: Tree, samples: Samples, *, stochastic: bool) -> float:
-    """How far a tree chooses like its teacher, on average over decisions."""
-    taken = choice(tree, samples, stochastic=stochastic)
-    return float(np.minimum(taken, samples.teacher).sum() / samples.decisions)
+_TINY: Final = 1e-12
 
 
 def features(tree: Tree) -> tuple[str, ...]:
@@ -26,60 +25,149 @@ def features(tree: Tree) -> tuple[str, ...]:
     return tuple(NAMES[columns[i]] for i in np.argsort(-times, kind="stable"))
 
 
-def fidelity(tree: Tree, training: Samples, unseen: Samples, *, stochastic: bool) -> Fidelity:
+def balanced(tree: Tree, samples: Samples, least: int = LEAST_DECISIONS) -> float | None:
+    """The headline of `Fidelity`, of a tree on decisions that the teacher has labelled.
+
+    Args:
+        tree: of an agent.
+        samples: the decisions.
+        least: of a type of action, so that it counts.
+    """
+    return _Judged(samples).balanced(choice(tree, samples, stochastic=False), least).value
+
+
+def overlap(tree: Tree, samples: Samples) -> float:
+    """Overlap of the probabilities of a tree that draws with its teacher's."""
+    taken = choice(tree, samples, stochastic=True)
+    shared = np.minimum(taken, samples.teacher) * samples.weight[samples.decision]
+    return float(shared.sum() / samples.weight.sum())
+
+
+def fidelity(
+    tree: Tree, training: Samples, unseen: Samples, *, stochastic: bool, recorded: bool = False
+) -> Fidelity:
     """How far a tree chooses like its teacher.
 
     Args:
         tree: of an agent.
-        training: decisions that it was fitted to; the baseline is fitted to them too.
+        training: decisions that it was fitted to; the tree that looks at nothing is fitted to them.
         unseen: decisions to judge it on.
         stochastic: whether it draws its actions.
+        recorded: whether nothing is known of the teacher but the actions that it took.
     """
+    judged = _Judged(unseen)
     taken = choice(tree, unseen, stochastic=stochastic)
     constant = _constant(training, unseen, stochastic=stochastic)
-    d = unseen.decisions
-    alike, base = (
-        np.asarray(np.bincount(unseen.decision, np.minimum(p, unseen.teacher)), np.float64)
-        for p in (taken, constant)
+    of_tree, of_policy, of_blind = (
+        best(p, unseen.decision) for p in (taken, unseen.teacher, constant)
     )
-    alerted = unseen.alerted.astype(np.float64)
-    episodes, of = np.unique(unseen.episode, return_inverse=True)
+    every = np.ones(unseen.decisions, np.bool_)
 
-    def by_episode(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(of, values, minlength=len(episodes)))
+    def agreement(hits: Callable[[FloatArray], FloatArray], *own: FloatArray) -> Agreement:
+        return agreed(lambda p: judged.share(hits(p), every), *own)
 
-    pairs = (
-        (alike, np.ones(d)),
-        (alike * unseen.importance, unseen.importance),
-        (_by_type(taken, unseen), np.ones(d)),
-        (alike * alerted, alerted),
-        (base, np.ones(d)),
+    def agreed(share: Callable[[FloatArray], Ratio], *policies: FloatArray) -> Agreement:
+        trees, policy, blind = policies
+        return Agreement(share(trees), None if recorded else share(policy), share(blind))
+
+    likeliest = of_tree, of_policy, of_blind
+    played = taken, unseen.teacher, constant
+    return Fidelity(
+        balanced=agreed(judged.balanced, *likeliest),
+        recalls=judged.recalls(of_tree),
+        likeliest=agreement(lambda p: judged.same(p, of_policy, judged.exact), *likeliest),
+        likeliest_alike=agreement(lambda p: judged.same(p, of_policy, judged.alike), *likeliest),
+        taken=agreement(lambda p: judged.same(p, unseen.teacher, judged.exact), *played),
+        taken_alike=agreement(lambda p: judged.same(p, unseen.teacher, judged.alike), *played),
+        overlap=agreement(lambda p: judged.total(np.minimum(p, unseen.teacher)), *played),
+        alerted=agreed(
+            lambda p: judged.share(judged.same(p, of_policy, judged.alike), unseen.alerted),
+            *likeliest,
+        ),
     )
-    plain, weighted, types, when_alerted, baseline = ratios(
-        *(np.column_stack([by_episode(pair[i]) for pair in pairs]) for i in range(2)),
-        bounds=(0.0, 1.0),
-    )
-    skill = None
-    if plain.value is not None and baseline.value is not None and baseline.value < 1:
-        skill = (plain.value - baseline.value) / (1 - baseline.value)
-    return Fidelity(plain, weighted, types, when_alerted, baseline, skill)
+
+
+class _Judged:
+    """Shares of held-out decisions, with the episode as the unit of sampling.
+
+    Attributes:
+        exact, alike: ``int64[m]`` classes of the rows within their decisions: each action by
+            itself, and those that differ by hosts that cannot be told apart as one.
+    """
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self.exact, self.alike = samples.action, samples.alike
+        self._type = samples.action_type
+        self._teacher = best(samples.teacher, samples.decision)
+        self._wanted = self._type[self._teacher > 0]
+        episodes, self._episode = np.unique(samples.episode, return_inverse=True)
+        self._episodes = len(episodes)
+
+    def total(self, rows: FloatArray) -> FloatArray:
+        """Sums over the rows of each decision: ``float64[d]``."""
+        return np.asarray(np.bincount(self._samples.decision, rows), np.float64)
+
+    def same(self, p: FloatArray, q: FloatArray, of: Int64Array) -> FloatArray:
+        """Probability that two that draw by themselves agree on the class: ``float64[d]``.
+
+        Args:
+            p, q: ``float64[m]`` their probabilities within each decision.
+            of: ``int64[m]`` classes.
+        """
+        cells, cell = np.unique(self._samples.decision * (of.max() + 1) + of, return_inverse=True)
+        both = np.bincount(cell, p) * np.bincount(cell, q)
+        return np.asarray(np.bincount(cells // (of.max() + 1), both), np.float64)
+
+    def share(self, hits: FloatArray, among: BoolArray, weight: FloatArray | None = None) -> Ratio:
+        """Share of the decisions ``bool[d]`` that are hits ``float64[d]``, each standing for
+        what it was drawn for, or weighted otherwise."""
+        each = (self._samples.weight if weight is None else weight) * among
+        above, below = (
+            np.bincount(self._episode, values, minlength=self._episodes)[:, None]
+            for values in (hits * each, each)
+        )
+        (ratio,) = ratios(above, below, bounds=(0.0, 1.0))
+        return ratio
+
+    def balanced(self, chosen: FloatArray, least: int = LEAST_DECISIONS) -> Ratio:
+        """Mean over the policy's types of the share of decisions in which a policy has the same
+        likeliest action, up to hosts that cannot be told apart.
+
+        Every type weighs the same; its weight is taken as known, which makes the interval rather
+        too wide than too narrow.
+
+        Args:
+            chosen: ``float64[m]`` 1 for the likeliest action of each decision.
+            least: decisions of a type, so that it counts.
+        """
+        counts = np.bincount(self._wanted, minlength=actions.N_KINDS)
+        judged = (counts >= least)[self._wanted]
+        weight = 1 / np.maximum(counts, 1)[self._wanted]
+        return self.share(self.same(chosen, self._teacher, self.alike), judged, weight)
+
+    def recalls(self, chosen: FloatArray) -> tuple[Recall, ...]:
+        """How often each type of action is met, in the order of the types."""
+        exact, alike, of_type = (
+            self.same(chosen, self._teacher, of) for of in (self.exact, self.alike, self._type)
+        )
+        return tuple(
+            Recall(
+                actions.KIND_NAMES[kind],
+                int(there.sum()),
+                *(self.share(hits, there) for hits in (exact, alike, of_type)),
+            )
+            for kind in np.unique(self._wanted)
+            for there in [self._wanted == kind]
+        )
 
 
 def _constant(training: Samples, unseen: Samples, *, stochastic: bool) -> FloatArray:
     """Choices of a policy that looks at nothing: each action as likely as it is on average."""
     n = int(max(training.action.max(), unseen.action.max())) + 1
-    taken = np.bincount(training.action, training.teacher, minlength=n)
-    chance = np.asarray(
-        taken / np.maximum(np.bincount(training.action, minlength=n), 1), np.float64
-    )
+    wanted = training.teacher if stochastic else best(training.teacher, training.decision)
+    weight = training.weight[training.decision]
+    taken = np.bincount(training.action, wanted * weight, minlength=n)
+    valid = np.bincount(training.action, weight, minlength=n)
     pick = chances if stochastic else best
-    return pick(chance[unseen.action] + 1e-12, unseen.decision)
-
-
-def _by_type(taken: FloatArray, samples: Samples) -> FloatArray:
-    """Overlap per decision of the distributions over action types."""
-    kind = samples.features[:, : actions.N_KINDS].argmax(axis=1)
-    cell = samples.decision * actions.N_KINDS + kind
-    size = samples.decisions * actions.N_KINDS
-    tables = [np.bincount(cell, x, minlength=size) for x in (taken, samples.teacher)]
-    return np.asarray(np.minimum(*tables).reshape(samples.decisions, -1).sum(axis=1))
+    return pick((taken / np.maximum(valid, 1))[unseen.action] + _TINY, unseen.decision)

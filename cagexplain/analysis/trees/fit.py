@@ -1,48 +1,88 @@
 """Fitting a tree that weighs actions to what a teacher would do.
 
 A tree policy takes action a with probability w(a) / Z, where Z is the sum of the weights of all
-valid actions of the decision. Its splits come from scikit-learn's regression tree, grown best leaf
-first, on sqrt(p Z): squared errors of square roots are Hellinger's distance, which treats likely
-and unlikely actions fairly, and Z, which depends on the tree itself, is taken from the tree before
-(three rounds settle it; a teacher that never draws needs none). The weights of the leaves then
-maximise the likelihood of the teacher's choices by iterative scaling: the model is a conditional
-logit with one parameter per leaf (McFadden 1974; Darroch and Ratcliff 1972).
+valid actions of the decision: a conditional logit with one parameter per leaf (McFadden 1974). It
+is grown best question first by the likelihood of the teacher's choices, to second order in the
+parameters of the two new leaves; after every few questions the weights of all leaves are fitted
+again, by iterative scaling (Darroch and Ratcliff 1972), so that the next question is asked about
+what the tree still gets wrong in the choice among all actions.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.tree import DecisionTreeRegressor
 
+from cagexplain.analysis.trees import kernels
 from cagexplain.analysis.trees.samples import Samples
-from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.cc4 import actions
+from cagexplain.common.arrays import FloatArray, Int16Array, Int64Array
+from cagexplain.policies.trees.named_features import FEATURES, Feature
 from cagexplain.policies.trees.tree import Tree
 
-_ROUNDS: Final = 3
 _SCALINGS: Final = 60
+_QUICK: Final = 10
+"""Rounds of scaling: of the weights of a tree, and between questions."""
+_AT_ONCE: Final = 1 / 8
+"""Questions that are asked before the weights are fitted again, per leaf there is."""
 _MIN_ROWS: Final = 5
 """Actions in a leaf, at least."""
+_RIDGE: Final = 5.0
+"""Added to curvatures: what a few decisions seem to gain counts less."""
+_LISTED: Final = 0.25
+_CONTEXT: Final = 0.5
+_NUMBER: Final = 0.95
+"""What a gain counts that comes from the clock or from places in lists; from what all actions of
+the agent have in common; and from a number: yes or no about the target, which is read at a glance,
+goes first."""
+_SPARE: Final = 2
+"""Leaves of the tree that is grown, per leaf of the largest that is wanted."""
+_LEAST_WEIGHT: Final = 1e-12
+_NO_GAIN: Final = 1e-9
+_MOST_CODES: Final = 256
 _FLOOR: Final = 1e-9
 """Share of a decision's weight that an action never taken keeps, so that no weight is 0."""
-_TINY: Final = 1e-300
 _NO_LOSS: Final = 2e-5
 """Fidelity that a question may lose and still count as one that makes no difference."""
 _WIDEST: Final = 25.0
 """Bound of the logarithms of weights, downwards from the largest."""
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """A tree on its way from the grown one to a single leaf.
+
+    Attributes:
+        leaves: that it has.
+        loss: overlap with the teacher, summed over weighted decisions, that its pruning has cost.
+        tree: as it is then.
+    """
+
+    leaves: int
+    loss: float
+    tree: Tree
+
+
 class Growth:
-    """Trees of all sizes up to a largest, each the one before it with one more question.
+    """Trees of all sizes up to a largest.
+
+    A tree of about twice as many leaves is grown, and pruned: of all pairs of leaves under one
+    question, those are joined that cost least agreement with the teacher, again and again. So a
+    question may stand that pays only through the ones after it.
 
     Args:
         samples: of one agent.
         leaves: of the largest tree, at most.
-        stochastic: whether the tree is to draw its actions.
-        decision_weight: ``float64[d]``; all the same by default.
+        stochastic: whether the tree is to draw its actions, as likely as the teacher does; else it
+            is to take the teacher's likeliest.
+        decision_weight: ``float64[d]``; what they stand for by default.
     """
 
     def __init__(
@@ -53,123 +93,213 @@ class Growth:
         stochastic: bool,
         decision_weight: FloatArray | None = None,
     ) -> None:
-        weight = np.ones(samples.decisions) if decision_weight is None else decision_weight
-        self._samples = samples
-        self._per_row = (weight / weight.mean())[samples.decision]
-        # Constants only cost time.
-        self._columns = np.flatnonzero(np.ptp(samples.features, axis=0) > 0)
-        features = samples.features[:, self._columns]
-        first = np.searchsorted(samples.decision, np.arange(samples.decisions))
-        # To begin with, the likeliest action of every decision has the weight 1.
-        total = 1 / np.maximum.reduceat(samples.teacher, first)[samples.decision]
-        for _ in range(_ROUNDS if stochastic else 1):
-            grown = DecisionTreeRegressor(
-                max_leaf_nodes=max(leaves, 2), min_samples_leaf=_MIN_ROWS, random_state=0
-            ).fit(features, np.sqrt(samples.teacher * total), sample_weight=self._per_row / total)
-            leaf = grown.apply(features)
-            weights = _leaf_weights(leaf, grown.tree_.node_count, samples, self._per_row)
-            total = _totals(weights[leaf], samples.decision)
-        self._grown: Any = grown.tree_
-        self._stochastic = stochastic
-        self._leaf = leaf
+        weight = samples.weight if decision_weight is None else decision_weight
+        self._weight = np.asarray(weight / weight.mean(), np.float64)
+        self._samples, self._stochastic = samples, stochastic
+        self._target = samples.teacher if stochastic else best(samples.teacher, samples.decision)
+        self._starts = np.searchsorted(samples.decision, np.arange(samples.decisions + 1))
+        self._per_row = self._weight[samples.decision]
+        self._feature, self._threshold, self._left, self._right = [-1], [0.0], [-1], [-1]
+        self._leaf = np.zeros(len(samples.decision), np.int64)
+        # Asking for the types takes a leaf each before anything else is asked.
+        self._grow(_SPARE * (leaves + actions.N_KINDS))
+        self._stages = list(self._pruned())
 
     def tree(self, leaves: int) -> Tree:
-        """The tree with so many leaves (or all there are), weights fitted to it."""
-        left, right = self._grown.children_left, self._grown.children_right
-        # Best first: every question adds two nodes, so the first 2 k - 1 make the tree of k leaves.
-        n = min(2 * leaves - 1, self._grown.node_count)
-        is_leaf = (left[:n] < 0) | (left[:n] >= n)
-        parent = np.arange(self._grown.node_count)
-        inner = np.flatnonzero(left >= 0)
-        parent[left[inner]] = parent[right[inner]] = inner
-        leaf = self._leaf
-        while (leaf >= n).any():
-            leaf = np.where(leaf >= n, parent[leaf], leaf)
-        weights = _leaf_weights(leaf, n, self._samples, self._per_row)
-        total = float(np.bincount(self._samples.decision, weights[leaf]).mean())
-        column = self._columns[np.maximum(self._grown.feature[:n], 0)]
-        whole = Tree(
-            feature=np.where(is_leaf, -1, column).astype(np.int64),
-            threshold=np.where(is_leaf, 0.0, self._grown.threshold[:n]),
-            left=np.where(is_leaf, -1, left[:n]).astype(np.int64),
-            right=np.where(is_leaf, -1, right[:n]).astype(np.int64),
-            # In per cent of an average decision's total.
-            weight=np.where(is_leaf, 100 * np.maximum(weights / total, 1e-12), 0.0),
-        )
-        return self._simplified(whole, leaf)
+        """The tree of so many leaves at most, without questions that make no difference."""
+        stages = [stage for stage in self._stages if stage.leaves <= leaves]
+        free = _NO_LOSS * self._samples.decisions
+        stage = next((s for s, after in pairwise(stages) if after.loss - s.loss > free), stages[-1])
+        leaf = leaf_of(stage.tree, self._samples.features)
+        weight = stage.tree.weight
+        if self._stochastic:
+            log_weights = np.log(np.maximum(weight, _LEAST_WEIGHT))
+            self._fit(log_weights, leaf, _SCALINGS)
+            weight = np.where(stage.tree.feature < 0, np.exp(log_weights), 0.0)
+        # In per cent of an average decision's total.
+        total = np.average(np.bincount(self._samples.decision, weight[leaf]), weights=self._weight)
+        weight = np.where(weight > 0, np.maximum(100 * weight / total, _LEAST_WEIGHT), 0.0)
+        return replace(stage.tree, weight=weight)
 
-    def _simplified(self, tree: Tree, leaf: Int64Array) -> Tree:
-        """Without questions whose answer makes no difference to what is chosen."""
-        feature, weight, leaf = tree.feature.copy(), tree.weight.copy(), leaf.copy()
-        for node in reversed(range(len(feature))):
-            left, right = int(tree.left[node]), int(tree.right[node])
-            if feature[node] < 0 or feature[left] >= 0 or feature[right] >= 0:
-                continue
-            below = (leaf == left) | (leaf == right)
-            merged = math.sqrt(weight[left] * weight[right])
-            if self._loss(weight[leaf], below, merged) <= _NO_LOSS * self._samples.decisions:
-                feature[node], weight[node] = -1, merged
-                leaf[below] = node
-        return _without_orphans(tree, feature, weight)
-
-    def _loss(self, weights: FloatArray, rows: npt.NDArray[np.bool_], merged: float) -> float:
-        """Overlap with the teacher, summed over decisions, lost if `rows` got another weight."""
+    def _grow(self, leaves: int) -> None:
         samples = self._samples
-        affected = np.zeros(samples.decisions, np.bool_)
-        affected[samples.decision[rows]] = True
-        kept = affected[samples.decision]
-        number = (np.cumsum(affected) - 1)[samples.decision[kept]]
-        if not len(number):
-            return 0.0
-        pick = chances if self._stochastic else best
-        before, after = (
-            np.minimum(pick(w[kept], number), samples.teacher[kept]).sum()
-            for w in (weights, np.where(rows, merged, weights))
-        )
-        return float(before - after)
+        columns, codes, values = _coded(samples.features)
+        bins = np.array([len(each) for each in values], np.int64)
+        factor = np.array([_worth(FEATURES[column]) for column in columns])
+        slope, curvature = np.empty((2, len(self._leaf)))
+        log_weights = self._ask_for_types()
+        while len(log_weights) < leaves:
+            nodes = np.array(sorted(log_weights))
+            heights = np.array([log_weights[node] for node in nodes.tolist()])
+            number = np.searchsorted(nodes, self._leaf)
+            self._fit(heights, number, _QUICK)
+            kernels.slopes(
+                heights, number, self._starts, self._target, self._weight, slope, curvature
+            )
+            log_weights = dict(zip(nodes.tolist(), heights.tolist(), strict=True))
+            gain = np.zeros(len(nodes))
+            column, code = np.zeros((2, len(nodes)), np.int64)
+            kernels.best_splits(
+                codes, bins, number, slope, curvature, factor, _MIN_ROWS, _RIDGE, gain, column, code
+            )
+            at_once = min(1 + int(_AT_ONCE * len(nodes)), leaves - len(nodes))
+            asked = [k for k in np.argsort(-gain, kind="stable")[:at_once] if gain[k] > _NO_GAIN]
+            if not asked:
+                return
+            for k in asked:
+                node, above = int(nodes[k]), codes[column[k]] > code[k]
+                threshold = float(values[column[k]][code[k]]) + 0.5
+                pair = self._ask(node, int(columns[column[k]]), threshold, above)
+                log_weights |= dict.fromkeys(pair, log_weights.pop(node))
+
+    def _ask_for_types(self) -> dict[int, float]:
+        """Ask for the type of action, the most usual first; log-weights of the leaves, all 0."""
+        samples = self._samples
+        kind = samples.action_type
+        usual = np.bincount(kind, self._target * self._per_row, minlength=actions.N_KINDS)
+        there = np.flatnonzero(np.bincount(kind, minlength=actions.N_KINDS))
+        node, leaves = 0, {0: 0.0}
+        for each in there[np.argsort(-usual[there], kind="stable")][:-1]:
+            pair = self._ask(node, int(each), 0.5, kind == each)
+            leaves |= dict.fromkeys(pair, leaves.pop(node))
+            node = pair[0]
+        return leaves
+
+    def _ask(
+        self, node: int, feature: int, threshold: float, above: npt.NDArray[np.bool_]
+    ) -> tuple[int, int]:
+        """Put a question to a leaf; returns the new leaves.
+
+        Args:
+            node: the leaf.
+            feature, threshold: to the left if the feature is at most this.
+            above: ``bool[m]`` whether the rows' are above it.
+        """
+        left = len(self._feature)
+        self._feature[node], self._threshold[node] = feature, threshold
+        self._left[node], self._right[node] = left, left + 1
+        for each in (self._feature, self._left, self._right):
+            each += [-1, -1]
+        self._threshold += [0.0, 0.0]
+        there = self._leaf == node
+        self._leaf[there] = np.where(above[there], left + 1, left)
+        return left, left + 1
+
+    def _fit(self, log_weights: FloatArray, leaf: Int64Array, rounds: int) -> None:
+        """Fit log-weights ``float64[leaves]``, in place, to the teacher's choices."""
+        wanted = np.bincount(leaf, self._target * self._per_row, minlength=len(log_weights))
+        wanted += _FLOOR * wanted.sum()
+        kernels.scaled(log_weights, leaf, self._starts, wanted, self._weight, _WIDEST, rounds)
+
+    def _pruned(self) -> Iterator[_Stage]:
+        """The grown tree, and what is left of it after each pair of leaves that is joined."""
+        feature, left, right = map(np.array, (self._feature, self._left, self._right))
+        log_weights = np.zeros(len(feature))
+        self._fit(log_weights, self._leaf, _SCALINGS)
+        weight, leaf = np.exp(log_weights), self._leaf.copy()
+        parent = np.full(len(feature), -1)
+        inner = np.flatnonzero(feature >= 0)
+        parent[left[inner]] = parent[right[inner]] = inner
+
+        def joined(node: int) -> tuple[float, float]:
+            """What is lost if the leaves under a question are joined, and their best weight."""
+            one, other = int(left[node]), int(right[node])
+            weights = weight[one], weight[other], math.sqrt(weight[one] * weight[other])
+            won = [
+                kernels.overlap_won(
+                    weight,
+                    leaf,
+                    self._starts,
+                    self._target,
+                    self._weight,
+                    self._stochastic,
+                    one,
+                    other,
+                    instead,
+                )
+                for instead in weights
+            ]
+            most = int(np.argmax(won))
+            return -won[most], weights[most]
+
+        def ends(node: int) -> bool:
+            return bool(feature[node] >= 0 > max(feature[left[node]], feature[right[node]]))
+
+        def tree() -> Tree:
+            inner = feature >= 0
+            threshold = np.where(inner, self._threshold, 0.0)
+            return _without_orphans(Tree(feature, threshold, left, right, weight))
+
+        leaves, lost, changes = len(inner) + 1, 0.0, 0
+        waiting = [(joined(int(node))[0], changes, int(node)) for node in inner if ends(int(node))]
+        heapq.heapify(waiting)
+        yield _Stage(leaves, lost, tree())
+        while waiting:
+            _, known_at, node = heapq.heappop(waiting)
+            loss, joint = joined(node)
+            if known_at < changes and waiting and loss > waiting[0][0]:
+                heapq.heappush(waiting, (loss, changes, node))
+                continue
+            leaf[(leaf == left[node]) | (leaf == right[node])] = node
+            feature[node], weight[node] = -1, joint
+            leaves, lost, changes = leaves - 1, lost + loss, changes + 1
+            above = int(parent[node])
+            if above >= 0 and ends(above):
+                heapq.heappush(waiting, (joined(above)[0], changes, above))
+            yield _Stage(leaves, lost, tree())
 
 
-def _leaf_weights(
-    leaf: Int64Array, nodes: int, samples: Samples, per_row: FloatArray
-) -> FloatArray:
-    """Weights by node (1 where nothing fell), most likely under the teacher's choices."""
-    wanted = np.bincount(leaf, samples.teacher * per_row, minlength=nodes)
-    wanted += _FLOOR * wanted.sum()
-    filled = np.bincount(leaf, minlength=nodes) > 0
-    log_weights = np.zeros(nodes)
-    for _ in range(_SCALINGS):
-        given = chances(np.exp(log_weights)[leaf], samples.decision)
-        log_weights += np.log(
-            wanted / (np.bincount(leaf, given * per_row, minlength=nodes) + _TINY)
-        )
-        # A teacher without doubt has no likeliest weights: they would grow for ever.
-        log_weights = np.maximum(log_weights - log_weights[filled].max(), -_WIDEST)
-        log_weights[~filled] = 0.0
-    return np.asarray(np.exp(log_weights))
+def _worth(feature: Feature) -> float:
+    """What a gain through a feature counts."""
+    if not feature.causal:
+        return _LISTED
+    return (_CONTEXT if feature.scope == "agent" else 1.0) * (1.0 if feature.flag else _NUMBER)
 
 
-def _without_orphans(tree: Tree, feature: Int64Array, weight: FloatArray) -> Tree:
-    """The tree with some questions turned into leaves, and without what was below them."""
+def _coded(features: Int16Array) -> tuple[Int64Array, kernels.Codes, list[Int16Array]]:
+    """Columns that are not constant, ranks of their values, and the values that the ranks end at.
+
+    Args:
+        features: ``int16[m, features]``.
+
+    Returns:
+        ``int64[columns]``, ``uint8[columns, m]``, and for each column its values, ascending; of
+        very many of them some are left out, and belong to the next that is not.
+    """
+    columns = np.flatnonzero(np.ptp(features, axis=0) > 0)
+    codes = np.empty((len(columns), len(features)), np.uint8)
+    values = []
+    for i, column in enumerate(columns):
+        there = np.unique(features[:, column])
+        if len(there) > _MOST_CODES:
+            there = there[np.linspace(0, len(there) - 1, _MOST_CODES).astype(np.int64)]
+        codes[i] = np.searchsorted(there, features[:, column])
+        values.append(there)
+    return columns, codes, values
+
+
+def _without_orphans(tree: Tree) -> Tree:
+    """The tree without nodes that cannot be reached; children of leaves are not."""
     kept = [0]
     for node in kept:  # grows while it is gone through
-        if feature[node] >= 0:
+        if tree.feature[node] >= 0:
             kept += [int(tree.left[node]), int(tree.right[node])]
     number = {node: i for i, node in enumerate(kept)}
-    inner = feature[kept] >= 0
+    inner = tree.feature[kept] >= 0
     left, right = (
         np.array([number.get(int(child), -1) for child in side[kept]])
         for side in (tree.left, tree.right)
     )
     return Tree(
-        feature=feature[kept],
-        threshold=np.where(inner, tree.threshold[kept], 0.0),
+        feature=tree.feature[kept],
+        threshold=tree.threshold[kept],
         left=np.where(inner, left, -1),
         right=np.where(inner, right, -1),
-        weight=np.where(inner, 0.0, weight[kept]),
+        weight=np.where(inner, 0.0, tree.weight[kept]),
     )
 
 
-def leaf_of(tree: Tree, features: npt.NDArray[np.float32]) -> Int64Array:
+def leaf_of(tree: Tree, features: Int16Array) -> Int64Array:
     """Leaf (number of the node) that each row of features ``[m, features]`` falls into."""
     node = np.zeros(len(features), np.int64)
     while True:

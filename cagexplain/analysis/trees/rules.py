@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from cagexplain.analysis.trees.fit import choice, leaf_of
-from cagexplain.analysis.trees.results import Rule, RuleCondition, TreeNode
+from cagexplain.analysis.trees.fit import best, choice, leaf_of
+from cagexplain.analysis.trees.results import MAIN_CONDITIONS, Rule, RuleCondition, TreeNode
 from cagexplain.analysis.trees.samples import Samples
 from cagexplain.cc4 import actions
+from cagexplain.common.arrays import BoolArray, FloatArray, Int16Array
 from cagexplain.policies.trees.named_features import ABSENT, FEATURES, NAMES, STARTS
 from cagexplain.policies.trees.tree import Tree
 
@@ -61,47 +61,91 @@ def rules(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[Rule, ...]
     """
     leaf = leaf_of(tree, samples.features)
     taken = choice(tree, samples, stochastic=stochastic)
-    agreed = np.minimum(taken, samples.teacher)
+    wanted = samples.teacher if stochastic else best(samples.teacher, samples.decision)
+    per_row = samples.weight[samples.decision]
     n = len(tree.feature)
-    by_leaf = np.bincount(leaf, taken, minlength=n)
-    agreed_by_leaf = np.bincount(leaf, agreed, minlength=n)
+    by_leaf, agreed_by_leaf = (
+        np.bincount(leaf, per_row * rows, minlength=n)
+        for rows in (taken, np.minimum(taken, wanted))
+    )
     pairs = np.unique(leaf * np.int64(samples.decisions) + samples.decision)
     available = np.bincount(pairs // samples.decisions, minlength=n)
-    leaves = [
-        _rule(
-            tree,
-            node,
-            bounds,
-            support=float(by_leaf[node] / samples.decisions),
-            precision=float(agreed_by_leaf[node] / by_leaf[node]) if by_leaf[node] else None,
-            decisions=int(available[node]),
+    heights = np.unique(tree.weight[tree.feature < 0])[::-1]
+    entries = []
+    for node, bounds in limits(tree).items():
+        kinds = _kinds(bounds)
+        conditions = {
+            column: condition
+            for column, bound in sorted(bounds.items())
+            if FEATURES[column].scope != "action"
+            and (condition := _condition(column, bound, kinds)) is not None
+        }
+        rivals = np.isin(samples.action_type, kinds)
+        main, covered = _main(
+            {column: bounds[column] for column in conditions},
+            samples.features[rivals],
+            leaf[rivals] == node,
         )
-        for node, bounds in limits(tree).items()
-    ]
-    return tuple(sorted(leaves, key=lambda rule: (-rule.support, -rule.weight)))
+        main_conditions = tuple(conditions[column] for column in main)
+        names = tuple(actions.KIND_NAMES[kind] for kind in kinds)
+        entries.append(
+            Rule(
+                actions=names,
+                conditions=tuple(conditions.values()),
+                main=main_conditions,
+                covered=covered,
+                weight=float(tree.weight[node]),
+                priority=int(np.searchsorted(-heights, -tree.weight[node])) + 1,
+                support=float(by_leaf[node] / samples.weight.sum()),
+                precision=float(agreed_by_leaf[node] / by_leaf[node]) if by_leaf[node] else None,
+                decisions=int(available[node]),
+                sentence=_sentence(names, main_conditions),
+            )
+        )
+    return tuple(sorted(entries, key=lambda rule: (-rule.support, -rule.weight)))
 
 
-def _rule(
-    tree: Tree,
-    node: int,
-    bounds: Limits,
-    *,
-    support: float,
-    precision: float | None,
-    decisions: int,
-) -> Rule:
-    kinds = _kinds(bounds)
-    conditions = tuple(
-        condition
-        for column, bound in sorted(bounds.items())
-        if FEATURES[column].scope != "action"
-        and (condition := _condition(column, bound, kinds)) is not None
-    )
-    names = tuple(actions.KIND_NAMES[kind] for kind in kinds)
-    weight = float(tree.weight[node])
-    return Rule(
-        names, conditions, weight, support, precision, decisions, _sentence(names, conditions)
-    )
+def _main(
+    bounds: Limits, features: Int16Array, inside: BoolArray
+) -> tuple[list[int], float | None]:
+    """The conditions that tell a leaf's actions from others best, in the order of their columns.
+
+    One after the other, the condition is taken that leaves fewest others in; what comes from the
+    clock or from places in lists goes last. Then those are given up again without which none of
+    the others gets in.
+
+    Args:
+        bounds: of the leaf, by column.
+        features: ``int16[m, features]`` of actions of the types that the leaf is about.
+        inside: ``bool[m]`` whether they meet all conditions.
+
+    Returns:
+        Columns, and the share of the actions meeting these conditions that meet all; None if no
+        action does.
+    """
+    meets = {
+        column: (features[:, column] > low) & (features[:, column] <= high)
+        for column, (low, high) in bounds.items()
+    }
+    outside = ~inside
+
+    def intruders(columns: Iterable[int]) -> int:
+        return int(np.logical_and.reduce([outside, *(meets[column] for column in columns)]).sum())
+
+    main: list[int] = []
+    for _ in range(min(MAIN_CONDITIONS, len(bounds))):
+        rest = [column for column in bounds if column not in main]
+        most = min(
+            rest, key=lambda c: (intruders([*main, c]) * (1 if FEATURES[c].causal else 2), c)
+        )
+        if intruders([*main, most]) < intruders(main):
+            main.append(most)
+    for column in list(main):
+        without = [each for each in main if each != column]
+        if intruders(without) == intruders(main):
+            main = without
+    n = int(inside.sum())
+    return sorted(main), n / (n + intruders(main)) if n else None
 
 
 def _kinds(bounds: Limits) -> tuple[int, ...]:
@@ -161,7 +205,8 @@ def _words(column: int, at_least: int | None, at_most: int | None) -> str:
             return f"{name} is {int(yes)}"
         if " has " in name:
             return name if yes else name.replace(" has ", " has no ")
-        return f"{'a' if yes else 'no'} {name}"
+        article = "an" if name[0] in "aeiou" else "a"
+        return f"{article if yes else 'no'} {name}"
     if name == "mission phase":
         names = {0: "pre-planning", 1: "mission A", 2: "mission B"}
         span = range(at_least or 0, (2 if at_most is None else min(at_most, 2)) + 1)
@@ -195,15 +240,16 @@ def nodes(tree: Tree, samples: Samples, *, stochastic: bool) -> tuple[TreeNode, 
     """The tree for drawing, with the share of decisions taken below every node."""
     taken = choice(tree, samples, stochastic=stochastic)
     n = len(tree.feature)
-    support: npt.NDArray[np.float64] = np.bincount(
-        leaf_of(tree, samples.features), taken, minlength=n
+    per_row = samples.weight[samples.decision]
+    support: FloatArray = np.bincount(
+        leaf_of(tree, samples.features), taken * per_row, minlength=n
     ).astype(np.float64)
     for node in reversed(range(n)):
         if tree.feature[node] >= 0:
             support[node] = support[tree.left[node]] + support[tree.right[node]]
     drawn = []
     for node in range(n):
-        column, share = int(tree.feature[node]), float(support[node] / samples.decisions)
+        column, share = int(tree.feature[node]), float(support[node] / samples.weight.sum())
         if column < 0:
             weight = float(tree.weight[node])
             drawn.append(TreeNode(None, None, f"weight {weight:.3g}", None, None, weight, share))

@@ -8,7 +8,7 @@ else by how far its choice is from an even one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,22 +16,28 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import actions, observations, phases
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.cc4.layout import OFFSETS, SLEEP_INDEX
-from cagexplain.common.arrays import BoolArray, Float32Array, Int64Array
+from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX
+from cagexplain.common.arrays import BoolArray, FloatArray, Int16Array, Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy, Weighing
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.rollout import DEFAULT_BATCH, batches
-from cagexplain.policies.trees.named_features import NAMES, ActionFacts, facts_of
+from cagexplain.policies.trees.named_features import FEATURES, NAMES, ActionFacts, facts_of
 from cagexplain.policies.wrappers.base import unwrapped
 from cagexplain.tracing.trace import Trace
 
-ROWS: Final = 30_000
-"""Actions that a round of roll-outs keeps per agent; decisions are drawn at random. Of what the
-teacher plays itself, which trees are judged on, it is twice as many."""
+KEPT: Final = 400
+"""Decisions that a round of roll-outs keeps of each agent and type of action, drawn at random: rare
+types are learned, and judged, as well as frequent ones."""
 
-_ALERTS: Final = [NAMES.index(f"hosts with {what} alert now") for what in ("process", "connection")]
-_SIZES: Final = np.array(actions.SIZES)
+_ALERTS: Final = [NAMES.index(f"hosts with {kind} alert now") for kind in ("process", "connection")]
+_IDENTITY: Final = [
+    column
+    for column, feature in enumerate(FEATURES)
+    if feature.scope in ("action", "link") or (feature.scope == "host" and feature.causal)
+]
+"""Columns of what an action is and of all that is remembered of its host: not where that host
+stands in lists."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +45,23 @@ class Samples:
     """Decisions of one agent; the rows of a decision are its valid actions, in layout order.
 
     Attributes:
-        features: ``float32[m, features]``.
-        teacher: ``float64[m]`` probability that the teacher takes the action.
+        features: ``int16[m, features]``.
+        teacher: ``float64[m]`` probability that the teacher takes the action; of a trace, 1 for the
+            one that it took.
         decision: ``int64[m]`` number of the decision, ascending from 0.
         action: ``int64[m]`` index in the agent's layout.
         importance: ``float64[d]`` of the decisions.
         episode: ``int64[d]``.
+        weight: ``float64[d]`` decisions of the episodes that each stands for.
     """
 
-    features: Float32Array
-    teacher: npt.NDArray[np.float64]
+    features: Int16Array
+    teacher: FloatArray
     decision: Int64Array
     action: Int64Array
-    importance: npt.NDArray[np.float64]
+    importance: FloatArray
     episode: Int64Array
+    weight: FloatArray
 
     @property
     def decisions(self) -> int:
@@ -65,12 +74,27 @@ class Samples:
         first = np.searchsorted(self.decision, np.arange(self.decisions))
         return np.asarray((self.features[first][:, _ALERTS] > 0).any(axis=1))
 
+    @property
+    def action_type(self) -> Int64Array:
+        """``int64[m]`` of the rows' actions."""
+        return np.asarray(self.features[:, : actions.N_KINDS].argmax(axis=1), np.int64)
+
+    @property
+    def alike(self) -> Int64Array:
+        """``int64[m]``: rows of one number are, within a decision, the same action as far as its
+        agent can tell: of one type, and on hosts of one kind and subnet of which it remembers all
+        the same."""
+        identity = np.ascontiguousarray(self.features[:, _IDENTITY])
+        keys = identity.view(np.dtype((np.void, identity.strides[0]))).ravel()
+        return np.asarray(np.unique(keys, return_inverse=True)[1], np.int64)
+
     def of_episodes(self, episodes: Int64Array) -> Samples:
         """Those of some episodes ``int64[k]``, as often as they are listed."""
-        parts = [self._only(self.episode == episode) for episode in episodes]
+        parts = [self.only(self.episode == episode) for episode in episodes]
         return joined(parts)
 
-    def _only(self, decisions: BoolArray) -> Samples:
+    def only(self, decisions: BoolArray) -> Samples:
+        """Some of the decisions, flagged in ``bool[d]``."""
         rows = decisions[self.decision]
         number = np.cumsum(decisions) - 1
         return Samples(
@@ -80,6 +104,7 @@ class Samples:
             self.action[rows],
             self.importance[decisions],
             self.episode[decisions],
+            self.weight[decisions],
         )
 
 
@@ -100,21 +125,17 @@ class Teacher:
 
     Args:
         policy: that is asked.
-        stochastic: whether it is to be imitated as one that draws its actions; None as it tells.
 
     Attributes:
-        weighs: whether it weighs all actions by what was seen and done, rather than follow a plan.
-        stochastic: whether it draws its actions, and tells the probabilities.
+        draws: whether it draws its actions, and tells the probabilities.
         importance: what `label` returns as importance, in words.
     """
 
-    def __init__(self, policy: Policy, stochastic: bool | None = None) -> None:
+    def __init__(self, policy: Policy) -> None:
         self.policy = policy
         inner = unwrapped(policy)
         self._weighing: Weighing | None = inner if isinstance(inner, Weighing) else None
-        self.weighs = self._weighing is not None
-        draws = self.weighs and not getattr(inner, "deterministic", False)
-        self.stochastic = draws if stochastic is None else stochastic
+        self.draws = self._weighing is not None and not getattr(inner, "deterministic", False)
         self.importance = (
             "none: the policy tells nothing but its choice"
             if self._weighing is None
@@ -129,7 +150,7 @@ class Teacher:
         mask: BoolArray,
         free: BoolArray,
         instead: Int64Array | None,
-    ) -> tuple[Int64Array, npt.NDArray[np.uint8] | None, npt.NDArray[np.float64], Any]:
+    ) -> tuple[Int64Array, npt.NDArray[np.uint8] | None, FloatArray, Any]:
         """What the teacher would do here, and how much it matters.
 
         Args:
@@ -140,11 +161,17 @@ class Teacher:
             Actions ``[n, 5]`` and messages that are played, probabilities ``[n, 570]``, importance
             ``[n, 5]``.
         """
-        decision = self.policy.act(obs, mask, free, instead)
+        choices: list[Int64Array] = []
+
+        def listen(chosen: Int64Array) -> Int64Array:
+            choices.append(chosen)
+            return chosen if instead is None else instead
+
+        decision = self.policy.act(obs, mask, free, listen)
         importance = np.ones((len(obs), N_BLUE))
         chance = np.zeros(mask.shape)
         if self._weighing is None:
-            np.put_along_axis(chance, decision.actions + OFFSETS, 1.0, axis=1)
+            np.put_along_axis(chance, choices[0] + OFFSETS, 1.0, axis=1)
         else:
             weights = self._weighing.weights().astype(np.float64)
             for agent in range(N_BLUE):
@@ -152,7 +179,7 @@ class Teacher:
                 chance[:, part], importance[:, agent] = self._judge(weights[:, part])
         return decision.actions, decision.messages, chance, importance
 
-    def _judge(self, weights: npt.NDArray[np.float64]) -> tuple[Any, Any]:
+    def _judge(self, weights: FloatArray) -> tuple[Any, Any]:
         """Probabilities and importance of one agent's choices."""
         assert self._weighing is not None
         valid = np.isfinite(weights)
@@ -164,52 +191,82 @@ class Teacher:
         chance = np.exp(weights)
         entropy = -np.sum(np.where(valid, chance * np.where(valid, weights, 0.0), 0.0), axis=1)
         importance = 1 - entropy / np.log(np.maximum(valid.sum(axis=1), 2))
-        return (chance if self.stochastic else best), importance
+        return (chance if self.draws else best), importance
 
 
 class _Keeper:
-    """Draws decisions and keeps their rows."""
+    """Keeps a random sample of the decisions of each agent and type of action, with their rows.
 
-    def __init__(self, expected: npt.NDArray[np.float64], seed: int, rows: int) -> None:
-        self._share = np.minimum(1.0, rows / np.maximum(expected, 1))
+    Every decision draws a number, and those of the smallest numbers are kept.
+    """
+
+    def __init__(self, seed: int, kept: int) -> None:
+        self._kept = kept
         self._rng = np.random.default_rng([seed, 11])
-        self._parts: list[list[Samples]] = [[] for _ in range(N_BLUE)]
+        shape = (N_BLUE, actions.N_KINDS)
+        self._bound = np.ones(shape)
+        self._count = np.zeros(shape, np.int64)
+        self._held = np.zeros(shape, np.int64)
+        self._parts: list[list[tuple[Samples, FloatArray, Int64Array]]] = [
+            [] for _ in range(N_BLUE)
+        ]
 
     def keep(
         self,
         facts: ActionFacts,
         mask: BoolArray,
         free: BoolArray,
-        chance: npt.NDArray[np.float64],
-        importance: npt.NDArray[np.float64],
+        chance: FloatArray,
+        importance: FloatArray,
         episode: Int64Array,
     ) -> None:
-        drawn = free & (self._rng.random(free.shape) < self._share)
+        """Take in the decisions of one step; see `Samples` and `Teacher.label`.
+
+        Type of action here is that of the one that the teacher is likeliest to take.
+        """
+        drawn = self._rng.random(free.shape)
         for agent in range(N_BLUE):
-            env = np.flatnonzero(drawn[:, agent])
+            part = actions.slice_of(agent)
+            kind = ACTION_TYPE[chance[:, part].argmax(axis=1) + actions.OFFSETS[agent]]
+            self._count[agent] += np.bincount(kind[free[:, agent]], minlength=actions.N_KINDS)
+            env = np.flatnonzero(free[:, agent] & (drawn[:, agent] < self._bound[agent, kind]))
             if not len(env):
                 continue
-            number, action = np.nonzero(mask[env][:, actions.slice_of(agent)])
+            number, action = np.nonzero(mask[env][:, part])
             at = action + actions.OFFSETS[agent]
-            self._parts[agent].append(
-                Samples(
-                    facts.matrix(env[number], at),
-                    chance[env[number], at],
-                    number,
-                    action,
-                    importance[env, agent],
-                    episode[env],
-                )
+            samples = Samples(
+                facts.matrix(env[number], at).astype(np.int16),
+                chance[env[number], at],
+                number,
+                action,
+                importance[env, agent],
+                episode[env],
+                np.ones(len(env)),
             )
+            self._parts[agent].append((samples, drawn[env, agent], kind[env]))
+            self._held[agent] += np.bincount(kind[env], minlength=actions.N_KINDS)
+            if (self._held[agent] > 2 * self._kept).any():
+                self._thin(agent)
 
     def samples(self) -> list[Samples]:
-        return [joined(parts) for parts in self._parts]
+        """What was kept, by agent."""
+        kept = []
+        for agent in range(N_BLUE):
+            self._thin(agent)
+            ((samples, _, kind),) = self._parts[agent]
+            stands_for = self._count[agent] / np.maximum(self._held[agent], 1)
+            kept.append(replace(samples, weight=stands_for[kind]))
+        return kept
 
-
-def _expected_rows(mask: BoolArray, episodes: int, steps: int) -> npt.NDArray[np.float64]:
-    """About how many rows each agent's decisions have: every second step is one."""
-    valid = np.add.reduceat(mask, OFFSETS, axis=1, dtype=np.int64).mean(axis=0)
-    return np.asarray(valid * episodes * steps * 0.5)
+    def _thin(self, agent: int) -> None:
+        """Give up the decisions of too large numbers."""
+        samples = joined([part[0] for part in self._parts[agent]])
+        drawn, kind = (np.concatenate([p[i] for p in self._parts[agent]]) for i in (1, 2))
+        for each in np.flatnonzero(self._held[agent] > self._kept):
+            self._bound[agent, each] = np.partition(drawn[kind == each], self._kept)[self._kept]
+        stays = drawn < self._bound[agent, kind]
+        self._parts[agent] = [(samples.only(stays), drawn[stays], kind[stays])]
+        self._held[agent] = np.bincount(kind[stays], minlength=actions.N_KINDS)
 
 
 def roll_out(
@@ -217,7 +274,8 @@ def roll_out(
     student: Policy | None,
     seeds: Int64Array,
     params: EnvParams,
-) -> tuple[list[Samples], npt.NDArray[np.float64]]:
+    kept: int = KEPT,
+) -> tuple[list[Samples], FloatArray]:
     """Decisions of all agents in episodes that the student plays; the teacher without one.
 
     Args:
@@ -225,11 +283,12 @@ def roll_out(
         student: acts in all seats.
         seeds: of the episodes.
         params: of the environment.
+        kept: decisions of each agent and type of action.
 
     Returns:
         The decisions by agent, and the official return ``[len(seeds)]`` of every episode.
     """
-    keeper: _Keeper | None = None
+    keeper = _Keeper(int(seeds[0]), kept)
     steps, returns = phases.calls(params.steps), []
     for part in batches(seeds, DEFAULT_BATCH):
         env, now = BatchedEnv(len(part), params=params), Knowledge.fresh(len(part))
@@ -237,10 +296,6 @@ def roll_out(
         teacher.policy.reset(part)
         if student is not None:
             student.reset(part)
-        if keeper is None:
-            rows = ROWS if student is not None else 2 * ROWS
-            expected = _expected_rows(env.mask, len(seeds), steps)
-            keeper = _Keeper(expected, int(seeds[0]), rows)
         earned = np.zeros(len(part))
         for remaining in reversed(range(steps)):
             free = env.free
@@ -257,7 +312,6 @@ def roll_out(
                 earned += env.reward
         env.close()
         returns.append(earned)
-    assert keeper is not None
     return keeper.samples(), np.concatenate(returns)
 
 
@@ -271,7 +325,7 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
     Raises:
         CagexplainError: it was recorded without observations, or a file is damaged.
     """
-    keeper: _Keeper | None = None
+    keeper = _Keeper(int(trace.manifest.seeds[0]), 2 * KEPT)
     steps = phases.calls(int(trace.manifest.options["steps"]))
     blue = trace.batches("blue", ("episode", "action", "started"))
     for table, masks, did in zip(
@@ -284,8 +338,6 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
         chosen = did["action"].to_numpy().reshape(n, steps, N_BLUE).astype(np.int64)
         free = did["started"].to_numpy().reshape(n, steps, N_BLUE)
         wanted = np.ones(n, np.bool_) if episodes is None else np.isin(numbers, episodes)
-        expected = _expected_rows(mask, trace.n_episodes, steps)
-        keeper = keeper or _Keeper(expected, int(trace.manifest.seeds[0]), 4 * ROWS)
         now = Knowledge.fresh(n)
         for t in range(steps):
             now.observe(obs[:, t], mask, free[:, t])
@@ -300,7 +352,6 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
                 facts, mask, free[:, t] & wanted[:, None], chance, np.ones((n, N_BLUE)), numbers
             )
             now.acted(chosen[:, t], free[:, t])
-    assert keeper is not None
     return keeper.samples()
 
 

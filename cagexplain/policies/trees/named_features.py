@@ -42,8 +42,9 @@ from cagexplain.cc4.layout import (
     SLOT_START,
     SLOT_ZONE,
 )
+from cagexplain.cc4.reward import ZONE_WEIGHT
 from cagexplain.common.arrays import BoolArray, Float32Array, Int32Array, Int64Array
-from cagexplain.policies.knowledge import Knowledge
+from cagexplain.policies.knowledge import FAR, Knowledge
 
 Scope = Literal["action", "host", "link", "agent"]
 
@@ -61,11 +62,14 @@ class Feature:
         name: as rules print it.
         scope: what it tells about.
         flag: whether it is 0 or 1.
+        causal: whether it tells what happened or what something is, rather than what the clock
+            shows or which place it has in a list.
     """
 
     name: str
     scope: Scope
     flag: bool = False
+    causal: bool = True
 
 
 def _names(kinds: Iterable[ActionKind]) -> list[str]:
@@ -76,31 +80,40 @@ _ACTION: Final = tuple(Feature(f"action is {kind}", "action", True) for kind in 
 _HOST: Final = (
     *(Feature(name, "host", True) for name in ("is a server", "is in the agent's second zone")),
     Feature("is in the agent's third zone", "host", True),
-    Feature("position", "host"),
+    Feature("position", "host", causal=False),
     *(Feature(f"{alert} alert now", "host", True) for alert in ("process", "connection")),
     *(Feature(f"steps since {alert} alert", "host") for alert in ("process", "connection")),
     *(Feature(f"{alert} alerts since Restore", "host") for alert in ("process", "connection")),
     *(Feature(f"steps since {kind}", "host") for kind in _names(HOST_ACTIONS)),
     Feature("decoys since Restore", "host"),
     Feature("Remove since process alert", "host", True),
+    Feature("coincidence of both alerts since Restore", "host", True),
+    Feature("connection alert beside an exploited host since Restore", "host", True),
+    Feature("process alert after a scan since Restore", "host", True),
+    *(Feature(f"unanswered {alert} alert", "host", True) for alert in ("process", "connection")),
+    Feature("penalty weight of its subnet", "host"),
+    Feature("hosts like it longer without Restore", "host"),
     Feature("was the last target", "host", True),
     *(
-        Feature(f"hosts before it with {alert} alert now", "host")
+        Feature(f"hosts before it with {alert} alert now", "host", causal=False)
         for alert in ("process", "connection")
     ),
-    Feature("hosts with a later process alert", "host"),
-    *(Feature(f"hosts longer without {kind}", "host") for kind in _names(HOST_ACTIONS)),
+    Feature("hosts with a later process alert", "host", causal=False),
+    *(
+        Feature(f"hosts longer without {kind}", "host", causal=False)
+        for kind in _names(HOST_ACTIONS)
+    ),
 )
 _LINK: Final = (
-    Feature("position of the link", "link"),
+    Feature("position of the link", "link", causal=False),
     Feature("link is blocked", "link", True),
     Feature("link is prohibited", "link", True),
     Feature("link is set wrongly", "link", True),
-    Feature("wrong links before it", "link"),
+    Feature("wrong links before it", "link", causal=False),
 )
 _AGENT: Final = (
     Feature("mission phase", "agent"),
-    Feature("step", "agent"),
+    Feature("step", "agent", causal=False),
     Feature("hosts", "agent"),
     *(Feature(f"hosts with {alert} alert now", "agent") for alert in ("process", "connection")),
     Feature("hosts with process alert since Restore", "agent"),
@@ -135,6 +148,13 @@ def _fixed_host_columns() -> Float32Array:
 
 
 _FIXED: Final = _fixed_host_columns()
+_ALIKE: Final = tuple(
+    np.flatnonzero((agent == SLOT_AGENT) & (zone == SLOT_ZONE) & (server == SLOT_IS_SERVER))
+    for agent, zones in enumerate(BLUE_ZONES)
+    for zone in zones
+    for server in (False, True)
+)
+"""Agent slots by agent, subnet and kind of host."""
 _LINK_POSITION: Final = (np.arange(N_LINKS) - LINK_START[LINK_AGENT]).astype(np.float32)
 
 
@@ -187,6 +207,7 @@ def _capped(now: Knowledge, at: Int32Array) -> Float32Array:
 
 def _host_facts(now: Knowledge) -> Float32Array:
     process, connection = (_capped(now, at) for at in (now.process_at, now.connection_at))
+    answered = np.maximum.reduce([now.analysed_at, now.removed_at, now.restored_at])
     # In the order of `HOST_ACTIONS`.
     last_actions = now.analysed_at, now.removed_at, now.restored_at, now.decoyed_at
     aged = [_capped(now, at) for at in last_actions]
@@ -206,6 +227,13 @@ def _host_facts(now: Knowledge) -> Float32Array:
         *aged,
         now.decoys,
         now.quiet_since_removed,
+        now.coincided_at >= now.restored_at,
+        now.source_at >= now.restored_at,
+        now.open & (now.scanned_at < now.process_at),
+        now.process_at >= answered,
+        now.connection_at >= answered,
+        ZONE_WEIGHT[now.phase][:, SLOT_ZONE],
+        _longer_without_restore(now),
         last,
         _before(now.process),
         _before(now.connection),
@@ -216,6 +244,17 @@ def _host_facts(now: Knowledge) -> Float32Array:
     for i, column in enumerate(columns):
         facts[..., i] = column
     return facts
+
+
+def _longer_without_restore(now: Knowledge) -> Float32Array:
+    """Number of existing hosts of the same agent, subnet and kind that were restored before each
+    host was: ``[n, 112]``."""
+    restored_at = np.where(now.exists, now.restored_at, FAR)
+    longer = np.empty(restored_at.shape, np.float32)
+    for alike in _ALIKE:
+        at = restored_at[:, alike]
+        longer[:, alike] = (at[:, None, :] < at[:, :, None]).sum(axis=2)
+    return longer
 
 
 def _link_facts(now: Knowledge, wrong: BoolArray) -> Float32Array:

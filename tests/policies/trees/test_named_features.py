@@ -6,10 +6,12 @@ import pytest
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
-from cagexplain.cc4.layout import ACTION_AGENT
+from cagexplain.cc4.layout import ACTION_AGENT, SLOT_AGENT, SLOT_IS_SERVER, SLOT_ZONE
+from cagexplain.cc4.reward import ZONE_WEIGHT
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.registry import load_policy
+from cagexplain.policies.scripted.expert import Expert
 from cagexplain.policies.trees.named_features import (
     ABSENT,
     FEATURES,
@@ -165,6 +167,69 @@ def check_agent(
             prohibited = vector[observations.policy_bit(agent, to, frm)]
             assert features["link is blocked"] == blocked
             assert features["link is set wrongly"] == (blocked != prohibited)
+
+
+def test_evidence_is_what_the_expert_acts_on() -> None:
+    """Its rules, read off the features, host by host."""
+    env = BatchedEnv(2, params=EnvParams(steps=260), threads=1)
+    seeds = np.array([3, 4])
+    env.reset(seeds)
+    expert = Expert()
+    expert.reset(seeds)
+    evidence = 0
+    for step in range(250):
+        chosen = expert.act(env.obs, env.mask, env.free).actions
+        if step % 5 == 0:
+            host = dict(
+                zip(
+                    NAMES[STARTS[1] : STARTS[2]],
+                    np.moveaxis(facts_of(expert.now).host, 2, 0),
+                    strict=True,
+                )
+            )
+            opened = host["process alerts since Restore"] > 0
+            known = (
+                (host["coincidence of both alerts since Restore"] > 0)
+                | (host["connection alert beside an exploited host since Restore"] > 0)
+                | (host["process alert after a scan since Restore"] > 0)
+                | (opened & (host["is a server"] > 0))
+            )
+            there = expert.now.exists
+            np.testing.assert_array_equal(known[there], expert.known()[there])
+            scans = (host["unanswered connection alert"] > 0) & (host["is a server"] == 0)
+            unclear = ((host["unanswered process alert"] > 0) | scans) & ~known
+            np.testing.assert_array_equal(unclear[there], expert.unclear()[there])
+            evidence += known[there].sum()
+        env.step(chosen)
+    assert evidence > 20
+
+
+def test_hosts_are_ranked_among_those_of_their_kind_and_subnet() -> None:
+    now = Knowledge.fresh(1)
+    env = BatchedEnv(1, params=EnvParams(steps=5), threads=1)
+    env.reset([1])
+    now.observe(env.obs, env.mask, env.free)
+    users = np.flatnonzero((SLOT_AGENT == 1) & ~SLOT_IS_SERVER & now.exists[0])[:3]
+    server = np.flatnonzero((SLOT_AGENT == 1) & SLOT_IS_SERVER & now.exists[0])[0]
+    now.restored_at[0, users] = 9, 4, 9
+    now.restored_at[0, server] = 2
+    others = ((SLOT_AGENT == 1) & ~SLOT_IS_SERVER & now.exists[0]).sum() - 3
+    column = NAMES.index("hosts like it longer without Restore") - STARTS[1]
+    ranks = facts_of(now).host[0, users, column] - others  # which were never restored
+    assert ranks.tolist() == [1, 0, 1]  # equals have the same rank
+
+
+def test_subnets_weigh_what_the_phase_says() -> None:
+    env = BatchedEnv(1, params=EnvParams(steps=5), threads=1)
+    env.reset([1])
+    now = Knowledge.fresh(1)
+    now.observe(env.obs, env.mask, env.free)
+    column = NAMES.index("penalty weight of its subnet") - STARTS[1]
+    for phase in range(3):
+        now.phase_of[:] = phase
+        np.testing.assert_array_equal(
+            facts_of(now).host[0, :, column], ZONE_WEIGHT[phase, SLOT_ZONE]
+        )
 
 
 def test_ranks_give_the_order_of_a_rota() -> None:

@@ -10,15 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cagexplain.analysis.trees.results import (
-    Gain,
-    TreeNode,
-)
+from cagexplain.analysis.trees.results import TreeNode
 from cagexplain.cc4 import agents
 from cagexplain.policies.evaluation import MeanReturn
 from cagexplain.stats.shares import Ratio
 from reports.shared.trees import section
-from reports.shared.trees_words import doubts, kept, overall, ratio
+from reports.shared.trees_words import doubts, overall, points, ratio
 from reports.trees.page import surrogate_page
 from tests.support.browser import needs_browser, probe
 from tests.support.fixtures_pages import Element, parse
@@ -37,43 +34,65 @@ def document(page: str) -> Element:
     return parse(page)
 
 
-def test_the_answer_says_size_fidelity_and_gain() -> None:
+def test_the_answer_says_size_fidelity_and_loss() -> None:
     text = overall(surrogate())
-    assert "Trees of 3 leaves choose like the policy in at least 94" in text
-    assert "keep 97\u00a0% (95–99\u00a0%) of its gain" in text
-    assert "gain" not in overall(surrogate(gain=None))
+    assert "Trees of 3 leaves agree with the policy on the likeliest action in at least 94" in text
+    assert "they return -346 where the policy returns -330" in text.replace("−", "-")
+    assert "lose 16" in text and "5.0\u00a0% of what the policy itself loses" in text
+    assert "A blind cycle of Restores returns -590" in text.replace("−", "-")
+    assert "gain" not in text
 
 
 @pytest.mark.parametrize(
-    ("plain", "gain", "warned"),
-    [(0.94, 0.97, 0), (0.94, None, 0), (0.8, 0.97, 5), (0.94, 0.7, 1), (None, 0.7, 6)],
+    ("balanced", "lost", "warned"),
+    [(0.94, 16.5, 0), (0.94, -40.0, 0), (0.8, 16.5, 5), (0.94, 200.0, 1), (None, 200.0, 6)],
 )
 def test_a_banner_warns_of_rules_that_miss_the_policy(
-    plain: float | None, gain: float | None, warned: int
+    balanced: float | None, lost: float, warned: int
 ) -> None:
-    result = surrogate(plain, gain)
+    result = surrogate(balanced, lost)
     assert len(doubts(result)) == warned
     shown = parse(str(section(result).html))
     banners = [e for e in shown if "warning" in e.classes and "Do not take" in e.text]
     assert len(banners) == (warned > 0)
 
 
+def test_a_policy_that_draws_is_held_against_itself(document: Element) -> None:
+    assert "it takes the same action in 8.0\u00a0% to 8.0\u00a0% of decisions" in document.text
+    assert "itself 8.0\u00a0%blind 2.0\u00a0%" in document.text
+    greedy = parse(str(section(dataclasses.replace(surrogate(), draws=False)).html))
+    assert "asked twice in one situation" not in greedy.text
+    assert "Same action as both play" in document.text
+    assert "Same action as both play" not in greedy.text
+
+
+def test_types_of_action_are_told_apart(document: Element) -> None:
+    table = next(e for e in document.all("table") if e.all("tr")[0].text.startswith("Type"))
+    rows = [[cell.text for cell in row.all("td")] for row in table.all("tr")[1:]]
+    assert [row[0].split("n")[0] for row in rows] == [
+        "90\u00a0% (95\u00a0%)",
+        "97\u00a0% (98\u00a0%)",
+    ]
+
+
 def test_a_trace_without_the_policy_is_told() -> None:
-    result = dataclasses.replace(
-        surrogate(gain=None), source="trace", teacher_return=None, sleep_return=None, seats=()
-    )
-    text = parse(str(section(result).html)).text
-    assert "The policy itself was not available" in text
-    assert "is unknown" in text
-    assert "not measured" in text
+    result = dataclasses.replace(surrogate(), source="trace", seats=())
+    assert "The policy itself was not available" in parse(str(section(result).html)).text
+
+
+def test_a_policy_that_loses_nothing_has_no_part_of_its_loss() -> None:
+    worth = dataclasses.replace(surrogate().team, relative=None, to_cycle=None)
+    result = dataclasses.replace(surrogate(), team=worth)
+    assert result.believable
+    assert "not measured" in parse(str(section(result).html)).text
 
 
 def test_too_little_data_is_no_number() -> None:
     assert ratio(share(None, 3)) == "not enough data: n\u00a0=\u00a03"
     assert ratio(Ratio(0.5, None, None, 10, 1)) == "50\u00a0% (no interval)"
-    assert kept(Gain(("blue_agent_0",), MeanReturn(-3.0, None, None, None), None, None, None)) == (
-        "not measured"
-    )
+    assert ratio(None) == "not measured"
+    assert ratio(Ratio(-0.02, -0.04, 0.01, 10, 9)).endswith("(−4 to 1\u00a0%)")
+    assert points(MeanReturn(3.0, None, None, None)) == "3 (no interval)"
 
 
 def outline(html: Element) -> list[tuple[int, str, str]]:
@@ -137,21 +156,35 @@ def _paths(
     yield from _paths(nodes, node.right, [*path, (node.text, True)])
 
 
-def test_rules_come_with_weight_support_and_precision(document: Element) -> None:
-    table = next(e for e in document.all("table") if "rules" in e.classes)
-    rows = [[cell.text for cell in row.all("td")] for row in table.all("tr")[1:]]
-    assert [row[0] for row in rows] == [rule.sentence for rule in RULES[:2]]
-    assert rows[1][1:3] == ["40", "30\u00a0%"]
+def rows_of_rules(html: Element) -> list[list[str]]:
+    table = next(e for e in html.all("table") if "rules" in e.classes)
+    return [[cell.text for cell in row.all("td")] for row in table.all("tr")[1:]]
+
+
+def test_rules_come_with_priority_support_and_precision(document: Element) -> None:
+    rows = rows_of_rules(document)
+    assert rows[0][0] == RULES[0].sentence
+    assert (
+        rows[1][0] == f"{RULES[1].sentence} and 1 more condition, met by 80\u00a0% of such actions"
+    )
+    assert rows[1][1:3] == ["1", "30\u00a0%"]
     assert rows[1][4:] == ["90\u00a0%", "900"]
     assert "One more leaf leads to an action in fewer than 0.05" in document.text
+
+
+def test_rules_of_trees_that_draw_have_weights() -> None:
+    drawing = dataclasses.replace(surrogate(), stochastic=True)
+    assert [row[1] for row in rows_of_rules(parse(str(section(drawing).html)))] == ["12", "40"]
 
 
 def test_curves_are_drawn_against_the_size(document: Element) -> None:
     charts = [e for e in document.all("svg") if "chart" in e.classes and "sample" not in e.classes]
     drawn = [e.attributes["d"] for chart in charts for e in chart.all("path")]
     assert len(drawn) == len(agents.BLUE) + 1
-    heights = [float(y) for y in re.findall(r",([\d.]+)", drawn[-1])]
-    assert heights == sorted(heights, reverse=True) and len(heights) == 3
+    fidelity, loss = ([float(y) for y in re.findall(r",([\d.]+)", drawn[i])] for i in (0, -1))
+    assert len(fidelity) == len(loss) == 3
+    assert fidelity == sorted(fidelity, reverse=True)  # downwards from the top of the drawing
+    assert loss == sorted(loss)
     assert not any("chart" in e.classes for e in _without_sizes())
 
 
