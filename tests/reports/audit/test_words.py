@@ -217,8 +217,9 @@ def test_four_answers_for_a_reader_in_a_hurry() -> None:
 )
 def test_since_when_tells_phases_and_episodes(place: Place, text: str) -> None:
     worst = dataclasses.replace(made.WORST, place=(Place("agent", "blue_agent_1"), place))
-    found = suspects(made.audit(findings=(finding(worst=worst),)))
-    assert dict(lead_words.answers(found[0]))["Since when"].startswith(text)
+    audit = made.audit(findings=(finding(worst=worst),))
+    found = suspects(audit)
+    assert dict(lead_words.answers(found[0], audit))["Since when"].startswith(text)
 
 
 def test_the_course_of_a_finding_says_what_it_draws() -> None:
