@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cagexplain.audit.check import Severity
-from cagexplain.audit.results import Audit, Finding, Part
+from cagexplain.audit.results import VERDICTS, Audit, Finding, Part
 
 Comparison = Literal["worse", "better", "alike", "too few cases"]
 
@@ -46,7 +46,7 @@ def in_order(findings: Iterable[Finding], audit: Audit) -> list[Finding]:
     """Findings by how pressing they are, the most pressing first.
 
     By severity, a warning half as heavy as a failure, and up to twice as heavy the more of the
-    return a remedy was measured to win back.
+    return a remedy was measured to win back; of what weighs the same, failures come first.
     """
     return sorted(findings, key=lambda finding: -_weight(finding, audit.mean_return.mean))
 
