@@ -48,7 +48,8 @@ def in_order(findings: Iterable[Finding], audit: Audit) -> list[Finding]:
     By severity, a warning half as heavy as a failure, and up to twice as heavy the more of the
     return a remedy was measured to win back; of what weighs the same, failures come first.
     """
-    return sorted(findings, key=lambda finding: -_weight(finding, audit.mean_return.mean))
+    mean = audit.mean_return.mean
+    return sorted(findings, key=lambda f: (-_weight(f, mean), VERDICTS.index(f.verdict)))
 
 
 def wrong(audit: Audit) -> list[Finding]:
