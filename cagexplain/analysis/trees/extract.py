@@ -29,7 +29,7 @@ from cagexplain.analysis.trees.results import AgentTree, Size, Surrogate, Worth
 from cagexplain.analysis.trees.samples import KEPT, Samples, Teacher, joined, of_trace, roll_out
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE, N_BLUE
-from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy
@@ -111,10 +111,10 @@ def extract(
     candidates: list[list[Tree]] = []
     for number in range(1, options.rounds + 1):
         progress(f"trees play, {policy.name} says what it would do: round {number}")
-        growths = _grow(training, options.leaves, stochastic=options.stochastic)
-        candidates.append([growth.tree(options.leaves) for growth in growths])
+        candidates.append(_trees(training, options))
         more, _ = roll_out(teacher, make(candidates[-1]), seeds(number), params)
-        training = [joined(pair) for pair in zip(training, more, strict=True)]
+        for agent in range(N_BLUE):  # one by one, which takes less memory
+            training[agent] = joined([training[agent], more[agent]])
     progress("growing and pruning trees")
     chosen, curve = _pruned(training, options)
     progress("the trees of all rounds play")
@@ -231,15 +231,34 @@ def _brief(facts: Any) -> dict[str, Any]:
     return {key: facts[key] for key in ("name", "kind", "path", "sha256") if key in facts}
 
 
-def _grow(samples: Sequence[Samples], leaves: int, *, stochastic: bool) -> list[Growth]:
-    """A growth per agent, side by side: the compiled loops leave the interpreter alone."""
+def _trees(training: Sequence[Samples], options: Options) -> list[Tree]:
+    """A tree per agent, of the size that is allowed."""
+    growths = _grow(training, options.leaves, stochastic=options.stochastic)
+    return [growth.tree(options.leaves) for growth in growths]
 
-    def grow(agent_samples: Samples) -> Growth:
-        weight = matter(agent_samples)
-        return Growth(agent_samples, leaves, stochastic=stochastic, decision_weight=weight)
+
+def _grow(
+    samples: Sequence[Samples],
+    leaves: int,
+    *,
+    stochastic: bool,
+    times: Sequence[Int64Array | BoolArray] | None = None,
+) -> list[Growth]:
+    """A growth per agent, side by side: the compiled loops leave the interpreter alone.
+
+    Args:
+        samples: by agent.
+        leaves: of the largest trees, at most.
+        stochastic: whether they draw.
+        times: by agent, how often each decision ``[d]`` counts; once by default.
+    """
+
+    def grow(agent: int) -> Growth:
+        weight = matter(samples[agent]) * (1 if times is None else times[agent])
+        return Growth(samples[agent], leaves, stochastic=stochastic, decision_weight=weight)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(grow, samples))
+        return list(pool.map(grow, range(len(samples))))
 
 
 def matter(samples: Samples) -> FloatArray:
@@ -331,10 +350,15 @@ def _pruned(
 
 def _enough(training: Sequence[Samples], sizes: Sequence[int], options: Options) -> int:
     """The least of some sizes that is about as good as any, on episodes that are kept back."""
-    rest = [_episodes(samples, back=False) for samples in training]
-    growths = _grow(rest, options.leaves, stochastic=options.stochastic)
-    kept_back = [_episodes(samples, back=True) for samples in training]
-    fidelity_of = {size: _mean_fidelity(growths, size, kept_back, options) for size in sizes}
+    back = [_kept_back(samples) for samples in training]
+    growths = _grow(
+        training,
+        options.leaves,
+        stochastic=options.stochastic,
+        times=[~of_agent for of_agent in back],
+    )
+    judges = [samples.only(of_agent) for samples, of_agent in zip(training, back, strict=True)]
+    fidelity_of = {size: _mean_fidelity(growths, size, judges, options) for size in sizes}
     least = max(fidelity_of.values()) - _TOLERANCE
     return min(size for size, value in fidelity_of.items() if value >= least)
 
@@ -350,10 +374,10 @@ def _mean_fidelity(
     )
 
 
-def _episodes(samples: Samples, *, back: bool) -> Samples:
-    """The decisions of the episodes that are kept back, or of all others."""
+def _kept_back(samples: Samples) -> BoolArray:
+    """``bool[d]`` the decisions of the episodes that are kept back."""
     place = np.unique(samples.episode, return_inverse=True)[1]
-    return samples.only((place % _VALIDATION == 0) == back)
+    return np.asarray(place % _VALIDATION == 0)
 
 
 def _judged(
@@ -434,18 +458,22 @@ def _stability(
         taken = fitting.choice(tree, unseen[agent], stochastic=stochastic)
         weight = unseen[agent].weight[unseen[agent].decision]
         alike, shared = [], []
-        for drawn in draws[agent]:
-            growth = _grow([agent_samples.of_episodes(drawn)], tree.leaves, stochastic=stochastic)
-            other = growth[0].tree(tree.leaves)
+        for times in draws[agent]:
+            growths = _grow([agent_samples], tree.leaves, stochastic=stochastic, times=[times])
+            other = growths[0].tree(tree.leaves)
             theirs = fitting.choice(other, unseen[agent], stochastic=stochastic)
             alike.append((np.minimum(taken, theirs) * weight).sum() / unseen[agent].weight.sum())
             asked = [set(features(t)) for t in (tree, other)]
             shared.append(len(asked[0] & asked[1]) / max(len(asked[0] | asked[1]), 1))
         return float(np.mean(alike)), float(np.mean(shared))
 
-    draws = []
-    for agent_samples in training:
-        episodes = np.unique(agent_samples.episode)
-        draws.append([rng.choice(episodes, len(episodes)) for _ in range(_REFITS)])
+    draws = [[_resampled(samples, rng) for _ in range(_REFITS)] for samples in training]
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(pool.map(refits, range(len(trees))))
+
+
+def _resampled(samples: Samples, rng: np.random.Generator) -> Int64Array:
+    """``int64[d]`` how often each decision counts if episodes are drawn with replacement."""
+    episodes, of = np.unique(samples.episode, return_inverse=True)
+    drawn = rng.integers(len(episodes), size=len(episodes))
+    return np.asarray(np.bincount(drawn, minlength=len(episodes))[of], np.int64)

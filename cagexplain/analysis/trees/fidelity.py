@@ -63,8 +63,8 @@ def fidelity(
     )
     every = np.ones(unseen.decisions, np.bool_)
 
-    def agreement(hits: Callable[[FloatArray], FloatArray], *own: FloatArray) -> Agreement:
-        return agreed(lambda p: judged.share(hits(p), every), *own)
+    def agreement(hits: Callable[[FloatArray], FloatArray], *policies: FloatArray) -> Agreement:
+        return agreed(lambda p: judged.share(hits(p), every), *policies)
 
     def agreed(share: Callable[[FloatArray], Ratio], *policies: FloatArray) -> Agreement:
         trees, policy, blind = policies
