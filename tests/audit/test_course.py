@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from cagexplain.audit import parts
-from cagexplain.audit.parts import CELL, EVERYBODY, Pieces
+from cagexplain.audit.parts import CELL, EVERYBODY, Criterion, Pieces
 from cagexplain.audit.results import Part, Place, WorstPart
 from cagexplain.audit.stretches import course
 from cagexplain.cc4 import agents
@@ -15,7 +14,7 @@ EPISODES, CELLS = 6, 21
 
 def pieces() -> Pieces:
     """One case per agent and cell; those of agent 2 are bad from the 11th cell on."""
-    counted = Pieces(parts.Test(HitShare(), "lower", 0.5))
+    counted = Pieces(Criterion(HitShare(), "lower", 0.5))
     for _ in range(2):  # batches
         cells = np.zeros((EPISODES // 2, agents.N_BLUE + 1, CELLS, 2), np.uint16)
         cells[:, :EVERYBODY, :, 1] = 1
