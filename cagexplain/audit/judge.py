@@ -155,13 +155,13 @@ class Tallies:
         key = finding.decisive.key if finding.decisive else ""
         if key not in details:
             return finding
-        told = finding.verdict in ("FAIL", "WARN")
+        wrong = finding.verdict in ("FAIL", "WARN")
         if finding.verdict == "FAIL" and finding.worst is None:
             finding = replace(finding, worst=sole(key, parts[key]))
         return replace(
             finding,
             parts=parts[key],
-            course=course(details[key].pieces, finding.worst) if told else None,
+            course=course(details[key].pieces, finding.worst) if wrong else None,
             evidence=chosen(details[key].examples, finding.worst, EXAMPLES),
         )
 

@@ -128,7 +128,7 @@ class Pieces:
         anywhere = cases.step < 0
         self.common.append(statistic.sums(cases.where(anywhere), view.n, view.steps))
         cases = cases.where(~anywhere)
-        told = statistic.shown(cases)
+        known = statistic.shown(cases)
         bad = against(self.criterion, cases)
         for split, sums, table in zip(SPLITS, self.sums, self.bad, strict=True):
             n_parts = len(split.names)
@@ -136,10 +136,10 @@ class Pieces:
             inside = cases.where(part >= 0)
             inside = inside.at(inside.row * n_parts + part[part >= 0])
             sums.append(sparse.csr_array(statistic.sums(inside, view.n * n_parts, view.steps)))
-            for column, keep in enumerate((told & bad, told)):
+            for column, keep in enumerate((known & bad, known)):
                 numbers = part[keep & (part >= 0)]
                 table[:, column] += np.bincount(numbers, minlength=n_parts)
-        self.cells.append(_cells(cases.where(told), bad[told], view))
+        self.cells.append(_cells(cases.where(known), bad[known], view))
 
 
 def _cells(cases: Cases, bad: BoolArray, view: View) -> IntArray:

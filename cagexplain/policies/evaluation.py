@@ -156,8 +156,8 @@ def of_others(penalties: Int64Array, costs: Int64Array) -> Int64Array:
     """
     zones, actions = _sum(penalties, 1, 2), _sum(costs, 1)
     everything = zones.sum(axis=1) + actions.sum(axis=1)
-    own = [zones[:, list(agents.BLUE_ZONES[a])].sum(axis=1) for a in range(agents.N_BLUE)]
-    others: Int64Array = everything[:, None] - np.stack(own, axis=1) - actions
+    in_subnets = [zones[:, list(agents.BLUE_ZONES[a])].sum(axis=1) for a in range(agents.N_BLUE)]
+    others: Int64Array = everything[:, None] - np.stack(in_subnets, axis=1) - actions
     return others
 
 

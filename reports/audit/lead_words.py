@@ -50,15 +50,15 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
             f"and outcome, {number(judged)} could be judged and {number(len(undecided))} could not"
             f"{_further(undecided)}."
         )
-    seen = f"within what this audit can see{_scope(audit)}"
+    limits = f"within what this audit can see{_scope(audit)}"
     warned = [f for f in sides if f.verdict == "WARN"]
     if warned:
         return (
-            f"Nothing failed, {seen}; before you sign, weigh "
+            f"Nothing failed, {limits}; before you sign, weigh "
             f"{_count(len(warned), 'warning', 'warnings')}, first: "
             f"{_lower(words.headline(ranking.in_order(warned, audit)[0]))}."
         )
-    return f"Nothing was found against signing, {seen}."
+    return f"Nothing was found against signing, {limits}."
 
 
 def _scope(audit: Audit) -> str:
@@ -100,10 +100,10 @@ def name(suspect: Suspect) -> str:
     if who is None:
         return f"{'the team' if where else 'the whole team'}{where}"
     guarded = guards(who.name)
-    told = show.agent(who.name)
+    name = show.agent(who.name)
     if guarded:
-        told += f"{_GUARDS}{guarded}{',' if where else ''}"
-    return f"{told}{where}"
+        name += f"{_GUARDS}{guarded}{',' if where else ''}"
+    return f"{name}{where}"
 
 
 _GUARDS: Final = ", which guards "

@@ -54,14 +54,14 @@ def _groups(audit: Audit) -> Iterator[Group]:
     """Of each part that fails the first finding in full, of the whole team all, as far as there
     is room; without failures the warnings that weigh most."""
     left = SHOWN
-    found = suspects(audit)
-    if not found:
+    suspected = suspects(audit)
+    if not suspected:
         warnings = ranking.wrong(audit)[:left]
         if warnings:
             yield Group("", [_shown(finding, audit) for finding in warnings], [])
         return
-    room_for_others = max(left - len(found), 0)
-    for suspect in found:
+    room_for_others = max(left - len(suspected), 0)
+    for suspect in suspected:
         most = min(left, 1 if suspect.places else 1 + room_for_others)
         full, named = suspect.findings[:most], suspect.findings[most:]
         left -= len(full)

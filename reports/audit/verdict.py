@@ -63,13 +63,15 @@ def _brief(audit: Audit) -> Iterator[str]:
 
 def section(audit: Audit) -> Section:
     """Make the section."""
-    found = suspects(audit)
+    suspected = suspects(audit)
     html = render(
         "audit/verdict.html.j2",
         show=show,
-        recommendation=lead_words.recommendation(audit, found),
-        answers=list(lead_words.answers(found[0], audit)) if found else [],
-        others=[(lead_words.subject(s), words.headline(s.findings[0])) for s in found[1:OTHERS]],
+        recommendation=lead_words.recommendation(audit, suspected),
+        answers=list(lead_words.answers(suspected[0], audit)) if suspected else [],
+        others=[
+            (lead_words.subject(s), words.headline(s.findings[0])) for s in suspected[1:OTHERS]
+        ],
         headline=verdict_words.headline(audit),
         axes=[
             _axis("Practice and health: does it go by the book?", *_practice(audit)),

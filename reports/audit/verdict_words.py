@@ -98,8 +98,8 @@ def _basis(audit: Audit, axis: Axis) -> str:
         (_failed(checks), "FAIL"),
         *((f"{_count(checks, verdict)} {word}", verdict) for verdict, word in _COUNTED.items()),
     ]
-    told = ", ".join(text for text, verdict in counts if _count(checks, verdict))
-    sentences = [f"{name}, {len(checks)} checks: {told}."]
+    verdicts = ", ".join(text for text, verdict in counts if _count(checks, verdict))
+    sentences = [f"{name}, {len(checks)} checks: {verdicts}."]
     more = [f.more_episodes for f in checks if f.verdict == "INCONCLUSIVE" and f.more_episodes]
     if more:
         further = max(more)

@@ -42,8 +42,8 @@ def _favourites(analysis: FsmAnalysis) -> str:
         top = analysis.effort.top
         share = f" ({percent(top.share)})" if top else ""
         return f"; the most frequent decision of every agent is {next(iter(by_action))}{share}"
-    told = ", ".join(f"{action} of {_agents(names)}" for action, names in by_action.items())
-    return f"; the agents differ: their most frequent decisions are {told}"
+    favourites = ", ".join(f"{action} of {_agents(names)}" for action, names in by_action.items())
+    return f"; the agents differ: their most frequent decisions are {favourites}"
 
 
 def effort_of(states: Iterable[Distribution]) -> str | None:
@@ -162,11 +162,11 @@ def _choices(analysis: FsmAnalysis) -> Iterator[Takeaway]:
         idle = [name for name in analysis.mix_by_agent if name not in leaders]
         if len(choices) == 1:
             (choice,) = choices
-            told = f"every agent that acts there most often chooses {choice}"
+            favourite = f"every agent that acts there most often chooses {choice}"
             if choice == _NONE:
-                told = "no agent has a clear favourite"
+                favourite = "no agent has a clear favourite"
             yield Takeaway(
-                f"{stage}, {told}",
+                f"{stage}, {favourite}",
                 f"In state {pooled.group}, which has most of these decisions: {pooled.top.name} "
                 f"{percent(pooled.top.share)} of {number(pooled.total)} ({interval(pooled.top)})"
                 f"{_runner_up(pooled)}.",

@@ -134,7 +134,7 @@ def overall(report: DecisionReport) -> str:
     stretch = stretched(report)
     sure = [_sure(decision, stretch) for decision in rolled]
     unbeaten = [_unbeaten(decision, stretch) for decision in rolled]
-    told = [
+    sentences = [
         text.format(n=_of(count, len(rolled)))
         for text, count in (
             (_MISTAKE, sum("better" in verdicts for verdicts in sure)),
@@ -145,7 +145,7 @@ def overall(report: DecisionReport) -> str:
         if count
     ]
     tried = f"Other actions were tried in {len(rolled)} decision{'s' * (len(rolled) != 1)}."
-    return " ".join([tried, *told])
+    return " ".join([tried, *sentences])
 
 
 def _of(count: int, n: int) -> str:

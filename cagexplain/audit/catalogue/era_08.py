@@ -35,10 +35,10 @@ def sources(view: View) -> Cases:
     row, step, target, source = (
         values[attack] for values in (tried.row, step, tried.host, tried.source)
     )
-    seen = view.shared(process)[row, step, target] & view.shared(connection)[row, step, source]
-    seen &= view.batch.levels[row, step, source] > 0
+    shown = view.shared(process)[row, step, target] & view.shared(connection)[row, step, source]
+    shown &= view.batch.levels[row, step, source] > 0
     cleaned = view.shared(evictions).next(row, target, step, step + SOON + 1)
-    known = seen & (cleaned >= 0) & (cleaned + SOON < view.steps)
+    known = shown & (cleaned >= 0) & (cleaned + SOON < view.steps)
     row, step, target, source, cleaned = (
         values[known] for values in (row, step, target, source, cleaned)
     )
