@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from cagexplain.audit.catalogue import dec_02, era_02, pol_02, rec_01
-from cagexplain.audit.check import Count
+from cagexplain.audit.check import Check, Count
 from cagexplain.audit.results import ActionAutonomy, Advice, Change, Part
 from cagexplain.cc4 import agents
 from cagexplain.cc4.actions import ActionKind
@@ -115,6 +115,16 @@ def _link_cases(change: Changes, hit: BoolArray, keep: BoolArray) -> Cases:
     return cases(change.row, change.step, hit, agent=change.agent, **link).where(keep)
 
 
+def _thresholds(check: Check) -> dict[str, Any]:
+    """Those of a check's first number, a share, turned so that a hit was warranted."""
+    measure = check.measures[0]
+    assert measure.good is not None
+    assert measure.bad is not None
+    if measure.better == "lower":
+        return {"good": round(1 - measure.good, 6), "bad": round(1 - measure.bad, 6)}
+    return {"good": measure.good, "bad": measure.bad}
+
+
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "Sleep and Monitor": Kind(
@@ -122,8 +132,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             warranted="came with no alert in view; counted are the decisions with one, and those "
             "of them in which the agent acted",
             cases=_acted_under_alert,
-            good=0.75,
-            bad=0.30,
+            **_thresholds(pol_02.CHECK),
             why="The thresholds of POL-02: a wait disturbs nobody, but while an alert is up it "
             "leaves the attacker the initiative. Blocks and Allows that change nothing are waits.",
             seen=True,
@@ -142,8 +151,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             actions=(ActionKind.REMOVE,),
             warranted="met user access of red whose process had been reported",
             cases=era_02.that_can_work,
-            good=0.50,
-            bad=0.15,
+            **_thresholds(era_02.CHECK),
             why="The thresholds of ERA-02: where it cannot work, it costs three steps and reports "
             "success all the same.",
             seen=True,
@@ -152,8 +160,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             actions=(ActionKind.RESTORE,),
             warranted="met a host that red was on",
             cases=_met_red,
-            good=0.75,
-            bad=0.40,
+            **_thresholds(rec_01.CHECK),
             why="The thresholds of REC-01: a rebuild interrupts the host’s users for five steps, "
             "so three of four must be needed.",
         ),
@@ -161,8 +168,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             actions=(ActionKind.DECOY,),
             warranted="succeeded on a host that had no decoy",
             cases=_stood,
-            good=0.80,
-            bad=0.40,
+            **_thresholds(dec_02.CHECK),
             why="The thresholds of DEC-02: a decoy disturbs nobody, but a second one on the same "
             "host wastes two steps.",
         ),

@@ -17,7 +17,7 @@ from cagexplain.analysis.trees.results import Surrogate
 from cagexplain.audit import axes
 from cagexplain.audit.autonomy import Warrants
 from cagexplain.audit.checks import CATALOGUE, checks
-from cagexplain.audit.judge import Tallies, corrected, declared, judged, muted
+from cagexplain.audit.judge import Tallies, corrected, declared, judged, muted, part_may_fail
 from cagexplain.audit.playbook import Responses
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
@@ -260,13 +260,20 @@ def _caveats(trace: Trace, findings: Sequence[Finding], failed: int) -> Iterator
 
 def _by_chance(findings: Sequence[Finding]) -> float:
     """Most FAILs to expect of a policy that is exactly on all bad thresholds: an interval misses
-    the truth on the bad side with half of what it leaves to chance, and any number fails its
-    check."""
+    the truth on the bad side with half of what it leaves to chance, any number fails its check, and
+    so do its parts, which share as much once more."""
+    twice = {
+        (check.id, measure.key)
+        for check in checks()
+        for measure in check.measures
+        if part_may_fail(check, measure)
+    }
     judged_numbers = sum(
-        measured.verdict != "NOT_APPLICABLE" and measured.n >= finding.n_min
+        2 if (finding.id, measured.key) in twice else 1
         for finding in findings
         if not finding.muted
         for measured in finding.measures
+        if measured.verdict != "NOT_APPLICABLE" and measured.n >= finding.n_min
     )
     return (1 - CONFIDENCE) / 2 * judged_numbers
 

@@ -43,7 +43,8 @@ _KEPT: Final = 200
 SOLE: Final = ("link", "agent", "zone")
 """Kinds of parts that a finding names if all its cases lie in one of them."""
 _OF_WHOLE: Final = 0.2
-"""Share of the error of a check that its whole numbers get, beside those of their parts."""
+"""Share of a check's error that its whole numbers get if their parts may fail it too: they seldom
+need more, as they have all the cases."""
 
 
 @dataclass
@@ -148,10 +149,16 @@ class Tallies:
                 parts[measure.key], failing = judge_parts(pieces, deff)
                 if failing is not None:
                     failures[measure.key] = failing
-        if failures and (check.axis in PRACTICE or finding.verdict == "FAIL"):
-            key = max(failures, key=lambda key: failures[key].contrast)
-            chances = sum(each.pieces.criterion.of_parts for each in details.values())
-            finding = with_worst(finding, key, failures[key], chances)
+        chances = sum(part_may_fail(check, measure) for measure in check.measures)
+        if chances and finding.p is not None:
+            finding = replace(finding, p=min(1.0, finding.p / _OF_WHOLE))
+        worst = max(failures, key=lambda key: failures[key].contrast, default=None)
+        if worst is not None and chances:
+            finding = failing_by_part(finding, failures[worst], chances)
+        if worst is not None and finding.verdict == "FAIL":
+            failing = failures[worst]
+            place = WorstPart(worst, failing.part, failing.where, failing.since)
+            finding = replace(finding, worst=place)
         key = finding.decisive.key if finding.decisive else ""
         if key not in details:
             return finding
@@ -182,6 +189,13 @@ class Tallies:
         return judged(check, intervals, self._profile, references, self.episodes)
 
 
+def part_may_fail(check: Check, measure: Measure) -> bool:
+    """Whether a part of a measure's cases can fail the check."""
+    if check.axis not in PRACTICE or measure.cases is None or measure.bad is None:
+        return False
+    return criterion_of(measure, measure.bad).of_parts
+
+
 def sole(key: str, parts: Sequence[Part]) -> WorstPart | None:
     """Where a check that fails as a whole has all its cases: in one agent, subnet or link; None if
     they are in several.
@@ -196,29 +210,21 @@ def sole(key: str, parts: Sequence[Part]) -> WorstPart | None:
     return WorstPart(key, alone[0], places) if alone else None
 
 
-def with_worst(finding: Finding, key: str, failing: Failing, chances: int) -> Finding:
+def failing_by_part(finding: Finding, failing: Failing, chances: int) -> Finding:
     """A finding one of whose parts fails: it fails, whatever the whole does.
 
-    Either the whole or a part may fail it. The whole gets `_OF_WHOLE` of the error: it seldom needs
-    more, as it has all the cases.
-
     Args:
-        finding: by the whole.
-        key: of the measure.
+        finding: by the whole, whose p-value is that of its share of the error.
         failing: the part.
         chances: measures whose parts were judged.
     """
-    p = (failing.part.p or 0.0) * chances / (1 - _OF_WHOLE)
-    if finding.p is not None:
-        p = min(p, finding.p / _OF_WHOLE)
+    p = min(1.0, (failing.part.p or 0.0) * chances / (1 - _OF_WHOLE))
     return replace(
         finding,
         verdict="FAIL",
-        whole=finding.verdict,
         reason="",
         more_episodes=None,
-        p=min(p, 1.0),
-        worst=WorstPart(key, failing.part, failing.where, failing.since),
+        p=p if finding.p is None else min(p, finding.p),
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from cagexplain.audit.judge import sole
+from cagexplain.audit.checks import checks
+from cagexplain.audit.judge import failing_by_part, part_may_fail, sole
 from cagexplain.audit.parts import CELL, TAIL, Criterion, Failing, Pieces, contrast, criterion_of
 from cagexplain.audit.results import Part, Place, Span, WorstPart
 from cagexplain.audit.splits import PLAIN, SPLITS
@@ -19,6 +20,7 @@ from cagexplain.common.arrays import BoolArray
 from cagexplain.facts.cases import Cases, cases
 from cagexplain.facts.links import phase_starts
 from cagexplain.stats.estimates import Difference, HitShare, Incidence, PerEpisode, Quantile
+from tests.support.audits import finding
 
 EPISODES: Final = 40
 STEPS: Final = 300
@@ -218,3 +220,17 @@ def test_the_contrast_is_the_deviance_of_two_shares() -> None:
 
 def test_plain_parts_are_those_of_one_thing() -> None:
     assert all(len(split.kinds) == 1 for split in PLAIN)
+
+
+def test_only_practice_and_health_fail_by_a_part() -> None:
+    by_part = {c.axis for c in checks() for m in c.measures if part_may_fail(c, m)}
+    assert by_part == {"practice", "health"}
+
+
+def test_whole_and_parts_share_the_error_of_a_check() -> None:
+    failing = Failing(Part("agent", "x", 30, 30, p=0.001, fails=True), (), 1.0)
+    passed = finding(verdict="PASS", p=None)
+    failed = finding(verdict="FAIL", p=0.0005)
+    assert failing_by_part(passed, failing, 2).p == pytest.approx(0.001 * 2 / 0.8)
+    assert failing_by_part(passed, failing, 2).verdict == "FAIL"
+    assert failing_by_part(failed, failing, 2).p == 0.0005

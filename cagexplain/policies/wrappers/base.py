@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -64,3 +65,17 @@ class Wrapper:
     def describe(self) -> dict[str, Any]:
         """What the wrapped policy says."""
         return self.inner.describe()
+
+
+class Changed(Wrapper, ABC):
+    """A policy that is another one by what the wrapper does to it."""
+
+    @property
+    @abstractmethod
+    def change(self) -> dict[str, Any]:
+        """What it does, as JSON can hold it."""
+
+    def describe(self) -> dict[str, Any]:
+        """The wrapped policy, and what is done to it."""
+        policy = self.inner.describe()
+        return {"name": self.name, "kind": self.kind, "policy": policy, **self.change}

@@ -18,7 +18,7 @@ from cagexplain.cc4.layout import CONNECTION, ON_SLOT, PROCESS
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Instead, Policy
-from cagexplain.policies.wrappers.base import Wrapper
+from cagexplain.policies.wrappers.base import Changed
 
 _ALERTS: Final = np.concatenate([PROCESS, CONNECTION])
 _EXISTS: Final = np.tile(ON_SLOT[ActionKind.ANALYSE], 2)
@@ -26,7 +26,7 @@ _STREAM: Final = (N_BLUE, 1)
 """Sets these chances apart from those that a trained policy draws with the same seed."""
 
 
-class NoisyAlerts(Wrapper):
+class NoisyAlerts(Changed):
     """A policy that is shown fewer or more alerts than there are.
 
     Args:
@@ -84,15 +84,10 @@ class NoisyAlerts(Wrapper):
             twin._seed(seeds)
         return twin
 
-    def describe(self) -> dict[str, Any]:
-        """The policy, and the noise."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "policy": self.inner.describe(),
-            "alerts_dropped": self.drop,
-            "alerts_invented": self.invent,
-        }
+    @property
+    def change(self) -> dict[str, Any]:
+        """The noise."""
+        return {"alerts_dropped": self.drop, "alerts_invented": self.invent}
 
     def _seed(self, seeds: IntArray) -> None:
         self._generators = [np.random.default_rng([int(seed), *_STREAM]) for seed in seeds]

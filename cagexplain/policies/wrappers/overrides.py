@@ -32,7 +32,7 @@ from cagexplain.cc4.layout import (
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.policies.base import Decision, Instead, Policy, Weighing, done
 from cagexplain.policies.knowledge import Knowledge
-from cagexplain.policies.wrappers.base import Wrapper, unwrapped
+from cagexplain.policies.wrappers.base import Changed, unwrapped
 
 _SPARE: Final = (*WAITS, ActionKind.ANALYSE)
 
@@ -75,7 +75,7 @@ def idles(now: Knowledge, position: Int64Array) -> BoolArray:
     return np.isin(action_type, _SPARE) | holds
 
 
-class Overridden(Wrapper):
+class Overridden(Changed):
     """A policy under remedies.
 
     Of several demands on an agent the first remedy's counts, of several replacements the last.
@@ -140,14 +140,10 @@ class Overridden(Wrapper):
         )
         return twin
 
-    def describe(self) -> dict[str, Any]:
-        """The policy, and what it is under."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "policy": self.inner.describe(),
-            "remedies": [remedy.id for remedy in self.remedies],
-        }
+    @property
+    def change(self) -> dict[str, Any]:
+        """The remedies."""
+        return {"remedies": [remedy.id for remedy in self.remedies]}
 
     def _begin(self, seeds: IntArray) -> None:
         self._now = Knowledge.fresh(len(seeds))

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from cagexplain.cc4.layout import MESSAGES
 from cagexplain.common.arrays import BoolArray
 from cagexplain.policies.base import Decision, Instead, Policy
-from cagexplain.policies.wrappers.base import Wrapper
+from cagexplain.policies.wrappers.base import Changed
 
 Failure = Literal["lost", "inverted"]
 _SAYS: Final[dict[Failure, str]] = {"lost": "messages lost", "inverted": "messages inverted"}
 
 
-class Radio(Wrapper):
+class Radio(Changed):
     """A policy whose agents hear nothing, or the opposite of every bit that was sent to them.
 
     Args:
@@ -45,11 +45,7 @@ class Radio(Wrapper):
         heard[:, MESSAGES] = 0 if self.messages == "lost" else 1 - obs[:, MESSAGES]
         return self.inner.act(heard, mask, free, instead)
 
-    def describe(self) -> dict[str, Any]:
-        """The policy, and what happens to its messages."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "policy": self.inner.describe(),
-            "messages": self.messages,
-        }
+    @property
+    def change(self) -> dict[str, Any]:
+        """What happens to its messages."""
+        return {"messages": self.messages}

@@ -13,10 +13,10 @@ from cagexplain.cc4.actions import KIND_NAMES, ActionKind
 from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX
 from cagexplain.common.arrays import BoolArray
 from cagexplain.policies.base import Decision, Instead, Policy
-from cagexplain.policies.wrappers.base import Wrapper
+from cagexplain.policies.wrappers.base import Changed
 
 
-class Without(Wrapper):
+class Without(Changed):
     """A policy with Sleep in place of all its actions of some types.
 
     The policy is not told: it takes them for done and goes on from there. One that knew would
@@ -48,11 +48,7 @@ class Without(Wrapper):
         void = np.isin(ACTION_TYPE[decision.actions + OFFSETS], self.types)
         return replace(decision, actions=np.where(void, SLEEP_INDEX, decision.actions))
 
-    def describe(self) -> dict[str, Any]:
-        """The policy, and what it is without."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "policy": self.inner.describe(),
-            "without": [KIND_NAMES[kind] for kind in self.types],
-        }
+    @property
+    def change(self) -> dict[str, Any]:
+        """What it is without."""
+        return {"without": [KIND_NAMES[kind] for kind in self.types]}
