@@ -4,10 +4,11 @@ An index means the same here as in CybORG's ``BlueFlatWrapper``: Analyse, Monito
 Sleep, AllowTrafficZone, BlockTrafficZone, DeployDecoy; host actions by subnet (alphabetical), then
 servers 0..5, then user hosts 0..9; traffic actions by own subnet, then the eight others.
 
-CybORG also takes action *objects*, and with them actions that have no index: on the agent's routers,
-on traffic between any two subnets, and such as it answers with ``InvalidAction``. Their indices lie
-behind each agent's layout, from ``SIZES[agent]`` to ``ALL_SIZES[agent]`` (:func:`extra_index`).
-Masks, networks and trained policies know the layout only.
+CybORG also takes action *objects*, and with them actions that its wrappers have no index for: on
+the agent's routers, on traffic between any two subnets, and such as it answers with
+``InvalidAction``. Here their indices lie behind each agent's layout, from ``SIZES[agent]`` to
+``ALL_SIZES[agent]`` (:func:`extra_index`). Masks, networks and trained policies know the layout
+only.
 """
 
 from enum import IntEnum
@@ -103,10 +104,10 @@ def _extras(agent: int) -> list[_Row]:
     layout does not pair; and, without host or zones, an action that names something else (an
     unknown host or zone, another session or agent). Of kind Sleep, the last is an ``InvalidAction``
     that was itself submitted."""
-    pairs = product(range(network.N_ZONES), repeat=2)
+    pairs = product(range(network.N_ZONES), range(network.N_ZONES))
     rows: list[_Row] = [
         *((kind, host, -1, -1) for kind in sorted(HOST_KINDS) for host in range(network.N_HOSTS)),
-        *((kind, -1, *pair) for pair in pairs for kind in sorted(TRAFFIC_KINDS)),
+        *((kind, -1, to, frm) for to, frm in pairs for kind in sorted(TRAFFIC_KINDS)),
     ]
     nameless = [(kind, -1, -1, -1) for kind in ActionKind]
     return [row for row in rows if row[1] >= 0 or row not in _INDEX[agent]] + nameless
@@ -186,11 +187,10 @@ def label(
     generation order, which the labels of traffic actions quote.
     """
     kind, host, to_zone, from_zone = _ALL[agent][action]
-    name = (
-        KIND_NAMES[kind] if ACCEPTED[agent, action] and exists else f"[Invalid] {KIND_NAMES[kind]}"
-    )
     if action == INVALID_ACTION[agent]:
         return "InvalidAction"
+    valid = exists and ACCEPTED[agent, action]
+    name = f"{'' if valid else '[Invalid] '}{KIND_NAMES[kind]}"
     if host >= 0:
         return f"{name} {network.HOST_NAMES[host]}"
     if to_zone >= 0:

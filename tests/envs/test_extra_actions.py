@@ -10,38 +10,23 @@ from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv, Engine, EnvParams
 from cagexplain.fidelity import view
+from tests.support.beyond import mixed
 from tests.support.cyborg import require_cyborg
 
 STEPS = 120
 SLEEP = list(actions.SLEEP_INDEX)
 
 
-def mixed(generator: np.random.Generator, n: int) -> np.ndarray:
-    """Actions ``[n, 5]``, half of them behind the layout: most of these on routers and traffic,
-    which change something."""
-    chosen = generator.integers(actions.SIZES, size=(n, N_BLUE))
-    for row, agent in zip(*np.nonzero(generator.random((n, N_BLUE)) < 0.5), strict=True):
-        behind = np.arange(actions.SIZES[agent], actions.ALL_SIZES[agent])
-        host, to_zone = (table[agent, behind] for table in (actions.ALL_HOST, actions.ALL_TO_ZONE))
-        router = np.isin(host, [zone * network.HOSTS_PER_ZONE for zone in BLUE_ZONES[agent]])
-        nameless = (host < 0) & (to_zone < 0)
-        groups = [behind[router], behind[to_zone >= 0], behind[nameless], behind]
-        chosen[row, agent] = generator.choice(groups[generator.integers(len(groups))])
-    return chosen
-
-
 @pytest.mark.parametrize("red", ["finite_state", "discovery"])
 def test_equals_cyborg(red: str) -> None:
     params = EnvParams(steps=STEPS, red=red)
-    ours, theirs = (
-        BatchedEnv(1, params=params),
-        Engine("cyborg", 1, require_cyborg()).make(1, params),
-    )
+    ours = BatchedEnv(1, params=params)
+    theirs = Engine("cyborg", 1, require_cyborg()).make(1, params)
     generator = np.random.default_rng(5)
     ours.reset([11])
     theirs.reset([11])
     for step in range(STEPS - 1):
-        chosen = mixed(generator, 1)
+        chosen = mixed(generator)[None]
         ours.step(chosen)
         theirs.step(chosen)
         mine, its = view.of(ours, 0), view.of(theirs, 0)
