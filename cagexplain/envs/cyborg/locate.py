@@ -51,6 +51,7 @@ class Api:
     VerboseFSRed: Any
     DiscoveryFSRed: Any
     BlueFlatWrapper: Any
+    InvalidAction: Any
 
 
 _SOURCES: Final = {
@@ -62,6 +63,7 @@ _SOURCES: Final = {
     "VerboseFSRed": "CybORG.Agents",
     "DiscoveryFSRed": "CybORG.Agents",
     "BlueFlatWrapper": "CybORG.Agents.Wrappers",
+    "InvalidAction": "CybORG.Simulator.Actions",
 }
 
 
