@@ -14,6 +14,7 @@ import inspect
 import operator
 import os
 import random
+import signal
 import socket
 import sys
 import traceback
@@ -86,7 +87,8 @@ class Episode:
 
     def __init__(self, end: ChildEnd) -> None:
         self._end = end
-        self._copies: list[int] = []
+        self._copies: set[int] = set()
+        signal.signal(signal.SIGCHLD, lambda *_: self._reap())
 
     def receive(self) -> ToChild:
         """The next message that is the player's to answer."""
@@ -102,7 +104,6 @@ class Episode:
         return self._receive()
 
     def _receive(self) -> tuple[ToChild, int | None]:
-        self._reap()
         try:
             return self._end.receive()
         except (EOFError, ConnectionError):
@@ -122,20 +123,20 @@ class Episode:
         if pid == 0:
             self._end.connection.close()
             self._end.connection = socket.socket(fileno=descriptor)
-            self._copies = []
+            self._copies = set()
             return True
         os.close(descriptor)
-        self._copies.append(pid)
+        self._copies.add(pid)
         self._end.send(Forked(pid))
         return False
 
     def _reap(self) -> None:
         """Let no copy stay a zombie. Children of the foreign code are its own affair."""
-        for pid in list(self._copies):
+        for pid in tuple(self._copies):
             with contextlib.suppress(ChildProcessError):
                 if os.waitpid(pid, os.WNOHANG) == (0, 0):
                     continue
-            self._copies.remove(pid)
+            self._copies.discard(pid)
 
 
 Player = Callable[[Episode], None]
