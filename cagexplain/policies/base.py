@@ -131,8 +131,9 @@ class Onlooker(Policy, Protocol):
 
     looks: bool
 
-    def look(self, states: States) -> None:
-        """Take the states that the next `act` is about. They are overwritten by the next step."""
+    def look(self, states: States, steps: int) -> None:
+        """Take the states that the next `act` is about, and the length of the episodes. The states
+        are overwritten by the next step."""
 
 
 def looks(policy: Policy) -> bool:
@@ -140,10 +141,10 @@ def looks(policy: Policy) -> bool:
     return bool(getattr(policy, "looks", False))
 
 
-def show(policy: Policy, states: States) -> None:
+def show(policy: Policy, states: States, steps: int) -> None:
     """Show the states to a policy that looks; others never get them."""
     if looks(policy):
-        policy.look(states)  # type: ignore[attr-defined]
+        policy.look(states, steps)  # type: ignore[attr-defined]
 
 
 def rows_at_once(policy: Policy, usual: int) -> int:
@@ -167,5 +168,5 @@ def decide(policy: Policy, env: Env, instead: Instead | None = None) -> Decision
                 where=policy.name,
                 remedy="Play it with --engine native",
             )
-        show(policy, states)
+        show(policy, states, env.params.steps)
     return policy.act(env.obs, env.mask, env.free, instead)

@@ -227,9 +227,7 @@ class ControllerView(View):
     def init_state(self) -> dict[str, Any]:
         """The whole true state at the beginning of the episode."""
         first = StateView(self._api, self._first, self._steps)
-        data: dict[str, Any] = first.get_true_state(
-            {name: dict(_ALL) for name in first.hosts}
-        ).data
+        data: dict[str, Any] = first.get_true_state({name: dict(_ALL) for name in first.hosts}).data
         return data
 
     def get_true_state(self, info: Any) -> Any:

@@ -354,7 +354,14 @@ def _array(value: Any, kind: Any, shape: tuple[int, ...], name: str) -> bytes:
     return array.astype(kind).tobytes()
 
 
+def _submission(load: Load) -> Loadable:
+    from cagexplain.policies.external.submissions import load_submission
+
+    return load_submission(load)
+
+
 LOADERS: Final[Mapping[str, Callable[[Load], Loadable]]] = {
     "object": load_object,
+    "submission": _submission,  # needs the environments, which take a second to import
 }
 """How the code of each form is loaded."""

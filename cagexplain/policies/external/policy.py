@@ -156,13 +156,11 @@ class _Row:
         seed: of its world.
         chances: seed of the code's generators.
         process: that plays it; none before the first step.
-        done: ``int64[5]`` as bytes, what was done in the last step; empty before the first.
     """
 
     seed: int
     chances: int
     process: Process | None = None
-    done: bytes = b""
 
 
 class EpisodesPolicy(External):
@@ -201,8 +199,6 @@ class EpisodesPolicy(External):
         actions_done = done(chosen, instead)
         said = [bits for _, bits in choices]
         self._step += 1
-        for row, last in zip(self._rows, actions_done.astype(np.int64), strict=True):
-            row.done = last.tobytes()
         return Decision(
             actions_done,
             None
@@ -231,7 +227,7 @@ class EpisodesPolicy(External):
         if row.process is None:
             return _Row(row.seed, chances)
         try:
-            return _Row(row.seed, chances, row.process.fork(Fork(seed)), row.done)
+            return _Row(row.seed, chances, row.process.fork(Fork(seed)))
         except ChildFailure as failure:
             failure.index = i
             self._fail(failure)
@@ -397,24 +393,22 @@ class SubmissionPolicy(EpisodesPolicy):
     """
 
     looks = True
-    _LAST = getattr(actions, "ALL_SIZES", actions.SIZES)
+    _LAST = actions.ALL_SIZES
 
     def __init__(self, link: _Link) -> None:
         super().__init__(link)
         self._states: States | None = None
+        self._steps = 0
 
-    def look(self, states: States) -> None:
+    def look(self, states: States, steps: int) -> None:
         """Take the engine's records of the batch, which the next `act` is about."""
-        self._states = states
+        self._states, self._steps = states, steps
 
     def _messages(
         self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray
     ) -> Sequence[ToChild]:
         assert self._states is not None  # `decide` shows them
-        return [
-            World(state.tobytes(), row.done)
-            for state, row in zip(self._states, self._rows, strict=True)
-        ]
+        return [World(state.tobytes(), self._steps) for state in self._states]
 
 
 _POLICIES: Final[dict[str, type[EpisodesPolicy] | type[BatchPolicy]]] = {

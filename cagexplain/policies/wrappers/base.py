@@ -56,9 +56,9 @@ class Wrapper:
         """Begin new episodes, with seeds ``int[n]``."""
         self.inner.reset(seeds)
 
-    def look(self, states: States) -> None:
+    def look(self, states: States, steps: int) -> None:
         """Show the states to the wrapped policy."""
-        show(self.inner, states)
+        show(self.inner, states, steps)
 
     def act(
         self,

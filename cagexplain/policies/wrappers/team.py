@@ -53,10 +53,10 @@ class MixedTeam:
         limits = [getattr(policy, "most_rows", None) for policy in (self._policy, self._guest)]
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def look(self, states: States) -> None:
+    def look(self, states: States, steps: int) -> None:
         """Show the states to the one that looks."""
         for policy in (self._policy, self._guest):
-            show(policy, states)
+            show(policy, states, steps)
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes."""

@@ -30,9 +30,9 @@ class Terse(Wrapper):
         super().reset(seeds)
         self.playing = self.inner.branch(np.arange(len(seeds)), seeds)
 
-    def look(self, states: States) -> None:
+    def look(self, states: States, steps: int) -> None:
         """Show the states to the branch that plays."""
-        show(self.playing, states)
+        show(self.playing, states, steps)
 
     def act(
         self,
