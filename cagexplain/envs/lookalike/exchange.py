@@ -9,9 +9,15 @@ import numpy.typing as npt
 
 from cagexplain.common.errors import UsageError
 from cagexplain.envs.batched import BatchedEnv
+from cagexplain.sim.state import STATE
 
 Record = Any
 """One element of :data:`cagexplain.sim.state.STATE`."""
+
+
+def record_of(content: bytes) -> Record:
+    """The record that was sent as bytes, writable."""
+    return np.frombuffer(bytearray(content), STATE)[0]
 
 
 class Exchange(Protocol):
