@@ -200,12 +200,13 @@ def _replay(path: Path) -> int:
         difference = replay(read_recording(file))
         if difference is not None:
             different += 1
-            click.echo(f"{file.name}: {_lines(difference)}")
+            click.echo(f"{file.name}: {lines(difference)}")
     click.echo(f"{len(files) - different} of {len(files)} recorded episodes equal at every step")
     return DIFFERENT if different else 0
 
 
-def _lines(difference: FirstDifference) -> str:
+def lines(difference: FirstDifference) -> str:
+    """A first difference as its report tells it."""
     width = 300
     more = len(difference.fields) - 1
     ours, theirs = _where(difference)
@@ -239,7 +240,7 @@ def _agent(k: int) -> str:
 def _tell(outcome: JobOutcome) -> str:
     job = outcome.job
     assert outcome.difference is not None
-    return f"{job.policy}, {job.params.red}, seed {job.seed}: {_lines(outcome.difference)}"
+    return f"{job.policy}, {job.params.red}, seed {job.seed}: {lines(outcome.difference)}"
 
 
 def _summary(outcomes: list[JobOutcome], planned: int) -> str:

@@ -39,6 +39,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "command",
         "Prove step by step that our simulator equals CybORG.",
     ),
+    "verify-submission": (
+        "cagexplain.cli.verify_submission",
+        "command",
+        "Prove step by step that a submission plays alike on our simulator and on CybORG.",
+    ),
     "surrogate": (
         "cagexplain.cli.surrogate",
         "command",

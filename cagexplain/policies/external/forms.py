@@ -80,6 +80,17 @@ def trusted(code: Code, opening: Opening) -> Policy:
         UsageError: the user has not said that it may be run.
         CagexplainError: it is not the code that is wanted, or it cannot be loaded.
     """
+    check_trust(code, opening)
+    return open_external(code, opening.limits)
+
+
+def check_trust(code: Code, opening: Opening) -> None:
+    """Refuse foreign code that may not be run.
+
+    Raises:
+        UsageError: the user has not said that it may be run.
+        CagexplainError: it is not the code that is wanted.
+    """
     if opening.sha256 not in (None, code.sha256):
         raise CagexplainError(
             "this is another policy than the one that the trace was recorded with "
@@ -95,7 +106,6 @@ def trusted(code: Code, opening: Opening) -> Policy:
             where=code.spec,
             remedy="If you know the code, or trust who wrote it, add --trust-code",
         )
-    return open_external(code, opening.limits)
 
 
 _OBJECT: Final = re.compile(r"(?P<place>.+):(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)")
@@ -189,11 +199,26 @@ def _is_submission(spec: str) -> bool:
 
 
 def _open_submission(spec: str, opening: Opening) -> Policy:
+    return trusted(submission_code(spec, opening), opening)
+
+
+def submission_code(spec: str, opening: Opening) -> Code:
+    """The code of a submission.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not _is_submission(spec):
+        raise UsageError(
+            "this is no submission: neither a folder nor a ZIP archive with submission.py",
+            where=spec,
+            remedy="Give the folder that the official evaluation is given",
+        )
     path = Path(spec)
     files = Files(path)
     entry = next(module for file, module in _MODULES.items() if file in files.names)
     cyborg_path = opening.cyborg_path or os.environ.get(CYBORG_PATH)
-    code = Code(
+    return Code(
         "submission",
         f"the submission in {path.absolute()}",
         spec,
@@ -204,7 +229,6 @@ def _open_submission(spec: str, opening: Opening) -> Policy:
         entry,
         options={"cyborg_path": cyborg_path and str(Path(cyborg_path).absolute())},
     )
-    return trusted(code, opening)
 
 
 FORMS: Final[tuple[Form, ...]] = (

@@ -166,6 +166,48 @@ class Branch(msgspec.Struct, frozen=True, tag=True):
     seeds: list[int] | None
 
 
+class Verify(msgspec.Struct, frozen=True, tag=True):
+    """To an episode of a verification: play it on a simulator of its own.
+
+    Attributes:
+        engine: `native` or `cyborg`.
+        seed: of the episode.
+        params: of the environment, by name.
+    """
+
+    engine: str
+    seed: int
+    params: dict[str, Any]
+
+
+class GoOn(msgspec.Struct, frozen=True, tag=True):
+    """To an episode of a verification: play the next step."""
+
+
+class Tell(msgspec.Struct, frozen=True, tag=True):
+    """To an episode of a verification: tell the contents of the last step."""
+
+
+class Seen(msgspec.Struct, frozen=True, tag=True):
+    """From an episode of a verification: a step (or the reset) was played.
+
+    Attributes:
+        digests: of what the submission did and saw, by name.
+        reward: of the step.
+        over: it was the last one.
+    """
+
+    digests: dict[str, bytes]
+    reward: float
+    over: bool
+
+
+class Told(msgspec.Struct, frozen=True, tag=True):
+    """From an episode of a verification: what the digests are of, as JSON by name."""
+
+    contents: dict[str, bytes]
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """From a process: that is done."""
 
@@ -182,8 +224,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     during: str = ""
 
 
-ToChild: TypeAlias = Load | Spawn | Fork | Fate | Sight | World | Twin | Done | Reset | Branch
-FromChild: TypeAlias = Loaded | Forked | Fate | Chosen | Decided | Ready | Failed
+ToChild: TypeAlias = (
+    Load | Spawn | Fork | Fate | Sight | World | Twin | Done | Reset | Branch | Verify | GoOn | Tell
+)
+FromChild: TypeAlias = Loaded | Forked | Fate | Chosen | Decided | Ready | Seen | Told | Failed
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _TO_CHILD: Final = msgspec.msgpack.Decoder(ToChild)

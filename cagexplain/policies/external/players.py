@@ -37,6 +37,7 @@ from cagexplain.policies.external.messages import (
     Failed,
     Fork,
     Forked,
+    FromChild,
     Load,
     Ready,
     Reset,
@@ -114,7 +115,7 @@ class Episode:
         except (EOFError, ConnectionError):
             os._exit(0)
 
-    def send(self, message: Chosen | Decided | Ready | Failed) -> None:
+    def send(self, message: FromChild) -> None:
         """Answer."""
         self._end.send(message)
 
@@ -365,8 +366,15 @@ def _submission(load: Load) -> Loadable:
     return load_submission(load)
 
 
+def _verification(load: Load) -> Loadable:
+    from cagexplain.policies.external.verification import load_verification
+
+    return load_verification(load)
+
+
 LOADERS: Final[Mapping[str, Callable[[Load], Loadable]]] = {
     "object": load_object,
     "submission": _submission,  # needs the environments, which take a second to import
+    "verification": _verification,
 }
 """How the code of each form is loaded."""

@@ -17,6 +17,7 @@ from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
+from cagexplain.envs.cyborg.locate import keep_placeholders
 from cagexplain.envs.cyborg.locate import load as load_cyborg
 from cagexplain.envs.cyborg.world import scenario_of
 from cagexplain.envs.lookalike import Lookalike, Parts, load_parts
@@ -30,6 +31,18 @@ _FACTS: Final = ("NAME", "TEAM", "TECHNIQUE")
 
 def load_submission(load: Load) -> Loadable:
     """The class ``Submission`` of a module, as the official evaluation takes it."""
+    submission, parts, cyborg_path = imported(load)
+    texts = {name: getattr(submission, name, None) for name in _FACTS}
+    facts = {name: text for name, text in texts.items() if isinstance(text, str) and text}
+    return Loadable("submission", _Player(submission, parts, cyborg_path), facts)
+
+
+def imported(load: Load) -> tuple[Any, Parts, Path | None]:
+    """The submission of a module, the parts of CybORG that it plays with, and where they are.
+
+    Raises:
+        ForeignFailure: it is none, or CybORG cannot be used.
+    """
     path = load.options.get("cyborg_path")
     cyborg_path = None if path is None else Path(path)
     try:
@@ -38,12 +51,12 @@ def load_submission(load: Load) -> Loadable:
         raise ForeignFailure(
             f"submissions take their classes from CybORG: {error}", "its start"
         ) from error
+    keep_placeholders()
     with during("its import"):
         module = importlib.import_module(load.entry)
         submission = getattr(module, "Submission", None)
         if submission is None:
             raise ForeignFailure("it defines no class Submission", "its import")
-        submission = submission()
         agents = getattr(submission, "AGENTS", None)
     if not isinstance(agents, dict) or not callable(getattr(submission, "wrap", None)):
         raise ForeignFailure("its class Submission has no AGENTS or no wrap", "its import")
@@ -55,9 +68,7 @@ def load_submission(load: Load) -> Loadable:
         )
     if absent := [name for name in BLUE if name not in agents]:
         raise ForeignFailure(f"its AGENTS lack {', '.join(absent)}", "its import")
-    texts = {name: getattr(submission, name, None) for name in _FACTS}
-    facts = {name: text for name, text in texts.items() if isinstance(text, str) and text}
-    return Loadable("submission", _Player(submission, parts, cyborg_path), facts)
+    return submission, parts, cyborg_path
 
 
 class _Player:

@@ -1,0 +1,150 @@
+"""In the processes of foreign code: a submission plays on a simulator of its own, and shows what it
+did and saw in every step, so that two simulators can be compared.
+
+Shown are digests; the contents only when they are asked for.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from cagexplain.cc4 import actions
+from cagexplain.cc4.agents import BLUE
+from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.envs.cyborg.locate import load as load_cyborg
+from cagexplain.envs.cyborg.world import scenario_of
+from cagexplain.envs.lookalike import InProcess, Lookalike
+from cagexplain.policies.external.messages import Load, Seen, Tell, Told, Verify
+from cagexplain.policies.external.players import (
+    Episode,
+    ForeignFailure,
+    Loadable,
+    during,
+    seed_generators,
+)
+from cagexplain.policies.external.submissions import imported
+
+_DEPTH: Final = 12
+"""Levels of objects within objects that are compared."""
+_OWN_AFFAIR: Final = frozenset({"logs", "np_random", "route", "route_designated"})
+"""Attributes of CybORG's objects that say how it works, not what it means."""
+
+
+def load_verification(load: Load) -> Loadable:
+    """The submission of a module, to be verified."""
+    verifier = _Verifier(*imported(load))
+    warm = BatchedEnv(1, threads=1)  # what has to be compiled is compiled once, for all episodes
+    warm.reset([0])
+    warm.step([actions.SLEEP_INDEX])
+    return Loadable("verification", verifier)
+
+
+class _Verifier:
+    """Plays one episode, a step at a time."""
+
+    def __init__(self, submission: Any, parts: Any, path: Path | None) -> None:
+        self._submission, self._parts, self._path = submission, parts, path
+
+    def __call__(self, episode: Episode) -> None:
+        verify = episode.receive()
+        assert isinstance(verify, Verify)
+        params = EnvParams(**verify.params)
+        make = self._real if verify.engine == "cyborg" else self._lookalike
+        base = make(verify.seed, params)
+        seed_generators(verify.seed)
+        for contents, reward, over in self._steps(base, params.steps):
+            texts = {name: _json(value) for name, value in contents.items()}
+            digests = {
+                name: hashlib.blake2b(t, digest_size=16).digest() for name, t in texts.items()
+            }
+            episode.send(Seen(digests, reward, over))
+            while isinstance(episode.receive(), Tell):
+                episode.send(Told(texts))
+
+    def _lookalike(self, seed: int, params: EnvParams) -> Any:
+        env = BatchedEnv(1, params=params, threads=1)
+        return Lookalike(self._parts, InProcess(env, seed), params.steps)
+
+    def _real(self, seed: int, params: EnvParams) -> Any:
+        """A CybORG whose state, before its first reset and after it, is the world of the seed."""
+        api = load_cyborg(self._path)
+        cyborg = api.CybORG(scenario_of(api, params), seed=0)
+        cyborg.set_seed(seed)
+        cyborg.reset()
+        cyborg.set_seed(seed)
+        return cyborg
+
+    def _steps(self, base: Any, steps: int) -> Iterator[tuple[dict[str, Any], float, bool]]:
+        """What was done and seen in the reset and in every step, its reward, and whether it was
+        the last one."""
+        submission = self._submission
+        with during("wrap"):
+            env = submission.wrap(base)
+        with during("reset"):
+            seen, _ = env.reset()
+        yield {"observations": seen}, 0.0, False
+        for _ in range(steps):
+            chosen = {}
+            for name, agent in submission.AGENTS.items():
+                with during(f"get_action of {name}"):
+                    if name in env.agents:
+                        space = env.action_space(name)
+                        chosen[name] = agent.get_action(seen[name], space)
+            with during("step"):
+                seen, rewards, ended, cut, _ = env.step(chosen)
+                over = all(ended.get(name, False) or cut.get(name, False) for name in env.agents)
+            played = {name: base.get_last_action(name) for name in BLUE}
+            controller = base.environment_controller
+            contents = {
+                "actions": chosen,
+                "played actions": played,
+                "observations": seen,
+                "rewards": {name: rewards[name] for name in sorted(rewards)},
+                "over": over,
+            }
+            yield contents, float(sum(controller.get_reward(BLUE[0]).values())), bool(over)
+            if over:
+                return
+        raise ForeignFailure("the episode does not end", "step")
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(plain(value)).encode()
+
+
+def plain(value: Any, depth: int = _DEPTH) -> Any:
+    """A value of a submission in JSON's types: exact in numbers, dictionaries in their order,
+    objects by class and attributes."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value.name if isinstance(value, enum.Enum) else value
+    if depth == 0:
+        return type(value).__name__
+    if isinstance(value, np.generic):
+        return plain(value.item(), depth)
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if hasattr(value, "detach") and hasattr(value, "numpy"):  # a tensor
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return {"dtype": str(value.dtype), "shape": list(value.shape), "values": value.tolist()}
+    if isinstance(value, dict):
+        return {_key(key): plain(entry, depth - 1) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry, depth - 1) for entry in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(json.dumps(plain(entry, depth - 1)) for entry in value)
+    if (attributes := getattr(value, "__dict__", None)) is not None:
+        kept = {k: v for k, v in attributes.items() if k not in _OWN_AFFAIR}
+        return {"class": type(value).__name__, **plain(kept, depth)}
+    return str(value)
+
+
+def _key(key: Any) -> str:
+    return key if type(key) is str else str(plain(key, 2))
