@@ -180,7 +180,12 @@ def _events(s: Any, agent: int, observation: dict[str, Any]) -> None:
     """What the Monitor at the end of the step saw: connections first, then processes."""
     watched = set(_hosts_of(s, agent))
     events = [event for event in s["events"][: s["event_n"]] if int(event["host"]) in watched]
-    for event in sorted(events, key=lambda event: (event["host"], _is_process_event(event))):
+    parent = s["blue_parent"][agent]  # asked last
+
+    def place(event: Any) -> tuple[bool, int, bool]:
+        return event["host"] == parent, event["host"], _is_process_event(event)
+
+    for event in sorted(events, key=place):
         host = int(event["host"])
         entry = observation.setdefault(HOST_NAMES[host], {})
         entry.setdefault("System info", _system(s, host))
