@@ -7,6 +7,7 @@ of the submission's actions for the engine's next record.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from cagexplain.envs.cyborg.world import scenario_of
 from cagexplain.envs.lookalike import Lookalike, Parts, load_parts
 from cagexplain.envs.lookalike.actions import Indices
 from cagexplain.envs.lookalike.exchange import Record, record_of
+from cagexplain.envs.lookalike.standin import StandIn, importable
 from cagexplain.policies.external.messages import Chosen, Load, ToChild, Twin, World
 from cagexplain.policies.external.players import Episode, ForeignFailure, Loadable, during
 
@@ -32,18 +34,12 @@ def load_submission(load: Load) -> Loadable:
     """The class ``Submission`` of a module, as the official evaluation takes it."""
     path = load.options.get("cyborg_path")
     cyborg_path = None if path is None else Path(path)
-    try:
-        parts = load_parts(cyborg_path)
-    except CagexplainError as error:
-        raise ForeignFailure(
-            f"submissions take their classes from CybORG: {error}", "its start"
-        ) from error
+    parts = _parts(cyborg_path)
     with during("its import"):
         module = importlib.import_module(load.entry)
         submission = getattr(module, "Submission", None)
         if submission is None:
             raise ForeignFailure("it defines no class Submission", "its import")
-        submission = submission()
         agents = getattr(submission, "AGENTS", None)
     if not isinstance(agents, dict) or not callable(getattr(submission, "wrap", None)):
         raise ForeignFailure("its class Submission has no AGENTS or no wrap", "its import")
@@ -57,13 +53,27 @@ def load_submission(load: Load) -> Loadable:
         raise ForeignFailure(f"its AGENTS lack {', '.join(absent)}", "its import")
     texts = {name: getattr(submission, name, None) for name in _FACTS}
     facts = {name: text for name, text in texts.items() if isinstance(text, str) and text}
+    if parts is None:
+        facts["CYBORG"] = "stand-in"
     return Loadable("submission", _Player(submission, parts, cyborg_path), facts)
+
+
+def _parts(cyborg_path: Path | None) -> Parts | None:
+    """The classes of the user's CybORG; None if there is none, and imports of it bring stand-ins
+    from now on."""
+    if cyborg_path is None and importlib.util.find_spec("CybORG") is None:
+        importable().__enter__()  # for as long as this process lasts
+        return None
+    try:
+        return load_parts(cyborg_path)
+    except CagexplainError as error:
+        raise ForeignFailure(str(error), "the import of CybORG") from error
 
 
 class _Player:
     """Plays episode after episode in one environment, as long as we send records."""
 
-    def __init__(self, submission: Any, parts: Parts, cyborg_path: Path | None) -> None:
+    def __init__(self, submission: Any, parts: Parts | None, cyborg_path: Path | None) -> None:
         self._submission, self._parts = submission, parts
         self._cyborg_path = cyborg_path
 
@@ -73,13 +83,19 @@ class _Player:
             self._play_on_cyborg(episode, first)
             return
         exchange = _Exchange(episode, first)
+        steps = exchange.steps
+        world: Any = (
+            StandIn(exchange) if self._parts is None else Lookalike(self._parts, exchange, steps)
+        )
         with during("wrap"):
-            env = self._submission.wrap(Lookalike(self._parts, exchange, exchange.steps))
+            env = self._submission.wrap(world)
         while True:
-            play(self._submission, env, exchange.steps)
+            play(self._submission, env, steps)
 
     def _play_on_cyborg(self, episode: Episode, first: Twin) -> None:
         """Play on a real CybORG, step by step beside ours."""
+        if self._parts is None:
+            raise ForeignFailure("there is no CybORG to play on; give its folder by --cyborg-path")
         api = load_cyborg(self._cyborg_path)
         cyborg = api.CybORG(scenario_of(api, EnvParams(steps=first.steps, red=first.red)), seed=0)
         with during("wrap"):
