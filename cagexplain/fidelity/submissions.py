@@ -8,12 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cagexplain.cc4 import actions
 from cagexplain.common.errors import CagexplainError
-from cagexplain.envs import EnvParams
+from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.fidelity.lockstep import FirstDifference
 from cagexplain.policies.external.code import Code
-from cagexplain.policies.external.messages import FromChild, GoOn, Seen, Tell, ToChild, Told, Verify
-from cagexplain.policies.external.policy import ExternalFailure
+from cagexplain.policies.external.messages import (
+    FromChild,
+    GoOn,
+    Seen,
+    Tell,
+    ToChild,
+    Told,
+    Verify,
+    World,
+)
+from cagexplain.policies.external.policy import ExternalFailure, choice
 from cagexplain.policies.external.processes import ChildFailure, Crew, Limits, Process, ask
 
 ENGINES = ("native", "cyborg")
@@ -62,30 +72,41 @@ class Verification:
             ExternalFailure: it failed.
         """
         step, returned, last = 0, 0.0, 0.0
+        env = BatchedEnv(1, params=params, threads=1)
+        env.reset([seed])
         try:
             pair = [self._crew.spawn(seed) for _ in ENGINES]
-            options = params.as_dict()
-            messages: list[ToChild] = [Verify(engine, seed, options) for engine in ENGINES]
-            for step, (ours, theirs) in enumerate(self._seen(pair, messages)):
+            for step, (ours, theirs) in enumerate(self._seen(pair, env, seed)):
                 returned, last = returned + ours.reward, ours.reward
                 if ours != theirs:
                     difference = self._difference(step, pair, ours, theirs)
                     return Verified(seed, step, returned, difference)
         except ChildFailure as failure:
             self._crew.fail(failure)
-            engine = "our simulator" if failure.index == 0 else "CybORG"
-            what = f"failed on {engine} in step {step} of the episode of seed {seed}"
+            what = f"failed in step {step + 1} of the episode of seed {seed}"
             raise self._failure(what, failure) from failure
         return Verified(seed, step, returned - last, None)
 
-    def _seen(self, pair: list[Process], messages: list[ToChild]) -> Iterator[tuple[Seen, Seen]]:
+    def _seen(self, pair: list[Process], env: BatchedEnv, seed: int) -> Iterator[tuple[Seen, Seen]]:
+        """What the submission did and saw on ours and on CybORG, step by step."""
+        mine, its = pair
+        for engine, process in zip(ENGINES, pair, strict=True):
+            process.send(Verify(engine, seed, env.params.as_dict()))
+        message: ToChild = _world(env)
         seconds = self._limits.start
         while True:
-            ours, theirs = (_of(Seen, answer) for answer in ask(pair, messages, seconds))
+            answer = mine.ask(message, seconds)
+            while not isinstance(answer, Seen):
+                chosen, bits = choice(answer, 1, actions.ALL_SIZES)
+                env.step(chosen, bits)
+                answer = mine.ask(_world(env), seconds)
+            ours = answer
+            theirs = _of(Seen, ask([its], [None], seconds)[0])
             yield ours, theirs
-            if ours.over:
+            if ours.over or theirs.over:
                 return
-            messages, seconds = [GoOn(), GoOn()], self._limits.step
+            message, seconds = GoOn(), self._limits.step
+            its.send(message)
 
     def _difference(
         self, step: int, pair: list[Process], ours: Seen, theirs: Seen
@@ -105,6 +126,10 @@ class Verification:
             where=self._code.spec,
             remedy=f"Look into its output in {failure.log}" if failure.log else "Mend it",
         )
+
+
+def _world(env: BatchedEnv) -> ToChild:
+    return World(env.state[0].tobytes(), env.params.steps)
 
 
 def _of(kind: Any, answer: FromChild) -> Any:

@@ -167,10 +167,10 @@ class Branch(msgspec.Struct, frozen=True, tag=True):
 
 
 class Verify(msgspec.Struct, frozen=True, tag=True):
-    """To an episode of a verification: play it on a simulator of its own.
+    """To an episode of a verification: play it.
 
     Attributes:
-        engine: `native` or `cyborg`.
+        engine: `native`, which is ours, as for a submission that plays (`World`), or `cyborg`.
         seed: of the episode.
         params: of the environment, by name.
     """

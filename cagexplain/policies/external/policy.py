@@ -263,7 +263,7 @@ class EpisodesPolicy(External):
     def _checked(self, i: int, answer: FromChild) -> _Chosen:
         """A process's choice, if it is one."""
         try:
-            return _choice(answer, 1, self._LAST)
+            return choice(answer, 1, self._LAST)
         except ChildFailure as failure:
             failure.index = i
             self._fail(failure)
@@ -272,7 +272,7 @@ class EpisodesPolicy(External):
 _QUIET: Final = np.zeros((1, N_BLUE, MESSAGE_BITS), np.uint8)
 
 
-def _choice(answer: FromChild, n: int, last: tuple[int, ...]) -> _Chosen:
+def choice(answer: FromChild, n: int, last: tuple[int, ...]) -> _Chosen:
     """Actions ``int64[n, 5]`` and messages ``uint8[n, 5, 8]`` that a process sent.
 
     Raises:
@@ -342,9 +342,9 @@ class BatchPolicy(External):
         answer = self._answer(sight)
         try:
             if isinstance(answer, Chosen):
-                chosen, _ = _choice(answer, n, actions.SIZES)
+                chosen, _ = choice(answer, n, actions.SIZES)
                 answer = self._answer(Done(done(chosen, instead).astype(np.int64).tobytes()))
-            decided, messages = _choice(answer, n, actions.SIZES)
+            decided, messages = choice(answer, n, actions.SIZES)
             if not isinstance(answer, Decided):
                 raise ChildFailure("it sent another message than was asked for")
             decision = Decision(

@@ -7,6 +7,7 @@ of the submission's actions for the engine's next record.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from cagexplain.envs.cyborg.world import scenario_of
 from cagexplain.envs.lookalike import Lookalike, Parts, load_parts
 from cagexplain.envs.lookalike.actions import Indices
 from cagexplain.envs.lookalike.exchange import Record, record_of
+from cagexplain.envs.lookalike.standin import StandIn, importable
 from cagexplain.policies.external.messages import Chosen, Load, ToChild, Twin, World
 from cagexplain.policies.external.players import Episode, ForeignFailure, Loadable, during
 
@@ -34,24 +36,21 @@ def load_submission(load: Load) -> Loadable:
     submission, parts, cyborg_path = imported(load)
     texts = {name: getattr(submission, name, None) for name in _FACTS}
     facts = {name: text for name, text in texts.items() if isinstance(text, str) and text}
+    if parts is None:
+        facts["CYBORG"] = "stand-in"
     return Loadable("submission", _Player(submission, parts, cyborg_path), facts)
 
 
-def imported(load: Load) -> tuple[Any, Parts, Path | None]:
-    """The submission of a module, the parts of CybORG that it plays with, and where they are.
+def imported(load: Load) -> tuple[Any, Parts | None, Path | None]:
+    """The submission of a module, the parts of CybORG that it plays with (None: stand-ins), and
+    the folder of CybORG.
 
     Raises:
         ForeignFailure: it is none, or CybORG cannot be used.
     """
     path = load.options.get("cyborg_path")
     cyborg_path = None if path is None else Path(path)
-    try:
-        parts = load_parts(cyborg_path)
-    except CagexplainError as error:
-        raise ForeignFailure(
-            f"submissions take their classes from CybORG: {error}", "its start"
-        ) from error
-    keep_placeholders()
+    parts = _parts(cyborg_path)
     with during("its import"):
         module = importlib.import_module(load.entry)
         submission = getattr(module, "Submission", None)
@@ -71,10 +70,24 @@ def imported(load: Load) -> tuple[Any, Parts, Path | None]:
     return submission, parts, cyborg_path
 
 
+def _parts(cyborg_path: Path | None) -> Parts | None:
+    """The classes of the user's CybORG; None if there is none, and imports of it bring stand-ins
+    from now on."""
+    if cyborg_path is None and importlib.util.find_spec("CybORG") is None:
+        importable().__enter__()  # for as long as this process lasts
+        return None
+    try:
+        parts = load_parts(cyborg_path)
+        keep_placeholders()
+        return parts
+    except CagexplainError as error:
+        raise ForeignFailure(str(error), "the import of CybORG") from error
+
+
 class _Player:
     """Plays episode after episode in one environment, as long as we send records."""
 
-    def __init__(self, submission: Any, parts: Parts, cyborg_path: Path | None) -> None:
+    def __init__(self, submission: Any, parts: Parts | None, cyborg_path: Path | None) -> None:
         self._submission, self._parts = submission, parts
         self._cyborg_path = cyborg_path
 
@@ -83,14 +96,20 @@ class _Player:
         if isinstance(first, Twin):
             self._play_on_cyborg(episode, first)
             return
-        exchange = _Exchange(episode, first)
+        exchange = Exchange(episode, first)
+        steps = exchange.steps
+        world: Any = (
+            StandIn(exchange) if self._parts is None else Lookalike(self._parts, exchange, steps)
+        )
         with during("wrap"):
-            env = self._submission.wrap(Lookalike(self._parts, exchange, exchange.steps))
+            env = self._submission.wrap(world)
         while True:
-            play(self._submission, env, exchange.steps)
+            play(self._submission, env, steps)
 
     def _play_on_cyborg(self, episode: Episode, first: Twin) -> None:
         """Play on a real CybORG, step by step beside ours."""
+        if self._parts is None:
+            raise ForeignFailure("there is no CybORG to play on; give its folder by --cyborg-path")
         api = load_cyborg(self._cyborg_path)
         cyborg = api.CybORG(scenario_of(api, EnvParams(steps=first.steps, red=first.red)), seed=0)
         with during("wrap"):
@@ -124,7 +143,7 @@ def play(submission: Any, env: Any, steps: int) -> None:
             return
 
 
-class _Exchange:
+class Exchange:
     """Sends actions to us and waits for the record of what came of them."""
 
     steps: int

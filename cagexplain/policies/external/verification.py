@@ -15,12 +15,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE
-from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.envs import EnvParams
 from cagexplain.envs.cyborg.locate import load as load_cyborg
 from cagexplain.envs.cyborg.world import scenario_of
-from cagexplain.envs.lookalike import InProcess, Lookalike
+from cagexplain.envs.lookalike import Lookalike
 from cagexplain.policies.external.messages import Load, Seen, Tell, Told, Verify
 from cagexplain.policies.external.players import (
     Episode,
@@ -29,7 +28,7 @@ from cagexplain.policies.external.players import (
     during,
     seed_generators,
 )
-from cagexplain.policies.external.submissions import imported
+from cagexplain.policies.external.submissions import Exchange, imported
 
 _DEPTH: Final = 12
 """Levels of objects within objects that are compared."""
@@ -39,11 +38,10 @@ _OWN_AFFAIR: Final = frozenset({"logs", "np_random", "route", "route_designated"
 
 def load_verification(load: Load) -> Loadable:
     """The submission of a module, to be verified."""
-    verifier = _Verifier(*imported(load))
-    warm = BatchedEnv(1, threads=1)  # what has to be compiled is compiled once, for all episodes
-    warm.reset([0])
-    warm.step([actions.SLEEP_INDEX])
-    return Loadable("verification", verifier)
+    submission, parts, path = imported(load)
+    if parts is None:
+        raise ForeignFailure("there is no CybORG to compare with; give its folder", "its start")
+    return Loadable("verification", _Verifier(submission, parts, path))
 
 
 class _Verifier:
@@ -56,8 +54,11 @@ class _Verifier:
         verify = episode.receive()
         assert isinstance(verify, Verify)
         params = EnvParams(**verify.params)
-        make = self._real if verify.engine == "cyborg" else self._lookalike
-        base = make(verify.seed, params)
+        if verify.engine == "cyborg":
+            base = self._real(verify.seed, params)
+        else:
+            exchange = Exchange(episode, episode.receive())
+            base = Lookalike(self._parts, exchange, params.steps)
         seed_generators(verify.seed)
         for contents, reward, over in self._steps(base, params.steps):
             texts = {name: _json(value) for name, value in contents.items()}
@@ -67,10 +68,6 @@ class _Verifier:
             episode.send(Seen(digests, reward, over))
             while isinstance(episode.receive(), Tell):
                 episode.send(Told(texts))
-
-    def _lookalike(self, seed: int, params: EnvParams) -> Any:
-        env = BatchedEnv(1, params=params, threads=1)
-        return Lookalike(self._parts, InProcess(env, seed), params.steps)
 
     def _real(self, seed: int, params: EnvParams) -> Any:
         """A CybORG whose state, before its first reset and after it, is the world of the seed."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
+from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Instead, Kind, Policy, looks, show
 
 if TYPE_CHECKING:
@@ -20,6 +21,24 @@ def unwrapped(policy: Policy) -> Policy:
     """The policy inside of all wrappers."""
     inner: Policy | None = getattr(policy, "inner", None)
     return policy if inner is None else unwrapped(inner)
+
+
+def require_vectors(policy: Policy, what: str) -> None:
+    """Refuse to change what a policy sees that looks at the world itself.
+
+    Args:
+        policy: to be shown other observations.
+        what: is to be changed.
+
+    Raises:
+        UsageError: it is an `Onlooker`.
+    """
+    if looks(policy):
+        raise UsageError(
+            f"its {what} cannot be changed: it plays on an environment of its own",
+            where=policy.name,
+            remedy="Change the environment's parameters in place of its observations",
+        )
 
 
 class Wrapper:
