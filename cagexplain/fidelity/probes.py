@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.agents import N_BLUE
-from cagexplain.cc4.network import FIRST_USER_SLOT, HOSTS_PER_ZONE
+from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE
+from cagexplain.cc4.network import FIRST_USER_SLOT, HOST_KIND, HOSTS_PER_ZONE, ROUTER
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.envs.protocol import Env
 
@@ -42,6 +42,18 @@ def _few(env: Env, agent: int) -> Chosen:
     return _valid(env, agent) & ((slot < _FEW) | (actions.HOST[agent] < 0))
 
 
+def _objects(env: Env, agent: int) -> Chosen:
+    """What only action objects can say, the refused ones included; of hosts, the agent's routers
+    and absent ones, and a few of another agent."""
+    n = actions.ALL_SIZES[agent]
+    host = actions.ALL_HOST[agent, :n]
+    with_index = env.truth().host_exists[0][host] & (HOST_KIND[host] != ROUTER)
+    of_agent = BLUE_OF_HOST[host] == agent
+    wanted = np.where(of_agent, ~with_index, host < _FEW)
+    chosen: Chosen = (np.arange(n) >= actions.SIZES[agent]) & ((host < 0) | wanted)
+    return chosen
+
+
 def _valid(env: Env, agent: int) -> Chosen:
     mask: Chosen = env.mask[0][actions.slice_of(agent)]
     return mask
@@ -54,7 +66,7 @@ class Probe:
     Attributes:
         summary: one line.
         weights: of the kinds; those left out are never drawn.
-        allowed: which indices of an agent may be drawn.
+        allowed: which indices of an agent may be drawn: of its layout, or all that it has.
         when_busy: whether to submit while an action is running as well.
     """
 
@@ -92,6 +104,11 @@ PROBES: Final[dict[str, Probe]] = {
         _compromised,
         when_busy=False,
     ),
+    "probe_objects": Probe(
+        "actions without an index: on routers, on all traffic, and such as CybORG refuses",
+        {_K.BLOCK: 3, _K.ALLOW: 2, _K.DECOY: 2, _K.RESTORE: 1, _K.REMOVE: 1, _K.ANALYSE: 1},
+        _objects,
+    ),
 }
 
 
@@ -115,5 +132,6 @@ class Prober:
         if not env.free[0, agent] and not self._probe.when_busy:
             return actions.SLEEP_INDEX[agent]
         kind = self._rng.choice(self._kinds, p=self._weights)
-        options = np.flatnonzero(self._probe.allowed(env, agent) & (actions.KIND[agent] == kind))
+        allowed = self._probe.allowed(env, agent)
+        options = np.flatnonzero(allowed & (actions.ALL_KIND[agent, : allowed.size] == kind))
         return int(self._rng.choice(options)) if options.size else actions.SLEEP_INDEX[agent]
