@@ -34,9 +34,8 @@ def scattered(policy: torch.nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in policy.parameters():
-            weights.copy_(
-                torch.randn(weights.shape, generator=generator) / weights.shape[-1] ** 0.5
-            )
+            size = 4 / weights.shape[-1] ** 0.5
+            weights.copy_(torch.randn(weights.shape, generator=generator) * size)
 
 
 def sights(

@@ -35,7 +35,7 @@ MODELS: dict[str, Callable[[Any], Any]] = {
         "MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ReLU, "net_arch": [32]}
     ),
     "A2C": lambda env: sb3.A2C(
-        "MlpPolicy", env, policy_kwargs={"net_arch": {"pi": [8, 8, 8], "vf": [4]}}
+        "MlpPolicy", env, policy_kwargs={"net_arch": {"pi": [16, 16, 16], "vf": [4]}}
     ),
     "TRPO": lambda env: contrib.TRPO("MlpPolicy", env),
     "MaskablePPO": lambda env: contrib.MaskablePPO("MlpPolicy", env),
