@@ -78,7 +78,7 @@ def _expected_new(module: Any, seen: np.ndarray, state: Any) -> tuple[np.ndarray
         return answer["action_dist_inputs"].argmax(-1).numpy(), None
     if state is None:
         state = {
-            name: part[None].repeat(len(seen), 1)
+            name: torch.stack([part] * len(seen))
             for name, part in module.get_initial_state().items()
         }
     answer = module.forward_inference({"obs": batch["obs"][:, None], "state_in": state})
