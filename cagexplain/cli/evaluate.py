@@ -51,7 +51,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
                 player,
                 seed_range(options["seed"], options["episodes"]),
                 params,
-                batch=playing.batch(options, engine),
+                batch=playing.batch(options, engine, player),
                 engine=engine,
                 observers=[bar],
                 after_batch=finished.append,

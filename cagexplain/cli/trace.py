@@ -46,7 +46,7 @@ def command(
         seed_range(options["seed"], options["episodes"]),
         EnvParams(steps=options["steps"], red=options["red"]),
         engine=engine,
-        batch=playing.batch(options, engine),
+        batch=playing.batch(options, engine, player),
         with_observations=not no_observations,
         options={"mask_sleep": options["mask_sleep"]},
         resume=resume,

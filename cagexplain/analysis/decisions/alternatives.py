@@ -69,11 +69,12 @@ def preferences(moment: Moment) -> Preferences:
     agent = moment.place.agent
     columns = actions.slice_of(agent)
     valid = moment.snapshot.mask[0, columns]
+    if not isinstance(unwrapped(moment.policy), Weighing):
+        return Preferences(valid, None, False)
     branch = moment.policy.branch(np.zeros(1, np.int64))
     branch.act(moment.snapshot.obs, moment.snapshot.mask, moment.free, moment.submitted[None])
     policy = unwrapped(branch)
-    if not isinstance(policy, Weighing):
-        return Preferences(valid, None, False)
+    assert isinstance(policy, Weighing)
     weights = policy.weights()[0, columns].astype(np.float64)
     path = _path(policy, agent, moment.chosen) if isinstance(policy, TreePolicy) else ()
     return Preferences(valid & np.isfinite(weights), weights, policy.values, path)
