@@ -398,10 +398,17 @@ class WeighingPolicy(BatchPolicy):
 
     def __init__(self, link: _Link) -> None:
         super().__init__(link)
-        self.values, self.deterministic = (
-            link.facts[name] == "true" for name in ("VALUES", "DETERMINISTIC")
-        )
         self._weights = np.empty((0, actions.TOTAL), np.float32)
+
+    @property
+    def values(self) -> bool:
+        """Whether the weights are values of actions."""
+        return self._link.facts["VALUES"] == "true"
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it takes its heaviest actions."""
+        return self._link.facts["DETERMINISTIC"] == "true"
 
     def describe(self) -> dict[str, Any]:
         """What is run, and how it chooses."""
@@ -414,6 +421,9 @@ class WeighingPolicy(BatchPolicy):
     def weights(self) -> npt.NDArray[np.float32]:
         """Weights of all actions in the last `act` ``[n, 570]``."""
         return self._weights
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_weights": self._weights[:0]}
 
     def _take(self, answer: Decided, n: int) -> None:
         if answer.weights is None:
