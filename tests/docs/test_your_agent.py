@@ -22,6 +22,7 @@ PAGE = pages.ROOT / "docs" / "your-agent.md"
 PROGRAMS = {block.heading: block for block in pages.blocks(PAGE) if block.kind == "python"}
 EPISODE = 6
 SHORT = ["--episodes", "2", "--episode-length", "60"]
+QUICK = [*SHORT, "--variations", "0", "--moments", "0", "-o", "audit"]
 
 
 def _run(command: Any, *words: str) -> str:
@@ -43,7 +44,7 @@ def test_stable_baselines_is_audited_by_one_command(
         module.train(steps=5 * 2 * 128, envs=2, episode=EPISODE).save("team.zip")
     shown = _run(policies, "--inspect", "team.zip")
     assert re.search("blue_agent_4 +team.zip +padded +numbers +supersuit +padded", shown)
-    _run(audit, "team.zip", *SHORT, "-o", "audit")
+    _run(audit, "team.zip", *QUICK)
     assert (tmp_path / "audit" / "trace" / "manifest.json").is_file()
 
 
@@ -59,7 +60,7 @@ def test_rllib_is_audited_by_one_command(tmp_path: Path, monkeypatch: pytest.Mon
             algorithm.stop()
         finally:
             ray.shutdown()
-    _run(audit, "team", "--trust-code", *SHORT, "-o", "audit")
+    _run(audit, "team", "--trust-code", *QUICK)
     assert (tmp_path / "audit" / "trace" / "manifest.json").is_file()
 
 

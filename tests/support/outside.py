@@ -138,3 +138,14 @@ def write_onnx(
         checker.check_model(model)
     save_model(model, str(path))
     return weights
+
+
+class Scripted(torch.nn.Module):
+    """Logits of all padded actions, for TorchScript."""
+
+    def __init__(self, inputs: int = 210, outputs: int = 242) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(inputs, outputs)
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        return self.layer(seen)

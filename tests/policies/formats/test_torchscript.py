@@ -12,16 +12,8 @@ from torch import Tensor, nn
 
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.formats.loading import code_of, format_of, load
+from tests.support.outside import Scripted as Plain
 from tests.support.outside import scattered, sights
-
-
-class Plain(nn.Module):
-    def __init__(self, inputs: int = 210, outputs: int = 242) -> None:
-        super().__init__()
-        self.layer = nn.Linear(inputs, outputs)
-
-    def forward(self, seen: Tensor) -> Tensor:
-        return self.layer(seen)
 
 
 class Masked(Plain):
