@@ -173,11 +173,12 @@ def resolve(given: Given, facts: Facts, agents: Sequence[int], file: Path) -> Fo
     outputs = _agreed("outputs", given, facts, file)
     if outputs is None:
         raise _asked("outputs", [name for name in get_args(Outputs) if name != "actions"], file)
-    if (outputs == "actions") != (facts.n_actions is not None):
+    indices = facts.n_actions is not None
+    if (outputs == "actions") != indices:
         raise _contradicted("outputs", outputs, "the shape of its outputs", file)
     form = _only(
         _action_forms(given, facts, agents),
-        lambda form: _action_key(form, agents),
+        lambda form: _sizes(form, agents),
         lambda form: {"actions": form},
         f"{facts.choices or facts.n_actions} outputs",
         _wanted(agents, actions.SIZES, "padded: 242; team: 570, or 5 indices"),
@@ -227,19 +228,22 @@ def _agreed(name: str, given: Given, facts: Facts, file: Path) -> Any:
 
 
 def _action_forms(given: Given, facts: Facts, agents: Sequence[int]) -> list[views.Actions]:
-    forms = [form for form in get_args(views.Actions) if given.actions in (None, form)]
     everyone = len(agents) == N_BLUE
-    if facts.n_actions is not None:
-        return [form for form in forms if (form == "team") == (facts.n_actions == N_BLUE)]
-    return [
+    forms = [
         form
-        for form in forms
-        if (form != "team" or everyone)
-        and all(facts.choices in (None, views.n_outputs(form, agent)) for agent in agents)
+        for form in get_args(views.Actions)
+        if given.actions in (None, form)
+        and (form != "team" or everyone)
+        and len(set(_sizes(form, agents))) == 1  # it is one network
     ]
+    if facts.n_actions is None:
+        return [form for form in forms if facts.choices in (None, *_sizes(form, agents))]
+    forms = [form for form in forms if (form == "team") == (facts.n_actions == N_BLUE)]
+    # An index means the same with and without padding, unless a mask goes with it.
+    return forms if "input" in (given.mask, facts.mask) else forms[-1:]
 
 
-def _action_key(form: views.Actions, agents: Sequence[int]) -> object:
+def _sizes(form: views.Actions, agents: Sequence[int]) -> list[int]:
     return [views.n_outputs(form, agent) for agent in agents]
 
 

@@ -281,18 +281,17 @@ class WeighingFilePolicy(FilePolicy):
         form, size, sleep = seat.form, actions.SIZES[agent], int(SLEEP_INDEX[agent])
         if form.outputs == "probabilities":
             weights = weights.log()
-        official = weights[:, :size].masked_fill(~legal, -torch.inf)
+        elif not self.values:
+            weights = torch.log_softmax(weights, -1)
+        official = weights[:, :size]
         if form.mask != "logits":  # the choice is among all, and what is forbidden sleeps
-            if not self.values:
-                weights = torch.log_softmax(weights, -1)
-            official = weights[:, :size].masked_fill(~legal, -torch.inf)
-            asleep = torch.cat(
-                [weights[:, :size].masked_fill(legal, -torch.inf), weights[:, size:]], -1
-            )
-            asleep = torch.cat([asleep, official[:, sleep : sleep + 1]], -1)
+            asleep = weights.clone()
+            asleep[:, :size].masked_fill_(legal, -torch.inf)
+            asleep[:, sleep] = weights[:, sleep]
+            official = official.clone()
             # The heaviest action stays the heaviest where that is what is played.
             official[:, sleep] = asleep.amax(-1) if self.deterministic else asleep.logsumexp(-1)
-            return official
+        official = official.masked_fill(~legal, -torch.inf)
         return official if self.values else torch.log_softmax(official, -1)
 
     def _require_numbers(self, seat: Seat, outputs: Tensor) -> None:

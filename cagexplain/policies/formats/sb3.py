@@ -13,7 +13,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.documents import require_file
 from cagexplain.common.errors import CagexplainError
@@ -68,9 +69,9 @@ class _Family:
 
 
 _FAMILIES: Final = (
-    _Family(re.compile(r"mlp_extractor\.policy_net\.(\d+)|action_net"), "logits", "tanh"),
-    _Family(re.compile(r"q_net\.q_net\.(\d+)"), "values", "relu"),
-    _Family(re.compile(r"quantile_net\.quantile_net\.(\d+)"), "values", "relu"),
+    _Family(re.compile(r"mlp_extractor\.policy_net\.([0-9]{1,4})|action_net"), "logits", "tanh"),
+    _Family(re.compile(r"q_net\.q_net\.([0-9]{1,4})"), "values", "relu"),
+    _Family(re.compile(r"quantile_net\.quantile_net\.([0-9]{1,4})"), "values", "relu"),
 )
 """PPO, A2C, TRPO, MaskablePPO and RecurrentPPO; DQN; QRDQN."""
 _LSTM: Final = "lstm_actor"
@@ -193,33 +194,50 @@ def _data(raw: bytes, path: Path) -> _Data:
 
 
 def _network(state: dict[str, Tensor], data: _Data, given: Given, path: Path) -> Mlp:
-    if any("features_extractor" in name for name in state):
-        raise NeedsLibrary("a features extractor with weights of its own")
-    layers: list[tuple[Tensor, Tensor]] = []
+    _require_known(state, data, path)
     family = next((f for f in _FAMILIES if any(_named(f, name) for name in state)), None)
     if family is None:
         raise NeedsLibrary(f"the policy of {data.module}")
-    for name in _in_order(family, state):
-        layers.append((state.pop(f"{name}.weight"), state.pop(f"{name}.bias", torch.empty(0))))
     lstm = {n: state.pop(n) for n in list(state) if n.startswith(f"{_LSTM}.")}
+    layers = []
+    for name in _in_order(family, state):
+        parts = [state.pop(f"{name}.{part}", None) for part in ("weight", "bias")]
+        layers.append(tuple(torch.empty(0) if part is None else part for part in parts))
     unknown = [name for name in state if not _UNUSED.match(name)]
     if unknown:
         raise NeedsLibrary(f"'{unknown[0]}'")
     activation = given.activation or _activation(data, family)
+    recurrent = _Lstm.of(lstm, path)
+    _require_fitting(layers, recurrent, path)
     choices = _choices(data, path)
-    quantiles = family is _FAMILIES[2]
-    width = layers[-1][0].shape[0] if layers[-1][0].ndim == 2 else 0
-    if width % choices or (width != choices and not quantiles) or not width:
+    width = len(layers[-1][0])
+    if width % choices or (width != choices and family is not _FAMILIES[2]):
         raise _damaged(path, f"the last layer has {width} outputs for {choices} actions")
     facts = Facts(
-        inputs=_inputs(layers, lstm, path),
+        inputs=layers[0][0].shape[1] if recurrent is None else recurrent.inputs,
         choices=choices,
         encoding="one_hot" if _is(data.space, "MultiDiscrete") else "numbers",
         identity=identity_of(_numbers(data.space, "high")) if _is(data.space, "Box") else None,
         mask="logits" if ".maskable." in f".{data.module}." else "none",
         outputs=family.outputs,
     )
-    return Mlp(facts, layers, _ACTIVATIONS[activation], _Lstm.of(lstm, path), width // choices)
+    return Mlp(facts, layers, _ACTIVATIONS[activation], recurrent, width // choices)
+
+
+def _require_known(state: Mapping[str, Tensor], data: _Data, path: Path) -> None:
+    """Refuse what computes otherwise than its tensors say, or what no library helps with."""
+    if not any(_is(data.space, kind) for kind in ("Box", "MultiDiscrete", "MultiBinary")):
+        raise CagexplainError(
+            f"its observations are {data.space.get(':type:')}, not a vector",
+            where=path,
+            field="observation_space",
+            remedy="Train with vectors: Box or MultiDiscrete",
+        )
+    if not data.module.startswith(("stable_baselines3.", "sb3_contrib.")):
+        raise NeedsLibrary(f"the policy of {data.module}")
+    extractor = str(data.kwargs.get("features_extractor_class", "FlattenExtractor"))
+    if "FlattenExtractor" not in extractor or any("features_extractor" in n for n in state):
+        raise NeedsLibrary(f"the features extractor {extractor}")
 
 
 def _named(family: _Family, name: str) -> bool:
@@ -254,7 +272,7 @@ def _numbers(space: Mapping[str, Any], name: str) -> list[float]:
 
 def _choices(data: _Data, path: Path) -> int:
     sizes = _numbers(data.actions, "n" if _is(data.actions, "Discrete") else "nvec")
-    if len(sizes) not in (1, N_BLUE):
+    if len(sizes) not in (1, N_BLUE) or not all(1 <= size <= actions.TOTAL for size in sizes):
         raise CagexplainError(
             f"its actions are {data.actions.get(':type:')}, not an index or one for each agent",
             where=path,
@@ -264,23 +282,17 @@ def _choices(data: _Data, path: Path) -> int:
     return int(sum(sizes))
 
 
-def _inputs(layers: list[tuple[Tensor, Tensor]], lstm: Mapping[str, Tensor], path: Path) -> int:
-    """Entries of the observation; refuses layers that do not fit each other."""
-    first = lstm.get(f"{_LSTM}.weight_ih_l0", layers[0][0])
-    width = None
+def _require_fitting(layers: Sequence[tuple[Tensor, ...]], lstm: _Lstm | None, path: Path) -> None:
+    """Refuse layers that do not fit each other."""
+    width = None if lstm is None else lstm.outputs
     for weight, bias in layers:
-        if (
-            weight.ndim != 2
-            or bias.shape != weight.shape[:1]
-            or width not in (None, weight.shape[1])
-        ):
+        floating = weight.dtype == bias.dtype == torch.float32
+        fits = weight.ndim == 2 and bias.shape == weight.shape[:1] and min(weight.shape) > 0
+        if not (floating and fits) or width not in (None, weight.shape[1]):
             raise _damaged(path, "its layers do not fit each other")
         width = weight.shape[0]
         if not (weight.isfinite().all() and bias.isfinite().all()):
             raise _damaged(path, "its weights are not finite")
-    if first.ndim != 2:
-        raise _damaged(path, "its layers do not fit each other")
-    return int(first.shape[1])
 
 
 class _Lstm:
@@ -296,6 +308,7 @@ class _Lstm:
         depth = sum(name.startswith("weight_ih_l") for name in weights)
         self.module = torch.nn.LSTM(first.shape[1], hidden, depth)
         self.module.load_state_dict(dict(weights))
+        self.inputs, self.outputs = first.shape[1], hidden
         self.sizes = ((depth, hidden), (depth, hidden))
 
     @classmethod
@@ -326,7 +339,7 @@ class Mlp:
     def __init__(
         self,
         facts: Facts,
-        layers: list[tuple[Tensor, Tensor]],
+        layers: Sequence[tuple[Tensor, ...]],
         activation: Callable[[Tensor], Tensor],
         lstm: _Lstm | None,
         quantiles: int,

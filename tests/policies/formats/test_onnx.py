@@ -16,6 +16,7 @@ from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.policies.base import Weighing
 from cagexplain.policies.formats.files import WeighingFilePolicy
 from cagexplain.policies.formats.loading import load
+from cagexplain.policies.registry import load_policy
 from tests.support.outside import padded, sights, supersuit, write_onnx
 
 pytest.importorskip("onnxruntime", reason="onnxruntime (extra 'dev') is not installed")
@@ -116,7 +117,7 @@ def test_memories_go_on_and_are_branched(tmp_path: Path) -> None:
 
 
 def test_indices_of_actions(tmp_path: Path) -> None:
-    weights = _described(tmp_path, "actions: padded\n", inputs=210, outputs=242, indices=True)
+    weights = _described(tmp_path, "", inputs=210, outputs=242, indices=True)
     policy = load(tmp_path)
     assert not isinstance(policy, Weighing)
     obs, mask, free = sights(300)
@@ -129,6 +130,18 @@ def test_indices_of_actions(tmp_path: Path) -> None:
     assert branch.act(obs[:2], mask[:2], free[:2]).actions.shape == (2, 5)
     with pytest.raises(UsageError, match="no probabilities"):
         load(tmp_path, deterministic=False)
+
+
+def test_sleep_can_be_masked(tmp_path: Path) -> None:
+    """A network that is not told of masks chooses among what is left, as others do."""
+    _described(tmp_path, "", inputs=210, outputs=242)
+    obs, mask, free = sights(300)
+    for deterministic in (True, False):
+        policy = load_policy(str(tmp_path), mask_sleep=True, deterministic=deterministic)
+        policy.reset(np.arange(300))
+        decision = policy.act(obs, mask, free)
+        assert (decision.actions != SLEEP_INDEX).all()
+        assert mask[np.arange(300)[:, None], decision.actions + np.array(actions.OFFSETS)].all()
 
 
 def test_values(tmp_path: Path) -> None:

@@ -269,6 +269,16 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, torch.Tensor]], Any], str]] = {
 }
 
 
+DAMAGE |= {
+    "no weights": (lambda s: s.pop("action_net.weight"), "its layers do not fit each other"),
+    "whole numbers": (
+        lambda s: s.update({"action_net.weight": s["action_net.weight"].long()}),
+        "its layers do not fit each other",
+    ),
+    "lstm": (lambda s: s.update({"lstm_actor.weight_ih_l0": torch.zeros(4, 215)}), "LSTM"),
+}
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_tensors_that_do_not_fit(damage: str, ppo: Path, tmp_path: Path) -> None:
     change, message = DAMAGE[damage]
@@ -291,6 +301,42 @@ def test_damaged_archives(ppo: Path, tmp_path: Path) -> None:
     for data in (b"", b"[]", b'{"policy_class": 3}', b"\xff", b"[" * 100_000):
         with pytest.raises(CagexplainError, match="'data' is not what the library writes"):
             load(_zip(path, {**members, "data": data}))
+
+
+@pytest.mark.parametrize("n", ["0", "-3", "1e999", "9" * 500, "", "many"])
+def test_impossible_numbers_of_actions(n: str, ppo: Path, tmp_path: Path) -> None:
+    members = _members(ppo)
+    data = json.loads(members["data"])
+    data["action_space"]["n"] = n
+    path = _zip(tmp_path / "odd.zip", {**members, "data": json.dumps(data).encode()})
+    with pytest.raises(CagexplainError) as refusal:
+        load(path)
+    assert refusal.value.where == path
+
+
+def test_spaces_that_are_no_vectors(tmp_path: Path) -> None:
+    env = Spaces(spaces.Dict({"a": SHARED}), PADDED)
+    sb3.PPO("MultiInputPolicy", env).save(tmp_path / "team.zip")
+    with pytest.raises(CagexplainError, match="observation_space: its observations are"):
+        load(tmp_path / "team.zip")
+
+
+class Halved(torch.nn.Module):
+    """A features extractor without weights, whose work no tensor tells of."""
+
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__()
+        self.features_dim = space.shape[0]
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        return seen / 2
+
+
+def test_work_that_no_tensor_tells_of_needs_the_library(tmp_path: Path) -> None:
+    kwargs = {"features_extractor_class": Halved}
+    model = sb3.PPO("MlpPolicy", Spaces(SHARED, PADDED), policy_kwargs=kwargs)
+    model.save(tmp_path / "team.zip")
+    assert "pickled classes" in str(code_of(tmp_path / "team.zip"))
 
 
 def test_networks_of_their_own_need_the_library_and_trust(tmp_path: Path) -> None:
