@@ -21,6 +21,7 @@ from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import json_name, sha256_file
 from cagexplain.policies.base import Decision, Instead, done
+from cagexplain.policies.chances import Chances
 from cagexplain.policies.checkpoint import ActingSettings, Checkpoint, load_checkpoint
 from cagexplain.policies.learned import messages, networks
 from cagexplain.policies.learned.features import GROUPS, Features
@@ -28,8 +29,6 @@ from cagexplain.policies.learned.networks import Acting, Stack
 
 _REMEDY: Final = "Use a checkpoint that `cagexplain train` wrote"
 _UPDATE: Final = "Update cagexplain, or train the policy again"
-_CHUNK: Final = 512
-"""Steps for which random numbers are drawn at once."""
 
 
 def choose(
@@ -108,7 +107,7 @@ class TrainedPolicy:
         self.features = Features(self.profile, len(seeds))
         self.inputs = self.features.empty()
         self.acting = Acting(self.actors, len(seeds))
-        self._seed(seeds)
+        self.chances = Chances(seeds)
         self.terse = False
 
     @torch.inference_mode()
@@ -126,7 +125,7 @@ class TrainedPolicy:
         self._require_finite(raw)
         logits = [r + a for r, a in zip(raw, legal, strict=True)]
         self.logits = logits
-        chosen = choose(logits, free, None if self.deterministic else self._uniform())
+        chosen = choose(logits, free, None if self.deterministic else self.chances.next())
         chosen = done(chosen, instead)
         self.features.acted(chosen, free)
         message_bits = messages.encode(self.messages, obs, self.features.running)
@@ -152,12 +151,8 @@ class TrainedPolicy:
         twin.features = self.features.branch(at)
         twin.inputs = twin.features.empty()
         twin.acting = self.acting.branch(at)
-        if seeds is None:
-            twin.generators = [copy.deepcopy(self.generators[i]) for i in at]
-            twin.uniform = self.uniform[at]
-        else:
-            twin._seed(seeds)
-            twin.terse = True
+        twin.chances = self.chances.branch(at, seeds)
+        twin.terse = self.terse or seeds is not None
         return twin
 
     def weights(self) -> npt.NDArray[np.float32]:
@@ -211,21 +206,6 @@ class TrainedPolicy:
                     field="weights",
                     remedy=_REMEDY,
                 )
-
-    def _seed(self, seeds: IntArray) -> None:
-        self.generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
-        self.uniform = np.empty((len(seeds), 0, N_BLUE), np.float32)
-        self.step = 0
-
-    def _uniform(self) -> npt.NDArray[np.float32]:
-        """The uniform numbers (n, 5) of this step: each environment has its own stream."""
-        at = self.step % _CHUNK
-        if at == 0:
-            self.uniform = np.stack(
-                [g.random((_CHUNK, N_BLUE), dtype=np.float32) for g in self.generators]
-            )
-        self.step += 1
-        return self.uniform[:, at]
 
 
 def load_trained(
