@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.policies.base import Decision, Instead, Policy
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 def unwrapped(policy: Policy) -> Policy:
