@@ -35,6 +35,9 @@ class TrainedPolicy(Player):
     Drawn actions depend on the seeds given to `reset` alone, not on how many environments are
     played side by side.
 
+    Attributes:
+        settings: those of the checkpoint that acting needs.
+
     Raises:
         CagexplainError: settings that are not known here, or weights that do not fit them or
             overflow.
@@ -52,7 +55,9 @@ class TrainedPolicy(Player):
         name = known_as or checkpoint.algorithm
         self.checkpoint = checkpoint
         self.known_as = known_as
-        settings = convert(checkpoint.config, ActingSettings, source or name, remedy=_UPDATE)
+        self.settings = settings = convert(
+            checkpoint.config, ActingSettings, source or name, remedy=_UPDATE
+        )
         greedy = settings.acting == "greedy" if deterministic is None else deterministic
         values = checkpoint.weights.get("outputs") == "values"
         if values and not greedy:
