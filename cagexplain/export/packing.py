@@ -1,4 +1,4 @@
-"""What an exported folder has to hold of a policy: settings, arrays, and the code that joins them."""
+"""What an exported folder has to hold of a policy: settings, arrays, the code that joins them."""
 
 from __future__ import annotations
 
