@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from cagexplain.common import terminal
 
 
 @click.command("policies")
-def command() -> None:
+@click.option(
+    "--inspect",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Show instead how a file of another trainer is played: what its agents are shown, and "
+    "what their answers mean.",
+)
+def command(path: Path | None) -> None:
     """List the built-in policies.
 
-    Wherever a command takes a POLICY, it takes one of these names or the path of a checkpoint
-    that `cagexplain train` has written.
+    Wherever a command takes a POLICY, it takes one of these names, the path of a checkpoint that
+    `cagexplain train` has written, or a file of another trainer (docs/your-agent.md).
     """
     from cagexplain.policies.registry import builtin_policies
 
+    if path is not None:
+        terminal.console().print(_forms(path))
+        return
     table = Table(box=None, pad_edge=False)
     table.add_column("policy", no_wrap=True)
     table.add_column("what it does")
     for name, summary in builtin_policies().items():
         table.add_row(name, summary)
     terminal.console().print(table)
+
+
+def _forms(path: Path) -> Table:
+    """How each agent's file is played, a column per field of a descriptor."""
+    from cagexplain.policies.formats.loading import load
+
+    forms = load(path).describe()["forms"]
+    table = Table("agent", *next(iter(forms.values())), box=None, pad_edge=False)
+    for agent, form in forms.items():
+        table.add_row(agent, *map(escape, form.values()))
+    return table

@@ -198,16 +198,9 @@ def read_plain(path: str | Path, kind: str, *, limit: int | None = None) -> dict
     """
     path = require_file(path, kind, limit=limit)
     with open(path, "rb") as file:
-        # torch.save writes a zip archive; anything else does not even reach an unpickler.
-        if not zipfile.is_zipfile(file):
-            file.seek(0)
-            raise _damaged(path, kind) if file.read(2) in (b"PK", b"") else _not_ours(path, kind)
-        sizes = _inspect(file, path, kind)
-        content = _unpickled(file, path, kind)
+        content = read_archive(file, path, kind)
     if not isinstance(content, dict) or content.get("project") != PROJECT:
         raise _not_ours(path, kind)
-    if _storages(content) != sizes:
-        raise _foreign("holds tensors of other sizes than their numbers", path)
     begin = {entry.name: content.get(entry.name) for entry in fields(_Header)}
     header = convert(begin, _Header, path, remedy=_REMEDY)
     if header.kind != kind:
@@ -223,6 +216,27 @@ def read_plain(path: str | Path, kind: str, *, limit: int | None = None) -> dict
             field="format_version",
             remedy="Update cagexplain",
         )
+    return content
+
+
+def read_archive(file: IO[bytes], path: Path, kind: str) -> Any:
+    """The plain containers and tensors that torch.save wrote, without ever running code.
+
+    Args:
+        file: open, with a descriptor.
+        path, kind: its name and what it should be, for errors.
+
+    Raises:
+        CagexplainError: it is no such archive, damaged, or holds more than that.
+    """
+    # torch.save writes a zip archive; anything else does not even reach an unpickler.
+    if not zipfile.is_zipfile(file):
+        file.seek(0)
+        raise _damaged(path, kind) if file.read(2) in (b"PK", b"") else _not_ours(path, kind)
+    sizes = _inspect(file, path, kind)
+    content = _unpickled(file, path, kind)
+    if _storages(content) != sizes:
+        raise _foreign("holds tensors of other sizes than their numbers", path)
     return content
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +13,18 @@ import torch
 from torch import Tensor
 
 from cagexplain.cc4 import actions
-from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4.agents import BLUE
 from cagexplain.cc4.layout import SLEEP_INDEX
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Decision, Instead, done
+from cagexplain.policies.chances import Chances
 from cagexplain.policies.learned import messages, networks
 from cagexplain.policies.learned.features import GROUPS, Features
 from cagexplain.policies.learned.networks import Acting, Stack
 
 if TYPE_CHECKING:
     from typing import Self
-
-_CHUNK: Final = 512
-"""Steps for which random numbers are drawn at once."""
 
 
 def choose(
@@ -94,7 +92,7 @@ class Player:
         self.features = Features(self.profile, len(seeds))
         self.inputs = self.features.empty()
         self.acting = Acting(self.actors, len(seeds))
-        self._seed(seeds)
+        self.chances = Chances(seeds)
         self.terse = False
 
     @torch.inference_mode()
@@ -112,7 +110,7 @@ class Player:
         self._require_finite(raw)
         logits = [r + a for r, a in zip(raw, legal, strict=True)]
         self.logits = logits
-        chosen = choose(logits, free, None if self.deterministic else self._uniform())
+        chosen = choose(logits, free, None if self.deterministic else self.chances.next())
         chosen = done(chosen, instead)
         self.features.acted(chosen, free)
         message_bits = messages.encode(self.messages, obs, self.features.running)
@@ -138,12 +136,8 @@ class Player:
         twin.features = self.features.branch(at)
         twin.inputs = twin.features.empty()
         twin.acting = self.acting.branch(at)
-        if seeds is None:
-            twin.generators = [copy.deepcopy(self.generators[i]) for i in at]
-            twin.uniform = self.uniform[at]
-        else:
-            twin._seed(seeds)
-            twin.terse = True
+        twin.chances = self.chances.branch(at, seeds)
+        twin.terse = self.terse or seeds is not None
         return twin
 
     def weights(self) -> npt.NDArray[np.float32]:
@@ -168,18 +162,3 @@ class Player:
                     field="weights",
                     remedy="Use a checkpoint that `cagexplain train` wrote",
                 )
-
-    def _seed(self, seeds: IntArray) -> None:
-        self.generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
-        self.uniform = np.empty((len(seeds), 0, N_BLUE), np.float32)
-        self.step = 0
-
-    def _uniform(self) -> npt.NDArray[np.float32]:
-        """The uniform numbers (n, 5) of this step: each environment has its own stream."""
-        at = self.step % _CHUNK
-        if at == 0:
-            self.uniform = np.stack(
-                [g.random((_CHUNK, N_BLUE), dtype=np.float32) for g in self.generators]
-            )
-        self.step += 1
-        return self.uniform[:, at]
