@@ -1,18 +1,18 @@
 """A policy's networks as one graph for other runtimes: ONNX and TorchScript.
 
 The graph is the networks alone. What else a policy does stays outside, and the description that
-every file carries says so: the memory entries behind the official vectors, the mask, the draw of
-an action, the messages.
+every file carries says so: memory entries behind the official vectors, draws, messages.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from cagexplain.common.files import write_bytes
 from cagexplain.policies.base import Policy
 from cagexplain.policies.learned import features
 from cagexplain.policies.learned.features import GROUPS
-from cagexplain.policies.learned.networks import Acting, Recurrent
+from cagexplain.policies.learned.networks import Acting, Recurrent, by_group
 from cagexplain.policies.learned.player import Player
 from cagexplain.policies.wrappers.base import unwrapped
 
@@ -36,62 +36,85 @@ TOLERANCE: Final = 1e-5
 DESCRIPTION: Final = "cagexplain"
 """Where a file keeps its description: key of ONNX's metadata, extra file of TorchScript's archive
 (with ``.json``)."""
-STATE: Final = "state"
-NEXT_STATE: Final = "next_state"
 _ROWS: Final = 3
 """Rows of the inputs that a file is tried on."""
 
 
 class Graph(nn.Module):
-    """The networks of all agents, with flat inputs and outputs.
+    """The networks of all agents as one function of a row: `forward`.
 
     Args:
         policy: whose networks.
 
     Attributes:
-        inputs: names: the agents, then `STATE` if the networks are recurrent.
-        outputs: names: each agent's logits (or values), then `NEXT_STATE`.
+        inputs: names: "observation", "mask", then "state" if the networks are recurrent.
+        outputs: names: "logits" (or "q_values"), then "next_state".
     """
 
     def __init__(self, policy: Player) -> None:
         super().__init__()
         self.stacks = policy.actors
-        what = "values" if policy.values else "logits"
-        network = self.stacks[0].network
-        self.recurrent = isinstance(network, Recurrent)
-        self.inputs = [*BLUE, *[STATE] * self.recurrent]
-        self.outputs = [f"{name}_{what}" for name in BLUE] + [NEXT_STATE] * self.recurrent
         self.widths = features.sizes(policy.profile)
-        self.state_shape: tuple[int, ...] = ()
+        network = self.stacks[0].network
+        self.state: tuple[int, int] | None = None
         if isinstance(network, Recurrent):
-            self.state_shape = (N_BLUE, network.states, network.size)
+            self.state = network.states, network.size
+        recurrent = self.state is not None
+        self.inputs = ["observation", "mask", *["state"] * recurrent]
+        self.outputs = ["q_values" if policy.values else "logits", *["next_state"] * recurrent]
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """Outputs (rows, actions) and the next state (rows, 5, states, units) from inputs
-        (rows, width) and a state."""
+    def forward(
+        self, observation: Tensor, mask: Tensor, state: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """One number per action, minus infinity for invalid ones, and the next state.
+
+        Args:
+            observation: ``float32[rows, inputs]``, the agents' inputs side by side.
+            mask: ``bool[rows, 570]``, their valid actions.
+            state: ``float32[rows, units]``, of recurrent networks.
+        """
+        before = self.by_group(state)
         outputs: list[Tensor] = []
-        states: list[Tensor] = []
-        for group, stack in zip(GROUPS, self.stacks, strict=True):
-            x = torch.stack([given[agent] for agent in group])
+        after: list[Tensor] = []
+        for g, (stack, x) in enumerate(
+            zip(self.stacks, by_group(observation, self.widths), strict=True)
+        ):
             if isinstance(stack.network, Recurrent):
-                state = given[N_BLUE][:, group[0] : group[-1] + 1].permute(2, 1, 0, 3)
-                y, after = stack.network.step(stack.layers, x, state)
-                states.append(after.permute(2, 1, 0, 3))
+                y, now = stack.network.step(stack.layers, x, before[g])
+                after.append(now)
             else:
                 y = stack(x)
-            outputs += y.unbind()
-        return (*outputs, torch.cat(states, 1)) if states else tuple(outputs)
+            outputs.append(y)
+        numbers = side_by_side(outputs).masked_fill(~mask, -math.inf)
+        return (numbers, self.flat(after)) if after else (numbers,)
 
-    def samples(self, seed: int) -> dict[str, Tensor]:
-        """Random inputs by name: (3, width) numbers of which every other is 0 or 1."""
+    def by_group(self, state: Tensor | None) -> list[Tensor]:
+        """Rows of numbers as the groups' networks have a state: (states, members, rows, size)."""
+        if state is None or self.state is None:
+            return []
+        parts = state.view(-1, N_BLUE, *self.state).permute(2, 1, 0, 3)
+        return [parts[:, group[0] : group[-1] + 1] for group in GROUPS]
+
+    def flat(self, states: Sequence[Tensor]) -> Tensor:
+        """The inverse of `by_group`."""
+        return torch.cat(list(states), 1).permute(2, 1, 0, 3).flatten(1)
+
+    def samples(self, seed: int, rows: int = _ROWS) -> dict[str, Tensor]:
+        """Random inputs by name; every other number is 0 or 1, every other action is valid."""
         generator = torch.Generator().manual_seed(seed)
-        shapes = [(width,) for width in self.widths] + [self.state_shape] * self.recurrent
-        inputs = {}
-        for name, shape in zip(self.inputs, shapes, strict=True):
-            numbers = torch.rand(_ROWS, *shape, generator=generator)
-            whole = torch.rand(_ROWS, *shape, generator=generator) < 0.5
-            inputs[name] = torch.where(whole, numbers.round(), numbers)
-        return inputs
+        widths = [sum(self.widths), actions.TOTAL]
+        if self.state is not None:
+            widths.append(N_BLUE * math.prod(self.state))
+        numbers = [torch.rand(rows, width, generator=generator) for width in widths]
+        whole = torch.rand(rows, widths[0], generator=generator) < 0.5
+        observation, mask, *state = numbers
+        observation = torch.where(whole, observation.round(), observation)
+        return dict(zip(self.inputs, [observation, mask < 0.5, *state], strict=True))
+
+
+def side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """(members, rows, actions) of each group as (rows, actions of all agents)."""
+    return torch.cat([part.transpose(0, 1).flatten(1) for part in parts], -1)
 
 
 def graph(policy: Policy) -> Graph:
@@ -112,54 +135,45 @@ def graph(policy: Policy) -> Graph:
 
 def description(policy: Policy) -> dict[str, Any]:
     """What a file says about its graph."""
-    inside = unwrapped(policy)
-    assert isinstance(inside, Player)
-    net = Graph(inside)
-    memory = inside.profile == "memory"
+    net = graph(policy)
+    inside = cast(Player, unwrapped(policy))
+    state = None
+    if net.state is not None:
+        state = "zeros at the beginning of an episode; give next_state back in every step"
     return {
         "project": "cagexplain",
         "version": cagexplain.__version__,
         "kind": "networks",
         "policy": inside.name,
-        "observation": inside.profile,
-        "inputs": {
+        "observation": "the official vectors of the agents side by side"
+        if inside.profile == "flat"
+        else "of each agent the official vector, then what it remembers; agents side by side",
+        "mask": "the official action masks of the agents side by side",
+        "state": state,
+        "output": f"{net.outputs[0]} of the official actions of the agents side by side, minus "
+        "infinity where the mask is false",
+        "choice": "the largest"
+        if inside.deterministic
+        else "a draw from the softmax of each agent",
+        "busy": "a busy agent submits Sleep",
+        "messages": inside.messages,
+        "agents": {
             name: {
-                "shape": ["rows", net.widths[agent]],
-                "type": "float32",
-                "meaning": "the official vector of the agent"
-                + (", then what it remembers (see entries)" if memory else ""),
+                "inputs": net.widths[agent],
                 "official_entries": observations.SIZES[agent],
+                "actions": actions.SIZES[agent],
                 "entries": list(features.names(inside.profile, agent)),
             }
             for agent, name in enumerate(BLUE)
         },
-        "outputs": {
-            net.outputs[agent]: {
-                "shape": ["rows", actions.SIZES[agent]],
-                "type": "float32",
-                "meaning": "one number for each action of the official layout, valid or not",
-            }
-            for agent in range(N_BLUE)
-        },
-        "state": {
-            "shape": ["rows", *net.state_shape],
-            "meaning": f"zeros at the beginning of an episode; feed {NEXT_STATE} back as {STATE}, "
-            "in every step, busy or not",
-        }
-        if net.recurrent
-        else None,
-        "acting": {
-            "outputs": "values" if inside.values else "logits",
-            "choice": "the largest output" if inside.deterministic else "a draw from the softmax",
-            "mask": "set the outputs of invalid actions to minus infinity first",
-            "busy": "a busy agent submits Sleep",
-        },
-        "messages": inside.messages,
     }
 
 
 def write_torchscript(path: Path, policy: Policy) -> float:
     """Write a TorchScript file; returns the largest difference, see `TOLERANCE`.
+
+    The first file of a process has the same bytes for the same policy; later ones have other names
+    of classes in their programs.
 
     Raises:
         UsageError: the policy has no networks.
@@ -169,14 +183,15 @@ def write_torchscript(path: Path, policy: Policy) -> float:
     content = io.BytesIO()
     text = json.dumps(description(policy))
     torch.jit.save(_traced(net), content, _extra_files={f"{DESCRIPTION}.json": text})
-    content.seek(0)
-    again = torch.jit.load(content)
+    written = _without_traces(content.getvalue())
+    program = torch.jit.load(io.BytesIO(written))
 
     def compute(inputs: dict[str, Tensor]) -> list[Array]:
-        return [output.numpy() for output in again(*inputs.values())]
+        answer = program(*inputs.values())
+        return [output.numpy() for output in answer]
 
     difference = _verified(net, compute, path)
-    write_bytes(path, content.getvalue())
+    write_bytes(path, written)
     return difference
 
 
@@ -195,11 +210,13 @@ def write_onnx(path: Path, policy: Policy) -> float:
         raise UsageError(
             f"writing ONNX needs the package '{error.name}', which is not installed",
             where="--onnx",
-            remedy="Install it: pip install 'cagexplain[onnx]'",
+            remedy="Run pip install 'cagexplain[onnx]'",
         ) from error
     content = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's advice to its own developers
+        warnings.simplefilter(
+            "ignore"
+        )  # that Torch has another exporter, which needs more packages
         torch.onnx.export(
             _traced(net),
             tuple(net.samples(0).values()),
@@ -225,25 +242,42 @@ def write_onnx(path: Path, policy: Policy) -> float:
 
 
 def _traced(net: Graph) -> torch.jit.ScriptModule:
-    # With a gradient the networks are computed by their definition, in products that can be traced.
-    samples = tuple(tensor.requires_grad_() for tensor in net.samples(0).values())
+    observation, *others = net.samples(0).values()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about lengths that are constant here, and Torch's plans
-        traced: torch.jit.ScriptModule = torch.jit.trace(net, samples, check_trace=False)
+        # With a gradient, hosts are scored by dense products, which can be traced.
+        traced: torch.jit.ScriptModule = torch.jit.trace(
+            net, (observation.requires_grad_(), *others), check_trace=False
+        )
     return traced
 
 
-def _verified(
-    net: Graph, compute: Callable[[dict[str, Tensor]], list[Array]], path: Path
-) -> float:
+def _without_traces(archive: bytes) -> bytes:
+    """A TorchScript archive without places in our source, which name the user's folders, and
+    without the inputs that it was traced with."""
+    reader, content = torch._C.PyTorchFileReader(io.BytesIO(archive)), io.BytesIO()
+    writer = torch._C.PyTorchFileWriter(content)
+    for name in reader.get_all_records():
+        if name.startswith(("code/", "constants", "data", "extra/")) and "debug" not in name:
+            record = reader.get_record(name)
+            writer.write_record(name, record, len(record))
+    writer.write_end_of_file()
+    return content.getvalue()
+
+
+def _verified(net: Graph, compute: Callable[[dict[str, Tensor]], list[Array]], path: Path) -> float:
     """The largest difference between a file and our networks as they play."""
     worst = 0.0
     for seed, rows in ((1, _ROWS), (2, 1)):
-        inputs = {name: tensor[:rows] for name, tensor in net.samples(seed).items()}
+        inputs = net.samples(seed, rows)
         for ours, theirs in zip(_played(net, inputs), compute(inputs), strict=True):
-            scale = max(1.0, float(np.abs(ours).max()))
-            worst = max(worst, float(np.abs(ours - theirs).max()) / scale)
-    if not worst <= TOLERANCE:
+            valid = np.isfinite(ours)
+            if ours.shape != theirs.shape or (valid != np.isfinite(theirs)).any():
+                worst = math.inf
+                continue
+            scale = max(1.0, float(np.abs(ours[valid]).max()))
+            worst = max(worst, float(np.abs(ours[valid] - theirs[valid]).max()) / scale)
+    if worst > TOLERANCE:
         raise CagexplainError(
             f"what the file computes differs from the networks by {worst:.1e}",
             where=path,
@@ -254,13 +288,12 @@ def _verified(
 
 @torch.inference_mode()
 def _played(net: Graph, inputs: dict[str, Tensor]) -> list[Array]:
-    rows = len(inputs[BLUE[0]])
-    acting = Acting(net.stacks, rows)
-    if net.recurrent:
-        acting.states = [
-            inputs[STATE][:, group[0] : group[-1] + 1].permute(2, 1, 0, 3) for group in GROUPS
-        ]
-    x = [torch.stack([inputs[BLUE[agent]] for agent in group]) for group in GROUPS]
-    outputs = [agent.numpy() for group in acting.outputs(x) for agent in group]
-    states = [state.permute(2, 1, 0, 3) for state in acting.states if state is not None]
-    return [*outputs, torch.cat(states, 1).numpy()] if states else outputs
+    """What the networks compute when they play."""
+    observation, mask, *state = inputs.values()
+    acting = Acting(net.stacks, len(observation))
+    if state:
+        acting.states = list(net.by_group(state[0]))
+    outputs = side_by_side(acting.outputs(by_group(observation, net.widths)))
+    after = [part for part in acting.states if part is not None]
+    numbers = outputs.masked_fill(~mask, -math.inf).numpy()
+    return [numbers, net.flat(after).numpy()] if after else [numbers]
