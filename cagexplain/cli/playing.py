@@ -47,6 +47,17 @@ LENGTH: Final[dict[str, Any]] = {
 }
 """Of the option ``--episode-length``, likewise."""
 
+_MANNER: Final = (
+    click.option(
+        "--mask-sleep", is_flag=True, help="Forbid Sleep and Monitor to agents that are free."
+    ),
+    click.option(
+        "--deterministic/--stochastic",
+        default=None,
+        help="Whether a trained policy takes its likeliest actions or samples them.  "
+        "[default: as its training evaluated it]",
+    ),
+)
 _EPISODES: Final = (
     click.option(
         "--episodes",
@@ -71,15 +82,7 @@ _EPISODES: Final = (
         help="Variant of the attacker.",
     ),
     click.option("--episode-length", "steps", **LENGTH),
-    click.option(
-        "--mask-sleep", is_flag=True, help="Forbid Sleep and Monitor to agents that are free."
-    ),
-    click.option(
-        "--deterministic/--stochastic",
-        default=None,
-        help="Whether a trained policy takes its likeliest actions or samples them.  "
-        "[default: as its training evaluated it]",
-    ),
+    *_MANNER,
 )
 _PLAYING: Final = (
     click.option(
@@ -110,6 +113,11 @@ PLAYING_NAMES: Final = ("batch", "workers", "cyborg_path")
 WITHOUT_CYBORG: Final = Unused(
     "on our own simulator", lambda options: options["engine"] == "native", ("cyborg_path",)
 )
+
+
+def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a policy plays, which `load` wants."""
+    return _with(_MANNER, command)
 
 
 def episode_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -113,7 +113,7 @@ def compare(folders: Sequence[Path], recordings: Sequence[Recording]) -> None:
             recording.save(place / f"recording{i}.npz")
             arguments += [str(folder.absolute()), str(place / f"recording{i}.npz")]
             arguments += [str(place / f"answers{i}.npz")]
-        run([sys.executable, "-I", replay.__file__, *arguments], folders[0])
+        run([sys.executable, "-IB", replay.__file__, *arguments], folders[0])
         for i, (folder, recording) in enumerate(zip(folders, recordings, strict=True)):
             with np.load(place / f"answers{i}.npz", allow_pickle=False) as archive:
                 _hold_against(dict(archive), recording, folder)

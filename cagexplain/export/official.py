@@ -77,7 +77,7 @@ def score(folder: Path, cyborg: Path | None) -> Score:
         run(
             [
                 sys.executable,
-                "-m",
+                "-Bm",
                 evaluation_script.__name__,
                 str(cyborg.resolve()) if cyborg else "",
                 str(folder.absolute()),

@@ -1,6 +1,6 @@
 """Plays exported folders on recorded episodes; a script for an interpreter of its own.
 
-    python -I replay.py FOLDER RECORDING ANSWERS [FOLDER RECORDING ANSWERS ...]
+    python -IB replay.py FOLDER RECORDING ANSWERS [FOLDER RECORDING ANSWERS ...]
 
 A recording holds what the agents of some episodes were shown (see `cagexplain.export.checking`). In
 place of CybORG the folder gets a wrapper that shows just that, and the loop is that of the official
