@@ -76,10 +76,13 @@ def command(
 
 
 def _write_submission(folder: Path, player: Policy, cyborg_path: Path | None) -> None:
+    from cagexplain.envs.cyborg.locate import load
     from cagexplain.export import checking, official
     from cagexplain.export.submission import write
 
     at_hand = cyborg_path is not None or importlib.util.find_spec("CybORG") is not None
+    if at_hand:
+        load(cyborg_path)  # one that cannot be used is reported before the work
     scores = []
 
     def check(place: Path) -> None:

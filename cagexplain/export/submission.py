@@ -100,6 +100,7 @@ def contents(name: str, packed: Packed) -> dict[str, str | bytes]:
     """The files of a folder by their paths in it; the same for the same policy."""
     code = sources.closure([team.__name__, *packed.modules])
     files: dict[str, str | bytes] = {
+        "__init__.py": '"""A submission: in a ZIP file, this folder is a package."""\n',
         ENTRY: _submission(name, packed, sources.foreign(code)),
         **{f"{PACKAGE}/{path}": text for path, text in sources.package(code).items()},
     }
