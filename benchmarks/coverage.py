@@ -39,8 +39,9 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.fidelity import view
 from cagexplain.fidelity.probes import PROBES, Prober
 from cagexplain.fidelity.recording import read_recording
-from cagexplain.policies.registry import BUILTIN, load_policy
+from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import DEFAULT_BATCH, play
+from cagexplain.policies.scripted.builtin import BUILTIN
 
 MISSED: Final = 1
 """Places that can be reached and that no recording reached."""

@@ -67,6 +67,7 @@ from cagexplain.facts.batch import Collector, run
 from cagexplain.policies.base import Policy
 from cagexplain.policies.learned import features, messages, networks
 from cagexplain.policies.registry import load_policy
+from cagexplain.policies.trees.files import save_tree
 from cagexplain.policies.trees.named_features import NAMES
 from cagexplain.policies.trees.tree import Tree, TreePolicy
 from cagexplain.tracing.recording import Recording
@@ -470,7 +471,7 @@ class TreeKind(_PolicyKind):
         weight = np.array([0, 0, 0, 1e-6, 1.0, 1e-6, 50.0])
         tree = Tree(feature, np.full(7, 0.5), left, right, weight)
         teacher = {"name": "expert", "kind": "scripted", "rule": "by hand"}
-        TreePolicy([tree] * N_BLUE, teacher=teacher).save(folder / self.file)
+        save_tree(folder / self.file, TreePolicy([tree] * N_BLUE, teacher=teacher))
 
     def case(self, files: Files, rng: Rng) -> Case:
         """See `_json_case`."""

@@ -57,6 +57,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "compare": ("cagexplain.cli.compare", "command", "Show where policies differ."),
     "explain": ("cagexplain.cli.explain", "command", "Show why blue chose what it chose."),
     "audit": ("cagexplain.cli.audit", "command", "Judge a policy against practices of defence."),
+    "export": (
+        "cagexplain.cli.export",
+        "command",
+        "Write a policy for the official evaluation, or as ONNX or TorchScript.",
+    ),
     "checks": ("cagexplain.cli.checks", "command", "List and explain the checks of an audit."),
 }
 

@@ -52,6 +52,17 @@ LENGTH: Final[dict[str, Any]] = {
 }
 """Of the option ``--episode-length``, likewise."""
 
+_MANNER: Final = (
+    click.option(
+        "--mask-sleep", is_flag=True, help="Forbid Sleep and Monitor to agents that are free."
+    ),
+    click.option(
+        "--deterministic/--stochastic",
+        default=None,
+        help="Whether a trained policy takes its likeliest actions or samples them.  "
+        "[default: as its training evaluated it]",
+    ),
+)
 _EPISODES: Final = (
     click.option(
         "--episodes",
@@ -76,15 +87,7 @@ _EPISODES: Final = (
         help="Variant of the attacker.",
     ),
     click.option("--episode-length", "steps", **LENGTH),
-    click.option(
-        "--mask-sleep", is_flag=True, help="Forbid Sleep and Monitor to agents that are free."
-    ),
-    click.option(
-        "--deterministic/--stochastic",
-        default=None,
-        help="Whether a trained policy takes its likeliest actions or samples them.  "
-        "[default: as its training evaluated it]",
-    ),
+    *_MANNER,
 )
 _PLAYING: Final = (
     click.option(
@@ -135,6 +138,11 @@ WITHOUT_CYBORG: Final = Unused(
     lambda options: options["engine"] == "native" and not options["trust_code"],
     ("cyborg_path",),
 )
+
+
+def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a policy plays, which `load` wants."""
+    return _with(_MANNER, command)
 
 
 def episode_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -133,11 +133,12 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 def _write(folder: Path, result: Surrogate, trees: TreePolicy) -> None:
     from cagexplain.common.files import write_json, write_text
+    from cagexplain.policies.trees.files import save_tree
     from reports.drawings.tree import svg
     from reports.exports.trees import dot, text
     from reports.trees.page import surrogate_page
 
-    trees.save(folder / "tree.json")
+    save_tree(folder / "tree.json", trees)
     write_json(folder / "surrogate.json", result.to_json())
     for tree in result.agents:
         write_text(folder / f"{tree.agent}.txt", text(tree))

@@ -20,7 +20,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from cagexplain.cc4 import services
 from cagexplain.cc4.actions import SIZES, ActionKind
@@ -50,7 +49,7 @@ from cagexplain.common.arrays import (
     Int64Array,
     IntArray,
 )
-from cagexplain.policies.jit import STORE
+from cagexplain.policies.jit import STORE, njit
 
 FAR: Final = 1_000_000
 """Steps since something that has not been so far, or more."""

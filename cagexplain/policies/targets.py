@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import ACTION_SLOT, LINK_START, NONE, ON_LINK, ON_SLOT, SLOT_START
 from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
-from cagexplain.policies.jit import STORE
+from cagexplain.policies.jit import STORE, njit
 
 
 def on_slots(action_type: ActionKind, slots: BoolArray) -> BoolArray:

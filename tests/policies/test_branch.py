@@ -12,7 +12,8 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Decision, Policy, Weighing
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
 from cagexplain.policies.learned import networks
-from cagexplain.policies.registry import BUILTIN, builtin_policies, load_policy
+from cagexplain.policies.registry import builtin_policies, load_policy
+from cagexplain.policies.scripted.builtin import BUILTIN
 from cagexplain.policies.scripted.punch import Punch
 
 PARAMS = EnvParams(steps=70)

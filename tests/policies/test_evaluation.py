@@ -8,8 +8,9 @@ from cagexplain.cc4 import network
 from cagexplain.envs import EnvParams, engines
 from cagexplain.policies.base import Decision
 from cagexplain.policies.evaluation import Evaluation, estimate, evaluate
-from cagexplain.policies.registry import BUILTIN, load_policy
+from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, batches, seed_range
+from cagexplain.policies.scripted.builtin import BUILTIN
 from tests.support.fake_env import FakeEnv
 from tests.support.paths import DATA
 

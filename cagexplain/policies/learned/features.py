@@ -28,14 +28,13 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from numba import njit
 from torch import Tensor
 
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
 from cagexplain.cc4.layout import CONNECTION, PROCESS, SLOT_START
 from cagexplain.common.arrays import Float32Array, Int64Array
-from cagexplain.policies.jit import STORE
+from cagexplain.policies.jit import STORE, njit
 from cagexplain.policies.knowledge import Knowledge
 
 GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(

@@ -16,11 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from numba import njit
 from torch import Tensor
 
 from cagexplain.common.arrays import Float32Array
-from cagexplain.policies.jit import STORE
+from cagexplain.policies.jit import COMPILED, STORE, njit
 
 _COMPILE: Final[dict[str, Any]] = {
     "nogil": True,
@@ -87,7 +86,7 @@ def host_scores(
     out: Tensor,
 ) -> Tensor:
     """The layer with the arguments of `HostScores`, on any device, with a gradient of any."""
-    if x.device.type == "cpu" and not x.requires_grad:
+    if COMPILED and x.device.type == "cpu" and not x.requires_grad:
         scores: Tensor = HostScores.apply(  # type: ignore[no-untyped-call]
             x, columns, gate, shift, weight, position, out
         )

@@ -550,7 +550,7 @@ def restore(stacks: Sequence[Stack], saved: Any) -> None:
 
 def by_group(array: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     """Split (rows, sum of sizes), agents side by side, into (members, rows, size) per group."""
-    rows, parts, start = len(array), [], 0
+    rows, parts, start = array.shape[0], [], 0  # not `len`, which a trace takes for a constant
     for group in GROUPS:
         size = sizes[group[0]]
         stop = start + size * len(group)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from cagexplain.cc4.layout import ACTION_AGENT, ACTION_TYPE, OFFSETS, SLEEP, SLE
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 def _positions(*types: ActionKind) -> tuple[Int64Array, BoolArray]:

@@ -12,16 +12,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Meta
-from numba import njit
 
-from cagexplain.cc4 import actions, observations
-from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4 import actions
+from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import (
     ACTION_AGENT,
     ACTION_LINK,
@@ -31,69 +28,14 @@ from cagexplain.cc4.layout import (
     SLEEP_INDEX,
 )
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.common.documents import read_json, require_plain
-from cagexplain.common.errors import CagexplainError
-from cagexplain.common.files import json_name, sha256_file, write_json
 from cagexplain.policies.base import Decision, Instead, done
-from cagexplain.policies.jit import STORE
+from cagexplain.policies.jit import STORE, njit
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.learned import messages
 from cagexplain.policies.trees.named_features import ABSENT, NAMES, STARTS, ActionFacts, facts_of
 
-PROJECT: Final = "cagexplain"
-FILE_KIND: Final = "tree policy"
-FORMAT_VERSION: Final = 1
-LAYOUT: Final = {"observation": list(observations.SIZES), "action": list(actions.SIZES)}
-MAX_NODES: Final = 100_000
-SIZE_LIMIT: Final = 128 * 2**20
-"""Bytes of the largest file: five trees of `MAX_NODES` fit into it."""
-MAX_WEIGHT: Final = 1e300
-"""Of a leaf: sums over all actions of an agent stay finite."""
-
-_LEAF: Final = -1
-_REMEDY: Final = "Use a file that `cagexplain surrogate` wrote, or fit the trees again"
-
-_Weight = Annotated[float, Meta(ge=0, le=MAX_WEIGHT)]
-_Node = Annotated[int, Meta(ge=-1, lt=MAX_NODES)]
-_Feature = Annotated[str, Meta(max_length=200)] | None
-_Nodes = Meta(min_length=1, max_length=MAX_NODES)
-
-
-@dataclass(frozen=True)
-class _TreeForm:
-    """A tree in a file: `Tree` with its features by name."""
-
-    feature: Annotated[list[_Feature], _Nodes]
-    threshold: Annotated[list[float], _Nodes]
-    left: Annotated[list[_Node], _Nodes]
-    right: Annotated[list[_Node], _Nodes]
-    weight: Annotated[list[_Weight], _Nodes]
-
-
-@dataclass(frozen=True)
-class _AgentsForm:
-    """A tree for each agent."""
-
-    blue_agent_0: _TreeForm
-    blue_agent_1: _TreeForm
-    blue_agent_2: _TreeForm
-    blue_agent_3: _TreeForm
-    blue_agent_4: _TreeForm
-
-
-@dataclass(frozen=True)
-class _Form:
-    """A policy file."""
-
-    project: Literal["cagexplain"]
-    kind: Literal["tree policy"]
-    format_version: Literal[1]
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    deterministic: bool
-    messages: messages.Kind
-    layout: dict[str, list[int]]
-    teacher: dict[str, Any]
-    agents: _AgentsForm
+LEAF: Final = -1
+"""In place of the feature that a node asks about."""
 
 
 @dataclass(frozen=True)
@@ -117,21 +59,21 @@ class Tree:
     @property
     def leaves(self) -> int:
         """Number of leaves."""
-        return int((self.feature == _LEAF).sum())
+        return int((self.feature == LEAF).sum())
 
     @property
     def depth(self) -> int:
         """Number of questions on the longest way to a leaf."""
         depth = np.zeros(len(self.feature), np.int64)
         for node in range(len(self.feature)):  # children come after their parents
-            if self.feature[node] != _LEAF:
+            if self.feature[node] != LEAF:
                 depth[[self.left[node], self.right[node]]] = depth[node] + 1
         return int(depth.max())
 
     def to_json(self) -> dict[str, Any]:
         """Features by name."""
         return {
-            "feature": [NAMES[i] if i != _LEAF else None for i in self.feature],
+            "feature": [NAMES[i] if i != LEAF else None for i in self.feature],
             "threshold": self.threshold.tolist(),
             "left": self.left.tolist(),
             "right": self.right.tolist(),
@@ -165,7 +107,7 @@ class TreePolicy:
         deterministic: take the highest weight instead of drawing.
         message_kind: what the agents tell each other, one of ``messages.KINDS``.
         teacher: facts about what the trees imitate, for manifests.
-        source: path it was read from.
+        origin: path and SHA-256 of the file that it was read from, for manifests.
     """
 
     kind: Literal["tree"] = "tree"
@@ -179,14 +121,14 @@ class TreePolicy:
         deterministic: bool = False,
         message_kind: str = "none",
         teacher: Mapping[str, Any] | None = None,
-        source: Path | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         self.trees = tuple(trees)
         self.name = name
         self.deterministic = deterministic
         self.message_kind = message_kind
         self.teacher = dict(teacher or {})
-        self.source = source
+        self.origin = dict(origin or {})
         self._stacked = _stacked(self.trees)
         self.reset(np.zeros(1, np.int64))
 
@@ -251,7 +193,7 @@ class TreePolicy:
         tree, at = self.trees[agent], actions.OFFSETS[agent] + action
         values = self._facts.matrix(np.array([env]), np.array([at]))[0]
         node, path = 0, []
-        while tree.feature[node] != _LEAF:
+        while tree.feature[node] != LEAF:
             column, threshold = int(tree.feature[node]), float(tree.threshold[node])
             above = bool(values[column] > threshold)
             path.append(Split(NAMES[column], float(values[column]), threshold, above))
@@ -260,35 +202,14 @@ class TreePolicy:
 
     def describe(self) -> dict[str, Any]:
         """Facts for manifests, JSON-able."""
-        facts: dict[str, Any] = {
+        return {
             "name": self.name,
             "kind": self.kind,
             "rule": f"decision trees of {', '.join(str(t.leaves) for t in self.trees)} leaves",
             "deterministic": self.deterministic,
             "teacher": self.teacher,
+            **self.origin,
         }
-        if self.source is not None:
-            facts |= {"path": json_name(self.source), "sha256": sha256_file(self.source)}
-        return facts
-
-    def save(self, path: str | Path) -> None:
-        """Write the policy file, whole or not at all."""
-        write_json(
-            Path(path),
-            {
-                "project": PROJECT,
-                "kind": FILE_KIND,
-                "format_version": FORMAT_VERSION,
-                "name": self.name,
-                "deterministic": self.deterministic,
-                "messages": self.message_kind,
-                "layout": LAYOUT,
-                "teacher": self.teacher,
-                "agents": {
-                    agent: tree.to_json() for agent, tree in zip(BLUE, self.trees, strict=True)
-                },
-            },
-        )
 
     def _choose(self, log_p: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Actions (n, 5): those of the highest weight, or drawn in proportion to the weights."""
@@ -303,65 +224,6 @@ class TreePolicy:
             point = uniform[:, agent, None] * total[:, -1:]
             chosen[:, agent] = (total > point).argmax(axis=1)
         return chosen
-
-
-def load_tree(path: str | Path, *, deterministic: bool | None = None) -> TreePolicy:
-    """Read a policy file.
-
-    Args:
-        path: of the JSON file.
-        deterministic: how it plays; None as the file says.
-
-    Raises:
-        CagexplainError: the file is missing, damaged, not ours or made for another layout.
-    """
-    file = Path(path)
-    content = read_json(file, _Form, "tree policy", remedy=_REMEDY, limit=SIZE_LIMIT)
-    require_plain(content.teacher, file, "teacher", remedy=_REMEDY)
-    _require(content.layout == LAYOUT, file, "layout")
-    return TreePolicy(
-        [_tree(getattr(content.agents, agent), file, f"agents.{agent}") for agent in BLUE],
-        name=content.name,
-        deterministic=content.deterministic if deterministic is None else deterministic,
-        message_kind=content.messages,
-        teacher=content.teacher,
-        source=file,
-    )
-
-
-def _require(condition: bool, path: Path, field: str) -> None:
-    if not condition:
-        raise CagexplainError(
-            "this is not a tree policy as cagexplain writes them",
-            where=path,
-            field=field,
-            remedy=_REMEDY,
-        )
-
-
-def _tree(form: _TreeForm, path: Path, field: str) -> Tree:
-    """The tree of a file, or a refusal of what is none."""
-    known = {name: i for i, name in enumerate(NAMES)} | {None: _LEAF}
-    n = len(form.feature)
-    _require(all(name in known for name in form.feature), path, f"{field}.feature")
-    for name in ("threshold", "left", "right", "weight"):
-        _require(len(getattr(form, name)) == n, path, f"{field}.{name}")
-    tree = Tree(
-        feature=np.array([known[name] for name in form.feature], np.int64),
-        threshold=np.array(form.threshold, np.float64),
-        left=np.array(form.left, np.int64),
-        right=np.array(form.right, np.int64),
-        weight=np.array(form.weight, np.float64),
-    )
-    leaf = tree.feature == _LEAF
-    inner = np.flatnonzero(~leaf)
-    for name, child in (("left", tree.left[inner]), ("right", tree.right[inner])):
-        # Children come after their parents, so that there is no way round.
-        _require(bool(((child > inner) & (child < n)).all()), path, f"{field}.{name}")
-    children = np.concatenate([tree.left[inner], tree.right[inner]])
-    _require(len(np.unique(children)) == len(children) == n - 1, path, f"{field}.left")
-    _require(bool((tree.weight[leaf] > 0).all()), path, f"{field}.weight")
-    return tree
 
 
 Stacked = tuple[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Instead, Kind, Policy, looks, show
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from cagexplain.envs import Env
 
 

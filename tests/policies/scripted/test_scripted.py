@@ -9,7 +9,8 @@ import pytest
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind as Kind
 from cagexplain.cc4.agents import BLUE_ZONES
-from cagexplain.policies.registry import BUILTIN, load_policy
+from cagexplain.policies.registry import load_policy
+from cagexplain.policies.scripted.builtin import BUILTIN
 from tests.support.fake_env import FakeEnv
 
 Rule = Iterator[int]

@@ -17,8 +17,9 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.registry import load_policy, reload_policy
 from cagexplain.policies.rollout import play
+from cagexplain.policies.trees.files import MAX_WEIGHT, load_tree, save_tree
 from cagexplain.policies.trees.named_features import NAMES
-from cagexplain.policies.trees.tree import MAX_WEIGHT, Tree, TreePolicy, load_tree
+from cagexplain.policies.trees.tree import Tree, TreePolicy
 from tests.policies.test_branch import check_branching
 from tests.support.planted import planted
 
@@ -142,7 +143,7 @@ def test_size_and_depth() -> None:
 
 
 def written(path: Path) -> Path:
-    TreePolicy([RESTORES] * 4 + [CHANCES], name="mine", teacher={"name": "x"}).save(path)
+    save_tree(path, TreePolicy([RESTORES] * 4 + [CHANCES], name="mine", teacher={"name": "x"}))
     return path
 
 
@@ -155,7 +156,7 @@ def test_a_file_gives_the_same_policy(tmp_path: Path) -> None:
         for name in ("feature", "threshold", "left", "right", "weight"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
     again = reload_policy(policy.describe())
-    assert isinstance(again, TreePolicy) and again.source == path.absolute()
+    assert isinstance(again, TreePolicy) and again.describe()["path"] == str(path.absolute())
     assert load_tree(path, deterministic=True).deterministic
 
 

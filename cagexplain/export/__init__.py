@@ -1,0 +1,1 @@
+"""Policies for those who do not have this package: official submissions, ONNX, TorchScript."""
