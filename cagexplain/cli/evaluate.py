@@ -36,9 +36,9 @@ _OFFICIAL: Final = Unused(
     type=click.Choice(list(PROTOCOLS)),
     default=SEEDS,
     show_default=True,
-    help="Which worlds are played: with 'seeds' every episode that of its own seed; with 'official' "
-    "the consecutive worlds of one generator, constructed with --seed, that the evaluation script "
-    "of CC4 plays.",
+    help="Which worlds are played: with 'seeds' every episode that of its own seed; with "
+    "'official' those of CC4's own evaluation script, consecutive ones of one generator, "
+    "constructed with --seed.",
 )
 @click.option(
     "--json",
@@ -78,7 +78,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
                     player,
                     seed_range(options["seed"], options["episodes"]),
                     params,
-                    batch=playing.batch(options, engine),
+                    batch=playing.batch(options, engine, player),
                     engine=engine,
                     observers=[bar],
                     after_batch=finished.append,

@@ -214,7 +214,7 @@ def _samples(
                 params,
                 file=folder / f"sample-{side}.parquet",
                 options=played,
-                batch=playing.batch(options, engine),
+                batch=playing.batch(options, engine, player),
                 observers=[bar],
             )
     return samples["a"], samples["b"]

@@ -106,7 +106,10 @@ def command(
             result, trees = extract_from_trace(trace, how, progress=progress)
         else:
             teacher = load_policy(
-                policy, mask_sleep=options["mask_sleep"], deterministic=deterministic
+                policy,
+                mask_sleep=options["mask_sleep"],
+                deterministic=deterministic,
+                opening=playing.opening(options["trust_code"], options["step_timeout"]),
             )
             playing.single_threaded(teacher)
             params = playing.params(options)

@@ -45,7 +45,7 @@ def command(
         seed_range(options["seed"], options["episodes"]),
         playing.params(options),
         engine=engine,
-        batch=playing.batch(options, engine),
+        batch=playing.batch(options, engine, player),
         with_observations=not no_observations,
         options={"mask_sleep": options["mask_sleep"]},
         resume=resume,

@@ -15,7 +15,7 @@ from cagexplain.cc4 import phases
 from cagexplain.common import machine
 from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import UsageError
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Decision, Policy, decide
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env
@@ -83,7 +83,7 @@ def play(
     for observer in observers:
         observer.begin(env, episodes)
     for _ in range(phases.calls(env.params.steps)):
-        decision = policy.act(env.obs, env.mask, env.free)
+        decision = decide(policy, env)
         for observer in observers:
             observer.before_step(env, decision)
         env.step(decision.actions, decision.messages)

@@ -83,8 +83,8 @@ class Manifest:
         parts: what is finished.
         packages: versions of what recorded it.
         created: UTC, ISO 8601.
-        policy_file: absolute path of the file that the policy was loaded from, if there is one;
-            traces of before do not tell.
+        policy_file: absolute path of the file or folder that the policy was loaded from, if there
+            is one; traces of before do not tell.
     """
 
     engine: dict[str, str]
@@ -173,7 +173,7 @@ def new(
 
 def _policy_file(policy: dict[str, Any]) -> str | None:
     path = policy.get("path")  # that of a policy of the package is its name
-    return os.path.abspath(path) if path is not None and os.path.isfile(path) else None
+    return os.path.abspath(path) if path is not None and os.path.exists(path) else None
 
 
 def read(folder: Path) -> Manifest:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Policy
+from cagexplain.policies.base import Decision, Instead, Policy, States, show
 from cagexplain.policies.wrappers.base import Wrapper
 
 
@@ -29,6 +29,10 @@ class Terse(Wrapper):
         """Begin new episodes, with seeds ``int[n]``."""
         super().reset(seeds)
         self.playing = self.inner.branch(np.arange(len(seeds)), seeds)
+
+    def look(self, states: States, steps: int) -> None:
+        """Show the states to the branch that plays."""
+        show(self.playing, states, steps)
 
     def act(
         self,
