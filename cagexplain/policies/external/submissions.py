@@ -37,7 +37,6 @@ def load_submission(load: Load) -> Loadable:
         submission = getattr(module, "Submission", None)
         if submission is None:
             raise ForeignFailure("it defines no class Submission", "its import")
-        submission = submission()
         agents = getattr(submission, "AGENTS", None)
     if not isinstance(agents, dict) or not callable(getattr(submission, "wrap", None)):
         raise ForeignFailure("its class Submission has no AGENTS or no wrap", "its import")
