@@ -455,7 +455,7 @@ _LEVELS: Final = (
 _SERVICES: Final = (
     _EPISODE,
     _CHANGE_STEP,
-    _host("host", "Host whose services changed."),
+    _host("host", "Host whose services changed.", _DEFENDABLE),
     _number(
         "decoys",
         _I1,

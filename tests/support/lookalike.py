@@ -70,7 +70,7 @@ def _differences(ours: Any, theirs: Any, where: str) -> Iterator[str]:
     elif type(ours).__name__ != type(theirs).__name__:
         yield f"{where}: {ours!r} and {theirs!r}"
     elif hasattr(theirs, "__dict__"):
-        skipped = {"route", "logs", "np_random", "host"}
+        skipped = {"route", "logs", "np_random"}
         mine, its = (
             {k: v for k, v in vars(value).items() if k not in skipped} for value in (ours, theirs)
         )

@@ -98,16 +98,21 @@ def red_class(api: Api, variant: str) -> Any:
     )
 
 
+def scenario_of(api: Api, params: EnvParams) -> Any:
+    """CybORG's generator of the episodes of some parameters; of them it knows length and red."""
+    return api.EnterpriseScenarioGenerator(
+        blue_agent_class=api.SleepAgent,
+        green_agent_class=api.EnterpriseGreenAgent,
+        red_agent_class=red_class(api, params.red),
+        steps=params.steps,
+    )
+
+
 class World:
     """An environment of CybORG, with the same meaning of seeds as the engine."""
 
     def __init__(self, api: Api, params: EnvParams) -> None:
-        self._scenario = api.EnterpriseScenarioGenerator(
-            blue_agent_class=api.SleepAgent,
-            green_agent_class=api.EnterpriseGreenAgent,
-            red_agent_class=red_class(api, params.red),
-            steps=params.steps,
-        )
+        self._scenario = scenario_of(api, params)
         self._api = api
         self._talks = params.red == "verbose"
         self.tell: Callable[[str], None] | None = None

@@ -7,7 +7,6 @@ from typing import Any
 from cagexplain.cc4 import actions, network
 from cagexplain.cc4.actions import HOST_KINDS, TRAFFIC_KINDS, ActionKind
 from cagexplain.cc4.network import ZONES
-from cagexplain.envs.lookalike.missing import not_there
 from cagexplain.envs.lookalike.parts import ACTION_CLASSES, Parts
 
 
@@ -38,22 +37,22 @@ class Indices:
                 kind = (
                     ActionKind.SLEEP if isinstance(submitted, self._invalid) else ActionKind.MONITOR
                 )
-            return _behind(agent, kind, submitted)
+            return actions.extra_index(agent, kind)
         host = to = source = -1
         if kind in HOST_KINDS:
             host = network.host_index(submitted.hostname)
         elif kind in TRAFFIC_KINDS:
-            try:
-                to, source = ZONES.index(submitted.to_subnet), ZONES.index(submitted.from_subnet)
-            except ValueError:
-                return _behind(agent, kind, submitted)
+            to, source = _zone(submitted.to_subnet), _zone(submitted.from_subnet)
         try:
             return actions.index(agent, kind, host=host, to_zone=to, from_zone=source)
         except KeyError:
-            return _behind(agent, kind, submitted, host=host, to_zone=to, from_zone=source)
+            if kind in TRAFFIC_KINDS and min(to, source) < 0:
+                to = source = -1
+            return actions.extra_index(agent, kind, host=host, to_zone=to, from_zone=source)
 
 
-def _behind(agent: int, kind: ActionKind, submitted: Any, **target: int) -> int:
-    """The index of an action that the layout does not have."""
-    del agent, kind, target
-    raise not_there(str(submitted), "is an action that the engine cannot play")
+def _zone(name: Any) -> int:
+    try:
+        return ZONES.index(name)
+    except ValueError:
+        return -1

@@ -8,10 +8,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4 import services
+from cagexplain.cc4 import actions, services
 from cagexplain.cc4.agents import BLUE, N_BLUE, RED
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.cc4.outcome import Outcome
+from cagexplain.cc4.reward import INVALID_COST
 from cagexplain.common.errors import UsageError
 from cagexplain.envs.lookalike.actions import Indices
 from cagexplain.envs.lookalike.exchange import Exchange
@@ -120,7 +121,7 @@ class ControllerView(View):
                     field="messages",
                     remedy=f"blue agents send {MESSAGE_BITS} bits",
                 )
-            if not np.isin(value, (0, 1)).all():
+            if not ((value == 0) | (value == 1)).all():
                 raise UsageError(
                     f"the message of {agent} is not made of bits",
                     field="messages",
@@ -204,14 +205,13 @@ class ControllerView(View):
         part = self._api.Observation(True)
         state = self.state
         if state.record["event_n"]:
-            parent, *children = state.monitored(agent)
-            for name in (*children, parent):
-                self._report(part, name, state.hosts[name])
+            for name in state.eventful_hosts(agent):
+                self._report(part, name, state.hosts[name].events)
         part.data["action"] = self._api.Monitor(session=0, agent=agent)
         return part
 
-    def _report(self, part: Any, name: str, host: Any) -> None:
-        events = host.events
+    def _report(self, part: Any, name: str, events: Any) -> None:
+        host = self.state.hosts[name]
         if events.old_network_connections:
             part.add_system_info(hostid=name, **host.get_state())
         for event in events.old_network_connections:
@@ -235,7 +235,7 @@ class ControllerView(View):
         return self.state.get_true_state(info)
 
     @property
-    def INFO_DICT(self) -> dict[str, Any]:  # noqa: N802 - CybORG's name
+    def INFO_DICT(self) -> dict[str, Any]:
         """What each agent is told of at the beginning."""
         known = {a: self.state.scenario.agents[a].osint["Hosts"] for a in BLUE}
         everything = {"True": {name: dict(_ALL) for name in self.state.hosts}}
@@ -261,10 +261,19 @@ class ControllerView(View):
             "Green": {"None": 0.0},
         }
         if s["step"] > 0:
-            rewards["Blue"]["action_cost"] = int(s["action_cost"].sum())
+            rewards["Blue"]["action_cost"] = self._action_cost(s)
             for team in ("Red", "Green"):
                 rewards[team]["action_cost"] = 0
         return rewards
+
+    def _action_cost(self, s: Any) -> int | float:
+        """Added up in CybORG's order, as one of the costs is a fraction."""
+        costs = s["action_cost"].tolist()
+        submitted = s["blue_submitted"].tolist()
+        return sum(
+            -INVALID_COST if submitted[number] == actions.INVALID_ACTION[number] else costs[number]
+            for number in range(N_BLUE)
+        )
 
     def get_reward(self, agent: str) -> dict[str, Any]:
         """Rewards of an agent's team."""

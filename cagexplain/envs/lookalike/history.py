@@ -23,6 +23,7 @@ class History:
         n_restored: number of restorations, by host.
         piled_up: events where no blue agent watches, which stay.
         exploits: exploit that made a process, by host and pid.
+        sources: hosts from which exploits were run.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class History:
         self.n_restored: dict[int, int] = {}
         self.piled_up: dict[int, list[Any]] = {}
         self.exploits: dict[tuple[int, int], int] = {}
+        self.sources: set[int] = set()
 
     def note(self, s: Any) -> None:
         """Takes notes of the record after a step."""
@@ -41,22 +43,23 @@ class History:
         n = int(s["event_n"])
         if n:
             events = s["events"][:n]
-            for k in np.flatnonzero(BLUE_OF_HOST[events["host"]] < 0).tolist():
-                self.piled_up.setdefault(int(events["host"][k]), []).append(events[k].copy())
+            for event in events[BLUE_OF_HOST[events["host"]] < 0]:
+                self.piled_up.setdefault(int(event["host"]), []).append(event.item())
         if (s["red_exploit"] >= 0).any():
             self._note_exploits(s)
 
     def _note_blue(self, agent: int, action: int) -> None:
-        kind = actions.KIND[agent][action]
+        kind = actions.ALL_KIND[agent, action]
         if kind == ActionKind.RESTORE:
-            host = int(actions.HOST[agent][action])
+            host = int(actions.ALL_HOST[agent, action])
             self.n_restored[host] = self.n_restored.get(host, 0) + 1
             if host in self.restored:
                 self.restored.remove(host)
             self.restored.append(host)
         elif kind in (ActionKind.ALLOW, ActionKind.BLOCK):
             to, source = (
-                ZONES[table[agent][action]] for table in (actions.TO_ZONE, actions.FROM_ZONE)
+                ZONES[table[agent, action]]
+                for table in (actions.ALL_TO_ZONE, actions.ALL_FROM_ZONE)
             )
             blocked = self.blocks.setdefault(to, [])
             (blocked.append if kind == ActionKind.BLOCK else blocked.remove)(source)
@@ -67,6 +70,7 @@ class History:
             int(s["red_done_host"][r]): int(s["red_exploit"][r])
             for r in np.flatnonzero(s["red_exploit"] >= 0)
         }
+        self.sources.update(s["red_done_source"][s["red_exploit"] >= 0].tolist())
         sessions = s["ses"][: s["ses_top"]]
         for session in sessions[sessions["exploited"] != 0]:
             host = int(session["host"])

@@ -25,6 +25,13 @@ _PROCESS_TYPE: Final = {
     Service.MYSQLD: "MYSQL",
     Service.SMTP: "SMTP",
 }
+_FALSE_PROCESS: Final = int(Event.LOCAL_WORK_FALSE_POSITIVE)
+_FALSE_ACCESS: Final = int(Event.ACCESS_FALSE_POSITIVE)
+_ON_PATH: Final = int(Event.BRUTE_FORCE_PATH)
+_EXPLOIT_SESSION: Final = int(Event.EXPLOIT_SESSION)
+_WATCHED: Final = (BLUE_OF_HOST >= 0).tolist()
+_HOST: Final = 3
+"""Place of the host in an event as a tuple."""
 _CHANGING: Final = ("events", "ephemeral_ports", "files", "processes", "services", "sessions")
 """Attributes of a host that the record decides."""
 
@@ -74,7 +81,12 @@ def host_class(api: type) -> type:
 
 @functools.cache
 def _red_process_class(api: type) -> type:
-    """A process of red: the engine does not keep its connections."""
+    """A process of red that an exploit made or started from: the engine does not keep its
+    connections.
+
+    Args:
+        api: CybORG's class.
+    """
 
     def connections(process: Any) -> Any:
         raise not_there("Process.connections", "of a process of red is not known to the engine")
@@ -170,6 +182,9 @@ class Reader:
         self._cache: dict[tuple[str, int], Any] = {}
         self._quiet: dict[int, Any] = {}
         self._eventful: dict[int, Any] | None = None
+        self._piled: dict[int, Any] = {}
+        self._taken: dict[int, int] = {}
+        self._addresses: dict[int, IPv4Address] = {}
 
     def forget(self) -> None:
         """There is a newer record."""
@@ -188,57 +203,71 @@ class Reader:
     # --- events ---
 
     def _events(self, host: int) -> Any:
-        if self._eventful is None:
-            self._eventful = self._all_events()
-        events = self._eventful.get(host)
+        events = (self._eventful or self.eventful).get(host)
         if events is None:
             events = self._quiet.get(host)
             if events is None:
                 events = self._quiet[host] = self._api.HostEvents()
         return events
 
-    def _all_events(self) -> dict[int, Any]:
+    @property
+    def eventful(self) -> dict[int, Any]:
         """Events of hosts that have any. Where a blue agent watches, its Monitor has moved them
         aside; elsewhere they pile up."""
-        s, eventful = self._state.record, {}
-        for event in s["events"][: s["event_n"]]:
-            host = int(event["host"])
-            if BLUE_OF_HOST[host] >= 0:
-                events = eventful.setdefault(host, self._api.HostEvents())
-                self._add(s, event, events.old_network_connections, events.old_process_creation)
-        for host, pile in self._state.history.piled_up.items():
-            events = eventful[host] = self._api.HostEvents()
-            for event in pile:
-                self._add(s, event, events.network_connections, events.process_creation)
-        return eventful
+        if self._eventful is None:
+            s = self._state.record
+            self._eventful = eventful = dict(self._piles())
+            for event in s["events"][: s["event_n"]].tolist():
+                host = event[_HOST]
+                if _WATCHED[host]:
+                    if host not in eventful:
+                        eventful[host] = self._api.HostEvents()
+                    events = eventful[host]
+                    self._add(event, events.old_network_connections, events.old_process_creation)
+        return self._eventful
 
-    def _add(self, s: Any, event: Any, connections: list[Any], processes: list[Any]) -> None:
-        kind = event["kind"]
-        here, other = (address(s, int(event[end])) for end in ("host", "other"))
-        local_port, remote_port = int(event["local_port"]), int(event["remote_port"])
-        if kind == Event.LOCAL_WORK_FALSE_POSITIVE:
+    def _piles(self) -> dict[int, Any]:
+        for host, pile in self._state.history.piled_up.items():
+            events = self._piled.setdefault(host, self._api.HostEvents())
+            for event in pile[self._taken.get(host, 0) :]:
+                self._add(event, events.network_connections, events.process_creation)
+            self._taken[host] = len(pile)
+        return self._piled
+
+    def _add(self, event: tuple[int, ...], connections: list[Any], processes: list[Any]) -> None:
+        """Adds one of the engine's events, as a tuple, to CybORG's."""
+        pid, local_port, remote_port, host, partner, kind, count = event
+        here, other = self.address(host), self.address(partner)
+        ends: dict[str, Any]
+        if kind == _FALSE_PROCESS:
             processes.append({"local_address": here, "local_port": local_port})
             return
-        if kind == Event.EXPLOIT_SESSION:
+        if kind == _EXPLOIT_SESSION:
             connection = {
                 "local_address": here,
                 "local_port": local_port,
                 "remote_address": other,
                 "remote_port": _REVERSE_SHELL_PORT,
             }
-            processes.append({"pid": int(event["pid"]), "Connections": [connection]})
+            processes.append({"pid": pid, "Connections": [connection]})
             return
-        if kind == Event.ACCESS_FALSE_POSITIVE:
+        if kind == _FALSE_ACCESS:
             ends = {"local_address": other, "remote_address": here}
-        elif kind == Event.BRUTE_FORCE_PATH:  # the target is a host of its own
-            ends = {"local_address": address(s, local_port), "remote_address": other}
-            local_port = -1
+        elif kind == _ON_PATH:  # the target is a host of its own
+            ends = {"local_address": self.address(local_port), "remote_address": other}
         else:
             ends = {"local_address": here, "remote_address": other}
-        if kind != Event.ACCESS_FALSE_POSITIVE and local_port >= 0:
-            ends["local_port"] = local_port
-        for _ in range(event["count"]):
+            if local_port >= 0:
+                ends["local_port"] = local_port
+        for _ in range(count):
             connections.append(self._api.NetworkConnection(**ends, remote_port=remote_port))
+
+    def address(self, host: int) -> IPv4Address:
+        """IP address of a host."""
+        known = self._addresses.get(host)
+        if known is None:
+            known = self._addresses[host] = address(self._state.record, host)
+        return known
 
     # --- the rest ---
 
@@ -315,7 +344,9 @@ class Reader:
                 path=_TEMP,
                 username=user,
             )
-        return _red_process_class(api.Process)(
+        sources = self._state.history.sources
+        kind = _red_process_class(api.Process) if host in sources else api.Process
+        return kind(
             pid=pid,
             process_name=api.Enums.SessionType.RED_ABSTRACT_SESSION,
             username=user,

@@ -53,12 +53,15 @@ class Lookalike(View):
         """Play a step of action objects; observations, rewards and done flags of blue agents."""
         self._play(actions, messages, skip_valid_action_check)
         controller = self.environment_controller
-        observations = {agent: self.get_observation(agent) for agent in BLUE}
-        rewards = {agent: controller.get_reward(agent) for agent in BLUE}
+        # In the order of a set of names, as CybORG has them.
+        answered = set(list(actions or ()) + self.active_agents)
+        blue = [agent for agent in answered if agent in BLUE]
+        observations = {agent: self.get_observation(agent) for agent in blue}
+        rewards = {agent: controller.get_reward(agent) for agent in blue}
         return (
             Entries("parallel_step(...)[0]", observations),
             Entries("parallel_step(...)[1]", rewards),
-            Entries("parallel_step(...)[2]", dict.fromkeys(BLUE, controller.done)),
+            Entries("parallel_step(...)[2]", dict.fromkeys(blue, controller.done)),
             {},
         )
 

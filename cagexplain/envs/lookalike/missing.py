@@ -29,6 +29,8 @@ class View:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if hasattr(type(self), name):
+            return object.__getattribute__(self, name)  # a property failed: show its own error
         raise not_there(f"{self.stands_for}.{name}")
 
 

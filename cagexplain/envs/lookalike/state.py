@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from cagexplain.cc4 import phases
-from cagexplain.cc4.agents import BLUE, BLUE_ZONES_DECLARED, RED, RED_ZONES
+from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST, BLUE_ZONES_DECLARED, RED, RED_ZONES
 from cagexplain.cc4.network import HOST_NAMES, HOST_ZONE, N_ZONES, ZONES
 from cagexplain.envs.lookalike import hosts as host_views
 from cagexplain.envs.lookalike.history import History
@@ -315,13 +315,12 @@ class StateView(View):
 
     # --- hosts ---
 
-    def monitored(self, agent: str) -> list[str]:
-        """Hosts that an agent's Monitor asks: its parent session's, then the children's."""
-        parent, *children = (
-            self._residents[agent][0],
-            *self._residents[agent][0].children.values(),
-        )
-        return [session.hostname for session in (parent, *children)]
+    def eventful_hosts(self, agent: str) -> list[str]:
+        """Hosts whose events an agent's Monitor reports: the parent session's comes last."""
+        number = BLUE.index(agent)
+        parent = self.record["blue_parent"][number]
+        hosts = [host for host in self._reader.eventful if BLUE_OF_HOST[host] == number]
+        return [HOST_NAMES[host] for host in sorted(hosts, key=lambda h: (h == parent, h))]
 
     def subnet_hosts(self, agent: int) -> list[str]:
         """Names of the hosts in a blue agent's zones."""

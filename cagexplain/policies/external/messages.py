@@ -108,6 +108,23 @@ class World(msgspec.Struct, frozen=True, tag=True):
     steps: int
 
 
+class Twin(msgspec.Struct, frozen=True, tag=True):
+    """To an episode that plays on a real CybORG of its own: what ours has come to.
+
+    Attributes:
+        seed: of the episode.
+        steps, red: of its parameters.
+        reward: of the last step.
+        generator: state of the generator that everything in CybORG draws from.
+    """
+
+    seed: int
+    steps: int
+    red: str
+    reward: float
+    generator: str
+
+
 class Chosen(msgspec.Struct, frozen=True, tag=True):
     """From an episode or a policy: its choice.
 
@@ -165,7 +182,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     during: str = ""
 
 
-ToChild: TypeAlias = Load | Spawn | Fork | Fate | Sight | World | Done | Reset | Branch
+ToChild: TypeAlias = Load | Spawn | Fork | Fate | Sight | World | Twin | Done | Reset | Branch
 FromChild: TypeAlias = Loaded | Forked | Fate | Chosen | Decided | Ready | Failed
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

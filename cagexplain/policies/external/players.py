@@ -68,8 +68,13 @@ def during(what: str) -> Iterator[None]:
     except ForeignFailure:
         raise
     except BaseException as error:
-        traceback.print_exception(error)  # into the log
+        _log(error)
         raise ForeignFailure(_told(error), what) from error
+
+
+def _log(error: BaseException) -> None:
+    with contextlib.suppress(Exception):  # whoever closes its streams has no log
+        traceback.print_exception(error)
 
 
 def _told(error: BaseException) -> str:
@@ -166,7 +171,7 @@ def run(player: Player, end: ChildEnd, seed: int) -> NoReturn:
     except ForeignFailure as failure:
         _last_words(end, Failed(failure.problem, failure.during))
     except BaseException as error:
-        traceback.print_exception(error)
+        _log(error)
         _last_words(end, Failed(_told(error)))
     finally:
         os._exit(1)

@@ -144,7 +144,8 @@ class Crew:
         self.end = weakref.finalize(self, self._remains.end)
         self._channel.settimeout(limits.start)
         self._group = self._remains.group = int(self._channel.recv(32))
-        self._zygote = Process(self, ours, self._group)
+        # A proxy: no cycle keeps processes alive that nobody uses any more.
+        self._zygote = Process(weakref.proxy(self), ours, self._group)
         load = Load(
             code.loader,
             code.entry,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Kind, Policy, States, looks, show
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, looks, show
+
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
 
 
 def unwrapped(policy: Policy) -> Policy:
@@ -56,9 +59,9 @@ class Wrapper:
         """Begin new episodes, with seeds ``int[n]``."""
         self.inner.reset(seeds)
 
-    def look(self, states: States, steps: int) -> None:
-        """Show the states to the wrapped policy."""
-        show(self.inner, states, steps)
+    def look(self, env: Env) -> None:
+        """Show the environments to the wrapped policy."""
+        show(self.inner, env)
 
     def act(
         self,

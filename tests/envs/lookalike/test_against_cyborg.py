@@ -79,9 +79,7 @@ def test_raw_observations_and_their_second_answers(api: Parts, seed: int) -> Non
         messages = {agent: generator.integers(0, 2, 8).astype(bool) for agent in BLUE}
         here, there = (env.step(chosen, messages=messages)[0] for env in (ours, theirs))
         for agent in BLUE:
-            mine, its = (
-                env.env.environment_controller.get_reward(agent) for env in (ours, theirs)
-            )
+            mine, its = (env.env.environment_controller.get_reward(agent) for env in (ours, theirs))
             _assert_same(mine, its, f"reward after step {step}")
 
 
