@@ -227,7 +227,6 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
     """Play the episodes that are audited."""
     from cagexplain.audit.play.record import record
     from cagexplain.cc4 import phases
-    from cagexplain.envs import EnvParams
     from cagexplain.policies.rollout import seed_range
 
     engine = playing.engine(options)
@@ -237,7 +236,7 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
             folder,
             policy,
             seed_range(options["seed"], options["episodes"]),
-            EnvParams(steps=options["steps"], red=options["red"]),
+            playing.params(options),
             engine=engine,
             batch=playing.batch(options, engine, policy),
             options={"mask_sleep": options["mask_sleep"]},

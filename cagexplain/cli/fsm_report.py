@@ -123,11 +123,10 @@ def _played(
 ) -> dict[str, Any]:
     """What takes the policy itself; a reason if it cannot be played again."""
     from cagexplain.analysis.decisions.explain import explain
-    from cagexplain.analysis.decisions.replay import policy_of
+    from cagexplain.analysis.decisions.replay import params_of, policy_of
     from cagexplain.analysis.decisions.screening import critical as choose
     from cagexplain.analysis.trees.extract import extract
     from cagexplain.common.errors import CagexplainError
-    from cagexplain.envs import EnvParams
 
     parts: dict[str, Any] = {}
     if critical is None and not rules:
@@ -147,9 +146,7 @@ def _played(
                 workers=cores,
             )
         if rules:
-            options = trace.manifest.options
-            params = EnvParams(steps=options["steps"], red=options["red"])
-            parts["surrogate"], _ = extract(policy, params)
+            parts["surrogate"], _ = extract(policy, params_of(trace))
     except CagexplainError as error:
         click.echo(f"Left a gap in the page: {error}", err=True)
         asked = zip(_PLAYED, (critical is not None, rules), strict=True)

@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.cli.options import Option, Unused, refuse
@@ -30,7 +31,7 @@ from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 from cagexplain.policies.wrappers.base import unwrapped
 
 if TYPE_CHECKING:
-    from cagexplain.envs import Engine, Env
+    from cagexplain.envs import Engine, Env, EnvParams
 
 TRACE: Final = "trace"
 """Folder, within that of an audit, of the episodes that it rests on."""
@@ -86,6 +87,13 @@ _EPISODES: Final = (
         show_default=True,
         help="Variant of the attacker.",
     ),
+    click.option(
+        "--condition",
+        type=click.Choice(list(CONDITIONS)),
+        default=STANDARD,
+        show_default=True,
+        help=f"Parameters of the simulator: CC4's, or one of the changes of {KIELY}.",
+    ),
     click.option("--episode-length", "steps", **LENGTH),
     *_MANNER,
 )
@@ -130,7 +138,10 @@ TRUST: Final = (
     ),
 )
 
-EPISODES_NAMES: Final = ("episodes", "seed", "red", "steps", "mask_sleep", "deterministic")
+EPISODES_NAMES: Final = (
+    *("episodes", "seed", "red", "condition", "steps"),
+    *("mask_sleep", "deterministic"),
+)
 PLAYING_NAMES: Final = ("batch", "workers", "cyborg_path")
 """Names of the parameters that the options below stand for."""
 WITHOUT_CYBORG: Final = Unused(
@@ -169,6 +180,13 @@ def _with(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) ->
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def params(options: dict[str, Any]) -> EnvParams:
+    """The parameters of the environment that the user asked for."""
+    from cagexplain.envs import EnvParams
+
+    return EnvParams(steps=options["steps"], red=options["red"]).under(options["condition"])
 
 
 def engine(options: dict[str, Any], name: str = "engine") -> Engine:

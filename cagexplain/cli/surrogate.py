@@ -79,7 +79,6 @@ def command(
     """
     from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
     from cagexplain.common.files import prepare_output_dir
-    from cagexplain.envs import EnvParams
     from cagexplain.policies.registry import load_policy
     from cagexplain.tracing.trace import open_trace
 
@@ -113,7 +112,7 @@ def command(
                 opening=playing.opening(options["trust_code"], options["step_timeout"]),
             )
             playing.single_threaded(teacher)
-            params = EnvParams(steps=options["steps"], red=options["red"])
+            params = playing.params(options)
             result, trees = extract(teacher, params, how, progress=progress)
     _write(folder, result, trees)
     terminal.console().print(_summary(result))

@@ -170,7 +170,16 @@ class BatchedEnv:
                 self.state["rng"][e] = rng.seeded(seed_list[e])
         self._ready = True
         self._chosen[:] = flags
-        self._run(reset_batch, self.state, _BLANK, self._chosen, n_worlds, self.obs, self.mask)
+        self._run(
+            reset_batch,
+            self.state,
+            self._compiled_params,
+            _BLANK,
+            self._chosen,
+            n_worlds,
+            self.obs,
+            self.mask,
+        )
         self.reward[self._chosen] = 0.0  # not `flags`, which may be `done` itself
 
     def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:

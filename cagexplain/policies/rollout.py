@@ -33,6 +33,17 @@ EPISODE_BYTES: Final = 2_000
 batches are joined. Recordings and audits take more."""
 
 
+SEEDS: Final = "seeds"
+OFFICIAL: Final = "official"
+PROTOCOLS: Final = {
+    SEEDS: "every episode plays the first world of its own seed",
+    OFFICIAL: "the episodes play consecutive worlds of one generator; its first one is discarded",
+}
+"""Which worlds are played. ``official`` is what the evaluation script of CC4 does: CybORG draws a
+world when it is constructed with the seed, and another one at every reset. So an episode cannot be
+played again without those before it: traces, and all that rests on them, have seeds."""
+
+
 class Observer:
     """Watches the play of a batch of episodes; does nothing by itself."""
 
@@ -53,6 +64,7 @@ def play(
     observers: Sequence[Observer] = (),
     *,
     skip_worlds: int = 0,
+    continued: bool = False,
 ) -> None:
     """Play one episode in every environment of `env`, to its end.
 
@@ -63,9 +75,10 @@ def play(
         observers: called in the given order.
         skip_worlds: worlds to draw and discard before the one that is played. CybORG constructed
             with a seed and then reset plays the second world of its generator.
+        continued: go on with the generators of `env`; `seeds` are the policy's only.
     """
     episodes = np.asarray(seeds, dtype=np.int64)
-    env.reset(episodes, skip_worlds=skip_worlds)
+    env.reset(None if continued else episodes, skip_worlds=skip_worlds)
     policy.reset(episodes)
     for observer in observers:
         observer.begin(env, episodes)

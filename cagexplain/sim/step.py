@@ -107,6 +107,7 @@ def step_batch(
 @entry
 def reset_batch(
     states: Batch,
+    params: Batch,
     blank: Batch,
     chosen: Array,
     n_worlds: int,
@@ -128,7 +129,7 @@ def reset_batch(
         for _ in range(n_worlds):
             states[e] = blank[0]
             states[e].rng[:] = generator
-            world.generate(states[e])
+            world.generate(states[e], params[0])
             generator[:] = states[e].rng
         observe.write_mask(states[e], mask[e])
         observe.write(states[e], obs[e])
