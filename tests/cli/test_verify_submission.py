@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from cagexplain.cli.main import main
 from tests.support.cyborg import require_cyborg
+
+Capture = pytest.CaptureFixture[str]
 
 _SUBMISSION = """
 from CybORG.Agents.Wrappers import EnterpriseMAE
@@ -39,44 +40,46 @@ class Submission:
 """
 
 
-def _verify(tmp_path: Path, *options: str, cheats: bool = False) -> tuple[int, str]:
+def _verify(
+    tmp_path: Path, capsys: Capture, *options: str, cheats: bool = False
+) -> tuple[int, str]:
     path = require_cyborg()
     folder = tmp_path / "sub"
     folder.mkdir()
     (folder / "submission.py").write_text(_SUBMISSION.format(cheats=cheats))
     where = [] if path is None else ["--cyborg-path", str(path)]
     arguments = ["verify-submission", str(folder), "--episode-length", "12", *where, *options]
-    result = CliRunner().invoke(main, arguments)
-    return result.exit_code, result.output
+    code = main(arguments)
+    printed = capsys.readouterr()
+    return code, printed.out + printed.err
 
 
-def test_equal(tmp_path: Path) -> None:
+def test_equal(tmp_path: Path, capsys: Capture) -> None:
     output = tmp_path / "out.json"
-    code, told = _verify(tmp_path, "--trust-code", "--episodes", "2", "--json", str(output))
+    code, told = _verify(tmp_path, capsys, "--trust-code", "--episodes", "2", "--json", str(output))
     assert code == 0, told
     assert "2 of 2 episodes equal at every step: 22 steps" in told
     episodes = json.loads(output.read_text())["episodes"]
     assert [episode["difference"] for episode in episodes] == [None, None]
 
 
-def test_different(tmp_path: Path) -> None:
-    code, told = _verify(tmp_path, "--trust-code", "--episodes", "1", cheats=True)
+def test_different(tmp_path: Path, capsys: Capture) -> None:
+    code, told = _verify(tmp_path, capsys, "--trust-code", "--episodes", "1", cheats=True)
     assert code == 3, told
     assert "first difference after 3 steps" in told
     assert "observations[blue_agent_2][values][5]" in told
     assert "0 of 1 episodes equal" in told
 
 
-def test_without_trust(tmp_path: Path) -> None:
-    code, told = _verify(tmp_path)
+def test_without_trust(tmp_path: Path, capsys: Capture) -> None:
+    code, told = _verify(tmp_path, capsys)
     assert code == 2
     assert "--trust-code" in told
     assert "no sandbox" in told
 
 
 @pytest.mark.parametrize("content", ["", "x = 1"])
-def test_what_is_no_submission(tmp_path: Path, content: str) -> None:
+def test_what_is_no_submission(tmp_path: Path, capsys: Capture, content: str) -> None:
     (tmp_path / "other.py").write_text(content)
-    result = CliRunner().invoke(main, ["verify-submission", str(tmp_path), "--trust-code"])
-    assert result.exit_code == 2
-    assert "no submission" in result.output
+    assert main(["verify-submission", str(tmp_path), "--trust-code"]) == 2
+    assert "no submission" in capsys.readouterr().err

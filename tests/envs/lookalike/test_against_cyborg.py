@@ -62,7 +62,7 @@ def test_flat_wrappers(api: Parts, name: str, pad_spaces: bool) -> None:
     assert all(there[3].values())
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_raw_observations_and_their_second_answers(api: Parts, seed: int) -> None:
     ours, theirs = _wrapped(api.BlueFixedActionWrapper, api, seed, STEPS)
     generator = np.random.default_rng(seed)
@@ -155,13 +155,13 @@ def test_actions_beyond_the_layout(api: Parts, seed: int) -> None:
         _assert_same(mine.blocks, its.blocks, f"blocks after step {step}")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_state_while_it_is_played(api: Parts, seed: int) -> None:
-    ours, theirs = _wrapped(api.BlueFlatWrapper, api, seed, 3 * STEPS)
+    ours, theirs = _wrapped(api.BlueFlatWrapper, api, seed, 2 * STEPS)
     generator = np.random.default_rng(seed)
     ours.reset()
     theirs.reset()
-    for step in range(3 * STEPS - 1):
+    for step in range(2 * STEPS - 1):
         chosen = _chosen(generator, {agent: theirs.action_mask(agent) for agent in BLUE})
         ours.step(chosen)
         theirs.step(chosen)
