@@ -342,7 +342,7 @@ class ControllerView(View):
         leading = {
             agent
             for agent, slots in zip(RED, self.state.red_slots, strict=True)
-            if any(slot["abstract"] for slot in slots)
+            if any(slot["abstract"] or slot["id"] == 0 for slot in slots)
         }
         return [a for a in self.state.agent_names if a not in RED or a in leading]
 

@@ -65,14 +65,22 @@ class History:
             (blocked.append if kind == ActionKind.BLOCK else blocked.remove)(source)
 
     def _note_exploits(self, s: Any) -> None:
-        """Sessions made by exploits in this step; an agent finishes at most one."""
-        exploit = {
-            int(s["red_done_host"][r]): int(s["red_exploit"][r])
-            for r in np.flatnonzero(s["red_exploit"] >= 0)
-        }
-        self.sources.update(s["red_done_source"][s["red_exploit"] >= 0].tolist())
-        sessions = s["ses"][: s["ses_top"]]
-        for session in sessions[sessions["exploited"] != 0]:
-            host = int(session["host"])
-            if host in exploit:
-                self.exploits[host, int(s["proc_pid"][session["process"]])] = exploit[host]
+        """Red moves last, so what its exploits made are a host's newest processes."""
+        exploits: dict[int, list[int]] = {}
+        for r in np.flatnonzero(s["red_exploit"] >= 0):
+            self.sources.add(int(s["red_done_source"][r]))
+            if s["red_outcome"][r] == Outcome.SUCCESS:
+                exploits.setdefault(int(s["red_done_host"][r]), []).append(int(s["red_exploit"][r]))
+        for host, kinds in exploits.items():
+            for pid, kind in zip(_newest(s, host, len(kinds)), kinds, strict=True):
+                self.exploits[host, pid] = kind
+
+
+def _newest(s: Any, host: int, n: int) -> list[int]:
+    """Pids of a host's newest processes, the oldest of them first."""
+    pids: list[int] = []
+    node = int(s["proc_head"][host])
+    while node >= 0:
+        pids.append(int(s["proc_pid"][node]))
+        node = int(s["proc_next"][node])
+    return pids[-n:]

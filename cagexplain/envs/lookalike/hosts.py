@@ -281,8 +281,9 @@ class Reader:
             sessions[agent].append(ident)
         for agent, slots in zip(RED, state.red_slots, strict=True):
             for slot in slots:
-                if slot["host"] == host:
-                    sessions[agent].append(int(slot["id"]))
+                if slot["host"] == host:  # the first session is listed first
+                    place = 0 if slot["id"] == 0 else len(sessions[agent])
+                    sessions[agent].insert(place, int(slot["id"]))
         return sessions
 
     def _files(self, host: int) -> list[Any]:

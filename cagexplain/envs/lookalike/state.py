@@ -300,7 +300,8 @@ class StateView(View):
             return session
         exploit = self.history.exploits.get((host, pid), -1)
         kind = host_views.EXPLOIT_SESSION_TYPE.get(exploit, "red_reverse_shell")  # type: ignore[call-overload]
-        return _shell_class(api.Session)(**common, session_type=kind)
+        leads = slot["id"] == 0  # whoever takes the place of a lost first session has no parent
+        return (api.Session if leads else _shell_class(api.Session))(**common, session_type=kind)
 
     def _starts(self, slot: Any) -> bool:
         """Whether it is the session that red begins with."""
