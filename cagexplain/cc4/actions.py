@@ -6,7 +6,7 @@ servers 0..5, then user hosts 0..9; traffic actions by own subnet, then the eigh
 
 CybORG also takes action *objects*, and with them actions that its wrappers have no index for: on
 the agent's routers, on traffic between any two subnets, and such as it answers with
-``InvalidAction``. Here their indices lie behind each agent's layout, from ``SIZES[agent]`` to
+``InvalidAction``. Here their indices lie far behind each agent's layout, from ``FIRST_EXTRA`` to
 ``ALL_SIZES[agent]`` (:func:`extra_index`). Masks, networks and trained policies know the layout
 only.
 """
@@ -113,14 +113,20 @@ def _extras(agent: int) -> list[_Row]:
     return [row for row in rows if row[1] >= 0 or row not in _INDEX[agent]] + nameless
 
 
+FIRST_EXTRA: Final = 1000
+"""First index behind the layouts: far from them, so that no slip of an index gets there."""
 _EXTRAS: Final = tuple(_extras(agent) for agent in range(N_BLUE))
 _EXTRA_INDEX: Final = tuple(
-    {row: SIZES[agent] + i for i, row in enumerate(rows)} for agent, rows in enumerate(_EXTRAS)
+    {row: FIRST_EXTRA + i for i, row in enumerate(rows)} for rows in _EXTRAS
 )
-_ALL: Final = tuple([*layout, *extras] for layout, extras in zip(_LAYOUTS, _EXTRAS, strict=True))
+_NOTHING: Final[_Row] = (ActionKind.SLEEP, -1, -1, -1)
+_ALL: Final = tuple(
+    [*layout, *[_NOTHING] * (FIRST_EXTRA - len(layout)), *extras]
+    for layout, extras in zip(_LAYOUTS, _EXTRAS, strict=True)
+)
 
 ALL_SIZES: Final = tuple(len(rows) for rows in _ALL)
-"""Indices of each agent: its layout and what lies behind."""
+"""One more than each agent's last index. Between its layout and ``FIRST_EXTRA`` there is none."""
 
 
 def _column(number: int, *, fill: int) -> npt.NDArray[np.int16]:

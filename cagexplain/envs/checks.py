@@ -121,7 +121,7 @@ def actions(value: object, n: int) -> npt.NDArray[Any]:
 def outside_layout() -> UsageError:
     """What an index that is none of its agent's actions is answered with."""
     return UsageError(
-        "an index is none of its agent's actions",
+        "an index is outside its agent's action layout",
         field="actions",
         remedy=f"give indices below {action_layout.SIZES}, or those of "
         "cagexplain.cc4.actions.extra_index",

@@ -50,7 +50,7 @@ def _objects(env: Env, agent: int) -> Chosen:
     with_index = env.truth().host_exists[0][host] & (HOST_KIND[host] != ROUTER)
     of_agent = BLUE_OF_HOST[host] == agent
     wanted = np.where(of_agent, ~with_index, host < _FEW)
-    chosen: Chosen = (np.arange(n) >= actions.SIZES[agent]) & ((host < 0) | wanted)
+    chosen: Chosen = (np.arange(n) >= actions.FIRST_EXTRA) & ((host < 0) | wanted)
     return chosen
 
 

@@ -54,7 +54,7 @@ def submit(s: Record, submitted: Array) -> None:
         action = submitted[agent]
         kind = effective_kind(s, agent, action)
         s.blue_submitted[agent] = action
-        restores = _GIVEN_KIND[agent, action] == _RESTORE and kind != _SLEEP
+        restores = kind == _RESTORE or (kind == _INVALID and _GIVEN_KIND[agent, action] == _RESTORE)
         s.action_cost[agent] = -RESTORE_COST if restores else 0
         s.blue_started[agent] = s.blue_action[agent] < 0
         if s.blue_started[agent]:

@@ -21,7 +21,8 @@ class Refusal(IntEnum):
 
 
 _NOTHING, _ACTION, _OVER = int(Refusal.NONE), int(Refusal.ACTION), int(Refusal.OVER)
-_SIZES = np.array(actions.ALL_SIZES)
+_SIZES, _ALL_SIZES = np.array(actions.SIZES), np.array(actions.ALL_SIZES)
+_FIRST_EXTRA = actions.FIRST_EXTRA
 _DEFENDED = BLUE_OF_HOST >= 0
 
 
@@ -72,7 +73,9 @@ def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
     """
     for e in range(states.size):
         for agent in range(N_BLUE):
-            if not 0 <= submitted[e, agent] < _SIZES[agent]:
+            action = submitted[e, agent]
+            behind = _FIRST_EXTRA <= action < _ALL_SIZES[agent]
+            if not (0 <= action < _SIZES[agent] or behind):
                 return _ACTION
         if states[e].step >= params[0].steps - 1:
             return _OVER

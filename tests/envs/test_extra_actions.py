@@ -56,7 +56,7 @@ def test_indices_are_unlike_those_of_the_layout() -> None:
     for agent in range(N_BLUE):
         rows = {
             (int(actions.ALL_KIND[agent, i]), int(actions.ALL_HOST[agent, i]))
-            for i in range(actions.SIZES[agent], actions.ALL_SIZES[agent])
+            for i in range(actions.FIRST_EXTRA, actions.ALL_SIZES[agent])
         }
         assert {(kind, host) for kind in actions.HOST_KINDS for host in range(-1, 137)} <= rows
         to_zone, source = BLUE_ZONES[agent][0], network.INT
@@ -121,9 +121,10 @@ def test_an_invalid_action_costs_a_tenth(env: BatchedEnv) -> None:
 
 
 @pytest.mark.parametrize("agent", range(N_BLUE))
-def test_refuses_what_lies_behind_all(env: BatchedEnv, agent: int) -> None:
+@pytest.mark.parametrize("last", [False, True])
+def test_refuses_what_is_no_index(env: BatchedEnv, agent: int, last: bool) -> None:
     env.reset([3])
     row = list(SLEEP)
-    row[agent] = actions.ALL_SIZES[agent]
-    with pytest.raises(UsageError, match="none of its agent's actions"):
+    row[agent] = actions.ALL_SIZES[agent] if last else actions.FIRST_EXTRA - 1
+    with pytest.raises(UsageError, match="outside its agent's action layout"):
         env.step([row])

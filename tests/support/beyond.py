@@ -13,7 +13,7 @@ from cagexplain.policies.scripted.base import Scripted
 
 def _groups(agent: int) -> list[npt.NDArray[np.int64]]:
     """Indices behind the layout: on routers of the agent, on traffic, without a target, any."""
-    behind = np.arange(actions.SIZES[agent], actions.ALL_SIZES[agent])
+    behind = np.arange(actions.FIRST_EXTRA, actions.ALL_SIZES[agent])
     host, to_zone = (table[agent, behind] for table in (actions.ALL_HOST, actions.ALL_TO_ZONE))
     routers = [network.router_of(zone) for zone in BLUE_ZONES[agent]]
     nameless = (host < 0) & (to_zone < 0)

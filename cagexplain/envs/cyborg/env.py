@@ -24,7 +24,7 @@ from cagexplain.envs.cyborg.world import Frame, World
 from cagexplain.envs.truth import GroundTruth
 from cagexplain.sim.params import EnvParams
 
-_SIZES = np.array(action_layout.ALL_SIZES)
+_SIZES, _ALL_SIZES = np.array(action_layout.SIZES), np.array(action_layout.ALL_SIZES)
 _TRANSITION_FIELDS: Final = ("trans_agent", "trans_host", "trans_from", "trans_to", "trans_cause")
 _TAKEN: Final = frozenset({"steps", "red"})
 """Parameters that CybORG takes; the rates are written in its code."""
@@ -86,7 +86,9 @@ class CybORGEnv:
         if messages is not None:
             sent[:] = checks.bits(messages, "messages", sent.shape)
         checks.was_reset(bool(self._frames), "step")
-        if (submitted < 0).any() or (submitted >= _SIZES).any():
+        inside = (submitted >= 0) & (submitted < _SIZES)
+        behind = (submitted >= action_layout.FIRST_EXTRA) & (submitted < _ALL_SIZES)
+        if not (inside | behind).all():
             raise checks.outside_layout()
         if self.done.any():
             raise checks.is_over()
