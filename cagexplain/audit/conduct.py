@@ -26,7 +26,7 @@ from cagexplain.audit.results import ActionAutonomy, Audit, Change, Finding, Var
 from cagexplain.cc4 import agents
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, looks
 from cagexplain.policies.rollout import seed_range
 from cagexplain.stats.estimates import Estimate
 from cagexplain.tracing.trace import Trace
@@ -195,6 +195,11 @@ class _Further:
             reason = "The policy was not played under other conditions."
             self.numbers |= dict.fromkeys(("ROB-01", "ROB-02", "COO-03"), reason)
             return ()
+        if self._policy is not None and looks(self._policy):
+            self.notes.append(
+                "Lost and invented alerts and messages were not tried: the policy plays on an "
+                "environment of its own, in which they cannot be changed."
+            )
         self.numbers |= robustness.numbers
         return robustness.variations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,7 +131,9 @@ EPISODES_NAMES: Final = ("episodes", "seed", "red", "steps", "mask_sleep", "dete
 PLAYING_NAMES: Final = ("batch", "workers", "cyborg_path")
 """Names of the parameters that the options below stand for."""
 WITHOUT_CYBORG: Final = Unused(
-    "on our own simulator", lambda options: options["engine"] == "native", ("cyborg_path",)
+    "on our own simulator, except for submissions",
+    lambda options: options["engine"] == "native" and not options["trust_code"],
+    ("cyborg_path",),
 )
 
 
@@ -187,11 +190,12 @@ def load(policy: str, options: dict[str, Any]) -> Policy:
     """
     from cagexplain.policies.registry import load_policy
 
+    how = opening(options["trust_code"], options["step_timeout"])
     player = load_policy(
         policy,
         mask_sleep=options["mask_sleep"],
         deterministic=options["deterministic"],
-        opening=opening(options["trust_code"], options["step_timeout"]),
+        opening=replace(how, cyborg_path=options.get("cyborg_path")),
     )
     if player.kind == "scripted" or (
         player.kind == "external" and not hasattr(unwrapped(player), "deterministic")

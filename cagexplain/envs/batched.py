@@ -177,8 +177,11 @@ class BatchedEnv:
         """Plays one step with the agents' action indices (``[n, 5]``) and 8-bit messages
         (``[n, 5, 8]``, none: zeros).
 
+        Indices behind an agent's layout (``cc4.actions.extra_index``) are what CybORG takes as
+        action objects only; the mask does not speak of them.
+
         Raises:
-            UsageError: an index outside its agent's layout, or a wrong shape.
+            UsageError: an index that is none of its agent's actions, or a wrong shape.
             CagexplainError: an environment outgrew a capacity of the engine.
         """
         submitted = checks.actions(actions, self.n_envs)

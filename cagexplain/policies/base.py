@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.common.errors import CagexplainError
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env
@@ -28,9 +27,6 @@ Instead: TypeAlias = IntArray | Callable[[npt.NDArray[np.int64]], npt.NDArray[np
 
 Kind: TypeAlias = Literal["scripted", "checkpoint", "tree", "external"]
 """Where a policy comes from."""
-
-States: TypeAlias = np.ndarray[Any, np.dtype[np.void]]
-"""The engine's records of a batch, ``[n]`` (`BatchedEnv.state`)."""
 
 
 def done(chosen: npt.NDArray[np.int64], instead: Instead | None) -> npt.NDArray[np.int64]:
@@ -131,8 +127,8 @@ class Onlooker(Policy, Protocol):
 
     looks: bool
 
-    def look(self, states: States) -> None:
-        """Take the states that the next `act` is about. They are overwritten by the next step."""
+    def look(self, env: Env) -> None:
+        """Look at the environments that the next `act` is about, as they are now."""
 
 
 def looks(policy: Policy) -> bool:
@@ -140,10 +136,10 @@ def looks(policy: Policy) -> bool:
     return bool(getattr(policy, "looks", False))
 
 
-def show(policy: Policy, states: States) -> None:
-    """Show the states to a policy that looks; others never get them."""
+def show(policy: Policy, env: Env) -> None:
+    """Show the environments to a policy that looks; others never get them."""
     if looks(policy):
-        policy.look(states)  # type: ignore[attr-defined]
+        policy.look(env)  # type: ignore[attr-defined]
 
 
 def rows_at_once(policy: Policy, usual: int) -> int:
@@ -154,18 +150,6 @@ def rows_at_once(policy: Policy, usual: int) -> int:
 
 
 def decide(policy: Policy, env: Env, instead: Instead | None = None) -> Decision:
-    """What a policy chooses in the environments as they are now; see `Policy.act`.
-
-    Raises:
-        CagexplainError: it needs states of our engine, and another simulator plays.
-    """
-    if looks(policy):
-        states = getattr(env, "state", None)
-        if states is None:
-            raise CagexplainError(
-                "this policy plays on an environment of our own engine",
-                where=policy.name,
-                remedy="Play it with --engine native",
-            )
-        show(policy, states)
+    """What a policy chooses in the environments as they are now; see `Policy.act`."""
+    show(policy, env)
     return policy.act(env.obs, env.mask, env.free, instead)

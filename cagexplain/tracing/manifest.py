@@ -73,8 +73,8 @@ class Manifest:
         parts: what is finished.
         packages: versions of what recorded it.
         created: UTC, ISO 8601.
-        policy_file: absolute path of the file or folder that the policy was loaded from, if there is
-            one; traces of before do not tell.
+        policy_file: absolute path of the file or folder that the policy was loaded from, if there
+            is one; traces of before do not tell.
     """
 
     engine: dict[str, str]

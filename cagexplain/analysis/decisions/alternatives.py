@@ -114,7 +114,7 @@ def alternatives(
     picks = []
     for kind in ActionKind:
         of_kind = np.flatnonzero(weighed.valid & (actions.KIND[agent] == kind))
-        if kind == actions.KIND[agent][chosen]:
+        if kind == actions.ALL_KIND[agent, chosen]:
             picks.append(chosen)
         elif len(of_kind):
             picks.append(int(of_kind[weights[of_kind].argmax()]))
@@ -129,7 +129,7 @@ def _merits(moment: Moment) -> FloatArray:
     agent = moment.place.agent
     obs = moment.snapshot.obs[0, observations.slice_of(agent)]
     merits = np.zeros(actions.SIZES[agent])
-    chosen_host = actions.HOST[agent][moment.chosen]
+    chosen_host = actions.ALL_HOST[agent, moment.chosen]
     for action, kind in enumerate(actions.KIND[agent]):
         host = int(actions.HOST[agent][action])
         if host >= 0:

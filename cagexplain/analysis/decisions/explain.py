@@ -269,7 +269,7 @@ def _option(
     moment: Moment, weighed: Preferences, action: int, outcome: ActionFuture | None
 ) -> Option:
     agent = moment.place.agent
-    kind = actions.KIND[agent][action]
+    kind = actions.ALL_KIND[agent, action]
     return Option(
         action=action,
         name=features.action_label(agent, action),

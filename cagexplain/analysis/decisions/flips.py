@@ -170,5 +170,5 @@ def _answers(
 
 
 def _flip(agent: int, changes: tuple[Change, ...], action: int) -> Flip:
-    kind = actions.KIND_NAMES[actions.KIND[agent][action]]
+    kind = actions.KIND_NAMES[actions.ALL_KIND[agent, action]]
     return Flip(tuple(text for _, _, text in changes), features.action_label(agent, action), kind)

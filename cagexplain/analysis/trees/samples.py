@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import actions, observations, phases
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX
+from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX, positions
 from cagexplain.common.arrays import BoolArray, FloatArray, Int16Array, Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy, Weighing, decide, rows_at_once
@@ -169,7 +169,7 @@ class Teacher:
         importance = np.ones((env.n_envs, N_BLUE))
         chance = np.zeros(env.mask.shape)
         if self._weighing is None:
-            np.put_along_axis(chance, choices[0] + OFFSETS, 1.0, axis=1)
+            np.put_along_axis(chance, positions(choices[0]), 1.0, axis=1)
         else:
             weights = self._weighing.weights().astype(np.float64)
             for agent in range(N_BLUE):
@@ -341,9 +341,10 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
             now.observe(obs[:, t], mask, free[:, t])
             facts = facts_of(now)
             chance = np.zeros(mask.shape)
-            np.put_along_axis(chance, chosen[:, t] + OFFSETS, 1.0, axis=1)
+            at = positions(chosen[:, t])
+            np.put_along_axis(chance, at, 1.0, axis=1)
             # An action that the mask excludes is none of the rows; it was a Sleep.
-            excluded = ~np.take_along_axis(mask, chosen[:, t] + OFFSETS, axis=1)
+            excluded = ~np.take_along_axis(mask, at, axis=1)
             rows, agents = np.nonzero(excluded)
             chance[rows, SLEEP_INDEX[agents] + OFFSETS[agents]] = 1.0
             keeper.keep(

@@ -49,6 +49,11 @@ class Condition:
     wrapped: Callable[[Policy], Policy] | None = None
     lost: int | None = None
 
+    @property
+    def of_senses(self) -> bool:
+        """Whether it changes what the policy sees or hears, and not the world or the team."""
+        return self.wrapped is not None and self.lost is None
+
 
 def without(policy: Policy, agent: int) -> Policy:
     """A policy whose team has lost an agent, which sleeps and is silent from the first step on."""

@@ -46,7 +46,7 @@ from cagexplain.audit.verdicts import verdict
 from cagexplain.cc4 import phases
 from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
 from cagexplain.envs import EnvParams
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, looks
 from cagexplain.policies.registry import load_policy
 from cagexplain.stats.estimates import Estimate, Function, estimates
 from cagexplain.stats.simultaneous import Largest, independent, widened
@@ -105,6 +105,8 @@ def vary(
     usual = params or EnvParams()
     seeds = np.asarray(seeds, np.int64)
     every = (*CONDITIONS, *(RADIO if talks else ()), *LOSSES)
+    if looks(policy):  # what it sees is not ours to change
+        every = tuple(c for c in every if not c.of_senses)
     conditions = [c for c in every if replace(usual, **c.params) != usual or c.wrapped]
     others = [(condition, seeds) for condition in conditions] + list(networks(seeds, usual))
     players = {_POLICY: policy, _EXPERT: load_policy(EXPERT)}

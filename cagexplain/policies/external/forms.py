@@ -9,11 +9,13 @@ recognises something opens it, so the narrower ones come first.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,8 @@ from cagexplain.policies.external.code import Code, Files
 from cagexplain.policies.external.policy import open_external
 from cagexplain.policies.external.processes import Limits
 
+CYBORG_PATH: Final = "CAGEXPLAIN_CYBORG_PATH"
+"""Environment variable that names the folder of CybORG."""
 GROUP: Final = "cagexplain.policies"
 """Entry-point group in which installed packages register policies."""
 
@@ -39,12 +43,14 @@ class Opening:
         deterministic: whether it takes its likeliest actions or draws them, where a form knows the
             difference; None leaves it as it is.
         sha256: of the one that is wanted; None takes any.
+        cyborg_path: folder of CybORG, for submissions; None if it is installed.
     """
 
     trust: bool = False
     limits: Limits = field(default_factory=Limits)
     deterministic: bool | None = None
     sha256: str | None = None
+    cyborg_path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -195,9 +201,47 @@ def _is_registered(spec: str) -> bool:
     return _MODULE.fullmatch(spec.replace("-", "_")) is not None and spec in registered()
 
 
+_MODULES: Final = {
+    "submission.py": "submission",
+    "submission/submission.py": "submission.submission",
+}
+"""Where the official evaluation looks for the class, in folders and in archives."""
+
+
+def _is_submission(spec: str) -> bool:
+    path = Path(spec)
+    if path.is_dir():
+        return any((path / file).is_file() for file in _MODULES)
+    if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+        return False
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return not set(_MODULES).isdisjoint(archive.namelist())
+    return False
+
+
+def _open_submission(spec: str, opening: Opening) -> Policy:
+    path = Path(spec)
+    files = Files(path)
+    entry = next(module for file, module in _MODULES.items() if file in files.names)
+    cyborg_path = opening.cyborg_path or os.environ.get(CYBORG_PATH)
+    code = Code(
+        "submission",
+        f"the submission in {path.absolute()}",
+        spec,
+        path,
+        files,
+        files.sha256(),
+        "submission",
+        entry,
+        options={"cyborg_path": cyborg_path and str(Path(cyborg_path).absolute())},
+    )
+    return trusted(code, opening)
+
+
 FORMS: Final[tuple[Form, ...]] = (
     Form("registered", _is_registered, lambda spec, how: _open_object(registered()[spec], how)),
     Form("object", _is_object, _open_object),
+    Form("submission", _is_submission, _open_submission),
     Form("trainer", _is_trainers, _open_trainers),
 )
 """All forms, the narrower ones first."""

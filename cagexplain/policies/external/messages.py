@@ -24,6 +24,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
         form: name in `players.LOADERS`, which says how to load and play it.
         entry: module or file, as the form needs it.
         name: of what the module defines; empty where the form knows it.
+        path: folders in which modules are looked for first.
         memory: bytes that each process may allocate.
         options: what the form needs besides.
     """
@@ -31,6 +32,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     form: str
     entry: str
     name: str
+    path: list[str]
     memory: int
     options: dict[str, Any]
 
@@ -99,11 +101,28 @@ class World(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         record: the engine's.
-        done: ``int64[5]`` as bytes: actions that were really submitted; empty before the first.
+        steps: of the episode.
     """
 
     record: bytes
-    done: bytes
+    steps: int
+
+
+class Twin(msgspec.Struct, frozen=True, tag=True):
+    """To an episode that plays on a real CybORG of its own: what ours has come to.
+
+    Attributes:
+        seed: of the episode.
+        steps, red: of its parameters.
+        reward: of the last step.
+        generator: state of the generator that everything in CybORG draws from.
+    """
+
+    seed: int
+    steps: int
+    red: str
+    reward: float
+    generator: str
 
 
 class Chosen(msgspec.Struct, frozen=True, tag=True):
@@ -168,7 +187,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     during: str = ""
 
 
-ToChild: TypeAlias = Load | Spawn | Fork | Fate | Sight | World | Done | Reset | Branch
+ToChild: TypeAlias = Load | Spawn | Fork | Fate | Sight | World | Twin | Done | Reset | Branch
 FromChild: TypeAlias = Loaded | Forked | Fate | Chosen | Decided | Ready | Failed
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

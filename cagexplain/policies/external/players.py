@@ -14,6 +14,7 @@ import inspect
 import operator
 import os
 import random
+import signal
 import socket
 import sys
 import traceback
@@ -68,8 +69,13 @@ def during(what: str) -> Iterator[None]:
     except ForeignFailure:
         raise
     except BaseException as error:
-        traceback.print_exception(error)  # into the log
+        _log(error)
         raise ForeignFailure(_told(error), what) from error
+
+
+def _log(error: BaseException) -> None:
+    with contextlib.suppress(Exception):  # whoever closes its streams has no log
+        traceback.print_exception(error)
 
 
 def _told(error: BaseException) -> str:
@@ -87,7 +93,8 @@ class Episode:
 
     def __init__(self, end: ChildEnd) -> None:
         self._end = end
-        self._copies: list[int] = []
+        self._copies: set[int] = set()
+        signal.signal(signal.SIGCHLD, lambda *_: self._reap())
 
     def receive(self) -> ToChild:
         """The next message that is the player's to answer."""
@@ -103,7 +110,6 @@ class Episode:
         return self._receive()
 
     def _receive(self) -> tuple[ToChild, int | None]:
-        self._reap()
         try:
             return self._end.receive()
         except (EOFError, ConnectionError):
@@ -123,20 +129,20 @@ class Episode:
         if pid == 0:
             self._end.connection.close()
             self._end.connection = socket.socket(fileno=descriptor)
-            self._copies = []
+            self._copies = set()
             return True
         os.close(descriptor)
-        self._copies.append(pid)
+        self._copies.add(pid)
         self._end.send(Forked(pid))
         return False
 
     def _reap(self) -> None:
         """Let no copy stay a zombie. Children of the foreign code are its own affair."""
-        for pid in list(self._copies):
+        for pid in tuple(self._copies):
             with contextlib.suppress(ChildProcessError):
                 if os.waitpid(pid, os.WNOHANG) == (0, 0):
                     continue
-            self._copies.remove(pid)
+            self._copies.discard(pid)
 
 
 Player = Callable[[Episode], None]
@@ -166,7 +172,7 @@ def run(player: Player, end: ChildEnd, seed: int) -> NoReturn:
     except ForeignFailure as failure:
         _last_words(end, Failed(failure.problem, failure.during))
     except BaseException as error:
-        traceback.print_exception(error)
+        _log(error)
         _last_words(end, Failed(_told(error)))
     finally:
         os._exit(1)
@@ -385,8 +391,15 @@ def _array(value: Any, kind: Any, shape: tuple[int, ...], name: str) -> bytes:
     return array.astype(kind).tobytes()
 
 
+def _submission(load: Load) -> Loadable:
+    from cagexplain.policies.external.submissions import load_submission
+
+    return load_submission(load)
+
+
 LOADERS: Final[Mapping[str, Callable[[Load], Loadable]]] = {
     "object": load_object,
     "trainer": load_trainer,
+    "submission": _submission,  # needs the environments, which take a second to import
 }
 """How the code of each form is loaded."""

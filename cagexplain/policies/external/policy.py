@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.common.errors import CagexplainError
-from cagexplain.policies.base import Decision, Instead, Policy, States, done
+from cagexplain.policies.base import Decision, Instead, Policy, done
 from cagexplain.policies.external.code import Code
 from cagexplain.policies.external.messages import (
     Branch,
@@ -28,9 +28,13 @@ from cagexplain.policies.external.messages import (
     Reset,
     Sight,
     ToChild,
+    Twin,
     World,
 )
 from cagexplain.policies.external.processes import ChildFailure, Crew, Limits, Process, ask
+
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
 
 MOST_ROWS: Final = 16
 """Episodes that are played side by side, each in a process: enough to keep the cores busy, few
@@ -156,13 +160,11 @@ class _Row:
         seed: of its world.
         chances: seed of the code's generators.
         process: that plays it; none before the first step.
-        done: ``int64[5]`` as bytes, what was done in the last step; empty before the first.
     """
 
     seed: int
     chances: int
     process: Process | None = None
-    done: bytes = b""
 
 
 class EpisodesPolicy(External):
@@ -201,8 +203,6 @@ class EpisodesPolicy(External):
         actions_done = done(chosen, instead)
         said = [bits for _, bits in choices]
         self._step += 1
-        for row, last in zip(self._rows, actions_done.astype(np.int64), strict=True):
-            row.done = last.tobytes()
         return Decision(
             actions_done,
             None
@@ -223,7 +223,7 @@ class EpisodesPolicy(External):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_link": self._link, "_step": 0, "_rows": []}
+        return {"_link": self._link, "_step": 0, "_rows": [], "_env": None}
 
     def _copy(self, i: int, seed: int | None) -> _Row:
         row = self._rows[i]
@@ -231,7 +231,7 @@ class EpisodesPolicy(External):
         if row.process is None:
             return _Row(row.seed, chances)
         try:
-            return _Row(row.seed, chances, row.process.fork(Fork(seed)), row.done)
+            return _Row(row.seed, chances, row.process.fork(Fork(seed)))
         except ChildFailure as failure:
             failure.index = i
             self._fail(failure)
@@ -441,23 +441,33 @@ class SubmissionPolicy(EpisodesPolicy):
     """
 
     looks = True
-    _LAST = getattr(actions, "ALL_SIZES", actions.SIZES)
+    _LAST = actions.ALL_SIZES
 
     def __init__(self, link: _Link) -> None:
         super().__init__(link)
-        self._states: States | None = None
+        self._env: Env | None = None
 
-    def look(self, states: States) -> None:
-        """Take the engine's records of the batch, which the next `act` is about."""
-        self._states = states
+    def look(self, env: Env) -> None:
+        """Look at the environments that the next `act` is about."""
+        self._env = env
 
     def _messages(
         self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray
     ) -> Sequence[ToChild]:
-        assert self._states is not None  # `decide` shows them
+        env = self._env
+        assert env is not None  # `decide` shows it
+        steps = env.params.steps
+        if (states := getattr(env, "state", None)) is not None:  # of our engine
+            return [World(state.tobytes(), steps) for state in states]
         return [
-            World(state.tobytes(), row.done)
-            for state, row in zip(self._states, self._rows, strict=True)
+            Twin(
+                row.seed,
+                steps,
+                env.params.red,
+                float(env.reward[i]),
+                str(env.generator_state(i)["state"]),
+            )
+            for i, row in enumerate(self._rows)
         ]
 
 

@@ -138,14 +138,22 @@ class Crew:
                 pass_fds=[keepers.fileno(), zygotes.fileno(), log.fileno()],
                 start_new_session=True,
                 cwd=self._work,
-                env=_environment(self._work, code.import_path),
+                env=_environment(self._work),
             )
         self._remains = _Remains(self._keeper, ours, self._channel, folder)
         self.end = weakref.finalize(self, self._remains.end)
         self._channel.settimeout(limits.start)
         self._group = self._remains.group = int(self._channel.recv(32))
-        self._zygote = Process(self, ours, self._group)
-        load = Load(code.loader, code.entry, code.name, limits.memory, dict(code.options))
+        # A proxy: no cycle keeps processes alive that nobody uses any more.
+        self._zygote = Process(weakref.proxy(self), ours, self._group)
+        load = Load(
+            code.loader,
+            code.entry,
+            code.name,
+            [str(self._work), *code.import_path],
+            limits.memory,
+            dict(code.options),
+        )
         try:
             answer = self._zygote.ask(load, limits.start)
             if not isinstance(answer, Loaded):
@@ -363,11 +371,11 @@ def _ending(status: int) -> str:
     return f"its process was killed by signal {-code}"
 
 
-def _environment(work: Path, import_path: Sequence[str]) -> dict[str, str]:
+def _environment(work: Path) -> dict[str, str]:
     """All that foreign code gets of an environment; its home is its working folder."""
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
     # Where we find modules, foreign code does, whatever the present folder is.
     ours = [path for path in sys.path if path and Path(path).is_absolute()]
-    paths = [str(work), *import_path, _ROOT, *ours]
-    places = {"HOME": str(work), "TMPDIR": str(work), "PYTHONPATH": os.pathsep.join(paths)}
+    python_path = os.pathsep.join([_ROOT, *ours])
+    places = {"HOME": str(work), "TMPDIR": str(work), "PYTHONPATH": python_path}
     return passed | _SET | places

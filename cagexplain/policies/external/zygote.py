@@ -35,6 +35,7 @@ def main() -> None:
     load, _ = end.receive()
     assert isinstance(load, Load)
     _limit(load.memory)
+    sys.path[:0] = load.path
     try:
         with during("its import"):
             loaded = LOADERS[load.form](load)

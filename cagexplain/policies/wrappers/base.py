@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Kind, Policy, States, looks, show
+from cagexplain.common.errors import UsageError
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, looks, show
+
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
 
 
 def unwrapped(policy: Policy) -> Policy:
     """The policy inside of all wrappers."""
     inner: Policy | None = getattr(policy, "inner", None)
     return policy if inner is None else unwrapped(inner)
+
+
+def require_vectors(policy: Policy, what: str) -> None:
+    """Refuse to change what a policy sees that looks at the world itself.
+
+    Args:
+        policy: to be shown other observations.
+        what: is to be changed.
+
+    Raises:
+        UsageError: it is an `Onlooker`.
+    """
+    if looks(policy):
+        raise UsageError(
+            f"its {what} cannot be changed: it plays on an environment of its own",
+            where=policy.name,
+            remedy="Change the environment's parameters in place of its observations",
+        )
 
 
 class Wrapper:
@@ -56,9 +78,9 @@ class Wrapper:
         """Begin new episodes, with seeds ``int[n]``."""
         self.inner.reset(seeds)
 
-    def look(self, states: States) -> None:
-        """Show the states to the wrapped policy."""
-        show(self.inner, states)
+    def look(self, env: Env) -> None:
+        """Show the environments to the wrapped policy."""
+        show(self.inner, env)
 
     def act(
         self,

@@ -18,7 +18,7 @@ from cagexplain.cc4.layout import CONNECTION, ON_SLOT, PROCESS
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Instead, Policy
-from cagexplain.policies.wrappers.base import Changed
+from cagexplain.policies.wrappers.base import Changed, require_vectors
 
 _ALERTS: Final = np.concatenate([PROCESS, CONNECTION])
 _EXISTS: Final = np.tile(ON_SLOT[ActionKind.ANALYSE], 2)
@@ -45,6 +45,7 @@ class NoisyAlerts(Changed):
                 raise UsageError(
                     f"{value} is no probability", field=field, remedy="give a number from 0 to 1"
                 )
+        require_vectors(policy, "alerts")
         super().__init__(policy)
         self.drop = drop
         self.invent = invent

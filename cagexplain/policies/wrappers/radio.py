@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cagexplain.cc4.layout import MESSAGES
 from cagexplain.common.arrays import BoolArray
 from cagexplain.policies.base import Decision, Instead, Policy
-from cagexplain.policies.wrappers.base import Changed
+from cagexplain.policies.wrappers.base import Changed, require_vectors
 
 Failure = Literal["lost", "inverted"]
 _SAYS: Final[dict[Failure, str]] = {"lost": "messages lost", "inverted": "messages inverted"}
@@ -25,6 +25,7 @@ class Radio(Changed):
     """
 
     def __init__(self, policy: Policy, messages: Failure) -> None:
+        require_vectors(policy, "messages")
         super().__init__(policy)
         self.messages = messages
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,10 @@ import numpy.typing as npt
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Kind, Policy, States, done, looks, show
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, done, looks, show
+
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
 
 
 class MixedTeam:
@@ -53,10 +56,10 @@ class MixedTeam:
         limits = [getattr(policy, "most_rows", None) for policy in (self._policy, self._guest)]
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def look(self, states: States) -> None:
-        """Show the states to the one that looks."""
+    def look(self, env: Env) -> None:
+        """Show the environments to the one that looks."""
         for policy in (self._policy, self._guest):
-            show(policy, states)
+            show(policy, env)
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes."""

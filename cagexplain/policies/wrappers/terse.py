@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Policy, States, show
+from cagexplain.policies.base import Decision, Instead, Policy, show
 from cagexplain.policies.wrappers.base import Wrapper
+
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
 
 
 class Terse(Wrapper):
@@ -30,9 +33,9 @@ class Terse(Wrapper):
         super().reset(seeds)
         self.playing = self.inner.branch(np.arange(len(seeds)), seeds)
 
-    def look(self, states: States) -> None:
-        """Show the states to the branch that plays."""
-        show(self.playing, states)
+    def look(self, env: Env) -> None:
+        """Show the environments to the branch that plays."""
+        show(self.playing, env)
 
     def act(
         self,
