@@ -51,11 +51,19 @@ class Seat:
         self.width = views.n_outputs(self.form.actions, self.viewers[0])
 
     def inputs(self, wide: Float32Array) -> Tensor:
-        """Rows of inputs, environment by environment, of what `views.widened` gives."""
+        """Rows of inputs ``float32[rows, inputs]``, environment by environment.
+
+        Args:
+            wide: ``float32[n, 1742]``, what `views.widened` gives.
+        """
         return torch.from_numpy(wide[:, self.columns].reshape(-1, self.columns.shape[1]))
 
     def legal(self, mask: BoolArray) -> Tensor:
-        """The action masks of these rows: ``bool[rows, choices]``."""
+        """The action masks of these rows: ``bool[rows, choices]``.
+
+        Args:
+            mask: ``bool[n, 570]``.
+        """
         rows = np.zeros((len(mask), len(self.viewers), self.width), np.bool_)
         for at, agent in enumerate(self.viewers):
             part = mask if self.form.actions == "team" else mask[:, actions.slice_of(agent)]
