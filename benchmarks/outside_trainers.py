@@ -32,7 +32,7 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 
 _DOCS: Final = Path(__file__).parents[1] / "docs"
-_ROUND: Final = 2000
+_ROUND: Final = 500
 """Steps of the environment between two looks at the clock."""
 
 

@@ -56,11 +56,11 @@ def test_rllib_is_audited_by_one_command(tmp_path: Path, monkeypatch: pytest.Mon
     with pages.program(PROGRAMS["RLlib"], tmp_path) as module:
         try:
             algorithm = module.train(rounds=1, per_round=60, episode=EPISODE)
-            algorithm.save_to_path(str(tmp_path / "team"))
+            algorithm.save_to_path(Path("team").absolute())
             algorithm.stop()
         finally:
             ray.shutdown()
-    _run(audit, "team", "--trust-code", *QUICK)
+    _run(audit, "./team", "--trust-code", *QUICK)
     assert (tmp_path / "audit" / "trace" / "manifest.json").is_file()
 
 

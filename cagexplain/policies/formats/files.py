@@ -25,7 +25,7 @@ from cagexplain.policies.formats.descriptor import Form
 from cagexplain.policies.formats.network import Network, State
 from cagexplain.policies.learned import networks
 
-_TRUSTED_NONE: Final = "Give another checkpoint: this one computes nothing that could be played"
+_REMEDY: Final = "Give another checkpoint, or correct 'outputs' in the descriptor"
 
 
 @dataclass
@@ -51,11 +51,19 @@ class Seat:
         self.width = views.n_outputs(self.form.actions, self.viewers[0])
 
     def inputs(self, wide: Float32Array) -> Tensor:
-        """Rows of inputs, environment by environment, of what `views.widened` gives."""
+        """Rows of inputs ``float32[rows, inputs]``, environment by environment.
+
+        Args:
+            wide: ``float32[n, 1742]``, what `views.widened` gives.
+        """
         return torch.from_numpy(wide[:, self.columns].reshape(-1, self.columns.shape[1]))
 
     def legal(self, mask: BoolArray) -> Tensor:
-        """The action masks of these rows: ``bool[rows, choices]``."""
+        """The action masks of these rows: ``bool[rows, choices]``.
+
+        Args:
+            mask: ``bool[n, 570]``.
+        """
         rows = np.zeros((len(mask), len(self.viewers), self.width), np.bool_)
         for at, agent in enumerate(self.viewers):
             part = mask if self.form.actions == "team" else mask[:, actions.slice_of(agent)]
@@ -295,12 +303,14 @@ class WeighingFilePolicy(FilePolicy):
         return official if self.values else torch.log_softmax(official, -1)
 
     def _require_numbers(self, seat: Seat, outputs: Tensor) -> None:
-        if outputs.isnan().any() or (outputs == torch.inf).any():
-            raise CagexplainError(
-                "what the network computes is not finite",
-                where=seat.file,
-                remedy=_TRUSTED_NONE,
-            )
+        """Refuse what no action can be chosen by; single ones may be ruled out."""
+        problem = None
+        if outputs.isnan().any() or not outputs.amax(-1).isfinite().all():
+            problem = "what the network computes is not finite"
+        elif seat.form.outputs == "probabilities" and outputs.amin() < 0:
+            problem = f"the network computes {float(outputs.amin()):g}, which is no probability"
+        if problem is not None:
+            raise CagexplainError(problem, where=seat.file, field="outputs", remedy=_REMEDY)
 
 
 def _rows_of(rows: IntArray, per_environment: int) -> Tensor:

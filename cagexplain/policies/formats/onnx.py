@@ -55,7 +55,7 @@ def read(path: Path, given: Given) -> OnnxNetwork:
         raise CagexplainError(
             "ONNX files need ONNX Runtime, which is not installed",
             where=path,
-            remedy="Run pip install 'cagexplain[onnx]'",
+            remedy="Run pip install -e '.[onnx]'",
         ) from error
     require_file(path, KIND, limit=SIZE_LIMIT)
     options = onnxruntime.SessionOptions()

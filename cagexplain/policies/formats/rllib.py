@@ -65,7 +65,7 @@ def read(path: Path, given: Given) -> Network:
         raise CagexplainError(
             f"RLlib is needed for this and cannot be imported ({error})",
             where=path,
-            remedy="Run pip install 'cagexplain[rllib]'",
+            remedy="Run pip install -e '.[rllib]'",
         ) from error
     try:
         return _ModuleNetwork(folder) if (folder / _MODULE).is_file() else _PolicyNetwork(folder)

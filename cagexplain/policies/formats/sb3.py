@@ -153,7 +153,7 @@ def read_by_library(path: Path, given: Given) -> LibraryNetwork:
         raise CagexplainError(
             "this network needs Stable-Baselines3, which is not installed",
             where=path,
-            remedy="Run pip install 'cagexplain[sb3]'",
+            remedy="Run pip install -e '.[sb3]'",
         ) from error
     try:
         data: Any
@@ -332,8 +332,15 @@ class _Lstm:
 class Mlp:
     """Linear layers with an activation between them, behind an LSTM if there is one.
 
-    Attributes:
+    Args:
         facts: what the file says of it.
+        layers: weight ``float32[outputs, inputs]`` and bias ``float32[outputs]`` of each.
+        activation: of a tensor of any shape.
+        lstm: before the layers.
+        quantiles: outputs of the last layer per action.
+
+    Attributes:
+        facts: as given.
     """
 
     def __init__(

@@ -190,6 +190,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "outputs: actions\n",
         "'actions' is contradicted by the file",
     ),
+    "probabilities": (
+        {"inputs": 210, "outputs": 242, "output": "probabilities"},
+        "",
+        "which is no probability",
+    ),
     "operator of its own": ({"domain": "evil"}, "", "ONNX Runtime refuses the file"),
 }
 
@@ -226,3 +231,14 @@ def test_outputs_that_are_not_finite(tmp_path: Path) -> None:
     onnx.save(model, str(path))
     with pytest.raises(CagexplainError, match="not finite"):
         load(path)
+
+
+def test_files_that_compute_different_things(tmp_path: Path) -> None:
+    entries = ""
+    for number, agent in enumerate(BLUE):
+        output = "q" if number == 3 else "logits"
+        write_onnx(tmp_path / f"{agent}.onnx", inputs=210, outputs=242, output=output)
+        entries += f"  {agent}: {agent}.onnx\n"
+    (tmp_path / "agents.yaml").write_text(f"agents:\n{entries}observation: padded\n")
+    with pytest.raises(CagexplainError, match=r"different things \(logits, values\)"):
+        load(tmp_path)
