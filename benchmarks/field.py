@@ -169,20 +169,23 @@ def read_field(file: Path) -> Field:
     return public
 
 
-class _Absent(CagexplainError):
-    """A submission that is not to be had or may not be run here."""
-
-
 def _load(name: str, public: Field, folder: Path | None, trust: bool) -> Policy:
     """A policy or submission by its name in the configuration."""
     if name in public.policies:
         return load_policy(name)
     entry = public.submissions[name]
     if folder is None or not trust:
-        raise _Absent("not run: submissions take --submissions FOLDER and --trust-code")
+        raise CagexplainError(
+            "not run: submissions take --submissions FOLDER and --trust-code",
+            remedy=f"Clone {entry.repository} to FOLDER/{entry.repository}",
+        )
     place = folder / entry.repository / entry.folder
     if not (place / "submission.py").is_file():
-        raise _Absent(f"not there: {entry.repository}, folder {entry.folder}")
+        raise CagexplainError(
+            f"not there: {entry.repository}, folder {entry.folder}",
+            where=place,
+            remedy=f"Clone https://github.com/{entry.repository} to it",
+        )
     return load_policy(str(place), opening=Opening(trust, Limits(step=STEP_TIMEOUT)))
 
 
