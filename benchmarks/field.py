@@ -339,11 +339,11 @@ def command(
             continue
         for condition in missing:
             try:
-                outcome = play(name, policy, condition, episodes, steps)
+                result = play(name, policy, condition, episodes, steps)
             except CagexplainError as error:
-                outcome = Outcome(name, condition, episodes, problem=error.problem)
-            write_json(_file(results, name, condition), asdict(outcome))
-            number = outcome.problem or f"{outcome.mean:,.1f} in {outcome.seconds:,.0f} s"
+                result = Outcome(name, condition, episodes, problem=error.problem)
+            write_json(_file(results, name, condition), asdict(result))
+            number = result.problem or f"{result.mean:,.1f} in {result.seconds:,.0f} s"
             click.echo(f"{name}, {condition}: {number}", err=True)
     outcomes = {
         (name, condition): outcome
@@ -380,7 +380,8 @@ def _head(public: Field, outcomes: Outcomes) -> Iterator[str]:
     dates = sorted({outcome.date for outcome in played})
     yield "# The public field, audited"
     yield ""
-    yield "Made by this command, from the repository's root; it goes on where it was stopped:"
+    yield "Made by this command, from the repository's root; it goes on where it was stopped, and each "
+    yield "cell tells its number of episodes:"
     yield ""
     yield "```text"
     yield "python -m benchmarks.field --submissions FOLDER --trust-code --page docs/field.md"
