@@ -380,8 +380,8 @@ def _head(public: Field, outcomes: Outcomes) -> Iterator[str]:
     dates = sorted({outcome.date for outcome in played})
     yield "# The public field, audited"
     yield ""
-    yield "Made by this command, from the repository's root; it goes on where it was stopped, and each "
-    yield "cell tells its number of episodes:"
+    yield "Made by this command, from the repository's root. It goes on where it was stopped;"
+    yield "`--episodes` says how many a result needs, and each cell of the first table how many it has:"
     yield ""
     yield "```text"
     yield "python -m benchmarks.field --submissions FOLDER --trust-code --page docs/field.md"
