@@ -381,7 +381,7 @@ def _head(public: Field, outcomes: Outcomes) -> Iterator[str]:
     yield "# The public field, audited"
     yield ""
     yield "Made by this command, from the repository's root. It goes on where it was stopped;"
-    yield "`--episodes` says how many a result needs, and each cell of the first table how many it has:"
+    yield "`--episodes` says how many a result needs, each cell of the first table how many it has:"
     yield ""
     yield "```text"
     yield "python -m benchmarks.field --submissions FOLDER --trust-code --page docs/field.md"
