@@ -169,20 +169,23 @@ def read_field(file: Path) -> Field:
     return public
 
 
-class _Absent(CagexplainError):
-    """A submission that is not to be had or may not be run here."""
-
-
 def _load(name: str, public: Field, folder: Path | None, trust: bool) -> Policy:
     """A policy or submission by its name in the configuration."""
     if name in public.policies:
         return load_policy(name)
     entry = public.submissions[name]
     if folder is None or not trust:
-        raise _Absent("not run: submissions take --submissions FOLDER and --trust-code")
+        raise CagexplainError(
+            "not run: submissions take --submissions FOLDER and --trust-code",
+            remedy=f"Clone {entry.repository} to FOLDER/{entry.repository}",
+        )
     place = folder / entry.repository / entry.folder
     if not (place / "submission.py").is_file():
-        raise _Absent(f"not there: {entry.repository}, folder {entry.folder}")
+        raise CagexplainError(
+            f"not there: {entry.repository}, folder {entry.folder}",
+            where=place,
+            remedy=f"Clone https://github.com/{entry.repository} to it",
+        )
     return load_policy(str(place), opening=Opening(trust, Limits(step=STEP_TIMEOUT)))
 
 
@@ -336,11 +339,11 @@ def command(
             continue
         for condition in missing:
             try:
-                outcome = play(name, policy, condition, episodes, steps)
+                result = play(name, policy, condition, episodes, steps)
             except CagexplainError as error:
-                outcome = Outcome(name, condition, episodes, problem=error.problem)
-            write_json(_file(results, name, condition), asdict(outcome))
-            number = outcome.problem or f"{outcome.mean:,.1f} in {outcome.seconds:,.0f} s"
+                result = Outcome(name, condition, episodes, problem=error.problem)
+            write_json(_file(results, name, condition), asdict(result))
+            number = result.problem or f"{result.mean:,.1f} in {result.seconds:,.0f} s"
             click.echo(f"{name}, {condition}: {number}", err=True)
     outcomes = {
         (name, condition): outcome
@@ -377,7 +380,8 @@ def _head(public: Field, outcomes: Outcomes) -> Iterator[str]:
     dates = sorted({outcome.date for outcome in played})
     yield "# The public field, audited"
     yield ""
-    yield "Made by this command, from the repository's root; it goes on where it was stopped:"
+    yield "Made by this command, from the repository's root. It goes on where it was stopped;"
+    yield "`--episodes` says how many a result needs, each cell of the first table how many it has:"
     yield ""
     yield "```text"
     yield "python -m benchmarks.field --submissions FOLDER --trust-code --page docs/field.md"
