@@ -25,8 +25,9 @@ from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.cli.options import Option, Unused, refuse
 from cagexplain.common import terminal
 from cagexplain.policies.base import Decision, Policy, rows_at_once
-from cagexplain.policies.external.forms import Limits, Opening
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.external.policy import MOST_ROWS
+from cagexplain.policies.external.processes import Limits
 from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 from cagexplain.policies.wrappers.base import unwrapped
 

@@ -133,7 +133,8 @@ def run(command: Sequence[str], where: Path, **options: Any) -> str:
             where=where,
             remedy=_REMEDY,
         )
-    return ended.stdout
+    printed: str = ended.stdout
+    return printed
 
 
 def _hold_against(answers: dict[str, Array], recording: Recording, where: Path) -> None:

@@ -212,7 +212,7 @@ def write_onnx(path: Path, policy: Policy) -> float:
             where="--onnx",
             remedy="Run pip install 'cagexplain[onnx]'",
         ) from error
-    content = io.BytesIO()
+    content: Any = io.BytesIO()  # taken as well as a path, says the documentation
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"

@@ -9,7 +9,7 @@ import pprint
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -106,7 +106,8 @@ def contents(name: str, packed: Packed) -> dict[str, str | bytes]:
     }
     if packed.arrays:
         archive = io.BytesIO()
-        np.savez_compressed(archive, **packed.arrays)
+        arrays: dict[str, Any] = dict(packed.arrays)
+        np.savez_compressed(archive, **arrays)
         files[f"{PACKAGE}/{team.WEIGHTS}"] = archive.getvalue()
     return files
 

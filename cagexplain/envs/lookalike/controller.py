@@ -255,7 +255,7 @@ class ControllerView(View):
     def reward(self) -> dict[str, dict[str, Any]]:
         """Rewards of the last step by team and cause."""
         s = self.state.record
-        rewards = {
+        rewards: dict[str, dict[str, Any]] = {
             "Blue": {"BlueRewardMachine": int(s["reward_parts"].sum())},
             "Red": {"None": 0.0},
             "Green": {"None": 0.0},

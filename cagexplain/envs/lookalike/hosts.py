@@ -276,7 +276,7 @@ class Reader:
 
     def _sessions(self, host: int) -> dict[str, list[int]]:
         state = self._state
-        sessions = {agent: [] for agent in state.agent_names}
+        sessions: dict[str, list[int]] = {agent: [] for agent in state.agent_names}
         for agent, ident in state.resident[host]:
             sessions[agent].append(ident)
         for agent, slots in zip(RED, state.red_slots, strict=True):

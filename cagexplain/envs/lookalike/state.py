@@ -333,7 +333,7 @@ class StateView(View):
         api, s = self._api, self.record
         hosts = {host: host_views.pristine(api, s, host) for host in self._existing}
         for host, pristine in hosts.items():
-            sessions = {agent: [] for agent in self.agent_names}
+            sessions: dict[str, list[int]] = {agent: [] for agent in self.agent_names}
             for agent, ident in self.resident[host]:
                 sessions[agent].append(ident)
                 session = self._residents[agent][ident]
@@ -365,7 +365,7 @@ class StateView(View):
         kind = host_views.host_class(self._api.Host)
         hosts = {}
         for host, pristine in self._pristine.items():
-            view = kind.__new__(kind)
+            view: Any = object.__new__(kind)
             fixed = {k: v for k, v in vars(pristine).items() if not hasattr(kind, k)}
             view.__dict__.update(fixed, reader=self._reader, slot=host)
             hosts[HOST_NAMES[host]] = view
