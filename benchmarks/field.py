@@ -412,9 +412,11 @@ def _head(public: Field, outcomes: Outcomes) -> Iterator[str]:
     if dates:
         yield f"- Played {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
     for name, entry in public.submissions.items():
+        digests = sorted({run.facts["sha256"] for run in played if run.policy == name})
+        files = f"; the files played have the SHA-256 {', '.join(digests)}" if digests else ""
         yield (
             f"- {name}: [{entry.repository}](https://github.com/{entry.repository}), folder "
-            f"`{entry.folder}`, commit `{entry.commit[:12]}`, unmodified."
+            f"`{entry.folder}`, commit `{entry.commit[:12]}`{files}."
         )
 
 

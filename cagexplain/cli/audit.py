@@ -131,9 +131,9 @@ _UNUSED: Final = (
 def command(subject: str, output: Path | None, **options: Any) -> int:
     """Audit a policy against practices of cyber defence, with evidence, uncertainty and prices.
 
-    POLICY is the path of a checkpoint or the name of a built-in policy, which is played; TRACE is a
-    folder that `cagexplain trace` has written. The audit is a page (audit.html) and files for other
-    tools: audit.json, SARIF, JUnit, OCSF, a layer for the ATT&CK Navigator, a CACAO playbook, CSV.
+    POLICY is whatever plays (see `cagexplain policies --help`); TRACE is a folder that `cagexplain
+    trace` has written. The audit is a page (audit.html) and files for other tools: audit.json,
+    SARIF, JUnit, OCSF, a layer for the ATT&CK Navigator, a CACAO playbook, CSV.
 
     The exit status is 0 if all went well, 1 after an error, 2 after wrong usage, 3 if there are
     findings as grave as --fail-on, 4 if checks are inconclusive under --strict.

@@ -20,10 +20,17 @@ from cagexplain.common import terminal
     "what their answers mean.",
 )
 def command(path: Path | None) -> None:
-    """List the built-in policies.
+    """List the policies that have a name.
 
-    Wherever a command takes a POLICY, it takes one of these names, the path of a checkpoint that
-    `cagexplain train` has written, or a file of another trainer (docs/your-agent.md).
+    \b
+    Wherever a command takes a POLICY, it takes
+      one of these names,
+      the path of a checkpoint that `cagexplain train` has written, or of trees (tree.json),
+      the folder or ZIP file of an official submission,
+      a function or class, as FILE.py:NAME or package.module:NAME,
+      a file of Stable-Baselines3, RLlib, TorchScript or ONNX.
+
+    docs/your-agent.md shows each of them. Code of others runs with --trust-code only.
     """
     from cagexplain.policies.registry import builtin_policies
 

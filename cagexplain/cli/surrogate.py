@@ -70,7 +70,7 @@ def command(
 ) -> None:
     """Extract decision trees from POLICY that can be read, and played.
 
-    POLICY is the path of a checkpoint or the name of a built-in policy; TRACE is a folder that
+    POLICY is whatever plays (see `cagexplain policies --help`); TRACE is a folder that
     `cagexplain trace` has written: then the trees are fitted to the recorded decisions alone. They
     take the policy's likeliest actions; with --stochastic they draw, as likely as it does. They are
     judged on --episodes held-out episodes, by how often they choose like the policy and by the

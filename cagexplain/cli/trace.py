@@ -23,9 +23,9 @@ def command(
 ) -> None:
     """Record the actions of POLICY and the states that they respond to.
 
-    POLICY is the path of a checkpoint or the name of a built-in policy (see `cagexplain
-    policies`). Finished batches of episodes are kept when the recording is interrupted: the same
-    command with --resume continues it, with the same result.
+    POLICY is whatever plays (see `cagexplain policies --help`). Finished batches of episodes are
+    kept when the recording is interrupted: the same command with --resume continues it, with the
+    same result.
     """
     from cagexplain.common.errors import UsageError
     from cagexplain.policies.rollout import seed_range

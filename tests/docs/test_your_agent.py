@@ -1,4 +1,4 @@
-"""What docs/your-agent.md says of other trainers: its programs, its descriptor, its table."""
+"""What docs/your-agent.md says: its programs, its descriptor, its table."""
 
 from __future__ import annotations
 
@@ -73,8 +73,18 @@ def test_torchscript_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "return" in _run(evaluate, "team", "--trust-code", *SHORT)
 
 
+@pytest.mark.parametrize(("heading", "name"), [("A function", "choose"), ("A class", "Lazy")])
+def test_code_of_the_page_is_played_and_audited(
+    heading: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("agent.py").write_text(PROGRAMS[heading].text)
+    assert "return" in _run(evaluate, f"agent.py:{name}", "--trust-code", *SHORT)
+    _run(audit, f"agent.py:{name}", "--trust-code", *QUICK)
+
+
 def test_every_program_is_run() -> None:
-    assert {"RLlib", "TorchScript"} <= set(PROGRAMS)
+    assert set(PROGRAMS) == {"A function", "A class", "RLlib", "TorchScript"}
 
 
 def test_the_descriptor_is_one(tmp_path: Path) -> None:
