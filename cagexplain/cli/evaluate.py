@@ -49,7 +49,8 @@ _OFFICIAL: Final = Unused(
 def command(policy: str, output: Path | None, **options: Any) -> None:
     """Play POLICY and report its return.
 
-    POLICY is whatever plays (see `cagexplain policies --help`). The return of an episode is the official one: the sum of all rewards but the last.
+    POLICY is whatever plays (see `cagexplain policies --help`). The return of an episode is the
+    official one: the sum of all rewards but the last.
     """
     from cagexplain.policies.evaluation import evaluate, evaluate_official
     from cagexplain.policies.rollout import seed_range
