@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from cagexplain.audit.results import Audit, Compared, Verdict
+from cagexplain.cc4 import conditions
 
 _GRAVITY: Final[Mapping[str, int]] = {"FAIL": 2, "WARN": 1}
 """How bad a verdict is; all others count as 0."""
@@ -47,8 +48,14 @@ def _notes(
         )
     if audit.versions.get("catalogue") != old.versions.get("catalogue"):
         yield "The two audits are of different versions of the catalogue of checks."
-    for key, subject in (("red", "attackers"), ("steps", "lengths of the episodes")):
-        if audit.play.get(key) != old.play.get(key):
+    standard = {"condition": conditions.STANDARD}  # audits of before do not tell
+    then_played, now_played = standard | old.play, standard | audit.play
+    for key, subject in (
+        ("red", "attackers"),
+        ("steps", "lengths of the episodes"),
+        ("condition", "parameters of the simulator"),
+    ):
+        if now_played.get(key) != then_played.get(key):
             yield f"The two audits were played with different {subject}."
     if added := [c for c in now if c not in then]:
         yield f"Not part of the earlier audit: {', '.join(added)}."

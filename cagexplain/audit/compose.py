@@ -31,12 +31,13 @@ from cagexplain.audit.results import (
     Price,
     Variation,
 )
-from cagexplain.cc4 import phases
+from cagexplain.cc4 import conditions, phases
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
 from cagexplain.policies.evaluation import estimate
 from cagexplain.policies.registry import source_of
+from cagexplain.policies.rollout import SEEDS
 from cagexplain.stats.estimates import MIN_EPISODES, Estimate
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.stats.shares import Ratio
@@ -45,7 +46,7 @@ from cagexplain.tracing.trace import Trace
 
 _PACKAGES: Final = ("numba", "numpy", "pandas", "pyarrow", "scipy")
 _RED: Final = "finite_state"
-_USUAL: Final = {"steps": phases.DEFAULT_STEPS, "red": _RED}
+_USUAL: Final = {"steps": phases.DEFAULT_STEPS, "red": _RED, "condition": conditions.STANDARD}
 """Of the episodes that the reference policies were recorded in."""
 
 
@@ -196,6 +197,8 @@ def compose(
             "trace": str(trace.path),
             "engine": manifest.engine,
             "red": manifest.options.get("red", _RED),
+            "condition": manifest.options.get("condition", conditions.STANDARD),
+            "protocol": manifest.options.get("protocol", SEEDS),
             "steps": manifest.options["steps"],
             "calls": phases.calls(manifest.options["steps"]),
             "episodes": trace.n_episodes,

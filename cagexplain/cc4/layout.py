@@ -16,7 +16,7 @@ serve as indices at once.
 from collections.abc import Callable, Mapping
 from itertools import chain
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,14 @@ SLEEP_INDEX: Final = np.array(actions.SLEEP_INDEX, np.int64)
 """Index of each agent's Sleep: ``int64[5]``."""
 SLEEP: Final = SLEEP_INDEX + OFFSETS
 """Position of each agent's Sleep: ``int64[5]``."""
+
+
+def positions(index: npt.NDArray[Any]) -> _Table:
+    """Positions of actions ``int[..., 5]``. One behind an agent's layout has none: it gets that of
+    Sleep, as whoever looks at positions knows of nothing that such an action does."""
+    inside = index < np.array(actions.SIZES)
+    return np.where(inside, index, SLEEP_INDEX) + OFFSETS
+
 
 ACTION_AGENT: Final[_Table] = np.repeat(np.arange(N_BLUE), actions.SIZES)
 ACTION_TYPE: Final = np.concatenate(actions.KIND).astype(np.int64)

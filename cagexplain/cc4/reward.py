@@ -30,6 +30,8 @@ CAUSE_NAMES: Final = (*CAUSES, "action_cost")
 
 RESTORE_COST: Final = 1
 """Charged per *submitted* Restore, also while the agent is busy and ignores it."""
+INVALID_COST: Final = 0.1
+"""Charged per submitted ``InvalidAction`` object; no action of a layout is one."""
 
 _TABLE: Final[dict[int, tuple[tuple[int, int, int], ...]]] = {
     PAZ: ((-1, -1, -3), (-1, -1, -3), (-1, -1, -3)),

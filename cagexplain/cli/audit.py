@@ -124,7 +124,7 @@ _UNUSED: Final = (
 @click.option(
     "--policy",
     "policy_file",
-    type=_FILE,
+    type=click.Path(path_type=Path),
     help="Where the policy of a TRACE lies now, if it was moved since the recording.",
 )
 @playing.options
@@ -157,7 +157,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     failed: dict[int, str] = {}
     if (trace_folder := playing.recorded(subject)) is not None:
         trace = open_trace(trace_folder)
-        policy, why_not = _reloaded(trace, options["policy_file"])
+        policy, why_not = _reloaded(trace, options)
         name = str(trace.manifest.policy.get("name", trace_folder.name))
         folder = prepare_output_dir(output or new_place("audit", name))
     else:
@@ -227,7 +227,6 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
     """Play the episodes that are audited."""
     from cagexplain.audit.play.record import record
     from cagexplain.cc4 import phases
-    from cagexplain.envs import EnvParams
     from cagexplain.policies.rollout import seed_range
 
     engine = playing.engine(options)
@@ -237,24 +236,28 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
             folder,
             policy,
             seed_range(options["seed"], options["episodes"]),
-            EnvParams(steps=options["steps"], red=options["red"]),
+            playing.params(options),
             engine=engine,
-            batch=playing.batch(options, engine),
+            batch=playing.batch(options, engine, policy),
             options={"mask_sleep": options["mask_sleep"]},
             observers=[bar],
         )
     return recorded.trace, recorded.failed
 
 
-def _reloaded(trace: Trace, policy_file: Path | None) -> tuple[Policy | None, str]:
+def _reloaded(trace: Trace, options: Mapping[str, Any]) -> tuple[Policy | None, str]:
     """The policy of a trace, or why it cannot be played again."""
     from cagexplain.analysis.decisions.replay import policy_of
     from cagexplain.common.errors import CagexplainError
 
     try:
-        policy = policy_of(trace, policy_file)
+        policy = policy_of(
+            trace,
+            options["policy_file"],
+            playing.opening(options["trust_code"], options["step_timeout"]),
+        )
     except CagexplainError as error:
-        if policy_file is not None:
+        if options["policy_file"] is not None or options["trust_code"]:
             raise
         return None, str(error)
     playing.single_threaded(policy)

@@ -6,23 +6,40 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.table import Table
 
-from cagexplain.cc4 import phases
+from cagexplain.cc4 import conditions, phases
 from cagexplain.cli import playing
-from cagexplain.cli.options import FILE_OR_OUTPUT, Command
+from cagexplain.cli.options import FILE_OR_OUTPUT, Command, Unused
 from cagexplain.common import terminal
+from cagexplain.policies.rollout import OFFICIAL, PROTOCOLS, SEEDS
 
 if TYPE_CHECKING:
     from cagexplain.policies.evaluation import Evaluation, MeanReturn
 
 
-@click.command("evaluate", cls=Command, unused=[playing.WITHOUT_CYBORG])
+_OFFICIAL: Final = Unused(
+    "with --protocol official, which plays one world after the other",
+    lambda options: options["protocol"] == OFFICIAL,
+    ("batch", "workers"),
+)
+
+
+@click.command("evaluate", cls=Command, unused=[playing.WITHOUT_CYBORG, _OFFICIAL])
 @click.argument("policy")
 @playing.options
+@click.option(
+    "--protocol",
+    type=click.Choice(list(PROTOCOLS)),
+    default=SEEDS,
+    show_default=True,
+    help="Which worlds are played: with 'seeds' every episode that of its own seed; with "
+    "'official' those of CC4's own evaluation script, consecutive ones of one generator, "
+    "constructed with --seed.",
+)
 @click.option(
     "--json",
     "output",
@@ -35,11 +52,10 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     POLICY is the path of a checkpoint or the name of a built-in policy (see `cagexplain
     policies`). The return of an episode is the official one: the sum of all rewards but the last.
     """
-    from cagexplain.envs import EnvParams
-    from cagexplain.policies.evaluation import evaluate
+    from cagexplain.policies.evaluation import evaluate, evaluate_official
     from cagexplain.policies.rollout import seed_range
 
-    params = EnvParams(steps=options["steps"], red=options["red"])
+    params = playing.params(options)
     player = playing.load(policy, options)
     engine = playing.engine(options)
     steps = options["episodes"] * phases.calls(params.steps)
@@ -47,15 +63,26 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     finished: list[Evaluation] = []
     try:
         with playing.progress(f"evaluating {player.name}", steps) as bar:
-            evaluate(
-                player,
-                seed_range(options["seed"], options["episodes"]),
-                params,
-                batch=playing.batch(options, engine),
-                engine=engine,
-                observers=[bar],
-                after_batch=finished.append,
-            )
+            if options["protocol"] == OFFICIAL:
+                evaluate_official(
+                    player,
+                    options["seed"],
+                    options["episodes"],
+                    params,
+                    engine=engine,
+                    observers=[bar],
+                    after_episode=finished.append,
+                )
+            else:
+                evaluate(
+                    player,
+                    seed_range(options["seed"], options["episodes"]),
+                    params,
+                    batch=playing.batch(options, engine, player),
+                    engine=engine,
+                    observers=[bar],
+                    after_batch=finished.append,
+                )
     finally:
         # Also when the simulator fails half-way: what was finished counts.
         if finished:
@@ -70,10 +97,13 @@ def _show(result: Evaluation, seconds: float, output: Path | None) -> None:
         return
     steps = len(result.seeds) * phases.calls(result.options["steps"])
     click.echo(_heading(result))
+    click.echo(f"Protocol {result.protocol}: {PROTOCOLS[result.protocol]}.")
     summary = result.summary()
     terminal.console().print(_table(summary))
     for line in _without_interval(summary):
         click.echo(line)
+    if result.protocol == OFFICIAL:
+        click.echo(_as_the_script(result))
     click.echo(f"{steps:,} steps in {seconds:.1f} s, {steps / seconds:,.0f} per second")
     if output is not None:
         write_json(output, result.to_json())
@@ -82,10 +112,21 @@ def _show(result: Evaluation, seconds: float, output: Path | None) -> None:
 
 def _heading(result: Evaluation) -> str:
     options, seeds = result.options, result.seeds
+    under = options["condition"]
+    condition = "" if under == conditions.STANDARD else f" under condition {under}"
     episodes = "1 episode" if len(seeds) == 1 else f"{len(seeds):,} episodes"
-    span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+    span = f"seed {seeds[0]}" if seeds[0] == seeds[-1] else f"seeds {seeds[0]} to {seeds[-1]}"
     masked = ", Sleep masked" if result.policy.get("mask_sleep") else ""
-    return f"{result.policy['name']}{masked} against {options['red']}, {episodes}, {span}"
+    return (
+        f"{result.policy['name']}{masked} against {options['red']}{condition}, {episodes}, {span}"
+    )
+
+
+def _as_the_script(result: Evaluation) -> str:
+    mean, deviation = result.official()
+    if deviation is None:
+        return f"The official script: mean {mean}; it fails where there is one episode only."
+    return f"The official script: mean {mean}, standard deviation {deviation}"
 
 
 def _table(summary: Mapping[str, Mapping[str, MeanReturn]]) -> Table:

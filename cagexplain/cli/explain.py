@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich import box
@@ -103,6 +103,7 @@ _UNUSED: Final = (
     type=click.IntRange(min=1),
     help="Threads for roll-outs.  [default: all cores]",
 )
+@playing.trust_options
 @output_option("HTML file to write.  [default: explain.html in the trace's folder]", FILE_TO_WRITE)
 @JSON_OPTION
 def command(
@@ -118,6 +119,7 @@ def command(
     workers: int | None,
     output: Path | None,
     json_file: Path | None,
+    **trust: Any,
 ) -> None:
     """Show why blue chose an action, and what other actions would have led to.
 
@@ -139,7 +141,7 @@ def command(
     folder = trace or latest_trace(RUNS)
     opened = open_trace(folder)
     target = output or prepare_output_file(folder / "explain.html")
-    policy = policy_of(opened, policy_file)
+    policy = policy_of(opened, policy_file, playing.opening(**trust))
     _single_threaded()
     threads = workers or machine.cores()
     selection = None

@@ -13,11 +13,12 @@ from cagexplain.cli.places import RUNS
 from cagexplain.common import machine
 
 if TYPE_CHECKING:
+    from cagexplain.policies.external.forms import Opening
     from cagexplain.tracing.trace import Trace
 
 _PLAYED = ("explanations", "surrogate")
 """What takes the policy itself, by the names of the page's arguments."""
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_PLACE: Final = click.Path(path_type=Path)
 
 
 _UNUSED: Final = (
@@ -51,10 +52,11 @@ _UNUSED: Final = (
     help="Also explain the N decisions in which the choice mattered most.  [N: 5 if left out]",
 )
 @click.option("--rules", is_flag=True, help="Also extract decision trees; this takes some minutes.")
+@playing.trust_options
 @click.option(
     "--policy",
     "policy_file",
-    type=_FILE,
+    type=_PLACE,
     help="Where the policy's file lies now, if it was moved since the recording; for --critical "
     "and --rules, which play it.",
 )
@@ -71,6 +73,8 @@ def command(
     rules: bool,
     policy_file: Path | None,
     json_file: Path | None,
+    trust_code: bool,
+    step_timeout: float,
     **pictures: Path | None,
 ) -> None:
     """Show what a policy does, when, and how well it defends, as one HTML page.
@@ -88,7 +92,9 @@ def command(
     opened = open_trace(folder)
     target = output or prepare_output_file(folder / "fsm-report.html")
     analysis = analyse(opened, episodes)
-    played = _played(opened, critical, rules, policy_file)
+    played = _played(
+        opened, critical, rules, policy_file, playing.opening(trust_code, step_timeout)
+    )
     page = fsm_report(analysis, **played)
     write_text(target, page.html)
     click.echo(target)
@@ -109,21 +115,24 @@ def command(
 
 
 def _played(
-    trace: Trace, critical: int | None, rules: bool, policy_file: Path | None
+    trace: Trace,
+    critical: int | None,
+    rules: bool,
+    policy_file: Path | None,
+    opening: Opening,
 ) -> dict[str, Any]:
     """What takes the policy itself; a reason if it cannot be played again."""
     from cagexplain.analysis.decisions.explain import explain
-    from cagexplain.analysis.decisions.replay import policy_of
+    from cagexplain.analysis.decisions.replay import params_of, policy_of
     from cagexplain.analysis.decisions.screening import critical as choose
     from cagexplain.analysis.trees.extract import extract
     from cagexplain.common.errors import CagexplainError
-    from cagexplain.envs import EnvParams
 
     parts: dict[str, Any] = {}
     if critical is None and not rules:
         return parts
     try:
-        policy = policy_of(trace, policy_file)
+        policy = policy_of(trace, policy_file, opening)
         playing.single_threaded(policy)
         if critical is not None:
             cores = machine.cores()
@@ -137,9 +146,7 @@ def _played(
                 workers=cores,
             )
         if rules:
-            options = trace.manifest.options
-            params = EnvParams(steps=options["steps"], red=options["red"])
-            parts["surrogate"], _ = extract(policy, params)
+            parts["surrogate"], _ = extract(policy, params_of(trace))
     except CagexplainError as error:
         click.echo(f"Left a gap in the page: {error}", err=True)
         asked = zip(_PLAYED, (critical is not None, rules), strict=True)

@@ -99,6 +99,7 @@ _UNUSED: Final = (
     type=FILE_TO_WRITE,
     help="Write the outcome of every episode to this file.",
 )
+@playing.trust_options
 @click.option("--list-probes", is_flag=True, help="List the probes and stop.")
 def command(
     policies: tuple[str, ...],
@@ -113,6 +114,7 @@ def command(
     replay: Path | None,
     output: Path | None,
     list_probes: bool,
+    **trust: Any,
 ) -> int:
     """Play both simulators with the same seeds and actions and compare them after every step.
 
@@ -132,18 +134,28 @@ def command(
     if replay is not None:
         return _replay(replay)
     policies = policies + old_policies or ("random",)
-    rules = True
+    rules, opening = True, playing.opening(**trust)
     for policy in policies:
         if policy not in PROBES:
             from cagexplain.policies.registry import load_policy
 
-            rules &= load_policy(policy).kind == "scripted"  # complains before anything is played
+            rules &= (
+                load_policy(policy, opening=opening).kind == "scripted"
+            )  # complains before anything is played
     if rules:
         refuse(("deterministic",), "on policies that follow a rule of their own")
     if record is not None:
         record.mkdir(parents=True, exist_ok=True)
     jobs = [
-        Job(policy, seed, EnvParams(steps=steps, red=red), deterministic, cyborg_path, record)
+        Job(
+            policy,
+            seed,
+            EnvParams(steps=steps, red=red),
+            deterministic,
+            cyborg_path,
+            record,
+            opening,
+        )
         for red, policy, seed in itertools.product(reds or ("finite_state",), policies, seeds)
     ]
     return _run(jobs, workers, output)

@@ -149,7 +149,6 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     failures, as always.
     """
     from cagexplain.common.files import prepare_output_dir, write_json, write_text
-    from cagexplain.envs import EnvParams
     from cagexplain.fidelity.parity import Settings, compare
     from reports.parity.page import parity_certificate
 
@@ -163,7 +162,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
         alpha=options["alpha"],
         paired=options["paired"],
     )
-    params = EnvParams(steps=options["steps"], red=options["red"])
+    params = playing.params(options)
     player = playing.load(policy, options)
     folder = prepare_output_dir(output or new_place("parity", player.name), allow_existing=True)
     click.echo(f"Keeping samples in {folder}; --output {folder} continues from there.", err=True)
@@ -215,7 +214,7 @@ def _samples(
                 params,
                 file=folder / f"sample-{side}.parquet",
                 options=played,
-                batch=playing.batch(options, engine),
+                batch=playing.batch(options, engine, player),
                 observers=[bar],
             )
     return samples["a"], samples["b"]

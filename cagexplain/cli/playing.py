@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,15 +18,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.cli.options import Option, Unused, refuse
 from cagexplain.common import terminal
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Decision, Policy, rows_at_once
+from cagexplain.policies.external.forms import Limits, Opening
+from cagexplain.policies.external.policy import MOST_ROWS
 from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
+from cagexplain.policies.wrappers.base import unwrapped
 
 if TYPE_CHECKING:
-    from cagexplain.envs import Engine, Env
+    from cagexplain.envs import Engine, Env, EnvParams
 
 TRACE: Final = "trace"
 """Folder, within that of an audit, of the episodes that it rests on."""
@@ -81,6 +86,13 @@ _EPISODES: Final = (
         show_default=True,
         help="Variant of the attacker.",
     ),
+    click.option(
+        "--condition",
+        type=click.Choice(list(CONDITIONS)),
+        default=STANDARD,
+        show_default=True,
+        help=f"Parameters of the simulator: CC4's, or one of the changes of {KIELY}.",
+    ),
     click.option("--episode-length", "steps", **LENGTH),
     *_MANNER,
 )
@@ -88,8 +100,9 @@ _PLAYING: Final = (
     click.option(
         "--batch",
         type=click.IntRange(min=1),
-        help="Episodes played side by side; memory grows with it.  "
-        f"[default: {DEFAULT_BATCH}, with CybORG one per worker]",
+        help="Episodes played side by side; memory grows with it: code of others takes a process "
+        f"for each.  [default: {DEFAULT_BATCH}, of code of others {MOST_ROWS}, with CybORG one per "
+        "worker]",
     ),
     click.option(
         "--workers",
@@ -107,11 +120,33 @@ _ENGINE: Final = click.option(
     help="Simulator: ours, or the CybORG that you have installed.",
 )
 
-EPISODES_NAMES: Final = ("episodes", "seed", "red", "steps", "mask_sleep", "deterministic")
+TRUST: Final = (
+    click.option(
+        "--trust-code",
+        is_flag=True,
+        help="Run the code of others that POLICY names. It runs in processes of its own, with "
+        "limits, but that is no sandbox: it can do all that you can.",
+    ),
+    click.option(
+        "--step-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=Limits.step,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long such code may take for a step of an episode.",
+    ),
+)
+
+EPISODES_NAMES: Final = (
+    *("episodes", "seed", "red", "condition", "steps"),
+    *("mask_sleep", "deterministic"),
+)
 PLAYING_NAMES: Final = ("batch", "workers", "cyborg_path")
 """Names of the parameters that the options below stand for."""
 WITHOUT_CYBORG: Final = Unused(
-    "on our own simulator", lambda options: options["engine"] == "native", ("cyborg_path",)
+    "on our own simulator, except for submissions",
+    lambda options: options["engine"] == "native" and not options["trust_code"],
+    ("cyborg_path",),
 )
 
 
@@ -122,23 +157,35 @@ def manner_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def episode_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which episodes are played."""
-    return _with(_EPISODES, command)
+    return _with((*_EPISODES, *TRUST), command)
 
 
 def playing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add those options, and those that say how they are played."""
-    return _with((*_EPISODES, *_PLAYING), command)
+    return _with((*_EPISODES, *TRUST, *_PLAYING), command)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add those options, and on which simulator."""
-    return _with((*_EPISODES, *_PLAYING, _ENGINE), command)
+    return _with((*_EPISODES, *TRUST, *_PLAYING, _ENGINE), command)
+
+
+def trust_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say whether and how code of others is run."""
+    return _with(TRUST, command)
 
 
 def _with(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def params(options: dict[str, Any]) -> EnvParams:
+    """The parameters of the environment that the user asked for."""
+    from cagexplain.envs import EnvParams
+
+    return EnvParams(steps=options["steps"], red=options["red"]).under(options["condition"])
 
 
 def engine(options: dict[str, Any], name: str = "engine") -> Engine:
@@ -148,11 +195,16 @@ def engine(options: dict[str, Any], name: str = "engine") -> Engine:
     return Engine(options[name], options["workers"], options["cyborg_path"])
 
 
-def batch(options: dict[str, Any], engine: Engine) -> int:
+def batch(options: dict[str, Any], engine: Engine, player: Policy) -> int:
     """Episodes to play side by side. CybORG plays few, so that finished ones are soon kept."""
     if options["batch"] is not None:
         return int(options["batch"])
-    return DEFAULT_BATCH if engine.name == "native" else engine.processes
+    return rows_at_once(player, DEFAULT_BATCH) if engine.name == "native" else engine.processes
+
+
+def opening(trust_code: bool, step_timeout: float) -> Opening:
+    """How policies of others are opened, by the options of `TRUST`."""
+    return Opening(trust_code, Limits(step=step_timeout))
 
 
 def load(policy: str, options: dict[str, Any]) -> Policy:
@@ -163,10 +215,16 @@ def load(policy: str, options: dict[str, Any]) -> Policy:
     """
     from cagexplain.policies.registry import load_policy
 
+    how = opening(options["trust_code"], options["step_timeout"])
     player = load_policy(
-        policy, mask_sleep=options["mask_sleep"], deterministic=options["deterministic"]
+        policy,
+        mask_sleep=options["mask_sleep"],
+        deterministic=options["deterministic"],
+        opening=replace(how, cyborg_path=options.get("cyborg_path")),
     )
-    if player.kind == "scripted":
+    if player.kind == "scripted" or (
+        player.kind == "external" and not hasattr(unwrapped(player), "deterministic")
+    ):
         refuse(("deterministic",), f"on '{policy}', which follows a rule of its own")
     single_threaded(player)
     return player

@@ -79,7 +79,6 @@ def command(
     """
     from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
     from cagexplain.common.files import prepare_output_dir
-    from cagexplain.envs import EnvParams
     from cagexplain.policies.registry import load_policy
     from cagexplain.tracing.trace import open_trace
 
@@ -107,10 +106,13 @@ def command(
             result, trees = extract_from_trace(trace, how, progress=progress)
         else:
             teacher = load_policy(
-                policy, mask_sleep=options["mask_sleep"], deterministic=deterministic
+                policy,
+                mask_sleep=options["mask_sleep"],
+                deterministic=deterministic,
+                opening=playing.opening(options["trust_code"], options["step_timeout"]),
             )
             playing.single_threaded(teacher)
-            params = EnvParams(steps=options["steps"], red=options["red"])
+            params = playing.params(options)
             result, trees = extract(teacher, params, how, progress=progress)
     _write(folder, result, trees)
     terminal.console().print(_summary(result))

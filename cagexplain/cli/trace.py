@@ -28,7 +28,6 @@ def command(
     command with --resume continues it, with the same result.
     """
     from cagexplain.common.errors import UsageError
-    from cagexplain.envs import EnvParams
     from cagexplain.policies.rollout import seed_range
     from cagexplain.tracing.recording import Recording
 
@@ -44,9 +43,9 @@ def command(
         output or new_place("trace", player.name),
         player,
         seed_range(options["seed"], options["episodes"]),
-        EnvParams(steps=options["steps"], red=options["red"]),
+        playing.params(options),
         engine=engine,
-        batch=playing.batch(options, engine),
+        batch=playing.batch(options, engine, player),
         with_observations=not no_observations,
         options={"mask_sleep": options["mask_sleep"]},
         resume=resume,

@@ -170,15 +170,27 @@ class BatchedEnv:
                 self.state["rng"][e] = rng.seeded(seed_list[e])
         self._ready = True
         self._chosen[:] = flags
-        self._run(reset_batch, self.state, _BLANK, self._chosen, n_worlds, self.obs, self.mask)
+        self._run(
+            reset_batch,
+            self.state,
+            self._compiled_params,
+            _BLANK,
+            self._chosen,
+            n_worlds,
+            self.obs,
+            self.mask,
+        )
         self.reward[self._chosen] = 0.0  # not `flags`, which may be `done` itself
 
     def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
         """Plays one step with the agents' action indices (``[n, 5]``) and 8-bit messages
         (``[n, 5, 8]``, none: zeros).
 
+        Indices behind an agent's layout (``cc4.actions.extra_index``) are what CybORG takes as
+        action objects only; the mask does not speak of them.
+
         Raises:
-            UsageError: an index outside its agent's layout, or a wrong shape.
+            UsageError: an index that is none of its agent's actions, or a wrong shape.
             CagexplainError: an environment outgrew a capacity of the engine.
         """
         submitted = checks.actions(actions, self.n_envs)

@@ -114,17 +114,17 @@ def chosen(value: object, n: int) -> npt.NDArray[np.bool_]:
 
 
 def actions(value: object, n: int) -> npt.NDArray[Any]:
-    """Action indices, integers ``[n, 5]``; whether they are inside their layouts is not looked
-    at."""
+    """Action indices, integers ``[n, 5]``; whether they are the agents' is not looked at."""
     return _array(value, "actions", (n, N_BLUE), "iu", "integers")
 
 
 def outside_layout() -> UsageError:
-    """What an action index outside its agent's layout is answered with."""
+    """What an index that is none of its agent's actions is answered with."""
     return UsageError(
-        "an index is outside its agent's action layout",
+        "an index is none of its agent's actions",
         field="actions",
-        remedy=f"give indices below {action_layout.SIZES}",
+        remedy=f"give indices below {action_layout.SIZES}, or those of "
+        "cagexplain.cc4.actions.extra_index",
     )
 
 

@@ -28,7 +28,7 @@ from typing import Any, Final
 import numpy as np
 
 from cagexplain.cc4 import network, services
-from cagexplain.cc4.actions import KIND, KIND_NAMES
+from cagexplain.cc4.actions import ALL_KIND, KIND_NAMES
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST, RED
 from cagexplain.cc4.network import HOST_NAMES, N_ZONES, ZONES
 from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, STATE_NAMES
@@ -150,7 +150,7 @@ def of_record(record: Any) -> dict[str, Any]:
             flat[f"inprog|{agent}"] = [RED_ACTION_NAMES[s["red_action"][r]], s["red_left"][r]]
     for b, agent in enumerate(BLUE):
         if s["blue_action"][b] >= 0:
-            kind = KIND_NAMES[KIND[b][s["blue_action"][b]]]
+            kind = KIND_NAMES[ALL_KIND[b, s["blue_action"][b]]]
             flat[f"inprog|{agent}"] = [kind, s["blue_left"][b]]
     for zone in range(N_ZONES):
         blocked = sorted(ZONES[other] for other in np.flatnonzero(s["blocks"][zone]))

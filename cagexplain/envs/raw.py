@@ -102,12 +102,12 @@ def _initial(s: Any, agent: int) -> dict[str, Any]:
 
 
 def _target(s: Any, agent: int) -> tuple[ActionKind, int]:
-    """Kind and host of the action that completed; an action on an absent host is a Sleep."""
+    """Kind and host of the action that completed; what cannot be played is a Sleep."""
     index = int(s["blue_done"][agent])
-    host = int(action_layout.HOST[agent][index])
-    if host >= 0 and not s["exists"][host]:
+    host = int(action_layout.ALL_HOST[agent, index])
+    if not action_layout.ACCEPTED[agent, index] or (host >= 0 and not s["exists"][host]):
         return ActionKind.SLEEP, -1
-    return ActionKind(int(action_layout.KIND[agent][index])), host
+    return ActionKind(int(action_layout.ALL_KIND[agent, index])), host
 
 
 def _own_action(s: Any, agent: int) -> dict[str, Any]:
@@ -115,6 +115,8 @@ def _own_action(s: Any, agent: int) -> dict[str, Any]:
         return {"success": "IN_PROGRESS"}
     kind, _ = _target(s, agent)
     if kind is ActionKind.SLEEP:
+        if s["blue_outcome"][agent] == Outcome.FAILURE:
+            return {"success": "FALSE", "action": "InvalidAction"}
         return {"success": "UNKNOWN", "action": "Sleep"}
     success = s["blue_outcome"][agent] == Outcome.SUCCESS
     return {
@@ -178,7 +180,12 @@ def _events(s: Any, agent: int, observation: dict[str, Any]) -> None:
     """What the Monitor at the end of the step saw: connections first, then processes."""
     watched = set(_hosts_of(s, agent))
     events = [event for event in s["events"][: s["event_n"]] if int(event["host"]) in watched]
-    for event in sorted(events, key=lambda event: (event["host"], _is_process_event(event))):
+    parent = s["blue_parent"][agent]  # asked last
+
+    def place(event: Any) -> tuple[bool, int, bool]:
+        return event["host"] == parent, event["host"], _is_process_event(event)
+
+    for event in sorted(events, key=place):
         host = int(event["host"])
         entry = observation.setdefault(HOST_NAMES[host], {})
         entry.setdefault("System info", _system(s, host))

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ from cagexplain.envs import BatchedEnv, Engine, Env, EnvParams
 from cagexplain.fidelity import view
 from cagexplain.fidelity.probes import PROBES, Prober
 from cagexplain.fidelity.recording import Recording, write_recording
+from cagexplain.policies.base import decide
+from cagexplain.policies.external.forms import Opening
 
 LAST_DRAWS: Final = 8
 """Random draws shown with a difference."""
@@ -45,6 +47,7 @@ class Job:
         deterministic: how a trained policy acts; None: as its training evaluated it.
         cyborg_path: folder of CybORG, if it is not installed.
         record: folder to keep a recording in.
+        opening: how a policy of others is opened.
     """
 
     policy: str
@@ -53,6 +56,7 @@ class Job:
     deterministic: bool | None = None
     cyborg_path: Path | None = None
     record: Path | None = None
+    opening: Opening = field(default_factory=Opening)
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,9 @@ class _Player:
         if self._probe is None:
             from cagexplain.policies.registry import load_policy
 
-            self._policy = load_policy(job.policy, deterministic=job.deterministic)
+            self._policy = load_policy(
+                job.policy, deterministic=job.deterministic, opening=job.opening
+            )
             self._policy.reset(np.array([job.seed]))
             if self._policy.kind == "checkpoint":
                 import torch
@@ -102,7 +108,7 @@ class _Player:
     def act(self, env: Env) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8] | None]:
         if self._probe is not None:
             return self._probe.act(env)
-        decision = self._policy.act(env.obs, env.mask, env.free)
+        decision = decide(self._policy, env)
         return decision.actions, decision.messages
 
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward, services
 from cagexplain.cc4.green import GREEN_ACTION_NAMES, GreenAction, GreenFailure
-from cagexplain.cc4.layout import ACTION_TYPE, BLOCKED, CONNECTION, OFFSETS, PROCESS
+from cagexplain.cc4.layout import BLOCKED, CONNECTION, PROCESS
 from cagexplain.cc4.outcome import EXECUTED, Outcome
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.common.arrays import Array, FloatArray
@@ -234,7 +234,7 @@ class Behaviour(Observer):
         tally.connection += (env.obs[:, CONNECTION] != 0).sum(1)
         tally.blocked += (env.obs[:, BLOCKED] != 0).sum(1)
         completed = truth.blue_done >= 0
-        kinds = ACTION_TYPE[truth.blue_done + OFFSETS]
+        kinds = actions.ALL_KIND[np.arange(agents.N_BLUE), truth.blue_done]
         tally.blue += _count(kinds, actions.N_KINDS, completed)
         success = completed & (truth.blue_outcome == Outcome.SUCCESS)
         tally.blue_succeeded += _count(kinds, actions.N_KINDS, success)

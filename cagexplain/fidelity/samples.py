@@ -27,7 +27,7 @@ from cagexplain.common.files import write_bytes
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.fidelity.metrics import NAMES, Behaviour
 from cagexplain.policies.base import Decision, Policy
-from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
+from cagexplain.policies.rollout import DEFAULT_BATCH, SEEDS, Observer, batches, play
 
 SCHEMA_VERSION: Final = 2
 """Changes whenever a metric gets another meaning; further metrics show in the columns."""
@@ -153,7 +153,15 @@ def origin_of(
     """
     return Origin(
         policy=_plain(policy.describe()),
-        options=_plain({**params.as_dict(), "skip_worlds": 0, **(options or {})}),
+        options=_plain(
+            {
+                **params.as_dict(),
+                "condition": params.condition,
+                "protocol": SEEDS,
+                "skip_worlds": 0,
+                **(options or {}),
+            }
+        ),
         engine=engine,
         measured_by={
             "cagexplain": __version__,

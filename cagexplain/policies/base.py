@@ -2,23 +2,31 @@
 
 A policy acts for all five blue agents in ``n`` environments at once. Agents' observations, masks
 and actions lie side by side in the layouts of ``cagexplain.cc4.observations`` and
-``cagexplain.cc4.actions``; nothing else reaches it, so it cannot see the ground truth.
+``cagexplain.cc4.actions``; nothing else reaches it, so it cannot see the ground truth. The one
+exception are official submissions (`Onlooker`), which play on an environment, not on vectors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
 
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
+
 Instead: TypeAlias = IntArray | Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
 """What is done in place of a policy's choice: ``int[n, 5]`` actions, or what revises its choice,
 ``int64[n, 5]`` to ``int64[n, 5]``; it is called once, and must not change what it is given."""
+
+
+Kind: TypeAlias = Literal["scripted", "checkpoint", "tree", "external"]
+"""Where a policy comes from."""
 
 
 def done(chosen: npt.NDArray[np.int64], instead: Instead | None) -> npt.NDArray[np.int64]:
@@ -53,7 +61,7 @@ class Policy(Protocol):
         """Short name for tables and folders."""
 
     @property
-    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
+    def kind(self) -> Kind:
         """Where the policy comes from."""
 
     def reset(self, seeds: IntArray) -> None:
@@ -108,3 +116,40 @@ class Weighing(Protocol):
 
     def weights(self) -> npt.NDArray[np.float32]:
         """``float32[n, 570]`` weights of the last `act`, minus infinity for invalid actions."""
+
+
+class Onlooker(Policy, Protocol):
+    """What a policy has besides if it needs the whole state of the world.
+
+    Attributes:
+        looks: True; wrappers say here whether what they wrap looks.
+    """
+
+    looks: bool
+
+    def look(self, env: Env) -> None:
+        """Look at the environments that the next `act` is about, as they are now."""
+
+
+def looks(policy: Policy) -> bool:
+    """Whether a policy is an `Onlooker`."""
+    return bool(getattr(policy, "looks", False))
+
+
+def show(policy: Policy, env: Env) -> None:
+    """Show the environments to a policy that looks; others never get them."""
+    if looks(policy):
+        policy.look(env)  # type: ignore[attr-defined]
+
+
+def rows_at_once(policy: Policy, usual: int) -> int:
+    """How many environments a policy should play side by side: `usual` of them, unless each takes
+    a process of its own (`most_rows`)."""
+    most: int | None = getattr(policy, "most_rows", None)
+    return usual if most is None else min(usual, most)
+
+
+def decide(policy: Policy, env: Env, instead: Instead | None = None) -> Decision:
+    """What a policy chooses in the environments as they are now; see `Policy.act`."""
+    show(policy, env)
+    return policy.act(env.obs, env.mask, env.free, instead)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import mean, stdev
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,7 +17,15 @@ from cagexplain.cc4 import agents, network, phases, reward
 from cagexplain.common.arrays import Int64Array, IntArray, RealArray
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Decision, Policy
-from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
+from cagexplain.policies.rollout import (
+    DEFAULT_BATCH,
+    OFFICIAL,
+    PROTOCOLS,
+    SEEDS,
+    Observer,
+    batches,
+    play,
+)
 from cagexplain.stats import means
 from cagexplain.stats.means import CONFIDENCE, MIN_EPISODES, MIN_EPISODES_OF_PARTS
 
@@ -109,6 +118,17 @@ class Evaluation:
         """Return without what each agent's subnets and actions cost: ``[n, 5]``."""
         return of_others(self.penalties, self.costs)
 
+    @property
+    def protocol(self) -> str:
+        """Which worlds were played: one of ``rollout.PROTOCOLS``."""
+        return str(self.options["protocol"])
+
+    def official(self) -> tuple[float, float | None]:
+        """Mean and sample standard deviation of the returns as the official script has them, digit
+        by digit; no deviation of a single episode, where the script fails."""
+        returns = self.returns.tolist()
+        return mean(returns), stdev(returns) if len(returns) > 1 else None
+
     def summary(self) -> dict[str, dict[str, MeanReturn]]:
         """Estimates of the return and of its parts, by heading and name."""
         groups: dict[str, tuple[Sequence[str], list[MeanReturn]]] = {
@@ -135,6 +155,9 @@ class Evaluation:
                 self.seeds, self.returns, self.by_phase, self.by_cause, strict=True
             )
         ]
+        if self.protocol == OFFICIAL:
+            for number, episode in enumerate(episodes):
+                episode["world"] = _CONSTRUCTION + number
         summary = {
             heading: {name: vars(value) for name, value in group.items()}
             for heading, group in self.summary().items()
@@ -142,6 +165,7 @@ class Evaluation:
         return {
             "policy": self.policy,
             "options": self.options,
+            "protocol": {"name": self.protocol, "worlds": PROTOCOLS[self.protocol]},
             "confidence": CONFIDENCE,
             "summary": summary,
             "episodes": episodes,
@@ -191,7 +215,7 @@ def evaluate(
     """
     params, engine = params or EnvParams(), engine or Engine()
     seeds = np.asarray(seeds, dtype=np.int64)
-    options = {**params.as_dict(), "skip_worlds": skip_worlds, "engine": engine.describe()}
+    options = _options(params, engine, SEEDS, skip_worlds)
     penalties, costs = [], []
     env: Env | None = None
     for part in batches(seeds, batch):
@@ -214,6 +238,73 @@ def evaluate(
     if env is not None:
         env.close()
     return result
+
+
+def evaluate_official(
+    policy: Policy,
+    seed: int,
+    episodes: int,
+    params: EnvParams | None = None,
+    *,
+    engine: Engine | None = None,
+    observers: Sequence[Observer] = (),
+    after_episode: Callable[[Evaluation], None] = lambda _: None,
+) -> Evaluation:
+    """Play the worlds that the official evaluation script plays, one after the other.
+
+    The script's numbers depend on nothing else: it, too, leaves the last reward out.
+
+    Args:
+        policy: the policy. In episode k of 0, 1, ... its own chances are those of ``seed + k``.
+        seed: of the one generator.
+        episodes: to play.
+        params: of the environment; CC4's own by default.
+        engine: the simulator; ours by default.
+        observers: further observers of the play, such as a progress bar.
+        after_episode: is given the result so far.
+    """
+    params, engine = params or EnvParams(), engine or Engine()
+    options = _options(params, engine, OFFICIAL, _CONSTRUCTION)
+    env, scorer = engine.make(1, params), Scorer()
+    penalties, costs = [], []
+    try:
+        for k in range(episodes):
+            play(
+                policy,
+                env,
+                np.array([seed + k]),
+                [scorer, *observers],
+                skip_worlds=0 if k else _CONSTRUCTION,
+                continued=k > 0,
+            )
+            penalties.append(scorer.penalties)
+            costs.append(scorer.costs)
+            result = Evaluation(
+                policy=policy.describe(),
+                options=options,
+                seeds=np.full(k + 1, seed, dtype=np.int64),
+                penalties=np.concatenate(penalties),
+                costs=np.concatenate(costs),
+            )
+            after_episode(result)
+    finally:
+        env.close()
+    return result
+
+
+_CONSTRUCTION: Final = 1
+"""Worlds that CybORG draws while it is constructed, before its first reset."""
+
+
+def _options(params: EnvParams, engine: Engine, protocol: str, skip_worlds: int) -> dict[str, Any]:
+    """How a policy was played."""
+    return {
+        **params.as_dict(),
+        "condition": params.condition,
+        "protocol": protocol,
+        "skip_worlds": skip_worlds,
+        "engine": engine.describe(),
+    }
 
 
 def estimate(

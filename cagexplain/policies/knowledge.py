@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import services
-from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.actions import SIZES, ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import (
     ACTION_LINK,
@@ -59,6 +59,7 @@ UNKNOWN: Final = -1
 """What an Analyse listed, where nobody has told."""
 
 _N_HEARD: Final = MESSAGES.shape[1]
+_SIZES: Final = np.array(SIZES)
 _EXISTS: Final = ON_SLOT[ActionKind.ANALYSE]
 _ANALYSE: Final = int(ActionKind.ANALYSE)
 _REMOVE: Final = int(ActionKind.REMOVE)
@@ -361,7 +362,10 @@ def _act(now: Knowledge, chosen: Int64Array, free: BoolArray) -> None:
         for agent in range(N_BLUE):
             if not free[e, agent]:
                 continue
-            action = chosen[e, agent] + OFFSETS[agent]
+            index = chosen[e, agent]
+            if index >= _SIZES[agent]:  # behind the layout: like a wait, it changes nothing here
+                index = SLEEP_INDEX[agent]
+            action = index + OFFSETS[agent]
             now.action[e, agent] = action
             now.action_at[e, agent] = step
             if ACTION_SLOT[action] != NONE or ACTION_LINK[action] != NONE:

@@ -1,16 +1,19 @@
-"""From what the user writes to a policy: a built-in name or the path of a policy's file."""
+"""From what the user writes to a policy: a built-in name, the path of a policy's file, or a form of
+others (`cagexplain.policies.external.forms`)."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, looks
+from cagexplain.policies.external.forms import Opening, form_of
 from cagexplain.policies.scripted.builtin import BUILTIN
 from cagexplain.policies.trees.files import load_tree
 from cagexplain.policies.wrappers.mask_sleep import MaskSleep
@@ -30,22 +33,28 @@ def builtin_policies() -> dict[str, str]:
 
 
 def load_policy(
-    spec: str, *, mask_sleep: bool = False, deterministic: bool | None = None
+    spec: str,
+    *,
+    mask_sleep: bool = False,
+    deterministic: bool | None = None,
+    opening: Opening | None = None,
 ) -> Policy:
     """Make the policy that `spec` names.
 
     Args:
-        spec: the name of a built-in policy, or the path of a checkpoint (`ckpt.pt`), of decision
-            trees (`tree.json`), or of other trainers' files (`formats.loading`). A name wins
+        spec: the name of a built-in policy, the path of a checkpoint (`ckpt.pt`) or of decision
+            trees (`tree.json`), or what one of the forms of others recognises. A name wins
             over a file of the same name; write ``./name`` for the file.
         mask_sleep: forbid Sleep and Monitor to agents that are free.
         deterministic: whether a trained policy takes its most probable action or samples; None
             leaves it as its training evaluated it, or as its file says. Scripted policies follow
             their rule.
+        opening: how policies of others are opened; by default their code is not run.
 
     Raises:
-        UsageError: no such policy, or one whose rule is to rest while Sleep is masked.
-        CagexplainError: the checkpoint cannot be used.
+        UsageError: no such policy, one whose rule is to rest while Sleep is masked, or one of
+            others that may not be run.
+        CagexplainError: the checkpoint cannot be used, or the code of others fails.
     """
     policy: Policy
     if spec in BUILTIN:
@@ -56,13 +65,26 @@ def load_policy(
                 remedy="Leave out the masking of Sleep, or choose another policy",
             )
         policy = scripted
+    elif spec not in SHIPPED and (form := form_of(spec)) is not None:
+        opening = opening or Opening()
+        policy = form.opens(spec, replace(opening, deterministic=deterministic))
+        if mask_sleep and looks(policy):
+            raise UsageError(
+                "a submission makes its masks itself, so Sleep cannot be masked",
+                where=spec,
+                remedy="Leave out the masking of Sleep",
+            )
     else:
         policy = _load_file(spec, deterministic=deterministic)
     return MaskSleep(policy) if mask_sleep else policy
 
 
 def reload_policy(
-    facts: Mapping[str, Any], path: str | Path | None = None, *, places: Sequence[Path] = ()
+    facts: Mapping[str, Any],
+    path: str | Path | None = None,
+    *,
+    places: Sequence[Path] = (),
+    opening: Opening | None = None,
 ) -> Policy:
     """The policy that a trace was recorded with.
 
@@ -70,10 +92,14 @@ def reload_policy(
         facts: what it said about itself (the manifest's entry "policy").
         path: where it lies now, if its file was moved.
         places: where else its file may lie; it is known by its SHA-256.
+        opening: how a policy of others is opened; by default its code is not run.
 
     Raises:
+        UsageError: it is one of others, which may not be run.
         CagexplainError: its file is gone or another one, or only its own code can play it.
     """
+    if facts.get("kind") == "external":
+        return _reload_external(facts, path, places, opening or Opening())
     name, recorded, digest = (facts.get(key) for key in ("name", "path", "sha256"))
     mask_sleep = bool(facts.get("mask_sleep", False))
     spec = None
@@ -95,6 +121,26 @@ def reload_policy(
         spec or str(file.absolute()),
         mask_sleep=mask_sleep,
         deterministic=facts.get("deterministic"),
+    )
+
+
+def _reload_external(
+    facts: Mapping[str, Any], path: str | Path | None, places: Sequence[Path], opening: Opening
+) -> Policy:
+    """A policy of others: its file or folder with the name of what it defines, or a module."""
+    recorded, entry = facts.get("path"), str(facts.get("entry", ""))
+    if path is not None:
+        spec = f"{path}:{entry}" if entry and os.path.exists(path) else str(path)
+    elif recorded is None:
+        spec = entry
+    else:
+        there = [place for place in (Path(recorded), *places) if os.path.exists(place)]
+        spec = f"{there[0] if there else recorded}" + (f":{entry}" if entry else "")
+    return load_policy(
+        spec,
+        mask_sleep=bool(facts.get("mask_sleep", False)),
+        deterministic=facts.get("deterministic"),
+        opening=replace(opening, sha256=str(facts.get("sha256"))),
     )
 
 

@@ -15,7 +15,7 @@ from cagexplain.cc4 import phases
 from cagexplain.common import machine
 from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import UsageError
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Decision, Policy, decide
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env
@@ -31,6 +31,17 @@ on worlds that it has not seen."""
 EPISODE_BYTES: Final = 2_000
 """Memory that every episode of a play takes: its rewards by phase, cause and zone, twice while
 batches are joined. Recordings and audits take more."""
+
+
+SEEDS: Final = "seeds"
+OFFICIAL: Final = "official"
+PROTOCOLS: Final = {
+    SEEDS: "every episode plays the first world of its own seed",
+    OFFICIAL: "the episodes play consecutive worlds of one generator; its first one is discarded",
+}
+"""Which worlds are played. ``official`` is what the evaluation script of CC4 does: CybORG draws a
+world when it is constructed with the seed, and another one at every reset. So an episode cannot be
+played again without those before it: traces, and all that rests on them, have seeds."""
 
 
 class Observer:
@@ -53,6 +64,7 @@ def play(
     observers: Sequence[Observer] = (),
     *,
     skip_worlds: int = 0,
+    continued: bool = False,
 ) -> None:
     """Play one episode in every environment of `env`, to its end.
 
@@ -63,14 +75,15 @@ def play(
         observers: called in the given order.
         skip_worlds: worlds to draw and discard before the one that is played. CybORG constructed
             with a seed and then reset plays the second world of its generator.
+        continued: go on with the generators of `env`; `seeds` are the policy's only.
     """
     episodes = np.asarray(seeds, dtype=np.int64)
-    env.reset(episodes, skip_worlds=skip_worlds)
+    env.reset(None if continued else episodes, skip_worlds=skip_worlds)
     policy.reset(episodes)
     for observer in observers:
         observer.begin(env, episodes)
     for _ in range(phases.calls(env.params.steps)):
-        decision = policy.act(env.obs, env.mask, env.free)
+        decision = decide(policy, env)
         for observer in observers:
             observer.before_step(env, decision)
         env.step(decision.actions, decision.messages)

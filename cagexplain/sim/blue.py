@@ -13,20 +13,13 @@ from cagexplain.sim.jit import jit
 from cagexplain.sim.state import RED_SESSION
 from cagexplain.sim.types import Array, Record
 
-_WIDTH = max(actions.SIZES)
-
-
-def _table(columns: tuple[np.ndarray, ...], fill: int) -> np.ndarray:
-    table = np.full((N_BLUE, _WIDTH), fill, dtype=np.int16)
-    for agent, column in enumerate(columns):
-        table[agent, : column.size] = column
-    return table
-
-
-_KIND = _table(actions.KIND, int(ActionKind.SLEEP))
-_HOST = _table(actions.HOST, -1)
-_TO_ZONE = _table(actions.TO_ZONE, -1)
-_FROM_ZONE = _table(actions.FROM_ZONE, -1)
+_SIZE = np.array(actions.SIZES)
+_HOST, _TO_ZONE, _FROM_ZONE = actions.ALL_HOST, actions.ALL_TO_ZONE, actions.ALL_FROM_ZONE
+_INVALID = actions.N_KINDS
+"""What CybORG makes of an action object that it does not accept."""
+_GIVEN_KIND = actions.ALL_KIND
+_KIND = np.where(actions.ACCEPTED, actions.ALL_KIND, _INVALID).astype(np.int16)
+_DURATION = np.append(DURATION, np.int8(1))
 
 _ANALYSE, _REMOVE, _RESTORE = (
     int(ActionKind.ANALYSE),
@@ -44,25 +37,29 @@ _PORT_80, _PORT_443, _PORT_25 = PORT_BITS[80], PORT_BITS[443], PORT_BITS[25]
 
 @jit
 def effective_kind(s: Record, agent: int, action: int) -> int:
-    """Kind of a submitted index; an action on a host that does not exist is a Sleep."""
+    """Kind of a submitted index; on a host that does not exist, an action of the layout is a Sleep
+    and one behind it invalid."""
     host = _HOST[agent, action]
-    return _SLEEP if host >= 0 and not s.exists[host] else _KIND[agent, action]
+    if host >= 0 and not s.exists[host]:
+        return _SLEEP if action < _SIZE[agent] else _INVALID
+    return _KIND[agent, action]
 
 
 @jit
 def submit(s: Record, submitted: Array) -> None:
     """Takes the submissions, submitted ``int64[5]``. A busy agent's is ignored, but a Restore is
-    charged all the same.
+    charged all the same; so is one that is invalid.
     """
     for agent in range(N_BLUE):
         action = submitted[agent]
         kind = effective_kind(s, agent, action)
         s.blue_submitted[agent] = action
-        s.action_cost[agent] = -RESTORE_COST if kind == _RESTORE else 0
+        restores = _GIVEN_KIND[agent, action] == _RESTORE and kind != _SLEEP
+        s.action_cost[agent] = -RESTORE_COST if restores else 0
         s.blue_started[agent] = s.blue_action[agent] < 0
         if s.blue_started[agent]:
             s.blue_action[agent] = action
-            s.blue_left[agent] = DURATION[kind]
+            s.blue_left[agent] = _DURATION[kind]
 
 
 @jit
@@ -115,7 +112,7 @@ def act(s: Record) -> None:
             _restore(s, host)
         elif kind == _DECOY:
             _deploy_decoy(s, agent, host)
-        s.blue_outcome[agent] = _SUCCESS
+        s.blue_outcome[agent] = _FAILURE if kind == _INVALID else _SUCCESS
 
 
 @jit

@@ -256,10 +256,10 @@ def false_process_event(s: Record, host: int, local_port: int) -> None:
 
 
 @jit
-def session_event(s: Record, host: int, source: int, pid: int) -> None:
-    """Records the process event of an exploit's new session."""
+def session_event(s: Record, host: int, source: int, pid: int, port: int) -> None:
+    """Records the process event of an exploit's new session, which uses a port of the host."""
     s.process_events[host] += 1
-    _log(s, _EXPLOIT_SESSION, host, source, pid, -1, -1, 1)
+    _log(s, _EXPLOIT_SESSION, host, source, pid, port, -1, 1)
 
 
 @jit

@@ -1,12 +1,16 @@
 """Parameters of an environment, validated once, and their compiled form."""
 
-from dataclasses import asdict, dataclass, field, fields
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import phases, rates
+from cagexplain.cc4.conditions import CONDITIONS
+from cagexplain.cc4.network import MAX_SERVERS, MAX_USERS, MIN_SERVERS, MIN_USERS
 from cagexplain.cc4.red_fsm import (
     CHOICE_ORDER,
     N_RED_ACTIONS,
@@ -35,6 +39,8 @@ PARAMS: Final = np.dtype(
         ("action_cdf", np.float64, (N_STATES, N_RED_ACTIONS)),
         ("weighted_hosts", np.bool_),
         ("state_weight", np.float64, (N_STATES,)),
+        ("users_per_zone", np.int8, (2,)),
+        ("servers_per_zone", np.int8, (2,)),
     ],
     align=True,
 )
@@ -47,7 +53,8 @@ class EnvParams:
 
     ``steps`` is CybORG's parameter: an episode has ``steps - 1`` calls. ``red`` names a variant of
     :data:`cagexplain.cc4.red_fsm.VARIANTS`. The rest are the probabilities of
-    :mod:`cagexplain.cc4.rates` and red's durations in steps, by action number.
+    :mod:`cagexplain.cc4.rates`, red's durations in steps by action number, and the least and the
+    most hosts of a kind that a subnet has.
 
     Raises:
         UsageError: a value is of another type or out of range.
@@ -63,6 +70,8 @@ class EnvParams:
     deception_false_positive: float = rates.DECEPTION_FALSE_POSITIVE
     exploit_detection: float = rates.EXPLOIT_DETECTION
     red_duration: tuple[int, ...] = field(default=tuple(int(d) for d in RED_DURATION))
+    users_per_zone: tuple[int, int] = (MIN_USERS, MAX_USERS)
+    servers_per_zone: tuple[int, int] = (MIN_SERVERS, MAX_SERVERS)
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {"steps": whole_number(self.steps, "steps", 2, MAX_STEPS)}
@@ -86,8 +95,31 @@ class EnvParams:
                 remedy=f"give {N_RED_ACTIONS} whole numbers from 1 to {MAX_DURATION}",
             )
         checked["red_duration"] = tuple(durations.tolist())
+        for name, most in (("users_per_zone", MAX_USERS), ("servers_per_zone", MAX_SERVERS)):
+            checked[name] = _span(getattr(self, name), name, most)
         for name, value in checked.items():  # plain numbers, whatever they were given as
             object.__setattr__(self, name, value)
+
+    def under(self, condition: str) -> EnvParams:
+        """The same with the changes of a condition.
+
+        Raises:
+            UsageError: there is no such one.
+        """
+        if condition not in CONDITIONS:
+            raise UsageError(
+                f"there is no condition {shown(condition)}",
+                field="condition",
+                remedy=f"choose one of {', '.join(CONDITIONS)}",
+            )
+        return replace(self, **CONDITIONS[condition].changes)
+
+    @property
+    def condition(self) -> str:
+        """Name of the condition that these are the parameters of, for any length and variant of
+        red; "custom" if there is none."""
+        plain = EnvParams(steps=self.steps, red=self.red)
+        return next((name for name in CONDITIONS if plain.under(name) == self), "custom")
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters as plain, JSON-able values."""
@@ -113,3 +145,19 @@ class EnvParams:
             record["weighted_hosts"] = True
             record["state_weight"] = variant.state_weight
         return record
+
+
+def _span(value: Any, name: str, most: int) -> tuple[int, int]:
+    """The least and the most hosts of a kind; one at least, as red and green need them."""
+    bounds = as_array(value)
+    if (
+        bounds.shape != (2,)
+        or bounds.dtype.kind not in "iu"
+        or not 1 <= bounds[0] <= bounds[1] <= most
+    ):
+        raise UsageError(
+            f"{shown(value)} is not a range of hosts",
+            field=name,
+            remedy=f"give the least and the most, whole numbers from 1 to {most}",
+        )
+    return int(bounds[0]), int(bounds[1])

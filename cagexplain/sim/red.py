@@ -309,7 +309,7 @@ def _brute_force(s: Record, prm: Record, agent: int, host: int, source: int) -> 
     port = hosts.ephemeral_port(s, host)
     hosts.connection_event(s, _BRUTE_FORCE, host, from_host, _SSH_PORT, port, BRUTE_FORCE_ATTEMPTS)
     slot = _open_session(s, agent, host, source)
-    hosts.session_event(s, host, from_host, s.proc_pid[s.ses[slot].process])
+    hosts.session_event(s, host, from_host, s.proc_pid[s.ses[slot].process], port)
     return True
 
 
@@ -319,10 +319,11 @@ def _sql_injection(s: Record, prm: Record, agent: int, host: int, source: int) -
     if not hosts.runs(s, host, _MYSQLD):
         return False
     rng.uniform(s.rng)  # compared with a success rate of 1
-    hosts.ephemeral_port(s, host)
+    port = hosts.ephemeral_port(s, host)
     slot = _open_session(s, agent, host, source)
     if rng.uniform(s.rng) > 1.0 - prm.exploit_detection:
-        hosts.session_event(s, host, s.ses[source].host, s.proc_pid[s.ses[slot].process])
+        from_host = s.ses[source].host
+        hosts.session_event(s, host, from_host, s.proc_pid[s.ses[slot].process], port)
     return True
 
 

@@ -1,13 +1,17 @@
 """The reward. Green's part arises where green fails (``green``), the action cost where blue submits
 (``blue``); here red's part and the sum."""
 
-from cagexplain.cc4.agents import N_RED
+import numpy as np
+
+from cagexplain.cc4 import actions
+from cagexplain.cc4.agents import N_BLUE, N_RED
 from cagexplain.cc4.red_fsm import RedAction
-from cagexplain.cc4.reward import RIA, TABLE
+from cagexplain.cc4.reward import INVALID_COST, RIA, TABLE
 from cagexplain.sim.jit import jit
 from cagexplain.sim.types import Record
 
 _IMPACT = int(RedAction.IMPACT)
+_INVALID_ACTION = np.array(actions.INVALID_ACTION)
 
 
 @jit
@@ -27,6 +31,10 @@ def impacts(s: Record) -> None:
 
 
 @jit
-def team(s: Record) -> int:
+def team(s: Record) -> float:
     """The team reward of the step, which every blue agent gets."""
-    return s.reward_parts.sum() + s.action_cost.sum()
+    total = float(s.reward_parts.sum() + s.action_cost.sum())
+    for agent in range(N_BLUE):
+        if s.blue_submitted[agent] == _INVALID_ACTION[agent]:
+            total -= INVALID_COST
+    return total

@@ -21,12 +21,12 @@ class Refusal(IntEnum):
 
 
 _NOTHING, _ACTION, _OVER = int(Refusal.NONE), int(Refusal.ACTION), int(Refusal.OVER)
-_SIZES = np.array(actions.SIZES)
+_SIZES = np.array(actions.ALL_SIZES)
 _DEFENDED = BLUE_OF_HOST >= 0
 
 
 @jit
-def step(s: Record, prm: Record, submitted: Array, messages: Array) -> int:
+def step(s: Record, prm: Record, submitted: Array, messages: Array) -> float:
     """Plays a step of submitted ``int64[5]``, messages ``int8[5, 8]``; returns the team reward."""
     # Phase: decided before anybody chooses.
     while s.phase < 2 and s.step >= prm.phase_end[s.phase]:
@@ -107,6 +107,7 @@ def step_batch(
 @entry
 def reset_batch(
     states: Batch,
+    params: Batch,
     blank: Batch,
     chosen: Array,
     n_worlds: int,
@@ -128,7 +129,7 @@ def reset_batch(
         for _ in range(n_worlds):
             states[e] = blank[0]
             states[e].rng[:] = generator
-            world.generate(states[e])
+            world.generate(states[e], params[0])
             generator[:] = states[e].rng
         observe.write_mask(states[e], mask[e])
         observe.write(states[e], obs[e])

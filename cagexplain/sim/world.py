@@ -8,10 +8,6 @@ from cagexplain.cc4.network import (
     FIRST_USER_SLOT,
     HOSTS_PER_ZONE,
     INTERNET_HOST,
-    MAX_SERVERS,
-    MAX_USERS,
-    MIN_SERVERS,
-    MIN_USERS,
     N_CIDR_BLOCKS,
     N_REAL_ZONES,
     N_ZONES,
@@ -139,7 +135,7 @@ def _make_subnets(s: Record) -> None:
 
 
 @jit
-def _make_hosts(s: Record) -> None:
+def _make_hosts(s: Record, prm: Record) -> None:
     used_pids = np.zeros(_N_PIDS, dtype=np.bool_)
     for zone in range(N_REAL_ZONES):
         free = np.ones(USABLE_ADDRESSES, dtype=np.bool_)
@@ -147,14 +143,15 @@ def _make_hosts(s: Record) -> None:
         operational = _OPERATIONAL[zone]
         address = 1 + _take(s, free, USABLE_ADDRESSES)
         _make_host(s, first + ROUTER_SLOT, address, False, operational, used_pids)
-        s.n_users[zone] = rng.between(s.rng, MIN_USERS, MAX_USERS)
+        s.n_users[zone] = rng.between(s.rng, prm.users_per_zone[0], prm.users_per_zone[1])
         for i in range(s.n_users[zone]):
             host = first + FIRST_USER_SLOT + i
             address = 1 + _take(s, free, USABLE_ADDRESSES - 1 - i)
             _make_host(s, host, address, True, operational, used_pids)
             s.green_host[s.n_green] = host
             s.n_green += 1
-        s.n_servers[zone] = rng.between(s.rng, MIN_SERVERS, MAX_SERVERS)
+        servers = prm.servers_per_zone
+        s.n_servers[zone] = rng.between(s.rng, servers[0], servers[1])
         for i in range(s.n_servers[zone]):
             address = 1 + _highest(free)
             _make_host(s, first + FIRST_SERVER_SLOT + i, address, True, operational, used_pids)
@@ -231,10 +228,10 @@ def _start_sessions(s: Record) -> None:
 
 
 @jit
-def generate(s: Record) -> None:
+def generate(s: Record, prm: Record) -> None:
     """Makes a new world from the environment's generator, in a blank state."""
     _make_subnets(s)
-    _make_hosts(s)
+    _make_hosts(s, prm)
     _place_agents(s)
     _start_sessions(s)
     green.update_reach(s)

@@ -15,9 +15,11 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from cagexplain.cc4 import conditions, network
 from cagexplain.common.documents import convert, read_json
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_json
+from cagexplain.policies.rollout import SEEDS
 from cagexplain.tracing import schema
 
 FILE_NAME: Final = "manifest.json"
@@ -27,6 +29,14 @@ _PACKAGES: Final = ("numpy", "numba", "pyarrow")
 _MOST_BYTES: Final = 2**32
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+_BEFORE: Final = {
+    "condition": conditions.STANDARD,
+    "protocol": SEEDS,
+    "users_per_zone": [network.MIN_USERS, network.MAX_USERS],
+    "servers_per_zone": [network.MIN_SERVERS, network.MAX_SERVERS],
+}
+"""Options that traces of before do not tell, with what they were played with."""
 
 RECORD_AGAIN: Final = "Record the trace again with 'cagexplain trace'"
 
@@ -73,8 +83,8 @@ class Manifest:
         parts: what is finished.
         packages: versions of what recorded it.
         created: UTC, ISO 8601.
-        policy_file: absolute path of the file that the policy was loaded from, if there is one;
-            traces of before do not tell.
+        policy_file: absolute path of the file or folder that the policy was loaded from, if there
+            is one; traces of before do not tell.
     """
 
     engine: dict[str, str]
@@ -163,7 +173,7 @@ def new(
 
 def _policy_file(policy: dict[str, Any]) -> str | None:
     path = policy.get("path")  # that of a policy of the package is its name
-    return os.path.abspath(path) if path is not None and os.path.isfile(path) else None
+    return os.path.abspath(path) if path is not None and os.path.exists(path) else None
 
 
 def read(folder: Path) -> Manifest:
@@ -198,6 +208,7 @@ def read(folder: Path) -> Manifest:
             remedy="Install a newer cagexplain" if newer else RECORD_AGAIN,
         )
     convert(content, _Entries, path, remedy=RECORD_AGAIN)
+    content["options"] = {**_BEFORE, **content["options"]}
     manifest = convert(content, Manifest, path, remedy=RECORD_AGAIN)
     _require_parts(manifest, path)
     return manifest
@@ -227,6 +238,7 @@ class _Options:
     batch: Annotated[int, Meta(ge=1)]
     observations: bool = True
     mask_sleep: bool = False
+    condition: str = conditions.STANDARD
 
 
 @dataclass(frozen=True)

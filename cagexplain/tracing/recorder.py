@@ -16,17 +16,12 @@ from cagexplain.cc4 import actions, agents, network, observations, phases, red_f
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.green import GreenAction
 from cagexplain.cc4.layout import (
-    ACTION_FROM,
-    ACTION_HOST,
-    ACTION_SLOT,
-    ACTION_TO,
-    ACTION_TYPE,
     CONNECTION,
     NONE,
-    OFFSETS,
     PHASE,
     PROCESS,
     SLEEP_INDEX,
+    SLOT_OF_HOST,
 )
 from cagexplain.common.arrays import Array
 from cagexplain.policies.base import Decision
@@ -39,6 +34,7 @@ from cagexplain.tracing.level_changes import level_changes
 if TYPE_CHECKING:
     from cagexplain.envs import Env, GroundTruth
 
+_AGENTS: Final = np.arange(agents.N_BLUE)
 _N_LEVELS: Final = 3  # no red session on a host, one of a user, one of root
 _HAS_USER: Final = network.HOST_KIND == network.USER
 _HOSTS_WITH_STATE: Final = np.isin(network.HOST_KIND, (network.USER, network.SERVER))
@@ -123,11 +119,11 @@ class Recorder(Observer):
             phase=env.phase,
             reward=env.reward,
             parts=env.reward_parts.sum(axis=2),
-            reward_cost=env.action_cost.sum(axis=1),
+            reward_cost=env.reward - env.reward_parts.sum(axis=(1, 2)),
         )
-        done = np.where(truth.blue_done >= 0, _effective(env, truth.blue_done), np.int16(-1))
-        done_host = np.where(done >= 0, ACTION_HOST[done + OFFSETS], NONE)
-        done_kind = np.where(done >= 0, ACTION_TYPE[done + OFFSETS], NONE)
+        done = np.where(truth.blue_done >= 0, self._effective(truth.blue_done), np.int16(-1))
+        done_host = np.where(done >= 0, actions.ALL_HOST[_AGENTS, done], NONE)
+        done_kind = np.where(done >= 0, actions.ALL_KIND[_AGENTS, done], NONE)
         level = np.take_along_axis(self._level_before, done_host.clip(min=0), axis=1)
         self._blue.put(
             t,
@@ -164,9 +160,15 @@ class Recorder(Observer):
     ) -> None:
         chosen = decision.actions
         every = np.arange(self._n)[:, None]
-        effective = _effective(env, chosen)
-        target, slot = (table[effective + OFFSETS] for table in (ACTION_HOST, ACTION_SLOT))
+        effective = self._effective(chosen)
+        target = actions.ALL_HOST[_AGENTS, effective]
         has_target = target != NONE
+        slot = SLOT_OF_HOST[target]
+
+        def alert(entry: Array) -> Array:
+            bit = np.where(slot != NONE, env.obs[every, entry[slot]], np.int8(0))
+            return np.where(has_target, bit, np.int8(-1))
+
         busy_with = np.where(env.free, effective, truth.blue_action)
         green = np.where(self._users, truth.green_action, np.int8(-1))
         self._blue.put(
@@ -174,13 +176,13 @@ class Recorder(Observer):
             action=chosen.astype(np.int16),
             effective=effective.astype(np.int16),
             started=env.free,
-            executing=ACTION_TYPE[busy_with + OFFSETS],
+            executing=actions.ALL_KIND[_AGENTS, busy_with],
             target_state=np.where(has_target, states[every, target], np.int8(-1)),
             target_level=np.where(has_target, truth.host_level[every, target], np.int8(-1)),
             green_before=np.where(has_target & (self._t > 0), green[every, target], np.int8(-1)),
             zone_state=zone_states(states),
-            process_alert=np.where(has_target, env.obs[every, PROCESS[slot]], np.int8(-1)),
-            connection_alert=np.where(has_target, env.obs[every, CONNECTION[slot]], np.int8(-1)),
+            process_alert=alert(PROCESS),
+            connection_alert=alert(CONNECTION),
         )
         silent = np.zeros((self._n, agents.N_BLUE, observations.MESSAGE_BITS), dtype=np.uint8)
         messages = silent if decision.messages is None else decision.messages
@@ -189,6 +191,13 @@ class Recorder(Observer):
             values = getattr(decision, name)
             known = np.full(env.free.shape, np.nan) if values is None else values
             self._blue.put(self._t, **{name: np.where(env.free, known, np.nan).astype(np.float32)})
+
+    def _effective(self, index: Array) -> Array:
+        """The indices ``[n, 5]`` as the simulator takes them: a Sleep where one is invalid."""
+        host = actions.ALL_HOST[_AGENTS, index]
+        present = (host == NONE) | self._exists[np.arange(self._n)[:, None], host]
+        valid = present & actions.ACCEPTED[_AGENTS, index]
+        return np.where(valid, index, SLEEP_INDEX)
 
     def _put_red(self, truth: GroundTruth) -> None:
         def pair(started: Array, done: Array) -> Array:
@@ -310,18 +319,25 @@ class Recorder(Observer):
         episode, step, agent = self._index(self._n, self._calls, agents.N_BLUE)
         columns = {name: column.reshape(-1) for name, column in self._blue.rows().items()}
         effective, completed = columns.pop("effective"), columns.pop("done")
-        position = effective + OFFSETS[agent]
-        target = ACTION_HOST[position]
+        kind, target, to_zone, from_zone = (
+            table[agent, effective]
+            for table in (
+                actions.ALL_KIND,
+                actions.ALL_HOST,
+                actions.ALL_TO_ZONE,
+                actions.ALL_FROM_ZONE,
+            )
+        )
         return {
             "episode": episode,
             "step": step,
             "agent": agent,
             **columns,
-            "action_type": ACTION_TYPE[position],
+            "action_type": kind,
             "target_host": target,
-            "target_zone": np.where(target != NONE, network.HOST_ZONE[target], ACTION_TO[position]),
-            "source_zone": ACTION_FROM[position],
-            "completed": np.where(completed >= 0, ACTION_TYPE[completed + OFFSETS[agent]], NONE),
+            "target_zone": np.where(target != NONE, network.HOST_ZONE[target], to_zone),
+            "source_zone": from_zone,
+            "completed": np.where(completed >= 0, actions.ALL_KIND[agent, completed], NONE),
         }
 
     def _red_rows(self) -> dict[str, Any]:
@@ -394,12 +410,6 @@ class Recorder(Observer):
             "agent": agent,
             "bits": binary(self._masks, np.array(widths)),
         }
-
-
-def _effective(env: Env, index: Array) -> Array:
-    """The indices ``[n, 5]`` as the simulator takes them: a Sleep where the mask excludes one."""
-    valid = np.take_along_axis(env.mask, OFFSETS + index, axis=1)
-    return np.where(valid, index, SLEEP_INDEX)
 
 
 def _condition(truth: GroundTruth) -> Array:

@@ -17,7 +17,7 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes, write_text
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Policy
-from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, batches, play
+from cagexplain.policies.rollout import DEFAULT_BATCH, SEEDS, Observer, batches, play
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
 from cagexplain.tracing.manifest import File, Manifest, TracePart
@@ -73,6 +73,8 @@ class Recording:
         self._with_observations = with_observations
         played = {
             **self.params.as_dict(),
+            "condition": self.params.condition,
+            "protocol": SEEDS,
             "batch": batch,
             "observations": with_observations,
             **(options or {}),

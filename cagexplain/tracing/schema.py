@@ -119,6 +119,7 @@ class Column:
 
 _USER, _SERVER = (network.KIND_NAMES[kind] for kind in (network.USER, network.SERVER))
 _STATEFUL: Final = (_USER, _SERVER)
+_DEFENDABLE: Final = (*_STATEFUL, network.KIND_NAMES[network.ROUTER])
 """Kinds of the hosts that anybody acts on: routers only carry traffic."""
 
 
@@ -222,17 +223,18 @@ _BLUE_ROWS: Final = (
     _number(
         "action",
         _I2,
-        "Submitted index in the official layout.",
+        "Submitted index in the official layout, or behind it (`cc4.actions`).",
         0,
-        max(actions.SIZES) - 1,
-        sizes=actions.SIZES,
+        max(actions.ALL_SIZES) - 1,
+        sizes=actions.ALL_SIZES,
     ),
     _category(
-        "action_type", ACTION_TYPES, "Type of the submitted action; an invalid index is a Sleep."
+        "action_type", ACTION_TYPES, "Type of the submitted action; an invalid one is a Sleep."
     ),
     _host(
         "target_host",
         "Host that it targets; null for other actions.",
+        _DEFENDABLE,
         nullable=True,
         with_column="action_type",
         with_names=_AT_HOSTS,
@@ -269,6 +271,7 @@ _BLUE_ROWS: Final = (
     _host(
         "completed_host",
         "Host that it targeted; null for other actions, or if none ended.",
+        _DEFENDABLE,
         nullable=True,
         with_column="completed",
         with_names=_AT_HOSTS,
@@ -317,7 +320,8 @@ _BLUE_ROWS: Final = (
     _number(
         "process_alert",
         _I1,
-        "Malicious-process bit of the target in the observation decided on; -1 without target.",
+        "Malicious-process bit of the target in the observation decided on; 0 for a router, which "
+        "has none; -1 without target.",
         -1,
         1,
         with_column="target_host",
@@ -325,7 +329,8 @@ _BLUE_ROWS: Final = (
     _number(
         "connection_alert",
         _I1,
-        "Network-connection bit of the target in the observation decided on; -1 without target.",
+        "Network-connection bit of the target in the observation decided on; 0 for a router, "
+        "which has none; -1 without target.",
         -1,
         1,
         with_column="target_host",
@@ -450,7 +455,7 @@ _LEVELS: Final = (
 _SERVICES: Final = (
     _EPISODE,
     _CHANGE_STEP,
-    _host("host", "Host whose services changed."),
+    _host("host", "Host whose services changed.", _DEFENDABLE),
     _number(
         "decoys",
         _I1,

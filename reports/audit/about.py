@@ -53,6 +53,8 @@ def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
         ("Policy’s SHA-256", audit.policy, "sha256"),
         ("Trace", audit.play, "trace"),
         ("Attacker", audit.play, "red"),
+        ("Condition", audit.play, "condition"),
+        ("Protocol", audit.play, "protocol"),
         ("Episodes", audit.play, "episodes"),
         ("Steps", audit.play, "steps"),
     ):

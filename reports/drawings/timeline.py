@@ -181,7 +181,7 @@ def _zones(hosts: Sequence[HostLine]) -> tuple[list[Zone], dict[str, float]]:
         height = _HEAD + ROW * len(lines)
         agent = lines[0].agent or "undefended"
         zones.append(Zone(terms.subnet(zone), agent.replace("_agent_", " "), y, height))
-        rows[zone] = y
+        rows[zone] = rows[f"{zone}_router"] = y  # a router has no row, and hardly ever an action
         rows |= {line.host: y + _HEAD + ROW * i for i, line in enumerate(lines)}
         y += height + _ZONE_GAP
     return zones, rows
@@ -219,8 +219,11 @@ def _run_shapes(
 def _blue(timeline: Timeline, rows: dict[str, float]) -> Iterator[Shape]:
     at: dict[tuple[str, str], list[str]] = {}
     for action in timeline.blue:
+        place = str(action.host or action.zone)
+        if place not in rows:  # traffic into the internet, where nothing is
+            continue
         x = _x(action.start + 0.5, timeline)
-        y = rows[action.host] + _BLUE_AT if action.host else rows[str(action.zone)] + _HEAD / 2
+        y = rows[place] + (_BLUE_AT if action.host else _HEAD / 2)
         failed = "failed" if action.outcome == "FAILURE" else ""
         at.setdefault((action.kind, failed), []).append(f"M{x},{_f(y)}{BLUE_MARKS[action.kind]}")
     for (kind, failed), marks in sorted(at.items()):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis, RunFacts
+from cagexplain.cc4 import conditions
 from reports.kit import estimates, terms
 from reports.kit.sections import Section, render
 from reports.shared.recording import entries, seeds
@@ -58,6 +59,7 @@ def _commands(facts: RunFacts) -> list[str]:
         *("cagexplain", "trace", str(policy.get("path") or facts.name)),
         *("--episodes", str(len(facts.seeds)), "--seed", str(facts.seeds[0])),
         *("--red", facts.red, "--episode-length", str(facts.options.get("steps", ""))),
+        *(("--condition", facts.condition) if facts.condition != conditions.STANDARD else ()),
         *(("--mask-sleep",) if facts.sleep_masked else ()),
         *_sampling(policy),
         *("-o", facts.trace),

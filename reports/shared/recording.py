@@ -31,6 +31,8 @@ def entries(facts: RunFacts) -> Iterator[tuple[str, str]]:
         yield "Actions", "the likeliest" if policy["deterministic"] else "sampled"
     yield "Sleep", "masked (and Monitor)" if facts.sleep_masked else "allowed"
     yield "Red variant", facts.red
+    yield "Condition", facts.condition
+    yield "Protocol", facts.protocol
     if isinstance(steps := facts.options.get("steps"), int):
         yield "Episode length", f"{phases.calls(steps)} steps played (CybORG’s steps={steps})"
     yield "Episodes", numbers.number(len(facts.seeds))

@@ -96,7 +96,8 @@ def wrong_values(column: Column) -> Iterator[tuple[int, Any]]:
         if column.used is not None:
             yield -1, column.categories[column.used]
         if column.kinds is not None:
-            yield 0, schema.HOSTS[network.PAZ * network.HOSTS_PER_ZONE]  # a router
+            kinds = zip(schema.HOSTS, network.HOST_KIND, strict=True)
+            yield 0, next(h for h, kind in kinds if network.KIND_NAMES[kind] not in column.kinds)
     elif column.texts is not None:
         yield 0, "SSHD,,SMTP"
     elif pa.types.is_floating(column.type):

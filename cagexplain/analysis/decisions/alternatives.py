@@ -69,11 +69,12 @@ def preferences(moment: Moment) -> Preferences:
     agent = moment.place.agent
     columns = actions.slice_of(agent)
     valid = moment.snapshot.mask[0, columns]
+    if not isinstance(unwrapped(moment.policy), Weighing):
+        return Preferences(valid, None, False)
     branch = moment.policy.branch(np.zeros(1, np.int64))
     branch.act(moment.snapshot.obs, moment.snapshot.mask, moment.free, moment.submitted[None])
     policy = unwrapped(branch)
-    if not isinstance(policy, Weighing):
-        return Preferences(valid, None, False)
+    assert isinstance(policy, Weighing)
     weights = policy.weights()[0, columns].astype(np.float64)
     path = _path(policy, agent, moment.chosen) if isinstance(policy, TreePolicy) else ()
     return Preferences(valid & np.isfinite(weights), weights, policy.values, path)
@@ -113,7 +114,7 @@ def alternatives(
     picks = []
     for kind in ActionKind:
         of_kind = np.flatnonzero(weighed.valid & (actions.KIND[agent] == kind))
-        if kind == actions.KIND[agent][chosen]:
+        if kind == actions.ALL_KIND[agent, chosen]:
             picks.append(chosen)
         elif len(of_kind):
             picks.append(int(of_kind[weights[of_kind].argmax()]))
@@ -128,7 +129,7 @@ def _merits(moment: Moment) -> FloatArray:
     agent = moment.place.agent
     obs = moment.snapshot.obs[0, observations.slice_of(agent)]
     merits = np.zeros(actions.SIZES[agent])
-    chosen_host = actions.HOST[agent][moment.chosen]
+    chosen_host = actions.ALL_HOST[agent, moment.chosen]
     for action, kind in enumerate(actions.KIND[agent]):
         host = int(actions.HOST[agent][action])
         if host >= 0:

@@ -78,10 +78,11 @@ def attribute(moment: Moment, points: int = POINTS) -> Attribution | None:
         moment: of the decision.
         points: at which the gradient is taken.
     """
+    if not isinstance(unwrapped(moment.policy), TrainedPolicy):
+        return None
     branch = moment.policy.branch(np.zeros(1, np.int64))
     policy = unwrapped(branch)
-    if not isinstance(policy, TrainedPolicy):
-        return None
+    assert isinstance(policy, TrainedPolicy)
     agent = moment.place.agent
     group = next(g for g, members in enumerate(GROUPS) if agent in members)
     member = GROUPS[group].index(agent)

@@ -22,6 +22,7 @@ from cagexplain.cc4 import phases, reward
 from cagexplain.common.arrays import Int64Array
 from cagexplain.common.results import Result
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.base import decide, rows_at_once
 from cagexplain.policies.evaluation import estimate
 
 ROLLOUTS: Final = 64
@@ -106,10 +107,10 @@ def returns(
         (`reward.CAUSE_NAMES`).
     """
     player = _Player(params, rollouts, horizon, screening, advance)
-    share = max(1, _ROWS // rollouts)
     pieces = [
         (question.moment, question.actions[at : at + share], i)
         for i, question in enumerate(questions)
+        for share in (max(1, rows_at_once(question.moment.policy, _ROWS) // rollouts),)
         for at in range(0, len(question.actions), share)
     ]
     with ThreadPoolExecutor(workers) as pool:
@@ -148,7 +149,7 @@ class _Player:
         instead[:, moment.place.agent] = np.repeat(actions, n)
         sums = np.zeros((rows, len(reward.CAUSE_NAMES)), np.int64)
         for _ in range(steps_to_play(moment, self._params, self._horizon)):
-            decision = policy.act(env.obs, env.mask, env.free, instead)
+            decision = decide(policy, env, instead)
             env.step(decision.actions, decision.messages)
             sums[:, :-1] += env.reward_parts.sum(axis=2)
             sums[:, -1] += env.action_cost.sum(axis=1)

@@ -18,7 +18,7 @@ from cagexplain.cc4 import actions, observations, phases
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import UsageError
 from cagexplain.common.results import Result
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, looks
 from cagexplain.policies.learned import features
 from cagexplain.stats.means import CONFIDENCE
 from cagexplain.tracing.trace import Trace
@@ -238,6 +238,11 @@ def _explanation(
             "The policy does not weigh its alternatives: of each kind, the action on the same host "
             "or else on one with an alert stands for the others."
         )
+    if looks(moment.policy):
+        notes.append(
+            "What other observations would have led to was not searched: the policy plays on an "
+            "environment of its own, whose observations cannot be changed one by one."
+        )
     return Explanation(
         episode=place.episode,
         seed=moment.seed,
@@ -255,7 +260,7 @@ def _explanation(
         options=tuple(sorted(options, key=_rank)),
         attribution=attribution,
         path=weighed.path,
-        flips=flips(moment),
+        flips=None if looks(moment.policy) else flips(moment),
         notes=tuple(notes),
     )
 
@@ -264,7 +269,7 @@ def _option(
     moment: Moment, weighed: Preferences, action: int, outcome: ActionFuture | None
 ) -> Option:
     agent = moment.place.agent
-    kind = actions.KIND[agent][action]
+    kind = actions.ALL_KIND[agent, action]
     return Option(
         action=action,
         name=features.action_label(agent, action),

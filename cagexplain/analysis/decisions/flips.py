@@ -22,7 +22,7 @@ from cagexplain.cc4 import actions, network, observations, phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.common.results import Result
-from cagexplain.policies.base import Weighing
+from cagexplain.policies.base import Weighing, rows_at_once
 from cagexplain.policies.learned import features
 from cagexplain.policies.wrappers.base import unwrapped
 
@@ -71,7 +71,12 @@ class Flips(Result):
 
 
 def flips(moment: Moment, limit: int = LIMIT) -> Flips:
-    """Search for the smallest flip of the most preferred action (the chosen one, unless drawn)."""
+    """Search for the smallest flip of the most preferred action (the chosen one, unless drawn).
+
+    Of a policy that takes a process per observation (`rows_at_once`), single changes only.
+    """
+    if rows_at_once(moment.policy, _AT_ONCE) < _AT_ONCE:
+        limit = 1
     agent = moment.place.agent
     changes = list(possible_changes(moment))
     preferred = int(_answers(moment, [()])[0][0])
@@ -142,8 +147,9 @@ def _answers(
     preferred to the `original` (0 for policies that do not weigh actions)."""
     agent = moment.place.agent
     parts, margins = [np.empty(0, np.int64)], [np.empty(0)]
-    for at in range(0, len(combined), _AT_ONCE):
-        some = combined[at : at + _AT_ONCE]
+    at_once = rows_at_once(moment.policy, _AT_ONCE)
+    for at in range(0, len(combined), at_once):
+        some = combined[at : at + at_once]
         rows = np.zeros(len(some), np.int64)
         obs = moment.snapshot.obs[rows]
         agent_obs = obs[:, observations.slice_of(agent)]
@@ -164,5 +170,5 @@ def _answers(
 
 
 def _flip(agent: int, changes: tuple[Change, ...], action: int) -> Flip:
-    kind = actions.KIND_NAMES[actions.KIND[agent][action]]
+    kind = actions.KIND_NAMES[actions.ALL_KIND[agent, action]]
     return Flip(tuple(text for _, _, text in changes), features.action_label(agent, action), kind)

@@ -21,7 +21,8 @@ from cagexplain.common.arrays import Int64Array
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams, Snapshot
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Decision, Policy, decide
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.registry import reload_policy
 from cagexplain.policies.rollout import DEFAULT_BATCH
 from cagexplain.tracing import manifest
@@ -146,7 +147,7 @@ def require_native(trace: Trace) -> None:
         )
 
 
-def policy_of(trace: Trace, path: Path | None = None) -> Policy:
+def policy_of(trace: Trace, path: Path | None = None, opening: Opening | None = None) -> Policy:
     """The policy that a trace was recorded with, wherever the present folder is.
 
     Its file is looked for where it was loaded from, as it was written then and as an absolute
@@ -155,8 +156,10 @@ def policy_of(trace: Trace, path: Path | None = None) -> Policy:
     Args:
         trace: of our engine.
         path: where it lies now, if that is elsewhere.
+        opening: how a policy of others is opened; by default its code is not run.
 
     Raises:
+        UsageError: it is one of others, which may not be run.
         CagexplainError: see `reload_policy`; or the trace was recorded with CybORG; with the file.
     """
     require_native(trace)
@@ -167,7 +170,7 @@ def policy_of(trace: Trace, path: Path | None = None) -> Policy:
     if facts.get("path") is not None:
         places.append(trace.path.resolve().parent / Path(facts["path"]).name)
     try:
-        return reload_policy(facts, path, places=places)
+        return reload_policy(facts, path, places=places, opening=opening)
     except CagexplainError as error:
         if error.where is not None:
             raise
@@ -230,7 +233,7 @@ def play_again(
     policy.reset(record.seeds())
     for t in range(steps):
         before(t, env)
-        decision = policy.act(env.obs, env.mask, env.free)
+        decision = decide(policy, env)
         _compare(record, t, decision.actions)
         after(t, decision)
         env.step(decision.actions, decision.messages)

@@ -35,13 +35,14 @@ from cagexplain.analysis.reactions import study_tables
 from cagexplain.analysis.reactions.find import summarise
 from cagexplain.analysis.reactions.results import Reactions
 from cagexplain.analysis.reactions.study_tables import StudyTables
-from cagexplain.cc4 import phases, red_fsm, reward
+from cagexplain.cc4 import conditions, phases, red_fsm, reward
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import run
 from cagexplain.facts.places import LEVEL_NAMES, PLACES
 from cagexplain.policies.evaluation import MeanReturn as MeanReturn
 from cagexplain.policies.evaluation import estimate, estimate_parts
+from cagexplain.policies.rollout import SEEDS
 from cagexplain.stats.distribution import Distribution, distributions
 from cagexplain.tracing.schema import SCHEMA_VERSION
 from cagexplain.tracing.trace import Trace
@@ -89,6 +90,16 @@ class RunFacts(Result):
     def red(self) -> str:
         """Name of red's variant."""
         return str(self.options.get("red", "unnamed"))
+
+    @property
+    def condition(self) -> str:
+        """Name of the condition, see ``cagexplain.cc4.conditions``."""
+        return str(self.options.get("condition", conditions.STANDARD))
+
+    @property
+    def protocol(self) -> str:
+        """Which worlds were played, see ``cagexplain.policies.rollout.PROTOCOLS``."""
+        return str(self.options.get("protocol", SEEDS))
 
     @property
     def sleep_masked(self) -> bool:

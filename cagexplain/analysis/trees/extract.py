@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from cagexplain.analysis.decisions.replay import params_of
 from cagexplain.analysis.trees import fit as fitting
 from cagexplain.analysis.trees import rules as ruling
 from cagexplain.analysis.trees.fidelity import balanced, features, fidelity, overlap
@@ -130,7 +131,7 @@ def extract(
         source="roll-outs",
         draws=teacher.draws,
         importance=teacher.importance,
-        options={**asdict(options), **params.as_dict()},
+        options={**asdict(options), **params.as_dict(), "condition": params.condition},
         seconds=time.perf_counter() - started,
         **judged,
     )
@@ -159,7 +160,7 @@ def extract_from_trace(
     held_out = numbers[3::4]
     training = [samples.of_episodes(np.setdiff1d(numbers, held_out)) for samples in everything]
     unseen = [samples.of_episodes(held_out) for samples in everything]
-    params = EnvParams(steps=trace.manifest.options["steps"], red=trace.manifest.options["red"])
+    params = params_of(trace)
     recorded = trace.table("steps", ["episode", "reward", "counted"])
     returns = (
         (recorded["reward"].astype(float) * recorded["counted"])
@@ -187,7 +188,12 @@ def extract_from_trace(
         source="trace",
         draws=not facts.get("deterministic", facts.get("kind") == "scripted"),
         importance="none: a trace holds choices only",
-        options={**asdict(options), **params.as_dict(), "episodes": trace.n_episodes},
+        options={
+            **asdict(options),
+            **params.as_dict(),
+            "condition": params.condition,
+            "episodes": trace.n_episodes,
+        },
         seconds=time.perf_counter() - started,
         **judged,
     )

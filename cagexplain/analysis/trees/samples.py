@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import actions, observations, phases
 from cagexplain.cc4.agents import N_BLUE
-from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX
+from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX, positions
 from cagexplain.common.arrays import BoolArray, FloatArray, Int16Array, Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.base import Policy, Weighing
+from cagexplain.policies.base import Policy, Weighing, decide, rows_at_once
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.rollout import DEFAULT_BATCH, batches
 from cagexplain.policies.trees.named_features import FEATURES, NAMES, ActionFacts, facts_of
@@ -146,15 +146,13 @@ class Teacher:
 
     def label(
         self,
-        obs: npt.NDArray[np.int8],
-        mask: BoolArray,
-        free: BoolArray,
+        env: BatchedEnv,
         instead: Int64Array | None,
     ) -> tuple[Int64Array, npt.NDArray[np.uint8] | None, FloatArray, Any]:
         """What the teacher would do here, and how much it matters.
 
         Args:
-            obs, mask, free: as for `Policy.act`.
+            env: to choose in.
             instead: what is really done; None if the teacher's own choice is.
 
         Returns:
@@ -167,11 +165,11 @@ class Teacher:
             choices.append(chosen)
             return chosen if instead is None else instead
 
-        decision = self.policy.act(obs, mask, free, listen)
-        importance = np.ones((len(obs), N_BLUE))
-        chance = np.zeros(mask.shape)
+        decision = decide(self.policy, env, listen)
+        importance = np.ones((env.n_envs, N_BLUE))
+        chance = np.zeros(env.mask.shape)
         if self._weighing is None:
-            np.put_along_axis(chance, choices[0] + OFFSETS, 1.0, axis=1)
+            np.put_along_axis(chance, positions(choices[0]), 1.0, axis=1)
         else:
             weights = self._weighing.weights().astype(np.float64)
             for agent in range(N_BLUE):
@@ -290,7 +288,7 @@ def roll_out(
     """
     keeper = _Keeper(int(seeds[0]), kept)
     steps, returns = phases.calls(params.steps), []
-    for part in batches(seeds, DEFAULT_BATCH):
+    for part in batches(seeds, rows_at_once(teacher.policy, DEFAULT_BATCH)):
         env, now = BatchedEnv(len(part), params=params), Knowledge.fresh(len(part))
         env.reset(part)
         teacher.policy.reset(part)
@@ -301,9 +299,9 @@ def roll_out(
             free = env.free
             now.observe(env.obs, env.mask, free)
             facts = facts_of(now)
-            does = None if student is None else student.act(env.obs, env.mask, free)
+            does = None if student is None else decide(student, env)
             chosen, messages, chance, importance = teacher.label(
-                env.obs, env.mask, free, None if does is None else does.actions
+                env, None if does is None else does.actions
             )
             keeper.keep(facts, env.mask, free, chance, importance, part)
             now.acted(chosen, free)
@@ -343,9 +341,10 @@ def of_trace(trace: Trace, episodes: Sequence[int] | None = None) -> list[Sample
             now.observe(obs[:, t], mask, free[:, t])
             facts = facts_of(now)
             chance = np.zeros(mask.shape)
-            np.put_along_axis(chance, chosen[:, t] + OFFSETS, 1.0, axis=1)
+            at = positions(chosen[:, t])
+            np.put_along_axis(chance, at, 1.0, axis=1)
             # An action that the mask excludes is none of the rows; it was a Sleep.
-            excluded = ~np.take_along_axis(mask, chosen[:, t] + OFFSETS, axis=1)
+            excluded = ~np.take_along_axis(mask, at, axis=1)
             rows, agents = np.nonzero(excluded)
             chance[rows, SLEEP_INDEX[agents] + OFFSETS[agents]] = 1.0
             keeper.keep(

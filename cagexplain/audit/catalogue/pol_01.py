@@ -26,7 +26,8 @@ from cagexplain.stats.estimates import Function, OfCases
 DISRUPTIVE = (ActionKind.REMOVE, ActionKind.RESTORE, ActionKind.BLOCK)
 """Actions that take something from users or their machines."""
 _N_KINDS = len(ActionKind)
-_N_PAIRS = max(actions.SIZES)
+_BEHIND = max(actions.SIZES)
+_N_PAIRS = _BEHIND + 1
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def pairs(view: View) -> Cases:
     """All decisions; a hit does not wait, its class is the action with its target."""
     decision = view.shared(decisions)
     place = np.where(decision.host >= 0, decision.host, _link(decision.to_zone, decision.from_zone))
-    return _decisions(view, ~decision.idle, _INDEX[decision.kind, place], _N_PAIRS)
+    return _decisions(view, ~decision.idle, _INDEX[decision.agent, decision.kind, place], _N_PAIRS)
 
 
 def _decisions(view: View, hit: Any, of_class: IntArray, classes: int) -> Cases:
@@ -99,14 +100,15 @@ def _link(to_zone: Any, from_zone: Any) -> Any:
 
 
 def _index() -> IntArray:
-    """Index within its agent's layout by kind and by host or link; waiting, which has neither,
-    takes index 0 and is never a hit."""
-    table = np.zeros((_N_KINDS, network.N_HOSTS + network.N_ZONES**2), dtype=np.int64)
-    for kind, host, to_zone, from_zone in zip(
-        actions.KIND, actions.HOST, actions.TO_ZONE, actions.FROM_ZONE, strict=True
+    """Index within the layout by agent, kind and host or link; what lies behind it is one class.
+    Waiting, which has neither host nor link, is never a hit."""
+    places = network.N_HOSTS + network.N_ZONES**2
+    table = np.full((agents.N_BLUE, _N_KINDS, places), _BEHIND, dtype=np.int64)
+    for agent, (kind, host, to_zone, from_zone) in enumerate(
+        zip(actions.KIND, actions.HOST, actions.TO_ZONE, actions.FROM_ZONE, strict=True)
     ):
         place = np.where(host >= 0, host, _link(to_zone, from_zone))
-        table[kind, place] = np.arange(len(kind))
+        table[agent, kind, place] = np.arange(len(kind))
     return table
 
 

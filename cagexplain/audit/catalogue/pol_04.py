@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cagexplain.audit.check import Check, Measure, Reference
-from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS
+from cagexplain.cc4.actions import ALL_KIND
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.batch import codes
 from cagexplain.facts.cases import Cases, cases
@@ -34,10 +34,11 @@ class PerMiss(HitShare):
 
 
 def invalid(view: View) -> Cases:
-    """Choices of free agents; a hit is an action on a host that does not exist."""
+    """Choices of free agents; a hit is an action on a host that does not exist, or another that
+    cannot be carried out."""
     blue = view.batch.frame("blue")
     agent = codes(blue, "agent")
-    meant = ACTION_TYPE[OFFSETS[agent] + blue["action"].to_numpy()]
+    meant = ALL_KIND[agent, blue["action"].to_numpy()]
     return cases(
         blue["row"],
         blue["step"],

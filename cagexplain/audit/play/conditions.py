@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from cagexplain.cc4 import agents, phases, rates
+from cagexplain.cc4 import agents, conditions, phases, rates
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import ON_SLOT
-from cagexplain.cc4.red_fsm import N_RED_ACTIONS, VARIANTS
+from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.common.arrays import Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy
@@ -64,6 +64,17 @@ def _reds() -> tuple[Condition, ...]:
     )
 
 
+def _published(name: str) -> Condition:
+    """A condition of Kiely et al.: they change parameters of the environment."""
+    condition = conditions.CONDITIONS[name]
+    return Condition(
+        name,
+        "red",
+        f"{condition.summary} ({condition.published_as}, {conditions.KIELY})",
+        params=condition.changes,
+    )
+
+
 CONDITIONS: Final[tuple[Condition, ...]] = (
     Condition(
         "drop_alerts",
@@ -84,31 +95,8 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
         wrapped=partial(NoisyAlerts, invent=0.01),
     ),
     *_reds(),
-    # Variants of the challenge's own evaluation (Kiely et al., AAAI 2025): they change parameters
-    # of the environment. How far detection falls is not published; here it is gone.
-    Condition(
-        "fast_red",
-        "red",
-        "every action of red takes one step (AggressiveRed of Kiely et al. 2025)",
-        params={"red_duration": (1,) * N_RED_ACTIONS},
-    ),
-    Condition(
-        "hidden_red",
-        "red",
-        "scans are never detected, users raise false alerts at 75 % of their work (StealthyRed of "
-        "Kiely et al. 2025)",
-        params={
-            "green_false_positive": 0.75,
-            "aggressive_detection": 0.0,
-            "stealth_detection": 0.0,
-        },
-    ),
-    Condition(
-        "phishing",
-        "red",
-        "75 % of users' work opens a phishing mail (Kiely et al. 2025)",
-        params={"phishing": 0.75},
-    ),
+    # Other networks are chosen from CC4's worlds, see `networks`.
+    *(_published(name) for name in ("fast_red", "hidden_red", "phishing")),
     Condition("long", "length", f"episodes of {_LONG:,} steps", params={"steps": _LONG}),
 )
 """What the policy is tried under, beside other networks."""

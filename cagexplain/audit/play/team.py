@@ -27,7 +27,7 @@ from cagexplain.common.processes import spawning
 from cagexplain.envs import Engine, EnvParams
 from cagexplain.facts.batch import Batch
 from cagexplain.facts.view import TABLES, Facts, View
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, rows_at_once
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.rollout import batches
 from cagexplain.policies.wrappers.overrides import Overridden, Remedy
@@ -131,7 +131,8 @@ class Team:
         Raises:
             CagexplainError: a worker process died.
         """
-        jobs = [(i, job) for i, play in enumerate(plays) for job in _cut(play)]
+        cut = [_cut(play, self._policies[play.policy]) for play in plays]
+        jobs = [(i, job) for i, some in enumerate(cut) for job in some]
         parts: list[list[PlayCounts]] = [[] for _ in plays]
         for (i, job), counts in zip(jobs, self._done([job for _, job in jobs]), strict=True):
             parts[i].append(counts)
@@ -152,8 +153,9 @@ class Team:
             ) from error
 
 
-def _cut(play: Play) -> Iterator[Play]:
-    return (replace(play, seeds=seeds) for seeds in batches(play.seeds, BATCH))
+def _cut(play: Play, policy: Policy) -> Iterator[Play]:
+    size = rows_at_once(policy, BATCH)
+    return (replace(play, seeds=seeds) for seeds in batches(play.seeds, size))
 
 
 _POLICIES: dict[str, Policy] = {}

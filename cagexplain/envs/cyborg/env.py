@@ -24,7 +24,7 @@ from cagexplain.envs.cyborg.world import Frame, World
 from cagexplain.envs.truth import GroundTruth
 from cagexplain.sim.params import EnvParams
 
-_SIZES = np.array(action_layout.SIZES)
+_SIZES = np.array(action_layout.ALL_SIZES)
 _TRANSITION_FIELDS: Final = ("trans_agent", "trans_host", "trans_from", "trans_to", "trans_cause")
 _TAKEN: Final = frozenset({"steps", "red"})
 """Parameters that CybORG takes; the rates are written in its code."""

@@ -18,7 +18,7 @@ import io
 import logging
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +51,7 @@ class Api:
     VerboseFSRed: Any
     DiscoveryFSRed: Any
     BlueFlatWrapper: Any
+    InvalidAction: Any
 
 
 _SOURCES: Final = {
@@ -62,6 +63,7 @@ _SOURCES: Final = {
     "VerboseFSRed": "CybORG.Agents",
     "DiscoveryFSRed": "CybORG.Agents",
     "BlueFlatWrapper": "CybORG.Agents.Wrappers",
+    "InvalidAction": "CybORG.Simulator.Actions",
 }
 
 
@@ -178,6 +180,42 @@ class _PlaceholderFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         pass
+
+
+def keep_placeholders() -> None:
+    """Let placeholders stand, in this process and for good, for whatever CybORG imports and is not
+    installed: submissions import its modules when it is long loaded. An installed package is never
+    shadowed."""
+    if importlib.util.find_spec("ray") is not None:
+        try:
+            with _quiet():
+                importlib.import_module(_NEVER_IMPORTED)
+        except ImportError:
+            sys.meta_path.insert(0, _PlaceholderFinder([_NEVER_IMPORTED]))
+    sys.meta_path.append(_PlaceholderFinder(_UNUSED))
+
+
+def parts(table: Mapping[str, str], path: Path | None = None) -> dict[str, Any]:
+    """More of the user's CybORG: objects of its modules.
+
+    Args:
+        table: module, by the object's name.
+        path: as for :func:`load`.
+
+    Raises:
+        CagexplainError: as :func:`load`.
+    """
+    load(path)
+    try:
+        with _placeholders(), _quiet():
+            return {
+                name: getattr(importlib.import_module(module), name)
+                for name, module in table.items()
+            }
+    except ModuleNotFoundError as error:
+        raise _missing(error, path) from error
+    except (ImportError, AttributeError) as error:
+        raise _other_challenge(error) from error
 
 
 @contextlib.contextmanager

@@ -18,7 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import network
-from cagexplain.cc4.actions import KIND_NAMES, ActionKind
+from cagexplain.cc4.actions import (
+    ALL_FROM_ZONE,
+    ALL_HOST,
+    ALL_KIND,
+    ALL_TO_ZONE,
+    HOST_KINDS,
+    INVALID_ACTION,
+    KIND_NAMES,
+    SIZES,
+    TRAFFIC_KINDS,
+    ActionKind,
+)
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST, N_BLUE, N_RED, RED
 from cagexplain.cc4.green import GREEN_ACTION_NAMES, GreenAction, GreenFailure
 from cagexplain.cc4.network import HOST_ZONE, N_HOSTS, N_ZONES, ZONES
@@ -57,6 +68,8 @@ _BLUE_INDEX: Final = {name: index for index, name in enumerate(BLUE)}
 _STATE: Final = {name: code for code, name in enumerate(STATE_NAMES)}
 _ZONE: Final = {name: zone for zone, name in enumerate(ZONES)}
 
+_NO_SESSION: Final = -1
+"""A session that no agent has: CybORG refuses actions that name it."""
 _OFFICIAL_RED: Final = {
     "finite_state": "FiniteStateRedAgent",
     "verbose": "VerboseFSRed",
@@ -85,16 +98,21 @@ def red_class(api: Api, variant: str) -> Any:
     )
 
 
+def scenario_of(api: Api, params: EnvParams) -> Any:
+    """CybORG's generator of the episodes of some parameters; of them it knows length and red."""
+    return api.EnterpriseScenarioGenerator(
+        blue_agent_class=api.SleepAgent,
+        green_agent_class=api.EnterpriseGreenAgent,
+        red_agent_class=red_class(api, params.red),
+        steps=params.steps,
+    )
+
+
 class World:
     """An environment of CybORG, with the same meaning of seeds as the engine."""
 
     def __init__(self, api: Api, params: EnvParams) -> None:
-        self._scenario = api.EnterpriseScenarioGenerator(
-            blue_agent_class=api.SleepAgent,
-            green_agent_class=api.EnterpriseGreenAgent,
-            red_agent_class=red_class(api, params.red),
-            steps=params.steps,
-        )
+        self._scenario = scenario_of(api, params)
         self._api = api
         self._talks = params.red == "verbose"
         self.tell: Callable[[str], None] | None = None
@@ -129,11 +147,31 @@ class World:
         self._begin_step(actions)
         with self._hush():
             vectors, rewards, _, _, info = self._wrapper.step(
-                {agent: int(actions[b]) for b, agent in enumerate(BLUE)},
+                {agent: self._action(b, int(actions[b])) for b, agent in enumerate(BLUE)},
                 {agent: messages[b].astype(bool) for b, agent in enumerate(BLUE)},
             )
         self._end_step(rewards)
         return self._frame(vectors, info)
+
+    def _action(self, blue: int, index: int) -> Any:
+        """What CybORG is handed for an index: behind the layout, an action object."""
+        if index < SIZES[blue]:
+            return index
+        if index == INVALID_ACTION[blue]:
+            return self._api.InvalidAction()
+        agent, kind = BLUE[blue], ActionKind(ALL_KIND[blue, index])
+        host, to_zone, from_zone = (
+            int(table[blue, index]) for table in (ALL_HOST, ALL_TO_ZONE, ALL_FROM_ZONE)
+        )
+        classes = self._controller.agent_interfaces[agent].action_space.get_action_space()["action"]
+        make = {action.__name__: action for action in classes}[KIND_NAMES[kind]]
+        session = 0 if host >= 0 or to_zone >= 0 else _NO_SESSION
+        if kind in HOST_KINDS:
+            return make(session=session, agent=agent, hostname=network.HOST_NAMES[host])
+        if kind in TRAFFIC_KINDS:
+            zones = {"from_subnet": ZONES[from_zone], "to_subnet": ZONES[to_zone]}
+            return make(session=session, agent=agent, **zones)
+        return make(session=session, agent=agent)
 
     def _hush(self) -> contextlib.AbstractContextManager[Any]:
         """Discards what VerboseFSRed prints."""

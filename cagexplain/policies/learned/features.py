@@ -134,9 +134,12 @@ def host_label(host: int) -> str:
 
 def action_label(agent: int, action: int) -> str:
     """Short name of an action: "Restore user_host_3 (RZA)", "BlockTrafficZone RZA <- OZA"."""
-    kind = actions.KIND_NAMES[actions.KIND[agent][action]]
+    kind = actions.KIND_NAMES[actions.ALL_KIND[agent, action]]
+    if not actions.ACCEPTED[agent, action]:
+        kind = f"[Invalid] {kind}"
     host, to_zone, from_zone = (
-        int(table[agent][action]) for table in (actions.HOST, actions.TO_ZONE, actions.FROM_ZONE)
+        int(table[agent, action])
+        for table in (actions.ALL_HOST, actions.ALL_TO_ZONE, actions.ALL_FROM_ZONE)
     )
     if host >= 0:
         return f"{kind} {host_label(host)}"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Policy
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, looks, show
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from cagexplain.envs import Env
 
 
 def unwrapped(policy: Policy) -> Policy:
@@ -41,13 +43,27 @@ class Wrapper:
         return self.inner.name
 
     @property
-    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
+    def kind(self) -> Kind:
         """The wrapped policy's."""
         return self.inner.kind
+
+    @property
+    def looks(self) -> bool:
+        """Whether the wrapped policy is an `Onlooker`."""
+        return looks(self.inner)
+
+    @property
+    def most_rows(self) -> int | None:
+        """The wrapped policy's; see `rows_at_once`."""
+        return getattr(self.inner, "most_rows", None)
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes, with seeds ``int[n]``."""
         self.inner.reset(seeds)
+
+    def look(self, env: Env) -> None:
+        """Show the environments to the wrapped policy."""
+        show(self.inner, env)
 
     def act(
         self,

@@ -28,6 +28,7 @@ from cagexplain.cc4.layout import (
     OFFSETS,
     SLEEP,
     WAITS,
+    positions,
 )
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.policies.base import Decision, Instead, Policy, Weighing, done
@@ -161,7 +162,8 @@ class Overridden(Changed):
         return forbidden
 
     def _revised(self, chosen: Int64Array, mask: BoolArray, free: BoolArray) -> Int64Array:
-        now, position = self._now, chosen + OFFSETS
+        now, original = self._now, positions(chosen)
+        position = original.copy()
         forbidden = self._forbidden(free)
         allowed = mask & ~forbidden
         settled = np.zeros(free.shape, np.bool_)
@@ -191,7 +193,7 @@ class Overridden(Changed):
                 taken = takes(proposed) & idles(now, position)
                 position = np.where(taken, proposed, position)
                 settled |= taken
-        return position - OFFSETS
+        return np.where(position == original, chosen, position - OFFSETS)
 
     def _choose_again(self, position: Int64Array, forbidden: BoolArray) -> None:
         """Put the next best in place of what is forbidden, in `position` itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,10 @@ import numpy.typing as npt
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Policy, done
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, done, looks, show
+
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
 
 
 class MixedTeam:
@@ -38,9 +41,25 @@ class MixedTeam:
         return f"{self._policy.name} with {self._guest.name}"
 
     @property
-    def kind(self) -> Literal["scripted", "checkpoint", "tree"]:
+    def kind(self) -> Kind:
         """The host's."""
         return self._policy.kind
+
+    @property
+    def looks(self) -> bool:
+        """Whether one of the two is an `Onlooker`."""
+        return looks(self._policy) or looks(self._guest)
+
+    @property
+    def most_rows(self) -> int | None:
+        """The smaller of both; see `rows_at_once`."""
+        limits = [getattr(policy, "most_rows", None) for policy in (self._policy, self._guest)]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def look(self, env: Env) -> None:
+        """Show the environments to the one that looks."""
+        for policy in (self._policy, self._guest):
+            show(policy, env)
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes."""

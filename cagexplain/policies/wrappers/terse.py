@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Policy
+from cagexplain.policies.base import Decision, Instead, Policy, show
 from cagexplain.policies.wrappers.base import Wrapper
+
+if TYPE_CHECKING:
+    from cagexplain.envs import Env
 
 
 class Terse(Wrapper):
@@ -29,6 +32,10 @@ class Terse(Wrapper):
         """Begin new episodes, with seeds ``int[n]``."""
         super().reset(seeds)
         self.playing = self.inner.branch(np.arange(len(seeds)), seeds)
+
+    def look(self, env: Env) -> None:
+        """Show the environments to the branch that plays."""
+        show(self.playing, env)
 
     def act(
         self,

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4.actions import KIND_NAMES, ActionKind
-from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX
+from cagexplain.cc4.actions import ALL_KIND, KIND_NAMES, ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import SLEEP_INDEX
 from cagexplain.common.arrays import BoolArray
 from cagexplain.policies.base import Decision, Instead, Policy
 from cagexplain.policies.wrappers.base import Changed
@@ -45,7 +46,7 @@ class Without(Changed):
     ) -> Decision:
         """What the wrapped policy chooses, or Sleep; see `Policy.act` for the shapes."""
         decision = self.inner.act(obs, mask, free, instead)
-        void = np.isin(ACTION_TYPE[decision.actions + OFFSETS], self.types)
+        void = np.isin(ALL_KIND[np.arange(N_BLUE), decision.actions], self.types)
         return replace(decision, actions=np.where(void, SLEEP_INDEX, decision.actions))
 
     @property

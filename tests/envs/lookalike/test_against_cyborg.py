@@ -1,0 +1,114 @@
+"""The look-alike beside the real CybORG: every answer the same (needs CybORG)."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cagexplain.cc4 import actions
+from cagexplain.cc4.agents import BLUE
+from cagexplain.envs.lookalike import Parts
+from tests.support.cyborg import require_cyborg
+from tests.support.lookalike import difference, lookalike, parts, real
+
+STEPS = 40
+
+
+@pytest.fixture(scope="module")
+def api() -> Parts:
+    return parts(require_cyborg())
+
+
+def _wrapped(wrapper: type, api: Parts, seed: int, steps: int, **options: Any) -> tuple[Any, Any]:
+    return tuple(
+        wrapper(env, **options) for env in (lookalike(api, seed, steps), real(api, seed, steps))
+    )
+
+
+def _chosen(generator: np.random.Generator, mask: dict[str, list[bool]]) -> dict[str, int]:
+    """Random valid actions, half of them on hosts."""
+    chosen = {}
+    for number, agent in enumerate(BLUE):
+        valid = np.flatnonzero(mask[agent])
+        valid = valid[valid < actions.SIZES[number]]
+        on_host = valid[actions.HOST[number][valid] >= 0]
+        chosen[agent] = int(generator.choice(on_host if generator.random() < 0.7 else valid))
+    return chosen
+
+
+def _assert_same(ours: Any, theirs: Any, what: str) -> None:
+    assert (first := difference(ours, theirs, what)) is None, first
+
+
+@pytest.mark.parametrize("name", ["BlueFlatWrapper", "BlueEnterpriseWrapper", "EnterpriseMAE"])
+@pytest.mark.parametrize("pad_spaces", [False, True])
+def test_flat_wrappers(api: Parts, name: str, pad_spaces: bool) -> None:
+    ours, theirs = _wrapped(getattr(api, name), api, 11, STEPS, pad_spaces=pad_spaces)
+    generator = np.random.default_rng(1)
+    for agent in BLUE:
+        for question in ("action_space", "observation_space", "hosts", "subnets"):
+            mine, its = (getattr(env, question)(agent) for env in (ours, theirs))
+            assert mine == its, question
+    here, there = ours.reset(), theirs.reset()
+    for step in range(STEPS - 1):
+        _assert_same(here, there, f"step {step}")
+        assert ours.agents == theirs.agents
+        _assert_same(ours._action_space, theirs._action_space, "action space")
+        chosen = _chosen(generator, {agent: theirs.action_mask(agent) for agent in BLUE})
+        messages = {agent: generator.integers(0, 2, 8).astype(bool) for agent in BLUE[:3]}
+        here, there = (env.step(chosen, messages=messages) for env in (ours, theirs))
+    _assert_same(here[:3], there[:3], "end")
+    assert all(there[3].values())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_raw_observations_and_their_second_answers(api: Parts, seed: int) -> None:
+    ours, theirs = _wrapped(api.BlueFixedActionWrapper, api, seed, STEPS)
+    generator = np.random.default_rng(seed)
+    here, there = ours.reset()[0], theirs.reset()[0]
+    for step in range(STEPS - 1):
+        _assert_same(here, there, f"step {step}")
+        for agent in BLUE:
+            if generator.random() < 0.5:
+                mine, its = (env.get_observation(agent) for env in (ours, theirs))
+                _assert_same(mine, its, f"step {step}, second answer of {agent}")
+            _assert_same(
+                ours.get_last_action(agent), theirs.get_last_action(agent), f"last action {agent}"
+            )
+        chosen = _chosen(generator, {agent: theirs.action_mask(agent) for agent in BLUE})
+        messages = {agent: generator.integers(0, 2, 8).astype(bool) for agent in BLUE}
+        here, there = (env.step(chosen, messages=messages)[0] for env in (ours, theirs))
+        for agent in BLUE:
+            mine, its = (env.env.environment_controller.get_reward(agent) for env in (ours, theirs))
+            _assert_same(mine, its, f"reward after step {step}")
+
+
+def test_initial_states(api: Parts) -> None:
+    for seed in range(50):
+        ours, theirs = lookalike(api, seed, STEPS), real(api, seed, STEPS)
+        ours.reset()
+        theirs.reset()
+        mine, its = (env.environment_controller for env in (ours, theirs))
+        _assert_same(mine.init_state, its.init_state, f"init_state of seed {seed}")
+        everything = {
+            name: {"Processes": "All", "Files": "All", "Services": ["All"]} | dict(host)
+            for name, host in its.INFO_DICT["True"].items()
+        }
+        _assert_same(
+            ours.get_true_state(everything), theirs.get_true_state(everything), f"seed {seed}"
+        )
+        for agent in BLUE:
+            _assert_same(mine.INFO_DICT[agent], its.INFO_DICT[agent], "INFO_DICT")
+            _assert_same(ours.get_observation(agent), theirs.get_observation(agent), "first")
+        assert ours.agents == theirs.agents
+        assert ours.active_agents == theirs.active_agents
+        for name in (
+            "subnet_name_to_cidr",
+            "ip_addresses",
+            "hostname_ip_map",
+            "hostname_subnet_map",
+            "subnets",
+            "blocks",
+            "mission_phase",
+        ):
+            _assert_same(getattr(mine.state, name), getattr(its.state, name), name)
