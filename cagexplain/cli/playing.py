@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -236,9 +237,8 @@ def single_threaded(player: Policy) -> None:
     The networks are too small to gain from Torch's threads, which wait for each other far longer
     than they work as soon as the machine has anything else to do.
     """
-    if player.kind == "checkpoint":
-        import torch
-
+    with_networks = player.kind in ("checkpoint", "external")
+    if with_networks and (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(1)
 
 

@@ -148,7 +148,7 @@ def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
     """The first of some files that has this SHA-256. Without one there is no telling: any will do,
     and playing an episode again shows whether it is the right one."""
     remedy = "Give its file with --policy PATH, or record the trace again"
-    there = [file for file in candidates if os.path.exists(file)]  # False for impossible names, too
+    there = [file for file in candidates if os.path.isfile(file)]  # False for impossible names, too
     if not there:
         raise CagexplainError(
             "the policy that the trace was recorded with is not here (any more)",
@@ -156,7 +156,7 @@ def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
             remedy=remedy,
         )
     for file in there:
-        if digest is None or _digest(file) == digest:
+        if digest is None or sha256_file(file) == digest:
             return file
     raise CagexplainError(
         "this is another policy than the one that the trace was recorded with "
@@ -164,15 +164,6 @@ def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
         where=there[0],
         remedy=remedy,
     )
-
-
-def _digest(file: Path) -> str:
-    """SHA-256 of a policy's file; of a folder or descriptor, over the files that it stands for."""
-    if file.is_file() and file.suffix not in (".yaml", ".yml"):
-        return sha256_file(file)
-    from cagexplain.policies.formats.loading import digest  # needs Torch
-
-    return digest(file)
 
 
 def source_of(facts: Mapping[str, Any]) -> str | None:
@@ -208,10 +199,6 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
     if spec in SHIPPED:
         return load_trained(_DATA / f"{spec}.pt", known_as=spec, deterministic=deterministic)
     path = Path(spec)
-    from cagexplain.policies.formats import loading
-
-    if loading.recognised(path):
-        return loading.load(path, deterministic=deterministic)
     if path.is_dir():
         raise CagexplainError(
             "this is a folder, not a checkpoint",

@@ -80,13 +80,7 @@ def trusted(code: Code, opening: Opening) -> Policy:
         UsageError: the user has not said that it may be run.
         CagexplainError: it is not the code that is wanted, or it cannot be loaded.
     """
-    if opening.sha256 not in (None, code.sha256):
-        raise CagexplainError(
-            "this is another policy than the one that the trace was recorded with "
-            "(their SHA-256 differ, which covers all files beside it)",
-            where=code.spec,
-            remedy="Give the right one with --policy, or record the trace again",
-        )
+    _require(code.sha256, code.spec, opening)
     if not opening.trust:
         raise UsageError(
             f"this would run the code of others: {code.what}. It could do all that you can: read, "
@@ -96,6 +90,17 @@ def trusted(code: Code, opening: Opening) -> Policy:
             remedy="If you know the code, or trust who wrote it, add --trust-code",
         )
     return open_external(code, opening.limits)
+
+
+def _require(sha256: str, spec: str, opening: Opening) -> None:
+    """Refuse another policy than the one that is wanted."""
+    if opening.sha256 not in (None, sha256):
+        raise CagexplainError(
+            "this is another policy than the one that the trace was recorded with "
+            "(their SHA-256 differ, which covers all files beside it)",
+            where=spec,
+            remedy="Give the right one with --policy, or record the trace again",
+        )
 
 
 _OBJECT: Final = re.compile(r"(?P<place>.+):(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)")
@@ -160,6 +165,32 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
+def _is_trainers(spec: str) -> bool:
+    """Whether it is files of other trainers. Their code needs Torch, so looks are cheap first."""
+    path = Path(spec)
+    if not os.path.exists(path) or path.suffix == ".json":
+        return False
+    from cagexplain.policies.formats import loading
+
+    return loading.recognised(path)
+
+
+def _open_trainers(spec: str, opening: Opening) -> Policy:
+    from cagexplain.policies.formats import loading
+
+    path = Path(spec)
+    sha256 = loading.digest(path)
+    what = loading.code_of(path)
+    if what is None:
+        _require(sha256, spec, opening)
+        return loading.load(path, deterministic=opening.deterministic)
+    options = {"deterministic": opening.deterministic}
+    entry = str(path.absolute())
+    return trusted(
+        Code("trainer", what, spec, path, None, sha256, "trainer", entry, options=options), opening
+    )
+
+
 def registered() -> dict[str, str]:
     """Policies that installed packages register: names, each with ``module:Name``. Nothing of them
     is imported."""
@@ -211,5 +242,6 @@ FORMS: Final[tuple[Form, ...]] = (
     Form("registered", _is_registered, lambda spec, how: _open_object(registered()[spec], how)),
     Form("object", _is_object, _open_object),
     Form("submission", _is_submission, _open_submission),
+    Form("trainer", _is_trainers, _open_trainers),
 )
 """All forms, the narrower ones first."""

@@ -41,7 +41,7 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     """From the zygote: the code is there.
 
     Attributes:
-        kind: what it turned out to be: `policy`, `function`, `submission`.
+        kind: what it turned out to be: `policy`, `weighing` (a policy), `function`, `submission`.
         facts: what it says about itself.
     """
 
@@ -144,12 +144,17 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True):
-    """From a policy: its whole decision; arrays as bytes, see `policies.base.Decision`."""
+    """From a policy: its whole decision; arrays as bytes, see `policies.base.Decision`.
+
+    Attributes:
+        weights: ``float32[n, 570]`` of a policy that is `policies.base.Weighing`.
+    """
 
     actions: bytes
     messages: bytes | None
     probability: bytes | None
     entropy: bytes | None
+    weights: bytes | None = None
 
 
 class Reset(msgspec.Struct, frozen=True, tag=True):

@@ -28,6 +28,7 @@ import numpy as np
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.policies.base import Weighing
 from cagexplain.policies.external.messages import (
     Branch,
     ChildEnd,
@@ -153,7 +154,7 @@ class Loadable:
     """Foreign code that was imported.
 
     Attributes:
-        kind: what it turned out to be: `policy`, `function` or `submission`.
+        kind: what it turned out to be: `policy`, `weighing` (a policy), `function` or `submission`.
         play: plays it.
         facts: what it says about itself.
     """
@@ -210,13 +211,37 @@ def load_object(load: Load) -> Loadable:
         with during(what):
             value = value()
     if all(callable(getattr(value, method, None)) for method in ("reset", "act", "branch")):
-        return Loadable("policy", _PolicyPlayer(value), _facts(value))
+        return _loadable(value)
     if callable(value) and _takes(value, 3):
         return Loadable("function", _FunctionPlayer(value))
     raise ForeignFailure(
         f"{load.name} gives neither a policy, with the methods reset, act and branch, nor a "
         "function of an agent, its observation and its mask"
     )
+
+
+def load_trainer(load: Load) -> Loadable:
+    """Files of other trainers, which lie where they lay: they are no modules."""
+    with during("the loading of its networks"):
+        from cagexplain.policies.formats import loading  # needs Torch
+
+        deterministic = load.options["deterministic"]
+        policy = loading.load(Path(load.entry), deterministic=deterministic, trusted=True)
+    return _loadable(policy)
+
+
+def _loadable(policy: Any) -> Loadable:
+    """A policy of our own protocol."""
+    facts = _facts(policy)
+    if not isinstance(policy, Weighing):
+        return Loadable("policy", _PolicyPlayer(policy), facts)
+    facts["VALUES"] = _truth(policy.values)
+    facts["DETERMINISTIC"] = _truth(getattr(policy, "deterministic", False))
+    return Loadable("weighing", _PolicyPlayer(policy), facts)
+
+
+def _truth(value: object) -> str:
+    return "true" if value else "false"
 
 
 def _facts(policy: Any) -> dict[str, str]:
@@ -342,7 +367,14 @@ def _decided(policy: Any, sight: Sight, episode: Episode) -> Decided:
         part("messages", np.uint8, bits),
         part("probability", np.float32, (n, N_BLUE)),
         part("entropy", np.float32, (n, N_BLUE)),
+        _weights(policy, n) if isinstance(policy, Weighing) else None,
     )
+
+
+def _weights(policy: Weighing, n: int) -> bytes:
+    with during("weights"):
+        weights = policy.weights()
+    return _array(weights, np.float32, (n, actions.TOTAL), "weights")
 
 
 def _array(value: Any, kind: Any, shape: tuple[int, ...], name: str) -> bytes:
@@ -368,5 +400,6 @@ def _submission(load: Load) -> Loadable:
 LOADERS: Final[Mapping[str, Callable[[Load], Loadable]]] = {
     "object": load_object,
     "submission": _submission,  # needs the environments, which take a second to import
+    "trainer": load_trainer,
 }
 """How the code of each form is loaded."""

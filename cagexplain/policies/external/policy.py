@@ -347,6 +347,7 @@ class BatchPolicy(External):
             decided, messages = _choice(answer, n, actions.SIZES)
             if not isinstance(answer, Decided):
                 raise ChildFailure("it sent another message than was asked for")
+            self._take(answer, n)
             decision = Decision(
                 decided,
                 messages,
@@ -378,6 +379,9 @@ class BatchPolicy(External):
     def __getstate__(self) -> dict[str, Any]:
         return {"_link": self._link, "_step": 0, "_seeds": [], "_process": None}
 
+    def _take(self, answer: Decided, n: int) -> None:
+        """Take what a subclass wants of an answer about so many environments."""
+
     def _answer(self, message: ToChild) -> FromChild:
         assert self._process is not None  # reset comes first
         (answer,) = self._ask([self._process], [message])
@@ -387,6 +391,46 @@ class BatchPolicy(External):
         first, last = self._seeds[0], self._seeds[-1]
         episodes = f"episode of seed {first}" if first == last else f"episodes {first} to {last}"
         raise self._link.failure(f"failed in step {self._step} of the {episodes}", failure)
+
+
+class WeighingPolicy(BatchPolicy):
+    """Likewise, of a policy that weighs all actions (`policies.base.Weighing`)."""
+
+    def __init__(self, link: _Link) -> None:
+        super().__init__(link)
+        self._weights = np.empty((0, actions.TOTAL), np.float32)
+
+    @property
+    def values(self) -> bool:
+        """Whether the weights are values of actions."""
+        return self._link.facts["VALUES"] == "true"
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it takes its heaviest actions."""
+        return self._link.facts["DETERMINISTIC"] == "true"
+
+    def describe(self) -> dict[str, Any]:
+        """What is run, and how it chooses."""
+        return {
+            **super().describe(),
+            "values": self.values,
+            "deterministic": self.deterministic,
+        }
+
+    def weights(self) -> npt.NDArray[np.float32]:
+        """Weights of all actions in the last `act` ``[n, 570]``."""
+        return self._weights
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_weights": self._weights[:0]}
+
+    def _take(self, answer: Decided, n: int) -> None:
+        if answer.weights is None:
+            raise ChildFailure("it sent no weights of its actions")
+        self._weights = _array(answer.weights, np.float32, (n, actions.TOTAL))
+        if np.isnan(self._weights).any():
+            raise ChildFailure("the weights of its actions are no numbers")
 
 
 class SubmissionPolicy(EpisodesPolicy):
@@ -430,5 +474,6 @@ class SubmissionPolicy(EpisodesPolicy):
 _POLICIES: Final[dict[str, type[EpisodesPolicy] | type[BatchPolicy]]] = {
     "function": EpisodesPolicy,
     "policy": BatchPolicy,
+    "weighing": WeighingPolicy,
     "submission": SubmissionPolicy,
 }

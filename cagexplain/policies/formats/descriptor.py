@@ -115,7 +115,9 @@ def read(path: Path) -> tuple[Given, dict[Path, list[int]]]:
     Raises:
         CagexplainError: with file and field, for what a descriptor cannot hold.
     """
-    plain = yaml_lines.load(path).plain() or {}
+    root = yaml_lines.load(path)
+    root.mapping()  # tells where something else begins
+    plain = root.plain() or {}
     given = convert(plain, Given, path, remedy=_REMEDY)
     known = [entry.name for entry in fields(Given)]
     for name in plain:
@@ -199,7 +201,7 @@ def resolve(given: Given, facts: Facts, agents: Sequence[int], file: Path) -> Fo
         _wanted(
             agents,
             [len(VIEWS[0].columns(agent)) for agent in range(N_BLUE)],
-            "padded: 210; team: 578; five more with 'identity'; 185, 421 and 583 with "
+            "padded: 210; team: 578; five more with 'identity'; 185, 421 and 1161 with "
             "'encoding: one_hot'",
         ),
         file,

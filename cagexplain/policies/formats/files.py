@@ -78,7 +78,7 @@ class FilePolicy:
         CagexplainError: what a network computes cannot be played.
     """
 
-    kind: Literal["checkpoint"] = "checkpoint"
+    kind: Literal["external"] = "external"
     deterministic = True
 
     def __init__(self, name: str, seats: list[Seat], facts: Mapping[str, Any]) -> None:

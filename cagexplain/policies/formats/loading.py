@@ -40,10 +40,10 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         "onnx": Format(onnx.KIND, None, onnx.read),
         "sb3": Format(sb3.KIND, None, sb3.read),
         "sb3-library": Format(
-            f"{sb3.KIND} with a network of its own", "its pickled classes", sb3.read_by_library
+            f"{sb3.KIND} with a network of its own", "the pickled classes", sb3.read_by_library
         ),
-        "torchscript": Format(torchscript.KIND, "its compiled program", torchscript.read),
-        "rllib": Format(rllib.KIND, "its pickled classes", rllib.read),
+        "torchscript": Format(torchscript.KIND, "the compiled program", torchscript.read),
+        "rllib": Format(rllib.KIND, "the pickled classes", rllib.read),
     }
 )
 """The formats by name."""
@@ -86,9 +86,9 @@ def code_of(path: Path) -> str | None:
     """
     given, serving = _described(path)
     for file in serving:
-        kind = _effective(file, given)
-        if FORMATS[kind].code is not None:
-            return f"{FORMATS[kind].code} ({file.name} is a {FORMATS[kind].title})"
+        kind = FORMATS[_effective(file, given)]
+        if kind.code is not None:
+            return f"{kind.code} of the {kind.title} {file}"
     return None
 
 
@@ -111,9 +111,9 @@ def load(path: Path, *, deterministic: bool | None = None, trusted: bool = False
         kind = FORMATS[_effective(file, given)]
         if kind.code is not None and not trusted:
             raise CagexplainError(
-                f"to load this {kind.title} runs {kind.code}, which may do anything that you may",
+                f"loading it runs {kind.code} of this {kind.title}",
                 where=file,
-                remedy="Give --trust-code if you know where it comes from",
+                remedy="If you trust who wrote it, give it to a command with --trust-code",
             )
         network = kind.read(file, given)
         seats.append(

@@ -111,7 +111,8 @@ class _PolicyNetwork:
     def __init__(self, folder: Path) -> None:
         from ray.rllib.policy.policy import Policy
 
-        self._policy: Any = Policy.from_checkpoint(str(folder))
+        from_checkpoint: Any = Policy.from_checkpoint  # of one policy it gives one
+        self._policy = from_checkpoint(str(folder))
         space = self._policy.observation_space
         self._values = not hasattr(self._policy.model, "value_function") or hasattr(
             self._policy.model, "get_q_value_distributions"

@@ -155,6 +155,7 @@ def read_by_library(path: Path, given: Given) -> LibraryNetwork:
             remedy="Run pip install 'cagexplain[sb3]'",
         ) from error
     try:
+        data: Any
         data, tensors, _ = load_from_zip_file(path, device="cpu")
         policy = data["policy_class"](
             data["observation_space"],
@@ -360,10 +361,12 @@ class LibraryNetwork:
     def __init__(self, policy: Any, data: Mapping[str, Any]) -> None:
         self._policy = policy
         space, choices = data["observation_space"], data["action_space"]
-        self._dtype = space.dtype
+        values = getattr(space, "nvec", None)
         self.facts = Facts(
-            inputs=int(space.shape[0]),
+            inputs=int(space.shape[0] if values is None else values.sum()),
             choices=int(getattr(choices, "n", 0) or choices.nvec.sum()),
+            encoding="numbers" if values is None else "one_hot",
+            identity=identity_of(space.high.tolist()) if values is None else None,
             mask="logits" if ".maskable." in f".{type(policy).__module__}." else "none",
             outputs="logits" if hasattr(policy, "action_net") else "values",
         )

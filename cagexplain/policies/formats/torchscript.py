@@ -91,6 +91,7 @@ class TorchScriptNetwork:
         """Zeros for all memories."""
         return zeros(rows, self._sizes)
 
+    @torch.inference_mode()  # always: a program is compiled by how it is run first
     def run(self, inputs: Tensor, mask: Tensor, state: State) -> tuple[Tensor, State]:
         """One step; see `Network`."""
         given = (inputs, mask, *state) if self._with_mask else (inputs, *state)

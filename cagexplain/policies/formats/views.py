@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ Observation: TypeAlias = Literal["official", "padded", "team"]
 of all agents side by side (578)."""
 Encoding: TypeAlias = Literal["numbers", "one_hot"]
 """How entries become inputs: as they are, or each as one of its values, as Stable-Baselines3 and
-RLlib do with the official `MultiDiscrete` space (185, 421 or 583 inputs)."""
+RLlib do with the official `MultiDiscrete` space (185, 421 or 1161 inputs)."""
 Identity: TypeAlias = Literal["none", "supersuit", "last", "first"]
 """Five more entries that say which agent it is: of value 2 at the end, as SuperSuit appends them to
 `parallel_env(observations="box")`; or of value 1 at the end or at the beginning."""
@@ -38,7 +38,7 @@ _VALUES: Final = np.full(observations.TOTAL, 2, np.int64)
 _VALUES[np.array(observations.OFFSETS) + observations.PHASE] = N_PHASES
 _ENTRY: Final = np.repeat(np.arange(observations.TOTAL), _VALUES)
 _VALUE: Final = np.concatenate([np.arange(values) for values in _VALUES])
-"""Entry and value that each column of the one-hot encoding stands for: ``int64[583]``."""
+"""Entry and value that each column of the one-hot encoding stands for: ``int64[1161]``."""
 _CONSTANTS: Final = observations.TOTAL + len(_ENTRY)
 """First of the columns that hold 0, 1 and 2."""
 _MARK: Final = {"supersuit": 2, "last": 1, "first": 1}
@@ -59,12 +59,7 @@ class View:
 
 
 VIEWS: Final = tuple(
-    View(observation, encoding, identity)
-    for observation, encoding, identity in itertools.product(
-        ("official", "padded", "team"),
-        ("numbers", "one_hot"),
-        ("none", "supersuit", "last", "first"),
-    )
+    View(*form) for form in itertools.product(*map(get_args, (Observation, Encoding, Identity)))
 )
 """All forms."""
 
@@ -95,7 +90,7 @@ def widened(obs: npt.NDArray[np.int8]) -> Float32Array:
         obs: ``int8[n, 578]``.
 
     Returns:
-        ``float32[n, 578 + 583 + 3]``.
+        ``float32[n, 578 + 1161 + 3]``.
     """
     constants = np.broadcast_to(np.arange(3, dtype=np.float32), (len(obs), 3))
     return np.concatenate([obs, obs[:, _ENTRY] == _VALUE, constants], axis=1, dtype=np.float32)
