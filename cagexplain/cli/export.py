@@ -62,7 +62,7 @@ def command(
             where="export",
             remedy="Give --submission FOLDER, --onnx FILE or --torchscript FILE",
         )
-    player = playing.load(policy, options)
+    player = playing.load_ours(policy, options)
     if submission is not None:
         _write_submission(submission, player, cyborg_path)
     if torchscript is not None:

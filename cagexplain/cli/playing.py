@@ -24,6 +24,7 @@ from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.red_fsm import VARIANTS
 from cagexplain.cli.options import Option, Unused, refuse
 from cagexplain.common import terminal
+from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Policy, rows_at_once
 from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.external.policy import MOST_ROWS
@@ -215,14 +216,37 @@ def load(policy: str, options: dict[str, Any]) -> Policy:
     Raises:
         UsageError: it follows a rule, which options cannot change.
     """
+    how = opening(options["trust_code"], options["step_timeout"])
+    return _load(policy, options, replace(how, cyborg_path=options.get("cyborg_path")))
+
+
+def load_ours(policy: str, options: dict[str, Any]) -> Policy:
+    """Likewise, a policy that this package plays by itself.
+
+    Raises:
+        UsageError: it is one of others, too.
+    """
+    from cagexplain.policies.external.forms import form_of
+    from cagexplain.policies.registry import builtin_policies
+
+    if policy not in builtin_policies() and form_of(policy) is not None:
+        raise UsageError(
+            "this policy cannot be exported: its code or format is not ours",
+            where=policy,
+            remedy="Give a checkpoint of `cagexplain train`, a decision tree or the name of a "
+            "built-in policy",
+        )
+    return _load(policy, options, Opening())
+
+
+def _load(policy: str, options: dict[str, Any], how: Opening) -> Policy:
     from cagexplain.policies.registry import load_policy
 
-    how = opening(options["trust_code"], options["step_timeout"])
     player = load_policy(
         policy,
         mask_sleep=options["mask_sleep"],
         deterministic=options["deterministic"],
-        opening=replace(how, cyborg_path=options.get("cyborg_path")),
+        opening=how,
     )
     if player.kind == "scripted" or (
         player.kind == "external" and not hasattr(unwrapped(player), "deterministic")

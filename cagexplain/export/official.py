@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from cagexplain.cc4 import phases
 from cagexplain.common.errors import CagexplainError
-from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.export import evaluation_script
 from cagexplain.export.checking import run
 from cagexplain.policies.base import Policy
+from cagexplain.policies.evaluation import evaluate_official
 
 EPISODES: Final = 2
 """The script cannot play a single one: it wants a standard deviation."""
 SEED: Final = 0
-"""Of the generator that draws the worlds."""
+"""Of the generator that draws the worlds; an exported team begins with this seed, too."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +34,10 @@ class Score:
 
 
 def expected(policy: Policy) -> Score:
-    """The score by the engine.
-
-    The script constructs CybORG with a seed, which draws a world that is not played, and resets it
-    before every episode: the worlds 2, 3, ... of one generator. It stops before it counts the
-    reward of the last step. Between episodes the exported team takes the seeds 0, 1, ...
-    """
-    env = BatchedEnv(1, params=EnvParams())
-    returns = []
-    for episode in range(EPISODES):
-        if episode == 0:
-            env.reset([SEED], skip_worlds=1)
-        else:
-            env.reset()
-        policy.reset(np.array([episode]))
-        rewards = []
-        for _ in range(phases.calls(env.params.steps)):
-            decision = policy.act(env.obs, env.mask, env.free)
-            env.step(decision.actions, decision.messages)
-            rewards.append(float(env.reward[0]))
-        returns.append(sum(rewards[:-1]))
-    env.close()
-    return Score(statistics.mean(returns), statistics.stdev(returns))
+    """The score by our simulator. The team's seeds are 0, 1, ..., as they are here for `SEED`."""
+    mean, stdev = evaluate_official(policy, SEED, EPISODES).official()
+    assert stdev is not None  # of more than one episode
+    return Score(mean, stdev)
 
 
 def score(folder: Path, cyborg: Path | None) -> Score:
