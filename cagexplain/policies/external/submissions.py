@@ -6,6 +6,7 @@ of the submission's actions for the engine's next record.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 from pathlib import Path
@@ -28,6 +29,8 @@ from cagexplain.envs.lookalike.standin import StandIn, importable
 from cagexplain.policies.external.messages import Chosen, Load, ToChild, Twin, World
 from cagexplain.policies.external.players import Episode, ForeignFailure, Loadable, during
 
+_STAND_INS: Final = contextlib.ExitStack()
+"""Holds the stand-ins for as long as this process lasts: agents may import as late as they play."""
 _FACTS: Final = ("NAME", "TEAM", "TECHNIQUE")
 
 
@@ -74,7 +77,7 @@ def _parts(cyborg_path: Path | None) -> Parts | None:
     """The classes of the user's CybORG; None if there is none, and imports of it bring stand-ins
     from now on."""
     if cyborg_path is None and importlib.util.find_spec("CybORG") is None:
-        importable().__enter__()  # for as long as this process lasts
+        _STAND_INS.enter_context(importable())
         return None
     try:
         parts = load_parts(cyborg_path)
