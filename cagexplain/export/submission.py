@@ -106,7 +106,7 @@ def contents(name: str, packed: Packed) -> dict[str, str | bytes]:
     }
     if packed.arrays:
         archive = io.BytesIO()
-        np.savez_compressed(archive, **packed.arrays)
+        np.savez_compressed(archive, **packed.arrays)  # type: ignore[arg-type]
         files[f"{PACKAGE}/{team.WEIGHTS}"] = archive.getvalue()
     return files
 
