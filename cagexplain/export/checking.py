@@ -125,7 +125,9 @@ def run(command: Sequence[str], where: Path, **options: Any) -> str:
     Raises:
         CagexplainError: it failed; with the last line of its complaint.
     """
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    ended: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, **options
+    )
     if ended.returncode != 0:
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
         raise CagexplainError(

@@ -220,7 +220,7 @@ def write_onnx(path: Path, policy: Policy) -> float:
         torch.onnx.export(
             _traced(net),
             tuple(net.samples(0).values()),
-            content,
+            content,  # type: ignore[arg-type]  # of the exporter that `dynamo` names
             dynamo=False,
             input_names=net.inputs,
             output_names=net.outputs,

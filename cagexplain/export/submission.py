@@ -106,8 +106,12 @@ def contents(name: str, packed: Packed) -> dict[str, str | bytes]:
     }
     if packed.arrays:
         archive = io.BytesIO()
+<<<<<<< HEAD
         arrays: dict[str, Any] = dict(packed.arrays)
         np.savez_compressed(archive, **arrays)
+=======
+        np.savez_compressed(archive, **packed.arrays)  # type: ignore[arg-type]
+>>>>>>> export
         files[f"{PACKAGE}/{team.WEIGHTS}"] = archive.getvalue()
     return files
 
