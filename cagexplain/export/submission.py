@@ -9,7 +9,7 @@ import pprint
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -106,12 +106,7 @@ def contents(name: str, packed: Packed) -> dict[str, str | bytes]:
     }
     if packed.arrays:
         archive = io.BytesIO()
-<<<<<<< HEAD
-        arrays: dict[str, Any] = dict(packed.arrays)
-        np.savez_compressed(archive, **arrays)
-=======
         np.savez_compressed(archive, **packed.arrays)  # type: ignore[arg-type]
->>>>>>> export
         files[f"{PACKAGE}/{team.WEIGHTS}"] = archive.getvalue()
     return files
 
