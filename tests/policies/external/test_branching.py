@@ -90,18 +90,14 @@ def opened(folder: Path, form: str) -> Policy:
         "class": CLASS,
         "submission": SUBMISSION,
     }
-    names = {
-        "function": "agent.py:choose",
-        "torch": "agent.py:choose",
-        "class": "agent.py:Counting",
-    }
+    names = {"function": "choose", "torch": "choose", "class": "Counting"}
     file = "submission.py" if form == "submission" else "agent.py"
     (folder / file).write_text(texts[form])
     spec = f"{folder}/agent.py:{names[form]}" if form in names else str(folder)
     return load_policy(spec, opening=Opening(trust=True))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def without_cyborg(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no CybORG, so submissions play on stand-ins."""
     monkeypatch.delenv(CYBORG_PATH, raising=False)
@@ -124,6 +120,7 @@ def begun(policy: Policy, seeds: np.ndarray = SEEDS) -> BatchedEnv:
     return env
 
 
+@pytest.mark.usefixtures("without_cyborg")
 @pytest.mark.parametrize("form", ["function", "torch", "class", "submission"])
 def test_an_episode_depends_on_its_seed_only(form: str, tmp_path: Path) -> None:
     policy = opened(tmp_path, form)
@@ -139,6 +136,7 @@ def test_an_episode_depends_on_its_seed_only(form: str, tmp_path: Path) -> None:
     assert (together[:, 0] != together[:, 1]).any()
 
 
+@pytest.mark.usefixtures("without_cyborg")
 @pytest.mark.parametrize("form", ["function", "torch", "class", "submission"])
 def test_a_branch_goes_on_as_the_original(form: str, tmp_path: Path) -> None:
     policy = opened(tmp_path, form)
@@ -178,6 +176,7 @@ def test_a_branch_of_a_branch_and_one_before_the_first_step(form: str, tmp_path:
 ON_CYBORG = "plays on CybORG cannot be branched: .* cannot be saved.*leave out '--engine cyborg'"
 
 
+@pytest.mark.usefixtures("without_cyborg")
 def test_there_is_no_branch_where_our_simulator_does_not_play(tmp_path: Path) -> None:
     policy = opened(tmp_path, "submission")
     env = begun(policy)
