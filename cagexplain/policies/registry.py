@@ -158,11 +158,7 @@ def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
     and playing an episode again shows whether it is the right one."""
     there = [file for file in candidates if os.path.isfile(file)]  # False for impossible names, too
     if not there:
-        raise CagexplainError(
-            _GONE,
-            where=candidates[0],
-            remedy=_RECORD_AGAIN,
-        )
+        raise CagexplainError(_GONE, where=candidates[0], remedy=_RECORD_AGAIN)
     for file in there:
         if digest is None or sha256_file(file) == digest:
             return file

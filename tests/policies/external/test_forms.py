@@ -1,6 +1,7 @@
 """What can be named as code of others, and what is said of what cannot."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cagexplain.cc4 import actions
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import EnvParams
+from cagexplain.policies.base import Policy
 from cagexplain.policies.external import keeper
 from cagexplain.policies.external.forms import GROUP, Opening, registered
 from cagexplain.policies.external.policy import ExternalFailure
@@ -77,7 +79,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def played(spec: str) -> tuple[object, np.ndarray]:
+def played(spec: str) -> tuple[Policy, np.ndarray]:
     """A policy, and its actions in the only step of an episode."""
     policy = load_policy(spec, opening=TRUSTED)
     env = FakeEnv(2, params=EnvParams(steps=3))
@@ -246,8 +248,6 @@ def test_a_folder_that_is_nothing_is_told_what_it_may_be(tmp_path: Path) -> None
 def test_a_fork_bomb_is_noticed_by_the_number_of_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import subprocess
-
     sleeping = [subprocess.Popen(["sleep", "60"]) for _ in range(3)]
     try:
         assert not keeper._too_many()
