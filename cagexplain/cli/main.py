@@ -27,7 +27,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # command name: (module, attribute, one-line help), in the order of the work
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "policies": ("cagexplain.cli.policies", "command", "List the built-in policies."),
+    "policies": ("cagexplain.cli.policies", "command", "List the policies that have a name."),
     "train": ("cagexplain.cli.train", "command", "Train blue agents and save checkpoints."),
     "study": ("cagexplain.cli.study", "command", "Train a whole study, and report what it shows."),
     "search": ("cagexplain.cli.search", "command", "Search for the best settings."),
@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify-submission": (
         "cagexplain.cli.verify_submission",
         "command",
-        "Prove step by step that a submission plays alike on our simulator and on CybORG.",
+        "Prove that a submission plays alike here and on CybORG.",
     ),
     "surrogate": (
         "cagexplain.cli.surrogate",
@@ -60,7 +60,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": (
         "cagexplain.cli.export",
         "command",
-        "Write a policy for the official evaluation, or as ONNX or TorchScript.",
+        "Write a policy as a submission, ONNX or TorchScript.",
     ),
     "checks": ("cagexplain.cli.checks", "command", "List and explain the checks of an audit."),
 }

@@ -20,7 +20,8 @@ from cagexplain.common import terminal
     "what their answers mean.",
 )
 def command(path: Path | None) -> None:
-    """List the policies that have a name.
+    """List the policies that have a name: built-in ones, and those that installed packages
+    register, of which nothing is imported for this.
 
     \b
     Wherever a command takes a POLICY, it takes
@@ -32,6 +33,7 @@ def command(path: Path | None) -> None:
 
     docs/your-agent.md shows each of them. Code of others runs with --trust-code only.
     """
+    from cagexplain.policies.external.forms import registered
     from cagexplain.policies.registry import builtin_policies
 
     if path is not None:
@@ -40,8 +42,12 @@ def command(path: Path | None) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("policy", no_wrap=True)
     table.add_column("what it does")
-    for name, summary in builtin_policies().items():
+    builtin = builtin_policies()
+    for name, summary in builtin.items():
         table.add_row(name, summary)
+    for name, place in registered().items():
+        if name not in builtin:  # which wins
+            table.add_row(escape(name), escape(f"{place}, of a package; needs --trust-code"))
     terminal.console().print(table)
 
 

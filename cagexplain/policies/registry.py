@@ -13,7 +13,7 @@ from typing import Any, Final
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
 from cagexplain.policies.base import Policy, looks
-from cagexplain.policies.external.forms import Opening, form_of
+from cagexplain.policies.external.forms import AnotherPolicy, Opening, form_of, registered
 from cagexplain.policies.scripted.builtin import BUILTIN
 from cagexplain.policies.trees.files import load_tree
 from cagexplain.policies.wrappers.mask_sleep import MaskSleep
@@ -24,6 +24,8 @@ SHIPPED: Final = {
 }
 """Checkpoints that come with the package, each with one line about its making."""
 
+_GONE: Final = "the policy that the trace was recorded with is not here (any more)"
+_RECORD_AGAIN: Final = "Give its file with --policy PATH, or record the trace again"
 _DATA: Final = Path(__file__).parent.parent / "data"
 
 
@@ -130,31 +132,33 @@ def _reload_external(
     """A policy of others: its file or folder with the name of what it defines, or a module."""
     recorded, entry = facts.get("path"), str(facts.get("entry", ""))
     if path is not None:
-        spec = f"{path}:{entry}" if entry and os.path.exists(path) else str(path)
+        specs = [f"{path}:{entry}" if entry and os.path.exists(path) else str(path)]
     elif recorded is None:
-        spec = entry
+        specs = [entry]
     else:
-        there = [place for place in (Path(recorded), *places) if os.path.exists(place)]
-        spec = f"{there[0] if there else recorded}" + (f":{entry}" if entry else "")
-    return load_policy(
-        spec,
-        mask_sleep=bool(facts.get("mask_sleep", False)),
-        deterministic=facts.get("deterministic"),
-        opening=replace(opening, sha256=str(facts.get("sha256"))),
-    )
+        candidates = (Path(recorded), *places)
+        there = [place for place in candidates if os.path.exists(place)] or candidates[:1]
+        specs = [f"{place}:{entry}" if entry else str(place) for place in there]
+    other: AnotherPolicy | None = None
+    for spec in filter(form_of, specs):
+        try:
+            return load_policy(
+                spec,
+                mask_sleep=bool(facts.get("mask_sleep", False)),
+                deterministic=facts.get("deterministic"),
+                opening=replace(opening, sha256=str(facts.get("sha256"))),
+            )
+        except AnotherPolicy as error:
+            other = other or error
+    raise other or CagexplainError(_GONE, where=specs[0], remedy=_RECORD_AGAIN)
 
 
 def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
     """The first of some files that has this SHA-256. Without one there is no telling: any will do,
     and playing an episode again shows whether it is the right one."""
-    remedy = "Give its file with --policy PATH, or record the trace again"
     there = [file for file in candidates if os.path.isfile(file)]  # False for impossible names, too
     if not there:
-        raise CagexplainError(
-            "the policy that the trace was recorded with is not here (any more)",
-            where=candidates[0],
-            remedy=remedy,
-        )
+        raise CagexplainError(_GONE, where=candidates[0], remedy=_RECORD_AGAIN)
     for file in there:
         if digest is None or sha256_file(file) == digest:
             return file
@@ -162,7 +166,7 @@ def _known_file(candidates: Sequence[Path], digest: str | None) -> Path:
         "this is another policy than the one that the trace was recorded with "
         "(their SHA-256 differ)",
         where=there[0],
-        remedy=remedy,
+        remedy=_RECORD_AGAIN,
     )
 
 
@@ -201,12 +205,19 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
     path = Path(spec)
     if path.is_dir():
         raise CagexplainError(
-            "this is a folder, not a checkpoint",
+            "this folder is no policy: it has neither the submission.py of a submission, nor an "
+            "agents.yaml or five files of other trainers, nor is it a checkpoint of RLlib",
             where=path,
-            remedy=f"Give the checkpoint in it, such as {path / 'ckpt.pt'}",
+            remedy=f"Give one that is, or the checkpoint in it, such as {path / 'ckpt.pt'}",
+        )
+    if path.suffix == ".py":
+        raise UsageError(
+            "which function or class of this file is the policy?",
+            where=path,
+            remedy=f"Name it: {path}:NAME",
         )
     if not path.exists() and path.suffix == "" and len(path.parts) == 1:
-        close = difflib.get_close_matches(spec, builtin_policies(), n=1)
+        close = difflib.get_close_matches(spec, [*builtin_policies(), *registered()], n=1)
         hint = f"Did you mean '{close[0]}'? " if close else ""
         raise UsageError(
             f"'{spec}' is neither a built-in policy nor a checkpoint file",

@@ -33,6 +33,10 @@ GROUP: Final = "cagexplain.policies"
 """Entry-point group in which installed packages register policies."""
 
 
+class AnotherPolicy(CagexplainError):
+    """Code of others is not the one that a trace was recorded with."""
+
+
 @dataclass(frozen=True)
 class Opening:
     """How a policy of others is opened.
@@ -105,7 +109,7 @@ def check_trust(code: Code, opening: Opening) -> None:
 def _require(sha256: str, spec: str, opening: Opening) -> None:
     """Refuse another policy than the one that is wanted."""
     if opening.sha256 not in (None, sha256):
-        raise CagexplainError(
+        raise AnotherPolicy(
             "this is another policy than the one that the trace was recorded with "
             "(their SHA-256 differ, which covers all files beside it)",
             where=spec,
@@ -211,6 +215,17 @@ def _is_registered(spec: str) -> bool:
     return _MODULE.fullmatch(spec.replace("-", "_")) is not None and spec in registered()
 
 
+def _open_registered(spec: str, opening: Opening) -> Policy:
+    place = registered()[spec]
+    if _OBJECT.fullmatch(place) is None:
+        raise CagexplainError(
+            f"its package registers it as '{place}', which names nothing in a module",
+            where=spec,
+            remedy=f"Mend the entry point '{spec}' of the group '{GROUP}': module:Name",
+        )
+    return _open_object(place, opening)
+
+
 _MODULES: Final = {
     "submission.py": "submission",
     "submission/submission.py": "submission.submission",
@@ -263,7 +278,7 @@ def submission_code(spec: str, opening: Opening) -> Code:
 
 
 FORMS: Final[tuple[Form, ...]] = (
-    Form("registered", _is_registered, lambda spec, how: _open_object(registered()[spec], how)),
+    Form("registered", _is_registered, _open_registered),
     Form("object", _is_object, _open_object),
     Form("submission", _is_submission, _open_submission),
     Form("trainer", _is_trainers, _open_trainers),

@@ -64,6 +64,13 @@ def _descendants() -> set[int]:
     return below
 
 
+def _too_many() -> bool:
+    """Whether there are so many processes below this one that the code is a fork bomb."""
+    # Mostly there are not as many on the whole machine, which is known without a look at each.
+    everywhere = sum(map(str.isdigit, os.listdir("/proc"))) if os.path.isdir("/proc/self") else 0
+    return everywhere > MOST_PROCESSES and len(_descendants()) > MOST_PROCESSES
+
+
 def _reap(apart_from: int) -> None:
     """Take note of the end of orphans."""
     with contextlib.suppress(ChildProcessError):
@@ -138,8 +145,8 @@ def main() -> None:
             break
         if time.monotonic() - last_look > _LOOK_AFTER:
             _reap(zygote.pid)
-            last_look, n = time.monotonic(), len(_descendants())
-            if n > MOST_PROCESSES:
+            last_look = time.monotonic()
+            if _too_many():
                 with contextlib.suppress(OSError):
                     channel.sendall(f"it started more than {MOST_PROCESSES:,} processes\n".encode())
                 break

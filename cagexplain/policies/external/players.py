@@ -122,12 +122,14 @@ class Episode:
 
     def fork(self, descriptor: int) -> bool:
         """Go on twice; whether this is the copy, whose channel is the socket `descriptor`."""
+        chances = random.getstate()
         try:
             pid = os.fork()
         except OSError as error:
             self._end.send(Failed(f"it cannot be copied ({error.strerror})"))
             os._exit(1)
         if pid == 0:
+            random.setstate(chances)  # Python seeds this generator anew in forks
             self._end.connection.close()
             self._end.connection = socket.socket(fileno=descriptor)
             self._copies = set()

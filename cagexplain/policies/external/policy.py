@@ -451,6 +451,23 @@ class SubmissionPolicy(EpisodesPolicy):
         """Look at the environments that the next `act` is about."""
         self._env = env
 
+    def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Self:
+        """Go on with copies of some episodes: forks of their processes.
+
+        Raises:
+            CagexplainError: it plays on CybORG.
+            ExternalFailure: one cannot be copied.
+        """
+        begun = any(row.process is not None for row in self._rows)
+        if begun and not hasattr(self._env, "state"):
+            raise CagexplainError(
+                "a submission that plays on CybORG cannot be branched: the world of its copy would "
+                "go on by itself, as CybORG's worlds cannot be saved and played on here",
+                where=self._link.code.spec,
+                remedy="Play it on our simulator: leave out '--engine cyborg'",
+            )
+        return super().branch(rows, seeds)
+
     def _messages(
         self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray
     ) -> Sequence[ToChild]:
