@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
-from cagexplain.export import submission
+from cagexplain.export import graphs, submission
 from cagexplain.policies.base import Policy
 from cagexplain.policies.evaluation import evaluate, evaluate_official
 from cagexplain.policies.external.forms import CYBORG_PATH, Opening
@@ -46,7 +47,10 @@ def without_cyborg(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CYBORG_PATH, raising=False)
 
 
-@pytest.mark.parametrize("name", GREEDY)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "rule" else pytest.param(name, marks=pytest.mark.slow) for name in GREEDY],
+)
 @pytest.mark.usefixtures("without_cyborg")
 def test_a_folder_plays_on_stand_ins_as_its_policy(name: str, tmp_path: Path) -> None:
     policy = GREEDY[name]()
@@ -68,3 +72,24 @@ def test_one_that_samples_takes_the_seeds_of_the_official_script(tmp_path: Path)
     theirs = back(tmp_path, policy)
     expected = evaluate_official(policy, 0, 2, PARAMS)
     np.testing.assert_array_equal(evaluate_official(theirs, 0, 2, PARAMS).costs, expected.costs)
+
+
+@pytest.mark.parametrize("acting", ["greedy", "sampled"])
+@pytest.mark.parametrize("core", ["none", "gru"])
+def test_an_onnx_file_of_official_vectors_needs_no_descriptor(
+    core: str, acting: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    policy = exported.network("mlp", core=core, acting=acting)
+    graphs.write_onnx(tmp_path / "net.onnx", policy)
+    theirs = load_policy(str(tmp_path / "net.onnx"), deterministic=policy.deterministic)
+    hold(policy, theirs)
+
+
+def test_an_onnx_file_of_networks_that_remember_says_what_it_lacks(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    graphs.write_onnx(tmp_path / "net.onnx", exported.network("mlp", "memory"))
+    with pytest.raises(CagexplainError, match=r"what the agents remember.*--submission"):
+        load_policy(str(tmp_path / "net.onnx"))
