@@ -208,7 +208,7 @@ def resolve(given: Given, facts: Facts, agents: Sequence[int], file: Path) -> Fo
         ),
         file,
     )
-    busy = _agreed("busy", given, facts, file) or "acts"
+    busy: Busy = _agreed("busy", given, facts, file) or "acts"
     return Form(view, form, settled["mask"] or "none", outputs, busy)
 
 
