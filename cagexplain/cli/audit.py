@@ -32,6 +32,12 @@ FINDINGS: Final = 3
 UNDECIDED: Final = 4
 """Exit status under ``--strict`` if checks are inconclusive."""
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_AMOUNTS: Final = {"priced": 200, "varied": 40, "moments": 6}
+"""How much is played beside the episodes that are judged, unless the user says it."""
+
+
+def _default(amount: str) -> str:
+    return f"[default: {_AMOUNTS[amount]}, of code of others 0]"
 
 
 def _of_trace(options: Mapping[str, Any]) -> bool:
@@ -100,25 +106,19 @@ _UNUSED: Final = (
     "--prices",
     "priced",
     type=click.IntRange(min=0),
-    default=200,
-    show_default=True,
     help="Pairs of episodes that price each remedy, and at most 60 each kind of action; 0 leaves "
-    "both out.",
+    f"both out.  {_default('priced')}",
 )
 @click.option(
     "--variations",
     "varied",
     type=click.IntRange(min=0),
-    default=40,
-    show_default=True,
-    help="Episodes under each other condition; 0 leaves robustness out.",
+    help=f"Episodes under each other condition; 0 leaves robustness out.  {_default('varied')}",
 )
 @click.option(
     "--moments",
     type=click.IntRange(min=0),
-    default=6,
-    show_default=True,
-    help="Decisions that mattered most to explain; 0 leaves them out.",
+    help=f"Decisions that mattered most to explain; 0 leaves them out.  {_default('moments')}",
 )
 @click.option("--rules", is_flag=True, help="Also extract decision trees; this takes some minutes.")
 @click.option(
@@ -147,7 +147,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     from cagexplain.tracing.trace import open_trace
 
     # What cannot be used is refused before the work, not after it.
-    if machine.cores() > 1 and (options["priced"] or options["varied"]):
+    if machine.cores() > 1 and (options["priced"] != 0 or options["varied"] != 0):
         spawning()
     profile, references = load_profile(options["profile"]), load_references()
     earlier = None if options["baseline"] is None else read(options["baseline"])
@@ -167,6 +167,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
         folder = prepare_output_dir(output or new_place("audit", name))
         with _telling_where(folder / playing.TRACE):
             trace, failed = _record(folder / playing.TRACE, policy, options)
+    amounts = _amounts(policy, options)
     with _telling_where(trace.path), playing.counting(f"auditing {name}", 0) as advance:
         conducted = conduct(
             trace,
@@ -175,10 +176,10 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
             references,
             command=_again(),
             why_not=why_not,
-            pairs=options["priced"],
-            varied=options["varied"],
+            pairs=amounts["priced"],
+            varied=amounts["varied"],
             siblings=siblings,
-            moments=options["moments"],
+            moments=amounts["moments"],
             rules=options["rules"],
             earlier=earlier,
             failed=failed,
@@ -187,6 +188,23 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     _write(folder, conducted, options["sarif_warnings"])
     show(folder, conducted.audit)
     return _status(conducted.audit, options["fail_on"], options["strict"])
+
+
+def _amounts(policy: Policy | None, options: Mapping[str, Any]) -> dict[str, int]:
+    """How much is played beside the episodes that are judged."""
+    slow = policy is not None and policy.kind == "external"
+    usual = dict.fromkeys(_AMOUNTS, 0) if slow else _AMOUNTS
+    if slow and all(options[name] is None for name in _AMOUNTS):
+        click.echo(
+            "Prices, robustness and decisions that mattered are left out: they take many times the "
+            "episodes, and code of others plays slowly. --prices 20, --variations 10 and --moments "
+            "3 ask for them.",
+            err=True,
+        )
+    return {
+        name: amount if options[name] is None else int(options[name])
+        for name, amount in usual.items()
+    }
 
 
 def _require_phases(steps: int) -> None:

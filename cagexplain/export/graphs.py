@@ -211,15 +211,14 @@ def write_onnx(path: Path, policy: Policy) -> float:
             where="--onnx",
             remedy="Run pip install 'cagexplain[onnx]'",
         ) from error
-    content: Any = io.BytesIO()  # taken as well as a path, says the documentation
+    content: Any = io.BytesIO()  # a file will do as well as a path, in this exporter
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # that Torch has another exporter, which needs more packages
+        # That Torch has another exporter, which needs more packages.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             _traced(net),
             tuple(net.samples(0).values()),
-            content,  # type: ignore[arg-type]  # of the exporter that `dynamo` names
+            content,
             dynamo=False,
             input_names=net.inputs,
             output_names=net.outputs,

@@ -163,4 +163,6 @@ def rows_at_once(policy: Policy, usual: int) -> int:
 def decide(policy: Policy, env: Env, instead: Instead | None = None) -> Decision:
     """What a policy chooses in the environments as they are now; see `Policy.act`."""
     show(policy, env)
+    if instead is None:  # which simple policies need not know
+        return policy.act(env.obs, env.mask, env.free)
     return policy.act(env.obs, env.mask, env.free, instead)
