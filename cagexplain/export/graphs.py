@@ -94,7 +94,7 @@ class Graph(nn.Module):
         return [parts[:, group[0] : group[-1] + 1] for group in GROUPS]
 
     def flat(self, states: Sequence[Tensor]) -> Tensor:
-        """The inverse of `by_group`."""
+        """The inverse of `by_group`: ``float32[rows, units]``."""
         return torch.cat(list(states), 1).permute(2, 1, 0, 3).flatten(1)
 
     def samples(self, seed: int, rows: int = _ROWS) -> dict[str, Tensor]:
@@ -209,7 +209,7 @@ def write_onnx(path: Path, policy: Policy) -> float:
         raise UsageError(
             f"writing ONNX needs the package '{error.name}', which is not installed",
             where="--onnx",
-            remedy="Run pip install 'cagexplain[onnx]'",
+            remedy="Run pip install -e '.[onnx]'",
         ) from error
     content: Any = io.BytesIO()  # a file will do as well as a path, in this exporter
     with warnings.catch_warnings():
