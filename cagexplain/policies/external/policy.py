@@ -442,11 +442,11 @@ class SubmissionPolicy(EpisodesPolicy):
 
     looks = True
     _LAST = actions.ALL_SIZES
+    _carries_on = False
 
     def __init__(self, link: _Link) -> None:
         super().__init__(link)
         self._env: Env | None = None
-        self._carries_on = False
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes, each in a fresh process unless the agents carry on."""
@@ -459,7 +459,7 @@ class SubmissionPolicy(EpisodesPolicy):
         """Show the agents how their episodes have ended; they play the next ones as well.
 
         Raises:
-            ExternalFailure: a process does not look.
+            ExternalFailure: a process hangs.
         """
         for i, world in enumerate(self._worlds(env)):
             try:
