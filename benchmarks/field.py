@@ -11,7 +11,7 @@ A submission lies in FOLDER/OWNER/NAME/..., a clone of its repository; one that 
 may not be run or that fails is told as such in the page. Each result is kept in a small file of
 --results as soon as it is there, and is not played again by a call that asks for as many episodes
 or fewer. --policy and --condition choose what is played in this call; the page shows all that is
-kept.
+kept. It claims nothing: it measures.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def _stretch(env: Any, plan: list[dict[str, int]]) -> tuple[float, list[float]]:
     envvar="CAGEXPLAIN_CYBORG_PATH",
     help="Folder that holds CybORG.",
 )
-def main(steps: int, cyborg_path: Path | None) -> Sequence[str]:
+def command(steps: int, cyborg_path: Path | None) -> Sequence[str]:
     """See the module."""
     api = load_parts(cyborg_path)
     length = steps + 2
@@ -86,4 +86,4 @@ def main(steps: int, cyborg_path: Path | None) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    main()
+    command()

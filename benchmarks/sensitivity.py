@@ -198,8 +198,8 @@ MUTATIONS: Final = (
         "restore_payer",
         "a busy agent pays for a Restore too",
         _BLUE,
-        "-RESTORE_COST if kind == _RESTORE else 0",
-        "-RESTORE_COST if kind == _RESTORE and s.blue_action[agent] < 0 else 0",
+        "-RESTORE_COST if restores else 0",
+        "-RESTORE_COST if restores and s.blue_action[agent] < 0 else 0",
     ),
     Mutation(
         "impact_failed",
@@ -353,8 +353,8 @@ MUTATIONS: Final = (
         "monitor",
         "the pid of an exploit's session is in its event",
         _HOSTS,
-        "_log(s, _EXPLOIT_SESSION, host, source, pid, -1, -1, 1)",
-        "_log(s, _EXPLOIT_SESSION, host, source, -1, -1, -1, 1)",
+        "_log(s, _EXPLOIT_SESSION, host, source, pid, port, -1, 1)",
+        "_log(s, _EXPLOIT_SESSION, host, source, -1, port, -1, 1)",
     ),
     Mutation(
         "session_zero",

@@ -41,6 +41,11 @@ def of_record(s: Any, agent: int) -> dict[str, Any]:
     return observation
 
 
+def success(s: Any, agent: int) -> str:
+    """The entry ``success`` of a raw observation alone."""
+    return "UNKNOWN" if s["step"] == 0 else str(_own_action(s, agent)["success"])
+
+
 def _address(s: Any, host: int) -> str:
     return f"10.0.{s['cidr'][HOST_ZONE[host]]}.{s['ip'][host]}"
 

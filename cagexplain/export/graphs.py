@@ -25,6 +25,7 @@ from cagexplain.common.arrays import Array
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import write_bytes
 from cagexplain.policies.base import Policy
+from cagexplain.policies.formats.onnx import DESCRIPTION
 from cagexplain.policies.learned import features
 from cagexplain.policies.learned.features import GROUPS
 from cagexplain.policies.learned.networks import Acting, Recurrent, by_group
@@ -33,9 +34,6 @@ from cagexplain.policies.wrappers.base import unwrapped
 
 TOLERANCE: Final = 1e-5
 """Largest difference from our own network, in parts of the largest output (or of 1)."""
-DESCRIPTION: Final = "cagexplain"
-"""Where a file keeps its description: key of ONNX's metadata, extra file of TorchScript's archive
-(with ``.json``)."""
 _ROWS: Final = 3
 """Rows of the inputs that a file is tried on."""
 
@@ -96,7 +94,7 @@ class Graph(nn.Module):
         return [parts[:, group[0] : group[-1] + 1] for group in GROUPS]
 
     def flat(self, states: Sequence[Tensor]) -> Tensor:
-        """The inverse of `by_group`."""
+        """The inverse of `by_group`: ``float32[rows, units]``."""
         return torch.cat(list(states), 1).permute(2, 1, 0, 3).flatten(1)
 
     def samples(self, seed: int, rows: int = _ROWS) -> dict[str, Tensor]:
@@ -145,6 +143,7 @@ def description(policy: Policy) -> dict[str, Any]:
         "version": cagexplain.__version__,
         "kind": "networks",
         "policy": inside.name,
+        "profile": inside.profile,
         "observation": "the official vectors of the agents side by side"
         if inside.profile == "flat"
         else "of each agent the official vector, then what it remembers; agents side by side",
@@ -155,7 +154,7 @@ def description(policy: Policy) -> dict[str, Any]:
         "choice": "the largest"
         if inside.deterministic
         else "a draw from the softmax of each agent",
-        "busy": "a busy agent submits Sleep",
+        "busy": "sleeps",
         "messages": inside.messages,
         "agents": {
             name: {
@@ -210,7 +209,7 @@ def write_onnx(path: Path, policy: Policy) -> float:
         raise UsageError(
             f"writing ONNX needs the package '{error.name}', which is not installed",
             where="--onnx",
-            remedy="Run pip install 'cagexplain[onnx]'",
+            remedy="Run pip install -e '.[onnx]'",
         ) from error
     content: Any = io.BytesIO()  # a file will do as well as a path, in this exporter
     with warnings.catch_warnings():

@@ -130,6 +130,10 @@ class Onlooker(Policy, Protocol):
     def look(self, env: Env) -> None:
         """Look at the environments that the next `act` is about, as they are now."""
 
+    def carry_on(self, env: Env) -> None:
+        """The episodes have ended, as the environments show. The next `reset` begins new ones for
+        the same agents, with all that they remember."""
+
 
 def looks(policy: Policy) -> bool:
     """Whether a policy is an `Onlooker`."""
@@ -140,6 +144,13 @@ def show(policy: Policy, env: Env) -> None:
     """Show the environments to a policy that looks; others never get them."""
     if looks(policy):
         policy.look(env)  # type: ignore[attr-defined]
+
+
+def carry_on(policy: Policy, env: Env) -> None:
+    """Have a policy that looks go on to the next episode with the same agents, at its next reset;
+    others begin every episode anew."""
+    if looks(policy):
+        policy.carry_on(env)  # type: ignore[attr-defined]
 
 
 def rows_at_once(policy: Policy, usual: int) -> int:

@@ -255,7 +255,9 @@ def evaluate_official(
     The script's numbers depend on nothing else: it, too, leaves the last reward out.
 
     Args:
-        policy: the policy. In episode k of 0, 1, ... its own chances are those of ``seed + k``.
+        policy: the policy. In episode k of 0, 1, ... its own chances are those of ``seed + k``;
+            the agents of a submission play all episodes, as in the script, with generators that
+            are seeded once, with ``seed``.
         seed: of the one generator.
         episodes: to play.
         params: of the environment; CC4's own by default.

@@ -15,7 +15,7 @@ from cagexplain.cc4 import phases
 from cagexplain.common import machine
 from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import UsageError
-from cagexplain.policies.base import Decision, Policy, decide
+from cagexplain.policies.base import Decision, Policy, carry_on, decide
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env
@@ -75,9 +75,12 @@ def play(
         observers: called in the given order.
         skip_worlds: worlds to draw and discard before the one that is played. CybORG constructed
             with a seed and then reset plays the second world of its generator.
-        continued: go on with the generators of `env`; `seeds` are the policy's only.
+        continued: go on with the generators of `env`, which has played an episode, and with the
+            agents of a policy that looks; `seeds` are those of any other policy only.
     """
     episodes = np.asarray(seeds, dtype=np.int64)
+    if continued:
+        carry_on(policy, env)
     env.reset(None if continued else episodes, skip_worlds=skip_worlds)
     policy.reset(episodes)
     for observer in observers:

@@ -13,8 +13,8 @@ from cagexplain.cli.main import main
 from cagexplain.envs import BatchedEnv, Env, EnvParams
 from cagexplain.policies import registry
 from cagexplain.policies.base import Decision
-from cagexplain.policies.registry import Builtin
 from cagexplain.policies.rollout import Observer, play
+from cagexplain.policies.scripted.builtin import Builtin
 from cagexplain.policies.wrappers.without import Without
 from cagexplain.tracing.trace import open_trace
 from tests.support.beyond import Beyond

@@ -37,7 +37,10 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 MEANINGS = {
     "--steps": {"train", "search"},
-    "--episode-length": {"evaluate", "parity", "trace", "lockstep", "surrogate", "audit"},
+    "--episode-length": {
+        *("evaluate", "parity", "trace", "lockstep", "surrogate", "audit"),
+        "verify-submission",
+    },
     "--seeds": {"lockstep"},
     "--n-seeds": {"search"},
     "--policy": {"explain", "fsm-report", "audit"},

@@ -18,6 +18,7 @@ import click
 import pytest
 
 from cagexplain.cli.main import cli
+from cagexplain.fidelity.probes import PROBES
 from cagexplain.policies.registry import builtin_policies
 from tests.docs import pages
 from tests.docs.pages import Command
@@ -31,6 +32,8 @@ STANDS_FOR: Final = {
 """What is put in the place of names in capital letters; any other is taken as it is."""
 OWN: Final = {"reinforce"}
 """Algorithms that a page adds."""
+NAMES: Final = {*builtin_policies(), *PROBES}
+"""Policies that have a name: the built-in ones, and the probes of `lockstep`."""
 POLICIES: Final = ("policy", "subject", "policies")
 """Names of the parameters that take policies."""
 FOLDERS: Final = {path.name for path in pages.ROOT.iterdir() if path.is_dir()} - {"runs"}
@@ -81,7 +84,7 @@ def test_commands_parse(command: Command) -> None:
     for name, value in (context.params if context else {}).items():
         if name in POLICIES:
             for policy in [value] if isinstance(value, str) else value or ():
-                assert policy in builtin_policies() or any(sign in policy for sign in "/.$")
+                assert policy in NAMES or any(sign in policy for sign in "/.$")
         if name == "algorithm":
             assert value in ALGORITHMS or value in OWN
 

@@ -13,6 +13,7 @@ _WHOLE = {
     "env.py": "import os, pygame, prettytable\nfrom ray.rllib.env import multi_agent_env\n"
     "class CybORG:\n    def __init__(self, scenario, seed): os._exit(9)\n",
     "Simulator/__init__.py": "",
+    "Simulator/Actions.py": "class InvalidAction: pass\n",
     "Simulator/Scenarios.py": "class EnterpriseScenarioGenerator:\n"
     "    def __init__(self, **_): pass\n",
     "Agents/__init__.py": "\n".join(

@@ -80,7 +80,7 @@ def example() -> Evaluation:
     rng = np.random.default_rng(0)
     return Evaluation(
         policy={"name": "made up"},
-        options={"red": "finite_state"},
+        options={"red": "finite_state", "protocol": "seeds"},
         seeds=np.arange(20),
         penalties=-rng.integers(0, 50, (20, 3, 3, 9)),
         costs=-rng.integers(0, 5, (20, 3, 5)),

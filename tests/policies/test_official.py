@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from click.testing import CliRunner
 from cagexplain.cc4 import actions
 from cagexplain.cli.evaluate import command
 from cagexplain.common.errors import UsageError
-from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.envs import BatchedEnv, Engine, EnvParams
+from cagexplain.envs.lookalike.exchange import InProcess
+from cagexplain.envs.lookalike.standin import StandIn, importable
 from cagexplain.policies.evaluation import evaluate, evaluate_official
-from cagexplain.policies.external.forms import Opening
+from cagexplain.policies.external.forms import CYBORG_PATH, Opening
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import OFFICIAL, SEEDS
 from tests.support.cyborg import require_cyborg
@@ -57,6 +61,36 @@ class Submission:
         return Wrapped(env)
 """
 """Answers with an expression of what it sees."""
+COUNTS = """
+import random
+
+from CybORG.Agents import BaseAgent
+from CybORG.Agents.Wrappers import EnterpriseMAE
+
+EPISODES = 0
+
+
+class Agent(BaseAgent):
+    def get_action(self, observation, action_space):
+        chance = {chance}
+        return int(observation.sum() + EPISODES * 17 + chance) % action_space.n
+
+
+class Wrapped(EnterpriseMAE):
+    def reset(self, *arguments, **named):
+        global EPISODES
+        EPISODES += 1
+        return super().reset(*arguments, **named)
+
+
+class Submission:
+    NAME = TEAM = TECHNIQUE = "test"
+    AGENTS = {{f"blue_agent_{{i}}": Agent(f"blue_agent_{{i}}") for i in range(5)}}
+
+    def wrap(env):
+        return Wrapped(env)
+"""
+"""Remembers how many episodes it has begun."""
 SLEEPS = 'labels.index("Sleep")'
 CYCLES = "int(vector.sum()) % len(labels)"
 """Depends on what the agent sees, so a difference in any vector changes what is done."""
@@ -110,19 +144,78 @@ def test_one_world_after_the_other_takes_no_batch() -> None:
     assert found.exception.where == "--batch"
 
 
-@pytest.mark.parametrize("choose", [SLEEPS, CYCLES])
-def test_gives_the_numbers_of_the_official_script(choose: str, tmp_path: Path) -> None:
+def test_a_submission_plays_all_episodes_with_the_same_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(CYBORG_PATH, raising=False)
+    folder = _folder(tmp_path, COUNTS.format(chance="random.randrange(40)"))
+    found = evaluate_official(
+        load_policy(str(folder), opening=Opening(trust=True)), SEED, 3, PARAMS
+    )
+    expected = []
+    with importable():
+        module: dict[str, Any] = {}
+        exec((folder / "submission.py").read_text(), module)
+        submission = module["Submission"]
+        random.seed(SEED)
+        world = StandIn(InProcess(BatchedEnv(1, params=PARAMS), SEED, skip_worlds=1))
+        wrapped = submission.wrap(world)
+        for _ in range(3):
+            seen, _ = wrapped.reset()
+            rewards = []
+            while wrapped.agents:
+                chosen = {
+                    name: agent.get_action(seen[name], wrapped.action_space(name))
+                    for name, agent in submission.AGENTS.items()
+                }
+                seen, reward, *_ = wrapped.step(chosen)
+                rewards.append(reward["blue_agent_0"])
+            expected.append(sum(rewards[:-1]))
+    assert module["EPISODES"] == 3
+    assert found.returns.tolist() == expected
+
+
+def test_after_an_official_play_episodes_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(CYBORG_PATH, raising=False)
+    folder = _folder(tmp_path, COUNTS.format(chance=0))
+    policy = load_policy(str(folder), opening=Opening(trust=True))
+    first = evaluate_official(policy, SEED, 2, PARAMS).returns
+    np.testing.assert_array_equal(evaluate_official(policy, SEED, 2, PARAMS).returns, first)
+
+
+def test_on_cyborg_the_agents_stay_the_same_as_well(tmp_path: Path) -> None:
+    cyborg = require_cyborg()
+    folder = _folder(tmp_path, COUNTS.format(chance=0))
+    policy = load_policy(str(folder), opening=Opening(trust=True, cyborg_path=cyborg))
+    params = EnvParams(steps=12)
+    ours = evaluate_official(policy, SEED, 2, params).returns
+    engine = Engine("cyborg", cyborg_path=cyborg)
+    np.testing.assert_array_equal(
+        evaluate_official(policy, SEED, 2, params, engine=engine).returns, ours
+    )
+
+
+@pytest.mark.parametrize(
+    "code, steps",
+    [
+        (SUBMISSION.format(choose=SLEEPS), 500),
+        (SUBMISSION.format(choose=CYCLES), 500),
+        (COUNTS.format(chance=0), 60),
+    ],
+    ids=["sleeps", "cycles", "counts"],
+)
+def test_gives_the_numbers_of_the_official_script(code: str, steps: int, tmp_path: Path) -> None:
     cyborg = require_cyborg()
     package = sys.modules["CybORG"].__file__
     assert package is not None
     script = Path(package).parent / "Evaluation" / "evaluation.py"
-    folder = tmp_path / "submission"
-    folder.mkdir()
-    (folder / "submission.py").write_text(SUBMISSION.format(choose=choose))
+    folder = _folder(tmp_path, code)
     places = [str(cyborg)] if cyborg else []
     ran = subprocess.run(
         [
-            *(sys.executable, "-c", _RUN, str(script)),
+            *(sys.executable, "-c", _RUN, str(steps), str(script)),
             *(str(folder), str(tmp_path / "out"), "--seed", str(SEED), "--max-eps", "2"),
         ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([*places, *filter(None, sys.path)])},
@@ -133,7 +226,15 @@ def test_gives_the_numbers_of_the_official_script(choose: str, tmp_path: Path) -
     assert ran.returncode == 0, ran.stderr
     score = json.loads((tmp_path / "out" / "summary.json").read_text())["reward"]
     policy = load_policy(str(folder), opening=Opening(trust=True, cyborg_path=cyborg))
-    assert evaluate_official(policy, SEED, 2).official() == (score["mean"], score["stdev"])
+    ours = evaluate_official(policy, SEED, 2, EnvParams(steps=steps))
+    assert ours.official() == (score["mean"], score["stdev"])
+
+
+def _folder(place: Path, code: str) -> Path:
+    folder = place / "submission"
+    folder.mkdir()
+    (folder / "submission.py").write_text(code)
+    return folder
 
 
 _RUN = """
@@ -141,7 +242,11 @@ import runpy, sys
 from cagexplain.envs.cyborg.locate import keep_placeholders, load
 load(None)
 keep_placeholders()
-sys.argv = sys.argv[1:]
+from CybORG.Simulator.Scenarios import EnterpriseScenarioGenerator as Generator
+begin, steps = Generator.__init__, int(sys.argv[1])
+Generator.__init__ = lambda self, **named: begin(self, **{**named, "steps": steps})
+sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-"""The script, unmodified, on a CybORG whose optional packages stand in as for the adapter."""
+"""The script, unmodified, on a CybORG whose optional packages stand in as for the adapter. Episodes
+have a given length: the script leaves them when they are over."""

@@ -228,7 +228,11 @@ def repacked(path, change, compression=zipfile.ZIP_STORED):
         (lambda m: m.update({"other/data/0": bytes(10)}), zipfile.ZIP_STORED, "other/data/0"),
         (lambda m: m.update({"ckpt/../data/0": bytes(9)}), zipfile.ZIP_STORED, "ckpt/../data/0"),
         (lambda m: m.update({"ckpt/data/99": bytes(10**8)}), zipfile.ZIP_DEFLATED, "compressed"),
-        (lambda m: m.update({"ckpt/data.pkl": b"\x80\x02N."}), zipfile.ZIP_STORED, "not a cagexp"),
+        (
+            lambda m: m.update({"ckpt/data.pkl": b"\x80\x02N."}),
+            zipfile.ZIP_STORED,
+            "of other sizes",
+        ),
         (lambda m: m.update({"ckpt/data.pkl": b"\x80\x02"}), zipfile.ZIP_STORED, "damaged"),
         (lambda m: m.pop("ckpt/data/0"), zipfile.ZIP_STORED, "damaged"),
         (

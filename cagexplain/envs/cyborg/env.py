@@ -68,6 +68,8 @@ class CybORGEnv:
         self._shares = [slice(int(share[0]), int(share[-1]) + 1) for share in shares]
         self._seeds: list[int | None] = [None] * n_envs
         self._frames: list[Frame] = []
+        self.skipped_worlds = 0
+        """Worlds of its generator before the one that was played after the seeds were given."""
 
     def reset(self, seeds: npt.ArrayLike | None = None, *, skip_worlds: int = 0) -> None:
         """Start a new episode everywhere; see ``BatchedEnv.reset``."""
@@ -76,6 +78,7 @@ class CybORGEnv:
             checks.first_seeds(seeds is not None)
         if seeds is not None:
             self._seeds = [*checks.seeds(seeds, self.n_envs)]
+            self.skipped_worlds = skipped
         seed_list = self._seeds if seeds is not None else [None] * self.n_envs
         self._all("reset", lambda share: (seed_list[share], skipped))
 

@@ -11,5 +11,5 @@ from cagexplain.policies.scripted.builtin import BUILTIN
 
 
 def unpack(settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Policy:
-    """The policy of the given "name"; there are no arrays."""
+    """The policy of the given "name"; its arrays are none, of no length."""
     return BUILTIN[settings["name"]].make(settings["name"])

@@ -114,6 +114,7 @@ class Twin(msgspec.Struct, frozen=True, tag=True):
     Attributes:
         seed: of the episode.
         steps, red: of its parameters.
+        skipped: worlds of the seed's generator before the episode's.
         reward: of the last step.
         generator: state of the generator that everything in CybORG draws from.
     """
@@ -121,6 +122,7 @@ class Twin(msgspec.Struct, frozen=True, tag=True):
     seed: int
     steps: int
     red: str
+    skipped: int
     reward: float
     generator: str
 

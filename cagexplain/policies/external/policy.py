@@ -442,10 +442,32 @@ class SubmissionPolicy(EpisodesPolicy):
 
     looks = True
     _LAST = actions.ALL_SIZES
+    _carries_on = False
 
     def __init__(self, link: _Link) -> None:
         super().__init__(link)
         self._env: Env | None = None
+
+    def reset(self, seeds: IntArray) -> None:
+        """Begin new episodes, each in a fresh process unless the agents carry on."""
+        if self._carries_on:
+            self._carries_on, self._step = False, 0
+        else:
+            super().reset(seeds)
+
+    def carry_on(self, env: Env) -> None:
+        """Show the agents how their episodes have ended; they play the next ones as well.
+
+        Raises:
+            ExternalFailure: a process hangs.
+        """
+        for i, world in enumerate(self._worlds(env)):
+            try:
+                self._process(i).send(world)
+            except ChildFailure as failure:
+                failure.index = i
+                self._fail(failure)
+        self._carries_on = True
 
     def look(self, env: Env) -> None:
         """Look at the environments that the next `act` is about."""
@@ -471,8 +493,11 @@ class SubmissionPolicy(EpisodesPolicy):
     def _messages(
         self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray
     ) -> Sequence[ToChild]:
-        env = self._env
-        assert env is not None  # `decide` shows it
+        assert self._env is not None  # `decide` shows it
+        return self._worlds(self._env)
+
+    def _worlds(self, env: Env) -> Sequence[ToChild]:
+        """The environments as each episode is shown its own."""
         steps = env.params.steps
         if (states := getattr(env, "state", None)) is not None:  # of our engine
             return [World(state.tobytes(), steps) for state in states]
@@ -481,6 +506,7 @@ class SubmissionPolicy(EpisodesPolicy):
                 row.seed,
                 steps,
                 env.params.red,
+                env.skipped_worlds,  # type: ignore[attr-defined]  # it is CybORG's
                 float(env.reward[i]),
                 str(env.generator_state(i)["state"]),
             )

@@ -118,8 +118,11 @@ class _Player:
         with during("wrap"):
             env = self._submission.wrap(cyborg)
         cyborg.set_seed(first.seed)
+        for _ in range(first.skipped):
+            cyborg.reset()
         _beside(cyborg, episode, first, self._parts)
-        play(self._submission, env, first.steps)
+        while True:
+            play(self._submission, env, first.steps)
 
 
 def play(submission: Any, env: Any, steps: int) -> None:
@@ -183,6 +186,7 @@ def _beside(cyborg: Any, episode: Episode, first: Twin, parts: Parts) -> None:
     """Have every step of a CybORG also played by ours, and both compared: by the reward, and by the
     state of the generator, which everything that happens there draws from."""
     step, reset, indices = cyborg.parallel_step, cyborg.reset, Indices(parts)
+    begins: ToChild | None = first  # what an episode begins with; None once it is played
 
     def compare(reward: float | None, twin: ToChild) -> None:
         assert isinstance(twin, Twin)
@@ -197,13 +201,17 @@ def _beside(cyborg: Any, episode: Episode, first: Twin, parts: Parts) -> None:
             )
 
     def resetting(*arguments: Any, **named: Any) -> Any:
+        nonlocal begins
         result = reset(*arguments, **named)
-        compare(None, first)
+        begins = begins or episode.receive()
+        compare(None, begins)
         return result
 
     def stepping(
         actions: dict[str, Any] | None = None, messages: dict[str, Any] | None = None, **named: Any
     ) -> Any:
+        nonlocal begins
+        begins = None
         controller, chosen = cyborg.environment_controller, np.zeros(N_BLUE, np.int64)
         bits = np.zeros((N_BLUE, MESSAGE_BITS), np.uint8)
         for number, agent in enumerate(BLUE):

@@ -63,7 +63,7 @@ class Given:
     actions: views.Actions | None = None
     mask: Mask | None = None
     outputs: Outputs | None = None
-    busy: Busy = "acts"
+    busy: Busy | None = None
     activation: Activation | None = None
     state: list[_Size] | None = None
 
@@ -76,7 +76,7 @@ class Facts:
         inputs: entries of its observation.
         choices: outputs, one per action that it chooses among.
         n_actions: instead of them, indices of actions that it gives: 1 or 5.
-        encoding, identity, mask, outputs: as in `Given`.
+        encoding, identity, mask, outputs, busy: as in `Given`.
     """
 
     inputs: int | None = None
@@ -86,6 +86,7 @@ class Facts:
     identity: views.Identity | None = None
     mask: Mask | None = None
     outputs: Outputs | None = None
+    busy: Busy | None = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ def resolve(given: Given, facts: Facts, agents: Sequence[int], file: Path) -> Fo
         ),
         file,
     )
-    return Form(view, form, settled["mask"] or "none", outputs, given.busy)
+    busy: Busy = _agreed("busy", given, facts, file) or "acts"
+    return Form(view, form, settled["mask"] or "none", outputs, busy)
 
 
 def identity_of(highs: Sequence[float]) -> views.Identity | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import UsageError
-from cagexplain.policies.base import Decision, Instead, Kind, Policy, looks, show
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, carry_on, looks, show
 
 if TYPE_CHECKING:
     from typing import Self
@@ -83,6 +83,10 @@ class Wrapper:
     def look(self, env: Env) -> None:
         """Show the environments to the wrapped policy."""
         show(self.inner, env)
+
+    def carry_on(self, env: Env) -> None:
+        """Have the wrapped policy go on to the next episode."""
+        carry_on(self.inner, env)
 
     def act(
         self,

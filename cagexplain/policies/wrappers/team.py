@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Kind, Policy, done, looks, show
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, carry_on, done, looks, show
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env
@@ -60,6 +60,11 @@ class MixedTeam:
         """Show the environments to the one that looks."""
         for policy in (self._policy, self._guest):
             show(policy, env)
+
+    def carry_on(self, env: Env) -> None:
+        """Have the one that looks go on to the next episode."""
+        for policy in (self._policy, self._guest):
+            carry_on(policy, env)
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes."""

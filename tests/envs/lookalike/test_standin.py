@@ -206,7 +206,7 @@ def test_an_import_that_is_not_there_says_what_would_bring_it(
     "code",
     [
         "env.environment_controller.state.hosts",
-        "env.get_observation('blue_agent_0')['success']",
+        "env.get_observation('blue_agent_0')['message']",
         "len(env.get_observation('blue_agent_0'))",
         "'Files' in env.get_observation('blue_agent_0')",
         "env.scenario_generator",
@@ -221,6 +221,25 @@ def test_what_needs_cyborg_says_so(code: str, package: None) -> None:
     names = {"env": cyborg, "EnterpriseScenarioGenerator": EnterpriseScenarioGenerator}
     with pytest.raises(NotThere, match="--cyborg-path"):
         eval(code, names)
+
+
+def test_a_raw_observation_says_whether_the_action_runs_and_how_it_ended() -> None:
+    cyborg, env = stand_in(5)
+    wrapped = wrappers.EnterpriseMAE(cyborg)
+    wrapped.reset()
+    generator, outcomes = np.random.default_rng(5), set()
+    while wrapped.agents:
+        for number, agent in enumerate(BLUE):
+            success = cyborg.get_observation(agent)["success"]
+            assert success.name == env.raw_observation(0, number)["success"]
+            assert (success.name != "IN_PROGRESS") == env.free[0, number]
+            assert (success == True, success == False) == (  # noqa: E712  # as submissions ask
+                success.name == "TRUE",
+                success.name == "FALSE",
+            )
+            outcomes.add(str(success))
+        wrapped.step({agent: int(generator.integers(82)) for agent in BLUE})
+    assert outcomes == {"TRUE", "FALSE", "UNKNOWN", "IN_PROGRESS"}
 
 
 def test_bad_input_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Official submissions: as the official evaluation plays them, and the same whatever is beside."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -54,6 +55,13 @@ def test_a_submission_plays_alike_in_any_batch_and_from_a_zip(folder):
     assert packed.describe()["sha256"] == policy.describe()["sha256"]
     assert policy.describe()["team"] == "us"
     assert policy.describe()["cyborg"] == "stand-in"
+
+
+def test_a_policy_sent_to_another_process_of_ours_plays_alike(folder):
+    policy = load_policy(str(folder), opening=TRUSTED)
+    expected = evaluate(policy, np.arange(1), PARAMS).returns
+    sent = pickle.loads(pickle.dumps(policy))
+    np.testing.assert_array_equal(evaluate(sent, np.arange(1), PARAMS).returns, expected)
 
 
 def test_nothing_runs_without_trust(folder):

@@ -158,6 +158,19 @@ def test_values(tmp_path: Path) -> None:
         assert np.array_equal(decision.actions[:, agent], best)
 
 
+@pytest.mark.parametrize("text", ["{", '{"busy": "naps"}', '{"profile": 3}', "[]"])
+def test_metadata_under_our_name_that_is_not_ours(tmp_path: Path, text: str) -> None:
+    import onnx
+
+    file = tmp_path / "team.onnx"
+    write_onnx(file, inputs=578, outputs=570)
+    model = onnx.load(str(file))
+    onnx.helper.set_model_props(model, {"cagexplain": text})
+    onnx.save(model, str(file))
+    with pytest.raises(CagexplainError, match="its metadata cannot be read"):
+        load(file)
+
+
 def test_busy_agents_act_or_sleep(tmp_path: Path) -> None:
     obs, _, free = sights(20)
     mask = np.ones((20, actions.TOTAL), np.bool_)

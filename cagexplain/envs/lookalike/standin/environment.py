@@ -19,6 +19,7 @@ from cagexplain.envs.lookalike.exchange import Exchange
 from cagexplain.envs.lookalike.standin import vectors
 from cagexplain.envs.lookalike.standin.actions import PARTS, Action, Sleep, checked
 from cagexplain.envs.lookalike.standin.missing import Absent, not_there
+from cagexplain.envs.lookalike.standin.observations import RawObservation
 
 
 class StandIn:
@@ -149,9 +150,9 @@ class StandIn:
         """The official flat vector of an agent."""
         return vectors.of_record(self.record, BLUE.index(agent))
 
-    def get_observation(self, agent: str) -> Absent:
-        """A raw observation, which is made of CybORG's objects: nothing can be read from it."""
-        return Absent(f"get_observation({agent!r})")
+    def get_observation(self, agent: str) -> RawObservation:
+        """A raw observation, of which only ``success`` can be read."""
+        return RawObservation(self.record, agent)
 
     def get_last_action(self, agent: str) -> list[Action] | None:
         """What an agent's last step played; None before the first."""
