@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_nothing_else_passes_for_a_program() -> None:
-    known = {"python", "sh", "yaml", "text", "diff", "jinja", ""}
+    known = {"python", "sh", "yaml", "toml", "text", "diff", "jinja", ""}
     assert {block.kind for block in PROGRAMS} <= known
 
 
