@@ -86,6 +86,7 @@ class Files:
             with zipfile.ZipFile(self.path) as archive:
                 for name in self._names:
                     yield name, archive.read(name)
+        # Encrypted members and unknown compressions are a RuntimeError and a NotImplementedError.
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
             raise _damaged(self.path, error) from error
 

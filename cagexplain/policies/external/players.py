@@ -82,7 +82,7 @@ def _log(error: BaseException) -> None:
 def _told(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:
+    except Exception:  # it is foreign: its text may fail at anything
         text = "its message cannot be read"
     line = " ".join(f"{type(error).__name__}: {text}".split())
     return line if len(line) <= _PROBLEM_LENGTH else f"{line[:_PROBLEM_LENGTH]} ..."
@@ -313,7 +313,7 @@ def action_number(answer: Any, agent: str) -> int:
 def _shown(value: Any) -> str:
     try:
         text = " ".join(repr(value).split())
-    except Exception:
+    except Exception:  # likewise
         text = f"of type {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:80]} ..."
 

@@ -136,17 +136,28 @@ def play(submission: Any, env: Any, steps: int) -> None:
     with during("reset"):
         observations, _ = env.reset()
     for _ in range(steps):
-        chosen = {}
-        for name, agent in submission.AGENTS.items():
-            with during(f"get_action of {name}"):
-                if name in env.agents:
-                    space = env.action_space(name)
-                    chosen[name] = agent.get_action(observations[name], space)
-        with during("step"):
-            observations, _, ended, cut, _ = env.step(chosen)
-            over = all(ended.get(name, False) or cut.get(name, False) for name in env.agents)
+        chosen = choices(submission, env, observations)
+        observations, _, over = step(env, chosen)
         if over:
             return
+
+
+def choices(submission: Any, env: Any, observations: Any) -> dict[str, Any]:
+    """What the agents choose, asked in their order."""
+    chosen = {}
+    for name, agent in submission.AGENTS.items():
+        with during(f"get_action of {name}"):
+            if name in env.agents:
+                chosen[name] = agent.get_action(observations[name], env.action_space(name))
+    return chosen
+
+
+def step(env: Any, chosen: dict[str, Any]) -> tuple[Any, Any, bool]:
+    """Observations and rewards of a step, and whether it was the last one."""
+    with during("step"):
+        observations, rewards, ended, cut, _ = env.step(chosen)
+        over = all(ended.get(name, False) or cut.get(name, False) for name in env.agents)
+    return observations, rewards, over
 
 
 class Exchange:

@@ -28,7 +28,7 @@ from cagexplain.policies.external.players import (
     during,
     seed_generators,
 )
-from cagexplain.policies.external.submissions import Exchange, imported
+from cagexplain.policies.external.submissions import Exchange, choices, imported, step
 
 _DEPTH: Final = 12
 """Levels of objects within objects that are compared."""
@@ -88,15 +88,8 @@ class _Verifier:
             seen, _ = env.reset()
         yield {"observations": seen}, 0.0, False
         for _ in range(steps):
-            chosen = {}
-            for name, agent in submission.AGENTS.items():
-                with during(f"get_action of {name}"):
-                    if name in env.agents:
-                        space = env.action_space(name)
-                        chosen[name] = agent.get_action(seen[name], space)
-            with during("step"):
-                seen, rewards, ended, cut, _ = env.step(chosen)
-                over = all(ended.get(name, False) or cut.get(name, False) for name in env.agents)
+            chosen = choices(submission, env, seen)
+            seen, rewards, over = step(env, chosen)
             played = {name: base.get_last_action(name) for name in BLUE}
             controller = base.environment_controller
             contents = {
@@ -106,7 +99,7 @@ class _Verifier:
                 "rewards": {name: rewards[name] for name in sorted(rewards)},
                 "over": over,
             }
-            yield contents, float(sum(controller.get_reward(BLUE[0]).values())), bool(over)
+            yield contents, float(sum(controller.get_reward(BLUE[0]).values())), over
             if over:
                 return
         raise ForeignFailure("the episode does not end", "step")

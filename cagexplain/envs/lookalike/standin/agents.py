@@ -8,7 +8,8 @@ from cagexplain.envs.lookalike.standin.actions import Sleep
 
 
 class BaseAgent:
-    """What a submission's agents are built on.
+    """What a submission's agents are built on: what they do not define fails when it is called, as
+    with CybORG's own class, which may be instantiated all the same.
 
     Args:
         name: of the agent.
