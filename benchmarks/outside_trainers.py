@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import click
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -115,6 +116,8 @@ def _audited(name: str, folder: Path, minutes: float, episodes: int) -> Result:
 @click.option("--json", "path", type=FILE, help="Write the results to this file, too.")
 def command(minutes: float, episodes: int, path: Path | None) -> Sequence[str]:
     """Train, save, audit, and compare."""
+    # Threads of Torch wait for each other, on a busy machine 30 times as long as they work.
+    torch.set_num_threads(1)
     seeds = EVALUATION_SEED + np.arange(episodes)
     asleep = float(evaluate(load_policy("sleep"), seeds).returns.mean())
     results = []

@@ -277,8 +277,10 @@ def _exploit(s: Record, prm: Record, agent: int, host: int, source: int) -> bool
 
 
 @jit
-def _open_session(s: Record, agent: int, host: int, source: int) -> int:
+def _open_session(s: Record, agent: int, host: int, source: int, port: int) -> int:
     """The new session of a successful exploit: plain, user level. Returns its slot."""
+    s.exploit_pid[agent] = s.proc_pid[s.ses[source].process]
+    s.exploit_port[agent] = port
     slot = sessions.create(s, agent, host, hosts.new_pid(s, host), False)
     s.ses[slot].exploited = True
     hosts.leave_file(s, host, _CMD_FILE)
@@ -308,7 +310,7 @@ def _brute_force(s: Record, prm: Record, agent: int, host: int, source: int) -> 
         _path_event(s, prm, host, host, from_host)
     port = hosts.ephemeral_port(s, host)
     hosts.connection_event(s, _BRUTE_FORCE, host, from_host, _SSH_PORT, port, BRUTE_FORCE_ATTEMPTS)
-    slot = _open_session(s, agent, host, source)
+    slot = _open_session(s, agent, host, source, port)
     hosts.session_event(s, host, from_host, s.proc_pid[s.ses[slot].process], port)
     return True
 
@@ -320,7 +322,7 @@ def _sql_injection(s: Record, prm: Record, agent: int, host: int, source: int) -
         return False
     rng.uniform(s.rng)  # compared with a success rate of 1
     port = hosts.ephemeral_port(s, host)
-    slot = _open_session(s, agent, host, source)
+    slot = _open_session(s, agent, host, source, port)
     if rng.uniform(s.rng) > 1.0 - prm.exploit_detection:
         from_host = s.ses[source].host
         hosts.session_event(s, host, from_host, s.proc_pid[s.ses[slot].process], port)

@@ -207,6 +207,9 @@ _OTHER_FIELDS: Final[list[tuple[Any, ...]]] = [
     ("ses", _SESSION, (SESSIONS,)),
     ("ses_free", i2),
     ("ses_top", i2),
+    # --- what a successful exploit that finished in the last step connected ---
+    ("exploit_pid", i4, (N_RED,)),  # process of the session that it came from
+    ("exploit_port", i4, (N_RED,)),  # port of the target that its new session uses
     # --- ids that red agents learnt ---
     ("known_ids", i2, (SESSION_IDS, N_RED)),
     ("known_has", b1, (SESSION_IDS, N_RED)),

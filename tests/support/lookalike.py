@@ -1,12 +1,7 @@
-"""The look-alike and a real CybORG side by side, and what "the same" means for their objects."""
+"""The look-alike and a real CybORG side by side."""
 
-import enum
-import ipaddress
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.envs.lookalike import InProcess, Lookalike, Parts, load_parts
@@ -34,46 +29,3 @@ def real(api: Parts, seed: int, steps: int) -> Any:
     cyborg.reset()
     cyborg.set_seed(seed)
     return cyborg
-
-
-def difference(ours: Any, theirs: Any, where: str = "") -> str | None:
-    """Where two values differ first, or None; dictionaries and lists in order, objects by class
-    and attributes."""
-    return next(_differences(ours, theirs, where), None)
-
-
-def _differences(ours: Any, theirs: Any, where: str) -> Iterator[str]:
-    if isinstance(theirs, dict):
-        if not isinstance(ours, dict) or list(ours) != list(theirs):
-            here = list(ours) if isinstance(ours, dict) else ours
-            yield f"{where}: keys {here} and {list(theirs)}"
-            return
-        for key in theirs:
-            yield from _differences(ours[key], theirs[key], f"{where}[{key!r}]")
-    elif isinstance(theirs, (list, tuple)):
-        if type(ours) is not type(theirs) or len(ours) != len(theirs):
-            yield f"{where}: {ours} and {theirs}"
-            return
-        for k, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            yield from _differences(one, other, f"{where}[{k}]")
-    elif isinstance(theirs, np.ndarray):
-        if not isinstance(ours, np.ndarray) or ours.dtype != theirs.dtype:
-            yield f"{where}: {ours!r} and {theirs!r}"
-        elif not np.array_equal(ours, theirs):
-            yield f"{where}: {ours} and {theirs}"
-    elif isinstance(theirs, (enum.Enum, ipaddress.IPv4Address, ipaddress.IPv4Network)):
-        if type(ours) is not type(theirs) or ours != theirs:
-            yield f"{where}: {ours!r} and {theirs!r}"
-    elif theirs is None or isinstance(theirs, (str, bool, int, float, np.generic)):
-        if (ours is None) != (theirs is None) or ours != theirs:
-            yield f"{where}: {ours!r} and {theirs!r}"
-    elif type(ours).__name__ != type(theirs).__name__:
-        yield f"{where}: {ours!r} and {theirs!r}"
-    elif hasattr(theirs, "__dict__"):
-        skipped = {"route", "logs", "np_random"}
-        mine, its = (
-            {k: v for k, v in vars(value).items() if k not in skipped} for value in (ours, theirs)
-        )
-        yield from _differences(mine, its, f"{where}.{type(theirs).__name__}")
-    else:
-        yield f"{where}: do not know how to compare {theirs!r}"

@@ -17,7 +17,7 @@ from cagexplain.sim.state import RED_SESSION, Event
 _OS_VERSION: Final = {"UBUNTU": "22.04.2 LTS", "KALI": "K2019_4"}
 _SERVICE_PATH: Final = "/ usr / sbin"
 _TEMP: Final = "/tmp/"
-_REVERSE_SHELL_PORT: Final = 4444
+REVERSE_SHELL_PORT: Final = 4444
 _PROCESS_TYPE: Final = {
     Service.SSHD: "SSH",
     Service.OTSERVICE: "UNKNOWN",
@@ -44,6 +44,17 @@ def address(s: Any, host: int) -> IPv4Address:
 def cidr(s: Any, zone: int) -> IPv4Network:
     """Block of a subnet."""
     return IPv4Network(f"10.0.{s['cidr'][zone]}.0/24")
+
+
+def nodes(s: Any, host: int, kind: str = "proc") -> list[int]:
+    """Nodes of one of a host's linked lists: ``proc``esses made after the reset, or ``sus``picious
+    pids that blue remembers."""
+    chain: list[int] = []
+    node = int(s[f"{kind}_head"][host])
+    while node >= 0:
+        chain.append(node)
+        node = int(s[f"{kind}_next"][node])
+    return chain
 
 
 def _data_links(host: int) -> list[str]:
@@ -77,30 +88,6 @@ def host_class(api: type) -> type:
         return property(lambda host: host.reader.read(name, host.slot))
 
     return type("Host", (api,), {name: reader(name) for name in _CHANGING})
-
-
-@functools.cache
-def _red_process_class(api: type) -> type:
-    """A process of red that an exploit made or started from: the engine does not keep its
-    connections.
-
-    Args:
-        api: CybORG's class.
-    """
-
-    def connections(process: Any) -> Any:
-        raise not_there("Process.connections", "of a process of red is not known to the engine")
-
-    def uses(process: Any, port: int) -> bool:
-        if port == _REVERSE_SHELL_PORT or port >= services.FIRST_EPHEMERAL_PORT:
-            connections(process)
-        return False  # it has no other
-
-    members = {
-        "connections": property(connections, lambda process, value: None),
-        "is_using_port": uses,
-    }
-    return type("Process", (api,), members)
 
 
 def pristine(api: Parts, s: Any, host: int) -> Any:
@@ -247,7 +234,7 @@ class Reader:
                 "local_address": here,
                 "local_port": local_port,
                 "remote_address": other,
-                "remote_port": _REVERSE_SHELL_PORT,
+                "remote_port": REVERSE_SHELL_PORT,
             }
             processes.append({"pid": pid, "Connections": [connection]})
             return
@@ -287,9 +274,6 @@ class Reader:
         return sessions
 
     def _files(self, host: int) -> list[Any]:
-        """Kind by kind; the kind of the newest file comes last."""
-        s = self._state.record
-        newest = int(s["file_newest"][host])
         users = ("user", "root")
         return [
             self._api.File(
@@ -300,8 +284,7 @@ class Reader:
                 density=services.MALICIOUS_DENSITY,
                 signed=False,
             )
-            for kind in (1 - newest, newest)
-            for _ in range(s["file_count"][host][kind])
+            for kind in self._state.history.files.get(host, ())
         ]
 
     def _services(self, host: int) -> dict[Any, Any]:
@@ -324,34 +307,41 @@ class Reader:
             original = state.restored_processes(host)
         stopped = int(s["svc_pid"][host][Service.OTSERVICE]) if s["ot_stopped"][host] else None
         processes = [process for process in original if process.pid != stopped]
-        node = int(s["proc_head"][host])
-        while node >= 0:
+        for node in nodes(s, host):
             kind, pid = int(s["proc_kind"][node]), int(s["proc_pid"][node])
             if kind == RED_SESSION:
                 processes.append(self._red_process(s, host, int(s["proc_session"][node]), pid))
             else:
                 processes.append(self._decoy_process(kind, pid))
-            node = int(s["proc_next"][node])
         return processes
 
     def _red_process(self, s: Any, host: int, slot: int, pid: int) -> Any:
-        api, session = self._api, s["ses"][slot]
-        user = self._state.user(session)
-        if (host, pid) in self._state.history.exploits:
-            return _red_process_class(api.Process)(
+        api, history, user = self._api, self._state.history, self._state.user(s["ses"][slot])
+        if (host, pid) in history.exploits:
+            process = api.Process(
                 pid=pid,
                 process_name=services.FILE_NAMES[0],
                 parent_pid=1,
                 path=_TEMP,
                 username=user,
             )
-        sources = self._state.history.sources
-        kind = _red_process_class(api.Process) if host in sources else api.Process
-        return kind(
-            pid=pid,
-            process_name=api.Enums.SessionType.RED_ABSTRACT_SESSION,
-            username=user,
-        )
+        else:
+            process = api.Process(
+                pid=pid,
+                process_name=api.Enums.SessionType.RED_ABSTRACT_SESSION,
+                username=user,
+            )
+        for here, port, there, remote_port in history.connections.get((host, pid), ()):
+            process.connections.append(
+                api.NetworkConnection(
+                    local_address=self.address(here),
+                    local_port=port,
+                    remote_address=self.address(there),
+                    remote_port=remote_port,
+                    application_protocol="tcp",
+                )
+            )
+        return process
 
     def _decoy_process(self, kind: int, pid: int) -> Any:
         api = self._api

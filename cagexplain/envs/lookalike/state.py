@@ -12,7 +12,7 @@ from cagexplain.cc4 import phases
 from cagexplain.cc4.agents import BLUE, BLUE_OF_HOST, BLUE_ZONES_DECLARED, RED, RED_ZONES
 from cagexplain.cc4.network import HOST_NAMES, HOST_ZONE, N_ZONES, ZONES
 from cagexplain.envs.lookalike import hosts as host_views
-from cagexplain.envs.lookalike.history import History
+from cagexplain.envs.lookalike.history import History, monitored
 from cagexplain.envs.lookalike.missing import View, not_there
 from cagexplain.envs.lookalike.parts import ACTION_CLASSES, Parts
 
@@ -266,14 +266,12 @@ class StateView(View):
 
     def _remember_suspicious(self) -> None:
         s = self.record
-        for number, agent in enumerate(BLUE):
-            remembered: dict[str, list[int]] = {}
-            for host in self.hosts_of_zones(BLUE_ZONES_DECLARED[number]):
-                node = int(s["sus_head"][host])
-                while node >= 0:
-                    remembered.setdefault(HOST_NAMES[host], []).append(int(s["sus_pid"][node]))
-                    node = int(s["sus_next"][node])
-            self._residents[agent][0].sus_pids = remembered
+        for agent in BLUE:
+            self._residents[agent][0].sus_pids = {}
+        for host in self.history.suspicious:
+            pids = [int(s["sus_pid"][node]) for node in host_views.nodes(s, host, "sus")]
+            leading = self._residents[BLUE[BLUE_OF_HOST[host]]][0]
+            leading.sus_pids[HOST_NAMES[host]] = pids
 
     @property
     def sessions_count(self) -> dict[str, int]:
@@ -319,9 +317,8 @@ class StateView(View):
     def eventful_hosts(self, agent: str) -> list[str]:
         """Hosts whose events an agent's Monitor reports: the parent session's comes last."""
         number = BLUE.index(agent)
-        parent = self.record["blue_parent"][number]
         hosts = [host for host in self._reader.eventful if BLUE_OF_HOST[host] == number]
-        return [HOST_NAMES[host] for host in sorted(hosts, key=lambda h: (h == parent, h))]
+        return [HOST_NAMES[host] for host in monitored(self.record, hosts)]
 
     def subnet_hosts(self, agent: int) -> list[str]:
         """Names of the hosts in a blue agent's zones."""

@@ -9,8 +9,9 @@ from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs.lookalike import Parts
+from cagexplain.fidelity.objects import difference
 from tests.support.cyborg import require_cyborg
-from tests.support.lookalike import difference, lookalike, parts, real
+from tests.support.lookalike import lookalike, parts, real
 
 STEPS = 40
 
