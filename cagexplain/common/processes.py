@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import multiprocessing
+import signal
 import sys
+from collections.abc import Iterator
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from types import FrameType
@@ -31,6 +34,18 @@ def spawning() -> SpawnContext:
             remedy='Put the call below `if __name__ == "__main__":`',
         )
     return multiprocessing.get_context("spawn")
+
+
+@contextlib.contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """What is started here by this thread does not hear Ctrl-C, which a terminal sends to all
+    processes: it would die in the middle of something, and say so. We hear it when this ends, and
+    have to end the others."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _unguarded_line() -> int | None:

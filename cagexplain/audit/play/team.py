@@ -6,13 +6,14 @@ batch is many short calls into NumPy, which threads of one process would only ta
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self
 
@@ -23,7 +24,7 @@ from cagexplain.audit.play.main_numbers import measure_of
 from cagexplain.cc4 import phases
 from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
 from cagexplain.common.errors import CagexplainError
-from cagexplain.common.processes import spawning
+from cagexplain.common.processes import deaf_to_interrupts, spawning
 from cagexplain.envs import Engine, EnvParams
 from cagexplain.facts.batch import Batch
 from cagexplain.facts.view import TABLES, Facts, View
@@ -106,11 +107,13 @@ class Team:
         self._advance = advance
         self._pool: ProcessPoolExecutor | None = None
         if workers > 1:
+            context = spawning()
+            theirs, self._life = context.Pipe(duplex=False)
             self._pool = ProcessPoolExecutor(
                 workers,
-                mp_context=spawning(),
+                mp_context=context,
                 initializer=_begin,
-                initargs=(self._policies,),
+                initargs=(self._policies, theirs),
             )
 
     def __enter__(self) -> Self:
@@ -123,7 +126,10 @@ class Team:
         trace: TracebackType | None,
     ) -> None:
         if self._pool is not None:
+            if error is not None:  # nobody waits for what they are at
+                self._life.close()
             self._pool.shutdown(cancel_futures=True)
+            self._life.close()
 
     def play(self, plays: Sequence[Play]) -> list[PlayCounts]:
         """Play everything.
@@ -143,8 +149,9 @@ class Team:
         if self._pool is None:
             yield from (_play(self._policies, job, None) for job in jobs)
             return
-        futures: list[Future[PlayCounts]] = [self._pool.submit(_work, job) for job in jobs]
         try:
+            with deaf_to_interrupts():
+                futures = [self._pool.submit(_work, job) for job in jobs]
             yield from (future.result() for future in futures)
         except BrokenProcessPool as error:
             raise CagexplainError(
@@ -162,21 +169,21 @@ _POLICIES: dict[str, Policy] = {}
 """Of a worker process."""
 
 
-def _begin(policies: dict[str, Policy]) -> None:
+def _begin(policies: dict[str, Policy], life: Connection) -> None:
+    threading.Thread(target=_end_with, args=(life,), daemon=True).start()
     import torch
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Every core has a worker already.
     torch.set_num_threads(1)
     _POLICIES.update(policies)
 
 
-def _end_with_parent() -> None:
-    """Leave no worker behind whose audit was killed, as build servers do with what takes long."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _end_with(life: Connection) -> None:
+    """End when the audit closes its end, on which it sends nothing, or is killed, as build servers
+    do with what takes long."""
+    with contextlib.suppress(EOFError, OSError):
+        life.recv()
+    os._exit(1)
 
 
 def _work(play: Play) -> PlayCounts:

@@ -56,3 +56,29 @@ def test_workers_end_with_their_audit(how: signal.Signals, tmp_path: Path) -> No
             os.kill(pid, signal.SIGKILL)
         process.kill()
         process.communicate()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="tells processes by /proc")
+def test_ctrl_c_ends_the_workers_without_a_word_of_theirs(tmp_path: Path) -> None:
+    """A terminal sends it to all processes, and nobody waits for the batches that they are at."""
+    script = tmp_path / "plays.py"
+    script.write_text(_PLAYS)
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        workers = [int(pid) for pid in process.stdout.readline().split()]
+        assert workers and all(map(_runs, workers))
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        assert not any(map(_runs, workers))
+        assert told.count("Traceback") == 1 and told.rstrip().endswith("KeyboardInterrupt"), told
+        assert "leaked" not in told
+    finally:
+        process.kill()
+        process.communicate()
