@@ -11,6 +11,7 @@ from typing import Any
 from cagexplain.cc4 import actions
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.envs.lookalike.exchange import content_of
 from cagexplain.fidelity.lockstep import FirstDifference
 from cagexplain.policies.external.code import Code
 from cagexplain.policies.external.messages import (
@@ -129,7 +130,7 @@ class Verification:
 
 
 def _world(env: BatchedEnv) -> ToChild:
-    return World(env.state[0].tobytes(), env.params.steps)
+    return World(content_of(env.state[0]), env.params.steps)
 
 
 def _of(kind: Any, answer: FromChild) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import itertools
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +16,54 @@ from cagexplain.sim.state import STATE
 Record = Any
 """One element of :data:`cagexplain.sim.state.STATE`."""
 
+_COUNTED: Final = {
+    **dict.fromkeys(("proc_pid", "proc_kind", "proc_session", "proc_next"), "proc_top"),
+    **dict.fromkeys(("sus_pid", "sus_next"), "sus_n"),
+    "events": "event_n",
+}
+"""Long fields, of which the first entries are in use, and the field that says how many."""
+_UNREAD: Final = ("known_ids", "known_has", "transitions", "ses_ports", "ports_used")
+"""Long fields that nothing here asks for."""
+
+
+def _fixed() -> list[slice]:
+    """Where the bytes of all other fields are."""
+    layout: Any = STATE.fields
+    ends, start = [], 0
+    for offset, size in sorted(
+        (layout[name][1], layout[name][0].itemsize) for name in (*_COUNTED, *_UNREAD)
+    ):
+        ends.append(slice(start, offset))
+        start = offset + size
+    return [*ends, slice(start, STATE.itemsize)]
+
+
+_FIXED: Final = _fixed()
+
+
+def _in_use(record: Record) -> Iterator[slice]:
+    """Where the bytes of the long fields' entries are that are in use."""
+    layout: Any = STATE.fields
+    for name, count in _COUNTED.items():
+        field, offset = layout[name][:2]
+        yield slice(offset, offset + int(record[count]) * field.base.itemsize)
+
+
+def content_of(record: Record) -> bytes:
+    """What a look-alike reads of a record. A message of this size fits into a socket at once, so
+    that whoever sends it waits for nobody."""
+    whole = memoryview(record.tobytes())
+    return b"".join(whole[span] for span in (*_FIXED, *_in_use(record)))
+
 
 def record_of(content: bytes) -> Record:
-    """The record that was sent as bytes, writable."""
-    return np.frombuffer(bytearray(content), STATE)[0]
+    """The record that was sent as such content, writable; what was left out is zero."""
+    record = np.zeros(1, STATE)
+    whole, left = record.view(np.uint8), np.frombuffer(content, np.uint8)
+    for span in itertools.chain(_FIXED, _in_use(record[0])):  # the first ones say how many follow
+        size = span.stop - span.start
+        whole[span], left = left[:size], left[size:]
+    return record[0]
 
 
 class Exchange(Protocol):

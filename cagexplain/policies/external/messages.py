@@ -100,7 +100,7 @@ class World(msgspec.Struct, frozen=True, tag=True):
     """To an episode that plays on an environment: the state after the last step.
 
     Attributes:
-        record: the engine's.
+        record: the engine's, as `envs.lookalike.exchange.content_of` has it.
         steps: of the episode.
     """
 

@@ -500,7 +500,9 @@ class SubmissionPolicy(EpisodesPolicy):
         """The environments as each episode is shown its own."""
         steps = env.params.steps
         if (states := getattr(env, "state", None)) is not None:  # of our engine
-            return [World(state.tobytes(), steps) for state in states]
+            from cagexplain.envs.lookalike.exchange import content_of
+
+            return [World(content_of(state), steps) for state in states]
         return [
             Twin(
                 row.seed,
