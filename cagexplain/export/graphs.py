@@ -25,7 +25,7 @@ from cagexplain.common.arrays import Array
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import write_bytes
 from cagexplain.policies.base import Policy
-from cagexplain.policies.formats.onnx import DESCRIPTION
+from cagexplain.policies.formats.ours import DESCRIPTION
 from cagexplain.policies.learned import features
 from cagexplain.policies.learned.features import GROUPS
 from cagexplain.policies.learned.networks import Acting, Recurrent, by_group
@@ -155,6 +155,12 @@ def description(policy: Policy) -> dict[str, Any]:
         if inside.deterministic
         else "a draw from the softmax of each agent",
         "busy": "sleeps",
+        "form": {
+            "inputs": sum(net.widths),
+            "mask": "input",
+            "outputs": "values" if inside.values else "logits",
+            "state": None if net.state is None else [N_BLUE * math.prod(net.state)],
+        },
         "messages": inside.messages,
         "agents": {
             name: {

@@ -15,6 +15,7 @@ from cagexplain.cc4 import actions, observations
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.export import graphs
+from cagexplain.policies.formats.loading import load
 from cagexplain.policies.registry import load_policy
 from tests.support import exported
 
@@ -79,6 +80,28 @@ def test_a_memory_is_given_back(tmp_path: Path) -> None:
         best = np.array([[int(part.argmax()) for part in parts]])
         assert (best == ours)[env.free].all()
         env.step(ours)
+
+
+@pytest.mark.parametrize("core", ["none", "lstm"])
+def test_a_file_alone_is_played(core: str, tmp_path: Path) -> None:
+    """It says itself what a descriptor would."""
+    policy = exported.network(core=core, acting="greedy")
+    graphs.write_torchscript(tmp_path / "x.pt", policy)
+    read = load(tmp_path / "x.pt", deterministic=True, trusted=True)
+    env = BatchedEnv(3, params=EnvParams(steps=40))
+    env.reset([1, 2, 3])
+    for each in (policy, read):
+        each.reset(np.arange(3))
+    while not env.done.any():
+        ours = policy.act(env.obs, env.mask, env.free).actions
+        assert (read.act(env.obs, env.mask, env.free).actions == ours).all()
+        env.step(ours)
+
+
+def test_a_file_that_takes_memories_is_refused(tmp_path: Path) -> None:
+    graphs.write_torchscript(tmp_path / "x.pt", exported.network("scores", "memory"))
+    with pytest.raises(CagexplainError, match="what the agents remember"):
+        load(tmp_path / "x.pt", trusted=True)
 
 
 def test_the_description(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ Restore, or Sleep."""
 Activation: TypeAlias = Literal["tanh", "relu", "elu", "leaky_relu", "gelu", "silu"]
 
 _REMEDY: Final = "Correct it; docs/your-agent.md has the fields"
-_Size = Annotated[int, Meta(ge=1, le=2**20)]
+Size = Annotated[int, Meta(ge=1, le=2**20)]
 _Path = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
@@ -65,7 +65,7 @@ class Given:
     outputs: Outputs | None = None
     busy: Busy | None = None
     activation: Activation | None = None
-    state: list[_Size] | None = None
+    state: list[Size] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ are not looked for, and its inputs and outputs are held against the forms of CC4
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -21,8 +19,9 @@ from cagexplain.cc4.agents import N_BLUE
 from cagexplain.common.documents import require_file
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.checkpoint import SIZE_LIMIT
-from cagexplain.policies.formats.descriptor import Busy, Facts, Given, Outputs
+from cagexplain.policies.formats.descriptor import Facts, Given, Outputs
 from cagexplain.policies.formats.network import State
+from cagexplain.policies.formats.ours import DESCRIPTION, described
 
 KIND: Final = "ONNX file"
 _TYPES: Final = {
@@ -40,22 +39,8 @@ _REMEDY: Final = (
 )
 _NAMED: Final[dict[Outputs, str]] = {"logits": "logit", "probabilities": "prob", "values": "q"}
 """How the names of outputs begin that say what they are."""
-DESCRIPTION: Final = "cagexplain"
-"""Key of the metadata that our own files describe themselves by."""
 _MOST: Final = 2**24
 """Numbers of the largest memory of a row."""
-
-
-class _Description(msgspec.Struct):
-    """What our own files say of themselves, as far as it is played by.
-
-    Attributes:
-        profile: whether their inputs are the official entries alone.
-        busy: see `descriptor`.
-    """
-
-    profile: Literal["flat", "memory"] = "flat"
-    busy: Busy | None = None
 
 
 def read(path: Path, given: Given) -> OnnxNetwork:
@@ -115,23 +100,9 @@ class OnnxNetwork:
         self._memories = [(i, self._rows_axis(i)) for i in memories]
         self._outputs = [output.name for output in outputs[: 1 + len(memories)]]
         self._one_by_one = self._observed.shape[:1] == [1]
-        self._description = self._described(session.get_modelmeta().custom_metadata_map)
+        metadata = session.get_modelmeta().custom_metadata_map
+        self._busy = described(metadata.get(DESCRIPTION, ""), path).busy
         self.facts = self._facts(outputs[0])
-
-    def _described(self, metadata: Mapping[str, str]) -> _Description:
-        try:
-            description = msgspec.json.decode(metadata.get(DESCRIPTION, "{}"), type=_Description)
-        except msgspec.MsgspecError as error:
-            raise self._refusal(f"its metadata cannot be read ({error})", DESCRIPTION) from error
-        if description.profile != "flat":
-            raise CagexplainError(
-                "its network also takes what the agents remember, which is computed outside of it",
-                where=self._path,
-                field=self._observed.name,
-                remedy="Play the policy that it was exported from, or export that with "
-                "--submission",
-            )
-        return description
 
     def _facts(self, output: Any) -> Facts:
         indices = np.issubdtype(_TYPES[output.type], np.integer)
@@ -148,7 +119,7 @@ class OnnxNetwork:
             n_actions=n_actions,
             mask=None if self._mask is None else "input",
             outputs=says,
-            busy=self._description.busy,
+            busy=self._busy,
         )
 
     def _width(self, entry: Any) -> int | None:

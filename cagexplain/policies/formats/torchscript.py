@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from cagexplain.policies.checkpoint import SIZE_LIMIT
 from cagexplain.policies.formats import views
 from cagexplain.policies.formats.descriptor import Facts, Given
 from cagexplain.policies.formats.network import State, zeros
+from cagexplain.policies.formats.ours import DESCRIPTION, Description, described
 
 KIND: Final = "TorchScript file"
 _PROGRAM: Final = re.compile(r"[^/]+/(code/.*|constants\.pkl)")
@@ -33,32 +35,40 @@ def read(path: Path, given: Given) -> TorchScriptNetwork:
         CagexplainError: Torch refuses it, or it does not take what the descriptor says.
     """
     require_file(path, KIND, limit=SIZE_LIMIT)
+    extra = {f"{DESCRIPTION}.json": ""}
     try:
-        program = torch.jit.load(str(path), map_location="cpu").eval()
+        program = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
     except Exception as error:  # whatever its code makes of being loaded
         raise _refusal(path, error) from error
-    return TorchScriptNetwork(program, path, given)
+    return TorchScriptNetwork(program, path, given, described(*extra.values(), path))
 
 
 class TorchScriptNetwork:
     """A program of an observation, of the mask with ``mask: input``, and of memories.
 
-    It says nothing of itself: how many inputs it takes follows from which of them it runs with.
+    How many inputs it takes follows from which of them it runs with. All else is said by the
+    descriptor, or by the file itself if it is ours.
 
     Attributes:
-        facts: what trying it shows.
+        facts: what trying it shows, and what it says.
     """
 
-    def __init__(self, program: Any, path: Path, given: Given) -> None:
+    def __init__(self, program: Any, path: Path, given: Given, says: Description) -> None:
         self._program, self._path = program, path
-        self._with_mask = given.mask == "input"
-        self._sizes = tuple((size,) for size in given.state or ())
+        self._inputs = says.form.inputs
+        self._with_mask = "input" in (given.mask, says.form.mask)
+        self._sizes = tuple((size,) for size in given.state or says.form.state or ())
         self.facts = Facts()
         self.facts = self._tried()
+        if says.form.outputs is not None:
+            self.facts = replace(
+                self.facts, mask=says.form.mask, outputs=says.form.outputs, busy=says.busy
+            )
 
     def _tried(self) -> Facts:
         """The facts of the only form of observation that it runs with; or none of its width."""
-        widths = sorted({len(view.columns(agent)) for view in views.VIEWS for agent in (0, 4)})
+        forms = {len(view.columns(agent)) for view in views.VIEWS for agent in (0, 4)}
+        widths = sorted(forms) if self._inputs is None else [self._inputs]
         possible, problem = {}, None
         for width in widths:
             for choices in (242, 82, 570) if self._with_mask else (0,):
