@@ -10,8 +10,8 @@ Both play the same seeds with the same actions, each policy every other seed, fo
 - after every step: the raw observations of the five agents, rewards, done flags;
 - after every fifth step and the last one: the answers to the same question asked again,
   get_true_state of everything (processes with their connections, interfaces, sessions, files,
-  users, systems, services), and of every host its events, sessions, services, files, processes and the
-  ports that it uses.
+  users, systems, services), and of every host its events, sessions, services, files, processes
+  and the ports that it uses.
 
 The claim is that there is no difference.
 """

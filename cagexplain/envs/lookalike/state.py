@@ -20,19 +20,32 @@ _USER: Final = "ubuntu"
 _KNOWN_AT_FIRST: Final = {"Interfaces": "All", "System info": "All", "User info": "All"}
 
 
+_NOT_KEPT: Final = {
+    "Session": ("parent", "children"),
+    "RedAbstractSession": ("children", "ports", "operating_system", "ot_service"),
+}
+"""Attributes of red's sessions that the engine does not keep, by class: whose child an exploit's
+session is, what red has learnt."""
+
+
 def _no_attribute(name: str) -> Any:
     def missing(session: Any) -> Any:
-        raise not_there(
-            f"Session.{name}", "of a session of red's exploits is not known to the engine"
-        )
+        raise not_there(f"Session.{name}", "of a session of red is not known to the engine")
 
     return property(missing, lambda session, value: None)
 
 
 @functools.cache
-def _shell_class(api: type) -> type:
-    """A session made by an exploit: the engine does not keep whose child it is."""
-    return type("Session", (api,), {"parent": _no_attribute("parent")})
+def _red_class(api: type, leads: bool) -> type:
+    """A session of red. Whoever takes the place of a lost first one has no parent, and so has what
+    was not made by an exploit.
+
+    Args:
+        api: class of CybORG.
+        leads: whether it is its agent's first one.
+    """
+    names = [name for name in _NOT_KEPT[api.__name__] if not (leads and name == "parent")]
+    return type(api.__name__, (api,), {name: _no_attribute(name) for name in names})
 
 
 class StateView(View):
@@ -289,17 +302,16 @@ class StateView(View):
             "agent": agent,
             "pid": pid,
         }
+        leads = bool(slot["id"] == 0)
         if slot["abstract"]:
-            session = api.RedAbstractSession(
+            return _red_class(api.RedAbstractSession, leads)(
                 **common,
                 session_type="RedAbstractSession",
                 name="red_session_0" if starts else None,
             )
-            return session
         exploit = self.history.exploits.get((host, pid), -1)
         kind = host_views.EXPLOIT_SESSION_TYPE.get(exploit, "red_reverse_shell")  # type: ignore[call-overload]
-        leads = slot["id"] == 0  # whoever takes the place of a lost first session has no parent
-        return (api.Session if leads else _shell_class(api.Session))(**common, session_type=kind)
+        return _red_class(api.Session, leads)(**common, session_type=kind)
 
     def _starts(self, slot: Any) -> bool:
         """Whether it is the session that red begins with."""
