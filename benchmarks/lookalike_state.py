@@ -114,18 +114,18 @@ def compare(api: Parts, seed: int, policy: str, steps: int, every: int, tally: T
                 again = operator.methodcaller("get_observation", agent)
                 tally.compare(again, ours, theirs, f"{where}{agent}, asked again")
             tally.observations += len(BLUE)
-            states = (env.env.environment_controller.state for env in (ours, theirs))
-            _compare_states(*states, where, tally)
+            _compare_states(ours, theirs, where, tally)
 
 
 def _compare_states(ours: Any, theirs: Any, where: str, tally: Tally) -> None:
-    for name, host in theirs.hosts.items():
+    here, there = (env.env.environment_controller.state.hosts for env in (ours, theirs))
+    for name, host in there.items():
         ask = operator.methodcaller("get_true_state", {name: _EVERYTHING})
-        tally.compare(lambda state, ask=ask: ask(state).data, ours, theirs, f"{where}true state")
+        tally.compare(ask, ours.env, theirs.env, f"{where}true state")
         for part, of in _HOST.items():
-            tally.compare(of, ours.hosts[name], host, f"{where}{name}.{part}")
-    tally.states += len(theirs.hosts)
-    tally.hosts += len(theirs.hosts)
+            tally.compare(of, here[name], host, f"{where}{name}.{part}")
+    tally.states += len(there)
+    tally.hosts += len(there)
 
 
 def _cyborg(api: Parts, seed: int, steps: int) -> Any:

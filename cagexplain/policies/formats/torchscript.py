@@ -35,12 +35,13 @@ def read(path: Path, given: Given) -> TorchScriptNetwork:
         CagexplainError: Torch refuses it, or it does not take what the descriptor says.
     """
     require_file(path, KIND, limit=SIZE_LIMIT)
-    extra = {f"{DESCRIPTION}.json": ""}
+    name = f"{DESCRIPTION}.json"
+    extra = {name: ""}
     try:
         program = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
     except Exception as error:  # whatever its code makes of being loaded
         raise _refusal(path, error) from error
-    return TorchScriptNetwork(program, path, given, described(*extra.values(), path))
+    return TorchScriptNetwork(program, path, given, described(extra[name], path))
 
 
 class TorchScriptNetwork:
