@@ -38,7 +38,7 @@ class Description(msgspec.Struct):
         form: of the inputs and outputs.
     """
 
-    profile: Literal["flat", "memory"] = "flat"
+    profile: Literal["flat", "memory", "raw"] = "flat"
     busy: Busy | None = None
     form: Form = msgspec.field(default_factory=Form)
 
