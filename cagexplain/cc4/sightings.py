@@ -25,7 +25,7 @@ from cagexplain.cc4 import services
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import N_SLOTS, NONE, SLOT_OF_HOST, SLOT_START
 from cagexplain.cc4.network import HOST_NAMES
-from cagexplain.common.arrays import BoolArray, Int8Array, Int64Array
+from cagexplain.common.arrays import BoolArray, Int8Array, Int64Array, IntArray
 
 UNKNOWN: Final = -1
 """What an Analyse listed, where nobody has told."""
@@ -69,6 +69,30 @@ class Sightings(NamedTuple):
             passed_by=np.zeros((n, N_BLUE), np.int64),
             listed=np.full((n, N_BLUE), UNKNOWN, np.int8),
             decoy=np.full((n, N_BLUE), NONE, np.int8),
+        )
+
+    def branch(self, rows: IntArray) -> Sightings:
+        """The same for copies of some environments, ``int[m]``."""
+        return Sightings._make(field[rows] for field in self)
+
+    def sources(self, agent: int) -> BoolArray:
+        """``bool[n, hosts]`` hosts of an agent that it saw attacks from."""
+        slots = slice(SLOT_START[agent], SLOT_START[agent + 1])
+        bits = self.passed_by[:, agent] | np.bitwise_or.reduce(self.attacked_by[:, slots], axis=1)
+        return bits[:, None] >> np.arange(slots.stop - slots.start) & 1 != 0
+
+    def under(self, process: BoolArray, connection: BoolArray) -> Sightings:
+        """What is left of it if the hosts show only some alerts: without its process alert an
+        exploit is not seen, without its connection alert no attack on the host.
+
+        Args:
+            process, connection: ``bool[n, 112]`` alerts that are shown.
+        """
+        return self._replace(
+            exploited=self.exploited & process,
+            scanned_by=np.where(connection, self.scanned_by, 0),
+            attacked_by=np.where(connection, self.attacked_by, 0),
+            outside=self.outside & connection,
         )
 
 
