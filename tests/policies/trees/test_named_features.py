@@ -361,8 +361,10 @@ def test_raw_features_are_what_the_champion_acts_on() -> None:
                     reasons["root"] += 1
                 elif host["red begins its work here"] and worth:
                     reasons["first"] += 1
-                elif host["source of attacks"] and worth and (
-                    opened or host["steps from exploit to its first attack"] < 40
+                elif (
+                    host["source of attacks"]
+                    and worth
+                    and (opened or host["steps from exploit to its first attack"] < 40)
                 ):
                     reasons["source"] += 1
                 else:
