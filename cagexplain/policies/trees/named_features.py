@@ -143,9 +143,11 @@ _HOST: Final = (
     *(
         Feature(name, "host", causal=False, raw=True)
         for name in (
+            "hosts longer without Analyse or Restore",
             "hosts of its kind longer without Analyse or Restore",
             "hosts with a Remove longer without Analyse",
             "sources longer without Analyse",
+            "hosts with fewer decoys",
         )
     ),
 )
@@ -404,27 +406,36 @@ def _write_host(
     out[15] = np.ceil(targets * steps / (hosts * max(1, now.most_sources[e, agent])))
     out[16] = stakes
     out[17] = _IMPACT[phase, zone]
-    richer, kind, answers, sources = 0, 0, 0, 0
-    zone_before = -1
+    out[18] = _zones_with_more_at_stake(agent, moment, stakes)
+    out[19:] = 0
     for other in range(SLOT_START[agent], SLOT_START[agent + 1]):
-        if SLOT_ZONE[other] != zone_before:
-            zone_before = SLOT_ZONE[other]
-            richer += STAKES[zone_before, moment] > stakes
-        if not now.exists[e, other]:
-            continue
-        age = max(now.analysed_at[e, other], now.restored_at[e, other])
-        if SLOT_IS_SERVER[other] == SLOT_IS_SERVER[slot]:
-            kind += age < looked or (age == looked and other < slot)
-        if other == slot:
+        if other == slot or not now.exists[e, other]:
             continue
         last = now.analysed_at[e, other]
-        older = last < analysed or (last == analysed and other < slot)
-        answers += older and now.removed_at[e, other] > now.restored_at[e, other]
-        sources += older and now.source_from[e, other] != FAR
-    out[18] = richer
-    out[19] = kind
-    out[20] = answers
-    out[21] = sources
+        longer = _before_it(max(last, now.restored_at[e, other]), looked, other, slot)
+        unanalysed = _before_it(last, analysed, other, slot)
+        out[19] += longer
+        out[20] += longer and SLOT_IS_SERVER[other] == SLOT_IS_SERVER[slot]
+        out[21] += unanalysed and now.removed_at[e, other] > now.restored_at[e, other]
+        out[22] += unanalysed and now.source_from[e, other] != FAR
+        out[23] += now.decoys[e, other] < now.decoys[e, slot]
+
+
+@njit(nogil=True)
+def _before_it(at: int, other_at: int, slot: int, other: int) -> bool:
+    """Whether something of a slot was before that of another, whose slot counts among equals."""
+    return at < other_at or (at == other_at and slot < other)
+
+
+@njit(nogil=True)
+def _zones_with_more_at_stake(agent: int, moment: int, stakes: int) -> int:
+    """Subnets of an agent in which Impacts could still cost more."""
+    more, zone = 0, -1
+    for slot in range(SLOT_START[agent], SLOT_START[agent + 1]):
+        if SLOT_ZONE[slot] != zone:
+            zone = SLOT_ZONE[slot]
+            more += STAKES[zone, moment] > stakes
+    return more
 
 
 def _last_target(now: Knowledge) -> Int64Array:

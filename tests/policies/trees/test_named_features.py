@@ -398,6 +398,9 @@ def test_hosts_are_ranked_by_how_long_nobody_looked_at_them() -> None:
     assert column("steps since Analyse or Restore") == [20, 40, 20, 10]
     rank = NAMES.index("hosts of its kind longer without Analyse or Restore") - STARTS[1]
     assert host[server, rank] == 0  # no user counts
+    every = NAMES.index("hosts longer without Analyse or Restore") - STARTS[1]
+    servers = int(((SLOT_AGENT == 0) & SLOT_IS_SERVER).sum())  # which nobody looked at
+    assert (host[slots, every] - servers).tolist() == [1, 0, 2, 3]
 
 
 def test_names_are_different() -> None:
