@@ -52,6 +52,7 @@ class NoisyAlerts(Changed):
                 )
         require_vectors(policy, "alerts")
         super().__init__(policy)
+        self._sightings: Sightings | None = None
         self.drop = drop
         self.invent = invent
         self._seed(np.zeros(1, np.int64))
@@ -64,6 +65,7 @@ class NoisyAlerts(Changed):
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes; each environment has its own stream of noise."""
         super().reset(seeds)
+        self._sightings = None
         self._seed(seeds)
 
     def act(
@@ -110,5 +112,4 @@ class NoisyAlerts(Changed):
         return np.stack([g.random(n, np.float32) for g in self._generators])
 
     def _seed(self, seeds: IntArray) -> None:
-        self._sightings: Sightings | None = None
         self._generators = [np.random.default_rng([int(seed), *_STREAM]) for seed in seeds]
