@@ -31,9 +31,9 @@ class Hesitant(Flawed):
         super().begin(mask)
         self._known_for = np.zeros_like(self.now.restored_at)
 
-    def look(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
+    def take_in(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
         """And since when it is known."""
-        super().look(obs, mask, free)
+        super().take_in(obs, mask, free)
         self._known_for = np.where(self.known(), self._known_for + 1, 0)
 
     def unclear(self) -> BoolArray:

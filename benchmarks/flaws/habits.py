@@ -174,10 +174,10 @@ class LateInPhase(Late):
         super().__init__(name, delay)
         self.phase = phase
 
-    def look(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
+    def take_in(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
         """In which phase, first."""
         self._slow = obs[:, PHASE[0], None] == self.phase
-        super().look(obs, mask, free)
+        super().take_in(obs, mask, free)
 
     def alerts(
         self, process: BoolArray, connection: BoolArray, free: BoolArray

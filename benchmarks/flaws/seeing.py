@@ -21,12 +21,12 @@ Obs = npt.NDArray[np.int8]
 class Misled(Flawed):
     """Does not see the alerts that there are."""
 
-    def look(self, obs: Obs, mask: BoolArray, free: BoolArray) -> None:
+    def take_in(self, obs: Obs, mask: BoolArray, free: BoolArray) -> None:
         """See other alerts."""
         shown = obs.copy()
         alerts = obs[:, PROCESS] != 0, obs[:, CONNECTION] != 0
         shown[:, PROCESS], shown[:, CONNECTION] = self.alerts(*alerts, free)
-        super().look(shown, mask, free)
+        super().take_in(shown, mask, free)
 
     @abstractmethod
     def alerts(

@@ -45,11 +45,11 @@ class Talks(Expert):
         super().begin(mask)
         self._hearsay_at = np.full_like(self.now.source_at, NEVER)
 
-    def look(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
+    def take_in(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
         """And listen: what is heard was sent a step ago, on what was seen then."""
         now = self.now
         lone = now.connection & ~now.process
-        super().look(obs, mask, free)
+        super().take_in(obs, mask, free)
         source = lone & self.heard(EXPLOIT)[:, SLOT_AGENT] & SLOT_IS_USER & (self.age() > LONG)
         self._hearsay_at = np.where(source, now.clock[:, None] - 1, self._hearsay_at)
 

@@ -20,12 +20,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from cagexplain.cc4 import services
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import N_SLOTS, NONE, SLOT_OF_HOST, SLOT_START
 from cagexplain.cc4.network import HOST_NAMES
-from cagexplain.common.arrays import BoolArray, Int8Array, Int64Array
 
 UNKNOWN: Final = -1
 """What an Analyse listed, where nobody has told."""
@@ -50,13 +50,13 @@ class Sightings(NamedTuple):
         decoy: ``int8[n, 5]`` service that a DeployDecoy which has just ended deployed, or `NONE`.
     """
 
-    exploited: BoolArray
-    scanned_by: Int64Array
-    attacked_by: Int64Array
-    outside: BoolArray
-    passed_by: Int64Array
-    listed: Int8Array
-    decoy: Int8Array
+    exploited: npt.NDArray[np.bool_]
+    scanned_by: npt.NDArray[np.int64]
+    attacked_by: npt.NDArray[np.int64]
+    outside: npt.NDArray[np.bool_]
+    passed_by: npt.NDArray[np.int64]
+    listed: npt.NDArray[np.int8]
+    decoy: npt.NDArray[np.int8]
 
     @classmethod
     def nothing(cls, n: int) -> Sightings:
@@ -69,6 +69,32 @@ class Sightings(NamedTuple):
             passed_by=np.zeros((n, N_BLUE), np.int64),
             listed=np.full((n, N_BLUE), UNKNOWN, np.int8),
             decoy=np.full((n, N_BLUE), NONE, np.int8),
+        )
+
+    def branch(self, rows: npt.NDArray[np.integer[Any]]) -> Sightings:
+        """The same for copies of some environments, ``int[m]``."""
+        return Sightings._make(field[rows] for field in self)
+
+    def sources(self, agent: int) -> npt.NDArray[np.bool_]:
+        """``bool[n, hosts]`` hosts of an agent that it saw attacks from."""
+        slots = slice(SLOT_START[agent], SLOT_START[agent + 1])
+        bits = self.passed_by[:, agent] | np.bitwise_or.reduce(self.attacked_by[:, slots], axis=1)
+        sources: npt.NDArray[np.bool_]
+        sources = bits[:, None] >> np.arange(slots.stop - slots.start) & 1 != 0
+        return sources
+
+    def under(self, process: npt.NDArray[np.bool_], connection: npt.NDArray[np.bool_]) -> Sightings:
+        """What is left of it if the hosts show only some alerts: without its process alert an
+        exploit is not seen, without its connection alert no attack on the host.
+
+        Args:
+            process, connection: ``bool[n, 112]`` alerts that are shown.
+        """
+        return self._replace(
+            exploited=self.exploited & process,
+            scanned_by=np.where(connection, self.scanned_by, 0),
+            attacked_by=np.where(connection, self.attacked_by, 0),
+            outside=self.outside & connection,
         )
 
 

@@ -49,6 +49,18 @@ class Snapshot:
     mask: npt.NDArray[np.bool_]
     reward: npt.NDArray[np.float32]
 
+    @property
+    def free(self) -> npt.NDArray[np.bool_]:
+        """``bool[n, 5]``: the agent has no action in progress."""
+        free: npt.NDArray[np.bool_] = self.states["blue_action"] < 0
+        return free
+
+    def sightings(self) -> Sightings:
+        """What the raw observations of the last step tell beyond ``obs``, as arrays."""
+        sightings = Sightings.nothing(len(self.states))
+        sight_batch(self.states, *sightings, 0, len(self.states))
+        return sightings
+
 
 class BatchedEnv:
     """``n_envs`` independent CC4 environments, stepped together by the compiled engine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,7 @@ class _Recorder(Observer):
     """Keeps what the agents are shown, and what they answer."""
 
     def __init__(self) -> None:
-        self.shown: list[tuple[Array, Array]] = []
+        self.shown: list[tuple[Array, list[dict[str, Any]]]] = []
         self.answers: list[Decision] = []
 
     def begin(self, env: Env, seeds: npt.NDArray[np.int64]) -> None:
@@ -47,7 +48,8 @@ class _Recorder(Observer):
         self._show(env)
 
     def _show(self, env: Env) -> None:
-        self.shown.append((env.obs[0].copy(), env.free[0].copy()))
+        raw = [env.raw_observation(0, agent) for agent in range(N_BLUE)]
+        self.shown.append((env.obs[0].copy(), raw))
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,15 @@ class Recording:
     """Episodes that a policy has played here, one after the other.
 
     Attributes:
-        obs, free, mask: what was shown: ``int8[episodes, steps + 1, 578]``,
-            ``bool[episodes, steps + 1, 5]``, ``bool[episodes, 570]``.
+        obs, mask: what was shown: ``int8[episodes, steps + 1, 578]``, ``bool[episodes, 570]``.
+        raw: the agents' raw observations, likewise: [episodes][steps + 1][5].
         actions, messages: what was answered: ``int64[episodes * steps, 5]``,
             ``uint8[episodes * steps, 5, 8]``.
     """
 
     obs: Array
-    free: Array
     mask: Array
+    raw: list[list[list[dict[str, Any]]]]
     actions: Array
     messages: Array
 
@@ -72,11 +74,16 @@ class Recording:
         np.savez_compressed(
             path,
             obs=self.obs,
-            free=self.free,
             mask=self.mask,
+            raw=np.frombuffer(json.dumps(self.raw, default=_plain).encode(), np.uint8),
             entry_ends=np.array(observations.OFFSETS[1:]),
             action_ends=np.array(actions.OFFSETS[1:]),
         )
+
+
+def _plain(value: Any) -> Any:
+    """An array or number of NumPy's as JSON can hold it."""
+    return value.tolist()
 
 
 def record(policy: Policy) -> Recording:
@@ -91,8 +98,8 @@ def record(policy: Policy) -> Recording:
     answers = [decision for recorder in recorders for decision in recorder.answers]
     return Recording(
         obs=np.array([[obs for obs, _ in recorder.shown] for recorder in recorders]),
-        free=np.array([[free for _, free in recorder.shown] for recorder in recorders]),
         mask=np.array([recorder.mask for recorder in recorders]),
+        raw=[[raw for _, raw in recorder.shown] for recorder in recorders],
         actions=np.array([decision.actions[0] for decision in answers]),
         messages=np.array(
             [silence if d.messages is None else d.messages[0] for d in answers], np.uint8

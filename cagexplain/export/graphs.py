@@ -38,6 +38,15 @@ _ROWS: Final = 3
 """Rows of the inputs that a file is tried on."""
 
 
+_OBSERVATION: Final = {
+    "flat": "the official vectors of the agents side by side",
+    "memory": "of each agent the official vector, then what it remembers; agents side by side",
+    "raw": "of each agent the official vector, then what it remembers of its raw observations; "
+    "agents side by side",
+}
+"""What a file says that its graph takes, by profile."""
+
+
 class Graph(nn.Module):
     """The networks of all agents as one function of a row: `forward`.
 
@@ -144,9 +153,7 @@ def description(policy: Policy) -> dict[str, Any]:
         "kind": "networks",
         "policy": inside.name,
         "profile": inside.profile,
-        "observation": "the official vectors of the agents side by side"
-        if inside.profile == "flat"
-        else "of each agent the official vector, then what it remembers; agents side by side",
+        "observation": _OBSERVATION[inside.profile],
         "mask": "the official action masks of the agents side by side",
         "state": state,
         "output": f"{net.outputs[0]} of the official actions of the agents side by side, minus "

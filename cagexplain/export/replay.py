@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.abc
+import json
 import sys
 import types
 from typing import Any
@@ -32,10 +33,10 @@ class Refusal(importlib.abc.MetaPathFinder):
 
 
 class Success:
-    """What a raw observation says about the last action, as far as it matters."""
+    """How the last action ended, as a raw observation says it."""
 
-    def __init__(self, free: bool) -> None:
-        self.name = "TRUE" if free else "IN_PROGRESS"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class EnterpriseMAE:
@@ -81,8 +82,8 @@ class EnterpriseMAE:
         at = self._episode, self._step
         vectors = np.split(self.env["obs"][at].astype(np.int64), self.env["entry_ends"])
         raw = [
-            {"vector": vector, "success": Success(free)}
-            for vector, free in zip(vectors, self.env["free"][at], strict=True)
+            {**entries, "vector": vector, "success": Success(entries["success"])}
+            for vector, entries in zip(vectors, self.env["raw"][at[0]][at[1]], strict=True)
         ]
         return {name: self.observation_change(name, raw[i]) for i, name in enumerate(BLUE)}
 
@@ -117,7 +118,9 @@ def main(arguments: list[str]) -> None:
         sys.modules[parent] = types.ModuleType(parent)
     for folder, recording, answers in zip(*[iter(arguments)] * 3, strict=True):
         with np.load(recording, allow_pickle=False) as archive:
-            wrapped = play(folder, dict(archive))
+            shown = dict(archive)
+        shown["raw"] = json.loads(shown["raw"].tobytes())
+        wrapped = play(folder, shown)
         actions, messages = zip(*wrapped.answers, strict=True)
         np.savez(answers, actions=np.array(actions), messages=np.array(messages, np.uint8))
 

@@ -1,8 +1,9 @@
 """A policy as the official evaluation plays it: five agents, and a wrapper that they share.
 
 The official script asks each agent for an action with its observation alone. What else a policy
-needs comes through the wrapper that `Submission.wrap` returns: which actions are valid and who is
-free, the messages to send with a step, and where an episode begins.
+needs comes through the wrapper that `Submission.wrap` returns: which actions are valid, the raw
+observations (who is free, and what a policy reads that `reads` them), the messages to send with a
+step, and where an episode begins.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any, Final
 import numpy as np
 
 from cagexplain.cc4.agents import BLUE
+from cagexplain.cc4.sightings import Reader
 from cagexplain.common.arrays import Array
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Decision, Policy, reads
 
 WEIGHTS: Final = "weights.npz"
 """The file of a policy's arrays, in the package of its code."""
@@ -45,6 +47,7 @@ class Team:
         self.policy = policy
         self.agents = {name: Agent(self, number) for number, name in enumerate(BLUE)}
         self._episode = 0
+        self._reader: Reader | None = None
         self._sight: tuple[Array, Array, Array] | None = None
         self._decision: Decision | None = None
 
@@ -56,21 +59,30 @@ class Team:
         """
         self.policy.reset(np.array([self._episode if seed is None else seed]))
         self._episode += 1
+        self._reader = None
 
     def show(
-        self, vectors: Mapping[str, Array], masks: Mapping[str, Any], free: Mapping[str, bool]
+        self,
+        vectors: Mapping[str, Array],
+        masks: Mapping[str, Any],
+        raw: Mapping[str, Mapping[str, Any]],
     ) -> None:
         """What there is to decide on now, by agent.
 
         Args:
             vectors: official observations ``int64[92]``, of agent 4 ``int64[210]``.
             masks: for each action of the official layout whether it is valid.
-            free: whether what the agent submits will start.
+            raw: the observations behind the vectors, as CybORG gives them.
         """
+        dictionaries = [raw[name] for name in BLUE]
+        if reads(self.policy):
+            if self._reader is None:  # these are the observations after the reset
+                self._reader = Reader(dictionaries)
+            self.policy.read(self._reader.read(dictionaries))  # type: ignore[attr-defined]
         self._sight = (
             np.concatenate([vectors[name] for name in BLUE]).astype(np.int8)[None],
             np.concatenate([masks[name] for name in BLUE]).astype(np.bool_)[None],
-            np.array([[free[name] for name in BLUE]]),
+            np.array([[entry["success"].name != "IN_PROGRESS" for entry in dictionaries]]),
         )
         self._decision = None
 
@@ -98,7 +110,7 @@ class Team:
 
             def reset(self, *arguments: Any, **named: Any) -> Any:
                 """A new episode, for the team too."""
-                self.free: dict[str, bool] = {}
+                self.raw: dict[str, Mapping[str, Any]] = {}
                 results = super().reset(*arguments, **named)
                 team.begin(named.get("seed"))
                 self.show(results[0])
@@ -113,13 +125,13 @@ class Team:
                 return results
 
             def observation_change(self, agent_name: str, observation: Any) -> Any:
-                """The vector of a raw observation, which says whether the agent is busy."""
-                self.free[agent_name] = observation["success"].name != "IN_PROGRESS"
+                """The vector of a raw observation, which is kept for the team."""
+                self.raw[agent_name] = observation
                 return super().observation_change(agent_name, observation)
 
             def show(self, vectors: Mapping[str, Array]) -> None:
                 """Let the team see what the agents see."""
-                team.show(vectors, {name: self.action_mask(name) for name in BLUE}, self.free)
+                team.show(vectors, {name: self.action_mask(name) for name in BLUE}, self.raw)
 
         return Wrapped(env)
 

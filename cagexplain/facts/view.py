@@ -64,7 +64,8 @@ class Facts:
     """What is known about the play before anything is counted.
 
     Attributes:
-        sees_files: whether the policy's observation has what Analyse lists; the flat one has not.
+        sees_files: whether the policy's observation has what Analyse lists: raw observations have,
+            the flat one has not.
         observations: whether the trace has what the agents saw.
         engine: name of the simulator.
         steps: length of the episodes as CC4 counts it.

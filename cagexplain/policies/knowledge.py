@@ -304,7 +304,8 @@ class Knowledge(NamedTuple):
     @property
     def source(self) -> BoolArray:
         """``bool[n, 112]`` raw: it was seen as the source of an attack since the last Restore."""
-        return self.source_from != FAR
+        source: BoolArray = self.source_from != FAR
+        return source
 
     @property
     def rebuilt(self) -> BoolArray:

@@ -5,7 +5,8 @@ into the policy that is audited. Whether it pays is a question of its own, which
 ``cagexplain.audit.play.prices`` answers; some do not.
 
 Not every check has one. That weak evidence is looked at first (DET-05) and that findings are used
-(DET-06) cannot be repaired while the observation drops what Analyse finds; conflicts between agents
+(DET-06) cannot be repaired while the observation drops what Analyse finds, and the remedies of a
+policy that reads raw observations know no more than the others; conflicts between agents
 (COO-01) cannot occur, as each agent owns its links; robustness and explanations (ROB, COO-03, SUR)
 are a matter of training.
 """

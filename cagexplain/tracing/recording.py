@@ -16,7 +16,7 @@ from cagexplain.common.arrays import IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes, write_text
 from cagexplain.envs import Engine, Env, EnvParams
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, reads
 from cagexplain.policies.rollout import DEFAULT_BATCH, SEEDS, Observer, batches, play
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
@@ -79,9 +79,10 @@ class Recording:
             "observations": with_observations,
             **(options or {}),
         }
-        fresh = manifests.new(
-            self._engine.describe(), policy.describe(), played, [int(seed) for seed in seeds]
-        )
+        facts = policy.describe()
+        if reads(policy):
+            facts = {**facts, "sees_files": True}
+        fresh = manifests.new(self._engine.describe(), facts, played, [int(seed) for seed in seeds])
         if resume:
             self.folder = folder
             self._manifest = self._resumed(fresh)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cagexplain.cc4 import actions
-from cagexplain.cc4.layout import SLOT_AGENT, SLOT_HOST, SLOT_START
+from cagexplain.cc4.layout import CONNECTION, PROCESS, SLOT_AGENT, SLOT_HOST, SLOT_START
 from cagexplain.cc4.network import HOST_NAMES
 from cagexplain.cc4.sightings import UNKNOWN, Reader, Sightings
 from cagexplain.envs import BatchedEnv, EnvParams
@@ -49,6 +49,38 @@ def test_a_reset_shows_nothing() -> None:
     env.reset([0])
     for here, nothing in zip(env.sightings(), Sightings.nothing(1), strict=True):
         assert np.array_equal(here, nothing)
+
+
+def test_a_snapshot_shows_what_its_environments_show() -> None:
+    env = BatchedEnv(N)
+    env.reset(range(N))
+    for _ in range(40):
+        env.step(np.full((N, 5), actions.SLEEP_INDEX))
+    saved = env.save([2, 0])
+    wanted = env.sightings().branch(np.array([2, 0]))
+    assert wanted.attacked_by.any()
+    for here, there in zip(saved.sightings(), wanted, strict=True):
+        assert np.array_equal(here, there)
+    assert np.array_equal(saved.free, env.free[[2, 0]])
+
+
+def test_exploits_and_attacks_come_with_their_alerts() -> None:
+    """So who loses all alerts sees no attack on a host, and who loses none sees all."""
+    env = BatchedEnv(N)
+    env.reset(range(N))
+    total = 0
+    for _ in range(150):
+        env.step(np.full((N, 5), actions.SLEEP_INDEX))
+        seen = env.sightings()
+        process, connection = env.obs[:, PROCESS] != 0, env.obs[:, CONNECTION] != 0
+        for ours, wanted in zip(seen.under(process, connection), seen, strict=True):
+            assert np.array_equal(ours, wanted)
+        blind = seen.under(np.zeros_like(process), np.zeros_like(connection))
+        assert not (blind.exploited | blind.outside | (blind.attacked_by != 0)).any()
+        assert not blind.scanned_by.any()
+        assert np.array_equal(blind.passed_by, seen.passed_by)
+        total += int(seen.exploited.sum())
+    assert total > 0
 
 
 def _slot(agent: int, place: int) -> tuple[int, str]:

@@ -120,6 +120,15 @@ def test_the_description(tmp_path: Path) -> None:
     assert described["state"] is not None
 
 
+def test_the_description_says_what_the_inputs_come_from() -> None:
+    told = {p: graphs.description(exported.network("mlp", p)) for p in ("flat", "memory", "raw")}
+    assert told["flat"]["observation"].startswith("the official vectors")
+    assert told["memory"]["observation"].endswith("what it remembers; agents side by side")
+    assert "what it remembers of its raw observations" in told["raw"]["observation"]
+    entries = told["raw"]["agents"]["blue_agent_0"]["entries"]
+    assert "root or an unseen exploit listed on server_host_0 (RZA)" in entries
+
+
 def test_no_place_of_this_machine_is_in_the_files(tmp_path: Path) -> None:
     policy = exported.network()
     graphs.write_torchscript(tmp_path / "x.pt", policy)

@@ -26,6 +26,11 @@ GREEDY: dict[str, Callable[[], Policy]] = {
     "network": lambda: exported.network("scores", "memory", "gru", acting="greedy"),
     "shipped": lambda: MaskSleep(load_policy("ippo_tuned", deterministic=True)),
 }
+READING: dict[str, Callable[[], Policy]] = {
+    "reading rule": lambda: load_policy("champion"),
+    "reading network": lambda: exported.network("hosts", "raw", acting="greedy"),
+}
+"""Stand-ins have no raw observations, so these need CybORG's own."""
 
 
 def back(place: Path, policy: Policy, cyborg: Path | None = None) -> Policy:
@@ -58,11 +63,18 @@ def test_a_folder_plays_on_stand_ins_as_its_policy(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", GREEDY)
+@pytest.mark.parametrize("name", [*GREEDY, *READING])
 def test_a_folder_plays_with_cyborgs_wrappers_as_its_policy(name: str, tmp_path: Path) -> None:
     path = require_cyborg()
-    policy = GREEDY[name]()
+    policy = (GREEDY | READING)[name]()
     hold(policy, back(tmp_path, policy, path))
+
+
+@pytest.mark.usefixtures("without_cyborg")
+def test_a_folder_that_reads_raw_observations_asks_for_cyborg(tmp_path: Path) -> None:
+    theirs = back(tmp_path, load_policy("champion"))
+    with pytest.raises(CagexplainError, match="--cyborg-path"):
+        evaluate(theirs, SEEDS, PARAMS)
 
 
 @pytest.mark.usefixtures("without_cyborg")

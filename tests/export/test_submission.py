@@ -65,6 +65,25 @@ def test_a_rule_a_tree_and_a_network(tmp_path: Path) -> None:
     )
 
 
+def test_a_rule_and_a_network_that_read_raw_observations(tmp_path: Path) -> None:
+    hold(
+        tmp_path,
+        {"champion": load_policy("champion"), "network": exported.network("hosts", "raw")},
+    )
+
+
+def test_the_comparison_sees_a_lost_raw_observation(tmp_path: Path) -> None:
+    (folder,) = write_all(tmp_path, {"a": load_policy("champion")})
+    recording = checking.record(load_policy("champion"))
+    for step in recording.raw[0][1:]:
+        for observation in step:
+            kept = {k: v for k, v in observation.items() if k in ("success", "action", "message")}
+            observation.clear()
+            observation.update(kept)
+    with pytest.raises(CagexplainError, match="differs in actions"):
+        checking.compare([folder], [recording])
+
+
 @pytest.mark.slow
 def test_all_rules_trees_and_wrapped_policies(tmp_path: Path) -> None:
     policies: dict[str, Policy] = {name: load_policy(name) for name in BUILTIN}
@@ -232,9 +251,9 @@ def test_an_occupied_folder_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["expert", "ippo_long", "tree"])
+@pytest.mark.parametrize("name", ["expert", "champion", "ippo_long", "tree"])
 def test_the_official_evaluation_gives_the_engines_numbers(name: str, tmp_path: Path) -> None:
-    """The script of CybORG, unmodified, for a rule, a network that samples and a talking tree."""
+    """The script of CybORG, unmodified, for rules, a network that samples and a talking tree."""
     path = require_cyborg()
     policy = exported.tree(message_kind="8bit") if name == "tree" else load_policy(name)
     (folder,) = write_all(tmp_path, {name: policy})

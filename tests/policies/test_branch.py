@@ -9,7 +9,7 @@ import torch
 from cagexplain.cc4 import actions
 from cagexplain.cc4.layout import SLOT_START
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.base import Decision, Policy, Weighing
+from cagexplain.policies.base import Decision, Policy, Weighing, decide
 from cagexplain.policies.checkpoint import Checkpoint, save_checkpoint
 from cagexplain.policies.learned import networks
 from cagexplain.policies.registry import builtin_policies, load_policy
@@ -25,6 +25,7 @@ CHECKPOINTS = {
     "flat": {"observation": "flat", "network": "mlp", "hidden": (8,)},
     "memory": {"observation": "memory", "network": "scores", "hidden": (8, 4)},
     "hosts": {"observation": "memory", "network": "hosts", "hidden": (8,)},
+    "raw": {"observation": "raw", "network": "hosts", "hidden": (8,)},
     "lstm": {"observation": "flat", "hidden": (8,), "core": "lstm", "core_size": 8},
     "gru": {"observation": "memory", "hidden": (8,), "core": "gru", "core_size": 8},
 }
@@ -44,7 +45,7 @@ def checkpoint(folder: Path, kind: str, **weights: str) -> Path:
 def play(policy: Policy, env: BatchedEnv, steps: int) -> list[Decision]:
     found = []
     for _ in range(steps):
-        found.append(policy.act(env.obs, env.mask, env.free))
+        found.append(decide(policy, env))
         env.step(found[-1].actions, found[-1].messages)
     return found
 

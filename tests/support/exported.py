@@ -18,7 +18,7 @@ from trainers.registry import ALGORITHMS
 FORMS = [
     (network, observation, core)
     for network in networks.KINDS
-    for observation in ("flat", "memory")
+    for observation in ("flat", "memory", "raw")
     for core in networks.CORES
     if network != "hosts" or core == "none"
 ]

@@ -43,6 +43,7 @@ def test_the_trace_names_the_checkpoint_and_its_probabilities(path: Path, tmp_pa
     trace = open_trace(recording.folder)
     assert trace.manifest.policy["sha256"] == sha256_file(path)
     assert trace.manifest.policy["name"] == "ippo"
+    assert "sees_files" not in trace.manifest.policy
     blue = trace.table("blue")
     started = blue["started"]
     assert blue["probability"][started].between(0, 1, inclusive="right").all()

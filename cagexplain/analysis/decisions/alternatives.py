@@ -71,7 +71,7 @@ def preferences(moment: Moment) -> Preferences:
     valid = moment.snapshot.mask[0, columns]
     if not isinstance(unwrapped(moment.policy), Weighing):
         return Preferences(valid, None, False)
-    branch = moment.policy.branch(np.zeros(1, np.int64))
+    branch = moment.about_to_act()
     branch.act(moment.snapshot.obs, moment.snapshot.mask, moment.free, moment.submitted[None])
     policy = unwrapped(branch)
     assert isinstance(policy, Weighing)

@@ -80,7 +80,7 @@ def attribute(moment: Moment, points: int = POINTS) -> Attribution | None:
     """
     if not isinstance(unwrapped(moment.policy), TrainedPolicy):
         return None
-    branch = moment.policy.branch(np.zeros(1, np.int64))
+    branch = moment.about_to_act()
     policy = unwrapped(branch)
     assert isinstance(policy, TrainedPolicy)
     agent = moment.place.agent
@@ -173,7 +173,7 @@ def _seen_or_done(profile: str, agent: int, x: Tensor) -> npt.NDArray[np.int64]:
     if exists >= 0:
         columns = features.host_columns(profile, agent)
         absent = columns[x.numpy()[columns[:, exists]] == 0]
-        fixed += [*columns[:, exists], *absent.ravel(), width - 1]
+        fixed += [*features.given_columns(profile, agent), *absent.ravel()]
     return np.setdiff1d(np.arange(width), fixed)
 
 

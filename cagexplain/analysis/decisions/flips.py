@@ -2,7 +2,9 @@
 
 All single changes of the agent's observation are tried and, if none flips the choice, all pairs:
 an alert more or less on a host that exists, a block more or less, another entry of the comms policy
-or another phase, and message bits if the agents send any. The policy itself answers, from its own
+or another phase, and message bits if the agents send any. A policy that reads raw observations
+loses with an alert what they tell of it, and is also shown an exploit, or attacks from a host, more
+or less. The policy itself answers, from its own
 state of mind before the decision, so that what it derives from an observation (its memory, say)
 changes with it. Only what this agent sees is changed; the world is not.
 """
@@ -21,8 +23,10 @@ from cagexplain.analysis.decisions.replay import Moment
 from cagexplain.cc4 import actions, network, observations, phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
+from cagexplain.cc4.layout import CONNECTION, ON_SLOT, PROCESS, SLOT_START
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.results import Result
-from cagexplain.policies.base import Weighing, rows_at_once
+from cagexplain.policies.base import Weighing, reads, rows_at_once
 from cagexplain.policies.learned import features
 from cagexplain.policies.wrappers.base import unwrapped
 
@@ -31,7 +35,8 @@ SHOWN: Final = 10
 _AT_ONCE: Final = 1024
 
 Change = tuple[int, int, str]
-"""Entry of the agent's vector, its other value, what that means."""
+"""Entry of the agent's vector, its other value, what that means. Behind the vector come, host by
+host, the exploits that the raw observation shows, then the sources of attacks."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +129,30 @@ def possible_changes(moment: Moment) -> Iterator[Change]:
     if moment.messages:
         for entry in range(*observations.message_slice(agent).indices(len(obs))):
             yield entry, 1 - obs[entry], f"if {names[entry]} were {1 - obs[entry]}"
+    if reads(moment.policy):
+        yield from _changes_of_sightings(moment)
     for phase, name in enumerate(phases.PHASE_NAMES):
         if phase != obs[observations.PHASE]:
             yield observations.PHASE, phase, f"if the phase were {name}"
+
+
+def _changes_of_sightings(moment: Moment) -> Iterator[Change]:
+    agent = moment.place.agent
+    slots, size = _slots(agent), observations.SIZES[agent]
+    exists = moment.snapshot.mask[0, ON_SLOT[ActionKind.ANALYSE][slots]]
+    sightings = moment.snapshot.sightings()
+    labels = [features.host_label(host) for host in observations.HOSTS[agent].tolist()]
+    for text, entry, shown in (
+        ("exploit seen on", size, sightings.exploited[0, slots]),
+        ("attack seen from", size + len(labels), sightings.sources(agent)[0]),
+    ):
+        for i in np.flatnonzero(exists).tolist():
+            article = "without the" if shown[i] else "with an"
+            yield entry + i, int(not shown[i]), f"{article} {text} {labels[i]}"
+
+
+def _slots(agent: int) -> slice:
+    return slice(SLOT_START[agent], SLOT_START[agent + 1])
 
 
 def _with(present: bool) -> str:
@@ -153,10 +179,18 @@ def _answers(
         rows = np.zeros(len(some), np.int64)
         obs = moment.snapshot.obs[rows]
         agent_obs = obs[:, observations.slice_of(agent)]
+        size = agent_obs.shape[1]
+        others = np.full((len(some), 2 * len(observations.HOSTS[agent])), _AS_IT_IS)
         for row, changes in enumerate(some):
             for entry, value, _ in changes:
-                agent_obs[row, entry] = value
+                if entry < size:
+                    agent_obs[row, entry] = value
+                else:
+                    others[row, entry - size] = value
         branch = moment.policy.branch(rows)
+        if reads(branch):
+            seen = moment.snapshot.sightings().branch(rows)
+            branch.read(_changed(seen, agent, obs, others))  # type: ignore[attr-defined]
         chosen = branch.act(obs, moment.snapshot.mask[rows], moment.free[rows]).actions[:, agent]
         margin = np.zeros(len(some))
         policy = unwrapped(branch)
@@ -167,6 +201,36 @@ def _answers(
         parts.append(chosen)
         margins.append(margin)
     return np.concatenate(parts), np.concatenate(margins)
+
+
+_AS_IT_IS: Final = -1
+
+
+def _changed(
+    sightings: Sightings, agent: int, obs: npt.NDArray[np.int8], others: npt.NDArray[np.int64]
+) -> Sightings:
+    """What an agent is shown beside changed vectors.
+
+    Args:
+        sightings: beside the vector as it was.
+        agent: whose vector was changed.
+        obs: ``int8[n, 578]``.
+        others: ``int64[n, 2 * hosts]`` exploits and sources, 0 or 1, or `_AS_IT_IS`.
+    """
+    changed = sightings.under(obs[:, PROCESS] != 0, obs[:, CONNECTION] != 0)
+    exploited, source = np.split(others, 2, axis=1)
+    slots = _slots(agent)
+    changed.exploited[:, slots] = np.where(
+        exploited == _AS_IT_IS, changed.exploited[:, slots], exploited
+    )
+    bits = 1 << np.arange(source.shape[1])
+    kept = ~((source == 0) * bits).sum(axis=1)
+    changed.passed_by[:, agent] = (changed.passed_by[:, agent] & kept) | ((source == 1) * bits).sum(
+        axis=1
+    )
+    changed.attacked_by[:, slots] &= kept[:, None]
+    changed.scanned_by[:, slots] &= kept[:, None]
+    return changed
 
 
 def _flip(agent: int, changes: tuple[Change, ...], action: int) -> Flip:

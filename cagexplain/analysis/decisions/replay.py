@@ -21,7 +21,7 @@ from cagexplain.common.arrays import Int64Array
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams, Snapshot
-from cagexplain.policies.base import Decision, Policy, decide
+from cagexplain.policies.base import Decision, Policy, decide, reads
 from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.registry import reload_policy
 from cagexplain.policies.rollout import DEFAULT_BATCH
@@ -75,13 +75,19 @@ class Moment:
     @property
     def free(self) -> npt.NDArray[np.bool_]:
         """``bool[1, 5]``: agents that are not busy."""
-        free: npt.NDArray[np.bool_] = self.snapshot.states["blue_action"] < 0
-        return free
+        return self.snapshot.free
 
     @property
     def chosen(self) -> int:
         """Action of the agent."""
         return int(self.submitted[self.place.agent])
+
+    def about_to_act(self) -> Policy:
+        """A copy of the policy that has read what it reads."""
+        branch = self.policy.branch(np.zeros(1, np.int64))
+        if reads(branch):
+            branch.read(self.snapshot.sightings())  # type: ignore[attr-defined]
+        return branch
 
 
 class Record:

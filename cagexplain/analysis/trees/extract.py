@@ -33,7 +33,7 @@ from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, decide
 from cagexplain.policies.evaluation import estimate, evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
@@ -333,10 +333,10 @@ class _Judge:
         env = BatchedEnv(n, params=self._params)
         env.reset(np.arange(n))
         trees.reset(np.arange(n))
-        trees.act(env.obs, env.mask, env.free)
+        decide(trees, env)
         start = time.perf_counter()
         for _ in range(steps):
-            trees.act(env.obs, env.mask, env.free)
+            decide(trees, env)
         env.close()
         return (time.perf_counter() - start) / (steps * n * N_BLUE) * 1e6
 

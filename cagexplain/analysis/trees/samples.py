@@ -19,7 +19,7 @@ from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import ACTION_TYPE, OFFSETS, SLEEP_INDEX, positions
 from cagexplain.common.arrays import BoolArray, FloatArray, Int16Array, Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.base import Policy, Weighing, decide, rows_at_once
+from cagexplain.policies.base import Policy, Weighing, decide, reads, rows_at_once
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.rollout import DEFAULT_BATCH, batches
 from cagexplain.policies.trees.named_features import FEATURES, NAMES, ActionFacts, facts_of
@@ -276,6 +276,8 @@ def roll_out(
 ) -> tuple[list[Samples], FloatArray]:
     """Decisions of all agents in episodes that the student plays; the teacher without one.
 
+    Of a teacher that reads raw observations they have what these tell, too.
+
     Args:
         teacher: labels.
         student: acts in all seats.
@@ -288,6 +290,7 @@ def roll_out(
     """
     keeper = _Keeper(int(seeds[0]), kept)
     steps, returns = phases.calls(params.steps), []
+    raw = reads(teacher.policy)
     for part in batches(seeds, rows_at_once(teacher.policy, DEFAULT_BATCH)):
         env, now = BatchedEnv(len(part), params=params), Knowledge.fresh(len(part))
         env.reset(part)
@@ -297,8 +300,8 @@ def roll_out(
         earned = np.zeros(len(part))
         for remaining in reversed(range(steps)):
             free = env.free
-            now.observe(env.obs, env.mask, free)
-            facts = facts_of(now)
+            now.observe(env.obs, env.mask, free, env.sightings() if raw else None)
+            facts = facts_of(now, raw=raw)
             does = None if student is None else decide(student, env)
             chosen, messages, chance, importance = teacher.label(
                 env, None if does is None else does.actions

@@ -88,12 +88,14 @@ class Sight(msgspec.Struct, frozen=True, tag=True):
     Attributes:
         obs, mask, free: arrays of `Policy.act`, as bytes.
         revised: whether the choice is going to be revised before it is done (`Done`).
+        sightings: the arrays of `Sightings`, for a policy that reads them.
     """
 
     obs: bytes
     mask: bytes
     free: bytes
     revised: bool = False
+    sightings: tuple[bytes, ...] | None = None
 
 
 class World(msgspec.Struct, frozen=True, tag=True):

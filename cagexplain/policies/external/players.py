@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +28,8 @@ import numpy as np
 
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE, N_BLUE
-from cagexplain.policies.base import Weighing
+from cagexplain.cc4.sightings import Sightings
+from cagexplain.policies.base import Weighing, reads
 from cagexplain.policies.external.messages import (
     Branch,
     ChildEnd,
@@ -236,6 +237,7 @@ def load_trainer(load: Load) -> Loadable:
 def _loadable(policy: Any) -> Loadable:
     """A policy of our own protocol."""
     facts = _facts(policy)
+    facts["READS"] = _truth(reads(policy))
     if not isinstance(policy, Weighing):
         return Loadable("policy", _PolicyPlayer(policy), facts)
     facts["VALUES"] = _truth(policy.values)
@@ -354,6 +356,9 @@ def _decided(policy: Any, sight: Sight, episode: Episode) -> Decided:
         assert isinstance(done, Done)
         return np.frombuffer(done.actions, np.int64).reshape(n, N_BLUE).copy()
 
+    if sight.sightings is not None:
+        with during("read"):
+            policy.read(_sightings(sight.sightings, n))
     with during("act"):
         decision = policy.act(obs, mask, free, revise if sight.revised else None)
     bits = (n, N_BLUE, observations.MESSAGE_BITS)
@@ -371,6 +376,17 @@ def _decided(policy: Any, sight: Sight, episode: Episode) -> Decided:
         part("probability", np.float32, (n, N_BLUE)),
         part("entropy", np.float32, (n, N_BLUE)),
         _weights(policy, n) if isinstance(policy, Weighing) else None,
+    )
+
+
+def _sightings(parts: Sequence[bytes], n: int) -> Sightings:
+    """What the raw observations of ``n`` environments tell, from its arrays' bytes."""
+    blank = Sightings.nothing(n)
+    return Sightings(
+        *(
+            np.frombuffer(part, like.dtype).reshape(like.shape).copy()
+            for part, like in zip(parts, blank, strict=True)
+        )
     )
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.observations import MESSAGE_BITS
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Decision, Instead, Policy, done
@@ -314,6 +315,20 @@ class BatchPolicy(External):
         super().__init__(link)
         self._seeds: list[int] = []
         self._process: Process | None = None
+        self._sightings: tuple[bytes, ...] | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it reads raw observations (`policies.base.Reading`)."""
+        return self._link.facts["READS"] == "true"
+
+    def describe(self) -> dict[str, Any]:
+        """What is run, and whether it reads raw observations."""
+        return {**super().describe(), "reads": self.reads}
+
+    def read(self, sightings: Sightings) -> None:
+        """Keep what the raw observations tell for the next question."""
+        self._sightings = tuple(part.tobytes() for part in sightings)
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes, in a fresh process."""
@@ -338,7 +353,10 @@ class BatchPolicy(External):
             ExternalFailure: it failed.
         """
         n = len(obs)
-        sight = Sight(obs.tobytes(), mask.tobytes(), free.tobytes(), instead is not None)
+        sight = Sight(
+            obs.tobytes(), mask.tobytes(), free.tobytes(), instead is not None, self._sightings
+        )
+        self._sightings = None
         answer = self._answer(sight)
         try:
             if isinstance(answer, Chosen):
@@ -377,7 +395,13 @@ class BatchPolicy(External):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_link": self._link, "_step": 0, "_seeds": [], "_process": None}
+        return {
+            "_link": self._link,
+            "_step": 0,
+            "_seeds": [],
+            "_process": None,
+            "_sightings": None,
+        }
 
     def _take(self, answer: Decided, n: int) -> None:
         """Take what a subclass wants of an answer about so many environments."""

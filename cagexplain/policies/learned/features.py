@@ -190,6 +190,29 @@ def exists_column(profile: str) -> int:
     return 2 if _ADDED[profile].host else -1
 
 
+_GIVEN: Final = frozenset(
+    {
+        "existence of",
+        "user's host:",
+        "points that Impacts could still cost on",
+        "points that an Impact costs now on",
+        "gate out of the contractor network:",
+        "hosts",
+        _CLOCK_ENTRY[0],
+    }
+)
+"""Entries that tell what world it is, and when, not what was seen or done."""
+
+
+def given_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
+    """Which inputs behind the official vector tell what world it is, and when, not what an agent
+    has seen or done."""
+    added, hosts = _ADDED[profile], len(observations.HOSTS[agent])
+    entries = [entry for entry, _ in added.host for _ in range(hosts)]
+    entries += [entry for entry, _ in added.agent]
+    return observations.SIZES[agent] + np.flatnonzero([entry in _GIVEN for entry in entries])
+
+
 def names(profile: str, agent: int) -> tuple[str, ...]:
     """What each entry of an agent's input tells, such as "process alert on user_host_3 (RZA)"."""
     hosts = [host_label(int(h)) for h in observations.HOSTS[agent]]

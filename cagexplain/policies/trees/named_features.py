@@ -13,6 +13,9 @@ count from the beginning of the episode, when hosts are as good as restored. Ale
 count up to the decision at hand. A Restore that the agent has completed on a host resets what was
 counted on that host; blue acts before red within a step, so an alert that arrives with the
 completion is new.
+
+What only raw observations tell comes last among a host's and an agent's features; it is 0 for those
+who do not read them.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from cagexplain.cc4.layout import (
     ACTION_SLOT,
     ACTION_TYPE,
     HOST_ACTIONS,
+    IS_GATE,
     LINK_AGENT,
     LINK_START,
     N_LINKS,
@@ -42,9 +46,11 @@ from cagexplain.cc4.layout import (
     SLOT_START,
     SLOT_ZONE,
 )
-from cagexplain.cc4.reward import ZONE_WEIGHT
+from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE, ZONE_WEIGHT
+from cagexplain.cc4.services import EXPLOITED_PORTS
 from cagexplain.common.arrays import BoolArray, Float32Array, Int32Array, Int64Array
-from cagexplain.policies.knowledge import FAR, Knowledge
+from cagexplain.policies.jit import STORE, njit
+from cagexplain.policies.knowledge import FAR, Knowledge, count, scanned_hosts
 
 Scope = Literal["action", "host", "link", "agent"]
 
@@ -64,12 +70,14 @@ class Feature:
         flag: whether it is 0 or 1.
         causal: whether it tells what happened or what something is, rather than what the clock
             shows or which place it has in a list.
+        raw: whether it is for those alone who read raw observations.
     """
 
     name: str
     scope: Scope
     flag: bool = False
     causal: bool = True
+    raw: bool = False
 
 
 def _names(kinds: Iterable[ActionKind]) -> list[str]:
@@ -103,6 +111,45 @@ _HOST: Final = (
         Feature(f"hosts longer without {kind}", "host", causal=False)
         for kind in _names(HOST_ACTIONS)
     ),
+    *(
+        Feature(name, "host", True, raw=True)
+        for name in (
+            "exploit since Restore or Remove",
+            "Remove since Restore",
+            "root or an unseen exploit listed",
+            "source of attacks",
+            "red begins its work here",
+            "red may still take it for its own",
+            "no Analyse since Remove or its first attack",
+            "scanned since the last exploit",
+            "decoys on all exploited ports",
+            "gate out of the contractor network",
+        )
+    ),
+    *(
+        Feature(name, "host", raw=True)
+        for name in (
+            "steps since exploit",
+            "steps from exploit to its first attack",
+            "steps since its first attack",
+            "steps since Analyse or Restore",
+            "hosts that can be exploited from it",
+            "worth of evicting it",
+            "points that Impacts could still cost",
+            "points that an Impact costs now",
+            "subnets of the agent with more at stake",
+        )
+    ),
+    *(
+        Feature(name, "host", causal=False, raw=True)
+        for name in (
+            "hosts longer without Analyse or Restore",
+            "hosts of its kind longer without Analyse or Restore",
+            "hosts with a Remove longer without Analyse",
+            "sources longer without Analyse",
+            "hosts with fewer decoys",
+        )
+    ),
 )
 _LINK: Final = (
     Feature("position of the link", "link", causal=False),
@@ -126,14 +173,30 @@ _AGENT: Final = (
         for nth in ("first", "second", "third", "fourth")
         for bit in range(observations.MESSAGE_BITS)
     ),
+    Feature("sign of red seen", "agent", True, raw=True),
+    Feature("sources of attacks", "agent", raw=True),
+    Feature("most sources of attacks at a time", "agent", raw=True),
 )
 FEATURES: Final = (*_ACTION, *_HOST, *_LINK, *_AGENT)
 """All features, in the order of the columns."""
 NAMES: Final = tuple(feature.name for feature in FEATURES)
+RAW: Final = np.array([feature.raw for feature in FEATURES])
+"""``bool[features]``: which are for those alone who read raw observations."""
 
 _BLOCKS: Final = tuple(map(len, (_ACTION, _HOST, _LINK, _AGENT)))
 STARTS: Final = tuple(int(sum(_BLOCKS[:i])) for i in range(5))
 """First column of the action's, host's, link's and agent's features, and the number of columns."""
+
+
+_RAW_OF_HOST: Final = len(_HOST) - sum(feature.raw for feature in _HOST)
+_RAW_OF_AGENT: Final = len(_AGENT) - sum(feature.raw for feature in _AGENT)
+"""Where those for readers of raw observations begin."""
+_NEVER: Final = int(NEVER)
+_LAST: Final = STAKES.shape[1] - 1
+"""The last step of an episode of usual length."""
+_EVICT_STEPS: Final = 400
+"""Future steps that count for the worth of evicting a host, at most."""
+_IMPACT: Final = np.ascontiguousarray(-TABLE[:, :, RIA]).astype(np.int64)
 
 
 def _fixed_host_columns() -> Float32Array:
@@ -194,10 +257,18 @@ class ActionFacts:
         return rows
 
 
-def facts_of(now: Knowledge) -> ActionFacts:
-    """The features at a decision, as a view of what the agents know."""
+def facts_of(now: Knowledge, *, raw: bool = False) -> ActionFacts:
+    """The features at a decision, as a view of what the agents know.
+
+    Args:
+        now: what they know.
+        raw: whether they read raw observations.
+    """
     wrong = now.blocked != now.prohibited
-    return ActionFacts(_host_facts(now), _link_facts(now, wrong), _agent_facts(now, wrong))
+    facts = ActionFacts(_host_facts(now), _link_facts(now, wrong), _agent_facts(now, wrong))
+    if raw:
+        _write_raw(now, facts.host[..., _RAW_OF_HOST:], facts.agent[..., _RAW_OF_AGENT:])
+    return facts
 
 
 def _capped(now: Knowledge, at: Int32Array) -> Float32Array:
@@ -240,7 +311,7 @@ def _host_facts(now: Knowledge) -> Float32Array:
         _rank(-process, now.exists),
         *(_rank(age, now.exists) for age in aged),
     ]
-    facts = np.empty((*shape, len(columns)), np.float32)
+    facts = np.zeros((*shape, _BLOCKS[1]), np.float32)
     for i, column in enumerate(columns):
         facts[..., i] = column
     return facts
@@ -268,7 +339,7 @@ def _link_facts(now: Knowledge, wrong: BoolArray) -> Float32Array:
 
 
 def _agent_facts(now: Knowledge, wrong: BoolArray) -> Float32Array:
-    facts = np.empty((len(wrong), N_BLUE, _BLOCKS[3]), np.float32)
+    facts = np.zeros((len(wrong), N_BLUE, _BLOCKS[3]), np.float32)
     facts[..., 0] = now.phase_of
     facts[..., 1] = now.clock[:, None]
     suspicious = now.process_alerts > 0, now.connection_alerts > 0
@@ -281,8 +352,90 @@ def _agent_facts(now: Knowledge, wrong: BoolArray) -> Float32Array:
     for i, flags in enumerate(suspicious):
         at_target = np.take_along_axis(flags, np.maximum(target, 0), axis=1) & (target != NONE)
         facts[..., 7 + actions.N_KINDS + i] = at_target
-    facts[..., 9 + actions.N_KINDS :] = now.messages
+    facts[..., 9 + actions.N_KINDS : _RAW_OF_AGENT] = now.messages
     return facts
+
+
+@STORE.keep
+@njit(nogil=True)
+def _write_raw(now: Knowledge, host: Float32Array, agent: Float32Array) -> None:
+    """Write the features of those who read raw observations: [n, 112, h] and [n, 5, a]."""
+    for e in range(len(now.clock)):
+        for a in range(N_BLUE):
+            start, end = SLOT_START[a], SLOT_START[a + 1]
+            hosts, scanned = scanned_hosts(now, e, a)
+            sources = 0
+            for slot in range(start, end):
+                sources += now.source_from[e, slot] != FAR
+                if now.exists[e, slot]:
+                    _write_host(now, e, a, slot, hosts, scanned, host[e, slot])
+            agent[e, a, 0] = now.called[e, a]
+            agent[e, a, 1] = sources
+            agent[e, a, 2] = now.most_sources[e, a]
+
+
+@njit(nogil=True)
+def _write_host(
+    now: Knowledge, e: int, agent: int, slot: int, hosts: int, scanned: int, out: Float32Array
+) -> None:
+    step, zone, phase = now.clock[e], SLOT_ZONE[slot], now.phase_of[e, agent]
+    moment = min(step, _LAST)
+    stakes = STAKES[zone, moment]
+    restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
+    exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
+    source = now.source_from[e, slot]
+    is_source, answered = source != FAR, removed > restored
+    looked = max(analysed, restored)
+    targets = count(now.targets[e, slot] & scanned)
+    steps = min(max(0, _LAST - STAKES_DELAY - step), _EVICT_STEPS)
+    out[0] = exploit >= max(restored, removed)
+    out[1] = answered
+    out[2] = now.rooted[e, slot]
+    out[3] = is_source
+    out[4] = now.first[e, slot]
+    out[5] = now.stale[e, slot]
+    out[6] = (answered and analysed < removed) or (is_source and analysed <= source)
+    out[7] = now.scanned_from_at[e, slot] > exploit
+    out[8] = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
+    out[9] = IS_GATE[slot]
+    out[10] = min(step - exploit, _NEVER)
+    out[11] = min(max(source - exploit, 0), _NEVER) if is_source else _NEVER
+    out[12] = min(step - source, _NEVER) if is_source else _NEVER
+    out[13] = min(step - looked, _NEVER)
+    out[14] = targets
+    out[15] = np.ceil(targets * steps / (hosts * max(1, now.most_sources[e, agent])))
+    out[16] = stakes
+    out[17] = _IMPACT[phase, zone]
+    out[18] = _zones_with_more_at_stake(agent, moment, stakes)
+    out[19:] = 0
+    for other in range(SLOT_START[agent], SLOT_START[agent + 1]):
+        if other == slot or not now.exists[e, other]:
+            continue
+        last = now.analysed_at[e, other]
+        longer = _before_it(max(last, now.restored_at[e, other]), looked, other, slot)
+        unanalysed = _before_it(last, analysed, other, slot)
+        out[19] += longer
+        out[20] += longer and SLOT_IS_SERVER[other] == SLOT_IS_SERVER[slot]
+        out[21] += unanalysed and now.removed_at[e, other] > now.restored_at[e, other]
+        out[22] += unanalysed and now.source_from[e, other] != FAR
+        out[23] += now.decoys[e, other] < now.decoys[e, slot]
+
+
+@njit(nogil=True)
+def _before_it(at: int, other_at: int, slot: int, other: int) -> bool:
+    """Whether something of a slot was before that of another, whose slot counts among equals."""
+    return at < other_at or (at == other_at and slot < other)
+
+
+@njit(nogil=True)
+def _zones_with_more_at_stake(agent: int, moment: int, stakes: int) -> int:
+    """Subnets of an agent in which Impacts could still cost more."""
+    more, zone = 0, -1
+    for slot in range(SLOT_START[agent], SLOT_START[agent + 1]):
+        if SLOT_ZONE[slot] != zone:
+            zone = SLOT_ZONE[slot]
+            more += STAKES[zone, moment] > stakes
+    return more
 
 
 def _last_target(now: Knowledge) -> Int64Array:

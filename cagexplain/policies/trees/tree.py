@@ -27,12 +27,20 @@ from cagexplain.cc4.layout import (
     OFFSETS,
     SLEEP_INDEX,
 )
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.jit import STORE, njit
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.learned import messages
-from cagexplain.policies.trees.named_features import ABSENT, NAMES, STARTS, ActionFacts, facts_of
+from cagexplain.policies.trees.named_features import (
+    ABSENT,
+    NAMES,
+    RAW,
+    STARTS,
+    ActionFacts,
+    facts_of,
+)
 
 LEAF: Final = -1
 """In place of the feature that a node asks about."""
@@ -108,6 +116,9 @@ class TreePolicy:
         message_kind: what the agents tell each other, one of ``messages.KINDS``.
         teacher: facts about what the trees imitate, for manifests.
         origin: path and SHA-256 of the file that it was read from, for manifests.
+
+    Attributes:
+        reads: whether one of the trees asks for what only raw observations tell.
     """
 
     kind: Literal["tree"] = "tree"
@@ -130,12 +141,19 @@ class TreePolicy:
         self.teacher = dict(teacher or {})
         self.origin = dict(origin or {})
         self._stacked = _stacked(self.trees)
+        asked = self._stacked[1]
+        self.reads = bool(RAW[asked[asked != LEAF]].any())
         self.reset(np.zeros(1, np.int64))
 
     def reset(self, seeds: IntArray) -> None:
         """Begin new episodes, one per seed."""
         self._now = Knowledge.fresh(len(seeds))
         self._generators = [np.random.default_rng([int(seed), N_BLUE]) for seed in seeds]
+        self._sightings: Sightings | None = None
+
+    def read(self, sightings: Sightings) -> None:
+        """Take note of what the raw observations tell."""
+        self._sightings = sightings
 
     def act(
         self,
@@ -145,8 +163,9 @@ class TreePolicy:
         instead: Instead | None = None,
     ) -> Decision:
         """Choose for obs (n, 578), mask (n, 570) and free (n, 5); or do something `instead`."""
-        self._now.observe(obs, mask, free)
-        self._facts = facts_of(self._now)
+        self._now.observe(obs, mask, free, self._sightings)
+        self._sightings = None
+        self._facts = facts_of(self._now, raw=self.reads)
         self._weights = weigh(self._stacked, self._facts, mask)
         log_p = self.weights()
         chosen = done(np.where(free, self._choose(log_p), SLEEP_INDEX), instead)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,6 @@ from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.policies.base import Decision, Instead, Policy, Weighing, done
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.wrappers.base import Changed, unwrapped
-
-_SPARE: Final = (*WAITS, ActionKind.ANALYSE)
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,15 @@ class Remedy:
     occupy: Callable[[Knowledge], Int64Array] | None = None
 
 
-def idles(now: Knowledge, position: Int64Array) -> BoolArray:
-    """Whether actions ``int64[n, 5]`` can be spared: Sleep and Monitor, an Analyse, whose findings
-    the official observation drops, and the setting of a traffic rule that holds already."""
+def idles(now: Knowledge, position: Int64Array, *, sees_files: bool) -> BoolArray:
+    """Whether actions ``int64[n, 5]`` can be spared: Sleep and Monitor, the setting of a traffic
+    rule that holds already, and an Analyse unless the policy `sees_files` that it lists, which the
+    official observation drops."""
     action_type, link = ACTION_TYPE[position], ACTION_LINK[position]
     blocked = np.take_along_axis(now.blocked, np.maximum(link, 0), axis=1)
     holds: BoolArray = (link != NONE) & (blocked == (action_type == ActionKind.BLOCK))
-    return np.isin(action_type, _SPARE) | holds
+    spare = WAITS if sees_files else (*WAITS, ActionKind.ANALYSE)
+    return np.isin(action_type, spare) | holds
 
 
 class Overridden(Changed):
@@ -190,7 +190,7 @@ class Overridden(Changed):
         for remedy in self.remedies:
             if remedy.occupy is not None:
                 proposed = remedy.occupy(now)
-                taken = takes(proposed) & idles(now, position)
+                taken = takes(proposed) & idles(now, position, sees_files=self.reads)
                 position = np.where(taken, proposed, position)
                 settled |= taken
         return np.where(position == original, chosen, position - OFFSETS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.policies.base import Decision, Instead, Policy, show
 from cagexplain.policies.wrappers.base import Wrapper
@@ -36,6 +37,10 @@ class Terse(Wrapper):
     def look(self, env: Env) -> None:
         """Show the environments to the branch that plays."""
         show(self.playing, env)
+
+    def read(self, sightings: Sightings) -> None:
+        """Hand what the raw observations tell to the branch that plays."""
+        self.playing.read(sightings)  # type: ignore[attr-defined]
 
     def act(
         self,

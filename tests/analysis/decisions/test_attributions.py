@@ -9,13 +9,16 @@ import torch
 
 from cagexplain.analysis.decisions.alternatives import preferences
 from cagexplain.analysis.decisions.attributions import attribute, integrated_gradients
-from cagexplain.analysis.decisions.flips import flips, possible_changes
+from cagexplain.analysis.decisions.flips import _changed, flips, possible_changes
 from cagexplain.analysis.decisions.replay import DecisionPlace, Moment
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
+from cagexplain.cc4.layout import PROCESS as PROCESS_ENTRY
+from cagexplain.cc4.layout import SLOT_START
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.base import Policy
+from cagexplain.policies.base import Policy, decide
 from cagexplain.policies.checkpoint import Checkpoint
 from cagexplain.policies.learned import features, networks
 from cagexplain.policies.learned.trained import TrainedPolicy
@@ -226,6 +229,48 @@ def test_what_is_remembered_changes_with_the_observation() -> None:
     layers[1][1][member, SLEEP] = 0.5
     told = flips(moment(policy, step=0))
     assert [flip.changes for flip in told.found] == [(f"with a process alert on {label}",)]
+
+
+def test_an_exploit_flips_a_policy_that_reads_raw_observations() -> None:
+    """In place of its round of Analyses it removes what was opened. An alert alone does not flip
+    it: users raise such, too."""
+    env = BatchedEnv(1, params=PARAMS, threads=1)
+    env.reset([4])
+    policy = load_policy("champion")
+    policy.reset(np.array([4]))
+    for _ in range(30):
+        env.step(decide(policy, env).actions)
+    while not env.free[0, AGENT]:
+        env.step(decide(policy, env).actions)
+    before = policy.branch(np.zeros(1, np.int64))
+    snapshot = env.save()
+    chosen = decide(policy, env).actions[0]
+    found = Moment(DecisionPlace(0, 30, AGENT), 4, snapshot, before, chosen, False)
+    told = flips(found, limit=1)
+    changed = {flip.changes for flip in told.found}
+    host = HOSTS[0]
+    label = features.host_label(host)
+    assert (f"with an exploit seen on {label}",) in changed
+    assert not any("alert" in text for (text,) in changed)
+    told_of = {flip.changes: flip.action for flip in told.found}
+    assert told_of[f"with an exploit seen on {label}",] == f"Remove {label}"
+
+
+def test_without_its_alert_no_exploit_is_seen() -> None:
+    obs = np.ones((1, observations.TOTAL), np.int8)
+    seen = Sightings.nothing(1)
+    seen.exploited[:] = True
+    seen.attacked_by[:] = 0b1011
+    seen.passed_by[:] = 0b100
+    others = np.full((1, 2 * len(observations.HOSTS[AGENT])), -1)
+    first = int(SLOT_START[AGENT])
+    obs[0, PROCESS_ENTRY[first]] = 0
+    others[0, 1] = 0  # no exploit on the second host
+    others[0, len(observations.HOSTS[AGENT]) + np.arange(3)] = 0, 1, 0
+    changed = _changed(seen, AGENT, obs, others)
+    assert changed.exploited[0, first : first + 3].tolist() == [False, False, True]
+    assert changed.exploited[0, : SLOT_START[AGENT]].all()
+    assert changed.sources(AGENT)[0, :4].tolist() == [False, True, False, True]
 
 
 @pytest.mark.parametrize("name", ["sleep", "random"])

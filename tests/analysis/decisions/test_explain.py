@@ -47,8 +47,8 @@ def record(folder: Path, policy: Policy) -> Trace:
     return open_trace(folder / "trace")
 
 
-def checkpoint(folder: Path, outputs: str = "logits") -> Path:
-    config = {"network": "mlp", "observation": "memory", "hidden": (8,), "acting": "sampled"}
+def checkpoint(folder: Path, outputs: str = "logits", profile: str = "memory") -> Path:
+    config = {"network": "mlp", "observation": profile, "hidden": (8,), "acting": "sampled"}
     if outputs == "values":
         config["acting"] = "greedy"
     stacks = networks.build_actors(config)
@@ -77,6 +77,17 @@ def valued(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     return record(folder, load_policy(str(checkpoint(folder, "values"))))
 
 
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    folder = tmp_path_factory.mktemp("reading")
+    return record(folder, load_policy(str(checkpoint(folder, profile="raw"))))
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    return record(tmp_path_factory.mktemp("champion"), load_policy("champion"))
+
+
 def decided(trace: Trace, n: int) -> list[DecisionPlace]:
     """Some decisions, in several episodes."""
     record = Record(trace, range(trace.n_episodes))
@@ -85,7 +96,7 @@ def decided(trace: Trace, n: int) -> list[DecisionPlace]:
     return [DecisionPlace(*map(int, every[i])) for i in chosen]
 
 
-@pytest.mark.parametrize("name", ["scripted", "sampled", "valued"])
+@pytest.mark.parametrize("name", ["scripted", "sampled", "valued", "reading", "champion"])
 def test_the_saved_moments_are_those_of_the_trace(
     name: str, request: pytest.FixtureRequest
 ) -> None:
@@ -104,9 +115,8 @@ def test_the_saved_moments_are_those_of_the_trace(
             told = seen.loc[(place.episode, place.step, BLUE[agent]), "bits"]
             assert np.packbits(bits).tobytes() == told
         # The saved policy has not decided yet; asked again, it decides the same.
-        again = moment.policy.branch(np.zeros(1, np.int64))
-        chosen = again.act(moment.snapshot.obs, moment.snapshot.mask, moment.free).actions[0]
-        np.testing.assert_array_equal(chosen, moment.submitted)
+        decision = moment.about_to_act().act(moment.snapshot.obs, moment.snapshot.mask, moment.free)
+        np.testing.assert_array_equal(decision.actions[0], moment.submitted)
 
 
 def test_a_policy_that_does_something_else_is_noticed(scripted: Trace) -> None:
@@ -203,10 +213,12 @@ def test_every_kind_is_represented_by_what_the_policy_likes_best(
                 assert action == moment.chosen or weighed.weights[action] == of_kind.max()
 
 
-def test_probabilities_are_those_of_the_trace(sampled: Trace) -> None:
-    places = decided(sampled, 3)
-    report = explain(sampled, policy_of(sampled), places, rollouts=0)
-    rows = sampled.table("blue").set_index(["episode", "step", "agent"])
+@pytest.mark.parametrize("name", ["sampled", "reading"])
+def test_probabilities_are_those_of_the_trace(name: str, request: pytest.FixtureRequest) -> None:
+    trace: Trace = request.getfixturevalue(name)
+    places = decided(trace, 3)
+    report = explain(trace, policy_of(trace), places, rollouts=0)
+    rows = trace.table("blue").set_index(["episode", "step", "agent"])
     for decision in report.decisions:
         row = rows.loc[(decision.episode, decision.step, decision.agent)]
         chosen = next(option for option in decision.options if option.chosen)

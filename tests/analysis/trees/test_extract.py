@@ -1,6 +1,7 @@
 """Trees extracted from policies whose rules are known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -111,6 +112,21 @@ def test_other_rules_are_imitated(name: str, least: float) -> None:
         assert (own.fidelity.likeliest.trees.value or 0) >= least
         assert (own.fidelity.balanced.trees.value or 0) >= 0.9
         assert sum(rule.support for rule in own.rules) == pytest.approx(1)
+
+
+def test_rules_that_read_raw_observations_are_imitated_by_trees_that_read_them() -> None:
+    """So that an exploit is told from an alert; the trees of one that does not read do not."""
+    result, trees = extract(
+        load_policy("champion"), EnvParams(steps=150), replace(SMALL, leaves=32, episodes=20)
+    )
+    assert trees.reads
+    asked = {name for own in result.agents for name in own.features}
+    assert {"exploit since Restore or Remove", "red begins its work here"} <= asked
+    for own in result.agents:
+        (remove,) = [r for r in own.fidelity.recalls if r.action_type == "Remove"]
+        assert (remove.alike.value or 0) > 0.8
+    _, others = extract(load_policy("reactive"), PARAMS, SMALL)
+    assert not others.reads
 
 
 def test_a_tree_is_its_own_best_surrogate() -> None:

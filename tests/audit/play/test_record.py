@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cagexplain.audit.checks import checks
+from cagexplain.audit.compose import facts_of
 from cagexplain.audit.play.record import record
 from cagexplain.envs import EnvParams
+from cagexplain.facts.view import Facts
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.wrappers.guarded import PolicyFailure
+from cagexplain.policies.wrappers.noise import NoisyAlerts
 from tests.support.planted import Planted
 
 SHORT = EnvParams(steps=12)
@@ -51,4 +55,16 @@ def test_a_policy_that_never_fails_is_recorded_as_ever(tmp_path: Path) -> None:
     done = record(tmp_path / "t", load_policy("reactive"), SEEDS, SHORT)
     assert done.failed == {}
     assert done.trace.manifest.policy["name"] == "reactive"
+    assert not facts_of(done.trace).sees_files
     assert done.trace.manifest.seeds == SEEDS.tolist()
+
+
+def test_who_reads_raw_observations_sees_what_analyse_lists(tmp_path: Path) -> None:
+    """So the checks of what Analyse finds apply, however it is wrapped."""
+    done = record(tmp_path / "t", NoisyAlerts(load_policy("champion")), SEEDS, SHORT)
+    facts = facts_of(done.trace)
+    assert facts.sees_files
+    for check in ("DET-05", "DET-06"):
+        asked = next(each for each in checks() if each.id == check)
+        assert asked.applies(facts) is None
+        assert asked.applies(Facts()) is not None

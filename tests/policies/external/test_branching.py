@@ -7,7 +7,7 @@ import pytest
 
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, Engine, Env, EnvParams
-from cagexplain.policies.base import Policy, show
+from cagexplain.policies.base import Policy, decide, reads, show
 from cagexplain.policies.external.forms import CYBORG_PATH, Opening
 from cagexplain.policies.registry import load_policy
 from tests.support.cyborg import require_cyborg
@@ -202,3 +202,28 @@ def test_there_is_no_branch_on_cyborg(tmp_path: Path) -> None:
             policy.branch(np.zeros(1, np.int64))
     finally:
         env.close()
+
+
+def test_foreign_code_can_read_raw_observations(tmp_path: Path) -> None:
+    """A rule of ours in a process of its own plays as ever, in a branch too."""
+    file = tmp_path / "agent.py"
+    file.write_text("from cagexplain.policies.scripted.champion import Champion\n")
+    theirs = load_policy(f"{file}:Champion", opening=Opening(trust=True))
+    ours = load_policy("champion")
+    env = BatchedEnv(len(SEEDS), params=PARAMS, threads=1)
+    env.reset(SEEDS)
+    for policy in (ours, theirs):
+        assert reads(policy)
+        policy.reset(SEEDS)
+    assert theirs.describe()["reads"] is True
+    for _ in range(20):
+        chosen = decide(ours, env).actions
+        np.testing.assert_array_equal(decide(theirs, env).actions, chosen)
+        env.step(chosen)
+    again = BatchedEnv(len(ROWS), params=PARAMS, threads=1)
+    again.restore(env.save(), ROWS)
+    branches = [policy.branch(ROWS) for policy in (ours, theirs)]
+    while not again.done.any():
+        chosen, same = (decide(branch, again).actions for branch in branches)
+        np.testing.assert_array_equal(chosen, same)
+        again.step(chosen)

@@ -6,17 +6,27 @@ import pytest
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
-from cagexplain.cc4.layout import ACTION_AGENT, SLOT_AGENT, SLOT_IS_SERVER, SLOT_ZONE
+from cagexplain.cc4.layout import (
+    ACTION_AGENT,
+    ACTION_TYPE,
+    SLOT_AGENT,
+    SLOT_IS_SERVER,
+    SLOT_ZONE,
+    positions,
+)
 from cagexplain.cc4.reward import ZONE_WEIGHT
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.base import decide
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.registry import load_policy
+from cagexplain.policies.scripted.champion import Champion
 from cagexplain.policies.scripted.expert import Expert
 from cagexplain.policies.trees.named_features import (
     ABSENT,
     FEATURES,
     NAMES,
     NEVER,
+    RAW,
     STARTS,
     ActionFacts,
     facts_of,
@@ -305,6 +315,92 @@ def test_zones_of_the_third_agent_are_told_apart(agent: int) -> None:
         place = BLUE_ZONES[agent].index(network.zone_of(int(host)))
         flags = [features[f"is in the agent's {nth} zone"] for nth in ("second", "third")]
         assert flags == [place == 1, place == 2]
+
+
+def test_who_does_not_read_raw_observations_has_nothing_of_them() -> None:
+    env = BatchedEnv(N, params=EnvParams(steps=STEPS), threads=1)
+    env.reset([5, 6])
+    now = Knowledge.fresh(N)
+    for _ in range(40):
+        now.observe(env.obs, env.mask, env.free, env.sightings())
+        env.step(np.full((N, N_BLUE), actions.SLEEP_INDEX))
+    flat, raw = facts_of(now), facts_of(now, raw=True)
+    env_of, action = np.nonzero(env.mask)
+    columns, read = flat.matrix(env_of, action), raw.matrix(env_of, action)
+    assert not (columns[:, RAW] > 0).any()
+    assert (read[:, RAW] > 0).any(axis=0).sum() > 10
+    np.testing.assert_array_equal(read[:, ~RAW], columns[:, ~RAW])
+
+
+def test_raw_features_are_what_the_champion_acts_on() -> None:
+    """Every Restore, Remove and repeated Analyse of its rules has its reason among the features."""
+    env = BatchedEnv(16, params=EnvParams(), threads=1)
+    seeds = np.arange(16)
+    env.reset(seeds)
+    champion = Champion()
+    champion.reset(seeds)
+    reasons = dict.fromkeys(("root", "first", "source", "evicted", "Remove", "again"), 0)
+    while not env.done.any():
+        chosen = decide(champion, env).actions
+        at = positions(chosen)
+        facts = facts_of(champion.now, raw=True)
+        for agent in range(N_BLUE):
+            for e in np.flatnonzero(env.free[:, agent]):
+                kind = ACTION_TYPE[at[e, agent]]
+                if kind not in (ActionKind.RESTORE, ActionKind.REMOVE):
+                    continue
+                row = facts.matrix(np.array([e]), at[e : e + 1, agent])[0]
+                host = dict(zip(NAMES, row.tolist(), strict=True))
+                worth = host["points that Impacts could still cost"] > 30
+                opened = host["exploit since Restore or Remove"] > 0
+                threshold = 50 if agent == 4 else 100
+                if kind == ActionKind.REMOVE:
+                    assert opened
+                    reasons["Remove"] += 1
+                elif host["root or an unseen exploit listed"] and worth:
+                    reasons["root"] += 1
+                elif host["red begins its work here"] and worth:
+                    reasons["first"] += 1
+                elif (
+                    host["source of attacks"]
+                    and worth
+                    and (opened or host["steps from exploit to its first attack"] < 40)
+                ):
+                    reasons["source"] += 1
+                else:
+                    assert host["worth of evicting it"] > threshold
+                    reasons["evicted"] += 1
+        env.step(chosen)
+    assert all(reasons[name] for name in ("root", "first", "evicted", "Remove")), reasons
+
+
+def test_hosts_are_ranked_by_how_long_nobody_looked_at_them() -> None:
+    now = Knowledge.fresh(1)
+    now.exists[:] = True
+    now.clock[:] = 50
+    slots = np.flatnonzero((SLOT_AGENT == 0) & ~SLOT_IS_SERVER)[:4]
+    server = np.flatnonzero((SLOT_AGENT == 0) & SLOT_IS_SERVER)[0]
+    users = np.flatnonzero((SLOT_AGENT == 0) & ~SLOT_IS_SERVER)
+    now.analysed_at[0, users] = 45
+    now.analysed_at[0, slots] = 30, 10, 30, 20
+    now.restored_at[0, slots[3]] = 40
+    now.removed_at[0, slots[:2]] = 41
+    now.source_from[0, slots[2:4]] = 12
+    host = facts_of(now, raw=True).host[0]
+
+    def column(name: str) -> list[float]:
+        values: list[float] = host[slots, NAMES.index(name) - STARTS[1]].tolist()
+        return values
+
+    assert column("hosts of its kind longer without Analyse or Restore") == [1, 0, 2, 3]
+    assert column("hosts with a Remove longer without Analyse") == [1, 0, 2, 1]
+    assert column("sources longer without Analyse") == [1, 0, 1, 0]
+    assert column("steps since Analyse or Restore") == [20, 40, 20, 10]
+    rank = NAMES.index("hosts of its kind longer without Analyse or Restore") - STARTS[1]
+    assert host[server, rank] == 0  # no user counts
+    every = NAMES.index("hosts longer without Analyse or Restore") - STARTS[1]
+    servers = int(((SLOT_AGENT == 0) & SLOT_IS_SERVER).sum())  # which nobody looked at
+    assert (host[slots, every] - servers).tolist() == [1, 0, 2, 3]
 
 
 def test_names_are_different() -> None:

@@ -13,8 +13,10 @@ import pytest
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4.layout import SLOT_START
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.base import decide
 from cagexplain.policies.registry import load_policy, reload_policy
 from cagexplain.policies.rollout import play
 from cagexplain.policies.trees.files import MAX_WEIGHT, load_tree, save_tree
@@ -67,6 +69,35 @@ def test_plays_the_rule_that_it_is() -> None:
         restores += int((free & (chosen != np.array(actions.SLEEP_INDEX))).sum())
         env.step(chosen)
     assert restores > 10
+
+
+def test_a_tree_reads_if_it_asks_for_what_raw_observations_tell(tmp_path: Path) -> None:
+    removes = tree(
+        ("action is Remove", 0.5, 1, 2),
+        ("action is Sleep", 0.5, 3, 4),
+        ("exploit since Restore or Remove", 0.5, 5, 6),
+        1e-6,
+        1.0,
+        1e-6,
+        50.0,
+    )
+    assert not TreePolicy([RESTORES] * N_BLUE).reads
+    policy = TreePolicy([RESTORES] * 4 + [removes], deterministic=True)
+    save_tree(tmp_path / "tree.json", policy)
+    policy = load_tree(tmp_path / "tree.json")
+    assert policy.reads
+    env = BatchedEnv(len(SEEDS), params=PARAMS, threads=1)
+    env.reset(SEEDS)
+    policy.reset(SEEDS)
+    answered = 0
+    while not env.done.any():
+        seen = env.sightings().exploited[:, SLOT_START[4] :].any(axis=1)
+        chosen = decide(policy, env).actions
+        at_once = seen & env.free[:, 4]
+        assert (actions.KIND[4][chosen[at_once, 4]] == ActionKind.REMOVE).all()
+        answered += int(at_once.sum())
+        env.step(chosen)
+    assert answered > 0
 
 
 def test_draws_in_proportion_to_the_weights() -> None:

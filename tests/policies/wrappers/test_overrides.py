@@ -35,7 +35,7 @@ from cagexplain.policies.targets import on_slots
 from cagexplain.policies.trees.tree import TreePolicy
 from cagexplain.policies.wrappers.base import unwrapped
 from cagexplain.policies.wrappers.mask_sleep import MaskSleep
-from cagexplain.policies.wrappers.overrides import Overridden, Remedy
+from cagexplain.policies.wrappers.overrides import Overridden, Remedy, idles
 from cagexplain.policies.wrappers.team import MixedTeam
 from tests.policies.test_branch import check_branching
 from tests.policies.trees.test_tree import RESTORES
@@ -545,3 +545,13 @@ def test_alerted_hosts_are_restored_rather_than_looked_at() -> None:
     np.testing.assert_array_equal(remove[:1], restore[:1])
     assert not (ACTION_TYPE[remove[remove >= 0]] == ActionKind.REMOVE).any()
     assert (ACTION_TYPE[remove[remove >= 0]] == ActionKind.RESTORE).any()
+
+
+def test_an_analyse_can_be_spared_by_those_who_are_not_told_what_it_lists() -> None:
+    now = Knowledge.fresh(1)
+    analyse = OFFSETS + np.array(
+        [actions.index(a, ActionKind.ANALYSE, host=int(actions.HOST[a][0])) for a in range(N_BLUE)]
+    )
+    for seen in (False, True):
+        assert idles(now, SLEEP[None], sees_files=seen).all()
+        assert (idles(now, analyse[None], sees_files=seen) != seen).all()
