@@ -19,8 +19,11 @@ from trainers.core.config import Assignment, RunConfig
 
 _OPTIONS: Final = {
     "messages": "What agents send each other: none, action, 2bit, 8bit.",
-    "reward": "What each agent learns from: the team's reward (global), what happens in its own "
-    "subnets (individual), or both (hybrid).",
+    "reward": "What each agent learns from: the team's reward (global), the same without what "
+    "nobody can prevent (no_contractor), what happens in its own subnets with a share of what no "
+    "agent defends (individual) or without (local), or individual and global (hybrid).",
+    "observation": "What agents see: flat, memory.",
+    "warm_start": "Policy to imitate before learning (methods of the PPO family).",
     "intrinsic": "Bonus for novelty: none, ngu (Never Give Up).",
 } | {
     entry.name: f"{entry.metadata['help'].capitalize()}.  [default: {entry.default}]"
