@@ -13,12 +13,14 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4 import observations, phases
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import checks, full_state, raw
 from cagexplain.envs.truth import GroundTruth, of_state
 from cagexplain.sim import rng
 from cagexplain.sim.params import EnvParams
+from cagexplain.sim.sight import sight_batch
 from cagexplain.sim.state import Error, blank
 from cagexplain.sim.step import Refusal, check_batch, reset_batch, step_batch
 
@@ -256,6 +258,13 @@ class BatchedEnv:
         """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
         number = checks.agent_index(agent)
         return raw.of_record(self._record(env, "raw_observation"), number)
+
+    def sightings(self) -> Sightings:
+        """What the raw observations of the last step tell beyond ``obs``, as arrays."""
+        checks.was_reset(self._ready, "sightings")
+        sightings = Sightings.nothing(self.n_envs)
+        self._run(sight_batch, self.state, *sightings)
+        return sightings
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of an environment's generator, as NumPy's PCG64 gives it."""

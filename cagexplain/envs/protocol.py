@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.envs.truth import GroundTruth
 from cagexplain.sim.params import EnvParams
 
@@ -45,6 +46,9 @@ class Env(Protocol):
 
     def raw_observation(self, env: int, agent: int) -> dict[str, Any]:
         """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
+
+    def sightings(self) -> Sightings:
+        """What the raw observations of the last step tell beyond ``obs``, as arrays."""
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of an environment's generator, as NumPy's PCG64 gives it."""

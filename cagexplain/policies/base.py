@@ -2,8 +2,9 @@
 
 A policy acts for all five blue agents in ``n`` environments at once. Agents' observations, masks
 and actions lie side by side in the layouts of ``cagexplain.cc4.observations`` and
-``cagexplain.cc4.actions``; nothing else reaches it, so it cannot see the ground truth. The one
-exception are official submissions (`Onlooker`), which play on an environment, not on vectors.
+``cagexplain.cc4.actions``; some also read what their agents' raw observations tell (`Reading`).
+Nothing else reaches it, so it cannot see the ground truth. The one exception are official
+submissions (`Onlooker`), which play on an environment, not on vectors.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_che
 import numpy as np
 import numpy.typing as npt
 
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, IntArray
 
 if TYPE_CHECKING:
@@ -118,6 +120,19 @@ class Weighing(Protocol):
         """``float32[n, 570]`` weights of the last `act`, minus infinity for invalid actions."""
 
 
+class Reading(Policy, Protocol):
+    """What a policy has besides if it reads its agents' raw observations.
+
+    Attributes:
+        reads: True; wrappers say here whether what they wrap reads.
+    """
+
+    reads: bool
+
+    def read(self, sightings: Sightings) -> None:
+        """Take in what the raw observations tell that the next `act` is about."""
+
+
 class Onlooker(Policy, Protocol):
     """What a policy has besides if it needs the whole state of the world.
 
@@ -135,15 +150,23 @@ class Onlooker(Policy, Protocol):
         the same agents, with all that they remember."""
 
 
+def reads(policy: Policy) -> bool:
+    """Whether a policy is a `Reading` one."""
+    return bool(getattr(policy, "reads", False))
+
+
 def looks(policy: Policy) -> bool:
     """Whether a policy is an `Onlooker`."""
     return bool(getattr(policy, "looks", False))
 
 
 def show(policy: Policy, env: Env) -> None:
-    """Show the environments to a policy that looks; others never get them."""
+    """Show a policy what it needs besides the vectors: the environments if it looks, what the raw
+    observations tell if it reads them; others never get them."""
     if looks(policy):
         policy.look(env)  # type: ignore[attr-defined]
+    if reads(policy):
+        policy.read(env.sightings())  # type: ignore[attr-defined]
 
 
 def carry_on(policy: Policy, env: Env) -> None:

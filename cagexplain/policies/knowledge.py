@@ -1,7 +1,9 @@
 """The one memory: what blue's agents have seen and done, per agent slot and link.
 
 Everything here follows from what an agent was shown, from its action mask and from the actions that
-it started itself; the true state never enters. Networks' features, the named features of trees,
+it started itself; the true state never enters. What it was shown is the flat vector and, for those
+who read them, its raw observation (``cagexplain.cc4.sightings``): without it the fields named "raw"
+stay as they begin. Networks' features, the named features of trees,
 remedies and scripted policies are views of it.
 
 Events are kept as the step in which they happened last, so that "how long ago" and "since the last
@@ -15,13 +17,11 @@ The tables of slots, links and actions are those of ``cagexplain.cc4.layout``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cagexplain.cc4 import services
 from cagexplain.cc4.actions import SIZES, ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import (
@@ -41,7 +41,10 @@ from cagexplain.cc4.layout import (
     PROHIBITED,
     SLEEP_INDEX,
     SLOT_AGENT,
+    SLOT_START,
 )
+from cagexplain.cc4.services import FILE_NAMES, SERVICE_PORT_BIT
+from cagexplain.cc4.sightings import UNKNOWN, Sightings
 from cagexplain.common.arrays import (
     BoolArray,
     Int8Array,
@@ -55,8 +58,6 @@ FAR: Final = 1_000_000
 """Steps since something that has not been so far, or more."""
 NEVER: Final = -FAR
 """The step of what has not been so far."""
-UNKNOWN: Final = -1
-"""What an Analyse listed, where nobody has told."""
 
 _N_HEARD: Final = MESSAGES.shape[1]
 _SIZES: Final = np.array(SIZES)
@@ -65,6 +66,8 @@ _ANALYSE: Final = int(ActionKind.ANALYSE)
 _REMOVE: Final = int(ActionKind.REMOVE)
 _RESTORE: Final = int(ActionKind.RESTORE)
 _DECOY: Final = int(ActionKind.DECOY)
+_CMD: Final = 1 << FILE_NAMES.index("cmd.sh")
+_ESCALATE: Final = 1 << FILE_NAMES.index("escalate.sh")
 
 
 class Knowledge(NamedTuple):
@@ -96,8 +99,26 @@ class Knowledge(NamedTuple):
             and DeployDecoy.
         restored_at: ``int32[n, 112]`` the last completed Restore; 0 without one.
         decoys: ``int32[n, 112]`` decoys deployed since the last Restore.
-        listed: ``int8[n, 112]`` what the last Analyse since the last Restore listed, one bit per
-            entry of ``services.FILE_NAMES``; `UNKNOWN` without one, or without a raw observation.
+        listed: ``int8[n, 112]`` raw: what the last Analyse since the last Restore listed, one bit
+            per entry of ``services.FILE_NAMES``; `UNKNOWN` without one.
+        exploited_at: ``int32[n, 112]`` raw: the last exploit, a process with only its id.
+        scanned_from_at: ``int32[n, 112]`` raw: the last scan of the host whose source was shown.
+        source_from: ``int32[n, 112]`` raw: when the host was first seen as the source of an attack
+            since its last Restore; `FAR` without one. Here one agent tells nothing to another.
+        targets: ``int64[n, 112]`` raw: hosts that it was seen scanning since its last Restore, a
+            bit per slot of its agent.
+        ports: ``int8[n, 112]`` raw: ports that decoys deployed since the last Restore listen on, as
+            ``services.PORT_BITS``.
+        rooted: ``bool[n, 112]`` raw: an Analyse since the last Restore listed what an escalation
+            leaves, or what an exploit leaves though none was seen, which no Remove ends.
+        first: ``bool[n, 112]`` raw: the host is one that red begins its work on: it was the
+            agent's first sign of red, or red came back to it (see `stale`). Red's machine takes a
+            host that it begins on for its own, and uses it without another exploit.
+        stale: ``bool[n, 112]`` raw: it was restored while it was `rooted`, `first` or exploited,
+            and no other host of the agent has been a source since. While red has no other session
+            there it learns of nothing, so its machine still takes the host for its own.
+        called: ``bool[n, 5]`` raw: the agent has seen a source, an exploit or a rooted host.
+        most_sources: ``int32[n, 5]`` raw: the most sources that it knew at a time.
         blocked, prohibited: ``bool[n, 56]`` traffic that is stopped, that the phase forbids.
         switched_at: ``int32[n, 56]`` when a link was last seen to be blocked or opened.
     """
@@ -128,6 +149,16 @@ class Knowledge(NamedTuple):
     restored_at: Int32Array
     decoys: Int32Array
     listed: Int8Array
+    exploited_at: Int32Array
+    scanned_from_at: Int32Array
+    source_from: Int32Array
+    targets: Int64Array
+    ports: Int8Array
+    rooted: BoolArray
+    first: BoolArray
+    stale: BoolArray
+    called: BoolArray
+    most_sources: Int32Array
     blocked: BoolArray
     prohibited: BoolArray
     switched_at: Int32Array
@@ -169,6 +200,16 @@ class Knowledge(NamedTuple):
             restored_at=steps(N_SLOTS, 0),
             decoys=steps(N_SLOTS, 0),
             listed=np.full((n, N_SLOTS), UNKNOWN, np.int8),
+            exploited_at=steps(N_SLOTS),
+            scanned_from_at=steps(N_SLOTS),
+            source_from=steps(N_SLOTS, FAR),
+            targets=np.zeros((n, N_SLOTS), np.int64),
+            ports=np.zeros((n, N_SLOTS), np.int8),
+            rooted=flags(N_SLOTS),
+            first=flags(N_SLOTS),
+            stale=flags(N_SLOTS),
+            called=flags(N_BLUE),
+            most_sources=steps(N_BLUE, 0),
             blocked=flags(N_LINKS),
             prohibited=flags(N_LINKS),
             switched_at=steps(N_LINKS),
@@ -179,7 +220,7 @@ class Knowledge(NamedTuple):
         obs: npt.NDArray[np.int8],
         mask: BoolArray,
         free: BoolArray,
-        listed: Int8Array | None = None,
+        sightings: Sightings | None = None,
     ) -> None:
         """Take in what the agents are shown at a decision.
 
@@ -187,18 +228,16 @@ class Knowledge(NamedTuple):
             obs: ``int8[n, 578]`` the official vectors.
             mask: ``bool[n, 570]`` valid actions.
             free: ``bool[n, 5]`` whether an agent's submission will start.
-            listed: ``int8[n, 5]`` what the raw observations of agents that have just completed an
-                Analyse list (see `listed_files`), `UNKNOWN` where they are not given.
+            sightings: what the raw observations tell; None for those who do not read them.
         """
-        if listed is None:
-            listed = np.full((len(obs), N_BLUE), UNKNOWN, np.int8)
         _observe(
             self,
             np.ascontiguousarray(obs, np.int8),
             np.ascontiguousarray(mask, np.bool_),
             np.ascontiguousarray(free, np.bool_),
-            np.ascontiguousarray(listed, np.int8),
         )
+        if sightings is not None:
+            _sight(self, sightings)
 
     def acted(self, chosen: IntArray, free: BoolArray) -> None:
         """Remember the actions that the agents that were free have started.
@@ -258,28 +297,19 @@ class Knowledge(NamedTuple):
         return self.removed_at > np.maximum(self.restored_at, self.process_at)
 
     @property
+    def exploited(self) -> BoolArray:
+        """``bool[n, 112]`` raw: an exploit was seen since the last Restore or Remove."""
+        return self.exploited_at >= np.maximum(self.restored_at, self.removed_at)
+
+    @property
+    def source(self) -> BoolArray:
+        """``bool[n, 112]`` raw: it was seen as the source of an attack since the last Restore."""
+        return self.source_from != FAR
+
+    @property
     def rebuilt(self) -> BoolArray:
         """``bool[n, 112]`` there was a Restore at all."""
         return self.restored_at > 0
-
-
-def listed_files(raw: Sequence[Mapping[str, Any]]) -> Int8Array:
-    """What the raw observations of the five agents list of red's files: ``int8[5]``.
-
-    Args:
-        raw: the dictionaries of one step, as CybORG and ``envs.raw`` have them.
-
-    Returns:
-        One bit per entry of ``services.FILE_NAMES``; what counts of them are those of agents that
-        have just completed an Analyse.
-    """
-    return np.array([_bits(observation) for observation in raw], np.int8)
-
-
-def _bits(observation: Mapping[str, Any]) -> int:
-    hosts = (entry for entry in observation.values() if isinstance(entry, Mapping))
-    names = {file["File Name"] for entry in hosts for file in entry.get("Files", ())}
-    return sum(1 << i for i, name in enumerate(services.FILE_NAMES) if name in names)
 
 
 @STORE.keep
@@ -289,7 +319,6 @@ def _observe(
     obs: npt.NDArray[np.int8],
     mask: BoolArray,
     free: BoolArray,
-    listed: Int8Array,
 ) -> None:
     coincidence = np.zeros(N_BLUE, np.bool_)
     for e in range(len(obs)):
@@ -300,7 +329,7 @@ def _observe(
             now.phase_of[e, agent] = vector[PHASE[agent]]
             now.free[e, agent] = free[e, agent]
             if free[e, agent] and now.action[e, agent] != NONE:
-                _complete(now, e, step, now.action[e, agent], listed[e, agent])
+                _complete(now, e, step, now.action[e, agent])
             heard, entries = now.messages[e, agent], vector[MESSAGES[agent, 0] :]
             for i in range(_N_HEARD):
                 heard[i] = entries[i] != 0
@@ -334,24 +363,98 @@ def _observe(
 
 
 @njit(nogil=True)
-def _complete(now: Knowledge, e: int, step: int, action: int, listed: int) -> None:
+def _complete(now: Knowledge, e: int, step: int, action: int) -> None:
     """Apply an action that has just ended."""
     action_type, slot = ACTION_TYPE[action], ACTION_SLOT[action]
     if action_type == _ANALYSE:
         now.analysed_at[e, slot] = step
-        now.listed[e, slot] = listed
+        now.listed[e, slot] = UNKNOWN
     elif action_type == _REMOVE:
         now.removed_at[e, slot] = step
     elif action_type == _DECOY:
         now.decoyed_at[e, slot] = step
         now.decoys[e, slot] += 1
     elif action_type == _RESTORE:
+        exploited = now.exploited_at[e, slot] >= max(
+            now.restored_at[e, slot], now.removed_at[e, slot]
+        )
+        if exploited or now.rooted[e, slot] or now.first[e, slot]:
+            now.stale[e, slot] = True
         now.restored_at[e, slot] = step
         now.process_alerts[e, slot] = 0
         now.connection_alerts[e, slot] = 0
         now.scanned_at[e, slot] = FAR
         now.decoys[e, slot] = 0
         now.listed[e, slot] = UNKNOWN
+        now.scanned_from_at[e, slot] = NEVER
+        now.source_from[e, slot] = FAR
+        now.targets[e, slot] = 0
+        now.ports[e, slot] = 0
+        now.rooted[e, slot] = False
+        now.first[e, slot] = False
+
+
+@STORE.keep
+@njit(nogil=True)
+def _sight(now: Knowledge, sightings: Sightings) -> None:
+    for e in range(len(now.clock)):
+        for agent in range(N_BLUE):
+            _results(now, sightings, e, agent)
+            _attacks(now, sightings, e, agent)
+
+
+@njit(nogil=True)
+def _results(now: Knowledge, sightings: Sightings, e: int, agent: int) -> None:
+    """Take in what the agent's last action has told, if it has just ended."""
+    action = now.action[e, agent]
+    if not now.free[e, agent] or action == NONE:
+        return
+    action_type, slot = ACTION_TYPE[action], ACTION_SLOT[action]
+    if action_type == _ANALYSE:
+        files = sightings.listed[e, agent]
+        now.listed[e, slot] = files
+        if files != UNKNOWN:
+            unseen = files & _CMD != 0 and now.exploited_at[e, slot] < now.restored_at[e, slot]
+            if files & _ESCALATE or unseen:
+                now.rooted[e, slot] = True
+                now.called[e, agent] = True
+    elif action_type == _DECOY:
+        service = sightings.decoy[e, agent]
+        if service != NONE:
+            now.ports[e, slot] |= SERVICE_PORT_BIT[service]
+
+
+@njit(nogil=True)
+def _attacks(now: Knowledge, sightings: Sightings, e: int, agent: int) -> None:
+    """Take in what the agent saw of attacks on its hosts and from them."""
+    step, start, end = now.clock[e], SLOT_START[agent], SLOT_START[agent + 1]
+    sources, news = sightings.passed_by[e, agent], False
+    for slot in range(start, end):
+        sources |= sightings.attacked_by[e, slot]
+        if sightings.exploited[e, slot]:
+            now.exploited_at[e, slot] = step
+            news = True
+        scanners = sightings.scanned_by[e, slot]
+        if scanners:
+            now.scanned_from_at[e, slot] = step
+            for place in range(end - start):
+                if scanners >> place & 1:
+                    now.targets[e, start + place] |= 1 << (slot - start)
+    if sources:
+        for slot in range(start, end):
+            if sources >> (slot - start) & 1:
+                if now.source_from[e, slot] == FAR:
+                    now.source_from[e, slot] = step
+                    if not now.called[e, agent] or now.stale[e, slot]:
+                        now.first[e, slot] = True
+            if sources & ~(1 << (slot - start)):
+                now.stale[e, slot] = False
+        known = 0
+        for slot in range(start, end):
+            known += now.source_from[e, slot] != FAR
+        now.most_sources[e, agent] = max(now.most_sources[e, agent], known)
+    if news or sources:
+        now.called[e, agent] = True
 
 
 @STORE.keep

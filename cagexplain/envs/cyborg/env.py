@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.observations import MESSAGE_BITS
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.processes import spawning
 from cagexplain.envs import checks
@@ -109,6 +110,11 @@ class CybORGEnv:
     def raw_observation(self, env: int, agent: int) -> dict[str, Any]:
         """The dictionary behind a blue agent's vector (see ``envs.raw``)."""
         return self._one("raw_observation", env, checks.agent_index(agent))
+
+    def sightings(self) -> Sightings:
+        """What the raw observations of the last step tell beyond ``obs``."""
+        each = [Sightings(**self._one("sightings", env)) for env in range(self.n_envs)]
+        return Sightings(*(np.concatenate(parts) for parts in zip(*each, strict=True)))
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of an environment's generator, as NumPy's PCG64 gives it."""
@@ -227,6 +233,10 @@ class _Local:
         """What an agent's vector was made of, in plain values."""
         observation: dict[str, Any] = plain(self._worlds[env].raw[BLUE[agent]])
         return observation
+
+    def sightings(self, env: int) -> dict[str, Any]:
+        """What the agents' raw observations tell, as the entries of `Sightings`."""
+        return self._worlds[env].sightings()._asdict()
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of the generator that everything in CybORG draws from."""

@@ -51,6 +51,7 @@ from cagexplain.cc4.services import (
     SERVICE_NAMES,
     Service,
 )
+from cagexplain.cc4.sightings import Reader, Sightings
 from cagexplain.envs.cyborg.locate import Api
 from cagexplain.sim.fsm import FIRST_OBSERVED, REASSIGNED, SESSION_LOST
 from cagexplain.sim.params import EnvParams
@@ -140,7 +141,12 @@ class World:
             for _ in range(1 + skip_worlds):
                 vectors, info = self._wrapper.reset()
         self._watch()
+        self._reader = Reader([self.raw[agent] for agent in BLUE])
         return self._frame(vectors, info)
+
+    def sightings(self) -> Sightings:
+        """What the agents' raw observations tell, of one environment."""
+        return self._reader.read([self.raw[agent] for agent in BLUE])
 
     def step(self, actions: npt.NDArray[Any], messages: npt.NDArray[Any]) -> Frame:
         """Play one step of actions ``int[5]`` and messages ``int8[5, 8]``."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import ACTION_AGENT, ACTION_TYPE, OFFSETS, SLEEP, SLEEP_INDEX
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, Int64Array, IntArray
 from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.knowledge import Knowledge
@@ -182,7 +183,10 @@ class Informed(Scripted):
     """
 
     state: ClassVar[tuple[str, ...]] = ("now",)
+    reads: ClassVar[bool] = False
+    """Whether the rule reads the raw observations."""
     now: Knowledge
+    _sightings: Sightings | None = None
 
     def begin(self, mask: BoolArray) -> None:
         """Nothing is known yet."""
@@ -190,12 +194,17 @@ class Informed(Scripted):
 
     def choose(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> Int64Array:
         """Look, then decide; busy agents submit Sleep."""
-        self.look(obs, mask, free)
+        self.take_in(obs, mask, free)
         return np.where(free, self.decide() - OFFSETS, SLEEP_INDEX)
 
-    def look(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
+    def read(self, sightings: Sightings) -> None:
+        """Take note of what the raw observations tell, for a rule that `reads` them."""
+        self._sightings = sightings
+
+    def take_in(self, obs: npt.NDArray[np.int8], mask: BoolArray, free: BoolArray) -> None:
         """Take in what the agents are shown; the arguments are those of `act`."""
-        self.now.observe(obs, mask, free)
+        self.now.observe(obs, mask, free, self._sightings)
+        self._sightings = None
 
     @abstractmethod
     def decide(self) -> Int64Array:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies.scripted.base import Scripted
+from cagexplain.policies.scripted.champion import Champion
 from cagexplain.policies.scripted.cycles import (
     CommsBlock,
     Constant,
@@ -77,6 +78,9 @@ BUILTIN: Final[Mapping[str, Builtin]] = MappingProxyType(
             "Restore every host in turn, in every step, busy or not", Spam, (_T.RESTORE,)
         ),
         "punch": Builtin("Analyse every host in turn, Restore it if it had alerts", Punch),
+        "champion": Builtin(
+            "answers red's machine: Remove, tolerate, evict the scanner; raw observations", Champion
+        ),
         "expert": Builtin("playbook: comms policy, Restore on evidence, decoys, hunt", Expert),
     }
 )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import UsageError
-from cagexplain.policies.base import Decision, Instead, Kind, Policy, carry_on, looks, show
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, carry_on, looks, reads
 
 if TYPE_CHECKING:
     from typing import Self
@@ -72,6 +73,11 @@ class Wrapper:
         return looks(self.inner)
 
     @property
+    def reads(self) -> bool:
+        """Whether the wrapped policy is a `Reading` one."""
+        return reads(self.inner)
+
+    @property
     def most_rows(self) -> int | None:
         """The wrapped policy's; see `rows_at_once`."""
         return getattr(self.inner, "most_rows", None)
@@ -82,7 +88,11 @@ class Wrapper:
 
     def look(self, env: Env) -> None:
         """Show the environments to the wrapped policy."""
-        show(self.inner, env)
+        self.inner.look(env)  # type: ignore[attr-defined]
+
+    def read(self, sightings: Sightings) -> None:
+        """Hand the wrapped policy what the raw observations tell."""
+        self.inner.read(sightings)  # type: ignore[attr-defined]
 
     def carry_on(self, env: Env) -> None:
         """Have the wrapped policy go on to the next episode."""

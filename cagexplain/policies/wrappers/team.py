@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, IntArray
-from cagexplain.policies.base import Decision, Instead, Kind, Policy, carry_on, done, looks, show
+from cagexplain.policies.base import Decision, Instead, Kind, Policy, carry_on, done, looks, reads
 
 if TYPE_CHECKING:
     from cagexplain.envs import Env
@@ -51,6 +52,11 @@ class MixedTeam:
         return looks(self._policy) or looks(self._guest)
 
     @property
+    def reads(self) -> bool:
+        """Whether one of the two is a `Reading` policy."""
+        return reads(self._policy) or reads(self._guest)
+
+    @property
     def most_rows(self) -> int | None:
         """The smaller of both; see `rows_at_once`."""
         limits = [getattr(policy, "most_rows", None) for policy in (self._policy, self._guest)]
@@ -58,8 +64,13 @@ class MixedTeam:
 
     def look(self, env: Env) -> None:
         """Show the environments to the one that looks."""
-        for policy in (self._policy, self._guest):
-            show(policy, env)
+        for policy in filter(looks, (self._policy, self._guest)):
+            policy.look(env)  # type: ignore[attr-defined]
+
+    def read(self, sightings: Sightings) -> None:
+        """Hand what the raw observations tell to the one that reads them."""
+        for policy in filter(reads, (self._policy, self._guest)):
+            policy.read(sightings)  # type: ignore[attr-defined]
 
     def carry_on(self, env: Env) -> None:
         """Have the one that looks go on to the next episode."""

@@ -255,7 +255,7 @@ def test_the_most_urgent_host_comes_first() -> None:
     """By whatever urgency a rule has; here agent 4 has two hosts to restore."""
     policy = Expert()
     policy.begin(np.ones((1, actions.TOTAL), dtype=bool))
-    policy.look(
+    policy.take_in(
         np.zeros((1, observations.TOTAL), dtype=np.int8),
         np.ones((1, actions.TOTAL), dtype=bool),
         np.ones((1, 5), dtype=bool),

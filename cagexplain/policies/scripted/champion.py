@@ -1,0 +1,247 @@
+"""The built-in policy `champion`: a defence that answers red's machine, not its alerts.
+
+Each agent acts alone, on what it is shown (raw observation included), what it did, and the rules of
+CC4. Whenever it is free it does the first of these that applies. "Worth it" means that an Impact on
+the host would still cost more than 30 points within the 60 steps after a Restore.
+
+1. **Early decoys.** In the first 60 steps, decoys on the first server of the restricted zones and
+   of public access, until the ports 80, 443 and 25 are taken: over them red leaves the contractor
+   network, and a decoy makes its exploits fail.
+2. **Restore a rooted host**, if worth it. Only root lets red Degrade and Impact, and only an Analyse
+   shows it.
+3. **Remove what an exploit has just opened.** It is free, and ends the session before red has
+   escalated it. If the host is a user's and has itself been a source of attacks, a phished session
+   is there too, which Remove leaves and red would escalate: then Restore, if worth it.
+4. **Restore the host that red begins on**, if worth it. Red's agents come alive on a phished host
+   that their machine takes for exploited (state U or R), so that one alone they escalate without
+   another exploit. The first source of attacks is that host. Later ones are phished hosts that the
+   machine still lists as merely known: their sessions scan, and do no other harm.
+5. **Restore a user host that became a source within 40 steps of an exploit on it**, if worth it:
+   the exploit got through.
+6. **Evict the scanner.** Only the session that scanned a host can exploit it, and red never scans
+   a host twice: with the scanner gone, all that it scanned is immune for good. A source is restored
+   when the hosts that it scanned, as a share of the agent's hosts and of its sources, times the
+   steps that are left, pass a threshold. All other sources are **tolerated**: a Restore costs more
+   than they do.
+7. **Analyse** a host after its Remove, and a source when it is first seen.
+8. **Analyse again** hosts that were exploited, every 8 steps (3 where an Impact costs 10), then
+   sources, every 40.
+9. **Decoys everywhere**, up to three a host, servers first.
+10. **Analyse in turn**: user hosts that nobody looked at for 20 steps, servers for 40; before the
+    first sign of red user hosts only, every 10.
+11. Otherwise Sleep. Nothing is submitted while busy.
+
+Messages and traffic blocks are not used: they were measured to be without effect. The figures
+behind each rule, and what it is worth, are in ``docs/champion.md``.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from cagexplain.cc4 import phases
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import (
+    ON_SLOT,
+    SLEEP,
+    SLOT_HOST,
+    SLOT_IS_USER,
+    SLOT_START,
+    SLOT_ZONE,
+)
+from cagexplain.cc4.network import FIRST_SERVER_SLOT, HOSTS_PER_ZONE, PAZ, RZA, RZB
+from cagexplain.cc4.reward import RIA, TABLE
+from cagexplain.cc4.services import PORT_BITS
+from cagexplain.common.arrays import Int64Array
+from cagexplain.policies.jit import STORE, njit
+from cagexplain.policies.knowledge import FAR, Knowledge
+from cagexplain.policies.scripted.base import Informed
+
+RESTORE_TIME: Final = 5
+HORIZON: Final = 60
+"""Steps that a Restore takes, and those after it in which an Impact that it prevents would come."""
+LAST_STEP: Final = phases.calls(phases.DEFAULT_STEPS) - 1
+
+
+class Rules(NamedTuple):
+    """The numbers of the rules; an ablation is another number.
+
+    Attributes:
+        worth: points that Impacts on a host must be able to cost, for a Restore.
+        early: steps in which the servers on red's way out get decoys.
+        early_decoys: that each of them gets, at most.
+        remove: whether Remove is used; else Restore.
+        begun: whether the host that red begins on is restored.
+        got_through: steps within which a source follows from an exploit.
+        evict, evict_wide: thresholds of eviction, for agents of one zone and of three.
+        evict_steps: future steps that count for it, at most.
+        recheck, recheck_critical, recheck_source: steps between Analyses of a host that was
+            exploited, of one where an Impact costs 10, of a source.
+        decoys: per host.
+        patrol_users, patrol_servers, patrol_quiet: steps after which a host is looked at in turn;
+            the last one of users before the first sign of red.
+    """
+
+    worth: float = 30.0
+    early: int = 60
+    early_decoys: int = 6
+    remove: bool = True
+    begun: bool = True
+    got_through: int = 40
+    evict: float = 100.0
+    evict_wide: float = 50.0
+    evict_steps: int = 400
+    recheck: int = 8
+    recheck_critical: int = 3
+    recheck_source: int = 40
+    decoys: int = 3
+    patrol_users: int = 20
+    patrol_servers: int = 40
+    patrol_quiet: int = 10
+
+
+def _stakes() -> Int64Array:
+    """What an Impact per step on a host would cost after a Restore that starts now: points
+    ``int64[zone, step]``."""
+    steps = np.arange(LAST_STEP + 1)
+    phase = [phases.of_step(int(t), phases.DEFAULT_STEPS) for t in steps]
+    cost = np.zeros((TABLE.shape[1], len(steps) + RESTORE_TIME + HORIZON + 1), np.int64)
+    cost[:, : len(steps)] = -TABLE[phase, :, RIA].T
+    total = np.concatenate([np.zeros((len(cost), 1), np.int64), cost.cumsum(axis=1)], axis=1)
+    return total[:, steps + RESTORE_TIME + HORIZON + 1] - total[:, steps + RESTORE_TIME]
+
+
+_STAKES: Final = _stakes()
+_IMPACT: Final = np.ascontiguousarray(-TABLE[:, :, RIA]).astype(np.int64)
+_GATE: Final = np.isin(
+    SLOT_HOST, [zone * HOSTS_PER_ZONE + FIRST_SERVER_SLOT for zone in (RZA, RZB, PAZ)]
+)
+"""Servers over which red leaves the contractor network."""
+_COVERED: Final = PORT_BITS[80] | PORT_BITS[443] | PORT_BITS[25]
+_ANALYSE: Final = ON_SLOT[ActionKind.ANALYSE]
+_REMOVE: Final = ON_SLOT[ActionKind.REMOVE]
+_RESTORE: Final = ON_SLOT[ActionKind.RESTORE]
+_DECOY: Final = ON_SLOT[ActionKind.DECOY]
+_CRITICAL: Final = 10
+_BELOW: Final = 1_000_000
+"""More than any urgency within a rule."""
+
+
+class Champion(Informed):
+    """The rules of the module's text.
+
+    Args:
+        name: of the policy.
+        rules: their numbers.
+    """
+
+    rests = True
+    reads = True
+
+    def __init__(self, name: str = "champion", rules: Rules | None = None) -> None:
+        super().__init__(name)
+        self.rules = rules or Rules()
+
+    def decide(self) -> Int64Array:
+        """The first rule that applies."""
+        position = np.tile(SLEEP, (len(self.now.clock), 1))
+        _decide(self.now, self.rules, position)
+        return position
+
+
+@STORE.keep
+@njit(nogil=True)
+def _decide(now: Knowledge, rules: Rules, position: Int64Array) -> None:
+    for e in range(len(position)):
+        for agent in range(N_BLUE):
+            if now.free[e, agent]:
+                position[e, agent] = _choose(now, rules, e, agent, position[e, agent])
+
+
+@njit(nogil=True)
+def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) -> int:
+    """Action of one agent: the most urgent host of the first rule that applies."""
+    start, end = SLOT_START[agent], SLOT_START[agent + 1]
+    step = now.clock[e]
+    left = max(0, LAST_STEP - RESTORE_TIME - step)
+    moment = min(step, LAST_STEP)
+    hosts = 0
+    scanned = 0
+    for slot in range(start, end):
+        if now.exists[e, slot]:
+            hosts += 1
+            if now.scanned_from_at[e, slot] > now.exploited_at[e, slot]:
+                scanned |= 1 << (slot - start)
+    evict = rules.evict_wide if end - start > HOSTS_PER_ZONE else rules.evict
+    threshold = evict * hosts * max(1, now.most_sources[e, agent])
+    top, action = 0.0, otherwise
+    for slot in range(start, end):
+        if not now.exists[e, slot]:
+            continue
+        zone, user = SLOT_ZONE[slot], SLOT_IS_USER[slot]
+        stakes = _STAKES[zone, moment]
+        worth = stakes > rules.worth
+        restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
+        exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
+        source = now.source_from[e, slot]
+        is_source = source != FAR
+        was_exploited = removed > restored
+        looked = max(analysed, restored)
+        covered = now.ports[e, slot] & _COVERED == _COVERED
+        decoys = now.decoys[e, slot]
+
+        rank, choice, urgency = 0, otherwise, 0.0
+        if step < rules.early and _GATE[slot] and decoys < rules.early_decoys and not covered:
+            rank, choice = 11, _DECOY[slot]
+        elif now.rooted[e, slot] and worth:
+            rank, choice, urgency = 10, _RESTORE[slot], stakes
+        elif exploit >= max(restored, removed):
+            escalates = user and is_source
+            rank, urgency = 9, stakes
+            choice = _RESTORE[slot] if worth and (escalates or not rules.remove) else _REMOVE[slot]
+        elif rules.begun and now.first[e, slot] and worth:
+            rank, choice, urgency = 8, _RESTORE[slot], stakes
+        elif (
+            user and is_source and was_exploited and source - exploit < rules.got_through and worth
+        ):
+            rank, choice, urgency = 7, _RESTORE[slot], stakes
+        elif (
+            is_source
+            and _count(now.targets[e, slot] & scanned) * min(left, rules.evict_steps) > threshold
+        ):
+            rank, choice = 6, _RESTORE[slot]
+        elif (was_exploited and analysed < removed) or (is_source and analysed <= source):
+            rank, choice, urgency = 5, _ANALYSE[slot], stakes
+        elif was_exploited and step - analysed >= (
+            rules.recheck_critical
+            if _IMPACT[now.phase_of[e, agent], zone] >= _CRITICAL
+            else rules.recheck
+        ):
+            rank, choice, urgency = 4, _ANALYSE[slot], step - analysed
+        elif is_source and step - analysed >= rules.recheck_source:
+            rank, choice, urgency = 3, _ANALYSE[slot], step - analysed
+        elif decoys < rules.decoys and not covered:
+            rank, choice, urgency = 2, _DECOY[slot], -2 * decoys - user
+        elif (
+            step - looked >= (rules.patrol_users if user else rules.patrol_servers)
+            if now.called[e, agent]
+            else user and step - looked >= rules.patrol_quiet
+        ):
+            rank, choice, urgency = 1, _ANALYSE[slot], step - looked
+        score = rank * _BELOW + urgency
+        if rank > 0 and score > top:
+            top, action = score, choice
+    return action
+
+
+@njit(nogil=True)
+def _count(bits: int) -> int:
+    """Number of hosts in a set."""
+    count = 0
+    while bits:
+        bits &= bits - 1
+        count += 1
+    return count
