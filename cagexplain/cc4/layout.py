@@ -67,6 +67,15 @@ LINK_START: Final = _starts([len(pairs) for pairs in _PAIRS])
 LINK_AGENT: Final[_Table] = np.repeat(np.arange(N_BLUE), np.diff(LINK_START))
 N_LINKS: Final = len(LINK_TO)
 
+IS_GATE: Final[npt.NDArray[np.bool_]] = np.isin(
+    SLOT_HOST,
+    [
+        zone * network.HOSTS_PER_ZONE + network.FIRST_SERVER_SLOT
+        for zone in (network.RZA, network.RZB, network.PAZ)
+    ],
+)
+"""Whether red enters over it from the contractor network: the first servers of the restricted zones
+and of public access: ``bool[112]``."""
 SLOT_OF_HOST: Final = np.full(network.N_HOSTS, NONE, np.int64)
 """Agent slot of each host, `NONE` for routers and for hosts that no agent defends: ``[137]``."""
 SLOT_OF_HOST[SLOT_HOST] = np.arange(N_SLOTS)

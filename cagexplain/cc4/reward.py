@@ -20,7 +20,7 @@ from cagexplain.cc4.network import (
     RZB,
     SERVER,
 )
-from cagexplain.cc4.phases import N_PHASES
+from cagexplain.cc4.phases import DEFAULT_STEPS, N_PHASES, calls, of_step
 
 LWF, ASF, RIA = range(3)
 CAUSES: Final = ("LWF", "ASF", "RIA")
@@ -64,3 +64,23 @@ need and over which red reaches further zones."""
 CRITICAL_ZONES: Final[npt.NDArray[np.bool_]] = ZONE_WEIGHT >= 10
 """``bool[phase, zone]``: where penalties sum up to 10 or more: the operational zone of the mission
 that runs, and before the missions the contractor's, which blue does not defend."""
+
+STAKES_DELAY: Final = 5
+STAKES_HORIZON: Final = 60
+"""Steps that a Restore takes, and those after it in which an Impact that it prevents would come."""
+
+
+def _stakes() -> npt.NDArray[np.int64]:
+    steps = np.arange(calls(DEFAULT_STEPS))
+    phase = [of_step(int(t), DEFAULT_STEPS) for t in steps]
+    window = STAKES_DELAY + STAKES_HORIZON + 1
+    cost = np.zeros((N_ZONES, len(steps) + window), np.int64)
+    cost[:, : len(steps)] = -TABLE[phase, :, RIA].T
+    before = np.concatenate([np.zeros((N_ZONES, 1), np.int64), cost.cumsum(axis=1)], axis=1)
+    ahead: npt.NDArray[np.int64] = before[:, steps + window] - before[:, steps + STAKES_DELAY]
+    return ahead
+
+
+STAKES: Final = _stakes()
+"""``int64[zone, step]``: points that one Impact per step on a host would cost in the
+`STAKES_HORIZON` steps after a Restore that begins in a step of an episode of official length."""

@@ -36,6 +36,9 @@ PORT: Final[npt.NDArray[np.int16]] = np.array(
 PORT_BITS: Final = {22: 1, 80: 2, 443: 4, 25: 8, 3390: 16, 1: 32}
 """How a set of listening ports is stored in one byte."""
 
+EXPLOITED_PORTS: Final = PORT_BITS[80] | PORT_BITS[443] | PORT_BITS[25]
+"""Ports of the services that decoys stand in for, as `PORT_BITS`."""
+
 SERVICE_PORT_BIT: Final[npt.NDArray[np.int8]] = np.array(
     [PORT_BITS[int(port)] for port in PORT], dtype=np.int8
 )

@@ -312,6 +312,29 @@ class Knowledge(NamedTuple):
         return self.restored_at > 0
 
 
+@njit(nogil=True)
+def scanned_hosts(now: Knowledge, e: int, agent: int) -> tuple[int, int]:
+    """How many hosts an agent has, and the set of those that a scan was seen of since the last
+    exploit on them; red never scans a host twice, and only a session that did can exploit it."""
+    start, hosts, scanned = SLOT_START[agent], 0, 0
+    for slot in range(start, SLOT_START[agent + 1]):
+        if now.exists[e, slot]:
+            hosts += 1
+            if now.scanned_from_at[e, slot] > now.exploited_at[e, slot]:
+                scanned |= 1 << (slot - start)
+    return hosts, scanned
+
+
+@njit(nogil=True)
+def count(bits: int) -> int:
+    """Number of hosts in a set."""
+    number = 0
+    while bits:
+        bits &= bits - 1
+        number += 1
+    return number
+
+
 @STORE.keep
 @njit(nogil=True)
 def _observe(
@@ -442,11 +465,10 @@ def _attacks(now: Knowledge, sightings: Sightings, e: int, agent: int) -> None:
                     now.targets[e, start + place] |= 1 << (slot - start)
     if sources:
         for slot in range(start, end):
-            if sources >> (slot - start) & 1:
-                if now.source_from[e, slot] == FAR:
-                    now.source_from[e, slot] = step
-                    if not now.called[e, agent] or now.stale[e, slot]:
-                        now.first[e, slot] = True
+            if sources >> (slot - start) & 1 and now.source_from[e, slot] == FAR:
+                now.source_from[e, slot] = step
+                if not now.called[e, agent] or now.stale[e, slot]:
+                    now.first[e, slot] = True
             if sources & ~(1 << (slot - start)):
                 now.stale[e, slot] = False
         known = 0

@@ -76,7 +76,7 @@ def _events(
         event = s.events[n]
         agent, slot = BLUE_OF_HOST[event.host], SLOT_OF_HOST[event.host]
         kind = event.kind
-        if agent < 0 or kind == _LOCAL_WORK or kind == _ACCESS:
+        if agent < 0 or kind in (_LOCAL_WORK, _ACCESS):
             continue
         if kind == _EXPLOIT_SESSION:
             if slot >= 0:

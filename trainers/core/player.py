@@ -86,7 +86,8 @@ class Player:
                 free = rollout.free[t]
                 free[:] = env.free
                 inputs = [f[t] for f in rollout.features]
-                features.observe(env.obs, env.mask, free, inputs)
+                seen = env.sightings() if features.reads else None
+                features.observe(env.obs, env.mask, free, inputs, seen)
                 for group, raw, mask in zip(
                     GROUPS,
                     acting.outputs(inputs, free if spare else None),
@@ -118,7 +119,13 @@ class Player:
                 cfg.reward, env.reward, env.reward_parts, env.action_cost, rollout.reward[t]
             )
         rollout.free[-1] = env.free
-        features.observe(env.obs, env.mask, env.free, [f[-1] for f in rollout.features])
+        features.observe(
+            env.obs,
+            env.mask,
+            env.free,
+            [f[-1] for f in rollout.features],
+            env.sightings() if features.reads else None,
+        )
         return rollout
 
     def seek_novelty(

@@ -30,7 +30,7 @@ from trainers.core.buffers import Rollout
 Units = npt.NDArray[np.int64]
 """Segments by number: slot of the episode * first steps per episode + number of the first step."""
 
-_FEATURE_TYPE: Final[dict[str, Any]] = {"flat": np.int8, "memory": np.float16}
+_FEATURE_TYPE: Final[dict[str, Any]] = {"flat": np.int8, "memory": np.float16, "raw": np.float16}
 
 
 @dataclass

@@ -54,7 +54,7 @@ class _Description(msgspec.Struct):
         busy: see `descriptor`.
     """
 
-    profile: Literal["flat", "memory"] = "flat"
+    profile: Literal["flat", "memory", "raw"] = "flat"
     busy: Busy | None = None
 
 

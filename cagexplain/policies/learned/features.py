@@ -17,13 +17,45 @@ decoys         decoys the agent deployed since it last restored the host, in thi
 =============  =====================================================================================
 
 and one last entry, the clock: steps seen in this episode, in 500ths.
+
+``raw`` adds instead what the agent's raw observations tell and it remembers, in numbers that follow
+from red's machine (see ``policies.knowledge`` and the rules of ``champion``). Per host:
+
+=============  =====================================================================================
+exists         the host exists in this world
+user           it is a user's
+exploited      an exploit was seen since its last Restore or Remove
+exploit        trace of exploits, 1 when seen, times 0.9 per step
+removed        a Remove was completed since its last Restore
+rooted         an Analyse listed what an escalation, or an exploit that was not seen, leaves
+clean          the last Analyse listed nothing, and no exploit was seen since
+source         it was seen as the source of an attack since its last Restore
+known          steps since that was first seen, in hundreds, up to 5
+got through    that was within 40 steps of an exploit on it
+first          red begins its work on this host
+stale          red's machine may still take it for its own
+unchecked      it is a source, or was answered by a Remove, and no Analyse ended since
+scanned        a scan of it was seen since the last exploit on it
+danger         share of the agent's hosts that it scanned and that are still scanned
+eviction       the same per source that the agent knew, times the steps that are left, in hundreds
+looked         steps since the last Analyse or Restore, in twenties, up to 5
+staleness      steps since the last Restore, in hundreds, up to 5
+decoys         decoys deployed since the last Restore, in thirds, up to 1
+covered        decoys listen on all ports that exploits use
+stakes         what Impacts on it could still cost after a Restore, in hundreds of points
+critical       what an Impact on it costs now, in tens of points
+gate           it is a server over which red leaves the contractor network
+=============  =====================================================================================
+
+and of the agent: whether it has seen a sign of red, the sources that it knows and the most that it
+knew at a time, in tens, its hosts, in fiftieths, and the clock.
 """
 
 from __future__ import annotations
 
 import copy
 from itertools import groupby
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +64,20 @@ from torch import Tensor
 
 from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
-from cagexplain.cc4.layout import CONNECTION, PROCESS, SLOT_START
+from cagexplain.cc4.layout import (
+    CONNECTION,
+    IS_GATE,
+    PROCESS,
+    SLOT_IS_USER,
+    SLOT_START,
+    SLOT_ZONE,
+)
+from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE
+from cagexplain.cc4.services import EXPLOITED_PORTS
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import Float32Array, Int64Array
 from cagexplain.policies.jit import STORE, njit
-from cagexplain.policies.knowledge import Knowledge
+from cagexplain.policies.knowledge import FAR, Knowledge, count, scanned_hosts
 
 GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
     tuple(members)
@@ -45,31 +87,91 @@ GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
 )
 """Agents of equal observation and action layouts, which can share a batched product."""
 
-Profile = Literal["flat", "memory"]
+Profile = Literal["flat", "memory", "raw"]
 PROFILES: Final[tuple[str, ...]] = get_args(Profile)
-_MEMORY_NAMES: Final = (
-    "existence of",
-    "process alert since the last Restore of",
-    "fading trace of process alerts on",
-    "fading trace of connection alerts on",
-    "steps since the last Restore of",
-    "Remove since the last process alert on",
-    "decoys on",
-)
-"""Of the entries per host, in their order."""
-_MEMORY_UNITS: Final = (1, 1, 1, 1, 100, 1, 3)
-_HOST_ENTRIES: Final = len(_MEMORY_NAMES)
+
+
+class _Added(NamedTuple):
+    """What a profile adds to the official vector: names and units of its entries.
+
+    Attributes:
+        host: per host, group after group; the first tells whether the host exists.
+        agent: behind them; the last is the clock.
+    """
+
+    host: tuple[tuple[str, float], ...] = ()
+    agent: tuple[tuple[str, float], ...] = ()
+
+
+_CLOCK: Final = 500.0
+_CLOCK_ENTRY: Final = ("clock (steps of the episode)", _CLOCK)
+_ADDED: Final[dict[str, _Added]] = {
+    "flat": _Added(),
+    "memory": _Added(
+        host=(
+            ("existence of", 1),
+            ("process alert since the last Restore of", 1),
+            ("fading trace of process alerts on", 1),
+            ("fading trace of connection alerts on", 1),
+            ("steps since the last Restore of", 100),
+            ("Remove since the last process alert on", 1),
+            ("decoys on", 3),
+        ),
+        agent=(_CLOCK_ENTRY,),
+    ),
+    "raw": _Added(
+        host=(
+            ("existence of", 1),
+            ("user's host:", 1),
+            ("exploit since the last Restore or Remove of", 1),
+            ("fading trace of exploits on", 1),
+            ("Remove since the last Restore of", 1),
+            ("root or an unseen exploit listed on", 1),
+            ("nothing listed on", 1),
+            ("attacks seen from", 1),
+            ("steps since attacks were first seen from", 100),
+            ("attacks soon after an exploit seen from", 1),
+            ("red begins its work on", 1),
+            ("red may still take for its own", 1),
+            ("no Analyse yet of", 1),
+            ("scan since the last exploit on", 1),
+            ("share of hosts that can be exploited from", 1),
+            ("weight of what can be exploited from", 100),
+            ("steps since the last look at", 20),
+            ("steps since the last Restore of", 100),
+            ("decoys on", 3),
+            ("decoys on all exploited ports of", 1),
+            ("points that Impacts could still cost on", 100),
+            ("points that an Impact costs now on", 10),
+            ("gate out of the contractor network:", 1),
+        ),
+        agent=(
+            ("a sign of red was seen", 1),
+            ("sources of attacks", 10),
+            ("most sources of attacks at a time", 10),
+            ("hosts", 50),
+            _CLOCK_ENTRY,
+        ),
+    ),
+}
 _MAX_STALENESS: Final = 500
 _MAX_DECOYS: Final = 3
-_CLOCK: Final = 500.0
+_SOON: Final = 40
+"""Steps from an exploit on a host to attacks from it that tell that it got through."""
+
+
+def reads(profile: str) -> bool:
+    """Whether a profile needs what the raw observations tell."""
+    return profile == "raw"
 
 
 def sizes(profile: str) -> tuple[int, ...]:
     """Width of each agent's input under a profile."""
-    if profile == "flat":
-        return observations.SIZES
+    added = _ADDED[profile]
     return tuple(
-        observations.SIZES[agent] + _HOST_ENTRIES * len(observations.HOSTS[agent]) + 1
+        observations.SIZES[agent]
+        + len(added.host) * len(observations.HOSTS[agent])
+        + len(added.agent)
         for agent in range(N_BLUE)
     )
 
@@ -78,10 +180,8 @@ def host_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
     """Which inputs tell about each of an agent's hosts: (hosts, inputs per host)."""
     slots = slice(SLOT_START[agent], SLOT_START[agent + 1])
     bits = np.stack([PROCESS[slots], CONNECTION[slots]], axis=1) - observations.OFFSETS[agent]
-    if profile == "flat":
-        return bits
-    hosts = len(bits)
-    memory = np.arange(_HOST_ENTRIES * hosts).reshape(_HOST_ENTRIES, hosts).T
+    hosts, entries = len(bits), len(_ADDED[profile].host)
+    memory = np.arange(entries * hosts).reshape(entries, hosts).T
     return np.hstack([bits, observations.SIZES[agent] + memory])
 
 
@@ -95,7 +195,7 @@ def global_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
 
 def exists_column(profile: str) -> int:
     """Which of the columns of `host_columns` tells that the host exists; -1 if none does."""
-    return -1 if profile == "flat" else 2
+    return 2 if _ADDED[profile].host else -1
 
 
 def names(profile: str, agent: int) -> tuple[str, ...]:
@@ -117,20 +217,18 @@ def names(profile: str, agent: int) -> tuple[str, ...]:
         for name in others
         for bit in range(observations.MESSAGE_BITS)
     ]
-    if profile == "memory":
-        named += [f"{entry} {host}" for entry in _MEMORY_NAMES for host in hosts]
-        named.append("clock (steps of the episode)")
+    added = _ADDED[profile]
+    named += [f"{entry} {host}" for entry, _ in added.host for host in hosts]
+    named += [entry for entry, _ in added.agent]
     return tuple(named)
 
 
 def units(profile: str, agent: int) -> npt.NDArray[np.float64]:
     """What a 1 stands for in each entry of an agent's input, such as 100 of the named steps."""
-    scale = np.ones(sizes(profile)[agent])
-    if profile == "memory":
-        hosts = len(observations.HOSTS[agent])
-        scale[observations.SIZES[agent] : -1] = np.repeat(_MEMORY_UNITS, hosts)
-        scale[-1] = _CLOCK
-    return scale
+    added, hosts = _ADDED[profile], len(observations.HOSTS[agent])
+    official = np.ones(observations.SIZES[agent])
+    of_hosts = np.repeat([unit for _, unit in added.host], hosts)
+    return np.concatenate([official, of_hosts, [unit for _, unit in added.agent]])
 
 
 def host_label(host: int) -> str:
@@ -159,7 +257,7 @@ def action_label(agent: int, action: int) -> str:
 def compact_columns(profile: str) -> npt.NDArray[np.int64]:
     """Entries of all agents' inputs side by side without what repeats another's.
 
-    The mission phase (and the clock of ``memory``) is the same for all agents, and each message
+    The mission phase (and the clock) is the same for all agents, and each message
     reaches four agents: one copy of each stays. For ``flat`` these are 454 of 578 entries (the
     compact state of the study's C_MAPPO).
     """
@@ -172,7 +270,7 @@ def compact_columns(profile: str) -> npt.NDArray[np.int64]:
         keep[start + observations.PHASE] = False
         received = observations.message_slice(agent)
         keep[start + received.start : start + received.stop] = False
-        if profile == "memory":
+        if _ADDED[profile].agent:
             keep[start + widths[agent] - 1] = False
     # Agent 0 hears agents 1 to 4; its own message comes first in what agent 1 hears.
     own_message = int(starts[1]) + observations.message_slice(1).start
@@ -201,6 +299,7 @@ class Features:
         mask: npt.NDArray[np.bool_],
         free: npt.NDArray[np.bool_],
         out: list[Tensor],
+        sightings: Sightings | None = None,
     ) -> None:
         """Write the inputs of this step to `out`, per group (members, n, width).
 
@@ -209,21 +308,27 @@ class Features:
             mask: (n, 570), the agents' action masks side by side.
             free: (n, 5), the agents that are not busy.
             out: as `empty` makes them.
+            sightings: what the raw observations tell, for a profile that `reads` them.
         """
-        remembers = self._profile == "memory"
-        if remembers:  # flat inputs need nothing of it
-            self._now.observe(obs, mask, free)
+        write = _WRITE.get(self._profile)
+        if write is not None:  # flat inputs need nothing of it
+            self._now.observe(obs, mask, free, sightings)
         for group, tensor in zip(GROUPS, out, strict=True):
             target = tensor.numpy()
             vectors = _members(obs, group, observations.OFFSETS, observations.SIZES)
             width = vectors.shape[-1]
             target[..., :width] = vectors
-            if remembers:
-                _write_memory(self._now, group[0], target[..., width:])
+            if write is not None:
+                write(self._now, group[0], target[..., width:])
 
     def acted(self, chosen: npt.NDArray[np.int64], free: npt.NDArray[np.bool_]) -> None:
         """Remember what was chosen ``int64[n, 5]`` by those that were free ``bool[n, 5]``."""
         self._now.acted(chosen, free)
+
+    @property
+    def reads(self) -> bool:
+        """Whether the profile needs what the raw observations tell."""
+        return reads(self._profile)
 
     @property
     def running(self) -> Int64Array:
@@ -267,6 +372,10 @@ _DECOY_SHARE: Final = np.minimum(
 )
 
 
+_RAW_ENTRIES: Final = len(_ADDED["raw"].host)
+_IMPACT: Final = np.ascontiguousarray(-TABLE[:, :, RIA]).astype(np.int64)
+
+
 @STORE.keep
 @njit(nogil=True)
 def _write_memory(now: Knowledge, first: int, out: Float32Array) -> None:
@@ -296,4 +405,73 @@ def _write_memory(now: Knowledge, first: int, out: Float32Array) -> None:
                 ) * np.float32(0.01)
                 entries[5 * hosts + host] = now.removed_at[e, slot] > max(restored, process)
                 entries[6 * hosts + host] = _DECOY_SHARE[min(now.decoys[e, slot], _MAX_DECOYS)]
-            entries[_HOST_ENTRIES * hosts] = step / _CLOCK
+            entries[7 * hosts] = step / _CLOCK
+
+
+@STORE.keep
+@njit(nogil=True)
+def _write_raw(now: Knowledge, first: int, out: Float32Array) -> None:
+    """Write the entries of ``raw`` of the agents from `first` on: out (members, n, width)."""
+    for member in range(out.shape[0]):
+        agent = first + member
+        start, end = SLOT_START[agent], SLOT_START[agent + 1]
+        width = end - start
+        for e in range(out.shape[1]):
+            entries = out[member, e]
+            hosts, scanned = scanned_hosts(now, e, agent)
+            sources = 0
+            for host in range(width):
+                sources += now.source_from[e, start + host] != FAR
+                _write_host(now, e, agent, host, scanned, hosts, entries)
+            at = _RAW_ENTRIES * width
+            entries[at] = now.called[e, agent]
+            entries[at + 1] = sources / 10
+            entries[at + 2] = now.most_sources[e, agent] / 10
+            entries[at + 3] = hosts / 50
+            entries[at + 4] = now.clock[e] / _CLOCK
+
+
+@njit(nogil=True)
+def _write_host(
+    now: Knowledge, e: int, agent: int, host: int, scanned: int, hosts: int, entries: Float32Array
+) -> None:
+    slot, step = SLOT_START[agent] + host, now.clock[e]
+    width = SLOT_START[agent + 1] - SLOT_START[agent]
+    of_host = entries[host::width]  # every `width`-th entry is of this host
+    if not now.exists[e, slot]:
+        of_host[:_RAW_ENTRIES] = 0
+        return
+    zone, moment = SLOT_ZONE[slot], min(step, STAKES.shape[1] - 1)
+    restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
+    exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
+    source = now.source_from[e, slot]
+    is_source, was_exploited = source != FAR, removed > restored
+    danger = count(now.targets[e, slot] & scanned) / max(1, hosts)
+    left = max(0, STAKES.shape[1] - 1 - STAKES_DELAY - step)
+    of_host[0] = 1.0
+    of_host[1] = SLOT_IS_USER[slot]
+    of_host[2] = exploit >= max(restored, removed)
+    of_host[3] = _PROCESS_TRACE[min(step - exploit, _FADED - 1)] if exploit >= restored else 0.0
+    of_host[4] = was_exploited
+    of_host[5] = now.rooted[e, slot]
+    of_host[6] = now.listed[e, slot] == 0 and exploit < analysed
+    of_host[7] = is_source
+    of_host[8] = min(step - source, _MAX_STALENESS) / 100 if is_source else 0.0
+    of_host[9] = is_source and exploit >= restored and source - exploit < _SOON
+    of_host[10] = now.first[e, slot]
+    of_host[11] = now.stale[e, slot]
+    of_host[12] = (was_exploited and analysed < removed) or (is_source and analysed <= source)
+    of_host[13] = now.scanned_from_at[e, slot] > exploit
+    of_host[14] = danger
+    of_host[15] = danger / max(1, now.most_sources[e, agent]) * left / 100
+    of_host[16] = min((step - max(analysed, restored)) / 20, 5.0)
+    of_host[17] = min(step - restored, _MAX_STALENESS) / 100
+    of_host[18] = _DECOY_SHARE[min(now.decoys[e, slot], _MAX_DECOYS)]
+    of_host[19] = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
+    of_host[20] = STAKES[zone, moment] / 100
+    of_host[21] = _IMPACT[now.phase_of[e, agent], zone] / 10
+    of_host[22] = IS_GATE[slot]
+
+
+_WRITE: Final = {"memory": _write_memory, "raw": _write_raw}
+"""What writes the entries of a profile."""

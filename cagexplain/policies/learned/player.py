@@ -15,11 +15,12 @@ from torch import Tensor
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE
 from cagexplain.cc4.layout import SLEEP_INDEX
+from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Decision, Instead, done
 from cagexplain.policies.chances import Chances
-from cagexplain.policies.learned import messages, networks
+from cagexplain.policies.learned import features, messages, networks
 from cagexplain.policies.learned.features import GROUPS, Features
 from cagexplain.policies.learned.networks import Acting, Stack
 
@@ -94,6 +95,16 @@ class Player:
         self.acting = Acting(self.actors, len(seeds))
         self.chances = Chances(seeds)
         self.terse = False
+        self.sightings: Sightings | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it needs what the raw observations tell (see `policies.base.Reading`)."""
+        return features.reads(self.profile)
+
+    def read(self, sightings: Sightings) -> None:
+        """Take note of what the raw observations tell."""
+        self.sightings = sightings
 
     @torch.inference_mode()
     def act(
@@ -104,7 +115,8 @@ class Player:
         instead: Instead | None = None,
     ) -> Decision:
         """Actions for obs (n, 578), mask (n, 570) and free (n, 5); or what is done `instead`."""
-        self.features.observe(obs, mask, free, self.inputs)
+        self.features.observe(obs, mask, free, self.inputs, self.sightings)
+        self.sightings = None
         legal = networks.by_group(networks.additive(torch.from_numpy(mask)), actions.SIZES)
         raw = self.acting.outputs(self.inputs, free if self.terse else None)
         self._require_finite(raw)

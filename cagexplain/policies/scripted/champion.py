@@ -7,8 +7,8 @@ the host would still cost more than 30 points within the 60 steps after a Restor
 1. **Early decoys.** In the first 60 steps, decoys on the first server of the restricted zones and
    of public access, until the ports 80, 443 and 25 are taken: over them red leaves the contractor
    network, and a decoy makes its exploits fail.
-2. **Restore a rooted host**, if worth it. Only root lets red Degrade and Impact, and only an Analyse
-   shows it.
+2. **Restore a rooted host**, if worth it. Only root lets red Degrade and Impact, and only an
+   Analyse shows it.
 3. **Remove what an exploit has just opened.** It is free, and ends the session before red has
    escalated it. If the host is a user's and has itself been a source of attacks, a phished session
    is there too, which Remove leaves and red would escalate: then Restore, if worth it.
@@ -45,24 +45,21 @@ from cagexplain.cc4 import phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import (
+    IS_GATE,
     ON_SLOT,
     SLEEP,
-    SLOT_HOST,
     SLOT_IS_USER,
     SLOT_START,
     SLOT_ZONE,
 )
-from cagexplain.cc4.network import FIRST_SERVER_SLOT, HOSTS_PER_ZONE, PAZ, RZA, RZB
-from cagexplain.cc4.reward import RIA, TABLE
-from cagexplain.cc4.services import PORT_BITS
+from cagexplain.cc4.network import HOSTS_PER_ZONE
+from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE
+from cagexplain.cc4.services import EXPLOITED_PORTS
 from cagexplain.common.arrays import Int64Array
 from cagexplain.policies.jit import STORE, njit
-from cagexplain.policies.knowledge import FAR, Knowledge
+from cagexplain.policies.knowledge import FAR, Knowledge, count, scanned_hosts
 from cagexplain.policies.scripted.base import Informed
 
-RESTORE_TIME: Final = 5
-HORIZON: Final = 60
-"""Steps that a Restore takes, and those after it in which an Impact that it prevents would come."""
 LAST_STEP: Final = phases.calls(phases.DEFAULT_STEPS) - 1
 
 
@@ -103,24 +100,7 @@ class Rules(NamedTuple):
     patrol_quiet: int = 10
 
 
-def _stakes() -> Int64Array:
-    """What an Impact per step on a host would cost after a Restore that starts now: points
-    ``int64[zone, step]``."""
-    steps = np.arange(LAST_STEP + 1)
-    phase = [phases.of_step(int(t), phases.DEFAULT_STEPS) for t in steps]
-    cost = np.zeros((TABLE.shape[1], len(steps) + RESTORE_TIME + HORIZON + 1), np.int64)
-    cost[:, : len(steps)] = -TABLE[phase, :, RIA].T
-    total = np.concatenate([np.zeros((len(cost), 1), np.int64), cost.cumsum(axis=1)], axis=1)
-    return total[:, steps + RESTORE_TIME + HORIZON + 1] - total[:, steps + RESTORE_TIME]
-
-
-_STAKES: Final = _stakes()
 _IMPACT: Final = np.ascontiguousarray(-TABLE[:, :, RIA]).astype(np.int64)
-_GATE: Final = np.isin(
-    SLOT_HOST, [zone * HOSTS_PER_ZONE + FIRST_SERVER_SLOT for zone in (RZA, RZB, PAZ)]
-)
-"""Servers over which red leaves the contractor network."""
-_COVERED: Final = PORT_BITS[80] | PORT_BITS[443] | PORT_BITS[25]
 _ANALYSE: Final = ON_SLOT[ActionKind.ANALYSE]
 _REMOVE: Final = ON_SLOT[ActionKind.REMOVE]
 _RESTORE: Final = ON_SLOT[ActionKind.RESTORE]
@@ -166,15 +146,9 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
     """Action of one agent: the most urgent host of the first rule that applies."""
     start, end = SLOT_START[agent], SLOT_START[agent + 1]
     step = now.clock[e]
-    left = max(0, LAST_STEP - RESTORE_TIME - step)
+    left = max(0, LAST_STEP - STAKES_DELAY - step)
     moment = min(step, LAST_STEP)
-    hosts = 0
-    scanned = 0
-    for slot in range(start, end):
-        if now.exists[e, slot]:
-            hosts += 1
-            if now.scanned_from_at[e, slot] > now.exploited_at[e, slot]:
-                scanned |= 1 << (slot - start)
+    hosts, scanned = scanned_hosts(now, e, agent)
     evict = rules.evict_wide if end - start > HOSTS_PER_ZONE else rules.evict
     threshold = evict * hosts * max(1, now.most_sources[e, agent])
     top, action = 0.0, otherwise
@@ -182,7 +156,7 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
         if not now.exists[e, slot]:
             continue
         zone, user = SLOT_ZONE[slot], SLOT_IS_USER[slot]
-        stakes = _STAKES[zone, moment]
+        stakes = STAKES[zone, moment]
         worth = stakes > rules.worth
         restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
         exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
@@ -190,11 +164,11 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
         is_source = source != FAR
         was_exploited = removed > restored
         looked = max(analysed, restored)
-        covered = now.ports[e, slot] & _COVERED == _COVERED
+        covered = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
         decoys = now.decoys[e, slot]
 
         rank, choice, urgency = 0, otherwise, 0.0
-        if step < rules.early and _GATE[slot] and decoys < rules.early_decoys and not covered:
+        if step < rules.early and IS_GATE[slot] and decoys < rules.early_decoys and not covered:
             rank, choice = 11, _DECOY[slot]
         elif now.rooted[e, slot] and worth:
             rank, choice, urgency = 10, _RESTORE[slot], stakes
@@ -210,7 +184,7 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
             rank, choice, urgency = 7, _RESTORE[slot], stakes
         elif (
             is_source
-            and _count(now.targets[e, slot] & scanned) * min(left, rules.evict_steps) > threshold
+            and count(now.targets[e, slot] & scanned) * min(left, rules.evict_steps) > threshold
         ):
             rank, choice = 6, _RESTORE[slot]
         elif (was_exploited and analysed < removed) or (is_source and analysed <= source):
@@ -235,13 +209,3 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
         if rank > 0 and score > top:
             top, action = score, choice
     return action
-
-
-@njit(nogil=True)
-def _count(bits: int) -> int:
-    """Number of hosts in a set."""
-    count = 0
-    while bits:
-        bits &= bits - 1
-        count += 1
-    return count
