@@ -29,6 +29,8 @@ from cagexplain.policies.rollout import (
 from cagexplain.stats import means
 from cagexplain.stats.means import CONFIDENCE, MIN_EPISODES, MIN_EPISODES_OF_PARTS
 
+WITHOUT_CONTRACTOR: Final = "without Impacts in the contractor network"
+
 
 class Scorer(Observer):
     """Adds up the counted rewards of a batch.
@@ -99,6 +101,13 @@ class Evaluation:
         return _sum(self.by_phase, 1)
 
     @property
+    def without_contractor(self) -> Int64Array:
+        """The same without red's Impacts in the contractor network, where blue has no hosts and no
+        actions: ``[n]``. They are most of the variance of the returns of a good defence."""
+        impacts = self.penalties[:, :, reward.RIA, network.CON]
+        return self.returns - _sum(impacts, 1)
+
+    @property
     def by_phase(self) -> Int64Array:
         """Return by mission phase: ``[n, 3]``."""
         return _sum(self.penalties, 2, 3) + _sum(self.costs, 2)
@@ -132,7 +141,10 @@ class Evaluation:
     def summary(self) -> dict[str, dict[str, MeanReturn]]:
         """Estimates of the return and of its parts, by heading and name."""
         groups: dict[str, tuple[Sequence[str], list[MeanReturn]]] = {
-            "return": (("return",), estimate(self.returns[:, None])),
+            "return": (
+                ("return", WITHOUT_CONTRACTOR),
+                [*estimate(self.returns[:, None]), *estimate(self.without_contractor[:, None])],
+            ),
             "phase": (phases.PHASE_NAMES, estimate_parts(self.by_phase)),
             "cause": (reward.CAUSE_NAMES, estimate_parts(self.by_cause)),
             "subnet": (network.ZONES, estimate_parts(self.by_zone)),

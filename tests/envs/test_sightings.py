@@ -90,3 +90,26 @@ def test_reading_tells_attacks_from_users() -> None:
         assert not innocent.outside.any()
     assert (scan.listed == UNKNOWN).all()
     assert there != here
+
+
+SHOWN = {"step", "exists", "event_n", "events", "blue_done", "blue_decoy", "blue_files"}
+"""Entries of a world's record that raw observations are made of, as far as sightings tell them."""
+
+
+def test_nothing_of_the_truth_is_seen() -> None:
+    """Worlds that differ in all but what blue is shown give the same sightings."""
+    env = BatchedEnv(N)
+    env.reset(range(N))
+    policy = load_policy("expert")
+    policy.reset(np.arange(N))
+    before = env.sightings()
+    while not before.attacked_by.any():
+        env.step(policy.act(env.obs, env.mask, env.free).actions)
+        before = env.sightings()
+    random = np.random.default_rng(1)
+    for name in set(env.state.dtype.names) - SHOWN:
+        field = env.state[name].view()
+        noise = random.bytes(field.nbytes)
+        field[...] = np.frombuffer(noise, np.uint8).view(field.dtype).reshape(field.shape)
+    for here, there in zip(before, env.sightings(), strict=True):
+        assert np.array_equal(here, there)

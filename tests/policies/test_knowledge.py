@@ -9,9 +9,11 @@ import pytest
 
 from cagexplain.cc4 import actions, layout, network, observations, services
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
+from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
+from cagexplain.cc4.sightings import UNKNOWN, Reader, Sightings
 from cagexplain.envs import BatchedEnv, EnvParams
-from cagexplain.policies.knowledge import FAR, NEVER, UNKNOWN, Knowledge, listed_files
+from cagexplain.policies.base import decide
+from cagexplain.policies.knowledge import FAR, NEVER, Knowledge
 from cagexplain.policies.registry import load_policy
 
 N, STEPS = 2, 150
@@ -32,6 +34,14 @@ class Account:
         self.blocked: dict[tuple[int, int], bool] = {}
         self.switched: dict[tuple[int, int], int] = {}
         self.started: list[tuple[int, int]] = []
+        self.exploits: dict[int, list[int]] = {host: [] for host in self.hosts}
+        self.scans: dict[int, list[tuple[int, int]]] = {host: [] for host in self.hosts}
+        self.source: dict[int, int] = {}
+        self.ports: dict[int, set[int]] = {host: set() for host in self.hosts}
+        self.rooted: set[int] = set()
+        self.first: set[int] = set()
+        self.stale: set[int] = set()
+        self.called, self.most = False, 0
 
     def see(self, vector: np.ndarray, free: bool, raw: dict[str, Any]) -> None:
         self.step += 1
@@ -59,6 +69,34 @@ class Account:
                     self.switched[to, frm] = self.step
                 self.blocked[to, frm] = now
 
+    def see_attacks(self, sightings: Sightings) -> None:
+        """What the raw observations told, of an environment by itself."""
+        place = {host: i for i, host in enumerate(self.hosts)}
+        sources: set[int] = set()
+
+        def members(bits: int) -> set[int]:
+            return {host for host, i in place.items() if bits >> i & 1}
+
+        for host in self.hosts:
+            slot = layout.SLOT_OF_HOST[host]
+            sources |= members(int(sightings.attacked_by[0, slot]))
+            if sightings.exploited[0, slot]:
+                self.exploits[host].append(self.step)
+            for scanner in members(int(sightings.scanned_by[0, slot])):
+                self.scans[host].append((self.step, scanner))
+        sources |= members(int(sightings.passed_by[0, self.agent]))
+        for host in sources - self.source.keys():
+            self.source[host] = self.step
+            if not self.called or host in self.stale:
+                self.first.add(host)
+        self.stale = {host for host in self.stale if not sources - {host}}
+        self.most = max(self.most, len(self.source))
+        self.called |= bool(sources) or bool(sightings.exploited[0, self.slots].any())
+
+    @property
+    def slots(self) -> list[int]:
+        return [int(layout.SLOT_OF_HOST[host]) for host in self.hosts]
+
     def complete(self, action: int, raw: dict[str, Any]) -> None:
         kind, host = actions.KIND[self.agent][action], int(actions.HOST[self.agent][action])
         if kind == ActionKind.ANALYSE:
@@ -66,20 +104,46 @@ class Account:
             files = raw.get(network.HOST_NAMES[host], {}).get("Files", [])
             names = {file["File Name"] for file in files}
             self.listed[host] = sum(2 ** services.FILE_NAMES.index(name) for name in names)
+            seen = [step for step in self.exploits[host] if step >= self.restored[host]]
+            if raw["success"] == "TRUE" and (
+                "escalate.sh" in names or ("cmd.sh" in names and not seen)
+            ):
+                self.rooted.add(host)
+                self.called = True
         if kind == ActionKind.REMOVE:
             self.at["removed"][host] = self.step
         if kind == ActionKind.DECOY:
             self.at["decoyed"][host] = self.step
             self.decoys[host] += 1
+            for process in raw.get(network.HOST_NAMES[host], {}).get("Processes", []):
+                if "service_name" in process:
+                    port = {"haraka": 25, "tomcat": 443}.get(process["service_name"], 80)
+                    self.ports[host].add(port)
         if kind == ActionKind.RESTORE:
+            answered = max(self.restored[host], self.at["removed"][host])
+            exploited = any(step >= answered for step in self.exploits[host])
+            if exploited or host in self.rooted | self.first:
+                self.stale.add(host)
             self.restored[host] = self.step
+            self.ports[host] = set()
+            self.source.pop(host, None)
+            self.rooted.discard(host)
+            self.first.discard(host)
             self.decoys[host], self.listed[host] = 0, UNKNOWN
+
+    def targets(self, scanner: int) -> set[int]:
+        begun = self.restored[scanner]
+        return {
+            host
+            for host, scans in self.scans.items()
+            if any(by == scanner and step >= begun for step, by in scans)
+        }
 
     def since_restored(self, name: str, host: int) -> list[int]:
         return [s for s in self.alerts.get((name, host), []) if s >= self.restored[host]]
 
 
-@pytest.mark.parametrize("name", ["random", "expert", "reactive_remove"])
+@pytest.mark.parametrize("name", ["random", "expert", "reactive_remove", "champion"])
 def test_agents_know_what_they_saw_and_did(name: str) -> None:
     env = BatchedEnv(N, params=EnvParams(steps=STEPS + 1), threads=1)
     seeds = np.array([5, 6])
@@ -88,18 +152,20 @@ def test_agents_know_what_they_saw_and_did(name: str) -> None:
     policy.reset(seeds)
     now = Knowledge.fresh(N)
     accounts = [[Account(agent) for agent in range(N_BLUE)] for _ in range(N)]
+    readers = [Reader([env.raw_observation(e, a) for a in range(N_BLUE)]) for e in range(N)]
     listed_something = False
     for step in range(STEPS):
         raw = [[env.raw_observation(e, agent) for agent in range(N_BLUE)] for e in range(N)]
-        now.observe(env.obs, env.mask, env.free, np.stack([listed_files(each) for each in raw]))
+        now.observe(env.obs, env.mask, env.free, env.sightings())
         assert (now.clock == step).all()
         for e in range(N):
             for agent, account in enumerate(accounts[e]):
                 vector = env.obs[e, observations.slice_of(agent)]
                 account.see(vector, bool(env.free[e, agent]), raw[e][agent])
+                account.see_attacks(readers[e].read(raw[e]))
                 check(now, e, account)
         listed_something |= bool((now.listed > 0).any())
-        chosen = policy.act(env.obs, env.mask, env.free).actions
+        chosen = decide(policy, env).actions
         now.acted(chosen, env.free)
         for e in range(N):
             for agent in np.flatnonzero(env.free[e]):
@@ -130,6 +196,22 @@ def check(now: Knowledge, e: int, account: Account) -> None:
         quiet = removed > account.restored[host] and not any(s >= removed for s in process)
         assert now.quiet_since_removed[e, slot] == quiet
         assert now.rebuilt[e, slot] == (account.restored[host] > 0)
+        exploits, scans = account.exploits[host], account.scans[host]
+        since = [step for step, _ in scans if step >= account.restored[host]]
+        assert now.exploited_at[e, slot] == max(exploits, default=NEVER)
+        assert now.scanned_from_at[e, slot] == max(since, default=NEVER)
+        assert now.source_from[e, slot] == account.source.get(host, FAR)
+        assert now.source[e, slot] == (host in account.source)
+        answered = max(removed, account.restored[host])
+        assert now.exploited[e, slot] == any(step >= answered for step in exploits)
+        targets = sum(1 << account.hosts.index(target) for target in account.targets(host))
+        assert now.targets[e, slot] == targets
+        bits = sum(services.PORT_BITS[port] for port in account.ports[host])
+        assert now.ports[e, slot] == bits
+        for name in ("rooted", "first", "stale"):
+            assert getattr(now, name)[e, slot] == (host in getattr(account, name)), name
+    assert now.called[e, account.agent] == account.called
+    assert now.most_sources[e, account.agent] == account.most
     for link in np.flatnonzero(account.agent == layout.LINK_AGENT):
         ends = int(layout.LINK_TO[link]), int(layout.LINK_FROM[link])
         assert now.blocked[e, link] == account.blocked[ends]
@@ -208,9 +290,9 @@ def test_without_a_raw_observation_nobody_knows_what_an_analyse_listed() -> None
     now.observe(shown(), MASK, FREE)
     assert (now.listed == UNKNOWN).all()
     assert (now.analysed_at[0, layout.SLOT_START[:-1]] == 1).all()
-    raw: list[dict[str, Any]] = [{"success": "TRUE", "message": []} for _ in BLUE]
-    raw[3]["a_host"] = {"Files": [{"File Name": "escalate.sh"}, {"File Name": "cmd.sh"}]}
-    twin.observe(shown(), MASK, FREE, listed_files(raw)[None])
+    sightings = Sightings.nothing(1)
+    sightings.listed[0] = [0, 0, 0, 3, 0]
+    twin.observe(shown(), MASK, FREE, sightings)
     assert twin.listed[0, layout.SLOT_START[:-1]].tolist() == [0, 0, 0, 3, 0]
 
 
