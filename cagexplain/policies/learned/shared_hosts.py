@@ -50,6 +50,10 @@ _HOST_KINDS: Final = len(HOST_ACTIONS)
 _PRECEDENCE: Final = 1e-4
 """What an action's logit has ahead of the next one's in the layout, so that rounding does not
 decide between hosts of which an agent knows the same."""
+_RELUCTANCE: Final = 10.0
+"""What Allow and Block have less than their scores. They are a third of all actions, and a Block
+costs points in every step from then on: where any chance of one is left, play by drawn actions is
+ruled by it. So a policy begins with next to none, and learns them where they pay."""
 
 
 class SharedHosts:
@@ -73,7 +77,7 @@ class SharedHosts:
         self.rest = torch.tensor(features.global_columns(profile, agent))
         self.links = torch.tensor(_link_columns(agent))
         self.order = torch.tensor(_action_order(agent))
-        self.precedence = -_PRECEDENCE * torch.arange(len(self.order))
+        self.prior = torch.tensor(_prior(agent))
         inputs, rest = self.columns.shape[1] + 1, len(self.rest)
         widths = [(i, o) for i, o in pairwise((inputs, *hidden))]
         scores, elsewhere = (_HOST_KINDS, 2) if actor else (1, 1)
@@ -115,7 +119,7 @@ class SharedHosts:
         rest = rest.unsqueeze(1).expand(-1, len(self.links), -1)
         traffic = _affine(layers[3 + self.depth], torch.cat([links, rest], -1))
         parts = [scores.flatten(1), elsewhere, traffic.flatten(1)]
-        return torch.cat(parts, -1).index_select(1, self.order) + self.precedence
+        return torch.cat(parts, -1).index_select(1, self.order) + self.prior
 
     def _existing(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Places (k,) among (rows, hosts) of the hosts that exist, and their inputs (k, inputs)."""
@@ -176,6 +180,13 @@ def _action_order(agent: int) -> Int64Array:
         else:
             order.append(others + (kind == ActionKind.SLEEP))
     return np.array(order, np.int64)
+
+
+def _prior(agent: int) -> Float32Array:
+    """What is added to the logits of an agent's actions: (actions,)."""
+    traffic = np.isin(actions.KIND[agent], sorted(actions.TRAFFIC_KINDS))
+    order = _PRECEDENCE * np.arange(len(traffic))
+    return np.asarray(-order - _RELUCTANCE * traffic, np.float32)
 
 
 @STORE.keep
