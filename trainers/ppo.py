@@ -122,6 +122,16 @@ _TUNED: Final = replace(
     entropy=0.002,
     target_kl=None,
 )
+# What tells one host from another is in its inputs, so all hosts of all agents can share weights, and
+# what no agent can change is noise (docs/training.md, "From raw observations").
+_RAW: Final = replace(
+    _TUNED,
+    observation="raw",
+    network="shared",
+    hidden=(64, 64),
+    acting="greedy",
+    reward="local",
+)
 # Minibatches of recurrent networks are whole episodes: fewer of them keep its products large.
 _TUNED_RECURRENT: Final[dict[str, Any]] = {"minibatches": 8}
 
@@ -138,8 +148,10 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
 def presets(member: str) -> dict[str, PPOConfig]:
     """The presets of a member of the family."""
     settings = MEMBERS[member]
-    tuned = replace(_TUNED, **_TUNED_RECURRENT) if "core" in settings else _TUNED
-    return {"paper": replace(_PAPER, **settings), "tuned": replace(tuned, **settings)}
+    paper = {"paper": replace(_PAPER, **settings)}
+    if "core" in settings:  # which has no place in the network of "raw"
+        return paper | {"tuned": replace(_TUNED, **_TUNED_RECURRENT, **settings)}
+    return paper | {"tuned": replace(_TUNED, **settings), "raw": replace(_RAW, **settings)}
 
 
 def check(settings: PPOConfig) -> None:

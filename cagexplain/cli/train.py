@@ -56,7 +56,10 @@ _UNUSED: Final = (
     unused=_UNUSED,
 )
 @click.argument("algorithm")
-@click.option("--preset", help="Settings to begin with: tuned, paper.  [default: tuned]")
+@click.option(
+    "--preset",
+    help="Settings to begin with: tuned, paper; of the PPO family also raw.  [default: tuned]",
+)
 @click.option(
     "--config",
     "file",

@@ -130,7 +130,8 @@ class SharedHosts:
     def _dense(self, layers: Layers, x: Tensor, shift: Tensor) -> Tensor:
         """Scores (rows, hosts, scores) by products over all hosts."""
         told = x.index_select(1, self.columns.flatten()).view(-1, *self.columns.shape)
-        server = self.server.to(x.dtype).expand(len(x), -1, -1)
+        rows = x.shape[0]  # not `len`, which a trace takes for a constant
+        server = self.server.to(x.dtype).expand(rows, -1, -1)
         scores = _perceptron(layers, torch.cat([told, server], -1), shift.unsqueeze(1))
         return scores if self.gate < 0 else scores * (told[..., self.gate : self.gate + 1] != 0)
 
