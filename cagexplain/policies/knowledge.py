@@ -420,10 +420,16 @@ def _complete(now: Knowledge, e: int, step: int, action: int) -> None:
 @STORE.keep
 @njit(nogil=True)
 def _sight(now: Knowledge, sightings: Sightings) -> None:
+    # Most steps show an agent nothing, and handing on so many arrays takes time.
     for e in range(len(now.clock)):
         for agent in range(N_BLUE):
-            _results(now, sightings, e, agent)
-            _attacks(now, sightings, e, agent)
+            if sightings.listed[e, agent] != UNKNOWN or sightings.decoy[e, agent] != NONE:
+                _results(now, sightings, e, agent)
+            signs = sightings.passed_by[e, agent]
+            for slot in range(SLOT_START[agent], SLOT_START[agent + 1]):
+                signs |= sightings.attacked_by[e, slot] | sightings.exploited[e, slot]
+            if signs:
+                _attacks(now, sightings, e, agent)
 
 
 @njit(nogil=True)
@@ -432,31 +438,30 @@ def _results(now: Knowledge, sightings: Sightings, e: int, agent: int) -> None:
     action = now.action[e, agent]
     if not now.free[e, agent] or action == NONE:
         return
-    action_type, slot = ACTION_TYPE[action], ACTION_SLOT[action]
-    if action_type == _ANALYSE:
-        files = sightings.listed[e, agent]
+    files, service, slot = (
+        sightings.listed[e, agent],
+        sightings.decoy[e, agent],
+        ACTION_SLOT[action],
+    )
+    if ACTION_TYPE[action] == _ANALYSE and files != UNKNOWN:
         now.listed[e, slot] = files
-        if files != UNKNOWN:
-            unseen = files & _CMD != 0 and now.exploited_at[e, slot] < now.restored_at[e, slot]
-            if files & _ESCALATE or unseen:
-                now.rooted[e, slot] = True
-                now.called[e, agent] = True
-    elif action_type == _DECOY:
-        service = sightings.decoy[e, agent]
-        if service != NONE:
-            now.ports[e, slot] |= SERVICE_PORT_BIT[service]
+        unseen = files & _CMD != 0 and now.exploited_at[e, slot] < now.restored_at[e, slot]
+        if files & _ESCALATE or unseen:
+            now.rooted[e, slot] = True
+            now.called[e, agent] = True
+    elif ACTION_TYPE[action] == _DECOY and service != NONE:
+        now.ports[e, slot] |= SERVICE_PORT_BIT[service]
 
 
 @njit(nogil=True)
 def _attacks(now: Knowledge, sightings: Sightings, e: int, agent: int) -> None:
     """Take in what the agent saw of attacks on its hosts and from them."""
     step, start, end = now.clock[e], SLOT_START[agent], SLOT_START[agent + 1]
-    sources, news = sightings.passed_by[e, agent], False
+    sources = sightings.passed_by[e, agent]
     for slot in range(start, end):
         sources |= sightings.attacked_by[e, slot]
         if sightings.exploited[e, slot]:
             now.exploited_at[e, slot] = step
-            news = True
         scanners = sightings.scanned_by[e, slot]
         if scanners:
             now.scanned_from_at[e, slot] = step
@@ -475,8 +480,7 @@ def _attacks(now: Knowledge, sightings: Sightings, e: int, agent: int) -> None:
         for slot in range(start, end):
             known += now.source_from[e, slot] != FAR
         now.most_sources[e, agent] = max(now.most_sources[e, agent], known)
-    if news or sources:
-        now.called[e, agent] = True
+    now.called[e, agent] = True
 
 
 @STORE.keep
