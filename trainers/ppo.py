@@ -122,7 +122,7 @@ _TUNED: Final = replace(
     entropy=0.002,
     target_kl=None,
 )
-# What tells one host from another is in its inputs, so all hosts of all agents can share weights, and
+# What tells one host from another is in its inputs, so all hosts of all agents can share weights;
 # what no agent can change is noise (docs/training.md, "From raw observations").
 _RAW: Final = replace(
     _TUNED,
