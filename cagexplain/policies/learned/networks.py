@@ -347,10 +347,10 @@ class Stack:
         """The same, x (members, rows, in), for the rows that are `wanted` (members, rows); zero
         for the others."""
         if self.sets < self.members:
-            rows = torch.from_numpy(np.flatnonzero(wanted))
-            output = self.network(self.layers, x.flatten(0, 1)[None, rows])[0]
+            at = torch.from_numpy(np.flatnonzero(wanted))
+            output = self.network(self.layers, x.flatten(0, 1).index_select(0, at)[None])[0]
             every = output.new_zeros(wanted.size, output.shape[-1])
-            return every.index_copy_(0, rows, output).view(*wanted.shape, -1)
+            return every.index_copy_(0, at, output).view(*wanted.shape, -1)
         parts = []
         for i, rows in enumerate(map(np.flatnonzero, wanted)):
             at = torch.from_numpy(rows if len(rows) else np.zeros(1, np.int64))
