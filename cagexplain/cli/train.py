@@ -22,8 +22,8 @@ _OPTIONS: Final = {
     "reward": "What each agent learns from: the team's reward (global), the same without what "
     "nobody can prevent (no_contractor), what happens in its own subnets with a share of what no "
     "agent defends (individual) or without (local), or individual and global (hybrid).",
-    "observation": "What agents see: the official vector (flat), the same with what they remember of "
-    "it (memory) or of their raw observations (raw).",
+    "observation": "What agents see: the official vector (flat), with what they remember of it "
+    "(memory), or of their raw observations (raw).",
     "warm_start": "Policy to imitate before learning (methods of the PPO family).",
     "intrinsic": "Bonus for novelty: none, ngu (Never Give Up).",
 } | {
