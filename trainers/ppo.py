@@ -7,11 +7,13 @@ recurrent layer. Nothing else differs, so there is one class. Read `PPO.round` f
 play and learning.
 
 A busy agent decides nothing, so only its decisions are samples (see `trainers.advantages`).
+A run may begin by imitating another policy (`PPO.imitate`, `trainers.imitation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -22,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.envs import BatchedEnv
 from cagexplain.policies.learned import features, networks
@@ -35,11 +38,19 @@ from trainers.core.norm import ValueNorm
 from trainers.core.player import Player
 from trainers.core.settings import PAPER as COMMON
 from trainers.core.settings import Settings, check_common
-from trainers.core.trainable import Trainable, epochs, parts
+from trainers.core.trainable import Minibatch, Trainable, epochs, outputs, parts
+from trainers.imitation import (
+    Lesson,
+    WarmStart,
+    cross_entropy,
+    divergence,
+    facts,
+    load_teacher,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig(Settings):
+class PPOConfig(Settings, WarmStart):
     """Settings of IPPO, MAPPO and their variants."""
 
     critic: str = setting(
@@ -111,6 +122,16 @@ _TUNED: Final = replace(
     entropy=0.002,
     target_kl=None,
 )
+# What tells one host from another is in its inputs, so all hosts of all agents can share weights;
+# what no agent can change is noise (docs/training.md, "From raw observations").
+_RAW: Final = replace(
+    _TUNED,
+    observation="raw",
+    network="shared",
+    hidden=(64, 64),
+    acting="greedy",
+    reward="local",
+)
 # Minibatches of recurrent networks are whole episodes: fewer of them keep its products large.
 _TUNED_RECURRENT: Final[dict[str, Any]] = {"minibatches": 8}
 
@@ -127,8 +148,10 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
 def presets(member: str) -> dict[str, PPOConfig]:
     """The presets of a member of the family."""
     settings = MEMBERS[member]
-    tuned = replace(_TUNED, **_TUNED_RECURRENT) if "core" in settings else _TUNED
-    return {"paper": replace(_PAPER, **settings), "tuned": replace(tuned, **settings)}
+    paper = {"paper": replace(_PAPER, **settings)}
+    if "core" in settings:  # which has no place in the network of "raw"
+        return paper | {"tuned": replace(_TUNED, **_TUNED_RECURRENT, **settings)}
+    return paper | {"tuned": replace(_TUNED, **settings), "raw": replace(_RAW, **settings)}
 
 
 def check(settings: PPOConfig) -> None:
@@ -163,27 +186,46 @@ class Critic:
 
 @dataclass
 class _Actor:
-    """An agent's policy: its place among the agents and its network."""
+    """The weights of a policy, and the agents that act by them."""
 
-    agent: int
-    group: int
-    member: int
+    agents: list[int]
     net: Trainable
+
+    def decisions(self, batch: _Batch) -> Tensor:
+        """Where its agents decide: (agents * T, envs), one agent after the other."""
+        return batch.free[self.agents].flatten(0, 1)
+
+    def by_agent(self, part: Minibatch, steps: int) -> Iterator[tuple[int, Minibatch]]:
+        """Each agent's share of a minibatch of `decisions`, of episodes with `steps` * envs."""
+        if len(self.agents) == 1:
+            yield self.agents[0], part
+            return
+        for k, agent in enumerate(self.agents):
+            inside = part.rows[part.rows // steps == k]
+            if len(inside):
+                yield agent, Minibatch(inside - k * steps)
 
 
 @dataclass
 class _Batch:
-    """A round on grids of (agents, T, envs); `free` tells where there is a decision."""
+    """A round on grids of (agents, T, envs); `free` tells where there is a decision. A `lesson` is
+    what the teacher said of it; `tie` the weight of the divergence from what was imitated."""
 
-    inputs: list[Tensor]  # of each actor, (T + 1, envs, width)
+    inputs: list[Tensor]  # of each agent, (T + 1, envs, width)
     critic_inputs: list[Tensor]  # by each critic, (T + 1, envs, width)
-    legal: list[Tensor]  # for each actor, (envs, actions)
+    legal: list[Tensor]  # for each agent, (envs, actions)
     free: Tensor
     action: Tensor
     log_prob: Tensor
     value: Tensor
     advantage: Tensor
     returns: Tensor
+    lesson: Lesson | None = None
+    tie: float = 0.0
+
+
+_PLACES: Final = [(g, m) for g, group in enumerate(GROUPS) for m in range(len(group))]
+"""Group of each agent, and its place in it."""
 
 
 class PPO:
@@ -205,15 +247,25 @@ class PPO:
             self.critic_stacks = self._critic_stacks()
         generator = torch.Generator().manual_seed(seed)
         for stacks, gain in ((self.actor_stacks, 0.01), (self.critic_stacks, 1.0)):
-            for stack in stacks:
+            for stack in networks.distinct(stacks):
                 stack.initialise(generator, gain)
-        places = [(g, m, agent) for g, group in enumerate(GROUPS) for m, agent in enumerate(group)]
         eps = settings.adam_eps
-        self.actors = [
-            _Actor(agent, g, m, Trainable(self.actor_stacks[g], m, eps)) for g, m, agent in places
-        ]
+        self.networks = [self.actor_stacks[g].network for g, _ in _PLACES]
+        self.actors = (
+            [_Actor([*range(N_BLUE)], Trainable(self.actor_stacks[0], 0, eps))]
+            if settings.network == "shared"
+            else [
+                _Actor([agent], Trainable(self.actor_stacks[g], m, eps))
+                for agent, (g, m) in enumerate(_PLACES)
+            ]
+        )
+        self.teacher = load_teacher(settings)
+        self.imitated = None if self.teacher is None else networks.build_actors(vars(settings))
         valued = (
-            [([agent], Trainable(self.critic_stacks[g], m, eps)) for g, m, agent in places]
+            [
+                ([agent], Trainable(self.critic_stacks[g], m, eps))
+                for agent, (g, m) in enumerate(_PLACES)
+            ]
             if settings.critic == "own"
             else [([*range(N_BLUE)], Trainable(self.critic_stacks[0], 0, eps))]
         )
@@ -247,33 +299,67 @@ class PPO:
             number: of this round, from 0; decides, with the seed, all random numbers of the round.
             of: number of rounds of the whole run, for the annealing.
         """
+        if number < self.config.lessons:
+            return self.imitate(env, seeds, number, clock)
+        if number == self.config.lessons and self.imitated is not None:
+            networks.restore(self.imitated, networks.stored(self.actor_stacks))
+            for actor in self.actors:
+                actor.net.forget()
         cfg, rng = self.config, np.random.default_rng([self.seed, number])
+        progress = (number - cfg.lessons) / (of - cfg.lessons)
         rollout = self.player.play(env, seeds, self.actor_stacks, None, rng, clock)
         novelty = self.player.seek_novelty(rollout, number, rng, clock)
         with clock("update"):
             batch = self._gather(rollout)
-            self._normalise(batch)
-            rate = cfg.learning_rate * (1 - number / of if cfg.anneal else 1)
-            work: list[tuple[Callable[..., dict[str, float]], Any]] = [
-                *((self._improve_policy, actor) for actor in reversed(self.actors)),
-                *((self._fit_values, critic) for critic in reversed(self.critics)),
-            ]  # agent 4's networks are the largest, so they come first
-            jobs = [
-                self.pool.submit(learn, who, batch, rate, stream)
-                for (learn, who), stream in zip(work, rng.spawn(len(work)), strict=True)
-            ]
-            reports = [job.result() for job in jobs]
-        metrics = {"decisions": float(batch.free.float().mean()), "learning_rate": rate} | novelty
+            batch.tie = cfg.tie(progress)
+            rate = cfg.learning_rate * (1 - progress if cfg.anneal else 1)
+            metrics = self._learn(self._improve_policy, batch, rate, rng)
+        return metrics | novelty | {"return": float(rollout.official_returns().mean())}
+
+    def imitate(
+        self, env: BatchedEnv, seeds: npt.NDArray[np.int64], number: int, clock: Clock
+    ) -> dict[str, float]:
+        """A round in which the actors learn what the teacher does, and the critics what it is worth
+        to play so; the arguments are those of `round`."""
+        assert self.teacher is not None
+        cfg, rng = self.config, np.random.default_rng([self.seed, number])
+        lesson = Lesson(self.teacher, number == 0, env, seeds)
+        rollout = self.player.play(env, seeds, self.actor_stacks, None, rng, clock, lesson)
+        with clock("update"):
+            batch = self._gather(rollout)
+            batch.lesson = lesson
+            rate = cfg.warm_rate * (1 - number / cfg.lessons)
+            metrics = self._learn(self._copy_teacher, batch, rate, rng)
+        return metrics | {"return": float(rollout.official_returns().mean())}
+
+    def _learn(
+        self,
+        lead: Callable[..., dict[str, float]],
+        batch: _Batch,
+        rate: float,
+        rng: np.random.Generator,
+    ) -> dict[str, float]:
+        """Train all actors by `lead` and all critics, side by side."""
+        self._normalise(batch)
+        work: list[tuple[Callable[..., dict[str, float]], Any]] = [
+            *((lead, actor) for actor in reversed(self.actors)),
+            *((self._fit_values, critic) for critic in reversed(self.critics)),
+        ]  # agent 4's networks are the largest, so they come first
+        jobs = [
+            self.pool.submit(learn, who, batch, rate, stream)
+            for (learn, who), stream in zip(work, rng.spawn(len(work)), strict=True)
+        ]
+        reports = [job.result() for job in jobs]
+        metrics = {"decisions": float(batch.free.float().mean()), "learning_rate": rate}
         for name in dict.fromkeys(key for report in reports for key in report):
             metrics[name] = float(np.mean([r[name] for r in reports if name in r]))
-        metrics["return"] = float(rollout.official_returns().mean())
         return metrics
 
     @torch.no_grad()
     def _gather(self, rollout: Rollout) -> _Batch:
         """Bring a rollout into the learner's shape, and value it."""
         cfg, device = self.config, self.device
-        inputs = [rollout.features[a.group][:, a.member].to(device) for a in self.actors]
+        inputs = [rollout.features[g][:, m].to(device) for g, m in _PLACES]
         if cfg.critic == "own":
             critic_inputs = inputs
         else:
@@ -293,7 +379,7 @@ class PPO:
             value[critic.agents] = critic.denormalise(outputs)
         if cfg.time_limit == "terminal":
             value[:, -1] = 0
-        legal = [rollout.legal[a.group][a.member].to(device) for a in self.actors]
+        legal = [rollout.legal[g][m].to(device) for g, m in _PLACES]
         advantage = smdp_gae(
             rollout.reward * np.float32(cfg.reward_scale),
             rollout.free[:-1],
@@ -327,35 +413,91 @@ class PPO:
     def _improve_policy(
         self, actor: _Actor, batch: _Batch, rate: float, rng: np.random.Generator
     ) -> dict[str, float]:
-        """Maximise the clipped surrogate plus the entropy bonus."""
-        cfg, agent, net, steps = self.config, actor.agent, actor.net, []
-        inputs, masks = batch.inputs[agent][:-1], batch.legal[agent]
-        choice = (masks == 0).sum(-1).log()  # what the legal actions allow of entropy
-        for part in epochs(batch.free[agent], cfg.minibatches, cfg.epochs, rng, net.recurrent):
-            env = part.rows % len(masks)
-            log_prob, entropy = networks.log_prob_and_entropy(
-                net(inputs, part), masks.index_select(0, env), part.of(batch.action[agent])
+        """Maximise the clipped surrogate plus the entropy bonus, near to what was imitated."""
+        cfg, net, steps = self.config, actor.net, []
+        for part in epochs(actor.decisions(batch), cfg.minibatches, cfg.epochs, rng, net.recurrent):
+            shares = [
+                self._compare(net, agent, batch, share)
+                for agent, share in actor.by_agent(part, batch.free[0].numel())
+            ]
+            log_ratio, entropy, choice, advantage, strayed = map(
+                torch.cat, zip(*shares, strict=True)
             )
-            log_ratio = log_prob - part.of(batch.log_prob[agent])
             ratio = log_ratio.exp()
             with torch.no_grad():  # the low-variance estimator of KL(old, new), Schulman 2020
                 kl = float((ratio - 1 - log_ratio).mean())
                 clipped = float(((ratio - 1).abs() > cfg.clip).float().mean())
             if cfg.target_kl is not None and kl > cfg.target_kl:
                 break
-            advantage = part.of(batch.advantage[agent])
             if cfg.advantages == "minibatch":
                 advantage = _standardise(advantage, advantage)
             near = ratio.clamp(1 - cfg.clip, 1 + cfg.clip)
             surrogate = torch.minimum(ratio * advantage, near * advantage).mean()
-            loss = -surrogate - cfg.entropy * entropy.mean()
+            loss = -surrogate - cfg.entropy * entropy.mean() + batch.tie * strayed.mean()
             norm = net.descend(loss, rate, cfg.max_grad_norm)
-            most = choice.index_select(0, env).sum().clamp_min(1e-8)  # 0 where there is no choice
+            most = choice.sum().clamp_min(1e-8)  # 0 where there is no choice
             relative = float(entropy.detach().sum() / most)
-            steps.append((float(surrogate.detach()), relative, kl, clipped, norm))
-        names = ("surrogate", "entropy", "kl", "clipped", "actor_grad_norm")
+            away = float(strayed.detach().mean())
+            steps.append((float(surrogate.detach()), relative, kl, clipped, norm, away))
+        names = ("surrogate", "entropy", "kl", "clipped", "actor_grad_norm", "strayed")
         means = np.mean(steps, axis=0) if steps else np.zeros(len(names))
-        return dict(zip(names, means.tolist(), strict=True)) | {"gradient_steps": float(len(steps))}
+        report = dict(zip(names, means.tolist(), strict=True))
+        if not batch.tie:
+            del report["strayed"]  # nobody has measured it
+        return report | {"gradient_steps": float(len(steps))}
+
+    def _compare(
+        self, net: Trainable, agent: int, batch: _Batch, part: Minibatch
+    ) -> tuple[Tensor, ...]:
+        """An agent's decisions under the present weights (rows, each): log-ratios to the
+        probabilities of play, entropies, what the legal actions allow of entropy, advantages,
+        and divergences from what was imitated (0 if nothing ties to it)."""
+        inputs, masks = batch.inputs[agent][:-1], batch.legal[agent]
+        env = part.rows % len(masks)
+        legal = masks.index_select(0, env)
+        raw = outputs(self.networks[agent], net.layers, inputs, part)
+        log_prob, entropy = networks.log_prob_and_entropy(raw, legal, part.of(batch.action[agent]))
+        strayed = torch.zeros_like(log_prob)
+        if batch.tie and self.imitated is not None:
+            group, member = _PLACES[agent]
+            with torch.no_grad():
+                layers = self.imitated[group].member(member)
+                before = outputs(self.networks[agent], layers, inputs, part) + legal
+            strayed = divergence(before, raw + legal)
+        log_ratio = log_prob - part.of(batch.log_prob[agent])
+        choice = (masks == 0).sum(-1).log().index_select(0, env)
+        return log_ratio, entropy, choice, part.of(batch.advantage[agent]), strayed
+
+    def _copy_teacher(
+        self, actor: _Actor, batch: _Batch, rate: float, rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Minimise the cross-entropy to the teacher's choices, by what they matter."""
+        cfg, net, steps = self.config, actor.net, []
+        assert batch.lesson is not None
+        chance, importance = (
+            torch.from_numpy(array).flatten(0, 1).to(self.device)
+            for array in (batch.lesson.chance, batch.lesson.importance)
+        )
+        decided = actor.decisions(batch)
+        count = math.ceil(int(decided.sum()) / cfg.warm_batch)
+        for part in epochs(decided, count, cfg.warm_epochs, rng, net.recurrent):
+            losses, weights, alike = [], [], []
+            for agent, share in actor.by_agent(part, batch.free[0].numel()):
+                masks = batch.legal[agent]
+                legal = masks.index_select(0, share.rows % len(masks))
+                inputs = batch.inputs[agent][:-1]
+                logits = outputs(self.networks[agent], net.layers, inputs, share) + legal
+                taught = chance.index_select(0, share.rows)[:, actions.slice_of(agent)]
+                losses.append(cross_entropy(logits, taught))
+                weights.append(importance.index_select(0, share.rows)[:, agent])
+                alike.append(logits.argmax(-1) == taught.argmax(-1))
+            weight = torch.cat(weights)
+            loss = (torch.cat(losses) * weight).sum() / weight.sum().clamp_min(1e-8)
+            norm = net.descend(loss, rate, cfg.max_grad_norm)
+            steps.append((float(loss.detach()), float(torch.cat(alike).float().mean()), norm))
+        names = ("imitation_loss", "agreement", "actor_grad_norm")
+        report = dict(zip(names, np.mean(steps, axis=0).tolist(), strict=True))
+        return report | {"gradient_steps": float(len(steps))}
 
     def _fit_values(
         self, critic: Critic, batch: _Batch, rate: float, rng: np.random.Generator
@@ -366,7 +508,8 @@ class PPO:
         free = batch.free[critic.agents]
         before = critic.normalise(batch.value[critic.agents])
         target = critic.normalise(batch.returns[critic.agents])
-        for part in epochs(free.any(0), cfg.minibatches, cfg.epochs, rng, net.recurrent):
+        passes = cfg.epochs if batch.lesson is None else cfg.warm_epochs
+        for part in epochs(free.any(0), cfg.minibatches, passes, rng, net.recurrent):
             value, goal, decided = net(inputs, part).T, part.of(target), part.of(free)
             error = self._value_error(value, goal)
             if cfg.value_clip is not None:  # pessimistic, as in the policy's surrogate
@@ -405,7 +548,14 @@ class PPO:
             "critic_optimisers": [critic.net.optimiser.state_dict() for critic in self.critics],
             "norms": [[norm.state() for norm in critic.norms] for critic in self.critics],
             "player": self.player.state(),
+            "imitation": self._imitation(),
         }
+
+    def _imitation(self) -> dict[str, Any]:
+        """The policy that is imitated, and what has come of it."""
+        if self.teacher is None or self.imitated is None:
+            return {}
+        return {"teacher": facts(self.teacher), "imitated": networks.stored(self.imitated)}
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a stored `state`."""
@@ -419,6 +569,10 @@ class PPO:
             for norm, stored in zip(critic.norms, norms, strict=True):
                 norm.load(stored)
         self.player.load(state["player"])
+        if self.teacher is not None and self.imitated is not None:
+            if state["imitation"]["teacher"] != facts(self.teacher):
+                raise ValueError("the policy to imitate is another one than when the run began")
+            networks.restore(self.imitated, state["imitation"]["imitated"])
 
 
 def _standardise(values: Tensor, sample: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ from trainers.core.norm import ValueNorm
 from trainers.core.player import Player
 from trainers.core.replay import Segments, Windows
 from trainers.core.returns import lambda_returns
+from trainers.core.rewards import OF_THE_TEAM
 from trainers.core.settings import PAPER as COMMON
 from trainers.core.settings import ReplaySettings, check_common, check_replay
 from trainers.core.trainable import adam, follow
@@ -200,7 +201,7 @@ def presets(member: str) -> dict[str, QMIXConfig]:
 def check(settings: QMIXConfig) -> None:
     """Refuse combinations that make no sense; UsageError gives the reason."""
     check_common(settings)
-    if settings.reward != "global":
+    if settings.reward not in OF_THE_TEAM:
         raise UsageError(
             "the agents' values are mixed into one value of the team, so there is one reward to "
             f"learn from, and '{settings.reward}' rewards differ between agents",

@@ -19,8 +19,12 @@ from trainers.core.config import Assignment, RunConfig
 
 _OPTIONS: Final = {
     "messages": "What agents send each other: none, action, 2bit, 8bit.",
-    "reward": "What each agent learns from: the team's reward (global), what happens in its own "
-    "subnets (individual), or both (hybrid).",
+    "reward": "What each agent learns from: the team's reward (global), the same without what "
+    "nobody can prevent (no_contractor), what happens in its own subnets with a share of what no "
+    "agent defends (individual) or without (local), or individual and global (hybrid).",
+    "observation": "What agents see: the official vector (flat), with what they remember of it "
+    "(memory), or of their raw observations (raw).",
+    "warm_start": "Policy to imitate before learning (methods of the PPO family).",
     "intrinsic": "Bonus for novelty: none, ngu (Never Give Up).",
 } | {
     entry.name: f"{entry.metadata['help'].capitalize()}.  [default: {entry.default}]"
@@ -53,7 +57,10 @@ _UNUSED: Final = (
     unused=_UNUSED,
 )
 @click.argument("algorithm")
-@click.option("--preset", help="Settings to begin with: tuned, paper.  [default: tuned]")
+@click.option(
+    "--preset",
+    help="Settings to begin with: tuned, paper; of the PPO family also raw.  [default: tuned]",
+)
 @click.option(
     "--config",
     "file",

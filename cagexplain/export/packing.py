@@ -99,18 +99,19 @@ def _tree(policy: Policy) -> Packed:
 
 def _network(policy: Policy) -> Packed:
     from cagexplain.export.forms import networks
+    from cagexplain.policies.learned.networks import stored as stored_parameters
     from cagexplain.policies.learned.trained import TrainedPolicy
 
     if not isinstance(policy, TrainedPolicy):
         raise _refusal(policy, "its networks come from no checkpoint")
-    settings = policy.settings
+    settings, stored = policy.settings, stored_parameters(policy.actors)
     core = "" if settings.core == "none" else f" with {settings.core.upper()}"
     return Packed(
         networks.__name__,
         f"{policy.checkpoint.algorithm}, network {settings.network}{core}",
         {
             "actors": asdict(settings),
-            "layers": [len(stack.layers) for stack in policy.actors],
+            "layers": [len(layers) for layers in stored],
             "player": {
                 "name": policy.name,
                 "profile": policy.profile,
@@ -121,8 +122,8 @@ def _network(policy: Policy) -> Packed:
         },
         {
             networks.key(g, k, part): tensor.numpy()
-            for g, stack in enumerate(policy.actors)
-            for k, layer in enumerate(stack.layers)
+            for g, layers in enumerate(stored)
+            for k, layer in enumerate(layers)
             for part, tensor in enumerate(layer)
         },
     )

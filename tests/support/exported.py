@@ -20,7 +20,7 @@ FORMS = [
     for network in networks.KINDS
     for observation in ("flat", "memory", "raw")
     for core in networks.CORES
-    if network != "hosts" or core == "none"
+    if network not in ("hosts", "shared") or core == "none"
 ]
 """All that networks are built from: kind, observation, recurrent layer."""
 TINY = {

@@ -65,6 +65,8 @@ def test_paper_preset_runs(tmp_path):
         (["--messages", "9bit"], "messages: '9bit' is unknown. Choose none, action, 2bit, 8bit"),
         (["--reward", "team"], "Choose global, individual, hybrid"),
         (["--intrinsic", "joy"], "Choose none, ngu"),
+        (["--warm-start", "champoin"], "warm_start: 'champoin' is neither a built-in policy"),
+        (["--warm-start", "mine.py:play"], "training runs no code of others"),
         (["--set", "core=lstm", "--set", "network=hosts"], "core"),
         (["--device", "tpu"], "'--device'"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),

@@ -8,12 +8,11 @@ import torch
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
-from cagexplain.policies.learned import networks
 from tests.support.training_env import FakeEnv
 from trainers.core.clock import Clock
 from trainers.core.evaluation import training_seeds
 from trainers.core.trainable import parts
-from trainers.ppo import MEMBERS, PPO, presets
+from trainers.ppo import MEMBERS, PPO, check, presets
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +32,7 @@ FAST = replace(
     anneal=False,
     gamma=0.9,
 )
-NETWORKS = {"mlp": (16,), "hosts": (16,), "scores": (32, 16)}
+NETWORKS = {"mlp": (16,), "hosts": (16,), "scores": (32, 16), "shared": (16, 16)}
 
 
 def member(name, **changes):
@@ -66,26 +65,29 @@ def flat_parameters(learner):
 
 
 @pytest.mark.parametrize("observation", ["flat", "memory"])
-@pytest.mark.parametrize("core", ["none", "lstm", "gru"])
-def test_ratio_is_one_before_the_first_step(core, observation):
+@pytest.mark.parametrize(
+    ("core", "network"), [("none", "mlp"), ("lstm", "mlp"), ("gru", "mlp"), ("none", "shared")]
+)
+def test_ratio_is_one_before_the_first_step(core, network, observation):
     """Rollout and update agree on observation, mask, action and memory, or this fails."""
-    learner = PPO(replace(FAST, envs=4, core=core, core_size=8, observation=observation), 0, 1)
+    settings = replace(FAST, envs=4, core=core, core_size=8, network=network)
+    learner = PPO(replace(settings, observation=observation), 0, 1)
     env = FakeEnv(4)
     rounds(learner, env, 3)  # a policy away from uniform
     rollout = played(learner, env)
     batch = learner._gather(rollout)
+    decisions = 0
     for actor in learner.actors:
-        free = batch.free[actor.agent]
-        for part in parts(free, 3, np.random.default_rng(1), actor.net.recurrent):
-            raw = actor.net(batch.inputs[actor.agent][:-1], part)
-            legal = batch.legal[actor.agent][part.rows % 4]
-            log_prob, _ = networks.log_prob_and_entropy(
-                raw, legal, part.of(batch.action[actor.agent])
-            )
-            drawn = part.of(batch.log_prob[actor.agent])
-            torch.testing.assert_close(log_prob, drawn, atol=1e-5, rtol=1e-5)
-        rows = torch.cat([p.rows for p in parts(free, 3, None, actor.net.recurrent)])
-        assert sorted(rows.tolist()) == free.flatten().nonzero().squeeze(-1).tolist()
+        steps = batch.free[0].numel()
+        for part in parts(actor.decisions(batch), 3, np.random.default_rng(1), actor.net.recurrent):
+            for agent, share in actor.by_agent(part, steps):
+                log_ratio, *_ = learner._compare(actor.net, agent, batch, share)
+                torch.testing.assert_close(
+                    log_ratio, torch.zeros_like(log_ratio), atol=1e-5, rtol=0
+                )
+                assert share.of(batch.free[agent]).all()
+                decisions += len(log_ratio)
+    assert decisions == batch.free.sum()
 
 
 def test_busy_steps_are_no_samples():
@@ -103,7 +105,9 @@ def test_busy_steps_are_no_samples():
                 assert (held == held[0]).all()
 
 
-@pytest.mark.parametrize(("network", "count"), [("mlp", 25), ("hosts", 20), ("scores", 20)])
+@pytest.mark.parametrize(
+    ("network", "count"), [("mlp", 25), ("hosts", 20), ("scores", 20), ("shared", 20)]
+)
 def test_learns_the_task(network, count):
     settings = replace(FAST, network=network, hidden=NETWORKS[network], learning_rate=5e-3, envs=16)
     learner = PPO(settings, 0, 2)
@@ -193,6 +197,12 @@ def test_threads_do_not_change_the_result():
     assert torch.equal(flat_parameters(one), flat_parameters(two))
 
 
+def test_the_preset_raw_is_for_members_without_a_recurrent_layer():
+    assert {name for name in MEMBERS if "raw" in presets(name)} == {"ippo", "mappo", "c_mappo"}
+    for name in ("ippo", "mappo", "c_mappo"):
+        check(presets(name)["raw"])
+
+
 def test_seed_decides_the_run():
     first, other = PPO(FAST, 5, 1), PPO(FAST, 6, 1)
     for learner in (first, other):
@@ -201,7 +211,8 @@ def test_seed_decides_the_run():
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"critic": "compact", "core": "lstm"}, {"intrinsic": "ngu"}]
+    "changes",
+    [{}, {"critic": "compact", "core": "lstm"}, {"intrinsic": "ngu"}, {"network": "shared"}],
 )
 def test_stored_state_continues_bit_for_bit(changes):
     settings = replace(FAST, **changes, envs=4, core_size=8, ngu_hidden=(16,), ngu_k=3)

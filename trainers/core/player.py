@@ -21,6 +21,7 @@ from trainers.core import rewards
 from trainers.core.buffers import Rollout
 from trainers.core.clock import Clock
 from trainers.core.settings import Settings
+from trainers.imitation import Lesson
 from trainers.intrinsic import NGU, ReturnScale
 
 Explore = Callable[[Tensor, Tensor], Tensor]
@@ -51,6 +52,7 @@ class Player:
         explore: Explore | None,
         rng: np.random.Generator,
         clock: Clock,
+        lesson: Lesson | None = None,
     ) -> Rollout:
         """Play one episode per environment; the memory is used again by the next call.
 
@@ -65,6 +67,7 @@ class Player:
                 softmax(outputs) and records their log-probabilities.
             rng: for the choices.
             clock: gets the time of simulation and inference.
+            lesson: hears what is chosen, and may put something else in its place.
         """
         cfg, calls = self.settings, phases.calls(env.params.steps)
         if self.rollout is None:
@@ -77,6 +80,7 @@ class Player:
         legal = networks.additive(torch.from_numpy(env.mask))
         rollout.legal = networks.by_group(legal, actions.SIZES)
         running = np.tile(SLEEP_INDEX, (env.n_envs, 1))
+        spare = cfg.network == "shared"  # its outputs cost more than picking those that count
         for t in range(calls):
             with clock("inference"):
                 free = rollout.free[t]
@@ -85,7 +89,10 @@ class Player:
                 seen = env.sightings() if features.reads else None
                 features.observe(env.obs, env.mask, free, inputs, seen)
                 for group, raw, mask in zip(
-                    GROUPS, acting.outputs(inputs), rollout.legal, strict=True
+                    GROUPS,
+                    acting.outputs(inputs, free if spare else None),
+                    rollout.legal,
+                    strict=True,
                 ):
                     members = slice(group[0], group[-1] + 1)
                     outputs = raw + mask
@@ -96,8 +103,13 @@ class Player:
                     else:
                         chosen = explore(outputs, u)
                     np.copyto(running[:, members], chosen.T.numpy(), where=free[:, members])
-                rollout.action[t] = running
                 submitted = np.where(free, running, SLEEP_INDEX)
+            if lesson is not None:
+                with clock("lesson"):
+                    submitted = lesson.attend(t, submitted)
+                    np.copyto(running, submitted, where=free)
+            with clock("inference"):
+                rollout.action[t] = running
                 features.acted(submitted, free)
                 encoded = messages.encode(cfg.messages, env.obs, running)
             with clock("simulation"):

@@ -21,7 +21,8 @@ class Settings:
     network: str = setting("architecture of the agents' networks", choices=networks.KINDS)
     hidden: tuple[int, ...] = setting("widths of their hidden layers", low=1, high=8192)
     core: str = setting(
-        "recurrent layer before the output; not for the network 'hosts'", choices=networks.CORES
+        "recurrent layer before the output; not for the networks 'hosts' and 'shared'",
+        choices=networks.CORES,
     )
     core_size: int = setting("units of the recurrent layer", low=1, high=8192)
     acting: str = setting("how evaluation plays", choices=("sampled", "greedy"))
@@ -115,9 +116,10 @@ PAPER: Final[dict[str, Any]] = {
 
 def check_common(settings: Settings) -> None:
     """Refuse combinations that no algorithm can train; UsageError gives the reason."""
-    if settings.core != "none" and settings.network == "hosts":
+    if settings.core != "none" and settings.network in ("hosts", "shared"):
         raise UsageError(
-            f"a recurrent layer ('{settings.core}') has no place in the network 'hosts'",
+            f"a recurrent layer ('{settings.core}') has no place in the network "
+            f"'{settings.network}'",
             field="core",
             remedy="Choose --set network=mlp or --set network=scores, or --set core=none",
         )
@@ -130,7 +132,14 @@ def check_common(settings: Settings) -> None:
 
 
 def check_replay(settings: ReplaySettings) -> None:
-    """Refuse a memory that does not hold a round; UsageError."""
+    """Refuse a memory that does not hold a round, and weights that agents share; UsageError."""
+    if settings.network == "shared":
+        raise UsageError(
+            "here every agent learns by itself, and in the network 'shared' all have the same "
+            "weights",
+            field="network",
+            remedy="Choose --set network=scores, or a method of the PPO family",
+        )
     if settings.replay < settings.envs:
         raise UsageError(
             f"a round's {settings.envs} episodes do not fit into a memory of {settings.replay}",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cagexplain.policies.learned.networks import Layers, Recurrent, Stack
+from cagexplain.policies.learned.networks import Layers, Network, Recurrent, Stack
 
 
 @dataclass
@@ -88,6 +88,20 @@ def adam(parameters: Sequence[Tensor], eps: float) -> torch.optim.Adam:
     return optimiser
 
 
+def outputs(network: Network, layers: Layers, inputs: Tensor, part: Minibatch) -> Tensor:
+    """Outputs (rows, out) for the decisions of a part, from inputs (steps, envs, width).
+
+    Args:
+        network, layers: with one set of parameters.
+        inputs, part: see above.
+    """
+    if part.envs is None or part.positions is None:
+        x = inputs.flatten(0, 1).index_select(0, part.rows)
+        return network(layers, x.unsqueeze(0)).squeeze(0)
+    episodes = network(layers, inputs.index_select(1, part.envs))
+    return episodes.flatten(0, 1).index_select(0, part.positions)
+
+
 class Trainable:
     """One network of a stack and its optimiser; the parameters are views into the stack.
 
@@ -109,11 +123,13 @@ class Trainable:
 
     def __call__(self, inputs: Tensor, part: Minibatch) -> Tensor:
         """Outputs (rows, out) for the decisions of a part, from inputs (steps, envs, width)."""
-        if part.envs is None or part.positions is None:
-            x = inputs.flatten(0, 1).index_select(0, part.rows)
-            return self.network(self.layers, x.unsqueeze(0)).squeeze(0)
-        episodes = self.network(self.layers, inputs.index_select(1, part.envs))
-        return episodes.flatten(0, 1).index_select(0, part.positions)
+        return outputs(self.network, self.layers, inputs, part)
+
+    def forget(self) -> None:
+        """Begin the optimiser's averages anew, for another loss."""
+        for averages in self.optimiser.state.values():
+            for tensor in averages.values():
+                tensor.zero_()
 
     def descend(self, loss: Tensor, rate: float, max_norm: float) -> float:
         """One clipped step down a loss (a scalar); returns the gradient's norm before clipping."""

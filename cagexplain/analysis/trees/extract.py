@@ -27,7 +27,7 @@ from cagexplain.analysis.trees import rules as ruling
 from cagexplain.analysis.trees.fidelity import balanced, features, fidelity, overlap
 from cagexplain.analysis.trees.fit import Growth, best
 from cagexplain.analysis.trees.results import AgentTree, Size, Surrogate, Worth
-from cagexplain.analysis.trees.samples import KEPT, Samples, Teacher, joined, of_trace, roll_out
+from cagexplain.analysis.trees.samples import KEPT, Samples, joined, of_trace, roll_out
 from cagexplain.cc4 import actions
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
@@ -37,6 +37,7 @@ from cagexplain.policies.base import Policy, decide
 from cagexplain.policies.evaluation import estimate, evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
+from cagexplain.policies.teacher import Teacher
 from cagexplain.policies.trees.tree import Tree, TreePolicy
 from cagexplain.policies.wrappers.team import MixedTeam
 from cagexplain.stats.shares import ratios

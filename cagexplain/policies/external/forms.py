@@ -37,6 +37,10 @@ class AnotherPolicy(CagexplainError):
     """Code of others is not the one that a trace was recorded with."""
 
 
+class Untrusted(UsageError):
+    """The user has not said that the code of others may be run."""
+
+
 @dataclass(frozen=True)
 class Opening:
     """How a policy of others is opened.
@@ -92,12 +96,12 @@ def check_trust(code: Code, opening: Opening) -> None:
     """Refuse foreign code that may not be run.
 
     Raises:
-        UsageError: the user has not said that it may be run.
+        Untrusted: the user has not said that it may be run.
         CagexplainError: it is not the code that is wanted.
     """
     _require(code.sha256, code.spec, opening)
     if not opening.trust:
-        raise UsageError(
+        raise Untrusted(
             f"this would run the code of others: {code.what}. It could do all that you can: read, "
             "change, delete and send your files. It runs in processes of its own, with limits of "
             "time and memory, so that its failures do no harm; but that is no sandbox",

@@ -185,6 +185,14 @@ def host_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
     return np.hstack([bits, observations.SIZES[agent] + memory])
 
 
+def global_columns(profile: str, agent: int) -> npt.NDArray[np.int64]:
+    """Which of an agent's inputs are about no host, link or message: the mission phase, and what a
+    profile adds for the whole, such as the clock."""
+    added = np.arange(observations.SIZES[agent], sizes(profile)[agent])
+    of_hosts = host_columns(profile, agent)
+    return np.concatenate([[observations.PHASE], np.setdiff1d(added, of_hosts)])
+
+
 def exists_column(profile: str) -> int:
     """Which of the columns of `host_columns` tells that the host exists; -1 if none does."""
     return 2 if _ADDED[profile].host else -1

@@ -2,7 +2,8 @@
 
 Agents of equal layouts form a group (agents 0 to 3 and agent 4). The parameters of a group are
 stored stacked, agent by agent, so that all of its agents act in one batched product; each agent's
-are views into the stack, so that it can be trained by itself. Every agent has weights of its own.
+are views into the stack, so that it can be trained by itself. Every agent has weights of its own,
+but for the network "shared": there the stacks of both groups hold the same single set.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cagexplain.common.errors import UsageError
 from cagexplain.policies.learned import features
 from cagexplain.policies.learned.features import GROUPS
 from cagexplain.policies.learned.host_scores import host_scores
+from cagexplain.policies.learned.shared_hosts import SharedHosts
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Weight (members, in, out) and bias (members, ..., out) of each layer."""
@@ -292,12 +294,21 @@ MAX_PARAMETERS: Final = 100_000_000
 class Stack:
     """A network with the parameters of all agents of a group.
 
+    Args:
+        network: of each agent.
+        members: agents.
+        sets: of parameters: one per agent, or a single one for all.
+
+    Attributes:
+        layers: weights (sets, in, out) and biases (sets, ..., out).
+
     Raises:
         UsageError: there would be more than `MAX_PARAMETERS`.
     """
 
-    def __init__(self, network: Network, members: int) -> None:
-        size = _size(network, members)
+    def __init__(self, network: Network, members: int, sets: int | None = None) -> None:
+        self.sets = members if sets is None else sets
+        size = _size(network, self.sets)
         if size > MAX_PARAMETERS:
             raise UsageError(
                 f"networks of {size:,} parameters are too large (at most {MAX_PARAMETERS:,} for "
@@ -308,7 +319,7 @@ class Stack:
         self.network = network
         self.members = members
         self.layers: Layers = [
-            (torch.zeros(members, *weight), torch.zeros(members, *bias))
+            (torch.zeros(self.sets, *weight), torch.zeros(self.sets, *bias))
             for weight, bias in network.shapes
         ]
 
@@ -328,11 +339,18 @@ class Stack:
 
     def __call__(self, x: Tensor) -> Tensor:
         """(members, rows, in) -> (members, rows, out), of networks without a recurrent layer."""
-        return self.network(self.layers, x)
+        if self.sets == self.members:
+            return self.network(self.layers, x)
+        return self.network(self.layers, x.flatten(0, 1).unsqueeze(0)).view(*x.shape[:2], -1)
 
     def some(self, x: Tensor, wanted: npt.NDArray[np.bool_]) -> Tensor:
         """The same, x (members, rows, in), for the rows that are `wanted` (members, rows); zero
         for the others."""
+        if self.sets < self.members:
+            at = torch.from_numpy(np.flatnonzero(wanted))
+            output = self.network(self.layers, x.flatten(0, 1).index_select(0, at)[None])[0]
+            every = output.new_zeros(wanted.size, output.shape[-1])
+            return every.index_copy_(0, at, output).view(*wanted.shape, -1)
         parts = []
         for i, rows in enumerate(map(np.flatnonzero, wanted)):
             at = torch.from_numpy(rows if len(rows) else np.zeros(1, np.int64))
@@ -344,7 +362,8 @@ class Stack:
 
     def member(self, i: int) -> Layers:
         """One agent's parameters as a stack of one: views, so training them trains the stack."""
-        return [(weight[i : i + 1], bias[i : i + 1]) for weight, bias in self.layers]
+        at = i if self.sets == self.members else 0
+        return [(weight[at : at + 1], bias[at : at + 1]) for weight, bias in self.layers]
 
 
 class Acting:
@@ -391,7 +410,7 @@ class Acting:
         return twin
 
 
-Kind = Literal["mlp", "hosts", "scores"]
+Kind = Literal["mlp", "hosts", "scores", "shared"]
 Core = Literal["none", "lstm", "gru"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 CORES: Final[tuple[str, ...]] = get_args(Core)
@@ -402,9 +421,19 @@ def build_actors(config: Mapping[str, Any], extra: int = 0) -> list[Stack]:
 
     Args:
         config: "network", "hidden", "observation", and, for recurrent ones, "core", "core_size".
-        extra: inputs behind those of the observation; none for the network "hosts".
+        extra: inputs behind those of the observation; none for the networks "hosts" and "shared".
     """
-    return [Stack(network, members) for network, members in _actors(config, extra)]
+    if config["network"] != "shared":
+        return [Stack(network, members) for network, members in _actors(config, extra)]
+    first, *others = [Stack(network, members, 1) for network, members in _actors(config, extra)]
+    for stack in others:
+        stack.layers = first.layers
+    return [first, *others]
+
+
+def distinct(stacks: Sequence[Stack]) -> list[Stack]:
+    """The first of the stacks that hold the same parameters."""
+    return list({id(stack.layers): stack for stack in reversed(stacks)}.values())[::-1]
 
 
 def without_extra(wide: Sequence[Stack], config: Mapping[str, Any]) -> list[Stack]:
@@ -427,7 +456,7 @@ def stored_actors(config: Mapping[str, Any], saved: Any) -> list[Stack]:
     Raises:
         ValueError: the parameters are not those of such networks.
     """
-    require_fit(_actors(config), saved)
+    require_fit(_sets(config), saved)
     stacks = build_actors(config)
     restore(stacks, saved)
     return stacks
@@ -435,12 +464,12 @@ def stored_actors(config: Mapping[str, Any], saved: Any) -> list[Stack]:
 
 def actor_bytes(config: Mapping[str, Any]) -> int:
     """Memory that the parameters of the agents' networks take."""
-    return 4 * sum(_size(network, members) for network, members in _actors(config))
+    return 4 * sum(_size(network, sets) for network, sets in _sets(config))
 
 
-def _size(network: Network, members: int) -> int:
-    """Number of parameters of all agents."""
-    return members * sum(math.prod(shape) for layer in network.shapes for shape in layer)
+def _size(network: Network, sets: int) -> int:
+    """Number of parameters of all sets."""
+    return sets * sum(math.prod(shape) for layer in network.shapes for shape in layer)
 
 
 def _actors(config: Mapping[str, Any], extra: int = 0) -> list[tuple[Network, int]]:
@@ -449,6 +478,12 @@ def _actors(config: Mapping[str, Any], extra: int = 0) -> list[tuple[Network, in
         (_network(config, group[0], actions.SIZES[group[0]], extra, actor=True), len(group))
         for group in GROUPS
     ]
+
+
+def _sets(config: Mapping[str, Any]) -> list[tuple[Network, int]]:
+    """Networks with parameters of their own, and the number of sets of each."""
+    actors = _actors(config)
+    return [(actors[0][0], 1)] if config["network"] == "shared" else actors
 
 
 def build_critics(config: Mapping[str, Any]) -> list[Stack]:
@@ -462,6 +497,8 @@ def _network(
     profile, hidden = config["observation"], config["hidden"]
     if config["network"] == "hosts":
         return HostNet(agent, profile, hidden[0], actor=actor)
+    if config["network"] == "shared":
+        return SharedHosts(agent, profile, hidden, actor=actor)
     width = _width(config, hidden)
     if config["network"] == "scores":
         head: Head = HostHead(agent, profile, width, hidden[-1], actor=actor)
@@ -495,24 +532,26 @@ def _width(config: Mapping[str, Any], hidden: Sequence[int]) -> int:
 
 
 def stored(stacks: Sequence[Stack]) -> list[list[list[Tensor]]]:
-    """Parameters as plain containers: per group, per layer [weight, bias]."""
+    """Parameters as plain containers: per group, per layer [weight, bias]; of groups that share
+    them, once."""
     return [
-        [[tensor.contiguous() for tensor in layer] for layer in stack.layers] for stack in stacks
+        [[tensor.contiguous() for tensor in layer] for layer in stack.layers]
+        for stack in distinct(stacks)
     ]
 
 
 def require_fit(
     networks: Sequence[tuple[Network, int]], saved: Any, kind: torch.dtype = torch.float32
 ) -> None:
-    """Refuse what is not the stored parameters of networks, each with its number of agents.
+    """Refuse what is not the stored parameters of networks, each with its number of sets.
 
     Raises:
         ValueError: says where.
     """
-    for g, (network, members), layers in _paired("", networks, saved):
+    for g, (network, sets), layers in _paired("", networks, saved):
         for k, shapes, tensors in _paired(f"[{g}]", network.shapes, layers):
             for i, shape, tensor in _paired(f"[{g}][{k}]", shapes, tensors):
-                problem = _misfit((members, *shape), kind, tensor)
+                problem = _misfit((sets, *shape), kind, tensor)
                 if problem is not None:
                     raise ValueError(f"[{g}][{k}][{i}] {problem}")
 
@@ -540,9 +579,9 @@ def _misfit(shape: tuple[int, ...], kind: torch.dtype, tensor: Any) -> str | Non
 @torch.no_grad()
 def restore(stacks: Sequence[Stack], saved: Any) -> None:
     """Copy what `stored` gave into stacks of the same shapes; ValueError, before, if it differs."""
-    kind = stacks[0].layers[0][0].dtype
-    require_fit([(stack.network, stack.members) for stack in stacks], saved, kind)
-    for stack, layers in zip(stacks, saved, strict=True):
+    kind, own = stacks[0].layers[0][0].dtype, distinct(stacks)
+    require_fit([(stack.network, stack.sets) for stack in own], saved, kind)
+    for stack, layers in zip(own, saved, strict=True):
         for ours, theirs in zip(stack.layers, layers, strict=True):
             for tensor, value in zip(ours, theirs, strict=True):
                 tensor.copy_(value)

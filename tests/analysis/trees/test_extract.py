@@ -22,7 +22,7 @@ from cagexplain.analysis.trees.fidelity import fidelity
 from cagexplain.analysis.trees.fit import Growth, best, chances, choice, leaf_of
 from cagexplain.analysis.trees.results import MAIN_CONDITIONS, RuleCondition, Surrogate
 from cagexplain.analysis.trees.rules import limits, rules
-from cagexplain.analysis.trees.samples import Samples, Teacher, of_trace, roll_out
+from cagexplain.analysis.trees.samples import Samples, of_trace, roll_out
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import KIND_NAMES
 from cagexplain.cc4.agents import BLUE
@@ -39,6 +39,7 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
+from cagexplain.policies.teacher import Teacher
 from cagexplain.policies.trees.named_features import ABSENT, FEATURES, NAMES, STARTS
 from cagexplain.policies.trees.tree import Tree, TreePolicy
 from tests.policies.test_branch import checkpoint

@@ -69,3 +69,28 @@ def test_individual_rewards_sum_to_the_team_s(world):
     assert batch("individual", parts, cost).sum(1) == pytest.approx(team, rel=1e-6)
     assert batch("hybrid", parts, cost).sum(1) == pytest.approx(2 * team, rel=1e-6)
     assert batch("global", parts, cost).sum(1) == pytest.approx(5 * team, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["no_contractor", "local"])
+def test_impacts_in_the_contractor_network_are_left_out(kind):
+    assert split(kind, {(RIA, CON): -5}).tolist() == [0] * 5
+
+
+def test_without_the_contractors_impacts_all_else_is_the_team_s():
+    """Failures of the contractor's users stay: blocks cause them."""
+    penalties = {(RIA, CON): -5, (ASF, CON): -1, (RIA, OZB): -10, (LWF, INT): -2}
+    assert split("no_contractor", penalties, (0, -1, 0, 0, -1)).tolist() == [-15] * 5
+
+
+@pytest.mark.parametrize("cause", [LWF, ASF, RIA])
+def test_local_rewards_are_an_agent_s_own(cause):
+    assert split("local", {(cause, CON): -5, (cause, INT): -1}).tolist() == [0] * 5
+    penalties = {(cause, RZA): -2, (cause, ADM): -3, (cause, PAZ): -1}
+    assert split("local", penalties, (-1, 0, 0, -1, 0)).tolist() == [-3, 0, 0, -1, -4]
+
+
+@given(worlds())
+def test_local_rewards_sum_to_the_team_s_where_agents_defend(world):
+    parts, cost = world
+    team = np.delete(parts.sum(1), [CON, INT], axis=1).sum(1) + cost.sum(1)
+    assert batch("local", parts, cost).sum(1) == pytest.approx(team, rel=1e-6)
