@@ -4,32 +4,29 @@ Each agent acts alone, on what it is shown (raw observation included), what it d
 CC4. Whenever it is free it does the first of these that applies. "Worth it" means that an Impact on
 the host would still cost more than 30 points within the 60 steps after a Restore.
 
-1. **Early decoys.** In the first 60 steps, decoys on the first server of the restricted zones and
-   of public access, until the ports 80, 443 and 25 are taken: over them red leaves the contractor
-   network, and a decoy makes its exploits fail.
-2. **Restore a rooted host**, if worth it. Only root lets red Degrade and Impact, and only an
+1. **Restore a rooted host**, if worth it. Only root lets red Degrade and Impact, and only an
    Analyse shows it.
-3. **Remove what an exploit has just opened.** It is free, and ends the session before red has
+2. **Remove what an exploit has just opened.** It is free, and ends the session before red has
    escalated it. If the host is a user's and has itself been a source of attacks, a phished session
    is there too, which Remove leaves and red would escalate: then Restore, if worth it.
-4. **Restore the host that red begins on**, if worth it. Red's agents come alive on a phished host
+3. **Restore the host that red begins on**, if worth it. Red's agents come alive on a phished host
    that their machine takes for exploited (state U or R), so that one alone they escalate without
    another exploit. The first source of attacks is that host. Later ones are phished hosts that the
    machine still lists as merely known: their sessions scan, and do no other harm.
-5. **Restore a user host that became a source within 40 steps of an exploit on it**, if worth it:
+4. **Restore a user host that became a source within 40 steps of an exploit on it**, if worth it:
    the exploit got through.
-6. **Evict the scanner.** Only the session that scanned a host can exploit it, and red never scans
+5. **Evict the scanner.** Only the session that scanned a host can exploit it, and red never scans
    a host twice: with the scanner gone, all that it scanned is immune for good. A source is restored
-   when the hosts that it scanned, as a share of the agent's hosts and of its sources, times the
-   steps that are left, pass a threshold. All other sources are **tolerated**: a Restore costs more
-   than they do.
-7. **Analyse** a host after its Remove, and a source when it is first seen.
-8. **Analyse again** hosts that were exploited, every 8 steps (3 where an Impact costs 10), then
+   when it scanned enough of the agent's hosts that it can still exploit, and these, as a share of
+   all and of its sources, times the steps that are left, pass a threshold: too early, and the next
+   source scans the rest. All other sources are **tolerated**: a Restore costs more than they do.
+6. **Analyse** a host after its Remove, and a source when it is first seen.
+7. **Analyse again** hosts that were exploited, every 8 steps (3 where an Impact costs 10), then
    sources, every 40.
-9. **Decoys everywhere**, up to three a host, servers first.
-10. **Analyse in turn**: user hosts that nobody looked at for 20 steps, servers for 40; before the
+8. **Decoys everywhere**, up to three a host, servers first.
+9. **Analyse in turn**: user hosts that nobody looked at for 20 steps, servers for 40; before the
     first sign of red user hosts only, every 10.
-11. Otherwise Sleep. Nothing is submitted while busy.
+10. Otherwise Sleep. Nothing is submitted while busy.
 
 Messages and traffic blocks are not used: they were measured to be without effect. The figures
 behind each rule, and what it is worth, are in ``docs/champion.md``.
@@ -45,7 +42,6 @@ from cagexplain.cc4 import phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import (
-    IS_GATE,
     ON_SLOT,
     SLEEP,
     SLOT_IS_USER,
@@ -68,11 +64,10 @@ class Rules(NamedTuple):
 
     Attributes:
         worth: points that Impacts on a host must be able to cost, for a Restore.
-        early: steps in which the servers on red's way out get decoys.
-        early_decoys: that each of them gets, at most.
         remove: whether Remove is used; else Restore.
         begun: whether the host that red begins on is restored.
         got_through: steps within which a source follows from an exploit.
+        evict_share: of the agent's hosts that an evicted scanner can exploit, at least.
         evict, evict_wide: thresholds of eviction, for agents of one zone and of three.
         evict_steps: future steps that count for it, at most.
         recheck, recheck_critical, recheck_source: steps between Analyses of a host that was
@@ -83,13 +78,12 @@ class Rules(NamedTuple):
     """
 
     worth: float = 30.0
-    early: int = 60
-    early_decoys: int = 6
     remove: bool = True
     begun: bool = True
     got_through: int = 40
-    evict: float = 100.0
-    evict_wide: float = 50.0
+    evict_share: float = 0.4
+    evict: float = 60.0
+    evict_wide: float = 30.0
     evict_steps: int = 400
     recheck: int = 8
     recheck_critical: int = 3
@@ -162,15 +156,14 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
         exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
         source = now.source_from[e, slot]
         is_source = source != FAR
+        prey = count(now.targets[e, slot] & scanned)
         was_exploited = removed > restored
         looked = max(analysed, restored)
         covered = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
         decoys = now.decoys[e, slot]
 
         rank, choice, urgency = 0, otherwise, 0.0
-        if step < rules.early and IS_GATE[slot] and decoys < rules.early_decoys and not covered:
-            rank, choice = 11, _DECOY[slot]
-        elif now.rooted[e, slot] and worth:
+        if now.rooted[e, slot] and worth:
             rank, choice, urgency = 10, _RESTORE[slot], stakes
         elif exploit >= max(restored, removed):
             escalates = user and is_source
@@ -184,7 +177,8 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
             rank, choice, urgency = 7, _RESTORE[slot], stakes
         elif (
             is_source
-            and count(now.targets[e, slot] & scanned) * min(left, rules.evict_steps) > threshold
+            and prey >= rules.evict_share * hosts
+            and prey * min(left, rules.evict_steps) > threshold
         ):
             rank, choice = 6, _RESTORE[slot]
         elif (was_exploited and analysed < removed) or (is_source and analysed <= source):

@@ -12,7 +12,6 @@ from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import (
     ACTION_SLOT,
     ACTION_TYPE,
-    IS_GATE,
     SLEEP,
     SLOT_IS_USER,
     SLOT_START,
@@ -128,6 +127,9 @@ def test_the_scanner_is_evicted_for_what_it_can_still_exploit() -> None:
     facts = {"source_from": {USER: NOW - 30}, "targets": {USER: bits}}
     scanned = dict.fromkeys(SLOTS.tolist(), NOW - 20)
     assert action(knowing(scanned_from_at=scanned, **facts)) == (ActionKind.RESTORE, USER)
+    # Until it has scanned enough, it is left alone.
+    few = {**facts, "targets": {USER: (1 << int(0.3 * len(SLOTS))) - 1}}
+    assert action(knowing(scanned_from_at=scanned, **few))[0] is ActionKind.SLEEP
     # What was exploited since is in no danger of being exploited by it again.
     others = [int(slot) for slot in SLOTS if slot != USER]
     exploited = dict.fromkeys(others, NOW - 10)
@@ -177,15 +179,6 @@ def test_hosts_are_looked_at_in_turn(slot: int, called: bool, steps: int, looks:
     now = knowing(analysed_at={slot: NOW - steps})
     now.called[:] = called
     assert action(now) == ((ActionKind.ANALYSE, slot) if looks else (ActionKind.SLEEP, -1))
-
-
-def test_the_gates_get_decoys_first_of_all() -> None:
-    gate = int(np.flatnonzero(IS_GATE)[0])
-    agent = 0
-    now = knowing(10, 0, decoys={gate: 4}, rooted={gate + 1: True})
-    assert action(now, agent=agent) == (ActionKind.DECOY, gate)
-    now.ports[0, gate] = 127
-    assert action(now, agent=agent) == (ActionKind.RESTORE, gate + 1)
 
 
 def test_an_episode_does_not_depend_on_those_beside_it() -> None:
