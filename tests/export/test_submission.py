@@ -65,10 +65,14 @@ def test_a_rule_a_tree_and_a_network(tmp_path: Path) -> None:
     )
 
 
-def test_a_rule_and_a_network_that_read_raw_observations(tmp_path: Path) -> None:
+def test_a_rule_a_tree_and_a_network_that_read_raw_observations(tmp_path: Path) -> None:
     hold(
         tmp_path,
-        {"champion": load_policy("champion"), "network": exported.network("hosts", "raw")},
+        {
+            "champion": load_policy("champion"),
+            "tree": exported.tree("is a source of attacks"),
+            "network": exported.network("hosts", "raw"),
+        },
     )
 
 

@@ -66,9 +66,9 @@ def checkpoints_of_all_methods() -> Iterator[tuple[str, TrainedPolicy]]:
         yield name, TrainedPolicy(checkpoint)
 
 
-def tree(**settings: Any) -> TreePolicy:
-    """Restores on process alerts, more or less."""
-    questions = ("action is Restore", "action is Sleep", "process alert now")
+def tree(evidence: str = "process alert now", **settings: Any) -> TreePolicy:
+    """Restores on some evidence, more or less."""
+    questions = ("action is Restore", "action is Sleep", evidence)
     feature = np.array([*map(NAMES.index, questions), -1, -1, -1, -1])
     left, right = np.array([1, 3, 5, *[-1] * 4]), np.array([2, 4, 6, *[-1] * 4])
     # Not a Restore: Sleep or another; a Restore: with an alert or without.

@@ -4,9 +4,9 @@ All single changes of the agent's observation are tried and, if none flips the c
 an alert more or less on a host that exists, a block more or less, another entry of the comms policy
 or another phase, and message bits if the agents send any. A policy that reads raw observations
 loses with an alert what they tell of it, and is also shown an exploit, or attacks from a host, more
-or less. The policy itself answers, from its own
-state of mind before the decision, so that what it derives from an observation (its memory, say)
-changes with it. Only what this agent sees is changed; the world is not.
+or less. The policy itself answers, from its own state of mind before the decision, so that what it
+derives from an observation (its memory, say) changes with it. Only what this agent sees is changed;
+the world is not.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ import numpy as np
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.sightings import Sightings
+from cagexplain.common.arrays import Array
 from cagexplain.policies.base import Weighing, reads
 from cagexplain.policies.external.messages import (
     Branch,
@@ -381,13 +382,11 @@ def _decided(policy: Any, sight: Sight, episode: Episode) -> Decided:
 
 def _sightings(parts: Sequence[bytes], n: int) -> Sightings:
     """What the raw observations of ``n`` environments tell, from its arrays' bytes."""
-    blank = Sightings.nothing(n)
-    return Sightings(
-        *(
-            np.frombuffer(part, like.dtype).reshape(like.shape).copy()
-            for part, like in zip(parts, blank, strict=True)
-        )
-    )
+    sightings = Sightings.nothing(n)
+    arrays: Sequence[Array] = sightings
+    for array, part in zip(arrays, parts, strict=True):
+        array[...] = np.frombuffer(part, array.dtype).reshape(array.shape)
+    return sightings
 
 
 def _weights(policy: Weighing, n: int) -> bytes:

@@ -65,7 +65,7 @@ class Feature:
     """A feature.
 
     Attributes:
-        name: as rules print it.
+        name: as rules print it: "a NAME", "no NAME", or as a sentence with "is", "was" or "has".
         scope: what it tells about.
         flag: whether it is 0 or 1.
         causal: whether it tells what happened or what something is, rather than what the clock
@@ -116,14 +116,14 @@ _HOST: Final = (
         for name in (
             "exploit since Restore or Remove",
             "Remove since Restore",
-            "root or an unseen exploit listed",
-            "source of attacks",
-            "red begins its work here",
-            "red may still take it for its own",
-            "no Analyse since Remove or its first attack",
-            "scanned since the last exploit",
-            "decoys on all exploited ports",
-            "gate out of the contractor network",
+            "root or an unseen exploit was listed",
+            "is a source of attacks",
+            "is where red begins its work",
+            "is what red may still take for its own",
+            "is without Analyse since Remove or its first attack",
+            "was scanned since the last exploit",
+            "is covered by decoys on all exploited ports",
+            "is a gate out of the contractor network",
         )
     ),
     *(

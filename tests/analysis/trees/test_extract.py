@@ -122,7 +122,7 @@ def test_rules_that_read_raw_observations_are_imitated_by_trees_that_read_them()
     )
     assert trees.reads
     asked = {name for own in result.agents for name in own.features}
-    assert {"exploit since Restore or Remove", "red begins its work here"} <= asked
+    assert {"exploit since Restore or Remove", "is where red begins its work"} <= asked
     for own in result.agents:
         (remove,) = [r for r in own.fidelity.recalls if r.action_type == "Remove"]
         assert (remove.alike.value or 0) > 0.8

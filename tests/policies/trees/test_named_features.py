@@ -357,12 +357,12 @@ def test_raw_features_are_what_the_champion_acts_on() -> None:
                 if kind == ActionKind.REMOVE:
                     assert opened
                     reasons["Remove"] += 1
-                elif host["root or an unseen exploit listed"] and worth:
+                elif host["root or an unseen exploit was listed"] and worth:
                     reasons["root"] += 1
-                elif host["red begins its work here"] and worth:
+                elif host["is where red begins its work"] and worth:
                     reasons["first"] += 1
                 elif (
-                    host["source of attacks"]
+                    host["is a source of attacks"]
                     and worth
                     and (opened or host["steps from exploit to its first attack"] < 40)
                 ):
