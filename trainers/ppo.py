@@ -242,9 +242,11 @@ class PPO:
     def __init__(self, settings: PPOConfig, seed: int, threads: int, device: str = "cpu") -> None:
         self.config, self.seed, self.device = settings, seed, device
         self.player = Player(settings, seed)
+        self.teacher = load_teacher(settings)
         with torch.device(device):
             self.actor_stacks = networks.build_actors(vars(settings))
             self.critic_stacks = self._critic_stacks()
+            self.imitated = networks.build_actors(vars(settings)) if self.teacher else None
         generator = torch.Generator().manual_seed(seed)
         for stacks, gain in ((self.actor_stacks, 0.01), (self.critic_stacks, 1.0)):
             for stack in networks.distinct(stacks):
@@ -259,8 +261,6 @@ class PPO:
                 for agent, (g, m) in enumerate(_PLACES)
             ]
         )
-        self.teacher = load_teacher(settings)
-        self.imitated = None if self.teacher is None else networks.build_actors(vars(settings))
         valued = (
             [
                 ([agent], Trainable(self.critic_stacks[g], m, eps))

@@ -66,7 +66,7 @@ def test_paper_preset_runs(tmp_path):
         (["--reward", "team"], "Choose global, individual, hybrid"),
         (["--intrinsic", "joy"], "Choose none, ngu"),
         (["--warm-start", "champoin"], "warm_start: 'champoin' is neither a built-in policy"),
-        (["--warm-start", "mine.py:play"], "training runs no code of others"),
+        (["--warm-start", "json:loads"], "training runs no code of others"),
         (["--set", "core=lstm", "--set", "network=hosts"], "core"),
         (["--device", "tpu"], "'--device'"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
