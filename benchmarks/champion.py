@@ -131,11 +131,11 @@ ABLATIONS: Final = (
     Ablation("Restore where red begins (3)", {"begun": False}),
     Ablation("memory of stale hosts (3)", forgets=True),
     Ablation("Restore after exploits that got through (4)", {"got_through": -1000}),
-    Ablation("eviction of scanners (5)", {"evict": math.inf, "evict_wide": math.inf}),
+    Ablation("eviction of scanners (5)", {"evict": math.inf}),
     Ablation("patience in eviction (5)", {"evict_share": 0.0}),
     Ablation(
         "tolerance (5): every source is restored",
-        {"evict": -1.0, "evict_wide": -1.0, "evict_share": 0.0},
+        {"evict": -1.0, "evict_share": 0.0},
     ),
     Ablation("Analyse again (7)", {"recheck": 999, "recheck_critical": 999, "recheck_source": 999}),
     Ablation("decoys (8)", {"decoys": 0}),

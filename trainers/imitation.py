@@ -133,13 +133,15 @@ class Lesson:
 
 
 def cross_entropy(outputs: Tensor, chance: Tensor) -> Tensor:
-    """Of a policy against a teacher's: masked outputs and chances (rows, actions) -> (rows)."""
+    """Of a policy against a teacher's, (rows): masked outputs (rows, actions), chance (rows,
+    actions) that the teacher takes each action."""
     log_prob = torch.log_softmax(outputs, -1)
     return -(chance * log_prob.masked_fill(outputs.isneginf(), 0)).sum(-1)
 
 
 def divergence(imitated: Tensor, outputs: Tensor) -> Tensor:
-    """KL(imitated || learner) from masked outputs (rows, actions) of both: (rows)."""
+    """KL(imitated || learner), (rows): masked outputs of both, imitated (rows, actions) and outputs
+    (rows, actions)."""
     before, now = torch.log_softmax(imitated, -1), torch.log_softmax(outputs, -1)
     return (before.exp() * (before - now).masked_fill(outputs.isneginf(), 0)).sum(-1)
 

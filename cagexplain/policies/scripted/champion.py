@@ -48,7 +48,6 @@ from cagexplain.cc4.layout import (
     SLOT_START,
     SLOT_ZONE,
 )
-from cagexplain.cc4.network import HOSTS_PER_ZONE
 from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE
 from cagexplain.cc4.services import EXPLOITED_PORTS
 from cagexplain.common.arrays import Int64Array
@@ -68,7 +67,7 @@ class Rules(NamedTuple):
         begun: whether the host that red begins on is restored.
         got_through: steps within which a source follows from an exploit.
         evict_share: of the agent's hosts that an evicted scanner can exploit, at least.
-        evict, evict_wide: thresholds of eviction, for agents of one zone and of three.
+        evict: threshold of eviction.
         evict_steps: future steps that count for it, at most.
         recheck, recheck_critical, recheck_source: steps between Analyses of a host that was
             exploited, of one where an Impact costs 10, of a source.
@@ -82,8 +81,7 @@ class Rules(NamedTuple):
     begun: bool = True
     got_through: int = 40
     evict_share: float = 0.4
-    evict: float = 60.0
-    evict_wide: float = 30.0
+    evict: float = 30.0
     evict_steps: int = 400
     recheck: int = 8
     recheck_critical: int = 3
@@ -143,8 +141,7 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
     left = max(0, LAST_STEP - STAKES_DELAY - step)
     moment = min(step, LAST_STEP)
     hosts, scanned = scanned_hosts(now, e, agent)
-    evict = rules.evict_wide if end - start > HOSTS_PER_ZONE else rules.evict
-    threshold = evict * hosts * max(1, now.most_sources[e, agent])
+    threshold = rules.evict * hosts * max(1, now.most_sources[e, agent])
     top, action = 0.0, otherwise
     for slot in range(start, end):
         if not now.exists[e, slot]:

@@ -118,6 +118,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "scores": {"observation": "memory", "network": "scores", "hidden": (16, 8)},
     "scores-flat": {"observation": "flat", "network": "scores", "hidden": (16, 8)},
     "hosts": {"observation": "memory", "network": "hosts"},
+    "shared": {"observation": "memory", "network": "shared", "hidden": (8, 8)},
     "lstm": {"core": "lstm", "core_size": 8},
     "gru": {"observation": "memory", "core": "gru", "core_size": 8},
 }

@@ -10,7 +10,11 @@ from cagexplain.cc4 import actions, network, observations
 from cagexplain.cc4.actions import HOST_KINDS, ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES
 from cagexplain.common.errors import UsageError
+from cagexplain.envs import BatchedEnv, EnvParams
+from cagexplain.policies.base import decide
+from cagexplain.policies.checkpoint import Checkpoint
 from cagexplain.policies.learned import features, networks
+from cagexplain.policies.learned.trained import TrainedPolicy
 from trainers.registry import check_combination, find_preset
 
 CONFIG = {"network": "shared", "hidden": (16, 8)}
@@ -169,3 +173,24 @@ def test_it_has_no_place_for_a_recurrent_layer():
     settings = replace(find_preset("ippo", "tuned"), network="shared", core="gru")
     with pytest.raises(UsageError, match="'shared'"):
         check_combination("ippo", settings)
+
+
+def test_best_actions_are_the_same_in_any_company():
+    """On the engine, where many hosts look alike: an episode alone is the episode among others."""
+    config = {**CONFIG, "hidden": [16, 8], "observation": "raw", "acting": "greedy"}
+    content = {"actors": networks.stored(build())}
+    policy = TrainedPolicy(Checkpoint("ippo", "test", config, content, {}))
+    assert policy.deterministic
+    played = []
+    for seeds in ([4], [2, 3, 4]):
+        env = BatchedEnv(len(seeds), params=EnvParams(steps=60), threads=1)
+        env.reset(np.array(seeds))
+        policy.reset(np.array(seeds))
+        steps = []
+        while not env.done.any():
+            decision = decide(policy, env)
+            steps.append(decision.actions[-1])
+            env.step(decision.actions, decision.messages)
+        played.append(np.stack(steps))
+    assert (played[0] == played[1]).all()
+    assert len(np.unique(played[0])) > 10
