@@ -25,11 +25,8 @@ CHECKPOINTS = {
     "flat": {"observation": "flat", "network": "mlp", "hidden": (8,)},
     "memory": {"observation": "memory", "network": "scores", "hidden": (8, 4)},
     "hosts": {"observation": "memory", "network": "hosts", "hidden": (8,)},
-<<<<<<< HEAD
     "raw": {"observation": "raw", "network": "hosts", "hidden": (8,)},
-=======
     "shared": {"observation": "memory", "network": "shared", "hidden": (8, 8)},
->>>>>>> learner
     "lstm": {"observation": "flat", "hidden": (8,), "core": "lstm", "core_size": 8},
     "gru": {"observation": "memory", "hidden": (8,), "core": "gru", "core_size": 8},
 }
