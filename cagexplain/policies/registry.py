@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import sha256_file
@@ -18,11 +18,28 @@ from cagexplain.policies.scripted.builtin import BUILTIN
 from cagexplain.policies.trees.files import load_tree
 from cagexplain.policies.wrappers.mask_sleep import MaskSleep
 
-SHIPPED: Final = {
-    "ippo_tuned": "trained: IPPO, network hosts, 2,000,000 steps, seed 0",
-    "ippo_long": "trained: IPPO, network scores, 10,000,000 steps, seed 1",
+
+class Shipped(NamedTuple):
+    """A policy that comes with the package.
+
+    Attributes:
+        file: of its weights or trees, in the folder of data.
+        summary: one line about its making.
+    """
+
+    file: str
+    summary: str
+
+
+SHIPPED: Final[Mapping[str, Shipped]] = {
+    "champion_net": Shipped(
+        "champion_net.pt", "trained: a shared network of raw observations that imitates champion"
+    ),
+    "champion_tree": Shipped("champion_tree.json", "trees of raw observations from champion"),
+    "ippo_tuned": Shipped("ippo_tuned.pt", "trained: IPPO, network hosts, 2,000,000 steps, seed 0"),
+    "ippo_long": Shipped("ippo_long.pt", "trained: IPPO, network scores, 10,000,000 steps, seed 1"),
 }
-"""Checkpoints that come with the package, each with one line about its making."""
+"""By name."""
 
 _GONE: Final = "the policy that the trace was recorded with is not here (any more)"
 _RECORD_AGAIN: Final = "Give its file with --policy PATH, or record the trace again"
@@ -31,7 +48,7 @@ _DATA: Final = Path(__file__).parent.parent / "data"
 
 def builtin_policies() -> dict[str, str]:
     """Names of the built-in policies, each with one line about its rule or making."""
-    return {name: entry.summary for name, entry in BUILTIN.items()} | SHIPPED
+    return {name: entry.summary for name, entry in (*BUILTIN.items(), *SHIPPED.items())}
 
 
 def load_policy(
@@ -115,7 +132,7 @@ def reload_policy(
             remedy="Give it with --policy",
         )
     elif recorded in SHIPPED:
-        spec, candidates = str(recorded), [_DATA / f"{recorded}.pt"]
+        spec, candidates = str(recorded), [_DATA / SHIPPED[str(recorded)].file]
     else:
         candidates = [Path(str(recorded)), *places]
     file = _known_file(candidates, digest)
@@ -181,7 +198,7 @@ def source_of(facts: Mapping[str, Any]) -> str | None:
     """
     name, recorded = str(facts.get("name")), facts.get("path")
     if isinstance(recorded, str) and recorded in SHIPPED:
-        return f"cagexplain/data/{recorded}.pt"
+        return f"cagexplain/data/{SHIPPED[recorded].file}"
     if recorded is None and name in BUILTIN:
         return type(BUILTIN[name].make(name)).__module__.replace(".", "/") + ".py"
     return None
@@ -193,16 +210,15 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
             "the name of the policy is empty",
             remedy="Run 'cagexplain policies' for the names, or give the path of a ckpt.pt",
         )
-    if Path(spec).suffix == ".json":
-        return load_tree(spec, deterministic=deterministic)
+    shipped = SHIPPED.get(spec)
+    path, known_as = (Path(spec), None) if shipped is None else (_DATA / shipped.file, spec)
+    if path.suffix == ".json":
+        return load_tree(path, known_as=known_as, deterministic=deterministic)
 
     from cagexplain.policies.learned.trained import (
         load_trained,  # needs Torch, which is slow to load
     )
 
-    if spec in SHIPPED:
-        return load_trained(_DATA / f"{spec}.pt", known_as=spec, deterministic=deterministic)
-    path = Path(spec)
     if path.is_dir():
         raise CagexplainError(
             "this folder is no policy: it has neither the submission.py of a submission, nor an "
@@ -223,4 +239,4 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
             f"'{spec}' is neither a built-in policy nor a checkpoint file",
             remedy=f"{hint}Run 'cagexplain policies' for the names, or give the path of a ckpt.pt",
         )
-    return load_trained(path, deterministic=deterministic)
+    return load_trained(path, known_as=known_as, deterministic=deterministic)

@@ -36,8 +36,12 @@ def sight_batch(
     first: int,
     last: int,
 ) -> None:
-    """Writes the sightings of environments first..last-1 into those of nothing: the arrays are the
-    fields of ``Sightings``."""
+    """Writes the sightings of environments first..last-1 into those of nothing.
+
+    The arrays are the fields of ``Sightings`` of n environments: exploited ``bool[n, 112]``,
+    scanned_by ``int64[n, 112]``, attacked_by ``int64[n, 112]``, outside ``bool[n, 112]``, passed_by
+    ``int64[n, 5]``, listed ``int8[n, 5]``, decoy ``int8[n, 5]``.
+    """
     for e in range(first, last):
         _results(states[e], listed[e], decoy[e])
         _events(states[e], exploited[e], scanned_by[e], attacked_by[e], outside[e], passed_by[e])

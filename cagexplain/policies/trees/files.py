@@ -93,11 +93,14 @@ def save_tree(path: str | Path, policy: TreePolicy) -> None:
     )
 
 
-def load_tree(path: str | Path, *, deterministic: bool | None = None) -> TreePolicy:
+def load_tree(
+    path: str | Path, *, known_as: str | None = None, deterministic: bool | None = None
+) -> TreePolicy:
     """Read a policy file.
 
     Args:
         path: of the JSON file.
+        known_as: name of a policy that comes with the package; None takes the file's.
         deterministic: how it plays; None as the file says.
 
     Raises:
@@ -109,11 +112,11 @@ def load_tree(path: str | Path, *, deterministic: bool | None = None) -> TreePol
     _require(content.layout == LAYOUT, file, "layout")
     return TreePolicy(
         [_tree(getattr(content.agents, agent), file, f"agents.{agent}") for agent in BLUE],
-        name=content.name,
+        name=known_as or content.name,
         deterministic=content.deterministic if deterministic is None else deterministic,
         message_kind=content.messages,
         teacher=content.teacher,
-        origin={"path": json_name(file), "sha256": sha256_file(file)},
+        origin={"path": known_as or json_name(file), "sha256": sha256_file(file)},
     )
 
 
