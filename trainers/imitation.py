@@ -52,13 +52,13 @@ class WarmStart:
     )
     warm_tie: float = setting(
         "warm start: weight of the divergence from the imitated policy, when learning begins",
-        default=1.0,
+        default=0.3,
         low=0,
         high=1e6,
     )
     warm_fade: float = setting(
         "warm start: share of learning after which that weight, which falls linearly, is zero",
-        default=1.0,
+        default=0.5,
         low=0,
         high=1,
     )

@@ -171,6 +171,31 @@ def test_run_resumes_from_before_its_first_evaluation(finished, tmp_path):
     assert_same_run(finished, folder)
 
 
+def test_a_warm_start_resumes_from_its_middle(tmp_path):
+    """The state after an evaluation in the middle of the imitation leads to the same end."""
+    settings = replace(
+        SETTINGS, network="shared", hidden=(8, 8), warm_start="reactive", warm_rounds=6
+    )
+    config = replace(CONFIG, steps=9 * PER_ROUND)
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    loop.start(config, settings, whole, threads=1, make_env=fake).train()
+    run = loop.start(config, settings, part, threads=1, make_env=fake)
+    judge = run._evaluate
+
+    def die(*arguments):
+        if run.progress.rounds > 3:
+            raise MemoryError
+        return judge(*arguments)
+
+    run._evaluate = die
+    with pytest.raises(MemoryError):
+        run.train()
+    again = loop.resume(part, threads=1, make_env=fake)
+    assert again.progress.rounds == 3
+    again.train()
+    assert_same_run(whole, part)
+
+
 def test_terminated_run_saves_first_and_resumes(finished, tmp_path):
     """As after Ctrl-C, which the tests of the command line press."""
     folder = tmp_path / "stopped"
