@@ -48,7 +48,8 @@ _DATA: Final = Path(__file__).parent.parent / "data"
 
 def builtin_policies() -> dict[str, str]:
     """Names of the built-in policies, each with one line about its rule or making."""
-    return {name: entry.summary for name, entry in (*BUILTIN.items(), *SHIPPED.items())}
+    scripted = {name: entry.summary for name, entry in BUILTIN.items()}
+    return scripted | {name: entry.summary for name, entry in SHIPPED.items()}
 
 
 def load_policy(
