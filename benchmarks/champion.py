@@ -1,7 +1,7 @@
 """What `champion` reaches, what each of its rules is worth, and each kind of what it knows.
 
     python -m benchmarks.champion --episodes 2000
-    python -m benchmarks.champion --episodes 2000 --ablations --matrix --page docs/champion.md
+    python -m benchmarks.champion --episodes 2000 --ablations --matrix 300 --page docs/champion.md
 
 Every policy plays the same seeds. Red's Impacts in the contractor network, which no blue agent can
 prevent, are most of the variance of the returns of a good defence, so differences are told of the
@@ -147,17 +147,25 @@ ABLATIONS: Final = (
 @click.option("--episodes", type=COUNT, default=1000, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True)
 @click.option(
-    "--policy", "policies", multiple=True, default=("champion", "expert"), show_default=True
+    "--policy",
+    "policies",
+    multiple=True,
+    default=("champion", "champion_net", "champion_tree", "expert"),
+    show_default=True,
 )
 @click.option("--ablations", is_flag=True, help="Also the champion without each of its parts.")
-@click.option("--matrix", is_flag=True, help="Also every policy under all conditions and reds.")
+@click.option(
+    "--matrix",
+    type=COUNT,
+    help="Also every policy under all conditions and reds, so many episodes.",
+)
 @click.option("--page", type=FILE, help="Write what was measured below the mark in this page.")
 def main(
     episodes: int,
     seed: int,
     policies: tuple[str, ...],
     ablations: bool,
-    matrix: bool,
+    matrix: int | None,
     page: Path | None,
 ) -> Sequence[str]:
     """Play, and write the tables."""
@@ -177,9 +185,9 @@ def main(
     if ablations:
         for ablation in ABLATIONS:
             _row(ablation.policy(), seeds, first, tell)
-    if matrix:
-        tell("")
-        for line in _matrix(policies, seeds):
+    if matrix is not None:
+        tell(f"\n{matrix:,} episodes each, seeds from {seed}: return ± SE (without contractor).\n")
+        for line in _matrix(policies, seed_range(seed, matrix)):
             tell(line)
     if page is not None:
         _rewrite(page, lines)

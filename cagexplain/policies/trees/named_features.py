@@ -133,7 +133,7 @@ _HOST: Final = (
             "steps from exploit to its first attack",
             "steps since its first attack",
             "steps since Analyse or Restore",
-            "hosts that can be exploited from it",
+            "per cent of hosts that can be exploited from it",
             "worth of evicting it",
             "points that Impacts could still cost",
             "points that an Impact costs now",
@@ -402,7 +402,7 @@ def _write_host(
     out[11] = min(max(source - exploit, 0), _NEVER) if is_source else _NEVER
     out[12] = min(step - source, _NEVER) if is_source else _NEVER
     out[13] = min(step - looked, _NEVER)
-    out[14] = targets
+    out[14] = 100 * targets // hosts
     out[15] = np.ceil(targets * steps / (hosts * max(1, now.most_sources[e, agent])))
     out[16] = stakes
     out[17] = _IMPACT[phase, zone]
