@@ -33,7 +33,7 @@ class Shipped(NamedTuple):
 
 SHIPPED: Final[Mapping[str, Shipped]] = {
     "champion_net": Shipped(
-        "champion_net.pt", "trained: a shared network of raw observations that imitates champion"
+        "champion_net.pt", "trained: imitates champion, weights shared by all hosts"
     ),
     "champion_tree": Shipped("champion_tree.json", "trees of raw observations from champion"),
     "ippo_tuned": Shipped("ippo_tuned.pt", "trained: IPPO, network hosts, 2,000,000 steps, seed 0"),

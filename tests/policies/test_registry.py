@@ -23,12 +23,12 @@ def test_builtin_policies_describe_themselves(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_checkpoints_load_by_name(name: str) -> None:
+def test_shipped_policies_load_by_name(name: str) -> None:
     policy = load_policy(name, deterministic=True)
     policy.reset(np.arange(2))
     env = FakeEnv(2, params=SimpleNamespace(steps=3))
     env.reset(np.arange(2))
-    assert policy.kind == "checkpoint"
+    assert policy.kind == ("tree" if name == "champion_tree" else "checkpoint")
     assert policy.describe()["path"] == name  # not where the package happens to lie
     assert policy.act(env.obs, env.mask, env.free).actions.shape == (2, 5)
     assert name in builtin_policies()

@@ -78,9 +78,7 @@ BUILTIN: Final[Mapping[str, Builtin]] = MappingProxyType(
             "Restore every host in turn, in every step, busy or not", Spam, (_T.RESTORE,)
         ),
         "punch": Builtin("Analyse every host in turn, Restore it if it had alerts", Punch),
-        "champion": Builtin(
-            "answers red's machine: Remove, tolerate, evict the scanner; raw observations", Champion
-        ),
+        "champion": Builtin("answers red's machine, by what raw observations tell", Champion),
         "expert": Builtin("playbook: comms policy, Restore on evidence, decoys, hunt", Expert),
     }
 )

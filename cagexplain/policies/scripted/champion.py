@@ -49,7 +49,6 @@ from cagexplain.cc4.layout import (
     SLOT_ZONE,
 )
 from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE
-from cagexplain.cc4.services import EXPLOITED_PORTS
 from cagexplain.common.arrays import Int64Array
 from cagexplain.policies.jit import STORE, njit
 from cagexplain.policies.knowledge import FAR, Knowledge, count, scanned_hosts
@@ -156,7 +155,6 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
         prey = count(now.targets[e, slot] & scanned)
         was_exploited = removed > restored
         looked = max(analysed, restored)
-        covered = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
         decoys = now.decoys[e, slot]
 
         rank, choice, urgency = 0, otherwise, 0.0
@@ -188,7 +186,7 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
             rank, choice, urgency = 4, _ANALYSE[slot], step - analysed
         elif is_source and step - analysed >= rules.recheck_source:
             rank, choice, urgency = 3, _ANALYSE[slot], step - analysed
-        elif decoys < rules.decoys and not covered:
+        elif decoys < rules.decoys:
             rank, choice, urgency = 2, _DECOY[slot], -2 * decoys - user
         elif (
             step - looked >= (rules.patrol_users if user else rules.patrol_servers)

@@ -155,10 +155,10 @@ def test_a_host_is_analysed_after_its_remove_and_again() -> None:
     assert action(knowing(phase=2, analysed_at={SERVER: NOW - 3}, **facts))[0] is ActionKind.SLEEP
 
 
-def test_decoys_servers_first_until_the_ports_are_taken() -> None:
+def test_decoys_servers_first_up_to_three() -> None:
     now = knowing(decoys={USER: 1, SERVER: 1})
     assert action(now) == (ActionKind.DECOY, SERVER)
-    now.ports[0, SERVER] = 127
+    now.decoys[0, SERVER] = 3
     assert action(now) == (ActionKind.DECOY, USER)
     now.decoys[0, OTHER] = 0
     assert action(now) == (ActionKind.DECOY, OTHER)

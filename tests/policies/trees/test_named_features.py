@@ -338,6 +338,7 @@ def test_raw_features_are_what_the_champion_acts_on() -> None:
     seeds = np.arange(16)
     env.reset(seeds)
     champion = Champion()
+    rules = champion.rules
     champion.reset(seeds)
     reasons = dict.fromkeys(("root", "first", "source", "evicted", "Remove", "again"), 0)
     while not env.done.any():
@@ -351,9 +352,8 @@ def test_raw_features_are_what_the_champion_acts_on() -> None:
                     continue
                 row = facts.matrix(np.array([e]), at[e : e + 1, agent])[0]
                 host = dict(zip(NAMES, row.tolist(), strict=True))
-                worth = host["points that Impacts could still cost"] > 30
+                worth = host["points that Impacts could still cost"] > rules.worth
                 opened = host["exploit since Restore or Remove"] > 0
-                threshold = 50 if agent == 4 else 100
                 if kind == ActionKind.REMOVE:
                     assert opened
                     reasons["Remove"] += 1
@@ -364,11 +364,15 @@ def test_raw_features_are_what_the_champion_acts_on() -> None:
                 elif (
                     host["is a source of attacks"]
                     and worth
-                    and (opened or host["steps from exploit to its first attack"] < 40)
+                    and (
+                        opened or host["steps from exploit to its first attack"] < rules.got_through
+                    )
                 ):
                     reasons["source"] += 1
                 else:
-                    assert host["worth of evicting it"] > threshold
+                    share = host["per cent of hosts that can be exploited from it"]
+                    assert share >= 100 * rules.evict_share
+                    assert host["worth of evicting it"] > rules.evict
                     reasons["evicted"] += 1
         env.step(chosen)
     assert all(reasons[name] for name in ("root", "first", "evicted", "Remove")), reasons
