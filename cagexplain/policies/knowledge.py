@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cagexplain.cc4 import phases
 from cagexplain.cc4.actions import SIZES, ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import (
@@ -43,6 +44,7 @@ from cagexplain.cc4.layout import (
     SLOT_AGENT,
     SLOT_START,
 )
+from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, STAKES_HORIZON, TABLE
 from cagexplain.cc4.services import FILE_NAMES, SERVICE_PORT_BIT
 from cagexplain.cc4.sightings import UNKNOWN, Sightings
 from cagexplain.common.arrays import (
@@ -66,6 +68,12 @@ _ANALYSE: Final = int(ActionKind.ANALYSE)
 _REMOVE: Final = int(ActionKind.REMOVE)
 _RESTORE: Final = int(ActionKind.RESTORE)
 _DECOY: Final = int(ActionKind.DECOY)
+_LAST_STEP: Final = phases.calls(phases.DEFAULT_STEPS) - 1
+_PHASE_AT: Final = np.array(
+    [phases.of_step(t, phases.DEFAULT_STEPS) for t in range(_LAST_STEP + 1)], np.int64
+)
+_PHASE_STEPS: Final = phases.lengths(phases.DEFAULT_STEPS)[0]
+_IMPACT: Final = np.ascontiguousarray(-TABLE[:, :, RIA]).astype(np.int64)
 _CMD: Final = 1 << FILE_NAMES.index("cmd.sh")
 _ESCALATE: Final = 1 << FILE_NAMES.index("escalate.sh")
 
@@ -324,6 +332,32 @@ def scanned_hosts(now: Knowledge, e: int, agent: int) -> tuple[int, int]:
             if now.scanned_from_at[e, slot] > now.exploited_at[e, slot]:
                 scanned |= 1 << (slot - start)
     return hosts, scanned
+
+
+@njit(nogil=True)
+def _is_official(now: Knowledge, e: int, agent: int) -> bool:
+    """Whether the episode has the official length, as far as its step and phase tell."""
+    step, phase = now.clock[e], now.phase_of[e, agent]
+    if step > len(_PHASE_AT):
+        return False
+    return phase in (_PHASE_AT[max(0, step - 1)], _PHASE_AT[min(step + 1, _LAST_STEP)])
+
+
+@njit(nogil=True)
+def stakes_of(now: Knowledge, e: int, agent: int, zone: int) -> int:
+    """Points that one Impact per step on a host of a subnet would cost in the steps after a Restore
+    that begins now. Episodes of another length are taken to stay in their phase."""
+    if _is_official(now, e, agent):
+        return STAKES[zone, min(now.clock[e], _LAST_STEP)]
+    return _IMPACT[now.phase_of[e, agent], zone] * (STAKES_HORIZON + 1)
+
+
+@njit(nogil=True)
+def steps_left(now: Knowledge, e: int, agent: int) -> int:
+    """Steps that are left after a Restore that begins now; those of a phase if nobody knows."""
+    if _is_official(now, e, agent):
+        return max(0, _LAST_STEP - STAKES_DELAY - now.clock[e])
+    return _PHASE_STEPS
 
 
 @njit(nogil=True)

@@ -72,12 +72,19 @@ from cagexplain.cc4.layout import (
     SLOT_START,
     SLOT_ZONE,
 )
-from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE
+from cagexplain.cc4.reward import RIA, TABLE
 from cagexplain.cc4.services import EXPLOITED_PORTS
 from cagexplain.cc4.sightings import Sightings
 from cagexplain.common.arrays import Float32Array, Int64Array
 from cagexplain.policies.jit import STORE, njit
-from cagexplain.policies.knowledge import FAR, Knowledge, count, scanned_hosts
+from cagexplain.policies.knowledge import (
+    FAR,
+    Knowledge,
+    count,
+    scanned_hosts,
+    stakes_of,
+    steps_left,
+)
 
 GROUPS: Final[tuple[tuple[int, ...], ...]] = tuple(
     tuple(members)
@@ -464,13 +471,13 @@ def _write_host(
     if not now.exists[e, slot]:
         of_host[:_RAW_ENTRIES] = 0
         return
-    zone, moment = SLOT_ZONE[slot], min(step, STAKES.shape[1] - 1)
+    zone = SLOT_ZONE[slot]
     restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
     exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
     source = now.source_from[e, slot]
     is_source, was_exploited = source != FAR, removed > restored
     danger = count(now.targets[e, slot] & scanned) / max(1, hosts)
-    left = max(0, STAKES.shape[1] - 1 - STAKES_DELAY - step)
+    left = steps_left(now, e, agent)
     of_host[0] = 1.0
     of_host[1] = SLOT_IS_USER[slot]
     of_host[2] = exploit >= max(restored, removed)
@@ -491,7 +498,7 @@ def _write_host(
     of_host[17] = min(step - restored, _MAX_STALENESS) / 100
     of_host[18] = _DECOY_SHARE[min(now.decoys[e, slot], _MAX_DECOYS)]
     of_host[19] = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
-    of_host[20] = STAKES[zone, moment] / 100
+    of_host[20] = stakes_of(now, e, agent, zone) / 100
     of_host[21] = _IMPACT[now.phase_of[e, agent], zone] / 10
     of_host[22] = IS_GATE[slot]
 

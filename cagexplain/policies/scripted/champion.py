@@ -38,7 +38,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from cagexplain.cc4 import phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import (
@@ -48,13 +47,18 @@ from cagexplain.cc4.layout import (
     SLOT_START,
     SLOT_ZONE,
 )
-from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE
+from cagexplain.cc4.reward import RIA, TABLE
 from cagexplain.common.arrays import Int64Array
 from cagexplain.policies.jit import STORE, njit
-from cagexplain.policies.knowledge import FAR, Knowledge, count, scanned_hosts
+from cagexplain.policies.knowledge import (
+    FAR,
+    Knowledge,
+    count,
+    scanned_hosts,
+    stakes_of,
+    steps_left,
+)
 from cagexplain.policies.scripted.base import Informed
-
-LAST_STEP: Final = phases.calls(phases.DEFAULT_STEPS) - 1
 
 
 class Rules(NamedTuple):
@@ -137,8 +141,7 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
     """Action of one agent: the most urgent host of the first rule that applies."""
     start, end = SLOT_START[agent], SLOT_START[agent + 1]
     step = now.clock[e]
-    left = max(0, LAST_STEP - STAKES_DELAY - step)
-    moment = min(step, LAST_STEP)
+    left = steps_left(now, e, agent)
     hosts, scanned = scanned_hosts(now, e, agent)
     threshold = rules.evict * hosts * max(1, now.most_sources[e, agent])
     top, action = 0.0, otherwise
@@ -146,7 +149,7 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
         if not now.exists[e, slot]:
             continue
         zone, user = SLOT_ZONE[slot], SLOT_IS_USER[slot]
-        stakes = STAKES[zone, moment]
+        stakes = stakes_of(now, e, agent, zone)
         worth = stakes > rules.worth
         restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
         exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]

@@ -46,11 +46,18 @@ from cagexplain.cc4.layout import (
     SLOT_START,
     SLOT_ZONE,
 )
-from cagexplain.cc4.reward import RIA, STAKES, STAKES_DELAY, TABLE, ZONE_WEIGHT
+from cagexplain.cc4.reward import RIA, TABLE, ZONE_WEIGHT
 from cagexplain.cc4.services import EXPLOITED_PORTS
 from cagexplain.common.arrays import BoolArray, Float32Array, Int32Array, Int64Array
 from cagexplain.policies.jit import STORE, njit
-from cagexplain.policies.knowledge import FAR, Knowledge, count, scanned_hosts
+from cagexplain.policies.knowledge import (
+    FAR,
+    Knowledge,
+    count,
+    scanned_hosts,
+    stakes_of,
+    steps_left,
+)
 
 Scope = Literal["action", "host", "link", "agent"]
 
@@ -192,7 +199,6 @@ _RAW_OF_HOST: Final = len(_HOST) - sum(feature.raw for feature in _HOST)
 _RAW_OF_AGENT: Final = len(_AGENT) - sum(feature.raw for feature in _AGENT)
 """Where those for readers of raw observations begin."""
 _NEVER: Final = int(NEVER)
-_LAST: Final = STAKES.shape[1] - 1
 """The last step of an episode of usual length."""
 _EVICT_STEPS: Final = 400
 """Future steps that count for the worth of evicting a host, at most."""
@@ -379,15 +385,14 @@ def _write_host(
     now: Knowledge, e: int, agent: int, slot: int, hosts: int, scanned: int, out: Float32Array
 ) -> None:
     step, zone, phase = now.clock[e], SLOT_ZONE[slot], now.phase_of[e, agent]
-    moment = min(step, _LAST)
-    stakes = STAKES[zone, moment]
+    stakes = stakes_of(now, e, agent, zone)
     restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
     exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
     source = now.source_from[e, slot]
     is_source, answered = source != FAR, removed > restored
     looked = max(analysed, restored)
     targets = count(now.targets[e, slot] & scanned)
-    steps = min(max(0, _LAST - STAKES_DELAY - step), _EVICT_STEPS)
+    steps = min(steps_left(now, e, agent), _EVICT_STEPS)
     out[0] = exploit >= max(restored, removed)
     out[1] = answered
     out[2] = now.rooted[e, slot]
@@ -406,7 +411,7 @@ def _write_host(
     out[15] = np.ceil(targets * steps / (hosts * max(1, now.most_sources[e, agent])))
     out[16] = stakes
     out[17] = _IMPACT[phase, zone]
-    out[18] = _zones_with_more_at_stake(agent, moment, stakes)
+    out[18] = _zones_with_more_at_stake(now, e, agent, stakes)
     out[19:] = 0
     for other in range(SLOT_START[agent], SLOT_START[agent + 1]):
         if other == slot or not now.exists[e, other]:
@@ -428,13 +433,13 @@ def _before_it(at: int, other_at: int, slot: int, other: int) -> bool:
 
 
 @njit(nogil=True)
-def _zones_with_more_at_stake(agent: int, moment: int, stakes: int) -> int:
+def _zones_with_more_at_stake(now: Knowledge, e: int, agent: int, stakes: int) -> int:
     """Subnets of an agent in which Impacts could still cost more."""
     more, zone = 0, -1
     for slot in range(SLOT_START[agent], SLOT_START[agent + 1]):
         if SLOT_ZONE[slot] != zone:
             zone = SLOT_ZONE[slot]
-            more += STAKES[zone, moment] > stakes
+            more += stakes_of(now, e, agent, zone) > stakes
     return more
 
 

@@ -77,6 +77,13 @@ def test_a_rooted_host_is_restored_while_it_is_worth_it() -> None:
     assert action(late)[0] is not ActionKind.RESTORE
 
 
+def test_episodes_of_another_length_are_taken_to_stay_in_their_phase() -> None:
+    """Phase 1 in a step of phase 2, and steps after the official end."""
+    for clock, phase in ((LATE, 1), (700, 1), (700, 2)):
+        now = knowing(clock, phase, rooted={SERVER: True})
+        assert action(now) == (ActionKind.RESTORE, SERVER)
+
+
 def test_root_goes_before_an_exploit() -> None:
     now = knowing(rooted={SERVER: True}, exploited_at={USER: NOW})
     assert action(now) == (ActionKind.RESTORE, SERVER)
