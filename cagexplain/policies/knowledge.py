@@ -340,7 +340,7 @@ def _is_official(now: Knowledge, e: int, agent: int) -> bool:
     step, phase = now.clock[e], now.phase_of[e, agent]
     if step > len(_PHASE_AT):
         return False
-    return phase in (_PHASE_AT[max(0, step - 1)], _PHASE_AT[min(step + 1, _LAST_STEP)])
+    return bool(phase in (_PHASE_AT[max(0, step - 1)], _PHASE_AT[min(step + 1, _LAST_STEP)]))
 
 
 @njit(nogil=True)
@@ -348,15 +348,15 @@ def stakes_of(now: Knowledge, e: int, agent: int, zone: int) -> int:
     """Points that one Impact per step on a host of a subnet would cost in the steps after a Restore
     that begins now. Episodes of another length are taken to stay in their phase."""
     if _is_official(now, e, agent):
-        return STAKES[zone, min(now.clock[e], _LAST_STEP)]
-    return _IMPACT[now.phase_of[e, agent], zone] * (STAKES_HORIZON + 1)
+        return int(STAKES[zone, min(now.clock[e], _LAST_STEP)])
+    return int(_IMPACT[now.phase_of[e, agent], zone] * (STAKES_HORIZON + 1))
 
 
 @njit(nogil=True)
 def steps_left(now: Knowledge, e: int, agent: int) -> int:
     """Steps that are left after a Restore that begins now; those of a phase if nobody knows."""
     if _is_official(now, e, agent):
-        return max(0, _LAST_STEP - STAKES_DELAY - now.clock[e])
+        return int(max(0, _LAST_STEP - STAKES_DELAY - now.clock[e]))
     return _PHASE_STEPS
 
 
