@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -88,11 +87,6 @@ class PlayCounts:
         )
 
 
-_AHEAD: Final = 256
-"""Batches that wait for a worker: tens of thousands can block Python's pool for good before 3.11.6
-(CPython issue 105829)."""
-
-
 class Team:
     """Policies, and the processes that play them; a context manager.
 
@@ -156,13 +150,9 @@ class Team:
             yield from (_play(self._policies, job, None) for job in jobs)
             return
         try:
-            ahead: deque[Future[PlayCounts]] = deque()
-            for job in jobs:
-                with deaf_to_interrupts():
-                    ahead.append(self._pool.submit(_work, job))
-                if len(ahead) == _AHEAD:
-                    yield ahead.popleft().result()
-            yield from (future.result() for future in ahead)
+            with deaf_to_interrupts():
+                futures = [self._pool.submit(_work, job) for job in jobs]
+            yield from (future.result() for future in futures)
         except BrokenProcessPool as error:
             raise CagexplainError(
                 "a worker process died, probably for lack of memory",

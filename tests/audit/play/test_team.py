@@ -13,10 +13,12 @@ pytestmark = pytest.mark.slow
 
 _PLAYS = """
 import multiprocessing
+import signal
 import numpy as np
 from cagexplain.audit.play.team import Play, Team
 from cagexplain.policies.registry import load_policy
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 if __name__ == "__main__":
     with Team({"policy": load_policy("sleep")}, 2) as team:
         team.play([Play("policy", np.arange(4))] * 2)
