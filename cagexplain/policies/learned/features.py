@@ -67,6 +67,7 @@ from cagexplain.cc4.agents import BLUE, BLUE_ZONES, N_BLUE
 from cagexplain.cc4.layout import (
     CONNECTION,
     IS_GATE,
+    NONE,
     PROCESS,
     SLOT_IS_USER,
     SLOT_START,
@@ -444,63 +445,63 @@ def _write_raw(now: Knowledge, first: int, out: Float32Array) -> None:
     """Write the entries of ``raw`` of the agents from `first` on: out (members, n, width)."""
     for member in range(out.shape[0]):
         agent = first + member
-        start, end = SLOT_START[agent], SLOT_START[agent + 1]
-        width = end - start
         for e in range(out.shape[1]):
-            entries = out[member, e]
-            hosts, scanned = scanned_hosts(now, e, agent)
-            sources = 0
-            for host in range(width):
-                sources += now.source_from[e, start + host] != FAR
-                _write_host(now, e, agent, host, scanned, hosts, entries)
-            at = _RAW_ENTRIES * width
-            entries[at] = now.called[e, agent]
-            entries[at + 1] = sources / 10
-            entries[at + 2] = now.most_sources[e, agent] / 10
-            entries[at + 3] = hosts / 50
-            entries[at + 4] = now.clock[e] / _CLOCK
+            _write_agent(now, e, agent, out[member, e])
 
 
 @njit(nogil=True)
-def _write_host(
-    now: Knowledge, e: int, agent: int, host: int, scanned: int, hosts: int, entries: Float32Array
-) -> None:
-    slot, step = SLOT_START[agent] + host, now.clock[e]
-    width = SLOT_START[agent + 1] - SLOT_START[agent]
-    of_host = entries[host::width]  # every `width`-th entry is of this host
-    if not now.exists[e, slot]:
-        of_host[:_RAW_ENTRIES] = 0
-        return
-    zone = SLOT_ZONE[slot]
-    restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
-    exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
-    source = now.source_from[e, slot]
-    is_source, was_exploited = source != FAR, removed > restored
-    danger = count(now.targets[e, slot] & scanned) / max(1, hosts)
+def _write_agent(now: Knowledge, e: int, agent: int, entries: Float32Array) -> None:
+    # One loop with all in it: handing `now` to a function takes longer than a host's entries.
+    start, width = SLOT_START[agent], SLOT_START[agent + 1] - SLOT_START[agent]
+    step, phase, most_sources = now.clock[e], now.phase_of[e, agent], now.most_sources[e, agent]
+    hosts, scanned = scanned_hosts(now, e, agent)
     left = steps_left(now, e, agent)
-    of_host[0] = 1.0
-    of_host[1] = SLOT_IS_USER[slot]
-    of_host[2] = exploit >= max(restored, removed)
-    of_host[3] = _PROCESS_TRACE[min(step - exploit, _FADED - 1)] if exploit >= restored else 0.0
-    of_host[4] = was_exploited
-    of_host[5] = now.rooted[e, slot]
-    of_host[6] = now.listed[e, slot] == 0 and exploit < analysed
-    of_host[7] = is_source
-    of_host[8] = min(step - source, _MAX_STALENESS) / 100 if is_source else 0.0
-    of_host[9] = is_source and exploit >= restored and source - exploit < _SOON
-    of_host[10] = now.first[e, slot]
-    of_host[11] = now.stale[e, slot]
-    of_host[12] = (was_exploited and analysed < removed) or (is_source and analysed <= source)
-    of_host[13] = now.scanned_from_at[e, slot] > exploit
-    of_host[14] = danger
-    of_host[15] = danger / max(1, now.most_sources[e, agent]) * left / 100
-    of_host[16] = min((step - max(analysed, restored)) / 20, 5.0)
-    of_host[17] = min(step - restored, _MAX_STALENESS) / 100
-    of_host[18] = _DECOY_SHARE[min(now.decoys[e, slot], _MAX_DECOYS)]
-    of_host[19] = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
-    of_host[20] = stakes_of(now, e, agent, zone) / 100
-    of_host[21] = _IMPACT[now.phase_of[e, agent], zone] / 10
-    of_host[22] = IS_GATE[slot]
+    sources, zone, stakes = 0, NONE, 0.0
+    for host in range(width):
+        slot = start + host
+        of_host = entries[host::width]  # every `width`-th entry is of this host
+        source = now.source_from[e, slot]
+        is_source = source != FAR
+        sources += is_source
+        if not now.exists[e, slot]:
+            of_host[:_RAW_ENTRIES] = 0
+            continue
+        if SLOT_ZONE[slot] != zone:
+            zone = SLOT_ZONE[slot]
+            stakes = stakes_of(now, e, agent, zone) / 100
+        restored, removed = now.restored_at[e, slot], now.removed_at[e, slot]
+        exploit, analysed = now.exploited_at[e, slot], now.analysed_at[e, slot]
+        was_exploited = removed > restored
+        danger = count(now.targets[e, slot] & scanned) / max(1, hosts)
+        of_host[0] = 1.0
+        of_host[1] = SLOT_IS_USER[slot]
+        of_host[2] = exploit >= max(restored, removed)
+        of_host[3] = _PROCESS_TRACE[min(step - exploit, _FADED - 1)] if exploit >= restored else 0.0
+        of_host[4] = was_exploited
+        of_host[5] = now.rooted[e, slot]
+        of_host[6] = now.listed[e, slot] == 0 and exploit < analysed
+        of_host[7] = is_source
+        of_host[8] = min(step - source, _MAX_STALENESS) / 100 if is_source else 0.0
+        of_host[9] = is_source and exploit >= restored and source - exploit < _SOON
+        of_host[10] = now.first[e, slot]
+        of_host[11] = now.stale[e, slot]
+        of_host[12] = (was_exploited and analysed < removed) or (is_source and analysed <= source)
+        of_host[13] = now.scanned_from_at[e, slot] > exploit
+        of_host[14] = danger
+        of_host[15] = danger / max(1, most_sources) * left / 100
+        of_host[16] = min((step - max(analysed, restored)) / 20, 5.0)
+        of_host[17] = min(step - restored, _MAX_STALENESS) / 100
+        of_host[18] = _DECOY_SHARE[min(now.decoys[e, slot], _MAX_DECOYS)]
+        of_host[19] = now.ports[e, slot] & EXPLOITED_PORTS == EXPLOITED_PORTS
+        of_host[20] = stakes
+        of_host[21] = _IMPACT[phase, zone] / 10
+        of_host[22] = IS_GATE[slot]
+    at = _RAW_ENTRIES * width
+    entries[at] = now.called[e, agent]
+    entries[at + 1] = sources / 10
+    entries[at + 2] = most_sources / 10
+    entries[at + 3] = hosts / 50
+    entries[at + 4] = step / _CLOCK
 
 
 _WRITE: Final = {"memory": _write_memory, "raw": _write_raw}
