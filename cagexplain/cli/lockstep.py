@@ -193,7 +193,7 @@ def _replay(path: Path) -> int:
     files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
     if not files:
         raise UsageError(
-            "holds no recordings", where=path, remedy=f"give a folder with *{SUFFIX} files"
+            "holds no recordings", where=path, remedy=f"Give a folder with *{SUFFIX} files"
         )
     different = 0
     for file in files:

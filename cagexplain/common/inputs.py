@@ -40,7 +40,7 @@ def whole_number(value: object, field: str, low: int, high: int) -> int:
     raise UsageError(
         f"{shown(value)} is {'out of range' if whole else 'no whole number'}",
         field=field,
-        remedy=f"give a whole number from {low} to {high}",
+        remedy=f"Give a whole number from {low} to {high}",
     )
 
 
@@ -54,5 +54,5 @@ def probability(value: object, field: str) -> float:
     if array.shape == () and array.dtype.kind in "iuf" and 0.0 <= float(array) <= 1.0:
         return float(array)
     raise UsageError(
-        f"{shown(value)} is no probability", field=field, remedy="give a number from 0 to 1"
+        f"{shown(value)} is no probability", field=field, remedy="Give a number from 0 to 1"
     )

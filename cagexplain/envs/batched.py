@@ -176,7 +176,7 @@ class BatchedEnv:
                 raise UsageError(
                     "the first reset leaves environments out",
                     field="chosen",
-                    remedy="reset all of them first",
+                    remedy="Reset all of them first",
                 )
         if seeds is not None:
             seed_list = checks.seeds(seeds, self.n_envs)
@@ -254,7 +254,7 @@ class BatchedEnv:
             f"{int(self.step_count[env])}",
             where="engine",
             field=name,
-            remedy="play shorter episodes, or raise the capacity in cagexplain/sim/state.py",
+            remedy="Play shorter episodes, or raise the capacity in cagexplain/sim/state.py",
         )
 
     def truth(self) -> GroundTruth:
@@ -356,5 +356,5 @@ def _rows_of(snapshot: Snapshot, like: BatchedEnv) -> int:
     raise UsageError(
         "the snapshot does not fit this environment",
         field="snapshot",
-        remedy="restore what save() of the same version returned",
+        remedy="Restore what save() of the same version returned",
     )

@@ -42,7 +42,7 @@ def params(value: EnvParams | None) -> EnvParams:
     raise UsageError(
         f"a {type(value).__name__} is no set of parameters",
         field="params",
-        remedy="give an EnvParams",
+        remedy="Give an EnvParams",
     )
 
 
@@ -51,7 +51,7 @@ def flag(value: object, field: str) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise UsageError(
-        f"{shown(value)} is not True or False", field=field, remedy="give True or False"
+        f"{shown(value)} is not True or False", field=field, remedy="Give True or False"
     )
 
 
@@ -77,14 +77,14 @@ def seeds(value: object, n: int) -> list[int]:
     if array.shape != (n,):
         amount = f"{len(array)} seeds" if array.ndim == 1 else f"seeds of shape {array.shape}"
         raise UsageError(
-            f"{amount} for {n} environments", field="seeds", remedy="give one seed per environment"
+            f"{amount} for {n} environments", field="seeds", remedy="Give one seed per environment"
         )
     listed: list[Any] = array.tolist()
     if not all(type(seed) is int and seed >= 0 for seed in listed):
         raise UsageError(
             f"{shown(value)} are not whole numbers from 0",
             field="seeds",
-            remedy="give whole numbers from 0",
+            remedy="Give whole numbers from 0",
         )
     return listed
 
@@ -95,7 +95,7 @@ def first_seeds(present: bool) -> None:
         raise UsageError(
             "the first reset has no seeds",
             field="seeds",
-            remedy="give one seed per environment; later resets may go without",
+            remedy="Give one seed per environment; later resets may go without",
         )
 
 
@@ -103,7 +103,7 @@ def was_reset(ready: bool, field: str) -> None:
     """There must be worlds before anything can be done with them."""
     if not ready:
         raise UsageError(
-            "the environment was not reset", field=field, remedy="call reset(seeds) first"
+            "the environment was not reset", field=field, remedy="Call reset(seeds) first"
         )
 
 
@@ -123,21 +123,21 @@ def outside_layout() -> UsageError:
     return UsageError(
         "an index is outside its agent's action layout",
         field="actions",
-        remedy=f"give indices below {action_layout.SIZES}, or those of "
+        remedy=f"Give indices below {action_layout.SIZES}, or those of "
         "cagexplain.cc4.actions.extra_index",
     )
 
 
 def is_over() -> UsageError:
     """What a step after an episode's end is answered with."""
-    return UsageError("an episode is over", field="step", remedy="reset it before the next step")
+    return UsageError("an episode is over", field="step", remedy="Reset it before the next step")
 
 
 def bits(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Message bits: numbers or truth values, of which any but zero is a one."""
     array = _array(value, field, shape, "biuf", "zeros and ones")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise UsageError("a bit is not finite", field=field, remedy="give zeros and ones")
+        raise UsageError("a bit is not finite", field=field, remedy="Give zeros and ones")
     return array.astype(np.bool_)
 
 
@@ -149,7 +149,7 @@ def rows(value: object, below: int, n: int | None = None) -> npt.NDArray[np.int6
         raise UsageError(
             f"a row is outside 0 to {below - 1}",
             field="rows",
-            remedy=f"give a list of whole numbers from 0 to {below - 1}",
+            remedy=f"Give a list of whole numbers from 0 to {below - 1}",
         )
     return array.astype(np.int64, copy=False)
 
@@ -160,5 +160,5 @@ def _array(
     array = as_array(value)
     if array.shape != shape or array.dtype.kind not in kinds:
         form = "no array" if array.dtype == object else f"{array.dtype} of shape {array.shape}"
-        raise UsageError(f"this is {form}", field=field, remedy=f"give {contents} of shape {shape}")
+        raise UsageError(f"this is {form}", field=field, remedy=f"Give {contents} of shape {shape}")
     return array

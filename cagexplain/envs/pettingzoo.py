@@ -71,13 +71,13 @@ class ParallelCC4(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # Petti
             raise UsageError(
                 f"there is no render mode {shown(render_mode)}",
                 field="render_mode",
-                remedy="leave it out; traces and reports show what happened",
+                remedy="Leave it out; traces and reports show what happened",
             )
         if not isinstance(observations, str) or observations not in get_args(Form):
             raise UsageError(
                 f"there is no form {shown(observations)}",
                 field="observations",
-                remedy=f"choose one of {', '.join(get_args(Form))}",
+                remedy=f"Choose one of {', '.join(get_args(Form))}",
             )
         self._env = BatchedEnv(1, params=params, threads=1)
         self.render_mode = render_mode
@@ -263,7 +263,7 @@ def _number(agent: object) -> int:
     raise UsageError(
         f"there is no blue agent {shown(agent)}",
         field="agent",
-        remedy=f"choose one of {', '.join(BLUE)}",
+        remedy=f"Choose one of {', '.join(BLUE)}",
     )
 
 
@@ -274,7 +274,7 @@ def _by_agent(actions: Any, messages: Any) -> tuple[Mapping[Any, Any], Mapping[A
             raise UsageError(
                 "this mixes CybORG's form with another one",
                 field="actions",
-                remedy='give {"actions": {...}, "messages": {...}} and nothing else',
+                remedy='Give {"actions": {...}, "messages": {...}} and nothing else',
             )
         actions, messages = actions["actions"], actions.get("messages")
     if messages is None:
@@ -284,6 +284,6 @@ def _by_agent(actions: Any, messages: Any) -> tuple[Mapping[Any, Any], Mapping[A
             raise UsageError(
                 f"{shown(value)} is no dictionary by agent",
                 field=field,
-                remedy="give a dictionary such as {'blue_agent_0': ...}",
+                remedy="Give a dictionary such as {'blue_agent_0': ...}",
             )
     return actions, messages

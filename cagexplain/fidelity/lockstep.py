@@ -178,7 +178,7 @@ def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[JobOutcome]
             raise CagexplainError(
                 f"a process died while it compared {named}",
                 where="lockstep",
-                remedy="look for the reason (memory?) and rerun the seeds that are missing",
+                remedy="Look for the reason (memory?) and rerun the seeds that are missing",
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)

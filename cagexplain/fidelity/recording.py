@@ -121,7 +121,7 @@ def read_recording(path: Path) -> Recording:
                 f"is of format {version}, this version reads {FORMAT}",
                 where=path,
                 field="format",
-                remedy="record the episode again with 'cagexplain lockstep --record'",
+                remedy="Record the episode again with 'cagexplain lockstep --record'",
             )
         digests = arrays["digests"].tobytes()
         recording = Recording(
@@ -164,5 +164,5 @@ def _damaged(path: Path, problem: str) -> CagexplainError:
     return CagexplainError(
         f"is damaged or no recording: {problem}",
         where=path,
-        remedy="record the episode again with 'cagexplain lockstep --record'",
+        remedy="Record the episode again with 'cagexplain lockstep --record'",
     )

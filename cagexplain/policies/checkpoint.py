@@ -207,7 +207,7 @@ def read_plain(path: str | Path, kind: str, *, limit: int | None = None) -> dict
         raise CagexplainError(
             f"this is a {header.kind}, not a {kind}",
             where=path,
-            remedy="ckpt.pt is for acting, resume.pt for continuing the training",
+            remedy="Use ckpt.pt for acting and resume.pt for continuing the training",
         )
     if header.format_version > FORMAT_VERSION:
         raise CagexplainError(

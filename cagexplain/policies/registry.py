@@ -43,6 +43,10 @@ SHIPPED: Final[Mapping[str, Shipped]] = {
 
 _GONE: Final = "the policy that the trace was recorded with is not here (any more)"
 _RECORD_AGAIN: Final = "Give its file with --policy PATH, or record the trace again"
+_KINDS: Final = (
+    "Run 'cagexplain policies' for the names; docs/your-agent.md tells which files and folders are "
+    "policies"
+)
 _DATA: Final = Path(__file__).parent.parent / "data"
 
 
@@ -209,7 +213,7 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
     if not spec:  # as a path, it would be the present folder
         raise UsageError(
             "the name of the policy is empty",
-            remedy="Run 'cagexplain policies' for the names, or give the path of a ckpt.pt",
+            remedy=_KINDS,
         )
     shipped = SHIPPED.get(spec)
     path, known_as = (Path(spec), None) if shipped is None else (_DATA / shipped.file, spec)
@@ -227,6 +231,13 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
             where=path,
             remedy=f"Give one that is, or the checkpoint in it, such as {path / 'ckpt.pt'}",
         )
+    if path.is_file() and path.suffix == ".zip":
+        raise CagexplainError(
+            "this file is no policy: neither a ZIP archive with the submission.py of a submission, "
+            "nor one of Stable-Baselines3",
+            where=path,
+            remedy="Pack the submission again, or save the model again",
+        )
     if path.suffix == ".py":
         raise UsageError(
             "which function or class of this file is the policy?",
@@ -237,7 +248,7 @@ def _load_file(spec: str, *, deterministic: bool | None) -> Policy:
         close = difflib.get_close_matches(spec, [*builtin_policies(), *registered()], n=1)
         hint = f"Did you mean '{close[0]}'? " if close else ""
         raise UsageError(
-            f"'{spec}' is neither a built-in policy nor a checkpoint file",
-            remedy=f"{hint}Run 'cagexplain policies' for the names, or give the path of a ckpt.pt",
+            f"'{spec}' is neither a policy's name nor a file or folder that is here",
+            remedy=f"{hint}{_KINDS}",
         )
     return load_trained(path, known_as=known_as, deterministic=deterministic)

@@ -214,7 +214,7 @@ def test_bad_profiles_are_refused_before_anything_is_played(
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["nobody"], 2, "neither a built-in policy nor a checkpoint"),
+        (["nobody"], 2, "neither a policy's name nor a file"),
         (["sleep", "--profile", "none"], 2, "none"),
         (["sleep", "--baseline", "missing.json"], 1, "missing.json"),
         (["sleep", "--sibling", "nobody"], 2, "nobody"),

@@ -36,7 +36,7 @@ def test_a_folder_and_what_is_said_of_it(
         (["ippo_tuned", "--onnx", "nowhere/x.onnx"], 1, "there is no such folder"),
         (["ippo_tuned", "--onnx", "x.onnx", "--mask-sleep"], 2, "no effect without --submission"),
         (["expert", "--submission", "new", "--deterministic"], 2, "follows a rule of its own"),
-        (["nobody", "--submission", "new"], 2, "neither a built-in policy nor"),
+        (["nobody", "--submission", "new"], 2, "neither a policy's name nor"),
         (["expert", "--submission", "new", "--cyborg-path", "."], 1, "holds no package CybORG"),
     ],
 )

@@ -154,7 +154,7 @@ def test_other_archives(tmp_path):
 
 def test_a_resume_file_is_no_checkpoint(tmp_path):
     write_plain(tmp_path / "resume.pt", "resume file", {"learner": {}})
-    assert "ckpt.pt is for acting" in refusal(tmp_path / "resume.pt")
+    assert "ckpt.pt for acting" in refusal(tmp_path / "resume.pt")
 
 
 def change(path, **entries):

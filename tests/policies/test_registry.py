@@ -94,3 +94,9 @@ def test_the_source_of_a_builtin_policy_is_there(name: str) -> None:
 def test_other_policies_have_no_source() -> None:
     for facts in ({"name": "mine"}, {"name": "sleep", "path": "sleep.pt"}, {"path": ["x"]}):
         assert source_of(facts) is None
+
+
+def test_a_zip_file_that_is_no_policy(tmp_path: Path) -> None:
+    (tmp_path / "team.zip").write_bytes(b"PK")
+    with pytest.raises(CagexplainError, match=r"team\.zip: this file is no policy"):
+        load_policy(str(tmp_path / "team.zip"))

@@ -65,7 +65,7 @@ def test_paper_preset_runs(tmp_path):
         (["--messages", "9bit"], "messages: '9bit' is unknown. Choose none, action, 2bit, 8bit"),
         (["--reward", "team"], "Choose global, individual, hybrid"),
         (["--intrinsic", "joy"], "Choose none, ngu"),
-        (["--warm-start", "champoin"], "warm_start: 'champoin' is neither a built-in policy"),
+        (["--warm-start", "champoin"], "warm_start: 'champoin' is neither a policy's name"),
         (["--warm-start", "json:loads"], "training runs no code of others"),
         (["--set", "core=lstm", "--set", "network=hosts"], "core"),
         (["--device", "tpu"], "'--device'"),

@@ -60,7 +60,7 @@ class CybORGEnv:
                 raise UsageError(
                     f"CybORG cannot be told another {name}",
                     field=name,
-                    remedy="leave the default, or use --engine native",
+                    remedy="Leave the default, or use --engine native",
                 )
         load(path)  # an unusable CybORG is reported here, not by a worker
         shares = np.array_split(np.arange(n_envs), n_workers)
@@ -162,7 +162,7 @@ class CybORGEnv:
             raise CagexplainError(
                 f"failed in step {step} with seed {named}: {failure}",
                 where="CybORG",
-                remedy="what was finished before is kept; look into CybORG, or leave the seed out",
+                remedy="What was finished before is kept; look into CybORG, or leave the seed out",
             ) from failure
         self._frames = frames
         self._stack()

@@ -82,7 +82,7 @@ def load(path: Path | None = None) -> Api:
             raise CagexplainError(
                 "holds no package CybORG",
                 where=path,
-                remedy=f"name the folder with 'CybORG/__init__.py' of a copy of {UPSTREAM}",
+                remedy=f"Name the folder with 'CybORG/__init__.py' of a copy of {UPSTREAM}",
             )
         sys.path.insert(0, str(path.resolve()))
     try:
@@ -116,13 +116,13 @@ def _missing(error: ModuleNotFoundError, path: Path | None) -> CagexplainError:
         return CagexplainError(
             "CybORG, the reference simulator of CAGE Challenge 4, is not installed",
             where="--engine cyborg",
-            remedy=f"get it from {UPSTREAM} and install it or name its folder with --cyborg-path, "
+            remedy=f"Get it from {UPSTREAM} and install it or name its folder with --cyborg-path, "
             "or use --engine native",
         )
     return CagexplainError(
         f"CybORG needs the package '{name}', which is not installed",
         where=str(path) if path else "--engine cyborg",
-        remedy="install what CybORG needs, in the checkout of cagexplain: "
+        remedy="Install what CybORG needs, in the checkout of cagexplain: "
         "pip install -e '.[cyborg]'",
     )
 
@@ -132,7 +132,7 @@ def _other_challenge(error: Exception) -> CagexplainError:
     return CagexplainError(
         f"this CybORG is not CAGE Challenge 4's: {error}",
         where=where,
-        remedy=f"use CybORG 4 from {UPSTREAM}; name its folder with --cyborg-path",
+        remedy=f"Use CybORG 4 from {UPSTREAM}; name its folder with --cyborg-path",
     )
 
 

@@ -119,13 +119,13 @@ class ControllerView(View):
                 raise UsageError(
                     f"a message of shape {value.shape} was sent by {agent}",
                     field="messages",
-                    remedy=f"blue agents send {MESSAGE_BITS} bits",
+                    remedy=f"Blue agents send {MESSAGE_BITS} bits",
                 )
             if not ((value == 0) | (value == 1)).all():
                 raise UsageError(
                     f"the message of {agent} is not made of bits",
                     field="messages",
-                    remedy="send zeros and ones",
+                    remedy="Send zeros and ones",
                 )
             bits[_BLUE_NUMBER[agent]] = value
         return bits

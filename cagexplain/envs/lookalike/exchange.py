@@ -88,7 +88,7 @@ class InProcess:
     def __init__(self, env: BatchedEnv, seed: int, *, skip_worlds: int = 0) -> None:
         if env.n_envs != 1:
             raise UsageError(
-                "the look-alike plays one environment", field="env", remedy="make a BatchedEnv(1)"
+                "the look-alike plays one environment", field="env", remedy="Make a BatchedEnv(1)"
             )
         self.env = env
         self._seeds: list[int] | None = [seed]

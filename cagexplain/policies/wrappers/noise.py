@@ -48,7 +48,7 @@ class NoisyAlerts(Changed):
         for field, value in (("drop", drop), ("invent", invent)):
             if not 0.0 <= value <= 1.0:
                 raise UsageError(
-                    f"{value} is no probability", field=field, remedy="give a number from 0 to 1"
+                    f"{value} is no probability", field=field, remedy="Give a number from 0 to 1"
                 )
         require_vectors(policy, "alerts")
         super().__init__(policy)

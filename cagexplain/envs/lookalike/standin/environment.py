@@ -58,7 +58,7 @@ class StandIn:
             raise UsageError(
                 "whoever plays the submission decides on the seed",
                 field="reset(seed=...)",
-                remedy="leave the seed out",
+                remedy="Leave the seed out",
             )
         if not self._unplayed:  # else it was begun when somebody looked before the first reset
             self._begin()
@@ -176,7 +176,7 @@ def _bits(messages: dict[str, Any]) -> npt.NDArray[np.uint8]:
             raise UsageError(
                 f"a message of shape {value.shape} was sent by {agent}",
                 field="messages",
-                remedy=f"blue agents send {MESSAGE_BITS} bits",
+                remedy=f"Blue agents send {MESSAGE_BITS} bits",
             )
         bits[BLUE.index(agent)] = value.astype(np.bool_)
     return bits
