@@ -41,7 +41,7 @@ from cagexplain.stats.spreads import Never
 FIRST_SEED: Final = 5_000_000
 DO_NOTHING: Final = ("sleep", "random")
 STRONGEST: Final = "expert"
-TWINS: Final = ("monitor",)
+TWINS: Final = ("monitor", "champion_net", "champion_tree")
 """Built-in policies that do as another one does, which should not count twice."""
 _DIGITS: Final = 6
 _SIGNS: Final = {"INCONCLUSIVE": "?", "-": "-", "PASS": "P", "WARN": "W", "FAIL": "F"}

@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 
-preset=${PRESET:-tuned}
-steps=${STEPS:-1000000}
+preset=${PRESET:-raw}
+steps=${STEPS:-200000}
 seed=${SEED:-1}
 episodes=${EPISODES:-100}
 
@@ -21,7 +21,7 @@ heading() { printf '\n== %s\n' "$*"; }
 heading "Training IPPO ($preset, $steps steps) into $run/train"
 cagexplain train ippo --preset "$preset" --steps "$steps" --seed "$seed" --output "$run/train"
 
-for policy in "$run/train/ckpt.pt" sleep random restore_cycle punch; do
+for policy in "$run/train/ckpt.pt" sleep punch champion; do
     heading "Evaluating $policy over $episodes episodes"
     cagexplain evaluate "$policy" --episodes "$episodes"
 done
