@@ -12,6 +12,7 @@ settings.register_profile("cagexplain", deadline=None)
 settings.load_profile("cagexplain")
 
 pytest_plugins = [
+    "tests.support.cyborg",
     "tests.support.fixtures_audits",
     "tests.support.fixtures_pages",
     "tests.support.fixtures_recordings",

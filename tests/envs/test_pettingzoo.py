@@ -45,7 +45,7 @@ def test_an_ended_episode_asks_for_a_reset() -> None:
     assert env.agents == []
     assert all(truncated.values())
     assert not any(terminated.values())
-    with pytest.raises(UsageError, match="(?i)reset"):
+    with pytest.raises(UsageError, match=r"(?i)reset"):
         env.step({})
 
 

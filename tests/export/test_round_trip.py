@@ -11,7 +11,7 @@ from cagexplain.envs import EnvParams
 from cagexplain.export import graphs, submission
 from cagexplain.policies.base import Policy
 from cagexplain.policies.evaluation import evaluate, evaluate_official
-from cagexplain.policies.external.forms import CYBORG_PATH, Opening
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.wrappers.mask_sleep import MaskSleep
 from tests.support import exported
@@ -44,12 +44,6 @@ def hold(ours: Policy, theirs: Policy) -> None:
     expected, got = (evaluate(policy, SEEDS, PARAMS) for policy in (ours, theirs))
     np.testing.assert_array_equal(got.penalties, expected.penalties)
     np.testing.assert_array_equal(got.costs, expected.costs)
-
-
-@pytest.fixture
-def without_cyborg(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins play."""
-    monkeypatch.delenv(CYBORG_PATH, raising=False)
 
 
 @pytest.mark.parametrize(

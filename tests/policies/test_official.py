@@ -19,7 +19,7 @@ from cagexplain.envs import BatchedEnv, Engine, EnvParams
 from cagexplain.envs.lookalike.exchange import InProcess
 from cagexplain.envs.lookalike.standin import StandIn, importable
 from cagexplain.policies.evaluation import evaluate, evaluate_official
-from cagexplain.policies.external.forms import CYBORG_PATH, Opening
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import OFFICIAL, SEEDS
 from tests.support.cyborg import require_cyborg
@@ -144,10 +144,8 @@ def test_one_world_after_the_other_takes_no_batch() -> None:
     assert found.exception.where == "--batch"
 
 
-def test_a_submission_plays_all_episodes_with_the_same_agents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(CYBORG_PATH, raising=False)
+@pytest.mark.usefixtures("without_cyborg")
+def test_a_submission_plays_all_episodes_with_the_same_agents(tmp_path: Path) -> None:
     folder = _folder(tmp_path, COUNTS.format(chance="random.randrange(40)"))
     found = evaluate_official(
         load_policy(str(folder), opening=Opening(trust=True)), SEED, 3, PARAMS
@@ -175,10 +173,8 @@ def test_a_submission_plays_all_episodes_with_the_same_agents(
     assert found.returns.tolist() == expected
 
 
-def test_after_an_official_play_episodes_begin_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(CYBORG_PATH, raising=False)
+@pytest.mark.usefixtures("without_cyborg")
+def test_after_an_official_play_episodes_begin_anew(tmp_path: Path) -> None:
     folder = _folder(tmp_path, COUNTS.format(chance=0))
     policy = load_policy(str(folder), opening=Opening(trust=True))
     first = evaluate_official(policy, SEED, 2, PARAMS).returns

@@ -1,6 +1,7 @@
 """Tests that need the real CybORG: they skip where it is not to be had."""
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import pytest
 
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs.cyborg.locate import load
+from cagexplain.policies.external.forms import CYBORG_PATH
 
 
 @cache
 def cyborg_path() -> Path | None:
     """Folder of CybORG, from the variable that the commands read; None: an installed one."""
-    found = os.environ.get("CAGEXPLAIN_CYBORG_PATH")
+    found = os.environ.get(CYBORG_PATH)
     return Path(found) if found else None
 
 
@@ -31,3 +33,11 @@ def require_cyborg() -> Path | None:
     if (reason := _reason()) is not None:
         pytest.skip(f"CybORG cannot be used: {reason}")
     return cyborg_path()
+
+
+@pytest.fixture
+def without_cyborg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no CybORG, so submissions play on stand-ins."""
+    monkeypatch.delenv(CYBORG_PATH, raising=False)
+    if "CybORG" in sys.modules:
+        pytest.skip("an earlier test of this process has loaded CybORG, which stays")

@@ -8,7 +8,7 @@ import pytest
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, Engine, Env, EnvParams
 from cagexplain.policies.base import Policy, decide, reads, show
-from cagexplain.policies.external.forms import CYBORG_PATH, Opening
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.registry import load_policy
 from tests.support.cyborg import require_cyborg
 from tests.support.fake_env import FakeEnv
@@ -95,12 +95,6 @@ def opened(folder: Path, form: str) -> Policy:
     (folder / file).write_text(texts[form])
     spec = f"{folder}/agent.py:{names[form]}" if form in names else str(folder)
     return load_policy(spec, opening=Opening(trust=True))
-
-
-@pytest.fixture
-def without_cyborg(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no CybORG, so submissions play on stand-ins."""
-    monkeypatch.delenv(CYBORG_PATH, raising=False)
 
 
 def play(policy: Policy, env: Env, steps: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import EnvParams
 from cagexplain.policies.evaluation import evaluate
-from cagexplain.policies.external.forms import CYBORG_PATH, Opening
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.external.policy import ExternalFailure
 from cagexplain.policies.registry import load_policy, reload_policy
 
@@ -35,9 +35,8 @@ class Submission:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Of a submission; there is no CybORG, so it plays on stand-ins."""
-    monkeypatch.delenv(CYBORG_PATH, raising=False)
+def folder(tmp_path, without_cyborg):
+    """Of a submission."""
     place = tmp_path / "code"
     place.mkdir()
     (place / "submission.py").write_text(SUBMISSION)
