@@ -133,8 +133,9 @@ class Player:
             for group, r, a in zip(GROUPS, raw, legal, strict=True):
                 picked = torch.from_numpy(np.ascontiguousarray(chosen[:, group].T))
                 log_prob, h = networks.log_prob_and_entropy(r, a, picked)
-                probability[:, group] = log_prob.exp().T.numpy()
-                entropy[:, group] = h.T.numpy()
+                # Sums of large logits round, in single precision, to a little outside the range.
+                probability[:, group] = log_prob.clamp_max(0).exp().T.numpy()
+                entropy[:, group] = h.clamp_min(0).T.numpy()
         return Decision(chosen, message_bits, probability, entropy)
 
     def branch(self, rows: IntArray, seeds: IntArray | None = None) -> Self:

@@ -9,11 +9,11 @@ from cagexplain.policies.learned.trained import TrainedPolicy, load_trained
 from tests.support.training_env import FakeEnv
 
 
-def checkpoint(profile="memory", acting="sampled", network="mlp"):
+def checkpoint(profile="memory", acting="sampled", network="mlp", gain=2.0):
     config = {"observation": profile, "acting": acting, "network": network, "hidden": [16]}
     stacks = networks.build_actors(config)
     for stack in stacks:
-        stack.initialise(torch.Generator().manual_seed(1), 2.0)
+        stack.initialise(torch.Generator().manual_seed(1), gain)
     return Checkpoint("ippo", "test", config, {"actors": networks.stored(stacks)}, {})
 
 
@@ -86,6 +86,15 @@ def test_probability_and_entropy_are_the_policys():
         assert decision.probability[0, agent] == pytest.approx(float(p[chosen]), rel=1e-4)
         h = -(p[p > 0] * p[p > 0].log()).sum()
         assert decision.entropy[0, agent] == pytest.approx(float(h), rel=1e-4)
+
+
+def test_large_logits_leave_probability_and_entropy_in_their_range():
+    """As those of a network that imitates rules, which single precision cannot add up."""
+    decisions = [
+        decision for decision, _, _ in play(TrainedPolicy(checkpoint(gain=3e3)), range(4), 40)
+    ]
+    assert min(decision.entropy.min() for decision in decisions) >= 0
+    assert max(decision.probability.max() for decision in decisions) <= 1
 
 
 def test_greedy_takes_the_most_probable_legal_action():
