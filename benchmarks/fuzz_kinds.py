@@ -60,8 +60,9 @@ from cagexplain.audit.checks import checks
 from cagexplain.audit.conduct import conduct
 from cagexplain.audit.profiles import RANGES, Profile, load_profile
 from cagexplain.audit.references import load_references
-from cagexplain.cc4 import actions, red_fsm
+from cagexplain.cc4 import actions, reds
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4.reds import RedTable
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.facts.batch import Collector, run
 from cagexplain.policies.base import Policy
@@ -522,7 +523,7 @@ def _is_tree(tree: Any) -> bool:
 # --- training ---
 
 
-def _env(n_envs: int, threads: int, red: str = "finite_state") -> BatchedEnv:
+def _env(n_envs: int, threads: int, red: RedTable = reds.REDS[reds.STANDARD]) -> BatchedEnv:
     return BatchedEnv(n_envs, params=EnvParams(steps=STEPS, red=red), threads=1)
 
 
@@ -713,7 +714,7 @@ _MANIFEST_RULES: Final[tuple[Rule, ...]] = (
     ("options/steps", _never),
     # Not said, it is true; which tables there are, the parts say too.
     ("options/observations", lambda old, new: old is True and new is MISSING),
-    ("options/red", _in(*red_fsm.VARIANTS)),
+    ("options/red", _in(*reds.VARIANTS)),
     ("options/batch", _count(1, 2**31)),
     ("options/red_duration/#", _count(1, 100)),
     ("options/mask_sleep", _or_missing(_bool)),

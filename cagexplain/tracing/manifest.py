@@ -234,7 +234,7 @@ class _Policy:
 @dataclass(frozen=True)
 class _Options:
     steps: Annotated[int, Meta(ge=2, le=2**31 - 1)]  # as the columns `step` can hold
-    red: str
+    red: str | dict[str, Any]
     batch: Annotated[int, Meta(ge=1)]
     observations: bool = True
     mask_sleep: bool = False
