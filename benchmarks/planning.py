@@ -1,0 +1,495 @@
+"""Roll-outs as a teacher: is there a better action where `champion` decides, and can it be known?
+
+    python -m benchmarks.planning --episodes 512 --play 4000
+
+`champion` plays training episodes. At some of its decisions the world is cloned, and its choice and
+an alternative are played on with equal chances, `champion` deciding from then on. The true state of
+the world is used, of which an agent knows its part. But since that state came about in play, it is
+a draw of what the agent's history leaves possible: a regression of the gains on what the agent
+knows is one over worlds that agree with its belief.
+
+    hold      a Restore is not done; the agent forgets its reason until there is a new sign
+    restore   a host with a sign of red is restored, where the rule does something else
+    analyse   a host is analysed, where the rule neither restores nor removes
+    decoy     the same, with a decoy
+
+Gains are returns over the horizon: of the agent's own subnets and actions, which is what the
+student learns, and of the team without the contractor's Impacts. Everything told of the student is
+about episodes that it has not learned from. Then the policy plays that holds or restores where the
+student expects a gain (one step of expert iteration), on common seeds with `champion`.
+
+It measures, and claims nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.model_selection import GroupKFold, cross_val_predict
+
+from benchmarks.command import COUNT, benchmark
+from cagexplain.cc4 import phases
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.layout import (
+    ACTION_SLOT,
+    ACTION_TYPE,
+    OFFSETS,
+    ON_SLOT,
+    SLOT_AGENT,
+    SLOT_START,
+    SLOT_ZONE,
+)
+from cagexplain.cc4.sightings import Sightings
+from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
+from cagexplain.envs import BatchedEnv, Engine
+from cagexplain.policies.base import decide
+from cagexplain.policies.evaluation import Evaluation, evaluate
+from cagexplain.policies.knowledge import FAR, Knowledge
+from cagexplain.policies.learned.features import (
+    GROUPS,
+    Features,
+    global_columns,
+    host_columns,
+)
+from cagexplain.policies.rollout import batches, seed_range
+from cagexplain.policies.scripted.champion import Champion, Rules
+from trainers.core.rewards import per_agent
+
+ALTERNATIVES: Final = ("hold", "restore", "analyse", "decoy")
+HOLD, RESTORE, ANALYSE, DECOY = range(len(ALTERNATIVES))
+_ACTION: Final = {
+    RESTORE: ON_SLOT[ActionKind.RESTORE],
+    ANALYSE: ON_SLOT[ActionKind.ANALYSE],
+    DECOY: ON_SLOT[ActionKind.DECOY],
+}
+GAINS: Final = ("local", "no_contractor")
+"""Rewards whose sums are compared, by their names in `trainers.core.rewards`."""
+FOLDS: Final = 5
+TRAINING_SEED: Final = 800_000
+"""First seed of the episodes that are learned from."""
+PLAY_SEED: Final = 3_000_000
+"""First seed of those that the taught policy is judged on."""
+_BATCH: Final = 256
+_QUOTA: Final = (18, 14, 8, 8)
+"""Comparisons of each kind that a step gives, at most; a step that has fewer repeats some."""
+_FIRST: Final = 3
+"""Decisions before it are not asked about: an agent knows nothing."""
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What came of alternatives, ``k`` of them.
+
+    Attributes:
+        kind: ``int64[k]`` which of `ALTERNATIVES`.
+        episode: ``int64[k]`` seed of the episode that the decision is from.
+        inputs: ``float32[k, i]`` what the agent knew of itself and the host, see `Views`.
+        gain: ``float64[k, 2]`` return after the alternative minus that after the rule's choice, by
+            `GAINS`.
+    """
+
+    kind: Int64Array
+    episode: Int64Array
+    inputs: npt.NDArray[np.float32]
+    gain: FloatArray
+
+    def of(self, kind: int) -> Comparisons:
+        """Those of one kind."""
+        chosen = self.kind == kind
+        return Comparisons(*(array[chosen] for array in vars(self).values()))
+
+
+class Views:
+    """What agents know of their hosts, as the networks of `--observation raw` are told it.
+
+    Args:
+        n: environments.
+    """
+
+    def __init__(self, n: int) -> None:
+        self._features = Features("raw", n)
+        self._inputs = self._features.empty()
+
+    def observe(
+        self, obs: Any, mask: BoolArray, free: BoolArray, sightings: Sightings | None
+    ) -> None:
+        """Take in what the agents are shown, as ``Features.observe`` has it."""
+        self._features.observe(obs, mask, free, self._inputs, sightings)
+
+    def acted(self, chosen: Int64Array, free: BoolArray) -> None:
+        """Remember the actions ``int64[n, 5]`` that the agents started."""
+        self._features.acted(chosen, free)
+
+    def of(self, env: Int64Array, slot: Int64Array) -> npt.NDArray[np.float32]:
+        """Inputs ``float32[k, i]`` about hosts, slots ``int64[k]`` in environments ``int64[k]``:
+        of the host, of its agent, and the number of the subnet."""
+        rows = np.empty((len(env), _COLUMNS[0].shape[1] + 1), np.float32)
+        for group, tensor in zip(GROUPS, self._inputs, strict=True):
+            for member, agent in enumerate(group):
+                at = np.flatnonzero(SLOT_AGENT[slot] == agent)
+                columns = _COLUMNS[agent][slot[at] - SLOT_START[agent]]
+                rows[at, :-1] = tensor[member].numpy()[env[at, None], columns]
+        rows[:, -1] = SLOT_ZONE[slot]
+        return rows
+
+
+def _columns(agent: int) -> Int64Array:
+    """Inputs about each of an agent's hosts and about no host: ``int64[hosts, i]``."""
+    hosts, others = host_columns("raw", agent), global_columns("raw", agent)
+    return np.hstack([hosts, np.tile(others, (len(hosts), 1))])
+
+
+_COLUMNS: Final = [_columns(agent) for agent in range(N_BLUE)]
+
+
+def signs(now: Knowledge) -> BoolArray:
+    """Hosts of which the agent knows something that may speak for a Restore: ``bool[n, 112]``."""
+    known: BoolArray = now.exists & (
+        now.source | now.removed | now.exploited | now.rooted | now.first | now.stale
+    )
+    return known
+
+
+def hold(now: Knowledge, env: Int64Array, slot: Int64Array) -> None:
+    """Forget why hosts are to be restored; new signs will count again.
+
+    Args:
+        now: is changed.
+        env, slot: ``int64[k]`` hosts that `champion` restores.
+    """
+    begun = now.rooted[env, slot] | now.first[env, slot]
+    soon = now.source_from[env, slot] - now.exploited_at[env, slot] < Rules().got_through
+    through = ~begun & (now.exploited | now.removed)[env, slot] & soon
+    evicted = ~begun & ~through
+    for flags in (now.rooted, now.first, now.stale):
+        flags[env[begun], slot[begun]] = False
+    now.source_from[env[through], slot[through]] = FAR
+    now.targets[env[evicted], slot[evicted]] = 0
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Alternatives to be compared with what the rule does, ``k`` of them.
+
+    Attributes:
+        kind: ``int64[k]`` which of `ALTERNATIVES`.
+        env: ``int64[k]`` environment.
+        slot: ``int64[k]`` the host that it is about.
+    """
+
+    kind: Int64Array
+    env: Int64Array
+    slot: Int64Array
+
+    @property
+    def agent(self) -> Int64Array:
+        """``int64[k]`` whose decision it is."""
+        return SLOT_AGENT[self.slot]
+
+
+def eligible(now: Knowledge, chosen: Int64Array, free: BoolArray) -> list[BoolArray]:
+    """Hosts ``bool[n, 112]`` that each of `ALTERNATIVES` can be asked about.
+
+    Args:
+        now: what the agents know.
+        chosen: ``int64[n, 5]`` positions of the actions that the rule chooses.
+        free: ``bool[n, 5]``.
+    """
+    kind, target = ACTION_TYPE[chosen][:, SLOT_AGENT], ACTION_SLOT[chosen][:, SLOT_AGENT]
+    here = target == np.arange(len(SLOT_AGENT))
+    can = free[:, SLOT_AGENT] & now.exists
+    restored = kind == ActionKind.RESTORE
+    idle = can & ~restored & (kind != ActionKind.REMOVE)
+    return [
+        can & restored & here,
+        can & signs(now) & ~(restored & here),
+        idle & ~(here & (kind == ActionKind.ANALYSE)),
+        idle & ~(here & (kind == ActionKind.DECOY)),
+    ]
+
+
+def compare(seeds: Int64Array, *, share: float, horizon: int, seed: int = 0) -> Comparisons:
+    """Have `champion` play, and play alternatives on.
+
+    Args:
+        seeds: ``int64[n]`` of the episodes.
+        share: of the steps in which alternatives are played.
+        horizon: steps that each future lasts, fewer at the end of the episode.
+        seed: of what is drawn here.
+    """
+    rng = np.random.default_rng(seed)
+    futures = Futures(sum(_QUOTA), horizon)
+    rows = [row for part in batches(seeds, _BATCH) for row in _play_on(part, share, futures, rng)]
+    return Comparisons(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+
+def _play_on(
+    seeds: Int64Array, share: float, futures: Futures, rng: np.random.Generator
+) -> Iterator[tuple[Any, ...]]:
+    """The fields of `Comparisons` of each step of a batch of episodes that is asked about."""
+    env, policy, views = BatchedEnv(len(seeds), threads=1), Champion(), Views(len(seeds))
+    env.reset(seeds)
+    policy.reset(seeds)
+    everyone = np.arange(len(seeds))
+    for step in range(futures.counted):
+        asks = step >= _FIRST and rng.random() < share
+        before = policy.branch(everyone) if asks else None
+        views.observe(env.obs, env.mask, env.free, env.sightings())
+        decision = decide(policy, env)
+        if before is not None:
+            possible = eligible(policy.now, decision.actions + OFFSETS, env.free)
+            asked = _draw(possible, futures.pairs, rng)
+            if asked is not None:
+                gain, differs = futures.gains(env, before, asked, step, rng)
+                inputs = views.of(asked.env, asked.slot)
+                fields = (asked.kind, seeds[asked.env], inputs, gain)
+                yield tuple(field[differs] for field in fields)
+        views.acted(decision.actions, env.free)
+        env.step(decision.actions)
+
+
+def _draw(possible: Sequence[BoolArray], pairs: int, rng: np.random.Generator) -> Questions | None:
+    """Questions, `pairs` of them: of each kind up to its quota, by agents that can be asked and
+    then one of their hosts, repeated if there are too few; None if there are none."""
+    rows = []
+    for kind, (flags, quota) in enumerate(zip(possible, _QUOTA, strict=True)):
+        env, slot = np.nonzero(flags)
+        order = rng.permutation(len(env))
+        _, first = np.unique(env[order] * N_BLUE + SLOT_AGENT[slot[order]], return_index=True)
+        taken = order[rng.permutation(first)[:quota]]
+        rows.append(np.stack([np.full(len(taken), kind), env[taken], slot[taken]]))
+    asked = np.concatenate(rows, axis=1).astype(np.int64)
+    if not asked.shape[1]:
+        return None
+    return Questions(*asked[:, np.resize(np.arange(asked.shape[1]), pairs)])
+
+
+class Futures:
+    """Plays the rule's choices and alternatives on, with equal chances.
+
+    Args:
+        pairs: questions that are played side by side.
+        horizon: steps that they are played for.
+
+    Attributes:
+        counted: steps of an episode whose rewards count.
+    """
+
+    def __init__(self, pairs: int, horizon: int) -> None:
+        self.pairs, self._horizon = pairs, horizon
+        self._env = BatchedEnv(2 * pairs, threads=1)
+        self.counted = phases.calls(self._env.params.steps) - phases.OFFICIAL_UNCOUNTED
+
+    def gains(
+        self,
+        env: BatchedEnv,
+        policy: Champion,
+        asked: Questions,
+        step: int,
+        rng: np.random.Generator,
+    ) -> tuple[FloatArray, BoolArray]:
+        """Returns after alternatives minus those after what the rule does.
+
+        Args:
+            env: the environments, at a decision.
+            policy: what plays in them, before it has seen this step.
+            asked: the alternatives, `pairs` of them.
+            step: of the decision.
+            rng: draws the chances of the futures.
+
+        Returns:
+            ``float64[k, 2]`` by `GAINS`, and ``bool[k]`` whether the alternative is another action.
+        """
+        k = self.pairs
+        at = np.tile(np.arange(k), 2)
+        self._env.restore(env.save(asked.env), at)
+        self._env.reseed(rng.integers(0, 2**62, k)[at])
+        branch = policy.branch(asked.env[at])
+        differs = np.zeros(k, np.bool_)
+
+        def instead(chosen: Int64Array) -> Int64Array:
+            revised = chosen.copy()
+            revised[k:] = _alternatives(branch, asked, chosen[k:])
+            differs[:] = (revised[k:] != chosen[k:]).any(axis=1)
+            return revised
+
+        agent, rows = asked.agent[at], np.arange(2 * k)
+        sums = np.zeros((2, 2 * k))
+        reward = np.zeros((2 * k, N_BLUE), np.float32)
+        for number in range(min(self._horizon, self.counted - step)):
+            decision = decide(branch, self._env, instead if number == 0 else None)
+            self._env.step(decision.actions)
+            parts, costs = self._env.reward_parts.copy(), self._env.action_cost.copy()
+            for total, kind in zip(sums, GAINS, strict=True):
+                per_agent(kind, self._env.reward, parts, costs, reward)
+                total += reward[rows, agent]
+        return (sums[:, k:] - sums[:, :k]).T, differs
+
+
+def _alternatives(branch: Champion, asked: Questions, chosen: Int64Array) -> Int64Array:
+    """Actions ``int64[k, 5]`` of the second half of a branch's environments: what was `chosen`
+    there with the alternatives in its place."""
+    k, held = len(chosen), np.flatnonzero(asked.kind == HOLD)
+    hold(branch.now, held + k, asked.slot[held])
+    forgetful = branch.decide()[k:]
+    revised, rows = chosen.copy(), np.arange(k)
+    position = forgetful[rows, asked.agent]
+    for kind, table in _ACTION.items():
+        position = np.where(asked.kind == kind, table[asked.slot], position)
+    revised[rows, asked.agent] = position - OFFSETS[asked.agent]
+    return revised
+
+
+def student() -> HistGradientBoostingRegressor:
+    """What learns gains from what agents know: small trees, as gains are a tenth of their noise."""
+    return HistGradientBoostingRegressor(
+        learning_rate=0.05,
+        max_iter=80,
+        max_depth=3,
+        min_samples_leaf=80,
+        l2_regularization=10.0,
+        random_state=0,
+    )
+
+
+class Taught(Champion):
+    """`champion`, which holds or restores where a student expects a gain.
+
+    Args:
+        students: by kind, `HOLD` and `RESTORE`; what `predict` gains from inputs.
+        margin: that the gain must exceed.
+    """
+
+    def __init__(self, students: dict[int, Any], margin: float) -> None:
+        super().__init__("taught")
+        self._students, self._margin = students, margin
+
+    def begin(self, mask: BoolArray) -> None:
+        """Nothing is known yet."""
+        super().begin(mask)
+        self.views = Views(len(mask))
+
+    def take_in(self, obs: Any, mask: BoolArray, free: BoolArray) -> None:
+        """Take in what the agents are shown, twice: what is held is forgotten by one memory."""
+        self.views.observe(obs, mask, free, self._sightings)
+        super().take_in(obs, mask, free)
+
+    def decide(self) -> Int64Array:
+        """What the rules say, but for the expected gains."""
+        position = super().decide()
+        env, slot = self._expected(HOLD, position)
+        if len(env):
+            hold(self.now, env, slot)
+            position[np.unique(env)] = super().decide()[np.unique(env)]
+        env, slot = self._expected(RESTORE, position)
+        position[env, SLOT_AGENT[slot]] = _ACTION[RESTORE][slot]
+        return position
+
+    def _expected(self, kind: int, position: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """Hosts whose alternative is expected to gain, the best last."""
+        env, slot = np.nonzero(eligible(self.now, position, self.now.free)[kind])
+        if not len(env):
+            return env, slot
+        gain = self._students[kind].predict(self.views.of(env, slot))
+        order = np.argsort(gain, kind="stable")
+        chosen = order[gain[order] > self._margin]
+        return env[chosen], slot[chosen]
+
+    def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
+        """Remember the actions that were started."""
+        super().submitted(chosen, free)
+        self.views.acted(chosen, free)
+
+
+@benchmark(__doc__)
+@click.option("--episodes", type=COUNT, default=512, show_default=True, help="To learn from.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.25,
+    show_default=True,
+    help="Of the steps in which alternatives are played.",
+)
+@click.option("--horizon", type=COUNT, default=200, show_default=True, help="Steps of a future.")
+@click.option("--margin", type=float, default=0.1, show_default=True, help="Expected, to act on.")
+@click.option("--play", type=COUNT, default=2000, show_default=True, help="Episodes to judge by.")
+@click.option("--play-seed", type=click.IntRange(min=0), default=PLAY_SEED, show_default=True)
+def command(
+    episodes: int, share: float, horizon: int, margin: float, play: int, play_seed: int
+) -> Sequence[str]:
+    """Play alternatives on, learn from them, and play what was learned."""
+    seeds = seed_range(TRAINING_SEED, episodes)
+    compared = compare(seeds, share=share, horizon=horizon)
+    click.echo(
+        f"{len(compared.kind):,} comparisons from {episodes:,} episodes, seeds from "
+        f"{TRAINING_SEED}; {horizon} steps each; gains ± SE.\n"
+    )
+    for line in _judged(compared, margin):
+        click.echo(line)
+    students = {
+        kind: student().fit(part.inputs, part.gain[:, 0])
+        for kind in (HOLD, RESTORE)
+        for part in (compared.of(kind),)
+    }
+    tested = seed_range(play_seed, play)
+    click.echo(f"\n{play:,} episodes each, seeds from {play_seed}; points per episode ± SE.\n")
+    for line in _played([Champion(), Taught(students, margin)], tested):
+        click.echo(line)
+    return ()
+
+
+def _judged(compared: Comparisons, margin: float) -> Iterator[str]:
+    """What came of each kind, and of those that a student, who learned from other episodes,
+    expected to gain more than the margin."""
+    yield (
+        "| alternative | comparisons | gain | of the team | SD | share expected to gain "
+        "| gain of these | of the team |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for kind, name in enumerate(ALTERNATIVES):
+        part = compared.of(kind)
+        local, team = part.gain.T
+        if len(np.unique(part.episode)) < FOLDS:
+            yield f"| {name} | {len(local)} | too few episodes | | | | | |"
+            continue
+        expected = cross_val_predict(
+            student(), part.inputs, local, groups=part.episode, cv=GroupKFold(FOLDS)
+        )
+        hopeful = expected > margin
+        yield (
+            f"| {name} | {len(local):,} | {_mean(local)} | {_mean(team)} | {local.std():.1f} "
+            f"| {hopeful.mean():.1%} | {_mean(local[hopeful])} | {_mean(team[hopeful])} |"
+        )
+
+
+def _played(policies: Sequence[Champion], seeds: Int64Array) -> Iterator[str]:
+    """How policies do on common seeds; differences are from the first one."""
+    yield "| policy | return | without contractor | difference | Restores |"
+    yield "|---|---|---|---|---|"
+    first: FloatArray | None = None
+    for policy in policies:
+        result: Evaluation = evaluate(policy, seeds, batch=_BATCH, engine=Engine(workers=1))
+        own = result.without_contractor.astype(float)
+        first = own if first is None else first
+        yield (
+            f"| {policy.name} | {_mean(result.returns)} | {_mean(own)} | {_mean(own - first)} "
+            f"| {-result.costs.sum(axis=(1, 2)).mean():.1f} |"
+        )
+
+
+def _mean(values: Any) -> str:
+    if len(values) < 2:
+        return ""
+    return f"{values.mean():.2f} ± {values.std(ddof=1) / math.sqrt(len(values)):.2f}"
+
+
+if __name__ == "__main__":
+    command()
