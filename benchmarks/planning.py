@@ -1,22 +1,24 @@
 """Roll-outs as a teacher: is there a better action where `champion` decides, and can it be known?
 
-    python -m benchmarks.planning --episodes 512 --play 4000
+    python -m benchmarks.planning --episodes 768 --play 4000 --play-seed 6000000
 
 `champion` plays training episodes. At some of its decisions the world is cloned, and its choice and
-an alternative are played on with equal chances, `champion` deciding from then on. The true state of
-the world is used, of which an agent knows its part. But since that state came about in play, it is
-a draw of what the agent's history leaves possible: a regression of the gains on what the agent
-knows is one over worlds that agree with its belief.
+an alternative are played on with equal chances, in two futures, `champion` deciding from then on.
+The true state of the world is used, of which an agent knows its part. But since that state came
+about in play, it is a draw of what the agent's history leaves possible: a regression of the gains on
+what the agent knows is one over worlds that agree with its belief.
 
     hold      a Restore is not done; the agent forgets its reason until there is a new sign
     restore   a host with a sign of red is restored, where the rule does something else
     analyse   a host is analysed, where the rule neither restores nor removes
     decoy     the same, with a decoy
 
-Gains are returns over the horizon: of the agent's own subnets and actions, which is what the
-student learns, and of the team without the contractor's Impacts. Everything told of the student is
-about episodes that it has not learned from. Then the policy plays that holds or restores where the
-student expects a gain (one step of expert iteration), on common seeds with `champion`.
+Gains are returns over the horizon: of the agent's own subnets and actions, which is what students
+learn, and of the team without the contractor's Impacts. There are five students; each leaves a
+fifth of the episodes out and is judged by them. Besides, the first future is the judge of the
+second: it knows the true state, so this tells what that is worth, at least. Then the policy plays
+that holds or restores where all students expect a gain (one step of expert iteration), on common
+seeds with `champion`.
 
 It measures, and claims nothing.
 """
@@ -32,9 +34,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.model_selection import GroupKFold
 
-from benchmarks.command import COUNT, benchmark
+from benchmarks.command import COUNT, CannotMeasure, benchmark
 from cagexplain.cc4 import phases
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import N_BLUE
@@ -78,8 +80,10 @@ TRAINING_SEED: Final = 800_000
 PLAY_SEED: Final = 3_000_000
 """First seed of those that the taught policy is judged on."""
 _BATCH: Final = 256
-_QUOTA: Final = (18, 14, 8, 8)
-"""Comparisons of each kind that a step gives, at most; a step that has fewer repeats some."""
+_QUOTA: Final = (9, 7, 4, 4)
+"""Questions of each kind that a step gives, at most; a step that has fewer repeats some."""
+_FUTURES: Final = 2
+"""Futures that each alternative is played in: what one shows can be judged by the other."""
 _FIRST: Final = 3
 """Decisions before it are not asked about: an agent knows nothing."""
 
@@ -92,8 +96,8 @@ class Comparisons:
         kind: ``int64[k]`` which of `ALTERNATIVES`.
         episode: ``int64[k]`` seed of the episode that the decision is from.
         inputs: ``float32[k, i]`` what the agent knew of itself and the host, see `Views`.
-        gain: ``float64[k, 2]`` return after the alternative minus that after the rule's choice, by
-            `GAINS`.
+        gain: ``float64[k, 2, 2]`` return after the alternative minus that after the rule's choice,
+            by future and by `GAINS`.
     """
 
     kind: Int64Array
@@ -194,6 +198,10 @@ class Questions:
         """``int64[k]`` whose decision it is."""
         return SLOT_AGENT[self.slot]
 
+    def repeated(self, times: int) -> Questions:
+        """All of them so many times, one after the other."""
+        return Questions(*(np.tile(field, times) for field in vars(self).values()))
+
 
 def eligible(now: Knowledge, chosen: Int64Array, free: BoolArray) -> list[BoolArray]:
     """Hosts ``bool[n, 112]`` that each of `ALTERNATIVES` can be asked about.
@@ -246,7 +254,7 @@ def _play_on(
         decision = decide(policy, env)
         if before is not None:
             possible = eligible(policy.now, decision.actions + OFFSETS, env.free)
-            asked = _draw(possible, futures.pairs, rng)
+            asked = _draw(possible, futures.questions, rng)
             if asked is not None:
                 gain, differs = futures.gains(env, before, asked, step, rng)
                 inputs = views.of(asked.env, asked.slot)
@@ -256,8 +264,8 @@ def _play_on(
         env.step(decision.actions)
 
 
-def _draw(possible: Sequence[BoolArray], pairs: int, rng: np.random.Generator) -> Questions | None:
-    """Questions, `pairs` of them: of each kind up to its quota, by agents that can be asked and
+def _draw(possible: Sequence[BoolArray], count: int, rng: np.random.Generator) -> Questions | None:
+    """Questions, `count` of them: of each kind up to its quota, by agents that can be asked and
     then one of their hosts, repeated if there are too few; None if there are none."""
     rows = []
     for kind, (flags, quota) in enumerate(zip(possible, _QUOTA, strict=True)):
@@ -269,23 +277,23 @@ def _draw(possible: Sequence[BoolArray], pairs: int, rng: np.random.Generator) -
     asked = np.concatenate(rows, axis=1).astype(np.int64)
     if not asked.shape[1]:
         return None
-    return Questions(*asked[:, np.resize(np.arange(asked.shape[1]), pairs)])
+    return Questions(*asked[:, np.resize(np.arange(asked.shape[1]), count)])
 
 
 class Futures:
-    """Plays the rule's choices and alternatives on, with equal chances.
+    """Plays the rule's choices and alternatives on, in pairs of futures with equal chances.
 
     Args:
-        pairs: questions that are played side by side.
+        questions: that are played side by side.
         horizon: steps that they are played for.
 
     Attributes:
         counted: steps of an episode whose rewards count.
     """
 
-    def __init__(self, pairs: int, horizon: int) -> None:
-        self.pairs, self._horizon = pairs, horizon
-        self._env = BatchedEnv(2 * pairs, threads=1)
+    def __init__(self, questions: int, horizon: int) -> None:
+        self.questions, self._horizon = questions, horizon
+        self._env = BatchedEnv(2 * _FUTURES * questions, threads=1)
         self.counted = phases.calls(self._env.params.steps) - phases.OFFICIAL_UNCOUNTED
 
     def gains(
@@ -301,29 +309,31 @@ class Futures:
         Args:
             env: the environments, at a decision.
             policy: what plays in them, before it has seen this step.
-            asked: the alternatives, `pairs` of them.
+            asked: the alternatives, as many as it plays side by side.
             step: of the decision.
             rng: draws the chances of the futures.
 
         Returns:
-            ``float64[k, 2]`` by `GAINS`, and ``bool[k]`` whether the alternative is another action.
+            ``float64[k, 2, 2]`` by future and `GAINS`, and ``bool[k]`` whether the alternative is
+            another action.
         """
-        k = self.pairs
-        at = np.tile(np.arange(k), 2)
+        k = self.questions
+        half, rows = _FUTURES * k, np.arange(2 * _FUTURES * k)
+        at = rows % k  # the rule's futures of all questions, then the alternatives'
         self._env.restore(env.save(asked.env), at)
-        self._env.reseed(rng.integers(0, 2**62, k)[at])
+        self._env.reseed(np.tile(rng.integers(0, 2**62, half), 2))
         branch = policy.branch(asked.env[at])
-        differs = np.zeros(k, np.bool_)
+        differs = np.zeros(half, np.bool_)
 
         def instead(chosen: Int64Array) -> Int64Array:
             revised = chosen.copy()
-            revised[k:] = _alternatives(branch, asked, chosen[k:])
-            differs[:] = (revised[k:] != chosen[k:]).any(axis=1)
+            revised[half:] = _alternatives(branch, asked.repeated(_FUTURES), chosen[half:])
+            differs[:] = (revised[half:] != chosen[half:]).any(axis=1)
             return revised
 
-        agent, rows = asked.agent[at], np.arange(2 * k)
-        sums = np.zeros((2, 2 * k))
-        reward = np.zeros((2 * k, N_BLUE), np.float32)
+        agent = asked.agent[at]
+        sums = np.zeros((len(GAINS), 2 * half))
+        reward = np.zeros((2 * half, N_BLUE), np.float32)
         for number in range(min(self._horizon, self.counted - step)):
             decision = decide(branch, self._env, instead if number == 0 else None)
             self._env.step(decision.actions)
@@ -331,15 +341,16 @@ class Futures:
             for total, kind in zip(sums, GAINS, strict=True):
                 per_agent(kind, self._env.reward, parts, costs, reward)
                 total += reward[rows, agent]
-        return (sums[:, k:] - sums[:, :k]).T, differs
+        gain = (sums[:, half:] - sums[:, :half]).reshape(len(GAINS), _FUTURES, k)
+        return gain.T, differs[:k]
 
 
 def _alternatives(branch: Champion, asked: Questions, chosen: Int64Array) -> Int64Array:
-    """Actions ``int64[k, 5]`` of the second half of a branch's environments: what was `chosen`
-    there with the alternatives in its place."""
+    """Actions ``int64[k, 5]`` of the last k environments of a branch: what was `chosen` there with
+    the alternatives in its place."""
     k, held = len(chosen), np.flatnonzero(asked.kind == HOLD)
-    hold(branch.now, held + k, asked.slot[held])
-    forgetful = branch.decide()[k:]
+    hold(branch.now, len(branch.now.clock) - k + held, asked.slot[held])
+    forgetful = branch.decide()[-k:]
     revised, rows = chosen.copy(), np.arange(k)
     position = forgetful[rows, asked.agent]
     for kind, table in _ACTION.items():
@@ -348,27 +359,47 @@ def _alternatives(branch: Champion, asked: Questions, chosen: Int64Array) -> Int
     return revised
 
 
-def student() -> HistGradientBoostingRegressor:
-    """What learns gains from what agents know: small trees, as gains are a tenth of their noise."""
-    return HistGradientBoostingRegressor(
-        learning_rate=0.05,
-        max_iter=80,
-        max_depth=3,
-        min_samples_leaf=80,
-        l2_regularization=10.0,
-        random_state=0,
-    )
+@dataclass(frozen=True)
+class Lesson:
+    """What students learned from comparisons of one kind, and how they were judged.
+
+    Attributes:
+        students: each learned from other episodes; ``predict(float32[k, i])`` gains ``[k]``.
+        expected: ``float64[k]`` gain that the student expected which had not learned from it.
+    """
+
+    students: Sequence[Any]
+    expected: FloatArray
+
+
+def learn(part: Comparisons) -> Lesson:
+    """Regress the local gains on what the agents knew, by small trees, as gains are a tenth of
+    their noise; each of `FOLDS` students leaves a part of the episodes out."""
+    students, expected = [], np.zeros(len(part.kind))
+    gain = part.gain[:, :, 0].mean(axis=1)
+    for train, test in GroupKFold(FOLDS).split(part.inputs, groups=part.episode):
+        trees = HistGradientBoostingRegressor(
+            learning_rate=0.05,
+            max_iter=60,
+            max_depth=3,
+            min_samples_leaf=100,
+            l2_regularization=10.0,
+            random_state=0,
+        ).fit(part.inputs[train], gain[train])
+        expected[test] = trees.predict(part.inputs[test])
+        students.append(trees)
+    return Lesson(students, expected)
 
 
 class Taught(Champion):
-    """`champion`, which holds or restores where a student expects a gain.
+    """`champion`, which holds or restores where all students expect a gain.
 
     Args:
-        students: by kind, `HOLD` and `RESTORE`; what `predict` gains from inputs.
-        margin: that the gain must exceed.
+        students: by kind, `HOLD` and `RESTORE`.
+        margin: that each expected gain must exceed.
     """
 
-    def __init__(self, students: dict[int, Any], margin: float) -> None:
+    def __init__(self, students: dict[int, Sequence[Any]], margin: float) -> None:
         super().__init__("taught")
         self._students, self._margin = students, margin
 
@@ -398,9 +429,13 @@ class Taught(Champion):
         env, slot = np.nonzero(eligible(self.now, position, self.now.free)[kind])
         if not len(env):
             return env, slot
-        gain = self._students[kind].predict(self.views.of(env, slot))
-        order = np.argsort(gain, kind="stable")
-        chosen = order[gain[order] > self._margin]
+        inputs, least = self.views.of(env, slot), np.full(len(env), np.inf)
+        for student in self._students[kind]:
+            left = np.flatnonzero(least > self._margin)
+            if len(left):
+                least[left] = np.minimum(least[left], student.predict(inputs[left]))
+        order = np.argsort(least, kind="stable")
+        chosen = order[least[order] > self._margin]
         return env[chosen], slot[chosen]
 
     def submitted(self, chosen: Int64Array, free: BoolArray) -> None:
@@ -428,17 +463,17 @@ def command(
     """Play alternatives on, learn from them, and play what was learned."""
     seeds = seed_range(TRAINING_SEED, episodes)
     compared = compare(seeds, share=share, horizon=horizon)
+    parts = [compared.of(kind) for kind in range(len(ALTERNATIVES))]
+    if any(len(np.unique(part.episode)) < FOLDS for part in parts):
+        raise CannotMeasure(f"an alternative was compared in fewer than {FOLDS} episodes")
     click.echo(
         f"{len(compared.kind):,} comparisons from {episodes:,} episodes, seeds from "
-        f"{TRAINING_SEED}; {horizon} steps each; gains ± SE.\n"
+        f"{TRAINING_SEED}, each in {_FUTURES} futures of {horizon} steps; gains ± SE.\n"
     )
-    for line in _judged(compared, margin):
+    lessons = [learn(part) for part in parts]
+    for line in _judged(parts, lessons, margin):
         click.echo(line)
-    students = {
-        kind: student().fit(part.inputs, part.gain[:, 0])
-        for kind in (HOLD, RESTORE)
-        for part in (compared.of(kind),)
-    }
+    students = {kind: lessons[kind].students for kind in (HOLD, RESTORE)}
     tested = seed_range(play_seed, play)
     click.echo(f"\n{play:,} episodes each, seeds from {play_seed}; points per episode ± SE.\n")
     for line in _played([Champion(), Taught(students, margin)], tested):
@@ -446,27 +481,24 @@ def command(
     return ()
 
 
-def _judged(compared: Comparisons, margin: float) -> Iterator[str]:
-    """What came of each kind, and of those that a student, who learned from other episodes,
-    expected to gain more than the margin."""
+def _judged(
+    parts: Sequence[Comparisons], lessons: Sequence[Lesson], margin: float
+) -> Iterator[str]:
+    """What came of each kind, of those that a student expected to gain more than the margin who had
+    not learned from them, and, by their second future, of those that gained in the first."""
     yield (
-        "| alternative | comparisons | gain | of the team | SD | share expected to gain "
-        "| gain of these | of the team |"
+        "| alternative | comparisons | gain | of the team | SD | expected to gain | these gain "
+        "| of the team | gain in one future | these gain in the other |"
     )
-    yield "|---|---|---|---|---|---|---|---|"
-    for kind, name in enumerate(ALTERNATIVES):
-        part = compared.of(kind)
-        local, team = part.gain.T
-        if len(np.unique(part.episode)) < FOLDS:
-            yield f"| {name} | {len(local)} | too few episodes | | | | | |"
-            continue
-        expected = cross_val_predict(
-            student(), part.inputs, local, groups=part.episode, cv=GroupKFold(FOLDS)
-        )
-        hopeful = expected > margin
+    yield f"|{'---|' * 10}"
+    for name, part, lesson in zip(ALTERNATIVES, parts, lessons, strict=True):
+        gain = part.gain
+        local, team = gain.mean(axis=1).T
+        hopeful, lucky = lesson.expected > margin, gain[:, 0, 0] > 0
         yield (
-            f"| {name} | {len(local):,} | {_mean(local)} | {_mean(team)} | {local.std():.1f} "
-            f"| {hopeful.mean():.1%} | {_mean(local[hopeful])} | {_mean(team[hopeful])} |"
+            f"| {name} | {len(gain):,} | {_mean(local)} | {_mean(team)} | {gain[..., 0].std():.1f} "
+            f"| {hopeful.mean():.1%} | {_mean(local[hopeful])} | {_mean(team[hopeful])} "
+            f"| {lucky.mean():.0%} | {_mean(gain[lucky, 1, 0])} |"
         )
 
 

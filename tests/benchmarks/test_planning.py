@@ -51,6 +51,9 @@ class Expects:
         return np.full(len(inputs), self.gain)
 
 
+ALL, NOTHING = [Expects(1.0)], [Expects(1.0), Expects(0.0)]
+
+
 def knowing(**facts: Any) -> Knowledge:
     """What agents know that have looked at all of their hosts, but for facts of `USER`."""
     now = Knowledge.fresh(1)
@@ -151,11 +154,11 @@ def test_who_expects_nothing_plays_as_the_champion_and_who_expects_all_holds_all
 
     as_ever = restores(Champion())
     assert as_ever.sum() < 0
-    same = Taught({HOLD: Expects(0.0), RESTORE: Expects(0.0)}, 0.1)
+    same = Taught({HOLD: NOTHING, RESTORE: NOTHING}, 0.1)
     assert (restores(same) == as_ever).all()
-    holding = Taught({HOLD: Expects(1.0), RESTORE: Expects(0.0)}, 0.1)
+    holding = Taught({HOLD: ALL, RESTORE: NOTHING}, 0.1)
     assert restores(holding).sum() > as_ever.sum()
-    restoring = Taught({HOLD: Expects(0.0), RESTORE: Expects(1.0)}, 0.1)
+    restoring = Taught({HOLD: NOTHING, RESTORE: ALL}, 0.1)
     assert restores(restoring).sum() < 2 * as_ever.sum()
 
 
@@ -169,7 +172,7 @@ def test_comparisons_repeat_and_name_their_episodes() -> None:
 
 
 def test_in_small_it_tells_both_tables() -> None:
-    arguments = ["--episodes", "8", "--share", "0.03", "--horizon", "5", "--play", "2"]
+    arguments = ["--episodes", "16", "--share", "0.06", "--horizon", "5", "--play", "2"]
     told = CliRunner().invoke(command, arguments)
     assert told.exit_code == 0, told.output
     for row in ("| hold |", "| restore |", "| champion |", "| taught |"):
