@@ -1,12 +1,13 @@
 """Roll-outs as a teacher: is there a better action where `champion` decides, and can it be known?
 
     python -m benchmarks.planning --episodes 768 --play 4000 --play-seed 6000000
+    python -m benchmarks.planning --control
 
 `champion` plays training episodes. At some of its decisions the world is cloned, and its choice and
 an alternative are played on with equal chances, in two futures, `champion` deciding from then on.
 The true state of the world is used, of which an agent knows its part. But since that state came
-about in play, it is a draw of what the agent's history leaves possible: a regression of the gains on
-what the agent knows is one over worlds that agree with its belief.
+about in play, it is a draw of what the agent's history leaves possible: a regression of the gains
+on what the agent knows is one over worlds that agree with its belief.
 
     hold      a Restore is not done; the agent forgets its reason until there is a new sign
     restore   a host with a sign of red is restored, where the rule does something else
@@ -20,7 +21,9 @@ second: it knows the true state, so this tells what that is worth, at least. The
 that holds or restores where all students expect a gain (one step of expert iteration), on common
 seeds with `champion`.
 
-It measures, and claims nothing.
+The control is the champion without patience in eviction, of which it is known how much it loses: a
+teacher that finds nothing there would find nothing anywhere. It claims that the policy taught by it
+returns more than it.
 """
 
 from __future__ import annotations
@@ -79,6 +82,8 @@ TRAINING_SEED: Final = 800_000
 """First seed of the episodes that are learned from."""
 PLAY_SEED: Final = 3_000_000
 """First seed of those that the taught policy is judged on."""
+IMPATIENT: Final = Rules(evict_share=0.0)
+"""The champion that is the control."""
 _BATCH: Final = 256
 _QUOTA: Final = (9, 7, 4, 4)
 """Questions of each kind that a step gives, at most; a step that has fewer repeats some."""
@@ -224,26 +229,37 @@ def eligible(now: Knowledge, chosen: Int64Array, free: BoolArray) -> list[BoolAr
     ]
 
 
-def compare(seeds: Int64Array, *, share: float, horizon: int, seed: int = 0) -> Comparisons:
-    """Have `champion` play, and play alternatives on.
+def compare(
+    seeds: Int64Array, rules: Rules, *, share: float, horizon: int, seed: int = 0
+) -> Comparisons:
+    """Have a champion play, and play alternatives on.
 
     Args:
         seeds: ``int64[n]`` of the episodes.
+        rules: of the champion.
         share: of the steps in which alternatives are played.
         horizon: steps that each future lasts, fewer at the end of the episode.
         seed: of what is drawn here.
     """
     rng = np.random.default_rng(seed)
     futures = Futures(sum(_QUOTA), horizon)
-    rows = [row for part in batches(seeds, _BATCH) for row in _play_on(part, share, futures, rng)]
+    rows = [
+        row
+        for part in batches(seeds, _BATCH)
+        for row in _play_on(part, Champion(rules=rules), share, futures, rng)
+    ]
     return Comparisons(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
 def _play_on(
-    seeds: Int64Array, share: float, futures: Futures, rng: np.random.Generator
+    seeds: Int64Array,
+    policy: Champion,
+    share: float,
+    futures: Futures,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[Any, ...]]:
     """The fields of `Comparisons` of each step of a batch of episodes that is asked about."""
-    env, policy, views = BatchedEnv(len(seeds), threads=1), Champion(), Views(len(seeds))
+    env, views = BatchedEnv(len(seeds), threads=1), Views(len(seeds))
     env.reset(seeds)
     policy.reset(seeds)
     everyone = np.arange(len(seeds))
@@ -397,10 +413,13 @@ class Taught(Champion):
     Args:
         students: by kind, `HOLD` and `RESTORE`.
         margin: that each expected gain must exceed.
+        rules: of the champion.
     """
 
-    def __init__(self, students: dict[int, Sequence[Any]], margin: float) -> None:
-        super().__init__("taught")
+    def __init__(
+        self, students: dict[int, Sequence[Any]], margin: float, rules: Rules | None = None
+    ) -> None:
+        super().__init__("taught", rules)
         self._students, self._margin = students, margin
 
     def begin(self, mask: BoolArray) -> None:
@@ -457,12 +476,20 @@ class Taught(Champion):
 @click.option("--margin", type=float, default=0.1, show_default=True, help="Expected, to act on.")
 @click.option("--play", type=COUNT, default=2000, show_default=True, help="Episodes to judge by.")
 @click.option("--play-seed", type=click.IntRange(min=0), default=PLAY_SEED, show_default=True)
+@click.option("--control", is_flag=True, help="Teach the champion without patience in eviction.")
 def command(
-    episodes: int, share: float, horizon: int, margin: float, play: int, play_seed: int
+    episodes: int,
+    share: float,
+    horizon: int,
+    margin: float,
+    play: int,
+    play_seed: int,
+    control: bool,
 ) -> Sequence[str]:
     """Play alternatives on, learn from them, and play what was learned."""
     seeds = seed_range(TRAINING_SEED, episodes)
-    compared = compare(seeds, share=share, horizon=horizon)
+    rules = IMPATIENT if control else Rules()
+    compared = compare(seeds, rules, share=share, horizon=horizon)
     parts = [compared.of(kind) for kind in range(len(ALTERNATIVES))]
     if any(len(np.unique(part.episode)) < FOLDS for part in parts):
         raise CannotMeasure(f"an alternative was compared in fewer than {FOLDS} episodes")
@@ -476,9 +503,17 @@ def command(
     students = {kind: lessons[kind].students for kind in (HOLD, RESTORE)}
     tested = seed_range(play_seed, play)
     click.echo(f"\n{play:,} episodes each, seeds from {play_seed}; points per episode ± SE.\n")
-    for line in _played([Champion(), Taught(students, margin)], tested):
+    policies = [Champion("control" if control else "champion", rules)]
+    policies.append(Taught(students, margin, rules))
+    if control:
+        policies.append(Champion())
+    results = [
+        evaluate(policy, tested, batch=_BATCH, engine=Engine(workers=1)) for policy in policies
+    ]
+    for line in _played(results):
         click.echo(line)
-    return ()
+    gain = results[1].without_contractor - results[0].without_contractor
+    return ["teaching the control gains"] if control and gain.mean() < 2 * _error(gain) else []
 
 
 def _judged(
@@ -502,25 +537,26 @@ def _judged(
         )
 
 
-def _played(policies: Sequence[Champion], seeds: Int64Array) -> Iterator[str]:
+def _played(results: Sequence[Evaluation]) -> Iterator[str]:
     """How policies do on common seeds; differences are from the first one."""
     yield "| policy | return | without contractor | difference | Restores |"
     yield "|---|---|---|---|---|"
-    first: FloatArray | None = None
-    for policy in policies:
-        result: Evaluation = evaluate(policy, seeds, batch=_BATCH, engine=Engine(workers=1))
-        own = result.without_contractor.astype(float)
-        first = own if first is None else first
+    first = results[0].without_contractor
+    for result in results:
+        own = result.without_contractor
         yield (
-            f"| {policy.name} | {_mean(result.returns)} | {_mean(own)} | {_mean(own - first)} "
-            f"| {-result.costs.sum(axis=(1, 2)).mean():.1f} |"
+            f"| {result.policy['name']} | {_mean(result.returns)} | {_mean(own)} "
+            f"| {_mean(own - first)} | {-result.costs.sum(axis=(1, 2)).mean():.1f} |"
         )
 
 
 def _mean(values: Any) -> str:
-    if len(values) < 2:
-        return ""
-    return f"{values.mean():.2f} ± {values.std(ddof=1) / math.sqrt(len(values)):.2f}"
+    return f"{values.mean():.2f} ± {_error(values):.2f}" if len(values) > 1 else ""
+
+
+def _error(values: Any) -> float:
+    """Standard error of a mean."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from cagexplain.envs import BatchedEnv, Engine
 from cagexplain.policies.base import decide
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.knowledge import Knowledge
-from cagexplain.policies.scripted.champion import Champion
+from cagexplain.policies.scripted.champion import Champion, Rules
 
 AGENT = 1
 SLOTS = np.arange(SLOT_START[AGENT], SLOT_START[AGENT + 1])
@@ -163,7 +163,7 @@ def test_who_expects_nothing_plays_as_the_champion_and_who_expects_all_holds_all
 
 
 def test_comparisons_repeat_and_name_their_episodes() -> None:
-    first, again = (compare(np.arange(7, 11), share=0.02, horizon=3) for _ in range(2))
+    first, again = (compare(np.arange(7, 11), Rules(), share=0.02, horizon=3) for _ in range(2))
     for one, other in zip(vars(first).values(), vars(again).values(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert set(first.episode) <= set(range(7, 11))
