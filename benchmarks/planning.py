@@ -1,7 +1,7 @@
 """Roll-outs as a teacher: is there a better action where `champion` decides, and can it be known?
 
     python -m benchmarks.planning --episodes 768 --play 4000 --play-seed 6000000
-    python -m benchmarks.planning --control
+    python -m benchmarks.planning --episodes 256 --play 1000 --control
 
 `champion` plays training episodes. At some of its decisions the world is cloned, and its choice and
 an alternative are played on with equal chances, in two futures, `champion` deciding from then on.

@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from benchmarks.planning import (
     DECOY,
+    FOLDS,
     HOLD,
     RESTORE,
+    Comparisons,
     Futures,
     Questions,
     Taught,
@@ -19,6 +21,7 @@ from benchmarks.planning import (
     compare,
     eligible,
     hold,
+    learn,
 )
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import (
@@ -148,6 +151,7 @@ def test_alternatives_are_asked_of_free_agents_about_hosts_that_exist() -> None:
         assert flags[0, SLOT_AGENT == 0].any()
 
 
+@pytest.mark.slow
 def test_who_expects_nothing_plays_as_the_champion_and_who_expects_all_holds_all() -> None:
     def restores(policy: Champion) -> Any:
         return evaluate(policy, np.arange(4), engine=Engine(workers=1)).costs
@@ -162,6 +166,27 @@ def test_who_expects_nothing_plays_as_the_champion_and_who_expects_all_holds_all
     assert restores(restoring).sum() < 2 * as_ever.sum()
 
 
+def test_students_learn_what_gains_and_are_judged_by_other_episodes() -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(3000, 2)).astype(np.float32)
+    gain = np.where(inputs[:, 1] > 0, 1.0, -1.0)[:, None, None] + rng.normal(size=(3000, 2, 2))
+    episode = np.repeat(np.arange(30), 100)
+    lesson = learn(Comparisons(np.zeros(3000, np.int64), episode, inputs, gain))
+    assert len(lesson.students) == FOLDS
+    assert (lesson.expected[inputs[:, 1] > 0.1] > 0.5).all()
+    assert (lesson.expected[inputs[:, 1] < -0.1] < -0.5).all()
+    # What is different in a single episode is not expected of it.
+    gain[episode == 7] += 100
+    again = learn(Comparisons(np.zeros(3000, np.int64), episode, inputs, gain))
+    assert abs(again.expected[episode == 7].mean()) < 1
+
+
+def test_too_few_episodes_are_refused() -> None:
+    told = CliRunner().invoke(command, ["--episodes", "1", "--share", "0.01", "--horizon", "1"])
+    assert told.exit_code == 1
+    assert "fewer than 5 episodes" in told.output
+
+
 def test_comparisons_repeat_and_name_their_episodes() -> None:
     first, again = (compare(np.arange(7, 11), Rules(), share=0.02, horizon=3) for _ in range(2))
     for one, other in zip(vars(first).values(), vars(again).values(), strict=True):
@@ -171,6 +196,7 @@ def test_comparisons_repeat_and_name_their_episodes() -> None:
     assert np.isfinite(first.inputs).all()
 
 
+@pytest.mark.slow
 def test_in_small_it_tells_both_tables() -> None:
     arguments = ["--episodes", "16", "--share", "0.06", "--horizon", "5", "--play", "2"]
     told = CliRunner().invoke(command, arguments)
