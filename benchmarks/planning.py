@@ -22,8 +22,8 @@ that holds or restores where all students expect a gain (one step of expert iter
 seeds with `champion`.
 
 The control is the champion without patience in eviction, of which it is known how much it loses: a
-teacher that finds nothing there would find nothing anywhere. It claims that the policy taught by it
-returns more than it.
+teacher that finds nothing there would find nothing anywhere. It claims that holding gains where
+students of the control expect it.
 """
 
 from __future__ import annotations
@@ -512,8 +512,10 @@ def command(
     ]
     for line in _played(results):
         click.echo(line)
-    gain = results[1].without_contractor - results[0].without_contractor
-    return ["teaching the control gains"] if control and gain.mean() < 2 * _error(gain) else []
+    held = parts[HOLD].gain[lessons[HOLD].expected > margin, :, 0].mean(axis=1)
+    if control and (len(held) < 2 or held.mean() < 2 * _error(held)):
+        return [f"students of the control are right to hold: {len(held)} gain {_mean(held)}"]
+    return []
 
 
 def _judged(
