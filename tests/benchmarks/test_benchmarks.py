@@ -81,6 +81,7 @@ def test_help_tells_how_to_call_it_and_what_it_claims(name: str) -> None:
         ("false_discovery", [2, 5], "x>=5"),
         ("parity", [2], "x>=100"),
         ("parity", [100, "--policy", "nobody"], "nobody"),
+        ("planning", ["--share", 0], "0<x<=1"),
         ("reference_bag", ["--add", "nothing"], "NAME=PATH"),
         ("sensitivity", [RECORDINGS, "--only", "nothing"], "'nothing' is not one of"),
         ("sensitivity", [RECORDINGS, "--episodes", 0], "x>=1"),
