@@ -15,13 +15,15 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from cagexplain.cc4.reds import REDS, STANDARD, as_table, load_red, red_name
+from cagexplain.cc4.reds import REDS, STANDARD, RedTable, as_table, load_red, red_name
 from cagexplain.common import yaml_lines
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
 
 Settings = TypeVar("Settings")
 
+Reds = str | dict[str, Any] | list[str | dict[str, Any]]
+"""One red or several, each by the name of one that is shipped or by its table's document."""
 _RED: Final = "red"
 """The only setting whose value can be a document."""
 _OTHER_VERSION: Final = "Start the run again in a new folder: this version cannot continue it"
@@ -58,8 +60,9 @@ class RunConfig:
         low=1,
         high=100_000,
     )
-    red: str | dict[str, Any] = setting(  # noqa: RUF009 - no call that makes a mutable
-        "attacker, in training and evaluation: a name, or the file of a table, which is kept",
+    red: Reds = setting(  # noqa: RUF009 - no call that makes a mutable
+        "attacker, in training and evaluation: a name, the file of a table, which is kept, or "
+        "several with commas between, which the episodes take in turn",
         default=STANDARD,
     )
 
@@ -162,7 +165,7 @@ def check(settings: Any, places: Mapping[str, str | None] | None = None) -> None
         low, high, choices = (entry.metadata.get(key) for key in ("low", "high", "choices"))
         value = getattr(settings, entry.name)
         if entry.name == _RED:
-            as_table(value, (places or {}).get(_RED))
+            tables(value, (places or {}).get(_RED))
             continue
         if value == ():
             raise UsageError(
@@ -293,11 +296,28 @@ def _kinds(settings: Any) -> dict[str, Any]:
     return typing.get_type_hints(type(settings))
 
 
-def _red(assignment: Assignment, kind: Any) -> str | dict[str, Any]:
-    """A red as it is stored: the name of one that is shipped, or the document of a table."""
+def tables(red: Reds, where: str | None = None) -> tuple[RedTable, ...]:
+    """What a setting of reds means.
+
+    Args:
+        red: as it is stored.
+        where: it comes from, for errors.
+
+    Raises:
+        UsageError: one of them is no red.
+    """
+    return tuple(as_table(each, where) for each in (red if isinstance(red, list) else [red]))
+
+
+def _red(assignment: Assignment, kind: Any) -> Reds:
+    """Reds as they are stored."""
     value = assignment.value
+    if isinstance(value, str):
+        value = value.split(",")
+    elif not isinstance(value, list | tuple):
+        value = [value]
     try:
-        table = load_red(value) if isinstance(value, str) else as_table(value)
+        loaded = [load_red(v.strip()) if isinstance(v, str) else as_table(v) for v in value]
     except UsageError as error:
         places = [entry for entry in (assignment.where, error.where) if entry is not None]
         raise UsageError(
@@ -306,7 +326,8 @@ def _red(assignment: Assignment, kind: Any) -> str | dict[str, Any]:
             field=error.field if error.field in (None, _RED) else f"{_RED}.{error.field}",
             remedy=error.remedy,
         ) from None
-    return table.name if table.name in REDS else table.document()
+    stored = [table.name if table.name in REDS else table.document() for table in loaded]
+    return stored[0] if len(stored) == 1 else stored
 
 
 def _read(assignment: Assignment, kind: Any) -> Any:

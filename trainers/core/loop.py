@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ import torch
 
 import cagexplain
 from cagexplain.cc4 import phases
-from cagexplain.cc4.reds import REDS, STANDARD, RedTable, as_table
+from cagexplain.cc4.reds import REDS, STANDARD, RedTable
 from cagexplain.common import machine
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
@@ -50,7 +50,7 @@ from cagexplain.policies.learned.trained import TrainedPolicy
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from trainers.core.clock import Clock
-from trainers.core.config import RunConfig, check, from_plain, require_entries
+from trainers.core.config import RunConfig, check, from_plain, require_entries, tables
 from trainers.core.display import Display
 from trainers.core.evaluation import VALIDATION_SEED, Returns, evaluate, training_seeds
 from trainers.core.health import Diverged, check_finite
@@ -72,13 +72,16 @@ _QUICK: Final = 1.0
 _SAVING_SHARE: Final = 20
 """Training takes at least so many times as long as saving its state."""
 
-EnvFactory = Callable[[int, int, RedTable], BatchedEnv]
-"""(number of environments, threads, red) -> environments."""
+EnvFactory = Callable[[int, int, Sequence[RedTable]], BatchedEnv]
+"""(number of environments, threads, reds) -> environments."""
 
 
-def default_env(n_envs: int, threads: int, red: RedTable = REDS[STANDARD]) -> BatchedEnv:
-    """CC4 as officially evaluated, but for the attacker."""
-    return BatchedEnv(n_envs, params=EnvParams(red=red), threads=threads)
+def default_env(
+    n_envs: int, threads: int, reds: Sequence[RedTable] = (REDS[STANDARD],)
+) -> BatchedEnv:
+    """CC4 as officially evaluated, but for the attackers, which the environments take in turn."""
+    params = [EnvParams(red=reds[i % len(reds)]) for i in range(n_envs)]
+    return BatchedEnv(n_envs, params=params, threads=threads)
 
 
 @dataclass
@@ -322,7 +325,7 @@ class Run:
         )
 
     def _env(self, n_envs: int) -> BatchedEnv:
-        return self.make_env(n_envs, self.threads, as_table(self.config.red))
+        return self.make_env(n_envs, self.threads, tables(self.config.red))
 
     def _evaluate(self, checkpoint: Checkpoint, first_seed: int, episodes: int) -> Returns:
         """Play a checkpoint, on the CPU."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from cagexplain.cc4.reds import RedTable, as_table
+from cagexplain.cc4.reds import RedTable
 from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import write_bytes
+from trainers.core.config import Reds, tables
 from trainers.core.logging import METRICS
 from trainers.core.loop import BEST, CONFIG
 from trainers.core.result import RESULT
@@ -29,11 +30,11 @@ _SMALL: Final = (CONFIG, METRICS, EXPLAIN, RESULT)
 class _Settings:
     """What is needed of a run's settings."""
 
-    red: str | dict[str, Any]
+    red: Reds
 
 
 def attacker(run: Path) -> RedTable:
-    """The red that a run was trained against.
+    """The red that a run was trained against; of several, the first.
 
     Raises:
         CagexplainError: its settings cannot be read.
@@ -41,7 +42,7 @@ def attacker(run: Path) -> RedTable:
     remedy = "Remove the run's folder and train it again"
     stored = read_json(run / CONFIG, _Settings, "file of settings", remedy=remedy).red
     try:
-        return as_table(stored)
+        return tables(stored)[0]
     except UsageError as error:  # nobody has used anything wrongly here
         raise CagexplainError(
             error.problem, where=run / CONFIG, field="red", remedy=remedy

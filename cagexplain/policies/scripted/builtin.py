@@ -10,7 +10,7 @@ from typing import Any, Final
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.policies.scripted.base import Scripted
-from cagexplain.policies.scripted.champion import Champion
+from cagexplain.policies.scripted.champion import ROBUST, Champion
 from cagexplain.policies.scripted.cycles import (
     CommsBlock,
     Constant,
@@ -79,6 +79,11 @@ BUILTIN: Final[Mapping[str, Builtin]] = MappingProxyType(
         ),
         "punch": Builtin("Analyse every host in turn, Restore it if it had alerts", Punch),
         "champion": Builtin("answers red's machine, by what raw observations tell", Champion),
+        "champion_robust": Builtin(
+            "champion for strong attackers: looks at users' hosts all the time",
+            Champion,
+            (ROBUST,),
+        ),
         "expert": Builtin("playbook: comms policy, Restore on evidence, decoys, hunt", Expert),
     }
 )

@@ -77,6 +77,7 @@ class Rules(NamedTuple):
         decoys: per host.
         patrol_users, patrol_servers, patrol_quiet: steps after which a host is looked at in turn;
             the last one of users before the first sign of red.
+        patrol_first: whether users' hosts are looked at in turn before decoys are deployed.
     """
 
     worth: float = 30.0
@@ -93,6 +94,21 @@ class Rules(NamedTuple):
     patrol_users: int = 20
     patrol_servers: int = 40
     patrol_quiet: int = 10
+    patrol_first: bool = False
+
+
+ROBUST: Final = Rules(
+    worth=0.0,
+    evict_share=0.0,
+    recheck_critical=5,
+    recheck_source=2,
+    decoys=2,
+    patrol_users=3,
+    patrol_servers=80,
+    patrol_first=True,
+)
+"""For attackers that use every session that they have: users' hosts are looked at all the time,
+since phishing raises no alert. ``benchmarks/robust.py`` found it."""
 
 
 _IMPACT: Final = np.ascontiguousarray(-TABLE[:, :, RIA]).astype(np.int64)
@@ -159,43 +175,46 @@ def _choose(now: Knowledge, rules: Rules, e: int, agent: int, otherwise: int) ->
         was_exploited = removed > restored
         looked = max(analysed, restored)
         decoys = now.decoys[e, slot]
+        due = (
+            step - looked >= (rules.patrol_users if user else rules.patrol_servers)
+            if now.called[e, agent]
+            else user and step - looked >= rules.patrol_quiet
+        )
 
         rank, choice, urgency = 0, otherwise, 0.0
         if now.rooted[e, slot] and worth:
-            rank, choice, urgency = 10, _RESTORE[slot], stakes
+            rank, choice, urgency = 11, _RESTORE[slot], stakes
         elif exploit >= max(restored, removed):
             escalates = user and is_source
-            rank, urgency = 9, stakes
+            rank, urgency = 10, stakes
             choice = _RESTORE[slot] if worth and (escalates or not rules.remove) else _REMOVE[slot]
         elif rules.begun and now.first[e, slot] and worth:
-            rank, choice, urgency = 8, _RESTORE[slot], stakes
+            rank, choice, urgency = 9, _RESTORE[slot], stakes
         elif (
             user and is_source and was_exploited and source - exploit < rules.got_through and worth
         ):
-            rank, choice, urgency = 7, _RESTORE[slot], stakes
+            rank, choice, urgency = 8, _RESTORE[slot], stakes
         elif (
             is_source
             and prey >= rules.evict_share * hosts
             and prey * min(left, rules.evict_steps) > threshold
         ):
-            rank, choice = 6, _RESTORE[slot]
+            rank, choice = 7, _RESTORE[slot]
         elif (was_exploited and analysed < removed) or (is_source and analysed <= source):
-            rank, choice, urgency = 5, _ANALYSE[slot], stakes
+            rank, choice, urgency = 6, _ANALYSE[slot], stakes
         elif was_exploited and step - analysed >= (
             rules.recheck_critical
             if _IMPACT[now.phase_of[e, agent], zone] >= _CRITICAL
             else rules.recheck
         ):
-            rank, choice, urgency = 4, _ANALYSE[slot], step - analysed
+            rank, choice, urgency = 5, _ANALYSE[slot], step - analysed
         elif is_source and step - analysed >= rules.recheck_source:
-            rank, choice, urgency = 3, _ANALYSE[slot], step - analysed
+            rank, choice, urgency = 4, _ANALYSE[slot], step - analysed
+        elif rules.patrol_first and user and due:
+            rank, choice, urgency = 3, _ANALYSE[slot], step - looked
         elif decoys < rules.decoys:
             rank, choice, urgency = 2, _DECOY[slot], -2 * decoys - user
-        elif (
-            step - looked >= (rules.patrol_users if user else rules.patrol_servers)
-            if now.called[e, agent]
-            else user and step - looked >= rules.patrol_quiet
-        ):
+        elif due:
             rank, choice, urgency = 1, _ANALYSE[slot], step - looked
         score = rank * _BELOW + urgency
         if rank > 0 and score > top:

@@ -105,6 +105,18 @@ def test_the_stored_configuration_of_a_run_is_such_a_file(tmp_path, preset):
     assert override((RUN, preset), from_file(path)) == (run, preset)
 
 
+def test_several_attackers_are_a_list(tmp_path):
+    written = with_texts("red=greedy, finite_state")[0]
+    assert (
+        written.red
+        == ["greedy", "finite_state"]
+        == with_file(tmp_path, "red: greedy,finite_state\n")[0].red
+    )
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(dataclasses.asdict(written)))
+    assert override((RUN, PAPER), from_file(path))[0] == written
+
+
 BAD = [
     ("epohcs", "3", "epohcs: there is no such setting. Did you mean epochs"),
     ("qwertyuiop", "3", "`cagexplain train ippo --show` lists them all"),
@@ -120,7 +132,8 @@ BAD = [
     ("hidden", "64,big", "Give whole numbers separated by commas"),
     ("hidden", "64,0", "0 is out of range"),
     ("observation", "everything", "'everything' is unknown. Choose flat, memory"),
-    ("red", "purple", "Choose finite_state"),
+    ("red", "purple", "there is no red 'purple'"),
+    ("red", "greedy,purple", "there is no red 'purple'"),
     ("seed", "-1", "from 0 to 2147483647"),
     ("steps", "0", "out of range"),
     ("eval_every", "0", "out of range"),

@@ -15,6 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from cagexplain.cc4.actions import SLEEP_INDEX
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
 from cagexplain.policies.learned.trained import load_trained
@@ -22,7 +23,7 @@ from cagexplain.policies.rollout import EVALUATION_SEED
 from tests.support.paths import ROOT
 from tests.support.training_env import FakeEnv
 from trainers.core import loop
-from trainers.core.config import RunConfig
+from trainers.core.config import RunConfig, tables
 from trainers.core.display import Display
 from trainers.core.evaluation import VALIDATION_SEED, evaluate, training_seeds
 from trainers.core.logging import MetricsLog, read_metrics
@@ -284,19 +285,34 @@ def test_a_run_killed_before_its_result_is_only_judged_again(finished, tmp_path)
     assert len(read_metrics(folder)) == 12
 
 
-@pytest.mark.parametrize("red", ["finite_state", "aggressive"])
+@pytest.mark.parametrize("red", ["finite_state", "aggressive", ["greedy", "stealthy"]])
 def test_training_and_evaluation_meet_the_chosen_attacker(tmp_path, red):
     met = set()
 
-    def make(n_envs, threads, variant):
-        met.add(variant)
+    def make(n_envs, threads, reds):
+        met.add(reds)
         return FakeEnv(n_envs)
 
     config = replace(CONFIG, steps=1, red=red)
     loop.start(config, SETTINGS, tmp_path / "run", make_env=make).train()
-    assert met == {red}
+    assert met == {tables(red)}
     assert load_checkpoint(tmp_path / "run" / loop.BEST).config["red"] == red
-    assert loop.default_env(1, 1, red).params.red == red
+
+
+def test_episodes_take_the_attackers_of_a_mixture_in_turn():
+    names = ["finite_state", "silent_own", "greedy"]
+    mixed, actions = loop.default_env(4, 1, tables(names)), np.tile(SLEEP_INDEX, (4, 1))
+    mixed.reset(np.full(4, 7))
+    alone = [loop.default_env(1, 1, tables(name)) for name in names]
+    for env in alone:
+        env.reset(np.array([7]))
+    for _ in range(80):
+        mixed.step(actions)
+        for env in alone:
+            env.step(actions[:1])
+    states = [env.truth().fsm_state[0].tolist() for env in alone]
+    assert mixed.truth().fsm_state.tolist() == [*states, states[0]]
+    assert states[0] != states[1] != states[2]
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"x")])
