@@ -67,7 +67,7 @@ class Episodes(Result):
     def phantom_share(self) -> float | None:
         """Share of the points of Impacts that are phantom; None without Impacts."""
         impacts = sum(self.impacts)
-        return sum(self.phantom) / impacts if impacts else None
+        return abs(sum(self.phantom) / impacts) if impacts else None
 
 
 @dataclass(frozen=True)
