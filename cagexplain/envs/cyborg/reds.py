@@ -84,6 +84,8 @@ def _with_sight(base: Any) -> Any:
         """Remembers the sessions that its last observation shows, by the address of their host. The
         new session of an exploit is shown twice, once without its type and user."""
 
+        sessions: dict[str, list[dict[str, Any]]]
+
         def _session_removal_state_change(self, observation: Any) -> None:
             self.sessions = {}
             for place, seen in observation.items():
