@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Union
 from cagexplain.audit.autonomy import KINDS, RULES
 from cagexplain.audit.playbook import CHOICES, SIGHTS
 from cagexplain.audit.results import SCHEMA, Audit
-from cagexplain.common.documents import convert, read_json
+from cagexplain.common.documents import convert, read_json, unknown_fields
 from cagexplain.common.errors import CagexplainError
 
 SCHEMA_ID: Final = f"urn:cagexplain:audit:{SCHEMA}"
@@ -54,7 +54,7 @@ def read(path: str | Path) -> Audit:
 
 def _flaws(content: dict[str, Any], audit: Audit) -> Iterator[tuple[str, str]]:
     """What types cannot tell: the field, and what is wrong with it."""
-    for field in _unknown(content, audit.to_json()):
+    for field in unknown_fields(content, audit.to_json()):
         yield field, "is unknown"
     try:
         datetime.fromisoformat(audit.created)
@@ -78,20 +78,6 @@ def _flaws(content: dict[str, Any], audit: Audit) -> Iterator[tuple[str, str]]:
         for j, choice in enumerate(situation.choices):
             if (choice.action, choice.aim) not in CHOICES:
                 yield f"{place}.choices[{j}]", "is no action that an agent has"
-
-
-def _unknown(raw: Any, read: Any, place: str = "") -> Iterator[str]:
-    """Fields of a document that nothing was made of."""
-    if isinstance(raw, dict):
-        for name, value in raw.items():
-            field = f"{place}.{name:.40}" if place else f"{name:.40}"
-            if name not in read:
-                yield field
-            else:
-                yield from _unknown(value, read[name], field)
-    elif isinstance(raw, list):
-        for i, (value, part) in enumerate(zip(raw, read, strict=True)):
-            yield from _unknown(value, part, f"{place}[{i}]")
 
 
 @cache

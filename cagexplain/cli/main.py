@@ -56,6 +56,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "compare": ("cagexplain.cli.compare", "command", "Show where policies differ."),
     "explain": ("cagexplain.cli.explain", "command", "Show why blue chose what it chose."),
+    "attack": (
+        "cagexplain.cli.attack",
+        "command",
+        "Look for the attacker that a policy bears worst.",
+    ),
     "audit": ("cagexplain.cli.audit", "command", "Judge a policy against practices of defence."),
     "export": (
         "cagexplain.cli.export",

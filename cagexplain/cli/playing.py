@@ -304,6 +304,19 @@ def counting(label: str, total: int, finished: int = 0) -> Iterator[Callable[[in
     Yields:
         What to report them to, from any thread.
     """
+    with narrating(label, total, finished) as (advance, _):
+        yield advance
+
+
+@contextlib.contextmanager
+def narrating(
+    label: str, total: int, finished: int = 0
+) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+    """Likewise for work that also says in words where it is.
+
+    Yields:
+        What to report steps to, from any thread, and what to say the words to.
+    """
     console = terminal.console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}", markup=False),
@@ -317,7 +330,10 @@ def counting(label: str, total: int, finished: int = 0) -> Iterator[Callable[[in
     )
     with bar:
         task = bar.add_task(label, total=total, completed=finished)
-        yield lambda steps: bar.advance(task, steps)
+        yield (
+            lambda steps: bar.advance(task, steps),
+            lambda words: bar.update(task, description=f"{label}: {words}"),
+        )
 
 
 class _Speed(TextColumn):

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -115,6 +116,26 @@ def convert(value: Any, kind: type[Document], where: str | Path, *, remedy: str)
         return msgspec.convert(value, type=kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _refusal(error, where, remedy) from error
+
+
+def unknown_fields(raw: Any, read: Any, place: str = "") -> Iterator[str]:
+    """Fields of a document that nothing was made of.
+
+    Args:
+        raw: the document, as plain containers.
+        read: what it was read into, likewise.
+        place: name of the field that both are the content of; empty for all of it.
+    """
+    if isinstance(raw, dict):
+        for name, value in raw.items():
+            field = f"{place}.{name:.40}" if place else f"{name:.40}"
+            if name not in read:
+                yield field
+            else:
+                yield from unknown_fields(value, read[name], field)
+    elif isinstance(raw, list):
+        for i, (value, part) in enumerate(zip(raw, read, strict=True)):
+            yield from unknown_fields(value, part, f"{place}[{i}]")
 
 
 def require_plain(value: Any, where: str | Path, field: str = "", *, remedy: str) -> None:
