@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.command import COUNT, FILE, benchmark
 from cagexplain.cc4 import network, reward
 from cagexplain.cc4.conditions import CONDITIONS, STANDARD
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import VARIANTS
 from cagexplain.cc4.sightings import UNKNOWN, Sightings
 from cagexplain.common.arrays import FloatArray
 from cagexplain.common.files import write_text

@@ -60,7 +60,7 @@ from cagexplain.audit.checks import checks
 from cagexplain.audit.conduct import conduct
 from cagexplain.audit.profiles import RANGES, Profile, load_profile
 from cagexplain.audit.references import load_references
-from cagexplain.cc4 import actions, red_fsm
+from cagexplain.cc4 import actions, reds
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.facts.batch import Collector, run
@@ -713,7 +713,7 @@ _MANIFEST_RULES: Final[tuple[Rule, ...]] = (
     ("options/steps", _never),
     # Not said, it is true; which tables there are, the parts say too.
     ("options/observations", lambda old, new: old is True and new is MISSING),
-    ("options/red", _in(*red_fsm.VARIANTS)),
+    ("options/red", _in(*reds.VARIANTS)),
     ("options/batch", _count(1, 2**31)),
     ("options/red_duration/#", _count(1, 100)),
     ("options/mask_sleep", _or_missing(_bool)),

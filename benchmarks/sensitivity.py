@@ -168,9 +168,9 @@ MUTATIONS: Final = (
     Mutation(
         "action_table",
         "in state S red exploits with probability 1/2, not 0.49",
-        _FSM_TABLES,
-        "State.S: {0: 0.25, 3: 0.25, 4: 0.5}",
-        "State.S: {0: 0.25, 3: 0.26, 4: 0.49}",
+        "cc4/reds.py",
+        "_S: {_SWEEP: 0.25, _PROBE: 0.25, _EXPLOIT: 0.5}",
+        "_S: {_SWEEP: 0.25, _PROBE: 0.26, _EXPLOIT: 0.49}",
     ),
     Mutation(
         "green_reach",

@@ -32,6 +32,7 @@ from cagexplain.audit.results import (
     Variation,
 )
 from cagexplain.cc4 import conditions, phases
+from cagexplain.cc4.reds import red_name
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
@@ -196,7 +197,7 @@ def compose(
         play={
             "trace": str(trace.path),
             "engine": manifest.engine,
-            "red": manifest.options.get("red", _RED),
+            "red": red_name(manifest.options.get("red", _RED)),
             "condition": manifest.options.get("condition", conditions.STANDARD),
             "protocol": manifest.options.get("protocol", SEEDS),
             "steps": manifest.options["steps"],

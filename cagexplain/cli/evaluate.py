@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 
 from cagexplain.cc4 import conditions, phases
+from cagexplain.cc4.reds import red_name
 from cagexplain.cli import playing
 from cagexplain.cli.options import FILE_OR_OUTPUT, Command, Unused
 from cagexplain.common import terminal
@@ -117,9 +118,8 @@ def _heading(result: Evaluation) -> str:
     episodes = "1 episode" if len(seeds) == 1 else f"{len(seeds):,} episodes"
     span = f"seed {seeds[0]}" if seeds[0] == seeds[-1] else f"seeds {seeds[0]} to {seeds[-1]}"
     masked = ", Sleep masked" if result.policy.get("mask_sleep") else ""
-    return (
-        f"{result.policy['name']}{masked} against {options['red']}{condition}, {episodes}, {span}"
-    )
+    played = f"{result.policy['name']}{masked} against {red_name(options['red'])}{condition}"
+    return f"{played}, {episodes}, {span}"
 
 
 def _as_the_script(result: Evaluation) -> str:

@@ -13,7 +13,7 @@ import click
 
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import BLUE
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import STANDARD, RedTable
 from cagexplain.cli import playing
 from cagexplain.cli.options import FILE_TO_WRITE, Command, Unused, refuse
 from cagexplain.common import terminal
@@ -71,9 +71,9 @@ _UNUSED: Final = (
 @click.option(
     "--red",
     "reds",
-    type=click.Choice(list(VARIANTS)),
+    type=playing.RED,
     multiple=True,
-    help="Attacker; repeat for several.  [default: finite_state]",
+    help="Attacker, a name or the file of a table; repeat for several.  [default: finite_state]",
 )
 @click.option("--episode-length", "steps", **playing.LENGTH)
 @click.option(
@@ -105,7 +105,7 @@ def command(
     policies: tuple[str, ...],
     old_policies: tuple[str, ...],
     seeds: list[int],
-    reds: tuple[str, ...],
+    reds: tuple[RedTable, ...],
     steps: int,
     deterministic: bool | None,
     workers: int | None,
@@ -156,7 +156,7 @@ def command(
             record,
             opening,
         )
-        for red, policy, seed in itertools.product(reds or ("finite_state",), policies, seeds)
+        for red, policy, seed in itertools.product(reds or (STANDARD,), policies, seeds)
     ]
     return _run(jobs, workers, output)
 
@@ -240,13 +240,13 @@ def _agent(k: int) -> str:
 def _tell(outcome: JobOutcome) -> str:
     job = outcome.job
     assert outcome.difference is not None
-    return f"{job.policy}, {job.params.red}, seed {job.seed}: {lines(outcome.difference)}"
+    return f"{job.policy}, {job.params.red_name}, seed {job.seed}: {lines(outcome.difference)}"
 
 
 def _summary(outcomes: list[JobOutcome], planned: int) -> str:
     groups: dict[tuple[str, str], list[JobOutcome]] = defaultdict(list)
     for outcome in outcomes:
-        groups[outcome.job.policy, outcome.job.params.red].append(outcome)
+        groups[outcome.job.policy, outcome.job.params.red_name].append(outcome)
     lines = [
         f"{policy:24} {red:14} {sum(o.difference is None for o in group):5} of {len(group):5} "
         f"episodes equal, {sum(o.steps for o in group):9,} steps"

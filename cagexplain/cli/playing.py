@@ -21,7 +21,8 @@ from rich.progress import (
 
 from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cc4.phases import DEFAULT_STEPS
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import STANDARD as STANDARD_RED
+from cagexplain.cc4.reds import RedTable, load_red
 from cagexplain.cli.options import Option, Unused, refuse
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
@@ -45,6 +46,27 @@ CYBORG_PATH: Final[dict[str, Any]] = {
     "help": "Folder that holds the CybORG package, if it is not installed.",
 }
 """Of the option ``--cyborg-path``, wherever it occurs."""
+
+
+class _Red(click.ParamType):
+    """A red that is shipped, by its name, or a table in a YAML file."""
+
+    name = "NAME|FILE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> RedTable:
+        return value if isinstance(value, RedTable) else load_red(value)
+
+
+RED: Final = _Red()
+ATTACKER: Final[dict[str, Any]] = {
+    "type": RED,
+    "default": STANDARD_RED,
+    "show_default": True,
+    "help": "Attacker: one that is shipped (see `cagexplain reds`), or the YAML file of a table.",
+}
+"""Of the option ``--red``, wherever one attacker is asked for."""
 LENGTH: Final[dict[str, Any]] = {
     "cls": Option,
     "old": ["--steps"],
@@ -82,13 +104,7 @@ _EPISODES: Final = (
         help="Seed of the first episode; each further one adds 1. Training uses smaller seeds "
         "than the default.",
     ),
-    click.option(
-        "--red",
-        type=click.Choice(list(VARIANTS)),
-        default="finite_state",
-        show_default=True,
-        help="Variant of the attacker.",
-    ),
+    click.option("--red", **ATTACKER),
     click.option(
         "--condition",
         type=click.Choice(list(CONDITIONS)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import RedTable
 from cagexplain.cli import playing
 from cagexplain.cli.lockstep import DIFFERENT, lines
 from cagexplain.cli.options import FILE_TO_WRITE, Command
@@ -32,13 +32,7 @@ _EPISODES: Final = 2
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first one."
 )
-@click.option(
-    "--red",
-    type=click.Choice(list(VARIANTS)),
-    default="finite_state",
-    show_default=True,
-    help="Attacker.",
-)
+@click.option("--red", **playing.ATTACKER)
 @click.option("--episode-length", "steps", **playing.LENGTH)
 @click.option("--cyborg-path", **playing.CYBORG_PATH)
 @click.option(
@@ -52,7 +46,7 @@ def command(
     path: str,
     episodes: int,
     seed: int,
-    red: str,
+    red: RedTable,
     steps: int,
     cyborg_path: Path | None,
     output: Path | None,
@@ -94,7 +88,7 @@ def command(
                     write_json(output, _to_json(code.sha256, params.as_dict(), outcomes, episodes))
                 if outcome.difference is not None:
                     told = lines(outcome.difference)
-                    click.echo(f"{code.short}, {red}, seed {number}: {told}")
+                    click.echo(f"{code.short}, {red.name}, seed {number}: {told}")
         finally:
             click.echo(_summary(outcomes, episodes))
     return DIFFERENT if any(outcome.difference for outcome in outcomes) else 0

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -77,6 +77,7 @@ class BatchedEnv:
     * ``reward_parts`` - ``int32[n, 3, 9]``: its penalties by cause and zone
     * ``action_cost`` - ``int32[n, 5]``: its action costs by agent
     * ``phase`` - ``int8[n]``, ``step_count`` - ``int32[n]``, ``done`` - ``bool[n]``
+    * ``reds`` - which red each environment plays against, a ``RedTable`` each
 
     An episode is done after call ``steps - 1``. It is always a truncation: CC4 has no terminal
     state. Nothing resets by itself: ``reset_where(env.done)`` begins the next episodes.
@@ -95,18 +96,29 @@ class BatchedEnv:
     done: npt.NDArray[np.bool_]
 
     def __init__(
-        self, n_envs: int, *, params: EnvParams | None = None, threads: int | None = None
+        self,
+        n_envs: int,
+        *,
+        params: EnvParams | Sequence[EnvParams] | None = None,
+        threads: int | None = None,
     ) -> None:
-        """``threads``: at most this many; by default the cores this process may use."""
+        """``params``: of all environments, or of each, then different in red only; the attribute
+        has those of the first. ``threads``: at most this many; by default the cores this process
+        may use."""
         self.n_envs = n_envs = checks.n_envs(n_envs)
-        self.params = checks.params(params)
+        each = checks.all_params(params, n_envs)
+        self.params = each[0]
+        self.reds = tuple(entry.red_table for entry in each)
         cores = machine.cores() if threads is None else checks.workers(threads, "threads")
         self.threads = max(1, min(cores, n_envs // MIN_ENVS_PER_THREAD))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
         bounds = np.linspace(0, n_envs, self.threads + 1).astype(int).tolist()
         self._slices = list(itertools.pairwise(bounds))
-        self._compiled_params = self.params.compiled()
+        different = {entry.red: entry for entry in each}
+        self._compiled_params = np.concatenate([entry.compiled() for entry in different.values()])
+        place = {red: number for number, red in enumerate(different)}
+        self._which_params = np.array([place[entry.red] for entry in each], dtype=np.int64)
         self.state = np.repeat(_BLANK, n_envs)
         # Compiled code gets arrays of ours, of one dtype and layout, whatever the caller's were.
         self._chosen = np.zeros(n_envs, dtype=np.bool_)
@@ -188,6 +200,7 @@ class BatchedEnv:
             reset_batch,
             self.state,
             self._compiled_params,
+            self._which_params,
             _BLANK,
             self._chosen,
             n_worlds,
@@ -219,6 +232,7 @@ class BatchedEnv:
             step_batch,
             self.state,
             self._compiled_params,
+            self._which_params,
             self._submitted,
             self._messages,
             self.reward,

@@ -7,6 +7,8 @@ Every function returns the checked value in the form in which it is used, or rai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -44,6 +46,27 @@ def params(value: EnvParams | None) -> EnvParams:
         field="params",
         remedy="give an EnvParams",
     )
+
+
+def all_params(value: EnvParams | Sequence[EnvParams] | None, n: int) -> tuple[EnvParams, ...]:
+    """The parameters of each of ``n`` environments, which may differ in red only."""
+    if value is None or isinstance(value, EnvParams):
+        return (params(value),) * n
+    if not isinstance(value, Sequence) or len(value) != n:
+        raise UsageError(
+            f"this is no list of the parameters of {n} environments",
+            field="params",
+            remedy="give an EnvParams, or one for each environment",
+        )
+    each = tuple(params(entry) for entry in value)
+    for e, entry in enumerate(each):
+        if replace(entry, red=each[0].red) != each[0]:
+            raise UsageError(
+                f"those of environment {e} differ from the first in more than red",
+                field="params",
+                remedy="let the environments of a batch differ in red only",
+            )
+    return each
 
 
 def flag(value: object, field: str) -> bool:

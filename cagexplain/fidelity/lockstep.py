@@ -173,7 +173,7 @@ def run(jobs: Sequence[Job], workers: int | None = None) -> Iterator[JobOutcome]
             # Jobs are begun in their order, so the first ones that wait were being played.
             played = list(waiting.values())[:n_workers]
             named = " or ".join(
-                f"{job.policy}, {job.params.red}, seed {job.seed}" for job in played
+                f"{job.policy}, {job.params.red_name}, seed {job.seed}" for job in played
             )
             raise CagexplainError(
                 f"a process died while it compared {named}",

@@ -73,7 +73,7 @@ class Recording:
     @property
     def name(self) -> str:
         """File name."""
-        return f"{self.policy}-{self.params.red}-{self.params.steps}-{self.seed}{SUFFIX}"
+        return f"{self.policy}-{self.params.red_name}-{self.params.steps}-{self.seed}{SUFFIX}"
 
 
 def write_recording(folder: Path, recording: Recording) -> Path:

@@ -12,6 +12,7 @@ from cagexplain.cc4.red_fsm import (
     RedAction,
     State,
 )
+from cagexplain.cc4.red_table import UNHELD
 from cagexplain.sim import rng, sessions
 from cagexplain.sim.jit import jit
 from cagexplain.sim.state import NAMED, TRANSITIONS, WITH_SESSION, Error, RecordStatus
@@ -20,6 +21,7 @@ from cagexplain.sim.types import Record
 FIRST_OBSERVED = 2 * N_RED_ACTIONS
 SESSION_LOST = FIRST_OBSERVED + 1
 REASSIGNED = FIRST_OBSERVED + 2
+OWN_SESSION = FIRST_OBSERVED + 3
 """Causes of a transition beside an action that succeeded (its number) or failed (9 + number)."""
 
 _CHOICE_ORDER = np.array(CHOICE_ORDER, dtype=np.int64)
@@ -31,7 +33,19 @@ _UNKNOWN, _F, _K, _KD, _U, _R = (
     int(State.U),
     int(State.R),
 )
-_DISCOVER = int(RedAction.DISCOVER_SYSTEMS)
+_UNHELD = np.array([UNHELD.get(state, state) for state in State], dtype=np.int64)
+_FOOTHOLD = np.zeros(len(State), dtype=np.int64)
+_FOOTHOLD[[State.K, State.S]], _FOOTHOLD[[State.KD, State.SD]] = State.U, State.UD
+"""By state, what a host becomes on which a session of its own is news to the agent; 0: nothing."""
+_DISCOVER, _AGGRESSIVE, _STEALTH, _EXPLOIT = (
+    int(RedAction.DISCOVER_SYSTEMS),
+    int(RedAction.AGGRESSIVE_SCAN),
+    int(RedAction.STEALTH_SCAN),
+    int(RedAction.EXPLOIT),
+)
+_ANY_STATE = -1
+_SERVERS, _OTHERS, _EITHER = 1, 0, -1
+_PERCENT = 100.0
 _TRUE, _FALSE = int(RecordStatus.TRUE), int(RecordStatus.FALSE)
 _TRANSITIONS_ERROR = int(Error.TRANSITIONS)
 
@@ -89,8 +103,23 @@ def _any_lost(s: Record, agent: int) -> bool:
 
 
 @jit
-def _digest(s: Record, agent: int) -> None:
-    """Updates the table from the last observation: transition, new hosts, lost sessions."""
+def _is_own_session(s: Record, agent: int, host: int) -> bool:
+    """Whether the agent sees a session of its own on a host that it does not hold yet."""
+    with_session = s.sight_flags[agent, host] & WITH_SESSION != 0
+    return with_session & (_FOOTHOLD[s.fsm_state[agent, host]] != 0)
+
+
+@jit
+def _any_own_session(s: Record, agent: int) -> bool:
+    own = False
+    for k in range(s.sight_n[agent]):
+        own |= _is_own_session(s, agent, s.sight_host[agent, k])
+    return own
+
+
+@jit
+def _digest(s: Record, prm: Record, agent: int) -> None:
+    """Updates the table from the last observation: transition, new hosts, lost and own sessions."""
     status = s.record_status[agent]
     action = s.record_action[agent]
     if action >= 0 and status in (_TRUE, _FALSE):
@@ -102,6 +131,8 @@ def _digest(s: Record, agent: int) -> None:
                     _evaluate(s, agent, host, action, status == _TRUE)
         elif s.fsm_state[agent, s.record_host[agent]] != _UNKNOWN:
             _evaluate(s, agent, s.record_host[agent], action, status == _TRUE)
+        if prm.live_source and status == _TRUE and action in (_AGGRESSIVE, _STEALTH):
+            s.scan_session[agent, s.record_host[agent]] = s.red_session[agent]
 
     for k in range(s.sight_n[agent]):
         host = s.sight_host[agent, k]
@@ -112,11 +143,14 @@ def _digest(s: Record, agent: int) -> None:
         if s.sight_flags[agent, host] & NAMED:
             s.fsm_named[agent, host] = True
 
-    if _any_lost(s, agent):
+    own = prm.own_sessions and _any_own_session(s, agent)
+    if own or _any_lost(s, agent):
         for k in range(s.fsm_n[agent]):
             host = s.fsm_order[agent, k]
             if _is_lost(s, agent, host):
                 _move(s, agent, host, _KD, SESSION_LOST)
+            elif own and _is_own_session(s, agent, host):
+                _move(s, agent, host, _FOOTHOLD[s.fsm_state[agent, host]], OWN_SESSION)
     s.fsm_called[agent] = True
 
 
@@ -158,14 +192,16 @@ def _weighted_state(s: Record, prm: Record, agent: int) -> int:
         n += 1
     if total == 0.0:
         return _nth_state(s, agent, rng.below(s.rng, n))
-    # The cumulative sum is divided by its own last entry, as NumPy does it: it may differ from 1.
+    # The probabilities and their cumulative sum, which is divided by its own last entry, are
+    # calculated as CybORG and NumPy do it: each may differ from the exact one in the last bit.
+    scale = 1.0 / (total / _PERCENT)
     whole = 0.0
     for j in range(n):
-        whole += prm.state_weight[_nth_state(s, agent, j)] / total
+        whole += prm.state_weight[_nth_state(s, agent, j)] / _PERCENT * scale
     u = rng.uniform(s.rng)
     running = 0.0
     for j in range(n):
-        running += prm.state_weight[_nth_state(s, agent, j)] / total
+        running += prm.state_weight[_nth_state(s, agent, j)] / _PERCENT * scale
         if running / whole > u:
             return _nth_state(s, agent, j)
     return -1
@@ -177,21 +213,31 @@ def _is_known_server(s: Record, agent: int, host: int) -> bool:
 
 
 @jit
-def _pick_in_state(s: Record, agent: int, state: int, wanted: int) -> int:
-    """A uniform host in a state; wanted: 1 known servers only, 0 all others only, -1 any."""
+def _fits(s: Record, agent: int, host: int, state: int, wanted: int) -> bool:
+    """Whether a host that is not F is of a state (_ANY_STATE) and kind (_EITHER)."""
+    of_host = s.fsm_state[agent, host]
+    if of_host == _F or (state != _ANY_STATE and of_host != state):
+        return False
+    return wanted == _EITHER or _is_known_server(s, agent, host) == (wanted == _SERVERS)
+
+
+@jit
+def _count(s: Record, agent: int, state: int, wanted: int) -> int:
+    """Number of hosts of a state and kind."""
     n = 0
     for k in range(s.fsm_n[agent]):
-        host = s.fsm_order[agent, k]
-        if s.fsm_state[agent, host] == state and (
-            wanted < 0 or _is_known_server(s, agent, host) == (wanted == 1)
-        ):
+        if _fits(s, agent, s.fsm_order[agent, k], state, wanted):
             n += 1
-    pick = rng.below(s.rng, n)
+    return n
+
+
+@jit
+def _pick(s: Record, agent: int, state: int, wanted: int) -> int:
+    """A uniform host of a state and kind."""
+    pick = rng.below(s.rng, _count(s, agent, state, wanted))
     for k in range(s.fsm_n[agent]):
         host = s.fsm_order[agent, k]
-        if s.fsm_state[agent, host] == state and (
-            wanted < 0 or _is_known_server(s, agent, host) == (wanted == 1)
-        ):
+        if _fits(s, agent, host, state, wanted):
             if pick == 0:
                 return host
             pick -= 1
@@ -199,34 +245,76 @@ def _pick_in_state(s: Record, agent: int, state: int, wanted: int) -> int:
 
 
 @jit
-def _weighted_host(s: Record, prm: Record, agent: int) -> int:
-    """DiscoveryFSRed: first a state, then a host in it, servers known by name preferred."""
-    state = _weighted_state(s, prm, agent)
+def _choose_host(s: Record, prm: Record, agent: int) -> int:
+    """A host of a state drawn by weight, or any; servers known by name preferred."""
+    if not prm.weighted_hosts and not prm.prefer_servers:
+        return _uniform_host(s, agent)
+    state = _weighted_state(s, prm, agent) if prm.weighted_hosts else _ANY_STATE
+    wanted = _EITHER
+    if prm.prefer_servers:
+        n, n_servers = _count(s, agent, state, _EITHER), _count(s, agent, state, _SERVERS)
+        if n > 1 and n_servers > 0:
+            prefer = rng.uniform(s.rng) <= KNOWN_SERVER_PREFERENCE
+            wanted = _SERVERS if prefer or n_servers == n else _OTHERS
+    return _pick(s, agent, state, wanted)
+
+
+@jit
+def _choose_action(s: Record, prm: Record, agent: int, host: int) -> int:
+    """An action by the row of the host's state (see ``RedTable``)."""
+    state = s.fsm_state[agent, host]
+    if prm.held_impacts and state >= _R and sessions.find_root_on(s, agent, host) < 0:
+        state = _UNHELD[state]
+    cdf = prm.action_cdf if s.fsm_named[agent, host] else prm.nameless_cdf
+    u = rng.uniform(s.rng)
+    k = 0
+    while k < N_RED_ACTIONS - 1 and cdf[state, k] <= u:
+        k += 1
+    return _CHOICE_ORDER[k]
+
+
+@jit
+def _is_live(s: Record, agent: int, ident: int) -> bool:
+    """Whether an id is that of a session that can scan, exploit and escalate."""
+    slot = sessions.find(s, agent, ident)
+    return slot >= 0 and s.ses[slot].abstract != 0
+
+
+@jit
+def _live_source(s: Record, agent: int, action: int, host: int) -> int:
+    """Id of a live session, for an Exploit that which scanned the host; -1 if none is live."""
+    if action == _EXPLOIT:
+        ident = s.scan_session[agent, host]
+        if ident >= 0 and _is_live(s, agent, ident):
+            return ident
     n = 0
-    n_servers = 0
-    for k in range(s.fsm_n[agent]):
-        host = s.fsm_order[agent, k]
-        if s.fsm_state[agent, host] == state:
+    for k in range(s.known_n[agent]):
+        if _is_live(s, agent, s.known_ids[k, agent]):
             n += 1
-            if _is_known_server(s, agent, host):
-                n_servers += 1
-    wanted = -1
-    if n > 1 and n_servers > 0:
-        prefer = rng.uniform(s.rng) <= KNOWN_SERVER_PREFERENCE
-        wanted = 1 if prefer or n_servers == n else 0
-    return _pick_in_state(s, agent, state, wanted)
+    if n == 0:
+        return -1
+    pick = rng.below(s.rng, n)
+    for k in range(s.known_n[agent]):
+        if _is_live(s, agent, s.known_ids[k, agent]):
+            if pick == 0:
+                return s.known_ids[k, agent]
+            pick -= 1
+    return -1
+
+
+@jit
+def _choose_source(s: Record, prm: Record, agent: int, action: int, host: int) -> int:
+    """Id of the session to act from. CC4's red draws it blindly: ids of sessions long gone are
+    among them."""
+    ident = _live_source(s, agent, action, host) if prm.live_source else -1
+    return ident if ident >= 0 else s.known_ids[rng.below(s.rng, s.known_n[agent]), agent]
 
 
 @jit
 def _decide(s: Record, prm: Record, agent: int) -> None:
     """Draws host, action and parameters, and starts the action."""
-    host = _weighted_host(s, prm, agent) if prm.weighted_hosts else _uniform_host(s, agent)
-    state = s.fsm_state[agent, host]
-    u = rng.uniform(s.rng)
-    k = 0
-    while k < N_RED_ACTIONS - 1 and prm.action_cdf[state, k] <= u:
-        k += 1
-    action = _CHOICE_ORDER[k]
+    host = _choose_host(s, prm, agent)
+    action = _choose_action(s, prm, agent, host)
     zone = int(np.int64(HOST_ZONE[host]))
     if action == _DISCOVER:
         # The zone to sweep is drawn among those red knows, whatever the chosen host.
@@ -241,8 +329,7 @@ def _decide(s: Record, prm: Record, agent: int) -> None:
                 if pick == 0:
                     zone = other
                 pick -= 1
-    # The source session is drawn blindly: ids of sessions long gone are among them.
-    ident = s.known_ids[rng.below(s.rng, s.known_n[agent]), agent]
+    ident = _choose_source(s, prm, agent, action, host)
     source = sessions.find(s, agent, ident)
     s.red_action[agent] = action
     s.red_left[agent] = prm.red_duration[action]
@@ -265,6 +352,6 @@ def choose(s: Record, prm: Record) -> None:
         s.red_start_zone[agent] = -1
         s.red_start_source[agent] = -1
         if s.red_active[agent]:
-            _digest(s, agent)
+            _digest(s, prm, agent)
             if s.red_action[agent] < 0:
                 _decide(s, prm, agent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,18 +11,13 @@ import numpy.typing as npt
 from cagexplain.cc4 import phases, rates
 from cagexplain.cc4.conditions import CONDITIONS
 from cagexplain.cc4.network import MAX_SERVERS, MAX_USERS, MIN_SERVERS, MIN_USERS
-from cagexplain.cc4.red_fsm import (
-    CHOICE_ORDER,
-    N_RED_ACTIONS,
-    N_STATES,
-    RED_DURATION,
-    VARIANTS,
-)
+from cagexplain.cc4.red_fsm import CHOICE_ORDER, N_RED_ACTIONS, N_STATES, RED_DURATION
+from cagexplain.cc4.red_table import checked_durations
+from cagexplain.cc4.reds import REDS, STANDARD, RedTable, as_table
 from cagexplain.common.errors import UsageError
 from cagexplain.common.inputs import as_array, probability, shown, whole_number
 
 MAX_STEPS: Final = 100_000
-MAX_DURATION: Final = 100
 
 PARAMS: Final = np.dtype(
     [
@@ -37,8 +32,13 @@ PARAMS: Final = np.dtype(
         ("exploit_detection", np.float64),
         ("red_duration", np.int8, (N_RED_ACTIONS,)),
         ("action_cdf", np.float64, (N_STATES, N_RED_ACTIONS)),
-        ("weighted_hosts", np.bool_),
+        ("nameless_cdf", np.float64, (N_STATES, N_RED_ACTIONS)),
         ("state_weight", np.float64, (N_STATES,)),
+        ("weighted_hosts", np.bool_),
+        ("prefer_servers", np.bool_),
+        ("own_sessions", np.bool_),
+        ("live_source", np.bool_),
+        ("held_impacts", np.bool_),
         ("users_per_zone", np.int8, (2,)),
         ("servers_per_zone", np.int8, (2,)),
     ],
@@ -51,17 +51,18 @@ PARAMS: Final = np.dtype(
 class EnvParams:
     """Parameters of a CC4 environment; the defaults are the official evaluation's.
 
-    ``steps`` is CybORG's parameter: an episode has ``steps - 1`` calls. ``red`` names a variant of
-    :data:`cagexplain.cc4.red_fsm.VARIANTS`. The rest are the probabilities of
-    :mod:`cagexplain.cc4.rates`, red's durations in steps by action number, and the least and the
-    most hosts of a kind that a subnet has.
+    ``steps`` is CybORG's parameter: an episode has ``steps - 1`` calls. ``red`` names one
+    of :data:`cagexplain.cc4.reds.REDS`, or is a table of its own (or that table's document; what is
+    kept is the name of a shipped one, or the table). The rest are the probabilities of
+    :mod:`cagexplain.cc4.rates`, red's durations in steps by action number, which red's table may
+    replace, and the least and the most hosts of a kind that a subnet has.
 
     Raises:
         UsageError: a value is of another type or out of range.
     """
 
     steps: int = phases.DEFAULT_STEPS
-    red: str = "finite_state"
+    red: str | RedTable = STANDARD
     green_false_positive: float = rates.GREEN_FALSE_POSITIVE
     phishing: float = rates.PHISHING
     aggressive_detection: float = rates.AGGRESSIVE_DETECTION
@@ -75,26 +76,11 @@ class EnvParams:
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {"steps": whole_number(self.steps, "steps", 2, MAX_STEPS)}
-        if not isinstance(self.red, str) or self.red not in VARIANTS:
-            raise UsageError(
-                f"there is no red variant {shown(self.red)}",
-                field="red",
-                remedy=f"choose one of {', '.join(VARIANTS)}",
-            )
+        table = as_table(self.red)
+        checked["red"] = table.name if table.name in REDS else table
         for name in (f.name for f in fields(self) if f.type is float or f.type == "float"):
             checked[name] = probability(getattr(self, name), name)
-        durations = as_array(self.red_duration)
-        if (
-            durations.shape != (N_RED_ACTIONS,)
-            or durations.dtype.kind not in "iu"
-            or not ((durations >= 1) & (durations <= MAX_DURATION)).all()
-        ):
-            raise UsageError(
-                "red's durations are not usable",
-                field="red_duration",
-                remedy=f"give {N_RED_ACTIONS} whole numbers from 1 to {MAX_DURATION}",
-            )
-        checked["red_duration"] = tuple(durations.tolist())
+        checked["red_duration"] = checked_durations(self.red_duration, "red_duration")
         for name, most in (("users_per_zone", MAX_USERS), ("servers_per_zone", MAX_SERVERS)):
             checked[name] = _span(getattr(self, name), name, most)
         for name, value in checked.items():  # plain numbers, whatever they were given as
@@ -121,30 +107,53 @@ class EnvParams:
         plain = EnvParams(steps=self.steps, red=self.red)
         return next((name for name in CONDITIONS if plain.under(name) == self), "custom")
 
+    @property
+    def red_table(self) -> RedTable:
+        """How red chooses."""
+        return as_table(self.red)
+
+    @property
+    def red_name(self) -> str:
+        """Name of red's table, shipped or not."""
+        return self.red_table.name
+
     def as_dict(self) -> dict[str, Any]:
-        """The parameters as plain, JSON-able values."""
-        return asdict(self)
+        """The parameters as plain, JSON-able values; a red that is not shipped as its document."""
+        plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        if isinstance(self.red, RedTable):
+            plain["red"] = self.red.document()
+        return plain
 
     def compiled(self) -> npt.NDArray[Any]:
         """The same as an array of one record of dtype :data:`PARAMS`."""
-        variant = VARIANTS[self.red]
         record = np.zeros(1, dtype=PARAMS)
         assert PARAMS.names is not None
         for name in (f.name for f in fields(self) if f.name in PARAMS.names):
             record[name] = getattr(self, name)
         first, second, _ = phases.lengths(self.steps)
         record["phase_end"] = (first, first + second)
-        # The action is drawn like NumPy's choice(p=...): the number of entries of the cumulative
-        # sum (in list order, divided by its last entry) that are not above a uniform number.
-        cumulative = variant.probability[:, list(CHOICE_ORDER)].cumsum(axis=1)
-        total = cumulative[:, -1:]
-        record["action_cdf"] = np.divide(
-            cumulative, total, out=np.ones_like(cumulative), where=total > 0
-        )
-        if variant.state_weight is not None:
+        red = self.red_table
+        record["action_cdf"] = _cumulative(red.probability)
+        record["nameless_cdf"] = _cumulative(red.nameless)
+        if red.state_weight is not None:
             record["weighted_hosts"] = True
-            record["state_weight"] = variant.state_weight
+            record["state_weight"] = red.state_weight
+        if red.durations is not None:
+            record["red_duration"] = red.durations
+        record["prefer_servers"] = red.prefer_servers
+        record["own_sessions"] = red.own_sessions
+        record["live_source"] = red.source == "live"
+        record["held_impacts"] = red.impacts == "held"
         return record
+
+
+def _cumulative(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What an action is drawn from, like NumPy's choice(p=...): the number of entries of the
+    cumulative sum (in list order, divided by its last entry) that are not above a uniform number.
+    ``float64[state, action]``."""
+    cumulative = table[:, list(CHOICE_ORDER)].cumsum(axis=1)
+    total = cumulative[:, -1:]
+    return np.divide(cumulative, total, out=np.ones_like(cumulative), where=total > 0)
 
 
 def _span(value: Any, name: str, most: int) -> tuple[int, int]:

@@ -249,6 +249,8 @@ _OTHER_FIELDS: Final[list[tuple[Any, ...]]] = [
     # --- what happened in the last step; ``event_n`` and ``trans_n`` entries count ---
     ("events", _EVENT, (EVENTS,)),
     ("transitions", _TRANSITION, (TRANSITIONS,)),
+    # --- the id whose session scanned a host last; kept for reds that choose live sources ---
+    ("scan_session", i2, (N_RED, N_HOSTS)),
     # --- large and sparse ---
     ("ses_ports", i1, (SESSIONS, N_HOSTS)),  # ports that scans of this session found
     ("ports_used", u8, (N_HOSTS, PORT_WORDS)),  # ephemeral ports since the last Restore
@@ -291,6 +293,7 @@ _NONE_FIELDS: Final = (
     "red_host",
     "red_zone",
     "red_session",
+    "scan_session",
     "blue_action",
     "blue_submitted",
     "blue_done",

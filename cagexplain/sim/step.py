@@ -69,7 +69,7 @@ def step(s: Record, prm: Record, submitted: Array, messages: Array) -> float:
 def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
     """The :class:`Refusal` of a step of all environments, before any of them is changed.
 
-    ``submitted`` is ``int64[n, 5]``.
+    ``submitted`` is ``int64[n, 5]``. All of ``params`` have the same length of an episode.
     """
     for e in range(states.size):
         for agent in range(N_BLUE):
@@ -86,6 +86,7 @@ def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
 def step_batch(
     states: Batch,
     params: Batch,
+    which: Array,
     submitted: Array,
     messages: Array,
     rewards: Array,
@@ -97,12 +98,12 @@ def step_batch(
     """Steps environments first..last-1 and writes their rewards, their observations and the
     capacities they outgrew.
 
-    Of n environments: submitted ``int64[n, 5]``, messages ``int8[n, 5, 8]``; written are rewards
-    ``[n]``, obs ``int8[n, 578]``, outgrown ``[n]``.
+    Of n environments: which of the parameters ``int64[n]``, submitted ``int64[n, 5]``, messages
+    ``int8[n, 5, 8]``; written are rewards ``[n]``, obs ``int8[n, 578]``, outgrown ``[n]``.
     """
     for e in range(first, last):
         fetch_ahead(states, e + 1, OFTEN_USED)
-        rewards[e] = step(states[e], params[0], submitted[e], messages[e])
+        rewards[e] = step(states[e], params[which[e]], submitted[e], messages[e])
         observe.write(states[e], obs[e])
         outgrown[e] = states[e].error
 
@@ -111,6 +112,7 @@ def step_batch(
 def reset_batch(
     states: Batch,
     params: Batch,
+    which: Array,
     blank: Batch,
     chosen: Array,
     n_worlds: int,
@@ -122,8 +124,8 @@ def reset_batch(
     """Makes new worlds in the chosen ones among environments first..last-1, each from its own
     generator; all but the last of ``n_worlds`` worlds are thrown away.
 
-    Of n environments: chosen ``bool[n]``; written are obs ``int8[n, 578]`` and mask
-    ``bool[n, 570]``.
+    Of n environments: which of the parameters ``int64[n]``, chosen ``bool[n]``; written are obs
+    ``int8[n, 578]`` and mask ``bool[n, 570]``.
     """
     for e in range(first, last):
         if not chosen[e]:
@@ -132,7 +134,7 @@ def reset_batch(
         for _ in range(n_worlds):
             states[e] = blank[0]
             states[e].rng[:] = generator
-            world.generate(states[e], params[0])
+            world.generate(states[e], params[which[e]])
             generator[:] = states[e].rng
         observe.write_mask(states[e], mask[e])
         observe.write(states[e], obs[e])

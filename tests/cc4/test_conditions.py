@@ -9,7 +9,7 @@ import pytest
 
 from cagexplain.cc4 import actions, network
 from cagexplain.cc4.conditions import CONDITIONS, STANDARD
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import REDS
 from cagexplain.common.errors import UsageError
 from cagexplain.envs import BatchedEnv, Engine, EnvParams
 from cagexplain.envs.cyborg.locate import load
@@ -32,7 +32,7 @@ def test_other_parameters_have_no_condition() -> None:
 
 
 def test_names_are_not_those_of_red() -> None:
-    assert not set(CONDITIONS) & set(VARIANTS)
+    assert not set(CONDITIONS) & set(REDS)
 
 
 def test_constant_networks_are_full() -> None:

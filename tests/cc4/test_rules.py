@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward, services
+from cagexplain.cc4 import actions, agents, network, observations, phases, reward, services
 from cagexplain.cc4.actions import ActionKind
 
 
@@ -84,20 +84,6 @@ def test_comms_policy_table() -> None:
 def test_green_never_needs_what_the_policy_forbids() -> None:
     forbidden = phases.COMMS_POLICY.astype(bool) & ~np.eye(9, dtype=bool)
     assert not (phases.GREEN_REACH & forbidden).any()
-
-
-def test_red_tables() -> None:
-    for variant in red_fsm.VARIANTS.values():
-        sums = variant.probability[red_fsm.State.K :].sum(axis=1)
-        assert sums == pytest.approx(1.0), variant.name
-        used = variant.probability > 0
-        entries = red_fsm.SUCCESS >= 0
-        assert not (used & ~entries).any(), "an action without an entry is never chosen"
-        assert (variant.probability[:, red_fsm.RedAction.WITHDRAW] == 0).all()
-    impact = red_fsm.VARIANTS["impact"].probability
-    assert impact[red_fsm.State.RD].tolist() == [0, 0, 0, 0, 0, 0, 1.0, 0, 0]
-    assert red_fsm.VARIANTS["stealthy"].probability[red_fsm.State.KD, 2] == 1.0
-    assert sorted(red_fsm.CHOICE_ORDER) == list(range(9))
 
 
 def test_paths_are_those_of_the_tree() -> None:

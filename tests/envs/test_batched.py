@@ -10,9 +10,11 @@ import pytest
 from cagexplain.cc4 import actions, observations
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.red_fsm import N_RED_ACTIONS
+from cagexplain.cc4.reds import REDS
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.sim.state import Error
+from tests.support.reds import random_table
 
 
 def _random_actions(env: BatchedEnv, generator: np.random.Generator) -> np.ndarray:
@@ -53,6 +55,40 @@ def test_results_depend_neither_on_batch_nor_on_threads() -> None:
     assert (together.state == threaded.state).all()
     assert (together.obs == threaded.obs).all()
     assert (together.state == np.concatenate([env.state for env in alone])).all()
+
+
+def test_each_environment_may_have_its_own_red() -> None:
+    reds = (*REDS, *map(random_table, range(8)))
+    each = [EnvParams(steps=60, red=red) for red in reds]
+    mixed = BatchedEnv(len(reds), params=each, threads=2)
+    assert [red.name for red in mixed.reds] == [params.red_name for params in each]
+    mixed.reset(np.arange(len(reds)))
+    generator = np.random.default_rng(3)
+    alone = [BatchedEnv(1, params=params) for params in each]
+    for seed, env in enumerate(alone):
+        env.reset([seed])
+    for _ in range(59):
+        chosen = _random_actions(mixed, generator)
+        mixed.step(chosen)
+        for env, row in zip(alone, chosen, strict=True):
+            env.step(row[None, :])
+    assert (mixed.state == np.concatenate([env.state for env in alone])).all()
+    assert (mixed.obs == np.concatenate([env.obs for env in alone])).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        [EnvParams()],
+        [EnvParams(), EnvParams(steps=20)],
+        [EnvParams(), EnvParams(phishing=0.5)],
+        [EnvParams(), "greedy"],
+        3,
+    ],
+)
+def test_environments_of_a_batch_differ_in_red_only(params: Any) -> None:
+    with pytest.raises(UsageError, match="params: "):
+        BatchedEnv(2, params=params)
 
 
 def test_a_snapshot_continues_exactly_and_can_be_played_on_many_times() -> None:

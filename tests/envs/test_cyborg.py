@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cagexplain.cc4 import actions
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import VARIANTS
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, Engine, EnvParams, GroundTruth
 from cagexplain.envs.protocol import Env

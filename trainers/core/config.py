@@ -15,13 +15,15 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import REDS, STANDARD, as_table, load_red, red_name
 from cagexplain.common import yaml_lines
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
 
 Settings = TypeVar("Settings")
 
+_RED: Final = "red"
+"""The only setting whose value can be a document."""
 _OTHER_VERSION: Final = "Start the run again in a new folder: this version cannot continue it"
 
 
@@ -56,10 +58,9 @@ class RunConfig:
         low=1,
         high=100_000,
     )
-    red: str = setting(
-        "variant of the attacker, in training and evaluation",
-        default="finite_state",
-        choices=tuple(VARIANTS),
+    red: str | dict[str, Any] = setting(  # noqa: RUF009 - no call that makes a mutable
+        "attacker, in training and evaluation: a name, or the file of a table, which is kept",
+        default=STANDARD,
     )
 
     def rounds(self, per_round: int) -> int:
@@ -135,7 +136,8 @@ def override(parts: Sequence[Any], assignments: Iterable[Assignment]) -> tuple[A
                 if near
                 else f"`cagexplain train {parts[0].algorithm} --show` lists them all",
             )
-        values[assignment.name] = _read(assignment, kinds[assignment.name])
+        read = _red if assignment.name == _RED else _read
+        values[assignment.name] = read(assignment, kinds[assignment.name])
         places[assignment.name] = assignment.where
     changed = tuple(
         replace(part, **{name: values[name] for name in _kinds(part) if name in values})
@@ -159,6 +161,9 @@ def check(settings: Any, places: Mapping[str, str | None] | None = None) -> None
     for entry in fields(settings):
         low, high, choices = (entry.metadata.get(key) for key in ("low", "high", "choices"))
         value = getattr(settings, entry.name)
+        if entry.name == _RED:
+            as_table(value, (places or {}).get(_RED))
+            continue
         if value == ():
             raise UsageError(
                 "there is no number in it",
@@ -277,6 +282,8 @@ def require_entries(kind: type, values: Mapping[str, Any], where: str | Path) ->
 
 def _words(value: Any) -> str:
     """The text of a value, as `--set` takes it."""
+    if isinstance(value, dict):
+        return red_name(value)
     if isinstance(value, list | tuple):
         return ",".join(map(_words, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
@@ -284,6 +291,22 @@ def _words(value: Any) -> str:
 
 def _kinds(settings: Any) -> dict[str, Any]:
     return typing.get_type_hints(type(settings))
+
+
+def _red(assignment: Assignment, kind: Any) -> str | dict[str, Any]:
+    """A red as it is stored: the name of one that is shipped, or the document of a table."""
+    value = assignment.value
+    try:
+        table = load_red(value) if isinstance(value, str) else as_table(value)
+    except UsageError as error:
+        places = [entry for entry in (assignment.where, error.where) if entry is not None]
+        raise UsageError(
+            error.problem,
+            where=": ".join(map(str, places)) or None,
+            field=error.field if error.field in (None, _RED) else f"{_RED}.{error.field}",
+            remedy=error.remedy,
+        ) from None
+    return table.name if table.name in REDS else table.document()
 
 
 def _read(assignment: Assignment, kind: Any) -> Any:

@@ -30,6 +30,7 @@ import torch
 
 import cagexplain
 from cagexplain.cc4 import phases
+from cagexplain.cc4.reds import REDS, STANDARD, RedTable, as_table
 from cagexplain.common import machine
 from cagexplain.common.documents import convert
 from cagexplain.common.errors import CagexplainError, UsageError
@@ -71,11 +72,11 @@ _QUICK: Final = 1.0
 _SAVING_SHARE: Final = 20
 """Training takes at least so many times as long as saving its state."""
 
-EnvFactory = Callable[[int, int, str], BatchedEnv]
-"""(number of environments, threads, variant of red) -> environments."""
+EnvFactory = Callable[[int, int, RedTable], BatchedEnv]
+"""(number of environments, threads, red) -> environments."""
 
 
-def default_env(n_envs: int, threads: int, red: str = "finite_state") -> BatchedEnv:
+def default_env(n_envs: int, threads: int, red: RedTable = REDS[STANDARD]) -> BatchedEnv:
     """CC4 as officially evaluated, but for the attacker."""
     return BatchedEnv(n_envs, params=EnvParams(red=red), threads=threads)
 
@@ -321,7 +322,7 @@ class Run:
         )
 
     def _env(self, n_envs: int) -> BatchedEnv:
-        return self.make_env(n_envs, self.threads, self.config.red)
+        return self.make_env(n_envs, self.threads, as_table(self.config.red))
 
     def _evaluate(self, checkpoint: Checkpoint, first_seed: int, episodes: int) -> Returns:
         """Play a checkpoint, on the CPU."""

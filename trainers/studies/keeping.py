@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from cagexplain.cc4.reds import RedTable, as_table
 from cagexplain.common.documents import read_json
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import write_bytes
 from trainers.core.logging import METRICS
 from trainers.core.loop import BEST, CONFIG
@@ -27,17 +29,23 @@ _SMALL: Final = (CONFIG, METRICS, EXPLAIN, RESULT)
 class _Settings:
     """What is needed of a run's settings."""
 
-    red: str
+    red: str | dict[str, Any]
 
 
-def attacker(run: Path) -> str:
-    """The variant of red that a run was trained against.
+def attacker(run: Path) -> RedTable:
+    """The red that a run was trained against.
 
     Raises:
         CagexplainError: its settings cannot be read.
     """
     remedy = "Remove the run's folder and train it again"
-    return read_json(run / CONFIG, _Settings, "file of settings", remedy=remedy).red
+    stored = read_json(run / CONFIG, _Settings, "file of settings", remedy=remedy).red
+    try:
+        return as_table(stored)
+    except UsageError as error:  # nobody has used anything wrongly here
+        raise CagexplainError(
+            error.problem, where=run / CONFIG, field="red", remedy=remedy
+        ) from error
 
 
 def keep(folder: Path, run: Path, kept: Path | None) -> None:

@@ -36,7 +36,8 @@ from cagexplain.analysis.reactions.find import summarise
 from cagexplain.analysis.reactions.results import Reactions
 from cagexplain.analysis.reactions.study_tables import StudyTables
 from cagexplain.cc4 import conditions, phases, red_fsm, reward
-from cagexplain.common.errors import CagexplainError
+from cagexplain.cc4.reds import RedTable, as_table, red_name
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import run
 from cagexplain.facts.places import LEVEL_NAMES, PLACES
@@ -88,8 +89,8 @@ class RunFacts(Result):
 
     @property
     def red(self) -> str:
-        """Name of red's variant."""
-        return str(self.options.get("red", "unnamed"))
+        """Name of red's table."""
+        return red_name(self.options.get("red", "unnamed"))
 
     @property
     def condition(self) -> str:
@@ -232,12 +233,12 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
             best.
 
     Raises:
-        CagexplainError: a file of the trace is damaged, red's variant is unknown, or there is no
+        CagexplainError: a file of the trace or red's table is damaged or unknown, or there is no
             such episode.
     """
     require_episodes(episodes, trace.n_episodes)  # before the long work
     facts = trace_facts(trace)
-    variant = red_variant(trace)
+    table = red_table(trace)
     counter, circumstance, spells = Counter(), CircumstanceCounter(), DwellCounter()
     responses, tables, tallies = (
         reaction_counts.Collector(),
@@ -249,7 +250,7 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
     places, in_phases = dict(enumerate(PLACES)), dict(enumerate(phases.PHASE_NAMES))
 
     def graph(place: int | None = None, phase: int | None = None) -> FsmGraph:
-        return fsm_graph(counts, variant, place, phase, dwelling.of(place, phase))
+        return fsm_graph(counts, table, place, phase, dwelling.of(place, phase))
 
     return FsmAnalysis(
         facts=facts,
@@ -269,7 +270,7 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
         target_truth=target_truth(counts),
         beliefs=_beliefs(counts),
         red_actions=_red_actions(counts),
-        red_choices=_red_choices(counts, variant),
+        red_choices=_red_choices(counts, table),
         reactions=summarise(responses.counts, observed=responses.observed),
         study_tables=tables.result(),
         soc=of_collected(tallies),
@@ -278,21 +279,19 @@ def analyse(trace: Trace, episodes: Sequence[int] = ()) -> FsmAnalysis:
     )
 
 
-def red_variant(trace: Trace) -> red_fsm.Variant:
-    """Red's behaviour in a trace.
+def red_table(trace: Trace) -> RedTable:
+    """How red chose in a trace.
 
     Raises:
-        CagexplainError: it is unknown.
+        CagexplainError: there is no such red, or its table is damaged.
     """
-    name = str(trace.manifest.options.get("red", "unnamed"))
-    if name not in red_fsm.VARIANTS:
+    try:
+        return as_table(trace.manifest.options.get("red", "unnamed"))
+    except UsageError as error:  # nobody has used anything wrongly here
+        field = "options.red" if error.field in (None, "red") else f"options.red.{error.field}"
         raise CagexplainError(
-            f"there is no red variant '{name}'",
-            where=trace.path / "manifest.json",
-            field="options.red",
-            remedy=f"Record the trace with one of {', '.join(red_fsm.VARIANTS)}",
-        )
-    return red_fsm.VARIANTS[name]
+            error.problem, where=trace.path / "manifest.json", field=field, remedy=error.remedy
+        ) from error
 
 
 def trace_facts(trace: Trace) -> RunFacts:
@@ -359,12 +358,12 @@ def _red_actions(counts: Counts) -> tuple[RedActionSummary, ...]:
     )
 
 
-def _red_choices(counts: Counts, variant: red_fsm.Variant) -> tuple[RedChoice, ...]:
+def _red_choices(counts: Counts, table: RedTable) -> tuple[RedChoice, ...]:
     aimed = slice(1, None)  # all but DiscoverRemoteSystems
     chosen = distributions(
         pool(counts.choices)[:, :, aimed], red_fsm.STATE_NAMES, red_fsm.RED_ACTION_NAMES[aimed]
     )
-    nominal = variant.probability[:, aimed]
+    nominal = table.probability[:, aimed]
     given = nominal / np.maximum(nominal.sum(axis=1, keepdims=True), 1e-12)
     return tuple(
         RedChoice(chosen[state], tuple(map(float, given[state])))

@@ -24,7 +24,8 @@ from cagexplain.analysis.fsm.counts import (
     pool,
 )
 from cagexplain.cc4 import red_fsm
-from cagexplain.cc4.red_fsm import STATE_NAMES, RedAction, State, Variant
+from cagexplain.cc4.red_fsm import STATE_NAMES, RedAction, State
+from cagexplain.cc4.reds import RedTable
 from cagexplain.common.arrays import IntArray
 from cagexplain.common.results import Result
 from cagexplain.stats.distribution import CategoryShare, Distribution, distributions
@@ -128,19 +129,19 @@ class Evictions(Result):
 
 def fsm_graph(
     counts: Counts,
-    variant: Variant,
+    table: RedTable,
     agent: int | None = None,
     phase: int | None = None,
     dwell: tuple[Survival, ...] | None = None,
 ) -> FsmGraph:
     """Build the graph.
 
-    Transitions that the variant's table offers but the trace does not show are there with a count
+    Transitions that red's table offers but the trace does not show are there with a count
     of 0.
 
     Args:
         counts: of the trace.
-        variant: red's behaviour in it, for the nominal probabilities.
+        table: how red chose in it, for the nominal probabilities.
         agent: only hosts in the zones of this blue agent, or elsewhere (index in
             ``counts.PLACES``); all without.
         phase: only one mission phase, 0 to 2; all without.
@@ -153,7 +154,7 @@ def fsm_graph(
     )
     results = pool(counts.results, agent, phase)
     discovered, lost = pool(counts.discovered, agent, phase), pool(counts.lost, agent, phase)
-    return FsmGraph(states, (*_red_edges(results, variant), *_other_edges(discovered, lost)))
+    return FsmGraph(states, (*_red_edges(results, table), *_other_edges(discovered, lost)))
 
 
 def evictions(counts: Counts, agent: int | None = None, phase: int | None = None) -> Evictions:
@@ -182,7 +183,7 @@ def _dwell(dwell: tuple[Survival, ...] | None, state: int) -> dict[str, Any]:
     }
 
 
-def _red_edges(results: IntArray, variant: Variant) -> Iterator[Transition]:
+def _red_edges(results: IntArray, table: RedTable) -> Iterator[Transition]:
     pairs = [(state, action) for state in State for action in RedAction]
     endings = distributions(
         results.reshape(len(results), len(pairs), len(ENDINGS)),
@@ -191,7 +192,7 @@ def _red_edges(results: IntArray, variant: Variant) -> Iterator[Transition]:
     )
     for (state, action), distribution in zip(pairs, endings, strict=True):
         for ending, share in enumerate(distribution.shares):
-            if share.count or (ending == SUCCESS and _offered(variant, state, action)):
+            if share.count or (ending == SUCCESS and _offered(table, state, action)):
                 yield Transition(
                     source=STATE_NAMES[state],
                     target=STATE_NAMES[_target(state, action, ending)],
@@ -203,7 +204,7 @@ def _red_edges(results: IntArray, variant: Variant) -> Iterator[Transition]:
                     rate=share.share,
                     low=share.low,
                     high=share.high,
-                    nominal=float(variant.probability[state, action]),
+                    nominal=float(table.probability[state, action]),
                 )
 
 
@@ -214,15 +215,15 @@ def _target(state: State, action: RedAction, ending: int) -> int:
     return moved if ending == SUCCESS and moved >= 0 else state
 
 
-def _offered(variant: Variant, state: State, action: RedAction) -> bool:
+def _offered(table: RedTable, state: State, action: RedAction) -> bool:
     """Whether red's table has a way to try this.
 
     A sweep is chosen for one host, yet ends on all known hosts of a subnet, whatever their state.
     """
-    if red_fsm.SUCCESS[state, action] < 0 or not variant.probability[state].any():
+    if red_fsm.SUCCESS[state, action] < 0 or not table.probability[state].any():
         return False
     row = slice(None) if action == RedAction.DISCOVER_SYSTEMS else state
-    return bool(variant.probability[row, action].any())
+    return bool(table.probability[row, action].any())
 
 
 def _other_edges(discovered: IntArray, lost: IntArray) -> Iterator[Transition]:

@@ -12,7 +12,7 @@ import numpy as np
 from cagexplain.cc4 import agents, conditions, phases, rates
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import ON_SLOT
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import VARIANTS
 from cagexplain.common.arrays import Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy

@@ -38,7 +38,6 @@ from cagexplain.cc4.red_fsm import (
     N_RED_ACTIONS,
     RED_ACTION_NAMES,
     STATE_NAMES,
-    VARIANTS,
     RedAction,
     State,
 )
@@ -53,7 +52,8 @@ from cagexplain.cc4.services import (
 )
 from cagexplain.cc4.sightings import Reader, Sightings
 from cagexplain.envs.cyborg.locate import Api
-from cagexplain.sim.fsm import FIRST_OBSERVED, REASSIGNED, SESSION_LOST
+from cagexplain.envs.cyborg.reds import red_class
+from cagexplain.sim.fsm import FIRST_OBSERVED, OWN_SESSION, REASSIGNED, SESSION_LOST
 from cagexplain.sim.params import EnvParams
 
 Frame = dict[str, Any]
@@ -71,32 +71,9 @@ _ZONE: Final = {name: zone for zone, name in enumerate(ZONES)}
 
 _NO_SESSION: Final = -1
 """A session that no agent has: CybORG refuses actions that name it."""
-_OFFICIAL_RED: Final = {
-    "finite_state": "FiniteStateRedAgent",
-    "verbose": "VerboseFSRed",
-    "discovery": "DiscoveryFSRed",
-}
-
 
 _BRIEF: Final = 60
 """Characters of an argument that are shown."""
-
-
-def red_class(api: Api, variant: str) -> Any:
-    """The red agent class of a variant: CybORG's own, or FiniteStateRedAgent with our table."""
-    if variant in _OFFICIAL_RED:
-        return getattr(api, _OFFICIAL_RED[variant])
-    table = VARIANTS[variant].probability
-    # CybORG draws only among the entries that are not None.
-    rows = {
-        STATE_NAMES[state]: [float(p) if p > 0 else None for p in table[state]]
-        for state in range(State.K, len(STATE_NAMES))
-    }
-    return type(
-        f"{variant.title()}Red",
-        (api.FiniteStateRedAgent,),
-        {"state_transitions_probability": lambda self: rows},
-    )
 
 
 def scenario_of(api: Api, params: EnvParams) -> Any:
@@ -104,7 +81,7 @@ def scenario_of(api: Api, params: EnvParams) -> Any:
     return api.EnterpriseScenarioGenerator(
         blue_agent_class=api.SleepAgent,
         green_agent_class=api.EnterpriseGreenAgent,
-        red_agent_class=red_class(api, params.red),
+        red_agent_class=red_class(api, params.red_table),
         steps=params.steps,
     )
 
@@ -372,7 +349,8 @@ class World:
             for ip, state in before.items():
                 now = agent.host_states[ip]["state"]
                 if now != state:
-                    self._note(red, ip, _STATE[state], now, SESSION_LOST)
+                    cause = SESSION_LOST if _STATE[state] >= State.U else OWN_SESSION
+                    self._note(red, ip, _STATE[state], now, cause)
 
         return hook
 

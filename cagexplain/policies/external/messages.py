@@ -115,7 +115,7 @@ class Twin(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         seed: of the episode.
-        steps, red: of its parameters.
+        steps, red: of its parameters; of a red that is not shipped, its document.
         skipped: worlds of the seed's generator before the episode's.
         reward: of the last step.
         generator: state of the generator that everything in CybORG draws from.
@@ -123,7 +123,7 @@ class Twin(msgspec.Struct, frozen=True, tag=True):
 
     seed: int
     steps: int
-    red: str
+    red: str | dict[str, Any]
     skipped: int
     reward: float
     generator: str

@@ -531,7 +531,7 @@ class SubmissionPolicy(EpisodesPolicy):
             Twin(
                 row.seed,
                 steps,
-                env.params.red,
+                env.params.as_dict()["red"],
                 env.skipped_worlds,  # type: ignore[attr-defined]  # it is CybORG's
                 float(env.reward[i]),
                 str(env.generator_state(i)["state"]),

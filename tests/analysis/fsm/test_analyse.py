@@ -10,7 +10,8 @@ from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
 from cagexplain.analysis.fsm.counts import EVICTORS, count
 from cagexplain.analysis.fsm.distributions import action_mix
 from cagexplain.analysis.fsm.graph import evictions, fsm_graph
-from cagexplain.cc4.red_fsm import STATE_NAMES, VARIANTS, State
+from cagexplain.cc4.red_fsm import STATE_NAMES, State
+from cagexplain.cc4.reds import VARIANTS
 from cagexplain.common.errors import CagexplainError
 from cagexplain.stats.distribution import CategoryShare, Distribution, distributions
 from cagexplain.tracing.trace import Trace

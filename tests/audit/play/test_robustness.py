@@ -22,7 +22,8 @@ from cagexplain.cc4 import actions, red_fsm
 from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import MESSAGES, OFFSETS, SLEEP
 from cagexplain.cc4.observations import MESSAGE_BITS
-from cagexplain.cc4.red_fsm import N_RED_ACTIONS, VARIANTS
+from cagexplain.cc4.red_fsm import N_RED_ACTIONS
+from cagexplain.cc4.reds import VARIANTS
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Decision, done
 from cagexplain.policies.evaluation import evaluate

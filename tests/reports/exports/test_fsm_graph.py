@@ -7,7 +7,7 @@ import pytest
 
 from cagexplain.analysis.fsm.counts import count
 from cagexplain.analysis.fsm.graph import FsmGraph, fsm_graph
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import VARIANTS
 from cagexplain.cli.main import main
 from cagexplain.tracing.trace import Trace
 from reports.exports.fsm_graph import graphml, node_link

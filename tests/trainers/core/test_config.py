@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from cagexplain.cc4.red_fsm import VARIANTS
+from cagexplain.cc4.reds import VARIANTS
 from cagexplain.common.errors import UsageError
 from trainers import registry
 from trainers.core.config import (
