@@ -5,7 +5,7 @@ from __future__ import annotations
 import pprint
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,6 @@ class {agent}({base}, FiniteStateRedAgent):
 
 def source(red: RedTable) -> str:
     """The class as a Python file that needs CybORG alone."""
-    document = red.document()
     return _FILE.format(
         name=_line(red.name),
         summary=_line(red.summary),
@@ -59,7 +58,7 @@ def source(red: RedTable) -> str:
         agent=red_replay.AGENT,
         base=table_red.TableRed.__name__,
         code=Path(table_red.__file__).read_text("utf-8").rstrip(),
-        table=pprint.pformat(document, width=96, sort_dicts=False),
+        table=pprint.pformat(red.document(), width=96, sort_dicts=False),
     )
 
 

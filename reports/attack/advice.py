@@ -83,9 +83,9 @@ def _advice(result: AttackResult, analysis: FsmAnalysis | None) -> Iterator[Advi
 def _caution(result: AttackResult) -> Iterator[Advice]:
     """What not to read into the figures."""
     worst = result.worst
-    contractor = computed.mean(worst.policy).mean - computed.mean(
-        worst.policy, "without-contractor"
-    ).mean
+    contractor = (
+        computed.mean(worst.policy).mean - computed.mean(worst.policy, "without-contractor").mean
+    )
     if contractor < 0:
         yield Advice(
             "Judge the defender by the figure without the contractor",

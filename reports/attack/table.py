@@ -80,9 +80,7 @@ def _weight(red: RedTable, state: State) -> float:
     return float(red.state_weight[state] / red.state_weight.sum())
 
 
-def _probability(
-    red: RedTable, usual: RedTable, state: State, action: RedAction
-) -> Cell | None:
+def _probability(red: RedTable, usual: RedTable, state: State, action: RedAction) -> Cell | None:
     """None for what red cannot do there."""
     here, there = (float(table.probability[state, action]) for table in (red, usual))
     if SUCCESS[state, action] < 0 and not here and not there:

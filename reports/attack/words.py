@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -76,7 +77,7 @@ def _hosts(red: RedTable) -> str:
             "it seldom follows up what it has won."
         )
     levels = [float(weights[list(states)].max()) for states, _ in _GROUPS]
-    if all(upper > 0 and upper >= _CLEARLY * lower for upper, lower in _pairs(levels)):
+    if all(upper > 0 and upper >= _CLEARLY * lower for upper, lower in itertools.pairwise(levels)):
         return (
             "It always plays its most advanced host: first those with root, then user sessions, "
             "then scanned hosts, then others."
@@ -88,10 +89,6 @@ def _hosts(red: RedTable) -> str:
         f"It turns to hosts in {_joined(first)} first; the figures are the chance of the state "
         "where red has hosts in all of them."
     )
-
-
-def _pairs(levels: Sequence[float]) -> Iterator[tuple[float, float]]:
-    return zip(levels, levels[1:], strict=False)
 
 
 def _is_silent(red: RedTable) -> bool:
