@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,16 +82,15 @@ def read(folder: Path, task: Task) -> Progress:
     progress = convert(content, Progress, path, remedy=_REMEDY)
     for name, problem in _flaws(progress):
         raise CagexplainError(problem, where=path, field=name, remedy=_REMEDY)
-    asked = convert(task.to_json(), Task, path, remedy=_REMEDY)
     for entry in fields(Task):
-        if getattr(progress.task, entry.name) != getattr(asked, entry.name):
+        if getattr(progress.task, entry.name) != getattr(task, entry.name):
             raise UsageError(
                 f"the interrupted attack has another {entry.name}",
                 where=path,
                 field=f"task.{entry.name}",
                 remedy="Give the command that it was begun with, and --resume",
             )
-    return replace(progress, task=task)
+    return progress
 
 
 def _flaws(progress: Progress) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,10 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from cagexplain.cc4 import agents, network, phases, reward
+from cagexplain.cc4.reds import STANDARD, RedTable
 from cagexplain.common.arrays import FloatArray
 from cagexplain.common.documents import convert, read_json, unknown_fields
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.results import Result
 
 Rules = Literal["official", "fenced", "free"]
@@ -30,8 +31,6 @@ SCHEMA: Final = 1
 FILE: Final = "attack.json"
 TRACE: Final = "trace"
 """Names, within an attack's folder, of its document and of the trace of episodes under FOUND."""
-STANDARD: Final = "finite_state"
-"""Name of CC4's own red, which all others are held against."""
 _HEAD: Final = {"project": "cagexplain", "kind": "attack"}
 _REMEDY: Final = f"Give the {FILE} that 'cagexplain attack' has written"
 
@@ -67,7 +66,7 @@ class Episodes(Result):
     def phantom_share(self) -> float | None:
         """Share of the points of Impacts that are phantom; None without Impacts."""
         impacts = sum(self.impacts)
-        return sum(self.phantom) / impacts if impacts else None
+        return abs(sum(self.phantom) / impacts) if impacts else None
 
 
 @dataclass(frozen=True)
@@ -286,6 +285,10 @@ def _flaws(content: dict[str, Any], result: AttackResult) -> Iterator[tuple[str,
         place = f"reds[{i}]"
         if red.key in keys[:i]:
             yield f"{place}.key", f"occurs twice: {red.key!r:.40}"
+        try:
+            RedTable.from_document(red.table)
+        except UsageError as error:
+            yield f"{place}.table.{error.field}", error.problem
         yield from _uneven(red.policy, f"{place}.policy", len(result.seeds))
         yield from _uneven(red.sleep, f"{place}.sleep", len(result.seeds))
         for name, values, shape in (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -102,8 +104,8 @@ class Attack:
         options = {k: v for k, v in self._params.as_dict().items() if k != "red"}
         options |= {"condition": params.condition, "engine": Engine().describe()}
         self._task = Task(
-            policy.describe(),
-            options,
+            _plain(policy.describe()),
+            _plain(options),
             settings.rules,
             settings.aim,
             start and start.document(),
@@ -295,14 +297,22 @@ class Attack:
         )
 
     def _record(self, red: RedTable, seeds: Int64Array) -> None:
+        trace = self.folder / results.TRACE
+        shutil.rmtree(trace, ignore_errors=True)  # one that was interrupted
         Recording(
-            self.folder / results.TRACE,
+            trace,
             self._policy,
             seeds,
             replace(self._params, red=red),
             engine=Engine("native", self._workers),
             batch=rows_at_once(self._policy, DEFAULT_BATCH),
         ).run([])
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """As they are read back from a file."""
+    plain: dict[str, Any] = json.loads(json.dumps(facts))
+    return plain
 
 
 def _judged(red: RedTable, role: Role, policy: Watched, sleep: Watched) -> JudgedRed:

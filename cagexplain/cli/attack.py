@@ -39,7 +39,7 @@ _COUNTED: Final = Unused(
 )
 
 
-class _Duration(click.ParamType):
+class Duration(click.ParamType):
     """A number of seconds, minutes or hours, such as 90s, 2m or 1h; seconds without a unit."""
 
     name = "duration"
@@ -47,11 +47,15 @@ class _Duration(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
+        """Seconds of the text."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
         seconds = float(match[1]) * _SECONDS[match[2] or "s"] if match else 0.0
         if not 0 < seconds < float("inf"):
             self.fail(f"{value!r} is no time; give one such as 90s, 2m or 1h", param, ctx)
         return seconds
+
+
+DURATION: Final = Duration()
 
 
 @click.command("attack", cls=Command, unused=[_RESUMED, _COUNTED])
@@ -60,7 +64,7 @@ class _Duration(click.ParamType):
 @click.option("--resume", is_flag=True, help="Continue the interrupted attack in --output.")
 @click.option(
     "--budget",
-    type=_Duration(),
+    type=DURATION,
     default=_BUDGET,
     show_default=True,
     metavar="TIME",

@@ -50,6 +50,11 @@ def _set(*place: Any) -> Callable[[dict[str, Any]], None]:
         (_set("created", "yesterday"), "created: is not a time"),
         (_set("found", "nobody"), "found: there is no red 'nobody'"),
         (_set("reds", 0, "key", "greedy"), "reds[2].key: occurs twice: 'greedy'"),
+        (_set("reds", 2, "table", "source", "here"), "reds[2].table.source: 'here' is not known"),
+        (
+            _set("reds", 2, "table", "probability", "K", "Impact", 1.0),
+            "reds[2].table.probability.K",
+        ),
         (_set("reds", 0, "remark", 1), "reds[0].remark: is unknown"),
         (_set("reds", 1, "policy", "returns", []), "reds[1].policy.returns: has 0 episodes"),
         (_set("reds", 1, "sleep", "phantom", [0]), "reds[1].sleep.phantom: has another number"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cagexplain.attack.results import (
     Ablation,
     AttackResult,
@@ -16,6 +18,8 @@ from cagexplain.attack.results import (
     Search,
 )
 from cagexplain.cc4 import agents, network, phases, reward
+from cagexplain.cc4.red_fsm import N_STATES, RedAction, State
+from cagexplain.cc4.reds import REDS, RedTable
 
 SEEDS = tuple(range(990_000, 990_012))
 PENALTIES = ((tuple([-1.0] * network.N_ZONES),) * len(reward.CAUSES),) * phases.N_PHASES
@@ -29,7 +33,8 @@ def episodes(level: int, n: int = len(SEEDS), phantom: int = 0) -> Episodes:
 
 
 def judged(key: str, role: Role, policy: int, sleep: int = -5000, n: int = len(SEEDS)) -> JudgedRed:
-    table: dict[str, Any] = {"name": key}
+    known = REDS[key] if key in REDS else REDS["greedy"]
+    table: dict[str, Any] = {**known.document(), "name": key}
     return JudgedRed(
         key,
         f"{key} does what it does",
@@ -66,3 +71,16 @@ def attack() -> AttackResult:
             (Generation(-1700.0, -1500.0), Generation(-1900.0, -1700.0)),
         ),
     )  # fmt: skip
+
+
+def phantom_red() -> RedTable:
+    """A red that goes on with Impacts on hosts that it has lost, which CC4 charges."""
+    table = REDS["greedy"].probability.copy()
+    for state in (State.KD, State.SD):
+        table[state] = 0
+        table[state, RedAction.IMPACT] = 0.99
+        table[state, RedAction.AGGRESSIVE_SCAN if state == State.KD else RedAction.EXPLOIT] = 0.01
+    weight = np.zeros(N_STATES)
+    weight[list(State)[State.K :]] = 1
+    weight[[State.KD, State.SD]] = 100
+    return RedTable("phantom", "lives on lost hosts", table, weight)
