@@ -18,7 +18,7 @@ FOOTHOLD = {"K": "U", "S": "U", "KD": "UD", "SD": "UD"}
 UNHELD = {"R": "U", "RD": "UD"}
 """Whose row red uses on a host of this state where it has no root session, if it must have one."""
 PAYOFFS = ("Impact", "DegradeServices")
-"""Actions that need the name of their host."""
+"""Actions that CybORG takes for no host on which the agent never had a session."""
 SCANS = ("AggressiveServiceDiscovery", "StealthServiceDiscovery")
 EXPLOIT = "ExploitRemoteService"
 ROOT = ("root", "SYSTEM")
@@ -77,7 +77,7 @@ class TableRed:
         """The address of a host, and what to do there."""
         address = self._choose_host(known_hosts)  # type: ignore[attr-defined]
         host = self.host_states[address]
-        kind = self._choose_kind(_allowed(action_space["action"]), host)
+        kind = self._choose_kind(action_space, host)
         parameters = signature(kind).parameters
         values = {"agent": self.name, "hostname": host["hostname"]}
         values["ip_address"] = IPv4Address(address)
@@ -89,14 +89,17 @@ class TableRed:
             action.duration = self.table["durations"][kind.__name__]
         return address, action
 
-    def _choose_kind(self, kinds: list[Any], host: Mapping[str, Any]) -> Any:
+    def _choose_kind(
+        self, action_space: Mapping[str, Mapping[Any, bool]], host: Mapping[str, Any]
+    ) -> Any:
         """An action by the row of the host's state, or by what replaces that row."""
         state = host["state"]
         if self.table["impacts"] == "held" and not self._has_root_on(host["hostname"]):
             state = UNHELD.get(state, state)
         row = self.table["probability"][state]
-        if host["hostname"] is None:
+        if not action_space["hostname"].get(host["hostname"]):
             row = {name: weight for name, weight in row.items() if name not in PAYOFFS}
+        kinds = _allowed(action_space["action"])
         weights = [row.get(kind.__name__, 0.0) for kind in kinds]
         return self.np_random.choice(kinds, p=[weight / sum(weights) for weight in weights])
 
@@ -119,10 +122,11 @@ class TableRed:
         )
 
     def _sessions(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The agent's own sessions that it was shown last, each with the name of its host."""
+        """The agent's own sessions that it was shown last, each with the name of its host. The new
+        session of an exploit is shown twice, once by the host's address and without its user or type."""
         for name, entry in self._shown.items():
             for session in entry.get("Sessions", ()):
-                if session["agent"] == self.name:
+                if session["agent"] == self.name and {"username", "Type"} <= session.keys():
                     yield name, session
 
     def _one_of(self, options: list[Any]) -> Any:
