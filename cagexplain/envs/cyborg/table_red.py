@@ -123,7 +123,8 @@ class TableRed:
 
     def _sessions(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The agent's own sessions that it was shown last, each with the name of its host. The new
-        session of an exploit is shown twice, once by the host's address and without its user or type."""
+        session of an exploit is shown twice, once by the host's address and without user or type.
+        """
         for name, entry in self._shown.items():
             for session in entry.get("Sessions", ()):
                 if session["agent"] == self.name and {"username", "Type"} <= session.keys():
