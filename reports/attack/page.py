@@ -24,7 +24,7 @@ def attack_report(result: AttackResult, analysis: FsmAnalysis | None = None) -> 
 
     Args:
         result: of the attack.
-        analysis: of the trace of episodes under FOUND, best with one episode as a timeline; what
+        analysis: of the trace of episodes under FOUND, the first of whose timelines is shown; what
             rests on it is a marked gap without.
     """
     html = layout(
@@ -38,7 +38,7 @@ def attack_report(result: AttackResult, analysis: FsmAnalysis | None = None) -> 
                 [
                     damage.section(result),
                     sight.section(analysis),
-                    timeline.section(analysis.timelines if analysis else ()),
+                    timeline.section(analysis.timelines[:1] if analysis else ()),
                 ],
             ),
             Chapter("About this page", [search.section(result)]),

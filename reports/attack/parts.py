@@ -58,8 +58,8 @@ def _says(first: Row) -> str:
     if first.gained <= 0:
         return "No single part: whatever is put back, the others cost as much."
     return (
-        f"Most hangs on {first.name}: with it put back, {first.share} of what the attack costs "
-        "is gone."
+        f"Most hangs on {first.name}: with it put back, {percent(first.width / 100)} of what the "
+        "attack costs is gone."
     )
 
 
