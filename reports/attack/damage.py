@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from cagexplain.attack.results import AttackResult, Losses
+from cagexplain.attack.results import AttackResult, JudgedRed, Losses
 from cagexplain.cc4 import network, phases, reward
 from cagexplain.common.arrays import FloatArray
-from reports.kit import numbers, terms
-from reports.kit.numbers import number, percent
+from reports.kit import terms
+from reports.kit.numbers import decimal, number, percent
 from reports.kit.pages import source
 from reports.kit.sections import Section, render
 
@@ -72,7 +72,7 @@ def heaviest(result: AttackResult, zones: Sequence[int]) -> Place | None:
     whole = float(more.sum())
     if whole >= 0 or by_place.min() >= 0:
         return None
-    phase, zone = np.unravel_index(int(by_place.argmin()), by_place.shape)
+    phase, zone = map(int, np.unravel_index(int(by_place.argmin()), by_place.shape))
     share = float(by_place[phase, zone]) / whole
     return Place(network.ZONES[zones[zone]], phases.PHASE_NAMES[phase], share)
 
@@ -137,21 +137,21 @@ def _look(share: float) -> str:
     return f"hot much{size}" if size else ""
 
 
-def _stays(result: AttackResult) -> Iterator[tuple[str, str, str]]:
+def _stays(result: AttackResult) -> Iterator[tuple[str, list[str]]]:
     """What is told of stays with root, under CC4's own red and under FOUND."""
-    roots = [(red.root, len(red.policy)) for red in (result.standard, result.worst)]
+    reds = (result.standard, result.worst)
+    told: dict[str, Callable[[JudgedRed], str]] = {
+        "Stays with root per episode": lambda red: decimal(red.root.n / len(red.policy)),
+        "of which blue ended": lambda red: percent(
+            red.root.ended / red.root.n if red.root.n else None
+        ),
+        "Steps until half were over": lambda red: _steps(red.root.median),
+        "Steps until nine in ten were over": lambda red: _steps(red.root.p90),
+        "Defended hosts with root at a time": lambda red: decimal(red.root.held),
+    }
+    for name, value in told.items():
+        yield name, [value(red) for red in reds]
 
-    def steps(value: int | None) -> str:
-        return "longer than the episode" if value is None else number(value)
 
-    yield (
-        "Stays with root per episode",
-        *(numbers.decimal(root.n / episodes) for root, episodes in roots),
-    )
-    yield (
-        "of which blue ended",
-        *(percent(root.ended / root.n) if root.n else "–" for root, _ in roots),
-    )
-    yield "Steps until half were over", *(steps(root.median) for root, _ in roots)
-    yield "Steps until nine in ten were over", *(steps(root.p90) for root, _ in roots)
-    yield "Defended hosts with root at a time", *(numbers.decimal(root.held) for root, _ in roots)
+def _steps(value: int | None) -> str:
+    return "longer than the episode" if value is None else number(value)
