@@ -18,7 +18,7 @@ FOOTHOLD = {"K": "U", "S": "U", "KD": "UD", "SD": "UD"}
 UNHELD = {"R": "U", "RD": "UD"}
 """Whose row red uses on a host of this state where it has no root session, if it must have one."""
 PAYOFFS = ("Impact", "DegradeServices")
-"""Actions that CybORG takes for no host on which the agent never had a session."""
+"""Actions that red does only where it has had a session: CybORG accepts no other host for them."""
 SCANS = ("AggressiveServiceDiscovery", "StealthServiceDiscovery")
 EXPLOIT = "ExploitRemoteService"
 ROOT = ("root", "SYSTEM")
@@ -48,6 +48,7 @@ class TableRed:
         )
         self.prioritise_servers = self.table["prefer_servers"]
         self._shown: Mapping[str, Any] = {}
+        self._visited: set[str] = set()
         self._scanned_from: dict[str, int] = {}
 
     def set_host_state_priority_list(self) -> dict[str, float] | None:
@@ -65,10 +66,12 @@ class TableRed:
         """Hosts whose sessions are gone, and those that turn out to have one."""
         super()._session_removal_state_change(observation)  # type: ignore[misc]
         self._shown = {key: entry for key, entry in observation.items() if key != "message"}
-        if self.table["own_sessions"]:
-            for entry in self._shown.values():
-                if "Sessions" in entry:
-                    host = self.host_states[str(entry["Interface"][0]["ip_address"])]
+        for entry in self._shown.values():
+            if "Sessions" in entry:
+                address = str(entry["Interface"][0]["ip_address"])
+                self._visited.add(address)
+                host = self.host_states[address]
+                if self.table["own_sessions"]:
                     host["state"] = FOOTHOLD.get(host["state"], host["state"])
 
     def _choose_host_and_action(
@@ -77,7 +80,7 @@ class TableRed:
         """The address of a host, and what to do there."""
         address = self._choose_host(known_hosts)  # type: ignore[attr-defined]
         host = self.host_states[address]
-        kind = self._choose_kind(action_space, host)
+        kind = self._choose_kind(_allowed(action_space["action"]), host, address in self._visited)
         parameters = signature(kind).parameters
         values = {"agent": self.name, "hostname": host["hostname"]}
         values["ip_address"] = IPv4Address(address)
@@ -89,17 +92,14 @@ class TableRed:
             action.duration = self.table["durations"][kind.__name__]
         return address, action
 
-    def _choose_kind(
-        self, action_space: Mapping[str, Mapping[Any, bool]], host: Mapping[str, Any]
-    ) -> Any:
+    def _choose_kind(self, kinds: list[Any], host: Mapping[str, Any], visited: bool) -> Any:
         """An action by the row of the host's state, or by what replaces that row."""
         state = host["state"]
         if self.table["impacts"] == "held" and not self._has_root_on(host["hostname"]):
             state = UNHELD.get(state, state)
         row = self.table["probability"][state]
-        if not action_space["hostname"].get(host["hostname"]):
+        if not visited:
             row = {name: weight for name, weight in row.items() if name not in PAYOFFS}
-        kinds = _allowed(action_space["action"])
         weights = [row.get(kind.__name__, 0.0) for kind in kinds]
         return self.np_random.choice(kinds, p=[weight / sum(weights) for weight in weights])
 
