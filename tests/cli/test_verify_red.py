@@ -54,6 +54,14 @@ def test_a_difference_is_told_and_has_a_status(
     assert "steps differ, first step " in told and "; 0 of" not in told
 
 
+def test_reds_writes_the_same_class(tmp_path: Path, capsys: Capture) -> None:
+    file, table = tmp_path / "red_agent.py", tmp_path / "mine.yaml"
+    assert main(["reds", "greedy", "--cyborg", str(file), "-o", str(table)]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"Written to {file}", f"Written to {table}"]
+    assert file.read_text("utf-8") == export.source(REDS["greedy"])
+    assert main(["reds", "--cyborg", str(file)]) == 2
+
+
 def test_an_unknown_red_is_one_error(capsys: Capture) -> None:
     assert main(["verify-red", "gredy", "sleep"]) == 2
     assert "did you mean 'greedy'?" in capsys.readouterr().err
