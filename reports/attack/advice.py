@@ -62,8 +62,8 @@ def _advice(result: AttackResult, analysis: FsmAnalysis | None) -> Iterator[Advi
         )
         yield Advice(
             "Evict sooner",
-            f"{lasts[0].upper()}{lasts[1:]}, and most of what an attacker costs falls while it "
-            "has root. Restore ends any session, Remove none with root.",
+            f"{lasts[0].upper()}{lasts[1:]}, and Impact and Degrade work only with root. Restore "
+            "ends any session, Remove none with root.",
         )
     place = damage.heaviest(result, _DEFENDED)
     if place is not None and place.share >= _PLACE:

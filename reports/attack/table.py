@@ -60,7 +60,7 @@ def section(result: AttackResult) -> Section:
         actions=list(zip(RED_ACTION_NAMES, terms.RED_ACTIONS, strict=True)),
         rows=list(_rows(red, usual)),
     )
-    return Section("attack", "What it does", html, source("attack/page.css"))
+    return Section("attack", "In words and as a table", html, source("attack/page.css"))
 
 
 def _rows(red: RedTable, usual: RedTable) -> Iterator[Row]:

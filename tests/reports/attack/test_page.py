@@ -137,6 +137,15 @@ def test_an_attack_that_finds_nothing_says_so(result: AttackResult) -> None:
     assert "No attacker was found that it bears surely worse" in text_of(page, "exploitability")
 
 
+def test_a_portfolio_that_nothing_beats_is_told(result: AttackResult) -> None:
+    page = parse(attack_report(replace(result, found="greedy")).html)
+    leading = rows(page.all("table", within="exploitability")[0])
+    assert [row[0].split("greedy")[0] for row in leading if "greedy:" in row[0]] == [
+        "the portfolio’s, chosen as the worst of all"
+    ]
+    assert "none proved worse than it" in text_of(page, "search")
+
+
 def test_the_table_is_that_of_the_attacker(result: AttackResult, page: Element) -> None:
     (table,) = page.all("table", within="attack")
     red, usual = REDS["silent_mixed"], REDS["finite_state"]
