@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from cagexplain.attack.results import AttackResult
-from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, SUCCESS, RedAction, State
-from cagexplain.cc4.red_table import STATES, RedTable
+from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, RedAction, State
+from cagexplain.cc4.red_table import STATES, RedTable, allowed
 from reports.attack import words
 from reports.kit import terms
 from reports.kit.numbers import percent
@@ -81,9 +81,9 @@ def _weight(red: RedTable, state: State) -> float:
 
 
 def _probability(red: RedTable, usual: RedTable, state: State, action: RedAction) -> Cell | None:
-    """None for what red cannot do there."""
+    """None for what no such red can do there."""
     here, there = (float(table.probability[state, action]) for table in (red, usual))
-    if SUCCESS[state, action] < 0 and not here and not there:
+    if not here and not there and not allowed(red.impacts)[state, action]:
         return None
     return _cell(here, there)
 
