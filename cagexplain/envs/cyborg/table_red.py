@@ -18,7 +18,8 @@ FOOTHOLD = {"K": "U", "S": "U", "KD": "UD", "SD": "UD"}
 UNHELD = {"R": "U", "RD": "UD"}
 """Whose row red uses on a host of this state where it has no root session, if it must have one."""
 PAYOFFS = ("Impact", "DegradeServices")
-"""Actions that red does only where it has had a session: CybORG accepts no other host for them."""
+"""Actions that CybORG accepts only for hosts in the agent's space of actions: those on which it has
+had a session, and one that the scenario names to each agent beforehand."""
 SCANS = ("AggressiveServiceDiscovery", "StealthServiceDiscovery")
 EXPLOIT = "ExploitRemoteService"
 ROOT = ("root", "SYSTEM")
@@ -48,7 +49,6 @@ class TableRed:
         )
         self.prioritise_servers = self.table["prefer_servers"]
         self._shown: Mapping[str, Any] = {}
-        self._visited: set[str] = set()
         self._scanned_from: dict[str, int] = {}
 
     def set_host_state_priority_list(self) -> dict[str, float] | None:
@@ -66,12 +66,10 @@ class TableRed:
         """Hosts whose sessions are gone, and those that turn out to have one."""
         super()._session_removal_state_change(observation)  # type: ignore[misc]
         self._shown = {key: entry for key, entry in observation.items() if key != "message"}
-        for entry in self._shown.values():
-            if "Sessions" in entry:
-                address = str(entry["Interface"][0]["ip_address"])
-                self._visited.add(address)
-                host = self.host_states[address]
-                if self.table["own_sessions"]:
+        if self.table["own_sessions"]:
+            for entry in self._shown.values():
+                if "Sessions" in entry:
+                    host = self.host_states[str(entry["Interface"][0]["ip_address"])]
                     host["state"] = FOOTHOLD.get(host["state"], host["state"])
 
     def _choose_host_and_action(
@@ -80,7 +78,8 @@ class TableRed:
         """The address of a host, and what to do there."""
         address = self._choose_host(known_hosts)  # type: ignore[attr-defined]
         host = self.host_states[address]
-        kind = self._choose_kind(_allowed(action_space["action"]), host, address in self._visited)
+        visited = action_space["hostname"].get(host["hostname"], False)
+        kind = self._choose_kind(_allowed(action_space["action"]), host, visited)
         parameters = signature(kind).parameters
         values = {"agent": self.name, "hostname": host["hostname"]}
         values["ip_address"] = IPv4Address(address)
