@@ -145,6 +145,8 @@ def verify(
                 *(str(episodes), str(rewards)),
             ],
             agent,
+            what="red",
+            remedy="Use CybORG 4 as it is published; report it with the table if you do",
         )
         theirs = np.load(rewards, allow_pickle=False)
     return [

@@ -8,7 +8,7 @@ import pytest
 
 from cagexplain.cc4 import actions
 from cagexplain.cc4.reds import REDS, RedTable
-from cagexplain.common.errors import UsageError
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv
 from cagexplain.envs.cyborg.table_red import TableRed
 from cagexplain.export import red, red_replay, sources
@@ -67,6 +67,13 @@ def test_the_comparison_sees_another_red(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(red, "write", lambda place, _: place.write_text(red.source(other), "utf-8"))
     (episode,) = red.verify(REDS["silent"], load_policy("sleep"), [7], path, steps=STEPS)
     assert len(episode.differing)
+
+
+def test_a_class_that_fails_there_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = require_cyborg()
+    monkeypatch.setattr(red, "source", lambda _: "raise ValueError('no')")
+    with pytest.raises(CagexplainError, match=r"exported red failed .*ValueError: no"):
+        red.verify(REDS["silent"], load_policy("sleep"), [7], path, steps=5)
 
 
 def test_a_difference_is_told_by_its_steps() -> None:
