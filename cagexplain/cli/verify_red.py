@@ -21,7 +21,7 @@ _EPISODES: Final = 1
 
 
 @click.command("verify-red", cls=Command)
-@click.argument("red", type=playing.RED)
+@click.argument("red", **playing.RED)
 @click.argument("policies", metavar="POLICY...", nargs=-1, required=True)
 @click.option(
     "--episodes",

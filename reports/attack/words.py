@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from cagexplain.cc4.red_fsm import RedAction, State
@@ -76,17 +76,21 @@ def _hosts(red: RedTable) -> str:
             "It turns to any host that it knows with the same chance, as CC4’s own red does, so "
             "it seldom follows up what it has won."
         )
-    levels = [float(weights[list(states)].max()) for states, _ in _GROUPS]
-    if all(upper > 0 and upper >= _CLEARLY * lower for upper, lower in itertools.pairwise(levels)):
-        return (
-            "It always plays its most advanced host: first those with root, then user sessions, "
-            "then scanned hosts, then others."
-        )
+    levels = [(float(weights[list(states)].max()), place) for states, place in _GROUPS]
+    order = sorted(levels, key=lambda level: -level[0])
+    if all(upper > 0 and upper >= _CLEARLY * lower for (upper, _), (lower, _) in pairwise(order)):
+        if order == levels:
+            return (
+                "It always plays its most advanced host: first those with root, then user "
+                "sessions, then scanned hosts, then others."
+            )
+        first, *others = (place for _, place in order)
+        return f"It plays hosts {first} first, then those {_joined(others)}."
     total = float(weights.sum())
-    order = sorted(State, key=lambda state: -weights[state])
-    first = [f"{s.name} ({percent(weights[s] / total)})" for s in order if weights[s] > 0][:3]
+    by_weight = sorted(State, key=lambda state: -weights[state])
+    named = [f"{s.name} ({percent(weights[s] / total)})" for s in by_weight if weights[s] > 0][:3]
     return (
-        f"It turns to hosts in {_joined(first)} first; the figures are the chance of the state "
+        f"It turns to hosts in {_joined(named)} first; the figures are the chance of the state "
         "where red has hosts in all of them."
     )
 

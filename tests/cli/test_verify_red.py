@@ -25,7 +25,7 @@ def _verify(capsys: Capture, red: str, *arguments: str) -> tuple[int, str]:
 
 def test_a_file_is_replayed_and_its_class_kept(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "mine.yaml").write_text(
-        REDS["greedy_own"].yaml().replace("name: greedy_own", "name: mine"), "utf-8"
+        REDS["greedy_live"].yaml().replace("name: greedy_live", "name: mine"), "utf-8"
     )
     keep, output = tmp_path / "red_agent.py", tmp_path / "out.json"
     code, told = _verify(

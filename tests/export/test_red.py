@@ -50,7 +50,7 @@ def test_cyborg_finds_what_its_constructor_takes() -> None:
     ("table", "policy"),
     [
         (REDS["silent_mixed"], "expert"),
-        (REDS["greedy_own"], "punch"),
+        (REDS["greedy_live"], "punch"),
         (random_table(5), "random"),
     ],
     ids=lambda each: getattr(each, "name", each),

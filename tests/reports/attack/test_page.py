@@ -25,7 +25,7 @@ from tests.support.fixtures_pages import Element, parse
 from tests.support.page_checks import HOSTILE, rows
 from tests.support.traces import record
 
-TABLES = {"found_1": "silent_mixed", "found_2": "greedy_own"}
+TABLES = {"found_1": "silent_mixed", "found_2": "greedy_live"}
 """Shipped reds whose tables the made-up ones of the search have."""
 HURT = (1, reward.RIA, network.OZA)
 """Phase, cause and subnet of what FOUND costs."""

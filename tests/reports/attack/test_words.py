@@ -22,8 +22,12 @@ def test_the_standard_red() -> None:
 
 
 def test_a_silent_one_that_uses_what_phishing_opened() -> None:
+    assert words.told(REDS["silent_live"])[0].startswith("It always plays its most advanced host")
     told = words.told(REDS["silent_mixed"])
-    assert told[0].startswith("It always plays its most advanced host")
+    assert told[0] == (
+        "It plays hosts with a user session first, then those with root, that it has scanned and "
+        "that it only knows."
+    )
     assert told[1].startswith("It neither scans nor breaks in")
     assert "degrades services (35" in told[2]
     assert told[3].startswith("A session that a phishing mail has opened is a foothold")
