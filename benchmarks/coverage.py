@@ -174,10 +174,8 @@ UNREACHABLE: Final[tuple[Unreachable, ...]] = (
         (("for j in range(n)", _END, 2),),
         "the last running sum divided by itself is 1, and a draw is below 1",
     ),
-    Unreachable(
-        "fsm.py", "_pick_in_state", (("for k in range(s.fsm_n[agent])", _END, 2),), _PICKED
-    ),
-    Unreachable("fsm.py", "_decide", (("k < N_RED_ACTIONS - 1", _FALSE),), _WITHDRAW),
+    Unreachable("fsm.py", "_pick", (("for k in range(s.fsm_n[agent])", _END),), _PICKED),
+    Unreachable("fsm.py", "_choose_action", (("k < N_RED_ACTIONS - 1", _FALSE),), _WITHDRAW),
     Unreachable(
         "green.py",
         "_phishing_email",

@@ -177,6 +177,8 @@ _ADVANCED: Final = {
     **dict.fromkeys((_R, _RD), 1000000000.0),
 }
 """The most advanced host, nearly always."""
+_BROAD: Final = {_K: 1, _KD: 1, _S: 1, _SD: 1, _U: 3, _UD: 3, _R: 10, _RD: 10}
+"""The advanced ones more often, and all of them."""
 _ROOTS_FIRST: Final = {**_ADVANCED, _U: 1e12, _UD: 1e12}
 """Escalates every foothold before it does anything with a root session."""
 
@@ -216,9 +218,9 @@ _PORTFOLIO: Final = (
     ),
     _strong(
         "noisy",
-        "aggressive scan, exploit, escalate, Impact, on any host that it knows",
+        "scans, exploits, escalates and Impacts side by side, the advanced hosts likelier",
         _FORWARD,
-        None,
+        _BROAD,
     ),
     _strong("greedy", "always plays its most advanced host, then Impact", _FORWARD, _ADVANCED),
     _strong(

@@ -21,6 +21,7 @@ from cagexplain.cc4.reds import (
     load_red,
 )
 from cagexplain.common.errors import CagexplainError, UsageError
+from tests.support.paths import ROOT
 from tests.support.reds import tables
 
 
@@ -67,6 +68,20 @@ def test_rows_on_unvisited_hosts_are_whole_and_without_payoff(table: RedTable) -
     assert rows[State.K :].sum(axis=1) == pytest.approx(1.0)
     assert not rows[State.K : State.U][:, [RedAction.IMPACT, RedAction.DEGRADE]].any()
     assert (rows[State.U :] == table.probability[State.U :]).all()
+
+
+def test_reds_that_the_documentation_names() -> None:
+    page = (ROOT / "docs" / "attackers.md").read_text(encoding="utf-8")
+    for name, red in REDS.items():
+        assert f"`{name}`" in page
+        assert name not in PORTFOLIO or f"| {red.summary} |" in page, name
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "attackers.md").read_text(encoding="utf-8")
+    file = tmp_path / "mine.yaml"
+    file.write_text(page.split("```yaml\n")[1].split("```")[0])
+    assert load_red(str(file)).row(State.RD) == {RedAction.IMPACT: 0.8, RedAction.DEGRADE: 0.2}
 
 
 def test_tables_are_frozen() -> None:

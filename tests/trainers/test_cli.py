@@ -61,7 +61,7 @@ def test_paper_preset_runs(tmp_path):
         (["--eval-every", "-5"], "eval_every: -5 is out of range"),
         (["--workers", "0"], "--workers"),
         (["--steps", "many"], "steps: 'many' is not a whole number"),
-        (["--red", "purple"], "red: 'purple' is unknown. Choose finite_state"),
+        (["--red", "purple"], "red: there is no red 'purple'. Run `cagexplain reds`"),
         (["--messages", "9bit"], "messages: '9bit' is unknown. Choose none, action, 2bit, 8bit"),
         (["--reward", "team"], "Choose global, individual, hybrid"),
         (["--intrinsic", "joy"], "Choose none, ngu"),

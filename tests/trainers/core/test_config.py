@@ -120,7 +120,7 @@ BAD = [
     ("hidden", "64,big", "Give whole numbers separated by commas"),
     ("hidden", "64,0", "0 is out of range"),
     ("observation", "everything", "'everything' is unknown. Choose flat, memory"),
-    ("red", "purple", "Choose finite_state"),
+    ("red", "purple", "there is no red 'purple'"),
     ("seed", "-1", "from 0 to 2147483647"),
     ("steps", "0", "out of range"),
     ("eval_every", "0", "out of range"),

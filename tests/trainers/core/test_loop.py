@@ -15,6 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from cagexplain.cc4.reds import REDS
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.checkpoint import load_checkpoint, read_plain
 from cagexplain.policies.learned.trained import load_trained
@@ -294,9 +295,9 @@ def test_training_and_evaluation_meet_the_chosen_attacker(tmp_path, red):
 
     config = replace(CONFIG, steps=1, red=red)
     loop.start(config, SETTINGS, tmp_path / "run", make_env=make).train()
-    assert met == {red}
+    assert met == {REDS[red]}
     assert load_checkpoint(tmp_path / "run" / loop.BEST).config["red"] == red
-    assert loop.default_env(1, 1, red).params.red == red
+    assert loop.default_env(1, 1, REDS[red]).params.red == red
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"x")])

@@ -2,11 +2,13 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from cagexplain.cc4.reds import REDS
 from cagexplain.common.errors import CagexplainError
 from tests.support.fabricated import MILD_THEN_HARD, conduct, explained, policies
 from tests.trainers.studies.test_runner import FAKE, attempts, silent, study
@@ -91,8 +93,13 @@ def test_what_is_left_to_explain(tmp_path: Path) -> None:
 
 
 def test_the_attacker_of_a_run(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"red": "sleep", "seed": 3}')
-    assert keeping.attacker(tmp_path) == "sleep"
-    (tmp_path / "config.json").write_text('{"seed": 3}')
-    with pytest.raises(CagexplainError, match=r"config\.json.*red"):
-        keeping.attacker(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text('{"red": "greedy", "seed": 3}')
+    assert keeping.attacker(tmp_path) is REDS["greedy"]
+    mine = replace(REDS["greedy"], name="mine")
+    config.write_text(json.dumps({"red": mine.document()}))
+    assert keeping.attacker(tmp_path) == mine
+    for damaged in ({"seed": 3}, {"red": "purple"}, {"red": {"name": "mine"}}):
+        config.write_text(json.dumps(damaged))
+        with pytest.raises(CagexplainError, match=r"config\.json.*red"):
+            keeping.attacker(tmp_path)
