@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cagexplain.policies.evaluation import MeanReturn
     from cagexplain.stats.interval import Interval
 
+PAGE: Final = "attack.html"
+"""Name of the page within an attack's folder."""
 _BUDGET: Final = "2m"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _AIMS: Final = ("return", "without-contractor")
@@ -143,8 +145,9 @@ def command(
     five finalists is then judged on seeds that nobody has seen, and with it all the others.
     So POLICY is at least this exploitable by attackers of this family.
 
-    The folder gets attack.json with all numbers, found.yaml, which --red takes in every command,
-    and a trace of episodes against it. After Ctrl-C the same command with --resume goes on.
+    The folder gets attack.html, the page to read, attack.json with all numbers, found.yaml, which
+    --red takes in every command, and a trace of episodes against it. After Ctrl-C the same command
+    with --resume goes on.
     """
     from cagexplain.attack.run import Attack, Settings
     from cagexplain.cc4.reds import load_red
@@ -180,7 +183,18 @@ def command(
         )
         raise
     _show(result)
-    click.echo(f"Written to {folder / FILE}, with a trace in {folder / TRACE}")
+    _write_page(folder, result)
+    click.echo(f"Written to {folder / PAGE} and {FILE} beside it, with a trace in {TRACE}")
+
+
+def _write_page(folder: Path, result: AttackResult) -> None:
+    from cagexplain.analysis.fsm.analyse import analyse
+    from cagexplain.common.files import write_text
+    from cagexplain.tracing.trace import open_trace
+    from reports.attack.page import attack_report
+
+    page = attack_report(result, analyse(open_trace(folder / TRACE)))
+    write_text(folder / PAGE, page.html)
 
 
 def _show(result: AttackResult) -> None:

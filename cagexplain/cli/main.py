@@ -44,6 +44,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "command",
         "Prove that a submission plays alike here and on CybORG.",
     ),
+    "verify-red": (
+        "cagexplain.cli.verify_red",
+        "command",
+        "Prove that an attacker does the same on CybORG.",
+    ),
     "surrogate": (
         "cagexplain.cli.surrogate",
         "command",

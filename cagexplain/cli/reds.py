@@ -20,7 +20,7 @@ _UNUSED: Final = (
     Unused(
         "without the name or file of one red",
         lambda options: options["red"] is None,
-        ("as_yaml", "output"),
+        ("as_yaml", "output", "cyborg"),
     ),
 )
 
@@ -29,7 +29,13 @@ _UNUSED: Final = (
 @click.argument("red", metavar="[NAME|FILE]", required=False)
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the table as YAML, to start from.")
 @click.option("-o", "--output", type=FILE_TO_WRITE, help="Write the YAML to this file.")
-def command(red: str | None, as_yaml: bool, output: Path | None) -> None:
+@click.option(
+    "--cyborg",
+    type=FILE_TO_WRITE,
+    help="Write it to this file as a class for CybORG that needs nothing of cagexplain; "
+    "`cagexplain verify-red` proves that it attacks there as it does here.",
+)
+def command(red: str | None, as_yaml: bool, output: Path | None, cyborg: Path | None) -> None:
     """List the attackers that are shipped, or explain one of them.
 
     Wherever a command takes --red, it takes one of these names, or the YAML file of a table of your
@@ -43,12 +49,17 @@ def command(red: str | None, as_yaml: bool, output: Path | None) -> None:
         terminal.console().print(_list())
         return
     table = load_red(red)
+    if cyborg is not None:
+        from cagexplain.export import red as export
+
+        export.write(cyborg, table)
+        click.echo(f"Written to {cyborg}")
     if output is not None:
         write_text(output, table.yaml())
         click.echo(f"Written to {output}")
     elif as_yaml:
         click.echo(table.yaml(), nl=False)
-    else:
+    elif cyborg is None:
         click.echo(f"{table.name}: {table.summary}\n")
         terminal.console().print(_rows(table))
         click.echo("\n".join(["", *_habits(table)]))

@@ -126,8 +126,20 @@ def compare(folders: Sequence[Path], recordings: Sequence[Recording]) -> None:
                 _hold_against(dict(archive), recording, folder)
 
 
-def run(command: Sequence[str], where: Path, **options: Any) -> str:
+def run(
+    command: Sequence[str],
+    where: Path,
+    *,
+    what: str = "policy",
+    remedy: str = _REMEDY,
+    **options: Any,
+) -> str:
     """What a program prints.
+
+    Args:
+        command: to run.
+        where, what, remedy: of the complaint: the exported file, what it is, and what to do.
+        options: of `subprocess.run`.
 
     Raises:
         CagexplainError: it failed; with the last line of its complaint.
@@ -138,9 +150,9 @@ def run(command: Sequence[str], where: Path, **options: Any) -> str:
     if ended.returncode != 0:
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
         raise CagexplainError(
-            f"the exported policy failed in a fresh interpreter ({lines[-1]})",
+            f"the exported {what} failed in a fresh interpreter ({lines[-1]})",
             where=where,
-            remedy=_REMEDY,
+            remedy=remedy,
         )
     printed: str = ended.stdout
     return printed

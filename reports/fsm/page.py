@@ -20,12 +20,11 @@ from reports.fsm import (
     run,
     soc,
     study_tables,
-    timeline,
     truth,
 )
 from reports.fsm.header import header
 from reports.kit.layout import Chapter, layout
-from reports.shared import decisions, spread, trees
+from reports.shared import decisions, spread, timeline, trees
 
 
 @dataclass(frozen=True)

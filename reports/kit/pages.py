@@ -51,5 +51,5 @@ def _breakable(name: str) -> Markup:
 
 
 def source(name: str) -> str:
-    """A style sheet or script of the package as it is, by its path (``fsm/timeline.js``)."""
+    """A style sheet or script of the package as it is, by its path (``shared/timeline.js``)."""
     return (resources.files("reports") / name).read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ class Section:
         id: its anchor; ids inside its HTML begin with the same word, so that none occurs twice.
         title: its heading, and its name in the navigation.
         html: what stands below the heading.
-        style: rules beyond those of the page, as from ``source("fsm/timeline.css")``.
+        style: rules beyond those of the page, as from ``source("shared/timeline.css")``.
         script: what makes it answer the reader; it must be complete without.
     """
 

@@ -39,7 +39,7 @@ MEANINGS = {
     "--steps": {"train", "search"},
     "--episode-length": {
         *("evaluate", "parity", "trace", "lockstep", "surrogate", "audit"),
-        "verify-submission",
+        *("verify-submission", "verify-red", "attack"),
     },
     "--seeds": {"lockstep"},
     "--n-seeds": {"search"},

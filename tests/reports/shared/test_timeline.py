@@ -13,8 +13,8 @@ from markupsafe import escape
 from cagexplain.analysis.episodes.timeline import Timeline, timelines
 from cagexplain.cc4 import red_fsm
 from reports.drawings.timeline import LEFT, PLOT, ROW, draw, short_name
-from reports.fsm.timeline import section
 from reports.kit.layout import Chapter, layout
+from reports.shared.timeline import section
 from tests.support.browser import needs_browser, probe
 from tests.support.fixtures_pages import Element, parse
 from tests.support.traces import record

@@ -69,7 +69,7 @@ def section(timelines: Sequence[Timeline]) -> Section:
         "timeline",
         "Episodes step by step",
         render(
-            "fsm/timeline.html.j2",
+            "shared/timeline.html.j2",
             asks="What happens in a single episode, host by host and step by step?",
             says=_says(timelines),
             layers=_LAYERS,
@@ -90,8 +90,8 @@ def section(timelines: Sequence[Timeline]) -> Section:
             changes=_CHANGES,
             shown=_INCIDENTS,
         ),
-        source("fsm/timeline.css"),
-        source("fsm/timeline.js"),
+        source("shared/timeline.css"),
+        source("shared/timeline.js"),
     )
 
 
