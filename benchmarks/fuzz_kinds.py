@@ -523,7 +523,8 @@ def _is_tree(tree: Any) -> bool:
 # --- training ---
 
 
-def _env(n_envs: int, threads: int, red: RedTable = reds.REDS[reds.STANDARD]) -> BatchedEnv:
+def _env(n_envs: int, threads: int, tables: Sequence[RedTable]) -> BatchedEnv:
+    (red,) = tables
     return BatchedEnv(n_envs, params=EnvParams(steps=STEPS, red=red), threads=1)
 
 

@@ -94,7 +94,8 @@ class Arena(AbstractContextManager["Arena"]):
             total = scorer.penalties.sum(axis=(1, 2, 3)) + scorer.costs.sum(axis=(1, 2))
             if aim == "without-contractor":
                 total = total - in_contractor(scorer.penalties)
-            return total.astype(np.float64)
+            points: FloatArray = total.astype(np.float64)
+            return points
 
         parts = self._play(trials, Scorer, score)
         return _by_trial(trials, np.concatenate(parts))

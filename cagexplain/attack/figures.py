@@ -49,16 +49,15 @@ def averted_sums(red: JudgedRed, aim: Aim) -> FloatArray:
 
 def share_undone(red: FloatArray, standard: FloatArray) -> FloatArray:
     """`undone` of totals ``[..., 2]`` of `averted_sums` under both; NaN where it is undefined."""
-    shares = [
-        np.divide(
-            totals[..., 0],
-            totals[..., 1],
-            out=np.full(totals.shape[:-1], np.nan),
-            where=totals[..., 1] > 0,
-        )
-        for totals in (red, standard)
-    ]
-    return 1 - np.divide(*shares, out=np.full_like(shares[0], np.nan), where=shares[1] > 0)
+    under, usual = (_ratio(totals[..., 0], totals[..., 1]) for totals in (red, standard))
+    undone: FloatArray = 1 - _ratio(under, usual)
+    return undone
+
+
+def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """NaN where the whole is not above zero."""
+    ratio: FloatArray = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return ratio
 
 
 _UNDONE: Final = Function(

@@ -100,7 +100,7 @@ class Attack:
         workers: int | None = None,
     ) -> None:
         self._policy, self._params, self._workers = policy, replace(params, red=STANDARD), workers
-        start = settings.start and rules.fit(settings.start, settings.rules)
+        start = None if settings.start is None else rules.fit(settings.start, settings.rules)
         options = {k: v for k, v in self._params.as_dict().items() if k != "red"}
         options |= {"condition": params.condition, "engine": Engine().describe()}
         self._task = Task(
@@ -108,7 +108,7 @@ class Attack:
             _plain(options),
             settings.rules,
             settings.aim,
-            start and start.document(),
+            None if start is None else start.document(),
             settings.seed,
             settings.first_seed,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -45,11 +45,12 @@ class Watched:
     @classmethod
     def joined(cls, parts: Sequence[Watched]) -> Watched:
         """The episodes of several, one after the other."""
-        return cls(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, parts), strict=True)))
+        arrays = {name: [getattr(part, name) for part in parts] for name in _NAMES}
+        return cls(**{name: np.concatenate(values) for name, values in arrays.items()})
 
     def part(self, first: int, stop: int) -> Watched:
         """Some of the episodes."""
-        return Watched(*(array[first:stop] for array in _arrays(self)))
+        return Watched(**{name: getattr(self, name)[first:stop] for name in _NAMES})
 
     @property
     def episodes(self) -> Episodes:
@@ -74,20 +75,18 @@ class Watched:
         ended = self.ended.sum(axis=0).astype(np.float64)
         running = self.running.sum(axis=0).astype(np.float64)
         longer = product_limit(ended, running)
-        median, p90 = (float(durations.quantile(longer, share)) for share in (0.5, 0.9))
+        quantiles = (float(durations.quantile(longer, share)) for share in (0.5, 0.9))
+        median, p90 = (int(steps) if np.isfinite(steps) else None for steps in quantiles)
         return RootStays(
             int(ended.sum() + running.sum()),
             int(ended.sum()),
-            *(int(steps) if np.isfinite(steps) else None for steps in (median, p90)),
+            median,
+            p90,
             float(self.held.mean()),
         )
 
 
-def _arrays(watched: Watched) -> tuple[Int64Array | FloatArray, ...]:
-    return (
-        *(watched.penalties, watched.costs, watched.phantom),
-        *(watched.ended, watched.running, watched.held),
-    )
+_NAMES: Final = tuple(field.name for field in fields(Watched))
 
 
 class Watch(Scorer):

@@ -41,7 +41,7 @@ _COUNTED: Final = Unused(
 )
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg] # not generic in Click 8.1
     """A number of seconds, minutes or hours, such as 90s, 2m or 1h; seconds without a unit."""
 
     name = "duration"
