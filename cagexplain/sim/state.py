@@ -171,6 +171,7 @@ _BUSY_FIELDS: Final[list[tuple[Any, ...]]] = [
     ("fsm_n", i2, (N_RED,)),
     ("fsm_finished", i2, (N_RED,)),  # hosts in state F, which is never left
     ("fsm_called", b1, (N_RED,)),
+    ("fsm_digested", b1),  # the last observations, ahead of the next step
     ("fsm_state", i1, (N_RED, N_HOSTS)),
     ("fsm_named", b1, (N_RED, N_HOSTS)),
     ("sight_flags", i1, (N_RED, N_HOSTS)),
@@ -249,7 +250,7 @@ _OTHER_FIELDS: Final[list[tuple[Any, ...]]] = [
     # --- what happened in the last step; ``event_n`` and ``trans_n`` entries count ---
     ("events", _EVENT, (EVENTS,)),
     ("transitions", _TRANSITION, (TRANSITIONS,)),
-    # --- the id whose session scanned a host last; kept for reds that choose live sources ---
+    # --- the id whose session scanned a host last ---
     ("scan_session", i2, (N_RED, N_HOSTS)),
     # --- large and sparse ---
     ("ses_ports", i1, (SESSIONS, N_HOSTS)),  # ports that scans of this session found
