@@ -19,7 +19,7 @@ from cagexplain.cc4.red_table import CHOICES
 TABLE: Final = -1
 """The action of a choice that is left to red's table."""
 AUTOMATIC: Final = -1
-"""The source of a choice: a live session, for an Exploit that which scanned the host."""
+"""The source of a choice that is left to red's table."""
 NO_SESSION, USER, ROOT = range(3)
 """The best session that an agent has on a host."""
 
@@ -37,7 +37,8 @@ class RedView(NamedTuple):
         state: ``int8[n, 6, 137]`` ``red_fsm.State`` of each host.
         named: ``bool[n, 6, 137]`` it knows the host's name.
         session: ``int8[n, 6, 137]`` `NO_SESSION`, `USER` or `ROOT`.
-        scanned_by: ``int16[n, 6, 137]`` id of the session that scanned the host last; -1: none.
+        scanned_by: ``int16[n, 6, 137]`` id of the session that scanned the host last; -1: none, or
+            red's table chooses its sources blindly, which notes none.
         ready: ``bool[n, 6, 137]`` that session is alive, so that an Exploit can come from it.
         zone: ``bool[n, 6, 8]`` zones that it can sweep.
         done: ``int8[n, 6]`` its action that has just ended; -1: none, or one that was dropped, as

@@ -139,7 +139,7 @@ def _digest(s: Record, prm: Record, agent: int) -> None:
                     _evaluate(s, agent, host, action, status == _TRUE)
         elif s.fsm_state[agent, s.record_host[agent]] != _UNKNOWN:
             _evaluate(s, agent, s.record_host[agent], action, status == _TRUE)
-        if status == _TRUE and action in (_AGGRESSIVE, _STEALTH):
+        if prm.live_source and status == _TRUE and action in (_AGGRESSIVE, _STEALTH):
             s.scan_session[agent, s.record_host[agent]] = s.red_session[agent]
 
     for k in range(s.sight_n[agent]):
@@ -311,10 +311,10 @@ def _live_source(s: Record, agent: int, action: int, host: int) -> int:
 
 
 @jit
-def _choose_source(s: Record, live: bool, agent: int, action: int, host: int) -> int:
+def _choose_source(s: Record, prm: Record, agent: int, action: int, host: int) -> int:
     """Id of the session to act from. CC4's red draws it blindly: ids of sessions long gone are
     among them."""
-    ident = _live_source(s, agent, action, host) if live else -1
+    ident = _live_source(s, agent, action, host) if prm.live_source else -1
     return ident if ident >= 0 else s.known_ids[rng.below(s.rng, s.known_n[agent]), agent]
 
 
@@ -337,7 +337,7 @@ def _decide(s: Record, prm: Record, agent: int) -> None:
                 if pick == 0:
                     zone = other
                 pick -= 1
-    ident = _choose_source(s, prm.live_source, agent, action, host)
+    ident = _choose_source(s, prm, agent, action, host)
     _start(s, prm, agent, action, host, zone, ident)
 
 
@@ -367,7 +367,7 @@ def _obey(s: Record, prm: Record, agent: int, choice: Array) -> None:
     if action == _DISCOVER:
         host = -1
     if ident == AUTOMATIC:
-        ident = _choose_source(s, True, agent, action, host)
+        ident = _choose_source(s, prm, agent, action, host)
     _start(s, prm, agent, action, host, zone, ident)
 
 
@@ -389,8 +389,8 @@ def _start(
 
 @jit
 def digest(s: Record, prm: Record) -> None:
-    """Every active agent digests what it observed, also while busy, once per step: at its
-    beginning, or before it, for whoever wants to choose by what the agents then know."""
+    """Has every active agent digest what it observed ahead of the next step, for whoever chooses
+    by what the agents then know."""
     if s.fsm_digested:
         return
     s.fsm_digested = True
@@ -402,21 +402,26 @@ def digest(s: Record, prm: Record) -> None:
 
 @jit
 def choose(s: Record, prm: Record, choices: Array) -> None:
-    """Every active agent digests what it observed; free ones decide.
+    """Every active agent digests what it observed, also while busy; free ones decide.
 
     ``choices`` is ``int64[6, 3]``: action, host (or zone, to sweep) and id of the source session of
-    each agent. With the action TABLE, it decides by red's table. With the source AUTOMATIC, it
-    draws one as a table with live sources does.
+    each agent. With the action TABLE, it decides by red's table; with the source AUTOMATIC, it
+    draws one as the table would.
     """
-    digest(s, prm)
+    digested = s.fsm_digested
     s.fsm_digested = False
+    if not digested:
+        s.trans_n = 0
     for agent in range(N_RED):
         s.red_started[agent] = -1
         s.red_start_host[agent] = -1
         s.red_start_zone[agent] = -1
         s.red_start_source[agent] = -1
-        if s.red_active[agent] and s.red_action[agent] < 0:
-            if choices[agent, 0] == TABLE:
-                _decide(s, prm, agent)
-            else:
-                _obey(s, prm, agent, choices[agent])
+        if s.red_active[agent]:
+            if not digested:
+                _digest(s, prm, agent)
+            if s.red_action[agent] < 0:
+                if choices[agent, 0] == TABLE:
+                    _decide(s, prm, agent)
+                else:
+                    _obey(s, prm, agent, choices[agent])

@@ -250,7 +250,7 @@ _OTHER_FIELDS: Final[list[tuple[Any, ...]]] = [
     # --- what happened in the last step; ``event_n`` and ``trans_n`` entries count ---
     ("events", _EVENT, (EVENTS,)),
     ("transitions", _TRANSITION, (TRANSITIONS,)),
-    # --- the id whose session scanned a host last ---
+    # --- the id whose session scanned a host last; kept for reds that choose live sources ---
     ("scan_session", i2, (N_RED, N_HOSTS)),
     # --- large and sparse ---
     ("ses_ports", i1, (SESSIONS, N_HOSTS)),  # ports that scans of this session found

@@ -1,6 +1,7 @@
 """Red's agents as someone else plays them: what they know, what they may do, what they then do."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,8 +153,10 @@ def test_payoffs_need_root() -> None:
     assert lists > 0
 
 
-def test_an_automatic_source_is_alive_and_has_scanned_what_it_exploits() -> None:
-    env, rng = _env(), np.random.default_rng(0)
+def test_a_live_source_has_scanned_what_it_exploits() -> None:
+    env = BatchedEnv(N, params=EnvParams(red=replace(FREE, name="live", source="live")), threads=1)
+    env.reset(np.arange(N) + 7)
+    rng = np.random.default_rng(0)
     exploits = 0
     for _ in range(STEPS):
         view = env.red_view()
