@@ -20,13 +20,13 @@ import numpy as np
 
 from cagexplain.attack.results import Aim
 from cagexplain.attack.watch import Watch, Watched
-from cagexplain.cc4 import network, phases, reward
+from cagexplain.cc4 import phases
 from cagexplain.cc4.reds import REDS, STANDARD, RedTable
 from cagexplain.common import machine
 from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.envs import BatchedEnv, Env, EnvParams
 from cagexplain.policies.base import Decision, Policy, rows_at_once
-from cagexplain.policies.evaluation import Scorer
+from cagexplain.policies.evaluation import Scorer, in_contractor
 from cagexplain.policies.rollout import Observer, play
 from cagexplain.policies.wrappers.terse import Terse
 
@@ -93,7 +93,7 @@ class Arena(AbstractContextManager["Arena"]):
         def score(scorer: Scorer) -> FloatArray:
             total = scorer.penalties.sum(axis=(1, 2, 3)) + scorer.costs.sum(axis=(1, 2))
             if aim == "without-contractor":
-                total = total - scorer.penalties[:, :, reward.RIA, network.CON].sum(axis=1)
+                total = total - in_contractor(scorer.penalties)
             return total.astype(np.float64)
 
         parts = self._play(trials, Scorer, score)

@@ -37,7 +37,7 @@ def undone(red: JudgedRed, standard: JudgedRed, aim: Aim = "return") -> Interval
     the quotient of the shares averted. Above 1 if it does worse than Sleep."""
     n = min(len(red.policy), len(standard.policy), len(red.sleep), len(standard.sleep))
     sums = np.hstack([averted_sums(red, aim)[:n], averted_sums(standard, aim)[:n]])
-    return estimates.estimate(UNDONE, sums).interval
+    return estimates.estimate(_UNDONE, sums).interval
 
 
 def averted_sums(red: JudgedRed, aim: Aim) -> FloatArray:
@@ -47,14 +47,21 @@ def averted_sums(red: JudgedRed, aim: Aim) -> FloatArray:
     return np.stack([policy - sleep, -sleep], axis=1)
 
 
-def _undone(totals: FloatArray) -> FloatArray:
-    averted, lost, usually_averted, usually_lost = np.moveaxis(totals, -1, 0)
-    usual = np.divide(
-        usually_averted, usually_lost, out=np.full_like(averted, np.nan), where=usually_lost > 0
-    )
-    share = np.divide(averted, lost, out=np.full_like(averted, np.nan), where=lost > 0)
-    return 1 - np.divide(share, usual, out=np.full_like(share, np.nan), where=usual > 0)
+def share_undone(red: FloatArray, standard: FloatArray) -> FloatArray:
+    """`undone` of totals ``[..., 2]`` of `averted_sums` under both; NaN where it is undefined."""
+    shares = [
+        np.divide(
+            totals[..., 0],
+            totals[..., 1],
+            out=np.full(totals.shape[:-1], np.nan),
+            where=totals[..., 1] > 0,
+        )
+        for totals in (red, standard)
+    ]
+    return 1 - np.divide(*shares, out=np.full_like(shares[0], np.nan), where=shares[1] > 0)
 
 
-UNDONE: Final = Function(of=_undone, triggers=lambda totals: totals[..., 3])
-"""`undone` of the sums that a red's `averted_sums` and the standard's make side by side."""
+_UNDONE: Final = Function(
+    of=lambda totals: share_undone(totals[..., :2], totals[..., 2:]),
+    triggers=lambda totals: totals[..., 3],
+)

@@ -141,15 +141,12 @@ class Attack:
             return
         chosen = Plan(generations=generations or Plan.generations)
         if budget is not None:
-            began = time.perf_counter()
             calls = phases.calls(self._params.steps)
             speeds = []
             for policy in (self._policy, load_policy("sleep")):
                 with self._arena(policy) as arena:
                     speeds.append(arena.speed() / calls)
-            left = max(budget - (time.perf_counter() - began), 0.0)
-            chosen = plans.within(left, (speeds[0], speeds[1]), *self._numbers)
-            chosen = replace(chosen, budget=budget)
+            chosen = plans.within(budget, (speeds[0], speeds[1]), *self._numbers)
         self.progress = Progress(self._task, chosen, self._task.start)
 
     @property

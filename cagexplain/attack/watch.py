@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from cagexplain.attack.results import Episodes, Losses, RootStays
-from cagexplain.cc4 import network, reward
+from cagexplain.cc4 import reward
 from cagexplain.cc4.agents import BLUE_OF_HOST
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.envs import Env
 from cagexplain.policies.base import Decision
-from cagexplain.policies.evaluation import Scorer
+from cagexplain.policies.evaluation import Scorer, in_contractor
 from cagexplain.stats import durations
 from cagexplain.stats.durations import product_limit
 
@@ -55,11 +55,9 @@ class Watched:
     def episodes(self) -> Episodes:
         """Their numbers, one by one."""
         returns = self.penalties.sum(axis=(1, 2, 3)) + self.costs.sum(axis=(1, 2))
-        impacts = self.penalties[:, :, reward.RIA].sum(axis=1)
-        contractor, every = impacts[:, network.CON], impacts.sum(axis=1)
-        return Episodes(
-            *(tuple(values.tolist()) for values in (returns, contractor, every, self.phantom))
-        )
+        impacts = self.penalties[:, :, reward.RIA].sum(axis=(1, 2))
+        columns = (returns, in_contractor(self.penalties), impacts, self.phantom)
+        return Episodes(*(tuple(values.tolist()) for values in columns))
 
     @property
     def losses(self) -> Losses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final, TypeVar
 
 from cagexplain.analysis.decisions.counterfactuals import ENOUGH
@@ -13,6 +14,7 @@ from cagexplain.analysis.decisions.screening import critical
 from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
 from cagexplain.analysis.trees.extract import extract
 from cagexplain.analysis.trees.results import Surrogate
+from cagexplain.attack.run import Attack, Settings
 from cagexplain.audit import baseline
 from cagexplain.audit.autonomy import Warrants
 from cagexplain.audit.check import SEVERITIES
@@ -24,6 +26,7 @@ from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
 from cagexplain.audit.results import ActionAutonomy, Audit, Change, Finding, Variation
 from cagexplain.cc4 import agents
+from cagexplain.cc4.reds import REDS, RedTable
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Policy, looks
@@ -43,6 +46,8 @@ WORKERS: Final = 8
 """Most processes to play in: each takes up to a gigabyte."""
 VARIATION_SEED: Final = 3_000_000
 """First seed of the episodes under other conditions."""
+ATTACK_SECONDS: Final = 120.0
+"""That an attacker is fitted in."""
 WORTH_SEED: Final = 4_000_000
 """First seed of the episodes that tell what kinds of action are worth."""
 
@@ -77,6 +82,7 @@ def conduct(
     pairs: int = 0,
     varied: int = 0,
     siblings: Sequence[Policy] = (),
+    attack: Path | None = None,
     moments: int = 0,
     rules: bool = False,
     earlier: Audit | None = None,
@@ -95,6 +101,8 @@ def conduct(
             0 for no prices.
         varied: episodes under each other condition; 0 for none.
         siblings: the same method trained with other seeds.
+        attack: folder for an attack that is fitted to the policy and tried with the other
+            conditions; None for none.
         moments: decisions to explain.
         rules: whether decision trees are extracted.
         earlier: audit to compare with.
@@ -108,7 +116,7 @@ def conduct(
     play = _Further(trace, policy, why_not, advance)
     judged = judge(trace, profile, references)
     priced = play.prices(judged.findings, pairs)
-    variations = play.variations(varied, siblings, profile)
+    variations = play.variations(varied, siblings, profile, play.attacker(attack))
     autonomy = play.autonomy(judged.warrants, min(pairs, PAIRS))
     surrogate = play.surrogate(rules)
     explanations = play.explanations(moments, judged.findings)
@@ -171,10 +179,30 @@ class _Further:
         prices = self._tried("prices", "Remedies were not priced", priced) if pairs else None
         return prices or Priced((), None)
 
+    def attacker(self, folder: Path | None) -> RedTable | None:
+        """The attacker that a search in a folder finds, if it is none of the shipped ones."""
+
+        def fitted(policy: Policy) -> RedTable:
+            settings = Settings(aim="without-contractor")
+            attack = Attack(
+                policy, params_of(self._trace), settings, folder or Path(), workers=self._workers
+            )
+            attack.plan(budget=ATTACK_SECONDS)
+            return RedTable.from_document(attack.run(self._advance).worst.table)
+
+        if folder is None:
+            return None
+        red = self._tried("attack", "No attacker was fitted to the policy", fitted)
+        return None if red is None or red.name in REDS else red
+
     def variations(
-        self, episodes: int, siblings: Sequence[Policy], profile: Profile
+        self,
+        episodes: int,
+        siblings: Sequence[Policy],
+        profile: Profile,
+        fitted: RedTable | None,
     ) -> tuple[Variation, ...]:
-        """The policy under other conditions, judged by ROB-01, ROB-02 and COO-03."""
+        """The policy under other conditions, judged by ROB-01 to ROB-03 and COO-03."""
 
         def varied(policy: Policy) -> Varied:
             return vary(
@@ -184,6 +212,7 @@ class _Further:
                 profile=profile,
                 talks=bool(self._trace.table("blue", ["message"])["message"].any()),
                 siblings=siblings,
+                fitted=fitted,
                 workers=self._workers,
                 advance=self._advance,
             )
@@ -193,7 +222,7 @@ class _Further:
         )
         if robustness is None:
             reason = "The policy was not played under other conditions."
-            self.numbers |= dict.fromkeys(("ROB-01", "ROB-02", "COO-03"), reason)
+            self.numbers |= dict.fromkeys(("ROB-01", "ROB-02", "ROB-03", "COO-03"), reason)
             return ()
         if self._policy is not None and looks(self._policy):
             self.notes.append(

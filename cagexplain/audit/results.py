@@ -311,19 +311,24 @@ class Variation(Result):
 
     Attributes:
         key: such as ``"drop_alerts"``.
-        group: ``"alerts"``, ``"red"``, ``"length"``, ``"network"``, ``"team"`` or ``"training"``.
+        group: ``"alerts"``, ``"red"``, ``"attacker"``, ``"length"``, ``"network"``, ``"team"`` or
+            ``"training"``.
         name: what is different.
         episodes: played.
         mean_return: with its interval; low and high None with fewer than two episodes.
         change: of the return against the usual conditions; None where that compares nothing.
         expert: mean return of the built-in expert under the same conditions.
         effects: on the main metrics; empty where they were not counted.
-        check: id of the check that judges it; empty for the usual conditions.
+        check: id of the check that judges it beside the expert; empty for the usual conditions and
+            for an attacker that was fitted to the policy.
         multiple: points that the policy loses, as a multiple of what it usually loses plus what the
             expert loses more than usual (`cagexplain.audit.play.robustness`); where an agent is
             lost, points of the other agents. The limits of all conditions of a check's number hold
             together. None if it is undefined or not judged by itself.
         verdict: of the multiple; NOT_APPLICABLE if the condition is not judged by itself.
+        undone: of an attacker, the share of what the policy usually averts that it does not avert
+            under this one (`cagexplain.audit.play.undoing`). The limits of all attackers hold
+            together. None for other conditions, and where it is undefined.
     """
 
     key: str
@@ -337,6 +342,7 @@ class Variation(Result):
     check: str = ""
     multiple: Change | None = None
     verdict: Verdict = "NOT_APPLICABLE"
+    undone: Change | None = None
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,10 @@ MAX_DURATION: Final = 100
 """Steps of the longest action."""
 STATES: Final = tuple(state for state in State if state >= State.K)
 """States in which red acts on a host."""
-MAY_BE_NAMELESS: Final = (State.K, State.KD, State.S, State.SD)
-"""States of hosts whose name red may not know yet; it knows the name of each that it holds."""
+MAY_BE_UNVISITED: Final = (State.K, State.KD, State.S, State.SD)
+"""States of hosts on which the agent may never have had a session."""
 PAYOFFS: Final = (RedAction.IMPACT, RedAction.DEGRADE)
-"""Actions that do the damage. Both need the name of their host."""
+"""Actions that do the damage. An agent may name a host to them that it has had a session on."""
 UNHELD: Final[Mapping[State, State]] = {State.R: State.U, State.RD: State.UD}
 """Whose row red uses on a host of this state where it has no root session, if ``impacts`` is
 "held"."""
@@ -56,11 +56,14 @@ _WEIGHTS: Final = (1e-100, 1e100)
 def allowed(impacts: Impacts) -> npt.NDArray[np.bool_]:
     """What a table may give a probability to, ``bool[state, action]``.
 
-    The actions that CC4's machine has an entry for. With ``impacts`` "free", also Impact and
+    The actions that CC4's machine has an entry for, but for Withdraw: no red of CC4 ever takes it,
+    it only gives back what red holds, and in which order CybORG ends the sessions of a host by it
+    is not simulated. With ``impacts`` "free", also Impact and
     Degrade in every state: CC4 charges an Impact that fails like one that succeeds.
     """
     usable = SUCCESS >= 0
     usable[State.F] = False
+    usable[:, RedAction.WITHDRAW] = False
     if impacts == "free":
         usable[np.ix_(STATES, PAYOFFS)] = True
     return usable
@@ -94,9 +97,9 @@ class RedTable:
     3. The *host*, uniformly among what is left, in order of first appearance.
     4. The *action*, by the row of the host's state, in the order of ``CHOICE_ORDER``. Two
        replacements come first: with ``impacts`` "held", a host of state R or RD on which the agent
-       has no root session has the row of U or UD (`UNHELD`); and on a host whose name the agent
-       does not know, Impact and Degrade are taken out of the row and the rest is divided by its sum
-       (`nameless`).
+       has no root session has the row of U or UD (`UNHELD`); and on a host on which the agent has
+       never had a session, Impact and Degrade are taken out of the row, as CybORG takes the host's
+       name for no other, and the rest is divided by its sum (`unvisited`).
     5. The *zone*, if the action is DiscoverRemoteSystems, uniformly among those it knows.
     6. The *source*, uniformly among all session ids that the agent has ever learnt. With ``source``
        "live", among those of them that its last observation shows as abstract sessions of its own
@@ -172,18 +175,18 @@ class RedTable:
         return hash(self.name)
 
     @property
-    def nameless(self) -> npt.NDArray[np.float64]:
-        """``float64[state, action]``: the table on hosts whose names red does not know."""
+    def unvisited(self) -> npt.NDArray[np.float64]:
+        """``float64[state, action]``: the table on hosts on which the agent never had a session."""
         table = self.probability.copy()
-        for state in MAY_BE_NAMELESS:
+        for state in MAY_BE_UNVISITED:
             if table[state, PAYOFFS].any():
                 table[state, PAYOFFS] = 0.0
                 table[state] /= table[state].sum()
         return table
 
-    def row(self, state: State, *, named: bool = True) -> dict[RedAction, float]:
+    def row(self, state: State, *, visited: bool = True) -> dict[RedAction, float]:
         """The actions of a state that have a probability."""
-        row = (self.probability if named else self.nameless)[state]
+        row = (self.probability if visited else self.unvisited)[state]
         return {action: float(row[action]) for action in RedAction if row[action] > 0}
 
     @classmethod
@@ -346,10 +349,10 @@ def _check_rows(table: npt.NDArray[np.float64], impacts: Impacts) -> None:
                 field=f"probability.{STATE_NAMES[state]}",
                 remedy="give each of K to RD probabilities that sum to 1",
             )
-    for state in MAY_BE_NAMELESS:
+    for state in MAY_BE_UNVISITED:
         if np.delete(table[state], PAYOFFS).sum() == 0:
             raise UsageError(
-                "red would have nothing to do on a host whose name it does not know",
+                "red would have nothing to do on a host where it has never had a session",
                 field=f"probability.{STATE_NAMES[state]}",
                 remedy="give something other than Impact and Degrade a probability, too",
             )

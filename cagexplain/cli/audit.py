@@ -16,7 +16,7 @@ import click
 from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import VERDICTS
 from cagexplain.cli import playing
-from cagexplain.cli.options import Command, Unused, output_option
+from cagexplain.cli.options import Command, Unused, output_option, refuse
 from cagexplain.cli.places import new_place
 from cagexplain.common import machine
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cagexplain.policies.base import Policy
     from cagexplain.tracing.trace import Trace
 
+ATTACK: Final = "attack"
+"""Folder, within that of an audit, of the attack that --attack asks for."""
 MIN_STEPS: Final = 30
 FINDINGS: Final = 3
 """Exit status if there are findings at or above ``--fail-on``."""
@@ -116,6 +118,13 @@ _UNUSED: Final = (
     help=f"Episodes under each other condition; 0 leaves robustness out.  {_default('varied')}",
 )
 @click.option(
+    "--attack",
+    "attacked",
+    is_flag=True,
+    help="Also fit an attacker to the policy, for ROB-03, as `cagexplain attack` does; this takes "
+    "some minutes.",
+)
+@click.option(
     "--moments",
     type=click.IntRange(min=0),
     help=f"Decisions that mattered most to explain; 0 leaves them out.  {_default('moments')}",
@@ -168,6 +177,8 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
         with _telling_where(folder / playing.TRACE):
             trace, failed = _record(folder / playing.TRACE, policy, options)
     amounts = _amounts(policy, options)
+    if amounts["varied"] == 0:
+        refuse(("attacked",), "without the other conditions that --variations asks for")
     with _telling_where(trace.path), playing.counting(f"auditing {name}", 0) as advance:
         conducted = conduct(
             trace,
@@ -179,6 +190,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
             pairs=amounts["priced"],
             varied=amounts["varied"],
             siblings=siblings,
+            attack=folder / ATTACK if options["attacked"] else None,
             moments=amounts["moments"],
             rules=options["rules"],
             earlier=earlier,

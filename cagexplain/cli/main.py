@@ -68,6 +68,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Write a policy as a submission, ONNX or TorchScript.",
     ),
     "checks": ("cagexplain.cli.checks", "command", "List and explain the checks of an audit."),
+    "reds": ("cagexplain.cli.reds", "command", "List and explain the attackers."),
 }
 
 

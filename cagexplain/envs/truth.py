@@ -94,8 +94,8 @@ class GroundTruth:
     """Equal to ``trans_from`` where the state stayed"""
     trans_cause: Int8Array
     """0..8 that action succeeded, 9..17 action ``cause - 9`` failed, 18 first observed, 19 session
-    lost, 20 reassigned (a foreign host was taken: F instead of U), 21 a session of its own counts as
-    a foothold"""
+    lost, 20 reassigned (a foreign host was taken: F instead of U), 21 a session of its own counts
+    as a foothold"""
 
 
 _RENAMED = {

@@ -135,10 +135,18 @@ _REAL_SERVICES: Final = (1 << services.N_REAL) - 1
 _OPERATIONAL: Final = np.isin(network.HOST_ZONE, network.OPERATIONAL_ZONES)
 _OUTSIDE: Final = network.HOST_ZONE != network.CON
 
-_CAUSES: Final = ("success", "failure", "first_observed", "session_lost", "reassigned")
+_CAUSES: Final = (
+    "success",
+    "failure",
+    "first_observed",
+    "session_lost",
+    "reassigned",
+    "own_session",
+)
 _N_ACTIONS: Final = red_fsm.N_RED_ACTIONS
-_CAUSE_OF_CODE: Final = np.array([*[0] * _N_ACTIONS, *[1] * _N_ACTIONS, 2, 3, 4])
-"""Which of ``_CAUSES`` a code of ``GroundTruth.trans_cause`` stands for."""
+_CAUSE_OF_CODE: Final = np.array([*[0] * _N_ACTIONS, *[1] * _N_ACTIONS, 2, 3, 4, 5])
+"""Which of ``_CAUSES`` a code of ``GroundTruth.trans_cause`` stands for. The last one has no metric
+of its own: no red of CC4 takes a session that it did not fight for."""
 
 _EVENTS: Final = ("first_foothold", "first_root", "first_operational", "first_impact")
 """What :class:`Tally` notes the first step of."""

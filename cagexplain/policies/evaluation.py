@@ -104,8 +104,7 @@ class Evaluation:
     def without_contractor(self) -> Int64Array:
         """The same without red's Impacts in the contractor network, where blue has no hosts and no
         actions: ``[n]``. They are most of the variance of the returns of a good defence."""
-        impacts = self.penalties[:, :, reward.RIA, network.CON]
-        return self.returns - _sum(impacts, 1)
+        return self.returns - in_contractor(self.penalties)
 
     @property
     def by_phase(self) -> Int64Array:
@@ -182,6 +181,15 @@ class Evaluation:
             "summary": summary,
             "episodes": episodes,
         }
+
+
+def in_contractor(penalties: Int64Array) -> Int64Array:
+    """What Impacts in the contractor network cost: ``[n]``, never positive.
+
+    Args:
+        penalties: as `Scorer` counts them.
+    """
+    return _sum(penalties[:, :, reward.RIA, network.CON], 1)
 
 
 def of_others(penalties: Int64Array, costs: Int64Array) -> Int64Array:

@@ -149,7 +149,7 @@ def _digest(s: Record, prm: Record, agent: int) -> None:
             s.fsm_n[agent] += 1
             _move(s, agent, host, _K if s.fsm_called[agent] else _U, FIRST_OBSERVED)
         if s.sight_flags[agent, host] & NAMED:
-            s.fsm_named[agent, host] = True
+            s.fsm_named[agent, host] |= s.sight_flags[agent, host] & (NAMED | WITH_SESSION)
 
     own = prm.own_sessions and _any_own_session(s, agent)
     if own or _any_lost(s, agent):
@@ -273,7 +273,8 @@ def _choose_action(s: Record, prm: Record, agent: int, host: int) -> int:
     state = s.fsm_state[agent, host]
     if prm.held_impacts and state >= _R and sessions.find_root_on(s, agent, host) < 0:
         state = _UNHELD[state]
-    cdf = prm.action_cdf if s.fsm_named[agent, host] else prm.nameless_cdf
+    visited = s.fsm_named[agent, host] & WITH_SESSION != 0
+    cdf = prm.action_cdf if visited else prm.unvisited_cdf
     u = rng.uniform(s.rng)
     k = 0
     while k < N_RED_ACTIONS - 1 and cdf[state, k] <= u:

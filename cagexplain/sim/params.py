@@ -32,7 +32,7 @@ PARAMS: Final = np.dtype(
         ("exploit_detection", np.float64),
         ("red_duration", np.int8, (N_RED_ACTIONS,)),
         ("action_cdf", np.float64, (N_STATES, N_RED_ACTIONS)),
-        ("nameless_cdf", np.float64, (N_STATES, N_RED_ACTIONS)),
+        ("unvisited_cdf", np.float64, (N_STATES, N_RED_ACTIONS)),
         ("state_weight", np.float64, (N_STATES,)),
         ("weighted_hosts", np.bool_),
         ("prefer_servers", np.bool_),
@@ -134,7 +134,7 @@ class EnvParams:
         record["phase_end"] = (first, first + second)
         red = self.red_table
         record["action_cdf"] = _cumulative(red.probability)
-        record["nameless_cdf"] = _cumulative(red.nameless)
+        record["unvisited_cdf"] = _cumulative(red.unvisited)
         if red.state_weight is not None:
             record["weighted_hosts"] = True
             record["state_weight"] = red.state_weight

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from cagexplain.cc4 import conditions, network
+from cagexplain.cc4.reds import RedTable
 from cagexplain.common.documents import convert, read_json
-from cagexplain.common.errors import CagexplainError
+from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.files import write_json
 from cagexplain.policies.rollout import SEEDS
 from cagexplain.tracing import schema
@@ -210,6 +211,7 @@ def read(folder: Path) -> Manifest:
     convert(content, _Entries, path, remedy=RECORD_AGAIN)
     content["options"] = {**_BEFORE, **content["options"]}
     manifest = convert(content, Manifest, path, remedy=RECORD_AGAIN)
+    _require_red(manifest, path)
     _require_parts(manifest, path)
     return manifest
 
@@ -234,7 +236,7 @@ class _Policy:
 @dataclass(frozen=True)
 class _Options:
     steps: Annotated[int, Meta(ge=2, le=2**31 - 1)]  # as the columns `step` can hold
-    red: str
+    red: str | dict[str, Any]  # a red that is not shipped is told as its table
     batch: Annotated[int, Meta(ge=1)]
     observations: bool = True
     mask_sleep: bool = False
@@ -249,6 +251,19 @@ class _Entries:
     policy: _Policy
     options: _Options
     created: datetime.datetime  # traces are told apart by it: the newest is the latest
+
+
+def _require_red(manifest: Manifest, path: Path) -> None:
+    """Refuse what is no table of a red."""
+    red = manifest.options["red"]
+    if isinstance(red, dict):
+        try:
+            RedTable.from_document(red)
+        except UsageError as error:
+            field = ".".join(filter(None, ("options.red", error.field)))
+            raise CagexplainError(
+                error.problem, where=path, field=field, remedy=RECORD_AGAIN
+            ) from error
 
 
 def _require_parts(manifest: Manifest, path: Path) -> None:

@@ -38,8 +38,11 @@ RED_ACTIONS: Final = red_fsm.RED_ACTION_NAMES
 OUTCOMES: Final = outcome.OUTCOME_NAMES
 RED_EVENTS: Final = ("started", "done")
 TRANSITION_CAUSES: Final = (
-    *("action", "first_observed", "session_lost", "reassigned"),
-    "own_session",  # of reds that use what phishing opened (`cc4.reds`); CC4's do not
+    "action",
+    "first_observed",
+    "session_lost",
+    "reassigned",
+    "own_session",
 )
 GREEN_KINDS: Final = ("GreenLocalWork", "GreenAccessService")
 GREEN_CAUSES: Final = ("service_degraded", "traffic_blocked")

@@ -79,7 +79,7 @@ DIMENSIONS: Final = (
             "Attackers with other techniques, or who learn what this policy does.",
             "The step from the simulator to emulated or real machines.",
         ),
-        groups=("red", "length", "network", "training"),
+        groups=("red", "attacker", "length", "network", "training"),
     ),
 )
 """In the order of the process."""

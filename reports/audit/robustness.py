@@ -65,6 +65,8 @@ def _why_not(variation: Variation) -> str:
         return "what the others are held against"
     if variation.group == "training":
         return f"{variation.check} judges all training seeds together"
+    if variation.undone is not None:
+        return "judged by what it undoes"
     return "not judged"
 
 

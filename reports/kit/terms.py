@@ -140,6 +140,7 @@ SOURCES: Final[Mapping[Source, str]] = {
 VARIATIONS: Final = {
     "alerts": "Alerts",
     "red": "Attacker",
+    "attacker": "Strong attacker",
     "length": "Length",
     "network": "Network",
     "team": "Team",

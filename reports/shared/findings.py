@@ -22,6 +22,9 @@ ORDER: Final = (
 )
 """How findings are put in order."""
 
+_UNDOING: Final = "ROB-03"
+"""The check whose number is what attackers undo, not what the policy loses beside the expert."""
+
 
 def declared(ident: str) -> Check | None:
     """The declaration of a check; None if the catalogue does not have it."""
@@ -209,6 +212,8 @@ def _within(low: int, high: int) -> str:
 
 def under(finding: Finding, audit: Audit) -> str:
     """The condition under which the policy does worst; empty if the check judges none."""
+    if finding.id == _UNDOING:
+        return _undoing(audit)
     judged = [v for v in audit.variations if v.check == finding.id and v.multiple is not None]
     if not judged:
         return ""
@@ -220,6 +225,18 @@ def under(finding: Finding, audit: Audit) -> str:
     return (
         f"Worst under “{worst.name}”: {show.times(worst.multiple)} what it may lose "
         f"({', '.join(returns)})."
+    )
+
+
+def _undoing(audit: Audit) -> str:
+    """The attacker that undoes most of the defence."""
+    undone = [(v.undone.mean, v) for v in audit.variations if v.undone is not None]
+    if not undone:
+        return ""
+    most, worst = max(undone, key=lambda pair: pair[0])
+    return (
+        f"Worst under “{worst.name}”: it undoes {show.amount(most, 'share')} of the averted loss "
+        f"(the return is {number(worst.mean_return.mean)} there)."
     )
 
 

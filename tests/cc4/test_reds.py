@@ -54,8 +54,8 @@ def test_documents_read_back_exactly(table: RedTable) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(tables())
-def test_nameless_rows_are_whole_and_without_payoff(table: RedTable) -> None:
-    rows = table.nameless
+def test_rows_on_unvisited_hosts_are_whole_and_without_payoff(table: RedTable) -> None:
+    rows = table.unvisited
     assert rows[State.K :].sum(axis=1) == pytest.approx(1.0)
     assert not rows[State.K : State.U][:, [RedAction.IMPACT, RedAction.DEGRADE]].any()
     assert (rows[State.U :] == table.probability[State.U :]).all()
@@ -93,6 +93,7 @@ BAD = [
     ({"probability__K": ...}, "probability.K", "no row"),
     ({"probability__U": {"ExploitRemoteService": 1}}, "probability.U.Exploit", "cannot take"),
     ({"probability__U": {"Impact": 1}, "impacts": "held"}, "probability.U.Impact", '"held"'),
+    ({"probability__U": {"Withdraw": 1}}, "probability.U.Withdraw", "cannot take"),
     ({"probability__U": {"Sleep": 1}}, "probability.U.Sleep", "no such entry"),
     ({"probability__X": {"Impact": 1}}, "probability.X", "no such entry"),
     ({"probability__U__PrivilegeEscalate": -0.5}, "probability.U.PrivilegeEscalate", "negative"),

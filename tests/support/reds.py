@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from cagexplain.cc4.red_table import MAY_BE_NAMELESS, PAYOFFS, STATES, RedTable, allowed
+from cagexplain.cc4.red_table import MAY_BE_UNVISITED, PAYOFFS, STATES, RedTable, allowed
 
 
 def random_table(seed: int) -> RedTable:
@@ -16,7 +16,7 @@ def random_table(seed: int) -> RedTable:
         row = draw.random(usable.shape[1]) ** 3 * usable[state] * (draw.random() + 0.01)
         row *= draw.random(len(row)) < 0.7
         plain = row.copy()
-        if state in MAY_BE_NAMELESS:
+        if state in MAY_BE_UNVISITED:
             plain[list(PAYOFFS)] = 0.0
         if not plain.any():
             row[0] = 1.0  # a sweep is possible everywhere

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cagexplain.cc4.reds import REDS
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.rollout import Observer
 from cagexplain.tracing import schema
@@ -106,6 +107,11 @@ def damage_newer(folder: Path) -> None:
     edit_manifest(folder, lambda content: content.update(schema_version=schema.SCHEMA_VERSION + 1))
 
 
+def damage_red(folder: Path) -> None:
+    document = {**REDS["greedy"].document(), "name": "mine", "source": "here"}
+    edit_manifest(folder, lambda content: content["options"].update(red=document))
+
+
 def damage_missing_file(folder: Path) -> None:
     (folder / BLUE).unlink()
 
@@ -142,6 +148,7 @@ def damage_column_type(folder: Path) -> None:
             r"manifest\.json: the manifest is not valid JSON .+\. Record the trace again.+",
         ),
         (damage_manifest_of_others, r"manifest\.json: this is not the manifest of a trace\. .+"),
+        (damage_red, r"manifest\.json: options\.red\.source: 'here' is not known\."),
         (damage_newer, r"schema_version: .+version 4.+ reads 3\. Install a newer cagexplain\."),
         (damage_missing_file, r"part-000001\.parquet: .*'blue' is missing\. .+--resume\."),
         (damage_truncated, r"part-000001\.parquet: the file is damaged: it has .+--resume\."),

@@ -7,7 +7,7 @@ engine and the same policy meet the same world. That they do is checked, action 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -196,8 +196,10 @@ def params_of(trace: Trace) -> EnvParams:
     """
     options, path = trace.manifest.options, trace.path / manifest.FILE_NAME
     try:
-        played = {"options": {entry.name: options[entry.name] for entry in fields(EnvParams)}}
-        return convert(played, _Played, path, remedy=manifest.RECORD_AGAIN).options
+        entries = {entry.name: options[entry.name] for entry in fields(EnvParams)}
+        red = entries.pop("red")  # a name, or a document that `EnvParams` reads by itself
+        played = convert({"options": entries}, _Played, path, remedy=manifest.RECORD_AGAIN).options
+        return replace(played, red=red)
     except KeyError as error:
         problem, field = "this parameter is missing", error.args[0]
     except UsageError as error:  # nobody has used anything wrongly here

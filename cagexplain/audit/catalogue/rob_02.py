@@ -13,8 +13,8 @@ CHECK = Check(
     knowledge="truth",
     why="Real sensors miss things and cry wolf, and real attackers do not follow the training's "
     "script. A defence that works only under the conditions it was trained in is brittle.",
-    remediation="Train with alerts dropped and invented at random, and against all variants of the "
-    "attacker; do not rely on a single alert for what is costly.",
+    remediation="Train with alerts dropped and invented at random, and against other attackers "
+    "(--red); do not rely on a single alert for what is costly.",
     formula="Points lost under a condition, over what may be lost: the usual loss, or the built-in "
     "expert's if that is larger, plus what the expert loses more than usual under the condition; "
     "per step, on the same seeds. 1 is as robust as the expert. The largest of all conditions, "
@@ -38,5 +38,5 @@ CHECK = Check(
         ),
     ),
     source="robustness",
-    related=("ROB-01", "COO-03"),
+    related=("ROB-01", "ROB-03", "COO-03"),
 )

@@ -12,7 +12,7 @@ import numpy as np
 from cagexplain.cc4 import agents, conditions, phases, rates
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import ON_SLOT
-from cagexplain.cc4.reds import VARIANTS
+from cagexplain.cc4.reds import PORTFOLIO, REDS, VARIANTS, RedTable
 from cagexplain.common.arrays import Int64Array
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy
@@ -22,6 +22,8 @@ from cagexplain.policies.wrappers.noise import NoisyAlerts
 from cagexplain.policies.wrappers.radio import Radio
 from cagexplain.policies.wrappers.team import MixedTeam
 
+ATTACKER: Final = "attacker"
+"""Group of the strong reds."""
 POOL: Final = 8
 """Worlds per episode that the smallest and the largest networks are looked for in."""
 _WORLDS_AT_ONCE: Final = 64
@@ -34,7 +36,8 @@ class Condition:
 
     Attributes:
         key, group, name: as in `Variation`.
-        check, measure: the check that judges it, and the key of its number.
+        check, measure: the check that judges it beside the expert, and the key of its number;
+            empty if none does.
         params: what is changed of the environment's parameters.
         wrapped: what is done to the policy; such that it can be sent to another process.
         lost: number of the agent that the team has lost; None if it is complete.
@@ -48,6 +51,11 @@ class Condition:
     params: Mapping[str, Any] = field(default_factory=dict)
     wrapped: Callable[[Policy], Policy] | None = None
     lost: int | None = None
+
+    @property
+    def attacks(self) -> bool:
+        """Whether red is a strong one, by which ROB-03 judges."""
+        return self.group == ATTACKER
 
     @property
     def of_senses(self) -> bool:
@@ -67,6 +75,13 @@ def _reds() -> tuple[Condition, ...]:
         for name, v in VARIANTS.items()
         if name != "verbose"
     )
+
+
+def attacker(red: RedTable, check: str = "ROB-02") -> Condition:
+    """A strong red. One that was fitted to the policy is not held against the expert, whom it does
+    not know: then `check` is empty."""
+    name = f"{red.name}: {red.summary}"
+    return Condition(f"red_{red.name}", ATTACKER, name, check, params={"red": red})
 
 
 def _published(name: str) -> Condition:
@@ -100,6 +115,7 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
         wrapped=partial(NoisyAlerts, invent=0.01),
     ),
     *_reds(),
+    *(attacker(REDS[name]) for name in PORTFOLIO),
     # Other networks are chosen from CC4's worlds, see `networks`.
     *(_published(name) for name in ("fast_red", "hidden_red", "phishing")),
     Condition("long", "length", f"episodes of {_LONG:,} steps", params={"steps": _LONG}),

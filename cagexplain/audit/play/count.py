@@ -18,7 +18,7 @@ from cagexplain.common.arrays import IntArray
 from cagexplain.envs import Engine, EnvParams
 from cagexplain.facts.batch import Collector, in_memory
 from cagexplain.policies.base import Policy
-from cagexplain.policies.evaluation import Scorer, of_others
+from cagexplain.policies.evaluation import Scorer, in_contractor, of_others
 from cagexplain.policies.rollout import batches, play
 from cagexplain.tracing.recorder import Recorder
 
@@ -35,11 +35,14 @@ class Played:
         returns: ``float64[episode]`` official returns.
         of_others: ``float64[episode, 5]`` the same without what each agent's subnets and actions
             cost.
+        without_contractor: ``float64[episode]`` the same without the Impacts in the contractor
+            network, which nobody can prevent.
     """
 
     seeds: npt.NDArray[np.int64]
     returns: npt.NDArray[np.float64]
     of_others: npt.NDArray[np.float64]
+    without_contractor: npt.NDArray[np.float64]
 
 
 def count(
@@ -62,7 +65,7 @@ def count(
     """
     params = params or EnvParams()
     engine = Engine("native", threads)
-    returns, others = [], []
+    returns, others, contractor = [], [], []
     first = 0
     for part in batches(seeds, BATCH):
         env = engine.make(len(part), params)
@@ -76,10 +79,15 @@ def count(
         counted = phases.calls(params.steps) - phases.OFFICIAL_UNCOUNTED
         returns.append(reward[:, :counted].astype(np.float64).sum(axis=1))
         others.append(of_others(scorer.penalties, scorer.costs).astype(np.float64))
+        contractor.append(in_contractor(scorer.penalties).astype(np.float64))
         for batch in in_memory(tables):
             for collector in collectors:
                 collector.add(batch)
         first += len(part)
+    whole = np.concatenate(returns)
     return Played(
-        np.asarray(seeds, dtype=np.int64), np.concatenate(returns), np.concatenate(others)
+        np.asarray(seeds, dtype=np.int64),
+        whole,
+        np.concatenate(others),
+        whole - np.concatenate(contractor),
     )

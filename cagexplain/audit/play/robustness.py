@@ -35,30 +35,40 @@ from typing import Any, Final
 import numpy as np
 
 from cagexplain.audit.checks import check
-from cagexplain.audit.play.conditions import CONDITIONS, LOSSES, RADIO, Condition, networks
+from cagexplain.audit.play.conditions import (
+    ATTACKER,
+    CONDITIONS,
+    LOSSES,
+    RADIO,
+    Condition,
+    attacker,
+    networks,
+)
 from cagexplain.audit.play.main_numbers import MAIN, MIX, measure_of
 from cagexplain.audit.play.paired import as_change, effect, mean
 from cagexplain.audit.play.stability import stability
 from cagexplain.audit.play.team import Play, PlayCounts, Team
+from cagexplain.audit.play.together import Together, together
+from cagexplain.audit.play.undoing import undone
 from cagexplain.audit.profiles import Profile, load_profile
 from cagexplain.audit.results import Variation
 from cagexplain.audit.verdicts import verdict
 from cagexplain.cc4 import phases
+from cagexplain.cc4.reds import RedTable
 from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
 from cagexplain.envs import EnvParams
 from cagexplain.policies.base import Policy, looks
 from cagexplain.policies.registry import load_policy
-from cagexplain.stats.estimates import Estimate, Function, estimates
-from cagexplain.stats.simultaneous import Largest, independent, widened
-from cagexplain.stats.spreads import Outer, Skewed
+from cagexplain.stats.estimates import Estimate
 
 EXPERT: Final = "expert"
 """The fixed good defender."""
-_POLICY, _EXPERT = "policy", "expert"
+_POLICY, _EXPERT, _SLEEP = "policy", "expert", "sleep"
+_WITHOUT_NUMBERS: Final = ("team", ATTACKER)
+"""Groups of conditions under which only returns are counted."""
 _USUAL: Final = Condition("usual", "usual", "the usual conditions", check="")
 _COLUMNS: Final = 3
 """Of a play under a condition: points that the policy loses, that the expert loses, episodes."""
-_NEVER_TRIED: Final = Estimate(np.nan, np.nan, np.nan, 0, 0, np.nan, None)
 
 
 @dataclass(frozen=True)
@@ -67,8 +77,8 @@ class Varied:
 
     Attributes:
         variations: the usual conditions first.
-        numbers: of the checks ROB-01, ROB-02 and COO-03: the intervals of their measures, or why
-            there are none.
+        numbers: of the checks ROB-01, ROB-02, ROB-03 and COO-03: the intervals of their measures,
+            or why there are none.
     """
 
     variations: tuple[Variation, ...]
@@ -83,6 +93,7 @@ def vary(
     profile: Profile | None = None,
     talks: bool = True,
     siblings: Sequence[Policy] = (),
+    fitted: RedTable | None = None,
     workers: int = 1,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Varied:
@@ -96,6 +107,7 @@ def vary(
         profile: has the thresholds; the default one by default.
         talks: whether the agents send messages.
         siblings: policies of the same method, trained with other seeds.
+        fitted: a red that was fitted to the policy, to be tried beside the shipped ones.
         workers: processes to play in; see `Team`.
         advance: is told environment steps as they are played.
 
@@ -105,11 +117,12 @@ def vary(
     usual = params or EnvParams()
     seeds = np.asarray(seeds, np.int64)
     every = (*CONDITIONS, *(RADIO if talks else ()), *LOSSES)
+    every += () if fitted is None else (attacker(fitted, check=""),)
     if looks(policy):  # what it sees is not ours to change
         every = tuple(c for c in every if not c.of_senses)
     conditions = [c for c in every if replace(usual, **c.params) != usual or c.wrapped]
     others = [(condition, seeds) for condition in conditions] + list(networks(seeds, usual))
-    players = {_POLICY: policy, _EXPERT: load_policy(EXPERT)}
+    players = {_POLICY: policy, _EXPERT: load_policy(EXPERT), _SLEEP: load_policy("sleep")}
     players |= {f"sibling {i}": sibling for i, sibling in enumerate(siblings)}
     keys = (*MAIN, MIX) if siblings else MAIN
 
@@ -122,14 +135,26 @@ def vary(
 
     plays = both(_USUAL, seeds, keys)
     for condition, worlds in others:
-        plays += both(condition, worlds, () if condition.group == "team" else MAIN)
+        plays += both(condition, worlds, () if condition.group in _WITHOUT_NUMBERS else MAIN)
+    attacks = [condition for condition in conditions if condition.attacks]
+    plays += [
+        Play(_SLEEP, seeds, params=replace(usual, **condition.params))
+        for condition in (_USUAL, *attacks)
+    ]
     plays += [Play(f"sibling {i}", seeds, keys, params=usual) for i in range(len(siblings))]
     with Team(players, workers, advance) as team:
         played = iter(team.play(plays))
     base = Tried(next(played), next(played))
     pairs = [(condition, Tried(next(played), next(played))) for condition, _ in others]
+    asleep, *slept = (next(played) for _ in (_USUAL, *attacks))
     trained = list(played)
     variations = [_variation(_USUAL, base, base)]
+    of_policy = {condition.key: pair.policy for condition, pair in pairs}
+    attacked = {
+        condition.key: (of_policy[condition.key], sleep)
+        for condition, sleep in zip(attacks, slept, strict=True)
+    }
+    undoing = undone((base.policy, asleep), attacked)
     tried: dict[str, list[Estimate]] = {}
     profile = profile or load_profile("default")
     of_condition: dict[str, Estimate] = {}
@@ -140,13 +165,16 @@ def vary(
             of_condition |= {c.key: one for (c, _), one in zip(of_measure, held.each, strict=True)}
             tried.setdefault(ident, []).append(held.largest)
     for condition, pair in pairs:
-        judged = _judged(of_condition[condition.key], condition, profile)
-        variations.append(replace(_variation(condition, pair, base), **judged))
+        one = replace(_variation(condition, pair, base), undone=undoing.by(condition.key))
+        if condition.check:
+            one = replace(one, **_judged(of_condition[condition.key], condition, profile))
+        variations.append(one)
     for i, (sibling, counts) in enumerate(zip(siblings, trained, strict=True)):
         name = f"another training seed: {sibling.name}"
         condition = Condition(f"sibling_{i}", "training", name, "ROB-01")
         variations.append(_variation(condition, Tried(counts, base.expert), base))
-    return Varied(tuple(variations), {"ROB-01": stability([base.policy, *trained]), **tried})
+    numbers = {"ROB-01": stability([base.policy, *trained]), "ROB-03": undoing.numbers, **tried}
+    return Varied(tuple(variations), numbers)
 
 
 @dataclass(frozen=True)
@@ -175,54 +203,18 @@ class Tried:
         return np.stack([*(-scale * r for r in returns), np.ones(len(returns[0]))], axis=1)
 
 
-@dataclass(frozen=True)
-class Multiples:
-    """How the policy's losses stand to what it may lose.
-
-    Attributes:
-        each: under each condition; the limits of all hold together.
-        largest: of them.
-        tests: independent intervals that they are worth; see `cagexplain.stats.simultaneous`.
-    """
-
-    each: list[Estimate]
-    largest: Estimate
-    tests: float
-
-
-def multiples(base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvParams) -> Multiples:
-    """The multiples of the conditions that a number of a check rests on.
+def multiples(base: Tried, tried: Sequence[tuple[Condition, Tried]], usual: EnvParams) -> Together:
+    """The multiples of the conditions that a number of a check rests on: how the policy's losses
+    stand to what it may lose.
 
     Args:
         base: under the usual conditions.
         tried: conditions, with what was played under them.
         usual: parameters of the environment.
     """
-    if not tried:
-        return Multiples([], _NEVER_TRIED, 1.0)
-    table = _side_by_side(base, tried, usual)
-    statistics = [Function(partial(_multiple, i), _episodes) for i in range(len(tried))]
-    each = estimates(statistics, table)
-    spreads = {i: Outer(one.spread) for i, one in enumerate(each) if isinstance(one.spread, Skewed)}
-    tests = 1.0
-    if spreads:
-        # How much a multiple changes without an episode is what the episode contributes to it.
-        rest = table.sum(axis=0) - table
-        tests = independent(np.stack([_multiple(i, rest) for i in spreads], axis=1))
-    for i, spread in spreads.items():
-        low, high = spread.limits((1 - widened(tests)) / 2)
-        each[i] = replace(each[i], low=low, high=high, spread=spread)
-    known = [one for one in each if not np.isnan(one.value)] or each
-    largest = Estimate(
-        value=max(one.value for one in known),
-        low=max(one.low for one in known),
-        high=max(one.high for one in known),
-        n=float(len(base.policy.returns)),
-        episodes=len(base.policy.returns),
-        deff=np.nan,
-        spread=Largest(tuple(spreads.values()), tests) if len(spreads) == len(known) else None,
-    )
-    return Multiples(each, largest, tests)
+    table = _side_by_side(base, tried, usual) if tried else np.zeros((0, 0))
+    numbers = [partial(_multiple, i) for i in range(len(tried))]
+    return together(numbers, _episodes, table, len(base.policy.returns))
 
 
 def _side_by_side(

@@ -65,6 +65,8 @@ class PlayCounts:
         returns: ``float64[episode]`` official returns.
         of_others: ``float64[episode, 5]`` the same without what each agent's subnets and actions
             cost.
+        without_contractor: ``float64[episode]`` returns without the Impacts in the contractor
+            network, which nobody can prevent.
         sums: ``float64[episode, column]`` by key.
         decisions: ``int64[episode]``; 0 without remedies.
         changed: ``int64[episode]`` those that a remedy changed.
@@ -72,6 +74,7 @@ class PlayCounts:
 
     returns: FloatArray
     of_others: FloatArray
+    without_contractor: FloatArray
     sums: Mapping[str, FloatArray]
     decisions: Int64Array
     changed: Int64Array
@@ -81,6 +84,7 @@ class PlayCounts:
         return PlayCounts(
             self.returns[episodes],
             self.of_others[episodes],
+            self.without_contractor[episodes],
             {key: sums[episodes] for key, sums in self.sums.items()},
             self.decisions[episodes],
             self.changed[episodes],
@@ -201,23 +205,27 @@ def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> Pl
     if play.keys:
         sums = _Sums(play.keys, Facts(steps=play.params.steps))
         played = count(terse, seeds, [sums], play.params, threads=threads)
-        returns, others = played.returns, played.of_others
+        returns, others, without = played.returns, played.of_others, played.without_contractor
         counted = {key: np.concatenate(arrays) for key, arrays in sums.parts.items()}
     else:
         engine = Engine("native", threads)
         scored = evaluate(terse, seeds, play.params, batch=BATCH, engine=engine)
-        returns, others = (x.astype(np.float64) for x in (scored.returns, scored.of_others))
+        returns, others, without = (
+            x.astype(np.float64)
+            for x in (scored.returns, scored.of_others, scored.without_contractor)
+        )
         counted = {}
     decisions = changed = np.zeros(len(seeds), np.int64)
     if isinstance(terse.playing, Overridden):
         decisions, changed = terse.playing.decisions, terse.playing.changed
-    return PlayCounts(returns, others, counted, decisions, changed)
+    return PlayCounts(returns, others, without, counted, decisions, changed)
 
 
 def _joined(parts: Sequence[PlayCounts]) -> PlayCounts:
     return PlayCounts(
         np.concatenate([part.returns for part in parts]),
         np.concatenate([part.of_others for part in parts]),
+        np.concatenate([part.without_contractor for part in parts]),
         {key: np.concatenate([part.sums[key] for part in parts]) for key in parts[0].sums},
         np.concatenate([part.decisions for part in parts]),
         np.concatenate([part.changed for part in parts]),

@@ -40,16 +40,16 @@ def red_class(api: Api, table: RedTable) -> Any:
         base = _with_own_sessions(base)
     if table.source == "live":
         base = _with_memory_of_scans(base)
-    nameless = (table.nameless != table.probability).any()
-    if nameless or table.impacts == "held" or table.source == "live" or table.durations is not None:
+    free = (table.unvisited != table.probability).any()
+    if free or table.impacts == "held" or table.source == "live" or table.durations is not None:
         base = _with_choice(base, table)
     return type("TableRed", (base,), {})
 
 
-def _rows(table: RedTable, *, named: bool = True) -> dict[str, list[float | None]]:
+def _rows(table: RedTable, *, visited: bool = True) -> dict[str, list[float | None]]:
     """A table as CybORG takes it: it draws only among the entries that are not None."""
     return {
-        STATE_NAMES[state]: [table.row(state, named=named).get(action) for action in RedAction]
+        STATE_NAMES[state]: [table.row(state, visited=visited).get(action) for action in RedAction]
         for state in STATES
     }
 
@@ -76,7 +76,8 @@ def _with_table(base: Any, table: RedTable) -> Any:
 
 def _with_sight(base: Any) -> Any:
     class Sighted(base):  # type: ignore[misc]
-        """Remembers the sessions that its last observation shows, by the address of their host."""
+        """Remembers the sessions that its last observation shows, by the address of their host. The
+        new session of an exploit is shown twice, once without its type and user."""
 
         sessions: dict[str, list[dict[str, Any]]]
 
@@ -120,14 +121,14 @@ def _with_memory_of_scans(base: Any) -> Any:
 
 
 def _with_choice(base: Any, table: RedTable) -> Any:
-    named, nameless = (_rows(table, named=known) for known in (True, False))
+    visited, unvisited = (_rows(table, visited=known) for known in (True, False))
 
     class Choosing(base):  # type: ignore[misc]
         """Draws the action and its parameters by itself, in CybORG's order."""
 
         def _choose_host_and_action(self, action_space: Any, host_options: Any) -> Any:
             address = str(self._choose_host(host_options))
-            row = dict(zip(self.action_list, self._row(address), strict=True))
+            row = dict(zip(self.action_list, self._row(address, action_space), strict=True))
             options = [kind for kind in action_space["action"] if row.get(kind) is not None]
             kind = self.np_random.choice(options, p=[row[option] for option in options])
             chosen: dict[str, Any] = {}
@@ -146,14 +147,15 @@ def _with_choice(base: Any, table: RedTable) -> Any:
                 action.duration = table.durations[RED_ACTION_NAMES.index(kind.__name__)]
             return address, action
 
-        def _row(self, address: str) -> list[float | None]:
+        def _row(self, address: str, action_space: Any) -> list[float | None]:
             host = self.host_states[address]
             state = host["state"]
             if table.impacts == "held" and not any(
-                session["username"] in _ROOT_USERS for session in self.sessions.get(address, ())
+                session.get("username") in _ROOT_USERS for session in self.sessions.get(address, ())
             ):
                 state = _UNHELD.get(state, state)
-            return (nameless if host["hostname"] is None else named)[state]
+            known = action_space["hostname"].get(host["hostname"])
+            return (visited if known else unvisited)[state]
 
         def _sources(self, known: list[int], kind: Any, address: str) -> list[int]:
             live = {
@@ -161,7 +163,7 @@ def _with_choice(base: Any, table: RedTable) -> Any:
                 for place, shown in self.sessions.items()
                 if self.host_states[place]["state"] != State.F.name
                 for session in shown
-                if session["Type"].name == _ABSTRACT
+                if getattr(session.get("Type"), "name", None) == _ABSTRACT
             }
             scanner = vars(self).get("scanned", {}).get(address)
             if kind.__name__ == _EXPLOIT and scanner in live:

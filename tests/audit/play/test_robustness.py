@@ -23,7 +23,7 @@ from cagexplain.cc4.agents import N_BLUE
 from cagexplain.cc4.layout import MESSAGES, OFFSETS, SLEEP
 from cagexplain.cc4.observations import MESSAGE_BITS
 from cagexplain.cc4.red_fsm import N_RED_ACTIONS
-from cagexplain.cc4.reds import VARIANTS
+from cagexplain.cc4.reds import PORTFOLIO, VARIANTS
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Decision, done
 from cagexplain.policies.evaluation import evaluate
@@ -61,9 +61,9 @@ def test_every_condition_is_played_once_the_usual_ones_first() -> None:
     every = {c.key for c in (*CONDITIONS, *RADIO, *LOSSES)}
     assert every - set(keys) == {"red_finite_state"}
     reds = {key.removeprefix("red_") for key in keys if key.startswith("red_")}
-    assert reds | {"finite_state", "verbose"} == set(VARIANTS)
+    assert reds | {"finite_state", "verbose"} == {*VARIANTS, *PORTFOLIO}
     assert {v.group for v in found.variations} == {
-        *("usual", "alerts", "red", "length", "network", "team", "training")
+        *("usual", "alerts", "red", "attacker", "length", "network", "team", "training")
     }
     assert all(v.episodes == len(SEEDS) for v in found.variations)
 
@@ -289,7 +289,7 @@ def mixed(shares: np.ndarray, seed: int, episodes: int = 40, decisions: int = 30
     sums = {"action_mix": table.reshape(episodes, -1)}
     none = np.zeros(episodes, np.int64)
     others = np.zeros((episodes, N_BLUE))
-    return PlayCounts(none.astype(float), others, sums, none, none)
+    return PlayCounts(none.astype(float), others, none.astype(float), sums, none, none)
 
 
 def test_policies_that_do_the_same_are_not_apart() -> None:
