@@ -129,15 +129,12 @@ class RedLearner:
         check_finite("the red's weights", self.red.scorer.state_dict())
         return {"return": -played.loss} | metrics
 
-    def learn(
-        self, rounds: int, goes_on: Callable[[int, dict[str, float]], bool] = lambda *_: True
-    ) -> int:
-        """Play and learn until `rounds` are over or `goes_on`, which is told each round's number
-        and metrics, says no; the number of rounds played."""
-        for number in range(rounds):
-            if not goes_on(number, self.round(number)):
-                return number + 1
-        return rounds
+    def learn(self, goes_on: Callable[[int, dict[str, float]], bool]) -> None:
+        """Play and learn until `goes_on`, which is told each round's number and metrics, says no:
+        once at least."""
+        number = 0
+        while goes_on(number, self.round(number)):
+            number += 1
 
     def _play(self, seeds: IntArray) -> _Round:
         env, settings = self.env, self.settings

@@ -326,7 +326,7 @@ def counting(label: str, total: int, finished: int = 0) -> Iterator[Callable[[in
 
 @contextlib.contextmanager
 def narrating(
-    label: str, total: int, finished: int = 0
+    label: str, total: int | None, finished: int = 0
 ) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
     """Likewise for work that also says in words where it is.
 

@@ -47,7 +47,7 @@ from cagexplain.policies.checkpoint import read_plain, write_plain
 
 KIND: Final = "learned red"
 NAME: Final = "learned"
-EXPLORED: Final = 0.02
+EXPLORED: Final = 0.05
 """Share of choices that the table spreads evenly: what it never does has to be tried to be
 learned."""
 
@@ -228,14 +228,10 @@ def decisions(view: RedView, memory: Memory, table: RedTable) -> Decisions:
     usable = view.choices()[e, a, host]
     sweepable = view.zone[env, agent]
     on_hosts, on_zones = np.flatnonzero(usable), np.flatnonzero(sweepable)
-    chance, sweep = _table_chances(
-        table,
-        decision,
-        np.where(session == ROOT, state, _UNHELD[state]),
-        view.named[e, a, host],
-        _group_chances(table, decision, state, view.named[e, a, host] & _IS_SERVER[host], counts),
-        n,
-    )
+    server = view.named[e, a, host] & _IS_SERVER[host]
+    row = table.probability[np.where(session == ROOT, state, _UNHELD[state])]
+    chance = _host_chances(table, decision, state, server, counts)[:, None] * row
+    sweep = np.bincount(decision, chance[:, RedAction.DISCOVER_SYSTEMS], n)
     sweeps = sweep[:, None] / np.maximum(sweepable.sum(axis=1), 1)[:, None] * sweepable
     of_options = np.concatenate([chance.ravel()[on_hosts], sweeps.ravel()[on_zones]])
     filled = Decisions(
@@ -250,7 +246,7 @@ def decisions(view: RedView, memory: Memory, table: RedTable) -> Decisions:
     return replace(filled, prior=prior.astype(np.float32))
 
 
-def _group_chances(
+def _host_chances(
     table: RedTable, decision: IntArray, state: IntArray, server: BoolArray, counts: FloatArray
 ) -> FloatArray:
     """``float64[r]``: how likely the table chooses each row's host."""
@@ -272,22 +268,6 @@ def _group_chances(
     share = np.where(server, KNOWN_SERVER_PREFERENCE, 1 - KNOWN_SERVER_PREFERENCE)
     alike = np.where(server, servers, size - servers)
     return chance * np.where(prefer, share / np.maximum(alike, 1), 1 / size)
-
-
-def _table_chances(
-    table: RedTable,
-    decision: IntArray,
-    state: IntArray,
-    named: BoolArray,
-    of_host: FloatArray,
-    n: int,
-) -> tuple[FloatArray, FloatArray]:
-    """``float64[r, 9]``: how likely the table takes each action on each row; ``float64[d]``: how
-    likely it sweeps a zone."""
-    row = np.where(named[:, None], table.probability[state], table.nameless[state])
-    chance = of_host[:, None] * row
-    sweep = np.bincount(decision, chance[:, RedAction.DISCOVER_SYSTEMS], n)
-    return chance, sweep.astype(np.float64)
 
 
 class Scorer(nn.Module):
