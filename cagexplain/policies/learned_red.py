@@ -271,16 +271,22 @@ def _host_chances(
 
 
 class Scorer(nn.Module):
-    """Scores all options of decisions. Fresh, it scores all of them zero."""
+    """Scores all options of decisions. Fresh, it scores all of them zero.
 
-    def __init__(self) -> None:
+    Args:
+        seed: of its hidden weights.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.host = nn.Linear(HOST_INPUTS, _HIDDEN)
-        self.zone = nn.Linear(ZONE_INPUTS, _HIDDEN)
-        self.common = nn.Linear(COMMON_INPUTS, _HIDDEN)
-        self.hidden = nn.Linear(_HIDDEN, _HIDDEN)
-        self.action = nn.Linear(_HIDDEN, N_RED_ACTIONS)
-        self.sweep = nn.Linear(_HIDDEN, 1)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.host = nn.Linear(HOST_INPUTS, _HIDDEN)
+            self.zone = nn.Linear(ZONE_INPUTS, _HIDDEN)
+            self.common = nn.Linear(COMMON_INPUTS, _HIDDEN)
+            self.hidden = nn.Linear(_HIDDEN, _HIDDEN)
+            self.action = nn.Linear(_HIDDEN, N_RED_ACTIONS)
+            self.sweep = nn.Linear(_HIDDEN, 1)
         for last in (self.action, self.sweep):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)

@@ -164,7 +164,6 @@ def test_a_live_source_has_scanned_what_it_exploits() -> None:
         choices = no_choices(N)
         for e, agent in np.argwhere(view.free):
             options = np.argwhere(usable[e, agent])
-            options = options[options[:, 1] != RedAction.WITHDRAW]
             if len(options):
                 host, action = options[rng.integers(len(options))]
                 choices[e, agent, :2] = action, host
