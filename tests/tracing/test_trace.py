@@ -236,7 +236,7 @@ def part_twice(content: dict[str, Any]) -> None:
         (entry("options", "steps", value=STEPS + 1), r"steps: episode, step: there is no row for"),
         (entry("options", "steps", value=STEPS - 1), r"steps: the file has 16 rows instead of at"),
         (entry("options", "batch", value=0), r"options\.batch: expected 'int' >= 1"),
-        (entry("options", "red", value=7), r"options\.red: expected 'str'"),
+        (entry("options", "red", value=7), r"options\.red: expected 'str \| object'"),
         (entry("options", "observations", value="no"), r"options\.observations: expected 'bool'"),
         (entry("options", "observations", value=False), r"parts\[0\]\.files: these are not"),
         (entry("policy", "name", value={}), r"policy\.name: expected 'str'"),
