@@ -42,7 +42,7 @@ def test_a_red_learns_from_an_attack(attacked: Path) -> None:
     ("arguments", "named"),
     [
         (["sleep"], "which attack is a red to learn from?"),
-        (["sleep", "-o", "{}/none"], "attack.json"),
+        (["sleep", "-o", "{}/none"], "there is no such saved attack"),
         (["expert", "-o", "{}"], "the attack is on another policy"),
         (["sleep", "-o", "{}", "--generations", "2"], "--generations: no effect with --stage rl"),
         (["sleep", "-o", "{}", "--start", "greedy"], "--start: no effect with --stage rl"),
