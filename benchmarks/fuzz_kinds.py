@@ -62,6 +62,7 @@ from cagexplain.audit.profiles import RANGES, Profile, load_profile
 from cagexplain.audit.references import load_references
 from cagexplain.cc4 import actions, reds
 from cagexplain.cc4.agents import BLUE, N_BLUE
+from cagexplain.cc4.reds import RedTable
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.facts.batch import Collector, run
 from cagexplain.policies.base import Policy
@@ -522,7 +523,7 @@ def _is_tree(tree: Any) -> bool:
 # --- training ---
 
 
-def _env(n_envs: int, threads: int, red: str = "finite_state") -> BatchedEnv:
+def _env(n_envs: int, threads: int, red: RedTable = reds.REDS[reds.STANDARD]) -> BatchedEnv:
     return BatchedEnv(n_envs, params=EnvParams(steps=STEPS, red=red), threads=1)
 
 

@@ -21,7 +21,7 @@ RULES: Final = get_args(Rules)
 OFFICIAL, FENCED, FREE = RULES
 MEANING: Final = {
     OFFICIAL: "the actions that CC4's own reds take in each state, and no habits beyond theirs",
-    FENCED: "all actions of red's machine; Impact and Degrade only where red has root",
+    FENCED: "all actions of red's machine but Withdraw; Impact and Degrade only where red has root",
     FREE: "Impact and Degrade wherever the host's name is known, also on hosts that red lost",
 }
 _CC4S_OWN: Final = ("finite_state", "discovery")

@@ -98,8 +98,9 @@ class RedTable:
     4. The *action*, by the row of the host's state, in the order of ``CHOICE_ORDER``. Two
        replacements come first: with ``impacts`` "held", a host of state R or RD on which the agent
        has no root session has the row of U or UD (`UNHELD`); and on a host on which the agent has
-       never had a session, Impact and Degrade are taken out of the row, as CybORG takes the host's
-       name for no other, and the rest is divided by its sum (`unvisited`).
+       never had a session, Impact and Degrade are taken out of the row and the rest is divided by
+       its sum (`unvisited`), as CybORG takes the name of no other host; the one that the scenario
+       names to each agent beforehand counts as visited once its name is known.
     5. The *zone*, if the action is DiscoverRemoteSystems, uniformly among those it knows.
     6. The *source*, uniformly among all session ids that the agent has ever learnt. With ``source``
        "live", among those of them that its last observation shows as abstract sessions of its own

@@ -23,6 +23,7 @@ from cagexplain.common.inputs import shown
 
 __all__ = [
     "PORTFOLIO",
+    "PUBLISHED",
     "REDS",
     "VARIANTS",
     "RedTable",
@@ -130,6 +131,24 @@ _VARIANTS: Final = (
 """``aggressive``, ``stealthy`` and ``impact`` are those of Singh et al. 2024 (arXiv 2410.17351),
 ``degrade`` that of Castro et al. 2025 (arXiv 2505.04843), all as changes of the action table."""
 
+_PUBLISHED: Final = (
+    RedTable(
+        "degrader",
+        "Degrade four times as likely, hosts held as root ten times as likely",
+        probabilities(
+            {
+                **_FINITE_STATE,
+                _R: {_SWEEP: 2 / 7, _IMPACT: 1 / 7, _DEGRADE: 4 / 7},
+                _RD: {_IMPACT: 0.2, _DEGRADE: 0.8},
+            }
+        ),
+        weights({_K: 1, _KD: 1, _S: 1, _SD: 1, _U: 1, _UD: 1, _R: 10, _RD: 10}),
+    ),
+)
+"""The only profile of Multi-Adversary-CAGE4 (github.com/ArmitaKazemiNajafabadi) that is nearly a
+table: there the weight is of a host, here of a state. Its others aim at zones, remember failures or
+switch between profiles."""
+
 # --- strong ones ---------------------------------------------------------------------------------
 
 _FORWARD: Final[Rows] = {
@@ -189,6 +208,13 @@ _OWN_LIVE: Final[dict[str, Any]] = {"own_sessions": True, "source": "live"}
 
 _PORTFOLIO: Final = (
     _strong(
+        "opportunist",
+        "CC4's table, but uses what phishing opened on hosts that it knew before",
+        _FINITE_STATE,
+        None,
+        **_OWN,
+    ),
+    _strong(
         "noisy",
         "aggressive scan, exploit, escalate, Impact, on any host that it knows",
         _FORWARD,
@@ -202,10 +228,17 @@ _PORTFOLIO: Final = (
         _ADVANCED,
     ),
     _strong(
-        "greedy_own",
+        "greedy_live",
         "greedy, from live sessions, and uses what phishing opened",
         _FORWARD,
         _ADVANCED,
+        **_OWN_LIVE,
+    ),
+    _strong(
+        "greedy_mixed",
+        "greedy_live, but root on every foothold first, and half Impact, half Degrade",
+        _degrading(_FORWARD, 0.5),
+        _ROOTS_FIRST,
         **_OWN_LIVE,
     ),
     _strong(
@@ -216,35 +249,29 @@ _PORTFOLIO: Final = (
     ),
     _strong(
         "silent_own",
-        "silent, and uses phished sessions on hosts that it knew before",
+        "silent, and uses what phishing opened on hosts that it knew before",
         _WAITING,
         _ADVANCED,
         **_OWN,
     ),
-    _strong(
-        "silent_live",
-        "silent, uses phished sessions, acts from live sessions only",
-        _WAITING,
-        _ADVANCED,
-        **_OWN_LIVE,
-    ),
+    _strong("silent_live", "silent_own, from live sessions", _WAITING, _ADVANCED, **_OWN_LIVE),
     _strong(
         "silent_mixed",
-        "silent_live, 35 % of the Impacts turned into Degrade",
+        "silent_live, but root on every foothold first, and 35 % Degrade",
         _degrading(_WAITING, 0.35),
-        _ADVANCED,
+        _ROOTS_FIRST,
         **_OWN_LIVE,
     ),
     _strong(
         "silent_degrade",
-        "silent_live, 70 % of the Impacts turned into Degrade",
+        "silent_live, but root on every foothold first, and 70 % Degrade",
         _degrading(_WAITING, 0.7),
-        _ADVANCED,
+        _ROOTS_FIRST,
         **_OWN_LIVE,
     ),
     _strong(
         "sleeper",
-        "silent_live, but takes root on every foothold before the first Impact",
+        "silent_live, but root on every foothold before the first Impact",
         _WAITING,
         _ROOTS_FIRST,
         **_OWN_LIVE,
@@ -253,10 +280,12 @@ _PORTFOLIO: Final = (
 
 VARIANTS: Final[Mapping[str, RedTable]] = MappingProxyType({red.name: red for red in _VARIANTS})
 """CC4's own reds and published small changes of them: what robustness is judged on."""
+PUBLISHED: Final = tuple(red.name for red in _PUBLISHED)
+"""Names of published profiles."""
 PORTFOLIO: Final = tuple(red.name for red in _PORTFOLIO)
 """Names of the strong ones."""
 REDS: Final[Mapping[str, RedTable]] = MappingProxyType(
-    {red.name: red for red in (*_VARIANTS, *_PORTFOLIO)}
+    {red.name: red for red in (*_VARIANTS, *_PUBLISHED, *_PORTFOLIO)}
 )
 """All that are shipped, by the name that ``--red`` takes."""
 

@@ -13,7 +13,7 @@ import click
 
 from cagexplain.cc4 import observations
 from cagexplain.cc4.agents import BLUE
-from cagexplain.cc4.reds import STANDARD, RedTable
+from cagexplain.cc4.reds import REDS, STANDARD, RedTable
 from cagexplain.cli import playing
 from cagexplain.cli.options import FILE_TO_WRITE, Command, Unused, refuse
 from cagexplain.common import terminal
@@ -71,9 +71,9 @@ _UNUSED: Final = (
 @click.option(
     "--red",
     "reds",
-    type=playing.RED,
     multiple=True,
     help="Attacker, a name or the file of a table; repeat for several.  [default: finite_state]",
+    **playing.RED,
 )
 @click.option("--episode-length", "steps", **playing.LENGTH)
 @click.option(
@@ -156,7 +156,7 @@ def command(
             record,
             opening,
         )
-        for red, policy, seed in itertools.product(reds or (STANDARD,), policies, seeds)
+        for red, policy, seed in itertools.product(reds or (REDS[STANDARD],), policies, seeds)
     ]
     return _run(jobs, workers, output)
 

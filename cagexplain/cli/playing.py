@@ -22,7 +22,7 @@ from rich.progress import (
 from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.reds import STANDARD as STANDARD_RED
-from cagexplain.cc4.reds import RedTable, load_red
+from cagexplain.cc4.reds import load_red
 from cagexplain.cli.options import Option, Unused, refuse
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
@@ -48,20 +48,15 @@ CYBORG_PATH: Final[dict[str, Any]] = {
 """Of the option ``--cyborg-path``, wherever it occurs."""
 
 
-class _Red(click.ParamType):
-    """A red that is shipped, by its name, or a table in a YAML file."""
-
-    name = "NAME|FILE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> RedTable:
-        return value if isinstance(value, RedTable) else load_red(value)
+def _reds(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """The table that a name or file stands for; of an option that may be repeated, of each."""
+    return load_red(value) if isinstance(value, str) else tuple(map(load_red, value))
 
 
-RED: Final = _Red()
+RED: Final[dict[str, Any]] = {"callback": _reds, "metavar": "NAME|FILE"}
+"""Of the option ``--red``, wherever it occurs."""
 ATTACKER: Final[dict[str, Any]] = {
-    "type": RED,
+    **RED,
     "default": STANDARD_RED,
     "show_default": True,
     "help": "Attacker: one that is shipped (see `cagexplain reds`), or the YAML file of a table.",

@@ -55,14 +55,14 @@ def command(red: str | None, as_yaml: bool, output: Path | None) -> None:
 
 
 def _list() -> Table:
-    from cagexplain.cc4.reds import PORTFOLIO, REDS
+    from cagexplain.cc4.reds import PORTFOLIO, REDS, VARIANTS
 
     listed = Table(box=None, pad_edge=False)
     listed.add_column("red", no_wrap=True)
     listed.add_column("kind", no_wrap=True)
     listed.add_column("what it does")
     for name, table in REDS.items():
-        kind = "portfolio" if name in PORTFOLIO else "variant"
+        kind = "variant" if name in VARIANTS else "portfolio" if name in PORTFOLIO else "published"
         listed.add_row(name, kind, escape(table.summary))
     return listed
 

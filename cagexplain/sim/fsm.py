@@ -273,7 +273,9 @@ def _choose_action(s: Record, prm: Record, agent: int, host: int) -> int:
     state = s.fsm_state[agent, host]
     if prm.held_impacts and state >= _R and sessions.find_root_on(s, agent, host) < 0:
         state = _UNHELD[state]
-    visited = s.fsm_named[agent, host] & WITH_SESSION != 0
+    # Each agent is told beforehand of one host, which only the first of them starts on.
+    named = s.fsm_named[agent, host]
+    visited = named & WITH_SESSION != 0 or (named != 0 and host == s.red_start[agent])
     cdf = prm.action_cdf if visited else prm.unvisited_cdf
     u = rng.uniform(s.rng)
     k = 0

@@ -176,6 +176,14 @@ def times_limits(multiple: Change | None) -> str:
     return f"({numbers.between(low, high)})"
 
 
+def share_limits(share: Change) -> str:
+    """The limits of a share in brackets."""
+    if share.low is None or share.high is None:
+        return "(no interval)"
+    low, high = (numbers.amount(x, "share") for x in (share.low, share.high))
+    return f"({numbers.between(low, high)})"
+
+
 def agent(name: str) -> str:
     """An agent by CC4's name, readably: "blue agent 3"."""
     return name.replace("_", " ")

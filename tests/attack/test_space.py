@@ -16,7 +16,7 @@ from cagexplain.cc4.red_fsm import State
 from cagexplain.cc4.reds import REDS, STANDARD
 
 STARTS: dict[Rules, str] = {"official": "greedy", "fenced": "silent_mixed", "free": "silent_own"}
-SIZES: dict[Rules, int] = {"official": 18 + 8, "fenced": 26 + 8, "free": 38 + 8}
+SIZES: dict[Rules, int] = {"official": 18 + 8, "fenced": 22 + 8, "free": 34 + 8}
 
 
 @pytest.mark.parametrize("rules", RULES)

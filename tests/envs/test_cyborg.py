@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cagexplain.cc4 import actions
-from cagexplain.cc4.reds import VARIANTS
+from cagexplain.cc4.reds import PORTFOLIO, VARIANTS
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import BatchedEnv, Engine, EnvParams, GroundTruth
 from cagexplain.envs.protocol import Env
@@ -17,6 +17,7 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import open_trace
 from tests.support.cyborg import require_cyborg
+from tests.support.reds import random_table
 
 STEPS = 25
 ARRAYS = ("obs", "mask", "free", "reward", "reward_parts", "action_cost", "phase", "step_count")
@@ -62,6 +63,45 @@ def test_equals_the_engine(engine: Engine, red: str, skip_worlds: int) -> None:
             assert ours.full_state(env) == theirs.full_state(env)
             assert ours.generator_state(env) == theirs.generator_state(env)
     theirs.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_plays_any_table_exactly(engine: Engine, seed: int) -> None:
+    """Every habit occurs in these tables, and each agent and state gets its turn."""
+    params = EnvParams(steps=60, red=random_table(seed))
+    ours, theirs = BatchedEnv(1, params=params), engine.make(1, params)
+    ours.reset([seed])
+    theirs.reset([seed])
+    generator = np.random.default_rng(seed)
+    for step in range(59):
+        _same(ours, theirs, step)
+        chosen = generator.integers(actions.SIZES, size=(1, 5))
+        # Half of them with a blue that lets red get far.
+        ours.step(chosen if seed % 2 else np.zeros_like(chosen))
+        theirs.step(chosen if seed % 2 else np.zeros_like(chosen))
+    _same(ours, theirs, 59)
+    assert ours.full_state(0) == theirs.full_state(0)
+    assert ours.generator_state(0) == theirs.generator_state(0)
+    theirs.close()
+
+
+@pytest.mark.parametrize("red", ["degrader", *PORTFOLIO])
+def test_plays_the_portfolio_exactly(engine: Engine, red: str) -> None:
+    params = EnvParams(steps=40, red=red)
+    seeds, player = np.arange(2), load_policy("expert")
+    ours = evaluate(player, seeds, params)
+    theirs = evaluate(player, seeds, params, engine=engine, batch=2)
+    assert (ours.penalties == theirs.penalties).all()
+    assert (ours.costs == theirs.costs).all()
+
+
+def test_habits_of_the_random_tables() -> None:
+    reds = [random_table(seed) for seed in range(8)]
+    for habit in ("prefer_servers", "own_sessions", "source", "impacts"):
+        assert len({getattr(red, habit) for red in reds}) == 2, habit
+    for part in ("state_weight", "durations"):
+        assert {getattr(red, part) is None for red in reds} == {True, False}, part
+    assert any((red.unvisited != red.probability).any() for red in reds)
 
 
 def test_evaluates_to_the_same_returns(engine: Engine) -> None:

@@ -58,9 +58,14 @@ def _with_table(base: Any, table: RedTable) -> Any:
     class Tabled(base):  # type: ignore[misc]
         """With the probabilities, weights and taste of a table."""
 
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, **named)
+        def __init__(
+            self, name: Any = None, np_random: Any = None, agent_subnets: Any = None
+        ) -> None:
+            # CybORG gives an agent its subnets only if its signature asks for them.
+            super().__init__(name=name, np_random=np_random, agent_subnets=agent_subnets)
             self.prioritise_servers = table.prefer_servers
+            self.sessions: dict[str, list[dict[str, Any]]] = {}
+            self.scanned: dict[str, int] = {}
 
         def state_transitions_probability(self) -> Any:
             return _rows(table)
@@ -78,8 +83,6 @@ def _with_sight(base: Any) -> Any:
     class Sighted(base):  # type: ignore[misc]
         """Remembers the sessions that its last observation shows, by the address of their host. The
         new session of an exploit is shown twice, once without its type and user."""
-
-        sessions: dict[str, list[dict[str, Any]]]
 
         def _session_removal_state_change(self, observation: Any) -> None:
             self.sessions = {}
@@ -110,11 +113,9 @@ def _with_memory_of_scans(base: Any) -> Any:
     class Remembering(base):  # type: ignore[misc]
         """Remembers which session id scanned a host last."""
 
-        scanned: dict[str, int]
-
         def _host_state_transition(self, action: Any, success: Any) -> None:
             if type(action).__name__ in _SCANS and success.name == "TRUE":
-                vars(self).setdefault("scanned", {})[str(action.ip_address)] = action.session
+                self.scanned[str(action.ip_address)] = action.session
             super()._host_state_transition(action, success)
 
     return Remembering
@@ -165,7 +166,7 @@ def _with_choice(base: Any, table: RedTable) -> Any:
                 for session in shown
                 if getattr(session.get("Type"), "name", None) == _ABSTRACT
             }
-            scanner = vars(self).get("scanned", {}).get(address)
+            scanner = self.scanned.get(address)
             if kind.__name__ == _EXPLOIT and scanner in live:
                 return [scanner]
             return [ident for ident in known if ident in live] or known

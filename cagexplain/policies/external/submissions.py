@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from cagexplain.cc4.agents import BLUE, N_BLUE
 from cagexplain.cc4.observations import MESSAGE_BITS
+from cagexplain.cc4.reds import as_table
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
 from cagexplain.envs.cyborg.locate import keep_placeholders
@@ -114,7 +115,9 @@ class _Player:
         if self._parts is None:
             raise ForeignFailure("there is no CybORG to play on; give its folder by --cyborg-path")
         api = load_cyborg(self._cyborg_path)
-        cyborg = api.CybORG(scenario_of(api, EnvParams(steps=first.steps, red=first.red)), seed=0)
+        cyborg = api.CybORG(
+            scenario_of(api, EnvParams(steps=first.steps, red=as_table(first.red))), seed=0
+        )
         with during("wrap"):
             env = self._submission.wrap(cyborg)
         cyborg.set_seed(first.seed)

@@ -184,7 +184,7 @@ def test_the_value_of_a_patch_stands_once(document: Element) -> None:
 
 def test_every_condition_has_a_verdict_or_says_why_not(document: Element) -> None:
     table = checks.table_with(document, "robustness", "Condition")
-    assert [(row[4], row[6]) for row in table] == [
+    assert [(row[4], row[7]) for row in table] == [
         ("−193", "what the others are held against"),
         ("−415", "✓ Pass ROB-02"),
         ("−193", "✓ Pass ROB-02"),

@@ -8,9 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cagexplain.audit.check import UNITS
-from cagexplain.audit.results import Change, Finding, Part, Place, ReferencePolicy, Span
+from cagexplain.audit.results import (
+    Change,
+    Finding,
+    Part,
+    Place,
+    ReferencePolicy,
+    Span,
+    Variation,
+)
 from cagexplain.audit.suspects import suspects
-from reports.audit import lead_words, verdict_words
+from reports.audit import lead_words, robustness, verdict_words
 from reports.audit.course import drawing
 from reports.audit.scale import bar, change_bars, scale_of
 from reports.kit.numbers import NBSP
@@ -280,6 +288,31 @@ def test_a_check_of_conditions_names_the_worst_one() -> None:
         "expert’s −440, and usually −420)."
     )
     assert words.under(made.finding(id="ERA-01"), made.audit()) == ""
+
+
+def test_the_attacker_that_undoes_most_is_named() -> None:
+    usual = made.audit().variations[0]
+    attackers = tuple(
+        Variation(
+            *(f"red_{name}", "attacker", f"{name}: strong", 40, Change(mean, None, None)),
+            *(Change(mean + 420, None, None), None, ()),
+            undone=undone,
+        )
+        for name, mean, undone in (
+            ("greedy", -1500.0, Change(0.31, 0.22, 0.4)),
+            ("silent", -2600.0, Change(0.52, 0.441, 0.6)),
+            ("unknown", -9000.0, None),
+        )
+    )
+    audit = made.audit(variations=(usual, *attackers))
+    text = words.under(made.finding(id="ROB-03"), audit).replace(NBSP, " ")
+    assert text == (
+        "Worst under “silent: strong”: it undoes 52 % of the averted loss (the return is −2,600 "
+        "there)."
+    )
+    assert words.under(made.finding(id="ROB-03"), made.audit()) == ""
+    html = robustness.section(audit).html.replace(NBSP, " ")
+    assert "52 %" in html and "(44 to 60 %)" in html and "judged by what it undoes" in html
 
 
 @pytest.mark.parametrize("practice", ["compliant", "unorthodox", "undetermined"])
