@@ -69,7 +69,7 @@ def _table_frequencies(red: LearnedRed, steps: int) -> tuple[np.ndarray, np.ndar
     return draws / times, expected
 
 
-@pytest.mark.parametrize("name", ["finite_state", "discovery", "greedy_own", "silent_mixed"])
+@pytest.mark.parametrize("name", ["finite_state", "discovery", "greedy_live", "silent_mixed"])
 def test_the_prior_is_what_the_table_draws(name: str) -> None:
     draws, expected = _table_frequencies(LearnedRed(REDS[name]), 60)
     assert expected.sum() == pytest.approx(draws.sum(), abs=1e-3)
@@ -81,7 +81,7 @@ def test_the_prior_is_what_the_table_draws(name: str) -> None:
 def test_it_plays_only_what_it_may_and_the_same_from_the_same_seeds() -> None:
     states = []
     for _ in range(2):
-        env = AgainstLearned(N, LearnedRed(REDS["greedy_own"]), EnvParams(steps=STEPS))
+        env = AgainstLearned(N, LearnedRed(REDS["greedy_live"]), EnvParams(steps=STEPS))
         env.reset(np.arange(N))
         for _ in range(STEPS - 1):
             env.step(SLEEP)
@@ -90,7 +90,7 @@ def test_it_plays_only_what_it_may_and_the_same_from_the_same_seeds() -> None:
 
 
 def test_episodes_do_not_depend_on_those_beside_them() -> None:
-    red = LearnedRed(REDS["greedy_own"])
+    red = LearnedRed(REDS["greedy_live"])
     all_of_them = AgainstLearned(N, red, EnvParams(steps=STEPS))
     all_of_them.reset(np.arange(N))
     for _ in range(STEPS - 1):
@@ -124,7 +124,7 @@ def test_scores_move_choices() -> None:
     scorer = Scorer()
     with torch.no_grad():
         scorer.sweep.bias[0] = 100.0
-    env = AgainstLearned(N, LearnedRed(REDS["greedy_own"], scorer), EnvParams(steps=STEPS))
+    env = AgainstLearned(N, LearnedRed(REDS["greedy_live"], scorer), EnvParams(steps=STEPS))
     env.reset(np.arange(N))
     env.step(SLEEP)
     assert (env.state["red_started"][:, 0] == RedAction.DISCOVER_SYSTEMS).all()
@@ -171,9 +171,9 @@ def test_what_decides_is_what_red_observes() -> None:
 
 
 def test_choices_fit_the_engine() -> None:
-    env = BatchedEnv(N, params=EnvParams(red="greedy_own"), threads=1)
+    env = BatchedEnv(N, params=EnvParams(red="greedy_live"), threads=1)
     env.reset(np.arange(N))
-    red = LearnedRed(REDS["greedy_own"])
+    red = LearnedRed(REDS["greedy_live"])
     red.reset(np.arange(N), STEPS)
     for _ in range(STEPS):
         view = env.red_view()

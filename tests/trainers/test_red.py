@@ -15,7 +15,7 @@ SETTINGS = RedSettings(envs=4, minibatches=2)
 
 
 def _learner(seed: int = 0, steps: int = 60, settings: RedSettings = SETTINGS) -> RedLearner:
-    red = LearnedRed(REDS["greedy_own"])
+    red = LearnedRed(REDS["greedy_live"])
     return RedLearner(red, load_policy("sleep"), EnvParams(steps=steps), settings, seed)
 
 
@@ -52,7 +52,7 @@ def test_it_learns_what_pays() -> None:
 
 
 def test_decisions_of_several_steps_are_scored_as_one_by_one() -> None:
-    env = AgainstLearned(4, LearnedRed(REDS["greedy_own"]), EnvParams(steps=80))
+    env = AgainstLearned(4, LearnedRed(REDS["greedy_live"]), EnvParams(steps=80))
     env.reset(np.arange(4))
     scorer = Scorer()
     with torch.no_grad():
