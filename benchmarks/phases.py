@@ -11,6 +11,7 @@ from numba import njit
 
 from benchmarks.command import CannotMeasure
 from cagexplain.cc4.agents import BLUE_OF_HOST, N_BLUE, N_RED
+from cagexplain.cc4.red_views import no_choices
 from cagexplain.envs import BatchedEnv
 from cagexplain.sim import blue, fsm, green, hosts, observe, red, reward, rng, sessions
 from cagexplain.sim.jit import fetch_ahead
@@ -32,6 +33,7 @@ PHASES: Final = (
 )
 
 _DEFENDED = BLUE_OF_HOST >= 0
+_NO_CHOICES = no_choices(1)[0]
 _MONOTONIC = int(time.CLOCK_MONOTONIC)
 _clock_gettime: Any = ctypes.CDLL(None).clock_gettime
 _clock_gettime.argtypes = [ctypes.c_int, ctypes.c_void_p]
@@ -70,7 +72,7 @@ def _step_batch(
         blue.submit(s, submitted[e])
         green.choose(s)
         phase = _lap(spent, phase, clock)
-        fsm.choose(s, prm)
+        fsm.choose(s, prm, _NO_CHOICES)
         phase = _lap(spent, phase, clock)
         sessions.clear_records(s)
         blue.tick(s)

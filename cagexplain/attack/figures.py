@@ -48,7 +48,11 @@ def averted_sums(red: JudgedRed, aim: Aim) -> FloatArray:
 
 
 def share_undone(red: FloatArray, standard: FloatArray) -> FloatArray:
-    """`undone` of totals ``[..., 2]`` of `averted_sums` under both; NaN where it is undefined."""
+    """`undone` of totals of `averted_sums` under both; NaN where it is undefined.
+
+    Args:
+        red, standard: ``float64[..., 2]``.
+    """
     under, usual = (_ratio(totals[..., 0], totals[..., 1]) for totals in (red, standard))
     undone: FloatArray = 1 - _ratio(under, usual)
     return undone

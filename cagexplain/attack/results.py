@@ -7,6 +7,7 @@ lesser interest are played on the first seeds only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -266,6 +267,12 @@ def read(path: str | Path) -> AttackResult:
     for name, problem in _flaws(content, result):
         raise CagexplainError(problem, where=path, field=name, remedy=_REMEDY)
     return result
+
+
+def plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as they are read back from a file."""
+    read_back: dict[str, Any] = json.loads(json.dumps(facts))
+    return read_back
 
 
 _SHAPE: Final = (phases.N_PHASES, len(reward.CAUSES), network.N_ZONES)

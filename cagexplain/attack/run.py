@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -104,8 +103,8 @@ class Attack:
         options = {k: v for k, v in self._params.as_dict().items() if k != "red"}
         options |= {"condition": params.condition, "engine": Engine().describe()}
         self._task = Task(
-            _plain(policy.describe()),
-            _plain(options),
+            results.plain(policy.describe()),
+            results.plain(options),
             settings.rules,
             settings.aim,
             None if start is None else start.document(),
@@ -304,12 +303,6 @@ class Attack:
             engine=Engine("native", self._workers),
             batch=rows_at_once(self._policy, DEFAULT_BATCH),
         ).run([])
-
-
-def _plain(facts: dict[str, Any]) -> dict[str, Any]:
-    """As they are read back from a file."""
-    plain: dict[str, Any] = json.loads(json.dumps(facts))
-    return plain
 
 
 def _judged(red: RedTable, role: Role, policy: Watched, sleep: Watched) -> JudgedRed:

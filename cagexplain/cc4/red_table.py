@@ -69,6 +69,19 @@ def allowed(impacts: Impacts) -> npt.NDArray[np.bool_]:
     return usable
 
 
+def _choices() -> npt.NDArray[np.bool_]:
+    choices = np.stack([allowed("held")] * 2)
+    for state, like in UNHELD.items():
+        choices[0, state] = choices[0, like]
+    choices[:, :, RedAction.DISCOVER_SYSTEMS] = False
+    return choices
+
+
+CHOICES: Final = _choices()
+"""``bool[2, state, action]``: what may be chosen for a host by whoever decides in a table's place,
+without and with a root session there. DiscoverRemoteSystems is aimed at a zone, any known one."""
+
+
 @dataclass(frozen=True, eq=False)
 class RedTable:
     """How the red agents choose; all six of them alike.

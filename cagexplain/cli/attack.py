@@ -29,10 +29,16 @@ PAGE: Final = "attack.html"
 _BUDGET: Final = "2m"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _AIMS: Final = ("return", "without-contractor")
+SEARCH, LEARN = "search", "rl"
 _RESUMED: Final = Unused(
     "with --resume, which goes on with the plan that the attack was begun with",
     lambda options: options["resume"],
     ("budget", "generations"),
+)
+_LEARNED: Final = Unused(
+    "with --stage rl, which goes on from the finished attack in --output",
+    lambda options: options["stage"] == LEARN,
+    ("resume", "generations", "rules", "aim", "start", "seed", "condition", "steps", "workers"),
 )
 _COUNTED: Final = Unused(
     "beside --generations, which says how much is played",
@@ -60,9 +66,17 @@ class Duration(click.ParamType):  # type: ignore[type-arg] # not generic in Clic
 DURATION: Final = Duration()
 
 
-@click.command("attack", cls=Command, unused=[_RESUMED, _COUNTED])
+@click.command("attack", cls=Command, unused=[_LEARNED, _RESUMED, _COUNTED])
 @click.argument("policy")
 @output_option("Folder of the attack, new or empty.  [default: runs/attack-POLICY-1, -2, ...]")
+@click.option(
+    "--stage",
+    type=click.Choice((SEARCH, LEARN)),
+    default=SEARCH,
+    show_default=True,
+    help=f"{SEARCH}: portfolio and search; {LEARN}: from the worst of the finished attack in "
+    "--output, a network learns to do better, for as long as --budget says.",
+)
 @click.option("--resume", is_flag=True, help="Continue the interrupted attack in --output.")
 @click.option(
     "--budget",
@@ -130,6 +144,7 @@ DURATION: Final = Duration()
 def command(
     policy: str,
     output: Path | None,
+    stage: str,
     resume: bool,
     budget: float,
     generations: int | None,
@@ -148,7 +163,15 @@ def command(
     The folder gets attack.html, the page to read, attack.json with all numbers, found.yaml, which
     --red takes in every command, and a trace of episodes against it. After Ctrl-C the same command
     with --resume goes on.
+
+    With --stage rl a red goes on from there by learning, for the time of --budget, and is judged
+    beside the table that it began as: learned.json and learned.pt. Ctrl-C ends the learning early.
     """
+    if stage == LEARN:
+        from cagexplain.cli.attack_learned import learn
+
+        learn(policy, output, budget, options)
+        return
     from cagexplain.attack.run import Attack, Settings
     from cagexplain.cc4.reds import load_red
     from cagexplain.envs import EnvParams

@@ -50,7 +50,12 @@ CYBORG_PATH: Final[dict[str, Any]] = {
 
 def _reds(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """The table that a name or file stands for; of an option that may be repeated, of each."""
-    return load_red(value) if isinstance(value, str) else tuple(map(load_red, value))
+    try:
+        return load_red(value) if isinstance(value, str) else tuple(map(load_red, value))
+    except UsageError as error:
+        if error.where is not None:
+            raise
+        raise UsageError(error.problem, where="--red", remedy=error.remedy) from None
 
 
 RED: Final[dict[str, Any]] = {"callback": _reds, "metavar": "NAME|FILE"}
@@ -321,7 +326,7 @@ def counting(label: str, total: int, finished: int = 0) -> Iterator[Callable[[in
 
 @contextlib.contextmanager
 def narrating(
-    label: str, total: int, finished: int = 0
+    label: str, total: int | None, finished: int = 0
 ) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
     """Likewise for work that also says in words where it is.
 

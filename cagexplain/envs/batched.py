@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cagexplain.cc4 import actions as action_layout
 from cagexplain.cc4 import observations, phases
 from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.red_views import RedView, no_choices
 from cagexplain.cc4.sightings import Sightings
 from cagexplain.common import machine
 from cagexplain.common.errors import CagexplainError, UsageError
@@ -20,9 +21,16 @@ from cagexplain.envs import checks, full_state, raw
 from cagexplain.envs.truth import GroundTruth, of_state
 from cagexplain.sim import rng
 from cagexplain.sim.params import EnvParams
+from cagexplain.sim.red_view import view_batch
 from cagexplain.sim.sight import sight_batch
 from cagexplain.sim.state import Error, blank
-from cagexplain.sim.step import Refusal, check_batch, reset_batch, step_batch
+from cagexplain.sim.step import (
+    Refusal,
+    check_batch,
+    check_red_choices,
+    reset_batch,
+    step_batch,
+)
 
 MIN_ENVS_PER_THREAD: Final = 4
 """Below this, handing work to a thread costs more than it saves."""
@@ -124,6 +132,7 @@ class BatchedEnv:
         self._chosen = np.zeros(n_envs, dtype=np.bool_)
         self._submitted = np.zeros((n_envs, N_BLUE), dtype=np.int64)
         self._messages = np.zeros((n_envs, N_BLUE, observations.MESSAGE_BITS), dtype=np.int8)
+        self._no_red_choices = no_choices(n_envs)
         self.obs = np.zeros((n_envs, observations.TOTAL), dtype=np.int8)
         self.mask = np.zeros((n_envs, action_layout.TOTAL), dtype=np.bool_)
         self.reward = np.zeros(n_envs, dtype=np.float32)
@@ -209,15 +218,24 @@ class BatchedEnv:
         )
         self.reward[self._chosen] = 0.0  # not `flags`, which may be `done` itself
 
-    def step(self, actions: npt.ArrayLike, messages: npt.ArrayLike | None = None) -> None:
+    def step(
+        self,
+        actions: npt.ArrayLike,
+        messages: npt.ArrayLike | None = None,
+        red_choices: npt.ArrayLike | None = None,
+    ) -> None:
         """Plays one step with the agents' action indices (``[n, 5]``) and 8-bit messages
         (``[n, 5, 8]``, none: zeros).
 
         Indices behind an agent's layout (``cc4.actions.extra_index``) are what CybORG takes as
         action objects only; the mask does not speak of them.
 
+        ``red_choices`` (``[n, 6, 3]``, see ``cc4.red_views``) are what the free red agents do, in
+        place of what their table would draw; what it holds for others is not looked at.
+
         Raises:
-            UsageError: an index that is none of its agent's actions, or a wrong shape.
+            UsageError: an index that is none of its agent's actions, a choice that red does not
+                have, or a wrong shape.
             CagexplainError: an environment outgrew a capacity of the engine.
         """
         submitted = checks.actions(actions, self.n_envs)
@@ -227,6 +245,11 @@ class BatchedEnv:
         problem = check_batch(self.state, self._compiled_params, self._submitted)
         if problem:
             raise checks.outside_layout() if problem == Refusal.ACTION else checks.is_over()
+        choices = self._no_red_choices
+        if red_choices is not None:
+            choices = checks.red_choices(red_choices, self.n_envs)
+            if check_red_choices(self.state, self._compiled_params, self._which_params, choices):
+                raise checks.unusable_red_choice()
         self._messages[:] = 0 if sent is None else sent
         self._run(
             step_batch,
@@ -235,6 +258,7 @@ class BatchedEnv:
             self._which_params,
             self._submitted,
             self._messages,
+            choices,
             self.reward,
             self.obs,
             self._outgrown,
@@ -291,6 +315,17 @@ class BatchedEnv:
         sightings = Sightings.nothing(self.n_envs)
         self._run(sight_batch, self.state, *sightings)
         return sightings
+
+    def red_view(self) -> RedView:
+        """What the red agents know now, as whoever chooses in their place may use it.
+
+        They digest their last observations for it, which the next step would begin with: the
+        transitions that ``truth()`` tells of are those from here on.
+        """
+        checks.was_reset(self._ready, "red_view")
+        view = RedView.nothing(self.n_envs)
+        self._run(view_batch, self.state, self._compiled_params, self._which_params, *view)
+        return view
 
     def generator_state(self, env: int) -> dict[str, Any]:
         """State of an environment's generator, as NumPy's PCG64 gives it."""

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cagexplain.cc4 import actions as action_layout
-from cagexplain.cc4.agents import N_BLUE
+from cagexplain.cc4.agents import N_BLUE, N_RED
+from cagexplain.cc4.red_views import CHOICE
 from cagexplain.common.errors import UsageError
 from cagexplain.common.inputs import as_array, shown, whole_number
 from cagexplain.sim.params import EnvParams
@@ -154,6 +155,22 @@ def outside_layout() -> UsageError:
 def is_over() -> UsageError:
     """What a step after an episode's end is answered with."""
     return UsageError("an episode is over", field="step", remedy="Reset it before the next step")
+
+
+def red_choices(value: object, n: int) -> npt.NDArray[np.int64]:
+    """What is chosen for red, integers ``[n, 6, 3]``; whether it may is not looked at."""
+    array = _array(value, "red_choices", (n, N_RED, CHOICE), "iu", "integers")
+    return array.astype(np.int64)
+
+
+def unusable_red_choice() -> UsageError:
+    """What a choice that a free red agent does not have is answered with."""
+    return UsageError(
+        "a red agent may not do what was chosen for it",
+        field="red_choices",
+        remedy="give one of what red_view() lists: choices() of a host, or a zone to sweep; and "
+        "the id of a session that it has learnt, or -1",
+    )
 
 
 def bits(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

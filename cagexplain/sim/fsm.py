@@ -12,11 +12,19 @@ from cagexplain.cc4.red_fsm import (
     RedAction,
     State,
 )
-from cagexplain.cc4.red_table import UNHELD
+from cagexplain.cc4.red_table import CHOICES, UNHELD
+from cagexplain.cc4.red_views import AUTOMATIC, TABLE
 from cagexplain.sim import rng, sessions
 from cagexplain.sim.jit import jit
-from cagexplain.sim.state import NAMED, TRANSITIONS, WITH_SESSION, Error, RecordStatus
-from cagexplain.sim.types import Record
+from cagexplain.sim.state import (
+    NAMED,
+    SESSION_IDS,
+    TRANSITIONS,
+    WITH_SESSION,
+    Error,
+    RecordStatus,
+)
+from cagexplain.sim.types import Array, Record
 
 FIRST_OBSERVED = 2 * N_RED_ACTIONS
 SESSION_LOST = FIRST_OBSERVED + 1
@@ -277,7 +285,7 @@ def _choose_action(s: Record, prm: Record, agent: int, host: int) -> int:
 
 
 @jit
-def _is_live(s: Record, agent: int, ident: int) -> bool:
+def is_live(s: Record, agent: int, ident: int) -> bool:
     """Whether an id is that of a session that can scan, exploit and escalate."""
     slot = sessions.find(s, agent, ident)
     return slot >= 0 and s.ses[slot].abstract != 0
@@ -288,17 +296,17 @@ def _live_source(s: Record, agent: int, action: int, host: int) -> int:
     """Id of a live session, for an Exploit that which scanned the host; -1 if none is live."""
     if action == _EXPLOIT:
         ident = s.scan_session[agent, host]
-        if ident >= 0 and _is_live(s, agent, ident):
+        if ident >= 0 and is_live(s, agent, ident):
             return ident
     n = 0
     for k in range(s.known_n[agent]):
-        if _is_live(s, agent, s.known_ids[k, agent]):
+        if is_live(s, agent, s.known_ids[k, agent]):
             n += 1
     if n == 0:
         return -1
     pick = rng.below(s.rng, n)
     for k in range(s.known_n[agent]):
-        if _is_live(s, agent, s.known_ids[k, agent]):
+        if is_live(s, agent, s.known_ids[k, agent]):
             if pick == 0:
                 return s.known_ids[k, agent]
             pick -= 1
@@ -315,7 +323,7 @@ def _choose_source(s: Record, prm: Record, agent: int, action: int, host: int) -
 
 @jit
 def _decide(s: Record, prm: Record, agent: int) -> None:
-    """Draws host, action and parameters, and starts the action."""
+    """Draws host, action and parameters by red's table, and starts the action."""
     host = _choose_host(s, prm, agent)
     action = _choose_action(s, prm, agent, host)
     zone = int(np.int64(HOST_ZONE[host]))
@@ -333,6 +341,43 @@ def _decide(s: Record, prm: Record, agent: int) -> None:
                     zone = other
                 pick -= 1
     ident = _choose_source(s, prm, agent, action, host)
+    _start(s, prm, agent, action, host, zone, ident)
+
+
+@jit
+def may(s: Record, agent: int, choice: Array) -> bool:
+    """Whether a choice made for an agent (``int64[3]``, see `choose`) is one that it has."""
+    action, target, ident = choice
+    if action == TABLE:
+        return True
+    if not 0 <= action < N_RED_ACTIONS or ident < AUTOMATIC or ident >= SESSION_IDS:
+        return False
+    if ident != AUTOMATIC and not s.known_has[ident, agent]:
+        return False
+    if action == _DISCOVER:
+        return 0 <= target < N_REAL_ZONES and s.known_zone[agent, target] != 0
+    if not 0 <= target < N_HOSTS:
+        return False
+    root = int(sessions.find_root_on(s, agent, target) >= 0)
+    return CHOICES[root, s.fsm_state[agent, target], action]
+
+
+@jit
+def _obey(s: Record, prm: Record, agent: int, choice: Array) -> None:
+    """Starts what was chosen for an agent."""
+    action, host, ident = choice
+    zone = host if action == _DISCOVER else int(np.int64(HOST_ZONE[host]))
+    if action == _DISCOVER:
+        host = -1
+    if ident == AUTOMATIC:
+        ident = _choose_source(s, prm, agent, action, host)
+    _start(s, prm, agent, action, host, zone, ident)
+
+
+@jit
+def _start(
+    s: Record, prm: Record, agent: int, action: int, host: int, zone: int, ident: int
+) -> None:
     source = sessions.find(s, agent, ident)
     s.red_action[agent] = action
     s.red_left[agent] = prm.red_duration[action]
@@ -346,15 +391,40 @@ def _decide(s: Record, prm: Record, agent: int) -> None:
 
 
 @jit
-def choose(s: Record, prm: Record) -> None:
-    """Every active agent digests what it observed, also while busy; free ones decide."""
+def digest(s: Record, prm: Record) -> None:
+    """Has every active agent digest what it observed ahead of the next step, for whoever chooses
+    by what the agents then know."""
+    if s.fsm_digested:
+        return
+    s.fsm_digested = True
     s.trans_n = 0
+    for agent in range(N_RED):
+        if s.red_active[agent]:
+            _digest(s, prm, agent)
+
+
+@jit
+def choose(s: Record, prm: Record, choices: Array) -> None:
+    """Every active agent digests what it observed, also while busy; free ones decide.
+
+    ``choices`` is ``int64[6, 3]``: action, host (or zone, to sweep) and id of the source session of
+    each agent. With the action TABLE, it decides by red's table; with the source AUTOMATIC, it
+    draws one as the table would.
+    """
+    digested = s.fsm_digested
+    s.fsm_digested = False
+    if not digested:
+        s.trans_n = 0
     for agent in range(N_RED):
         s.red_started[agent] = -1
         s.red_start_host[agent] = -1
         s.red_start_zone[agent] = -1
         s.red_start_source[agent] = -1
         if s.red_active[agent]:
-            _digest(s, prm, agent)
+            if not digested:
+                _digest(s, prm, agent)
             if s.red_action[agent] < 0:
-                _decide(s, prm, agent)
+                if choices[agent, 0] == TABLE:
+                    _decide(s, prm, agent)
+                else:
+                    _obey(s, prm, agent, choices[agent])

@@ -171,6 +171,7 @@ _BUSY_FIELDS: Final[list[tuple[Any, ...]]] = [
     ("fsm_n", i2, (N_RED,)),
     ("fsm_finished", i2, (N_RED,)),  # hosts in state F, which is never left
     ("fsm_called", b1, (N_RED,)),
+    ("fsm_digested", b1),  # the last observations, ahead of the next step
     ("fsm_state", i1, (N_RED, N_HOSTS)),
     ("fsm_named", i1, (N_RED, N_HOSTS)),  # NAMED, WITH_SESSION: seen so at any time
     ("sight_flags", i1, (N_RED, N_HOSTS)),

@@ -18,17 +18,20 @@ class Refusal(IntEnum):
     NONE = 0
     ACTION = 1
     OVER = 2
+    RED_CHOICE = 3
 
 
 _NOTHING, _ACTION, _OVER = int(Refusal.NONE), int(Refusal.ACTION), int(Refusal.OVER)
+_RED_CHOICE = int(Refusal.RED_CHOICE)
 _SIZES, _ALL_SIZES = np.array(actions.SIZES), np.array(actions.ALL_SIZES)
 _FIRST_EXTRA = actions.FIRST_EXTRA
 _DEFENDED = BLUE_OF_HOST >= 0
 
 
 @jit
-def step(s: Record, prm: Record, submitted: Array, messages: Array) -> float:
-    """Plays a step of submitted ``int64[5]``, messages ``int8[5, 8]``; returns the team reward."""
+def step(s: Record, prm: Record, submitted: Array, messages: Array, red_choices: Array) -> float:
+    """Plays a step of submitted ``int64[5]``, messages ``int8[5, 8]`` and what is chosen for red,
+    ``int64[6, 3]`` (see `fsm.choose`); returns the team reward."""
     # Phase: decided before anybody chooses.
     while s.phase < 2 and s.step >= prm.phase_end[s.phase]:
         s.phase += 1
@@ -39,7 +42,7 @@ def step(s: Record, prm: Record, submitted: Array, messages: Array) -> float:
     # Choice: blue, green, red. Red digests its last observation here.
     blue.submit(s, submitted)
     green.choose(s)
-    fsm.choose(s, prm)
+    fsm.choose(s, prm, red_choices)
     sessions.clear_records(s)
 
     # What is due in this step? One shuffle of all actions is drawn; it changes nothing.
@@ -83,12 +86,32 @@ def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
 
 
 @entry
+def check_red_choices(states: Batch, params: Batch, which: Array, choices: Array) -> int:
+    """The :class:`Refusal` of what is chosen for red's agents. Those that are busy or inactive choose
+    nothing.
+
+    Args:
+        states, params, which: ``int64[n]`` the record of parameters of each environment.
+        choices: ``int64[n, 6, 3]``.
+    """
+    for e in range(states.size):
+        s = states[e]
+        fsm.digest(s, params[which[e]])
+        for agent in range(N_RED):
+            chooses = s.red_active[agent] and s.red_action[agent] < 0
+            if chooses and not fsm.may(s, agent, choices[e, agent]):
+                return _RED_CHOICE
+    return _NOTHING
+
+
+@entry
 def step_batch(
     states: Batch,
     params: Batch,
     which: Array,
     submitted: Array,
     messages: Array,
+    red_choices: Array,
     rewards: Array,
     obs: Array,
     outgrown: Array,
@@ -99,11 +122,12 @@ def step_batch(
     capacities they outgrew.
 
     Of n environments: which of the parameters ``int64[n]``, submitted ``int64[n, 5]``, messages
-    ``int8[n, 5, 8]``; written are rewards ``[n]``, obs ``int8[n, 578]``, outgrown ``[n]``.
+    ``int8[n, 5, 8]``, red_choices ``int64[n, 6, 3]``; written are rewards ``[n]``, obs
+    ``int8[n, 578]``, outgrown ``[n]``.
     """
     for e in range(first, last):
         fetch_ahead(states, e + 1, OFTEN_USED)
-        rewards[e] = step(states[e], params[which[e]], submitted[e], messages[e])
+        rewards[e] = step(states[e], params[which[e]], submitted[e], messages[e], red_choices[e])
         observe.write(states[e], obs[e])
         outgrown[e] = states[e].error
 

@@ -80,7 +80,7 @@ BUILTIN: Final[Mapping[str, Builtin]] = MappingProxyType(
         "punch": Builtin("Analyse every host in turn, Restore it if it had alerts", Punch),
         "champion": Builtin("answers red's machine, by what raw observations tell", Champion),
         "champion_robust": Builtin(
-            "champion for strong attackers: looks at users' hosts all the time",
+            "champion that watches users' hosts, for strong attackers",
             Champion,
             (ROBUST,),
         ),
