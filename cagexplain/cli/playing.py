@@ -55,7 +55,7 @@ def _reds(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     except UsageError as error:
         if error.where is not None:
             raise
-        raise UsageError(error.problem, where="--red", remedy=error.remedy) from None
+        raise UsageError(error.problem, where=param.opts[0], remedy=error.remedy) from None
 
 
 RED: Final[dict[str, Any]] = {"callback": _reds, "metavar": "NAME|FILE"}

@@ -87,8 +87,8 @@ def check_batch(states: Batch, params: Batch, submitted: Array) -> int:
 
 @entry
 def check_red_choices(states: Batch, params: Batch, which: Array, choices: Array) -> int:
-    """The :class:`Refusal` of what is chosen for red's agents. Those that are busy or inactive choose
-    nothing.
+    """The :class:`Refusal` of what is chosen for red's agents. Those that are busy or inactive
+    choose nothing.
 
     Args:
         states, params, which: ``int64[n]`` the record of parameters of each environment.
