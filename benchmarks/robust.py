@@ -127,7 +127,7 @@ def _error(played: FloatArray) -> float:
 @click.option("--episodes", type=click.IntRange(min=2), default=300, show_default=True)
 @click.option("--seed", type=COUNT, default=1, show_default=True, help="Of the draws.")
 @click.option("--page", type=FILE, help="Write the table into this page.")
-def main(draws: int, episodes: int, seed: int, page: Path | None) -> list[str]:
+def command(draws: int, episodes: int, seed: int, page: Path | None) -> list[str]:
     """Search, judge, and compare with what is claimed."""
     drawn = front(list(search(draws, np.random.default_rng(seed))))
     policies = [load_policy(name) for name in SHIPPED]
@@ -165,4 +165,4 @@ def _table(lines: Sequence[str], draws: int, episodes: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -76,7 +76,7 @@ def _advice(result: AttackResult, analysis: FsmAnalysis | None) -> Iterator[Advi
     yield Advice(
         "Train or tune against it, then attack again",
         "The attacker is fitted to this policy. A changed policy has another worst attacker, so "
-        "only a new attack tells whether it has become harder to exploit.",
+        "only a new attack can show whether it has become harder to exploit.",
     )
 
 

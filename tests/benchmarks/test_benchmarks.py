@@ -83,6 +83,7 @@ def test_help_tells_how_to_call_it_and_what_it_claims(name: str) -> None:
         ("parity", [100, "--policy", "nobody"], "nobody"),
         ("planning", ["--share", 0], "0<x<=1"),
         ("reference_bag", ["--add", "nothing"], "NAME=PATH"),
+        ("robust", ["--episodes", 1], "x>=2"),
         ("sensitivity", [RECORDINGS, "--only", "nothing"], "'nothing' is not one of"),
         ("sensitivity", [RECORDINGS, "--episodes", 0], "x>=1"),
         ("sensitivity", [ROOT / "benchmarks"], "lockstep"),

@@ -16,7 +16,7 @@ CHECK = Check(
     "no alert, costs common defences ten times as much. Real attackers adapt.",
     remediation="Train against a mixture of attackers, the strong ones among them; look for silent "
     "footholds (Analyse); restore hosts of the running mission on weaker evidence.",
-    formula="1 less the quotient of two shares of Sleep's loss that the policy averts: under a "
+    formula="One less the quotient of two shares of Sleep's loss that the policy averts: under a "
     "strong attacker and under the usual one, on the same seeds; without the Impacts in the "
     "contractor network, which nobody can prevent. The largest of all strong attackers, and of the "
     "one that --attack finds, with limits that hold for all of them together. A lower bound: other "

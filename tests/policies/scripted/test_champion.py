@@ -20,7 +20,7 @@ from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import decide
 from cagexplain.policies.knowledge import Knowledge
 from cagexplain.policies.registry import load_policy
-from cagexplain.policies.scripted.champion import Champion, Rules
+from cagexplain.policies.scripted.champion import ROBUST, Champion, Rules
 
 AGENT = 1
 """Of the operational zone A: an Impact costs 10 there in phase 1, and it has no gate."""
@@ -186,6 +186,14 @@ def test_hosts_are_looked_at_in_turn(slot: int, called: bool, steps: int, looks:
     now = knowing(analysed_at={slot: NOW - steps})
     now.called[:] = called
     assert action(now) == ((ActionKind.ANALYSE, slot) if looks else (ActionKind.SLEEP, -1))
+
+
+def test_the_robust_one_looks_at_users_before_it_deploys_decoys() -> None:
+    now = knowing(analysed_at={USER: NOW - 3, SERVER: NOW - 90}, decoys={OTHER: 0})
+    assert action(now) == (ActionKind.DECOY, OTHER)
+    assert action(now, ROBUST) == (ActionKind.ANALYSE, USER)
+    now.analysed_at[0, USER] = NOW - 2
+    assert action(now, ROBUST) == (ActionKind.DECOY, OTHER)
 
 
 def test_an_episode_does_not_depend_on_those_beside_it() -> None:

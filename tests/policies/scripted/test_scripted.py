@@ -155,7 +155,7 @@ def roll(name: str, seeds: list[int], steps: int) -> Iterator[tuple[FakeEnv, np.
 
 
 def test_every_policy_but_random_has_a_reference_rule() -> None:
-    elsewhere = {"expert", "champion"}  # test_expert.py, test_champion.py
+    elsewhere = {"expert", "champion", "champion_robust"}  # test_expert.py, test_champion.py
     assert set(RULES) | {"random"} | elsewhere == set(BUILTIN)
 
 
