@@ -347,6 +347,6 @@ def load_red(spec: str) -> RedTable:
 
 def unknown_red(spec: object, known: Iterable[str], remedy: str) -> UsageError:
     """The error to raise where there is no such red."""
-    close = difflib.get_close_matches(str(spec), list(known), n=1)
+    close = difflib.get_close_matches(spec, list(known), n=1) if isinstance(spec, str) else []
     hint = f"did you mean '{close[0]}'? " if close else ""
     return UsageError(f"there is no red {shown(spec)}", field="red", remedy=f"{hint}{remedy}")
