@@ -52,6 +52,12 @@ def recommendation(audit: Audit, suspects: list[Suspect]) -> str:
         )
     limits = f"within what this audit can see{_scope(audit)}"
     warned = [f for f in sides if f.verdict == "WARN"]
+    elsewhere = [f for f in audit.findings if f.axis not in SIDES and f.verdict == "FAIL"]
+    if elsewhere:
+        return (
+            f"Of practice, health and outcome nothing failed, {limits}; before you sign, weigh "
+            f"what did: {_lower(words.headline(ranking.in_order(elsewhere, audit)[0]))}."
+        )
     if warned:
         return (
             f"Nothing failed, {limits}; before you sign, weigh "

@@ -201,6 +201,8 @@ def test_one_sentence_says_whether_to_sign() -> None:
     )
     warned = says(**fine, findings=(passed, finding(verdict="WARN", worst=None)))
     assert warned.startswith("Nothing failed") and "weigh 1 warning, first: in part: " in warned
+    brittle = says(**fine, findings=(passed, finding(axis="robustness", worst=None)))
+    assert brittle.startswith("Of practice, health and outcome nothing failed")
     lesser = says(**fine, findings=(passed, finding(severity="low")))
     assert lesser.startswith("Sign only if you can do without blue agent 1")
 
