@@ -39,7 +39,7 @@ def learn(policy: str, folder: Path | None, budget: float, options: dict[str, An
     params, red = learned.params(attack), learned.start(attack)
     settings, seed = RedSettings(aim=attack.aim), options["search_seed"]
     learner = RedLearner(red, player, params, settings, seed)
-    began, history = time.perf_counter(), list[float]()
+    began, history, interrupted = time.perf_counter(), list[float](), False
 
     def goes_on(number: int, metrics: dict[str, float]) -> bool:
         history.append(metrics["return"])
@@ -53,6 +53,7 @@ def learn(policy: str, folder: Path | None, budget: float, options: dict[str, An
         except KeyboardInterrupt:
             if not history:
                 raise
+            interrupted = True
     seconds = time.perf_counter() - began
     seeds = learned.held_out(attack)
     episodes = learned.judged(player, red, params, seeds)
@@ -61,6 +62,8 @@ def learn(policy: str, folder: Path | None, budget: float, options: dict[str, An
     write_json(folder / learned.FILE, result.to_json(), indent=None)
     _show(result)
     click.echo(f"Written to {folder / learned.FILE} and {folder / learned.WEIGHTS}")
+    if interrupted:  # all that it led to is written; the exit status tells of it
+        raise KeyboardInterrupt
 
 
 def _show(result: LearnedResult) -> None:
