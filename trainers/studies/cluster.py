@@ -6,9 +6,8 @@ Every node needs cagexplain installed and the study's folder under the same path
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from cagexplain.common.errors import CagexplainError, UsageError
 from trainers.studies.jobs import Job
@@ -16,8 +15,6 @@ from trainers.studies.local import attend, stop_flag
 from trainers.studies.worker import INTERRUPTED, TRAIN
 
 _LOST = -9  # as if the process had been killed: to be tried again
-# A cluster's own server gets 30 seconds to start, which it misses on a machine that is busy.
-_PATIENCE: Final = {"RAY_gcs_server_port_wait_time_s": "180"}
 
 
 class RayBackend:
@@ -43,8 +40,6 @@ class RayBackend:
                 where="--ray",
                 remedy="Install it with `pip install ray`, or leave --ray out",
             ) from error
-        if address == "local":
-            os.environ.update(_PATIENCE | os.environ)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
