@@ -201,7 +201,7 @@ def _box(zone: int, x: float, y: float, height: float, plan: Plan) -> ZoneBox:
     return ZoneBox(
         network.ZONES[zone],
         title[:1].upper() + title[1:],
-        f"blue {agent}" if agent >= 0 else "undefended",
+        f"blue {agent}" if agent >= 0 else "no blue",
         x,
         y,
         plan.zone_width,

@@ -74,16 +74,16 @@ for (const article of document.querySelectorAll("article.timeline")) {
     for (let t = start; t < stop; t += 1) shut[t].push([`${zones[to]} ${zones[from]}`, needed]);
   });
 
+  const middle = (placed) => placed.getAttribute("transform").match(/[\d.]+/g).slice(0, 2).map(Number);
   // The two arrangements; the one that the window hides is left alone.
   const views = all(".replay-layer").map((layer) => {
     const map = layer.querySelector("svg.map");
-    const at = (element) => element.getAttribute("transform").match(/-?[\d.]+/g).map(Number);
     const marks = all(".host", map);
     return {
       layer, marks, overlay: layer.querySelector("svg.acts"), shown: new Int32Array(hosts.length).fill(-1),
       kinds: marks.map((mark) => mark.classList[1]),
       texts: marks.map((mark) => [mark.querySelector(".belief"), mark.querySelector(".decoy text"), mark.querySelector("title")]),
-      spots: marks.map(at), scale: at(marks[0])[2] ?? 1,
+      spots: marks.map(middle), scale: Number(layer.dataset.scale),
       gates: new Map(all(".gate", map).map((gate) => [gate.dataset.link, gate])), shut: new Map(),
       zones: new Map(all("[data-zone]", map).map((zone) => {
         const frame = zone.querySelector(".frame");
@@ -101,22 +101,27 @@ for (const article of document.querySelectorAll("article.timeline")) {
     return made;
   };
   const BRACKET = "M-19,-11v-8h8M11,-19h8v8M19,11v8h-8M-11,19h-8v-8";
+  const HEAD = "M0,0l-9,-4.5v9z";
+  const BEND = 0.16;
   const GATE = "M-17,-4v-6h6M11,-10h6v6M17,4v6h-6M-11,10h-6v-6";
-  const arc = ([x1, y1], [x2, y2]) => {
-    const [dx, dy] = [x2 - x1, y2 - y1];
-    const length = Math.hypot(dx, dy);
-    const bend = 0.16;
-    const [cx, cy] = [(x1 + x2) / 2 + dy * bend, (y1 + y2) / 2 - dx * bend];
-    const trim = (x, y) => {
-      const far = Math.hypot(cx - x, cy - y);
-      return [x + (cx - x) * 16 / far, y + (cy - y) * 16 / far];
+  // A bent line between two marks, and the head of an arrow at its end.
+  const arc = (from, to, scale) => {
+    const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+    const middle = [(from[0] + to[0]) / 2 + dy * BEND, (from[1] + to[1]) / 2 - dx * BEND];
+    const trim = ([x, y], by) => {
+      const far = Math.hypot(middle[0] - x, middle[1] - y);
+      return [x + (middle[0] - x) * by / far, y + (middle[1] - y) * by / far];
     };
-    const [a, b] = length > 40 ? [trim(x1, y1), trim(x2, y2)] : [[x1, y1], [x2, y2]];
-    const text = (value) => value.toFixed(1);
-    return `M${a.map(text)}Q${text(cx)},${text(cy)} ${b.map(text)}`;
+    const [start, end, tip] = [trim(from, 15 * scale), trim(to, 22 * scale), trim(to, 15 * scale)];
+    const turned = Math.atan2(tip[1] - end[1], tip[0] - end[0]) * 180 / Math.PI;
+    return [`M${start}Q${middle} ${end}`, `translate(${tip}) rotate(${turned}) scale(${scale})`];
   };
   const place = (view, host, zone) => host >= 0 ? view.spots[host]
     : [view.zones.get(zones[zone])?.x ?? 0, view.zones.get(zones[zone])?.y ?? 0];
+
+  const label = (parent, [x, y], below, text) =>
+    element("text", { x, y: y + below }, parent).append(text);
+  const SIGNS = { going: "", done: " \u2713", failed: " \u2717" };
 
   const acts = (view, t) => {
     view.overlay.replaceChildren();
@@ -134,16 +139,19 @@ for (const article of document.querySelectorAll("article.timeline")) {
       const group = element("g", { class: `red-act ${state}` }, layer);
       const target = place(view, host, zone);
       if (host < 0) view.zones.get(zones[zone])?.zone.classList.add("swept");
-      if (source >= 0 && source !== host) element("path", { class: "way", d: arc(view.spots[source], target) }, group);
-      else if (host >= 0) element("circle", { class: "ring", cx: target[0], cy: target[1], r: 18 * view.scale }, group);
-      if (due === t) element("path", { class: "mark", transform: `translate(${target[0] + 19 * view.scale} ${target[1]}) scale(1.5)`, d: `M0,0${data.marks[1][kind]}` }, group);
+      if (source >= 0 && source !== host) {
+        const [d, transform] = arc(view.spots[source], target, view.scale);
+        element("path", { class: "way", d }, group);
+        element("path", { class: "tip", transform, d: HEAD }, group);
+      } else if (host >= 0) element("circle", { class: "ring", cx: target[0], cy: target[1], r: 18 * view.scale }, group);
+      label(group, target, 28 * view.scale, data.verbs[1][kind] + SIGNS[state]);
     }
     for (const [, , , kind, host, , , , to, from] of blueAt[t]) {
       const gate = from < 0 ? null : view.gates.get(`${zones[to]} ${zones[from]}`);
-      const spot = gate ? gate.getAttribute("transform").match(/-?[\d.]+/g).map(Number) : place(view, host, to);
+      const spot = gate ? middle(gate) : place(view, host, to);
       const group = element("g", { class: "blue-act", transform: `translate(${spot}) scale(${view.scale})` }, layer);
       element("path", { class: "bracket", d: gate ? GATE : BRACKET }, group);
-      if (!gate) element("path", { class: "mark", transform: "translate(0 -19) scale(1.5)", d: `M0,0${data.marks[0][kind]}` }, group);
+      label(group, [0, 0], gate ? -12 : -21, data.verbs[0][kind]);
     }
   };
 
@@ -151,14 +159,15 @@ for (const article of document.querySelectorAll("article.timeline")) {
   const name = (host) => hosts[host].name;
   const phase = (t) => data.phases.find(([start, stop]) => start <= t && t < stop)[2];
   const target = (host, zone) => host >= 0 ? name(host) : data.zoneNames[zone];
+  const ENDS = { success: "succeeds", failure: "fails", dropped: "dropped: its session is gone", none: "" };
   const blueWords = ([start, stop, , kind, host, outcome, , link, to], t) => [
     `${data.kinds[0][kind]} · ${link || target(host, to)}`,
     ...(stop - start > 1 ? [`step ${t - start + 1} of ${stop - start}`] : []),
-    ...(t === stop - 1 && outcome ? [data.outcomes[outcome]] : [])].join(" · ");
+    ...(t === stop - 1 && outcome ? [ENDS[data.outcomes[outcome]]] : [])].join(" · ");
   const redWords = ([, due, , kind, host, outcome, detected, source, zone], t) => [
     `${data.kinds[1][kind]} · ${target(host, zone)}`,
     ...(source >= 0 && source !== host ? [`from ${name(source)}`] : []),
-    due === t ? data.outcomes[outcome] : due === null ? "not due before the end" : `due in ${due - t}`,
+    due === t ? ENDS[data.outcomes[outcome]] : due === null ? "not due before the end" : `due in ${due - t}`,
     ...(due === t && detected ? ["blue can see it"] : [])].join(" · ");
   const VERBS = { ExploitRemoteService: "broke into", PrivilegeEscalate: "became root on", Impact: "stopped the service of", DegradeServices: "degraded" };
   const UNDONE = { Restore: "restored", Remove: "ran Remove on" };
@@ -194,7 +203,7 @@ for (const article of document.querySelectorAll("article.timeline")) {
       const is = now(code >> 1);
       view.marks[i].setAttribute("class", `host ${view.kinds[i]} ${look(code >> 1)}${i === chosen ? " chosen" : ""}`);
       write(view.texts[i][0], is.state === "unknown" ? "" : is.state);
-      write(view.texts[i][1], is.decoys ? String(is.decoys) : "");
+      write(view.texts[i][1], is.decoys > 1 ? String(is.decoys) : "");
       write(view.texts[i][2], words(hosts[i], code >> 1));
     }
     const closed = new Map(shut[t]);

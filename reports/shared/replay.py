@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -15,7 +16,6 @@ from cagexplain.analysis.episodes.timeline_parts import Block
 from cagexplain.cc4 import actions, agents, network, phases, red_fsm
 from cagexplain.facts.places import LEVEL_NAMES
 from reports.drawings.network import NARROW, WIDE, NetworkMap, lay_out, long_name
-from reports.drawings.timeline import BLUE_MARKS, RED_MARKS
 from reports.kit import terms
 from reports.kit.pages import source
 from reports.kit.sections import render
@@ -24,8 +24,6 @@ from reports.shared import replay_words as words
 RATES: Final = (1, 2, 4, 8, 16, 32)
 """Steps a second."""
 HEALTH: Final = ("", "degraded", "stopped")
-_PICTURED: Final = ("phase", "entry", "root", "eviction", "peak", "worst")
-"""Kinds of moments that stand on the sheet as pictures."""
 _UPPER, _BASE, _LOWER = 6.0, 40.0, 60.0
 """In the strip: where the most hosts reach, the base line, and where the costliest step reaches."""
 _BELIEVED: Final = {"U": "user session", "UD": "user session", "R": "root session", "RD": "root session"}
@@ -118,9 +116,9 @@ def data(timeline: Timeline, row: Mapping[str, int]) -> dict[str, Any]:
         "zones": network.ZONES,
         "zoneNames": [terms.subnet(name) for name in network.ZONES],
         "counted": timeline.counted,
-        "marks": [
-            [BLUE_MARKS.get(name, "") for name in actions.KIND_NAMES],
-            [RED_MARKS[name] for name in red_fsm.RED_ACTION_NAMES],
+        "verbs": [
+            [words.BLUE_VERBS.get(name, "") for name in actions.KIND_NAMES],
+            [words.RED_VERBS[name] for name in red_fsm.RED_ACTION_NAMES],
         ],
         "blocks": [
             [start, stop, network.ZONES.index(b.zone), network.ZONES.index(b.source), int(needed)]
@@ -156,21 +154,18 @@ def _short_agent(name: str) -> str:
 def _moments(
     timeline: Timeline, named: Sequence[Moment], drawing: NetworkMap
 ) -> Iterator[dict[str, Any]]:
+    """The moments by step, each with a picture; those of one step together."""
     lines = {line.host: line for line in timeline.hosts}
-    pictured: set[int] = set()
-    for moment in named:
-        now = frame(timeline, moment.step)
-        picture = None
-        if moment.kind in _PICTURED and moment.step not in pictured:
-            pictured.add(moment.step)
-            picture = _picture(drawing, now)
-        place = long_name(lines[moment.host]) if moment.host in lines else ""
+    for step, together in groupby(named, key=lambda moment: moment.step):
+        now, parts = frame(timeline, step), list(together)
+        places = [long_name(lines[m.host]) if m.host in lines else "" for m in parts]
+        titles = [words.title(m, p, now.phase) for m, p in zip(parts, places, strict=True)]
         yield {
-            "step": moment.step,
-            "host": moment.host,
-            "title": words.title(moment, place, now.phase),
-            "detail": words.detail(moment),
-            "picture": picture,
+            "step": step,
+            "host": next((m.host for m in parts if m.host in lines), None),
+            "title": "; ".join(titles),
+            "details": list(dict.fromkeys(filter(None, map(words.detail, parts)))),
+            "picture": _picture(drawing, now),
             "alt": words.situation(now),
         }
 
@@ -216,7 +211,7 @@ def _strip(timeline: Timeline, named: Sequence[Moment]) -> Strip:
         root=_stairs([_BASE - n * up for n in root]),
         cost=bars,
         phases="".join(f"M{run.start},0V62" for run in timeline.phases[1:]),
-        moments="".join(f"M{m.step + 0.5:g},0v4" for m in named),
+        moments="".join(f"M{m.step + 0.5:g},0v7" for m in named),
         most=most,
         worst=-worst,
         label=f"Course of episode {timeline.episode}: red holds at most {most} hosts that blue "

@@ -20,6 +20,27 @@ CHANGES: Final = {
 }
 """Why a host's level changed."""
 
+BLUE_VERBS: Final = {
+    "Analyse": "Analyse",
+    "Remove": "Remove",
+    "Restore": "Restore",
+    "DeployDecoy": "decoy",
+    "BlockTrafficZone": "block",
+    "AllowTrafficZone": "allow",
+}
+RED_VERBS: Final = {
+    "DiscoverRemoteSystems": "sweep",
+    "AggressiveServiceDiscovery": "scan",
+    "StealthServiceDiscovery": "quiet scan",
+    "DiscoverDeception": "seek decoys",
+    "ExploitRemoteService": "exploit",
+    "PrivilegeEscalate": "escalate",
+    "Impact": "Impact",
+    "DegradeServices": "degrade",
+    "Withdraw": "withdraw",
+}
+"""Actions in a word or two, for the map."""
+
 _TITLES: Final[Mapping[MomentKind, Callable[[Moment, str, str], str]]] = {
     "phase": lambda m, place, phase: f"{phase} begins",
     "entry": lambda m, place, phase: f"first entry: {place}",

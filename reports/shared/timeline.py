@@ -112,8 +112,7 @@ def _says(timelines: Sequence[Timeline]) -> str:
     named = f"Episode {worst.episode} ({worst.reason}) returned {numbers.number(worst.total)}"
     if not line.loss:
         return f"{named}: nothing was lost on any host."
-    stays = [i for i in worst.incidents if i.host == line.host]
-    held = sum(i.stop - i.start for i in stays)
+    held = sum(run.stop - run.start for run in line.levels)
     return (
         f"{named}; {numbers.number(line.loss)} was lost on {long_name(line)}, where red had a session "
         f"in {held} of {worst.steps} steps."
