@@ -120,11 +120,7 @@ def data(timeline: Timeline, row: Mapping[str, int]) -> dict[str, Any]:
             [words.BLUE_VERBS.get(name, "") for name in actions.KIND_NAMES],
             [words.RED_VERBS[name] for name in red_fsm.RED_ACTION_NAMES],
         ],
-        "blocks": [
-            [start, stop, network.ZONES.index(b.zone), network.ZONES.index(b.source), int(needed)]
-            for b in timeline.blocks
-            for start, stop, needed in _needed(b, timeline)
-        ],
+        "blocks": [part for block in timeline.blocks for part in _by_phase(block, timeline)],
         "failures": [
             [f.step, row.get(f.host, -1), row.get(f.target or "", -1)] for f in timeline.failures
         ],
@@ -136,15 +132,21 @@ def data(timeline: Timeline, row: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _needed(block: Block, timeline: Timeline) -> Iterator[tuple[int, int, bool]]:
-    """The parts of a block, and whether users' accesses take the link meanwhile: an access and its
-    answer both have to pass."""
+def needed(block: Block, phase: str) -> bool:
+    """Whether users' accesses take a blocked link in a mission phase: an access and its answer both
+    have to pass."""
     there, back = (network.ZONES.index(name) for name in (block.zone, block.source))
+    reach = phases.GREEN_REACH[phases.PHASE_NAMES.index(phase)]
+    return bool(reach[there, back] or reach[back, there])
+
+
+def _by_phase(block: Block, timeline: Timeline) -> Iterator[list[int]]:
+    """A block as the script reads it: first step and end, the link, whether users need it."""
+    link = [network.ZONES.index(name) for name in (block.zone, block.source)]
     for run in timeline.phases:
         start, stop = max(block.start, run.start), min(block.stop, run.stop)
         if start < stop:
-            reach = phases.GREEN_REACH[phases.PHASE_NAMES.index(run.value)]
-            yield start, stop, bool(reach[there, back] or reach[back, there])
+            yield [start, stop, *link, int(needed(block, run.value))]
 
 
 def _short_agent(name: str) -> str:

@@ -179,8 +179,10 @@ for (const article of document.querySelectorAll("article.timeline")) {
       tell();
     });
   }
+  let inView = false;
+  new IntersectionObserver(([entry]) => { inView = entry.isIntersecting; }).observe(box);
   article.addEventListener("moved", ({ detail }) => {
-    if (detail.by === "timeline") return;
+    if (detail.by === "timeline" || (detail.playing && !inView)) return;
     go(detail.step, detail.host < 0 ? at.host : detail.host);
   });
   mark();
