@@ -10,6 +10,7 @@ second at every speed: a frame or two go to the beginning. On a machine that oth
 time tells more: less than a second of it per second of play leaves one core time for all frames.
 """
 
+import itertools
 import json
 import os
 import re
@@ -143,7 +144,7 @@ def cpu_time(root: int) -> float:
 
 def summary(times: Sequence[float]) -> dict[str, float]:
     """Frames a second, and the longest time between two, from the times of frames in ms."""
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     rate = 1000 * len(gaps) / (times[-1] - times[0])
     return {"frames_per_s": round(rate, 1), "longest_ms": round(max(gaps), 1)}
 

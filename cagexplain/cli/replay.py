@@ -31,10 +31,10 @@ _UNUSED: Final = (
     type=click.IntRange(min=0),
     help="Number of the episode.  [default: the one with the worst return]",
 )
-@output_option(
-    "HTML file to write.  [default: replay-N.html in the trace's folder]", FILE_TO_WRITE
+@output_option("HTML file to write.  [default: replay-N.html in the trace's folder]", FILE_TO_WRITE)
+@click.option(
+    "--png", type=FOLDER, help="Also write the key moments as pictures, into this folder."
 )
-@click.option("--png", type=FOLDER, help="Also write the key moments as pictures, into this folder.")
 @click.option("--gif", type=FILE_TO_WRITE, help="Also write the episode as an animated GIF.")
 @click.option("--mp4", type=FILE_TO_WRITE, help="Also write it as a film in H.264.")
 @click.option(

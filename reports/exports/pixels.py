@@ -61,7 +61,9 @@ def write_gif(path: Path, pictures: Iterable[str], rate: float) -> None:
         pictures: SVG files of one size.
         rate: of them per second.
     """
-    frames = [Image.fromarray(pixels).quantize(64) for pixels in _pixels(pictures)]
+    # Marks are small: the method that keeps rare colours.
+    keep = Image.Quantize.MAXCOVERAGE
+    frames = [Image.fromarray(pixels).quantize(128, keep) for pixels in _pixels(pictures)]
     buffer = io.BytesIO()
     first, *others = frames
     first.save(

@@ -71,7 +71,9 @@ class Film:
                 frame=now,
                 look=look,
                 gates={
-                    (block.zone, block.source): " shut needed" if needed(block, now.phase) else " shut"
+                    (block.zone, block.source): " shut needed"
+                    if needed(block, now.phase)
+                    else " shut"
                     for block in now.blocks
                 },
                 swept=self._acts.swept(now),

@@ -26,7 +26,12 @@ RATES: Final = (1, 2, 4, 8, 16, 32)
 HEALTH: Final = ("", "degraded", "stopped")
 _UPPER, _BASE, _LOWER = 6.0, 40.0, 60.0
 """In the strip: where the most hosts reach, the base line, and where the costliest step reaches."""
-_BELIEVED: Final = {"U": "user session", "UD": "user session", "R": "root session", "RD": "root session"}
+_BELIEVED: Final = {
+    "U": "user session",
+    "UD": "user session",
+    "R": "root session",
+    "RD": "root session",
+}
 """What a state of red's machine takes for true."""
 
 
@@ -202,12 +207,12 @@ def _strip(timeline: Timeline, named: Sequence[Moment]) -> Strip:
     user, root = ([step[name] for step in counts] for name in LEVEL_NAMES[1:])
     both = [a + b for a, b in zip(user, root, strict=True)]
     most = max(both, default=0)
-    costs = [
-        -sum(timeline.rewards[cause][t] for cause in CAUSES) for t in range(timeline.steps)
-    ]
+    costs = [-sum(timeline.rewards[cause][t] for cause in CAUSES) for t in range(timeline.steps)]
     worst = max(costs, default=0.0)
     up, down = (_BASE - _UPPER) / max(most, 1), (_LOWER - _BASE) / max(worst, 1.0)
-    bars = "".join(f"M{t},{_BASE:g}h1v{cost * down:.1f}h-1z" for t, cost in enumerate(costs) if cost)
+    bars = "".join(
+        f"M{t},{_BASE:g}h1v{cost * down:.1f}h-1z" for t, cost in enumerate(costs) if cost
+    )
     return Strip(
         user=_stairs([_BASE - n * up for n in both]),
         root=_stairs([_BASE - n * up for n in root]),

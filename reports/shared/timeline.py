@@ -114,8 +114,8 @@ def _says(timelines: Sequence[Timeline]) -> str:
         return f"{named}: nothing was lost on any host."
     held = sum(run.stop - run.start for run in line.levels)
     return (
-        f"{named}; {numbers.number(line.loss)} was lost on {long_name(line)}, where red had a session "
-        f"in {held} of {worst.steps} steps."
+        f"{named}; {numbers.number(line.loss)} was lost on {long_name(line)}, where red had a "
+        f"session in {held} of {worst.steps} steps."
     )
 
 

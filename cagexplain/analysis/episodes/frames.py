@@ -70,9 +70,7 @@ def frame(timeline: Timeline, step: int) -> Frame:
         blocks=tuple(b for b in timeline.blocks if b.start <= step < b.stop),
         blue=tuple(a for a in timeline.blue if a.start <= step < a.stop),
         red=tuple(
-            a
-            for a in timeline.red
-            if a.start <= step <= (last if a.step is None else a.step)
+            a for a in timeline.red if a.start <= step <= (last if a.step is None else a.step)
         ),
         failures=tuple(f for f in timeline.failures if f.step == step),
         reward=sum(values[step] for values in timeline.rewards.values()),

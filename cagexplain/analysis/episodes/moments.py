@@ -27,8 +27,8 @@ class Moment(Result):
 
     Attributes:
         step: whose situation and events are meant.
-        kind: ``"phase"``: a mission phase begins; of the incidents the first ``"entry"``, ``"alert"``
-            of one, ``"answer"`` by blue, ``"root"`` and ``"eviction"``, and each costly
+        kind: ``"phase"``: a mission phase begins; the first ``"entry"`` of red, and in an incident
+            the first ``"alert"``, ``"answer"`` by blue, ``"root"`` and ``"eviction"``; each costly
             ``"incident"``; the first ``"impact"`` that cost; ``"peak"``: red holds the most hosts
             that blue defends; ``"worst"``: the costliest step.
         host: that it is about; None if it is about none.
@@ -77,9 +77,10 @@ def _firsts(timeline: Timeline) -> Iterator[Moment]:
             "eviction": evicted,
         }
         for kind, step in steps.items():
-            if step is not None and step < timeline.steps:
-                if kind not in firsts or step < firsts[kind][0]:
-                    firsts[kind] = (step, incident)
+            if step is None or step == timeline.steps:  # it ended with the episode
+                continue
+            if kind not in firsts or step < firsts[kind][0]:
+                firsts[kind] = (step, incident)
     for kind, (step, incident) in firsts.items():
         yield Moment(step, kind, incident.host, incident=incident)
     for loss in timeline.losses:

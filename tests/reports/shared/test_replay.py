@@ -82,7 +82,9 @@ def test_the_data_of_the_page_give_back_every_step(
     for step in range(STEPS):
         now = frame(timeline, step)
         assert [at(host, step) for host in data["hosts"]] == list(now.hosts)
-        shut = {(to, source) for start, stop, to, source, _ in data["blocks"] if start <= step < stop}
+        shut = {
+            (to, source) for start, stop, to, source, _ in data["blocks"] if start <= step < stop
+        }
         zones = network.ZONES
         assert shut == {(zones.index(b.zone), zones.index(b.source)) for b in now.blocks}
         assert sum(failure[0] == step for failure in data["failures"]) == len(now.failures)
@@ -114,7 +116,7 @@ def test_no_two_things_of_the_map_overlap(plan: Plan, timeline: Timeline) -> Non
         assert box.x + 13 < spot.x < box.x + box.width - 13
         assert box.y + 34 < spot.y < min([g.y for g in box.gates] or [box.y + box.height]) - 30
     for box in drawing.zones:
-        assert 0 <= box.x and box.x + box.width <= plan.width
+        assert box.x >= 0 and box.x + box.width <= plan.width
         assert box.y + box.height <= drawing.height
         assert len(box.gates) == (0 if "contractor" in box.zone else 8)
     assert len(drawing.links) == len(network.ROUTER_LINKS)
@@ -163,7 +165,9 @@ def test_a_long_episode_adds_little_to_a_page(tmp_path: Path) -> None:
     row = {line.host: number for number, line in enumerate(long.hosts)}
     runs = [[line.decoys, line.health] for line in long.hosts]
     sources = [[999, 9] for _ in (*long.red, *long.blue)]
-    added = [json.dumps(part, separators=(",", ":")) for part in (data_of(long, row), runs, sources)]
+    added = [
+        json.dumps(part, separators=(",", ":")) for part in (data_of(long, row), runs, sources)
+    ]
     assert len(player(long)) + sum(map(len, added)) < 300_000
 
 
@@ -205,7 +209,8 @@ press("End"); seen.end = step();
 const backwards = looks(); press("Home"); press("End");
 seen.again = looks().join() === backwards.join();
 press("Home"); press("PageDown"); seen.moment = step();
-press(" "); seen.playing = text(".replay-play"); seen.quiet = player.querySelector(".replay-says").ariaLive;
+press(" "); seen.playing = text(".replay-play");
+seen.quiet = player.querySelector(".replay-says").ariaLive;
 press(" "); seen.stopped = text(".replay-play");
 const readout = document.querySelector(".timeline-readout");
 player.querySelector('.replay-sheet a:last-of-type').click();
