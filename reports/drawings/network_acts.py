@@ -102,7 +102,8 @@ class Acts:
         due = {"SUCCESS": "done"}.get(action.outcome, "failed")
         state = due if action.step == step else "going"
         target = self._place(action.host, action.zone)
-        paths, ring = (), None
+        paths: tuple[tuple[str, str, str], ...] = ()
+        ring = None
         if action.source in self._spots and action.source != action.host:
             paths = self._way(self._spots[action.source], target)
         elif action.host is not None:

@@ -149,8 +149,9 @@ def worst_episode(trace: Trace) -> int:
         CagexplainError: a file of the trace is damaged.
     """
     steps = trace.table("steps", ("episode", "reward", "counted"))
-    returns = steps["reward"].where(steps["counted"], 0).groupby(steps["episode"]).sum()
-    return int(returns.idxmin())
+    counted = steps[steps["counted"]]
+    returns = np.bincount(counted["episode"], counted["reward"], trace.n_episodes)
+    return int(returns.argmin())
 
 
 def timelines(trace: Trace, episodes: Mapping[int, str]) -> tuple[Timeline, ...]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,17 @@ from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from reports.drawings.network import NARROW, WIDE, Plan, lay_out
+from reports.drawings.network_acts import Acts
 from reports.replay.page import replay_page
 from reports.shared.replay import data as data_of
 from reports.shared.replay import look, player
+from reports.shared.replay_words import BLUE_VERBS, RED_VERBS
 from tests.support import page_checks as checks
 from tests.support.browser import barriers, needs_browser, opened, probe
 from tests.support.fixtures_pages import Element, parse
 
 STEPS = 99
+PLANS = {plan.name: plan for plan in (WIDE, NARROW)}
 DARK = "--blink-settings=preferredColorScheme=0"
 
 
@@ -200,10 +204,14 @@ const shut = () => layer.querySelectorAll(".gate.shut").length;
 const seen = {};
 press("ArrowRight"); press("ArrowRight", true); press("ArrowLeft");
 seen.walked = step();
-seen.looks = {}; seen.shut = {};
+const acts = () => [...layer.querySelectorAll(".acts g g")].map((group) => [
+  group.getAttribute("class"), group.textContent,
+  [...group.querySelectorAll("path")].map((path) => path.getAttribute("d")).join(" "),
+]);
+seen.looks = {}; seen.shut = {}; seen.acts = {};
 for (const t of STEPS) {
   press("Home"); for (let i = 0; i < t; i += 1) press("ArrowRight");
-  seen.looks[t] = looks(); seen.shut[t] = shut();
+  seen.looks[t] = looks(); seen.shut[t] = shut(); seen.acts[t] = acts();
 }
 press("End"); seen.end = step();
 const backwards = looks(); press("Home"); press("End");
@@ -229,6 +237,10 @@ return seen;
 """
 
 
+def numbers(path: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?[\d.]+", path)]
+
+
 @needs_browser
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "plan"), [(1440, "wide"), (500, "narrow")])
@@ -245,6 +257,12 @@ def test_it_answers_the_keyboard(
         expected = [f"host {k} {look(h)}" for k, h in zip(kinds, now.hosts, strict=True)]
         assert seen["looks"][str(step)] == expected
         assert seen["shut"][str(step)] == len(now.blocks)
+        drawn = list(Acts(lay_out(timeline, PLANS[plan]), timeline, BLUE_VERBS, RED_VERBS).of(now))
+        assert len(drawn) == len(seen["acts"][str(step)])
+        for act, (kind, label, paths) in zip(drawn, seen["acts"][str(step)], strict=True):
+            assert (act.look, act.label[2] if act.label else "") == (kind, label)
+            expected_paths = " ".join(path for _, path, _ in act.paths)
+            assert numbers(paths) == pytest.approx(numbers(expected_paths), abs=0.06)
     steps = sorted({m.step for m in moments(timeline)})
     assert seen["moment"] == steps[1]
     assert (seen["playing"], seen["quiet"], seen["stopped"]) == ("Pause", "off", "Play")
