@@ -155,7 +155,7 @@ def summary(times: Sequence[float]) -> dict[str, float]:
 @click.option("--seconds", type=COUNT, default=5, show_default=True, help="At each speed.")
 @click.option("--width", type=COUNT, default=1440, show_default=True, help="Of the window.")
 @click.option("--json", "json_file", type=FILE)
-def main(
+def command(
     trace: Path, episode: int, seconds: int, width: int, json_file: Path | None
 ) -> Sequence[str]:
     """Play, and say what is slow."""
@@ -191,4 +191,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    command()
