@@ -59,6 +59,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "command",
         "Show what blue does in each state of the attacker.",
     ),
+    "replay": (
+        "cagexplain.cli.replay",
+        "command",
+        "Show an episode step by step on the map of the network.",
+    ),
     "compare": ("cagexplain.cli.compare", "command", "Show where policies differ."),
     "explain": ("cagexplain.cli.explain", "command", "Show why blue chose what it chose."),
     "attack": (

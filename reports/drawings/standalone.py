@@ -31,3 +31,22 @@ def own_style(prefix: str, *sheets: str) -> str:
     colours = next(body for selector, body in rules if selector == ":root")
     matching = [f"{selector} {{{body}}}" for selector, body in rules if selector.startswith(prefix)]
     return "\n".join([f"svg {{ background: #ffffff; {colours} }}", *matching])
+
+
+def light_style(prefix: str, *sheets: str) -> str:
+    """The same with the values of the light page in the place of its variables, which few programs
+    but browsers know; the sheets may have variables of their own."""
+    texts = [source(sheet) for sheet in ("kit/style.css", *sheets)]
+    values: dict[str, str] = {}
+    for text in texts:
+        for selector, body in _RULE.findall(text):
+            if selector.strip() == ":root":  # the first of a sheet is the light one
+                values |= re.findall(r"(--[\w-]+): ([^;]+);", body)
+                break
+    rules = [
+        f"{selector.strip()} {{{body}}}"
+        for text in texts
+        for selector, body in _RULE.findall(text)
+        if selector.strip().startswith(prefix)
+    ]
+    return re.sub(r"var\((--[\w-]+)\)", lambda match: values[match[1]], "\n".join(rules))

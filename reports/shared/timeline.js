@@ -100,6 +100,9 @@ for (const article of document.querySelectorAll("article.timeline")) {
     row.setAttribute("visibility", "visible");
     out.textContent = sentence();
   };
+  // The map of the same episode follows clicks and keys, not the pointer that only looks.
+  const tell = () => article.dispatchEvent(
+    new CustomEvent("moved", { detail: { step: at.step, host: at.host, by: "timeline" } }));
   const go = (step, host) => {
     at.step = clamp(step, 0, data.steps - 1);
     at.host = clamp(host, 0, data.hosts.length - 1);
@@ -122,6 +125,7 @@ for (const article of document.querySelectorAll("article.timeline")) {
     if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     act(event.shiftKey ? 10 : 1);
+    tell();
   });
 
   const point = (event) => new DOMPoint(event.clientX, event.clientY)
@@ -145,7 +149,7 @@ for (const article of document.querySelectorAll("article.timeline")) {
     if (from !== null && event.pointerType === "mouse" && Math.abs(x - from) > 6) {
       const steps = [toStep(Math.min(x, from)), toStep(Math.max(x, from))];
       show(...steps);
-    }
+    } else if (from !== null) tell();
     from = null;
   });
   svg.addEventListener("pointerleave", () => {
@@ -172,7 +176,14 @@ for (const article of document.querySelectorAll("article.timeline")) {
       show(Number(link.dataset.from), Number(link.dataset.to));
       go(Number(link.dataset.at ?? link.dataset.from), host < 0 ? at.host : host);
       box.focus({ preventScroll: true });
+      tell();
     });
   }
+  let inView = false;
+  new IntersectionObserver(([entry]) => { inView = entry.isIntersecting; }).observe(box);
+  article.addEventListener("moved", ({ detail }) => {
+    if (detail.by === "timeline" || (detail.playing && !inView)) return;
+    go(detail.step, detail.host < 0 ? at.host : detail.host);
+  });
   mark();
 }

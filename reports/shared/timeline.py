@@ -11,29 +11,21 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from cagexplain.analysis.episodes.timeline import CAUSES, Timeline
-from cagexplain.analysis.episodes.timeline_parts import HostLine
-from cagexplain.cc4 import actions, red_fsm
+from cagexplain.cc4 import actions, network, red_fsm
 from cagexplain.cc4.outcome import OUTCOME_NAMES
 from reports.drawings import timeline as drawing
+from reports.drawings.network import long_name
 from reports.kit import numbers, terms
 from reports.kit.pages import source
 from reports.kit.sections import Section, gap, render
+from reports.shared import replay
+from reports.shared.replay_words import CHANGES
 
 _STRETCH: Final = 10
 """Steps of a costly stretch."""
 _STRETCHES: Final = 5
 _INCIDENTS: Final = 12
 """Incidents that are shown at once; the others are one click away."""
-
-_CHANGES: Final = {
-    None: "–",
-    "red_action": "a red action",
-    "phishing": "a phishing mail",
-    "Remove": "blue’s Remove",
-    "Restore": "blue’s Restore",
-    "other": "other",
-}
-"""Why a host's level changed."""
 
 _LAYERS: Final = (
     ("states", "states"),
@@ -87,11 +79,11 @@ def section(timelines: Sequence[Timeline]) -> Section:
             left=drawing.LEFT,
             plot=drawing.PLOT,
             row=drawing.ROW,
-            changes=_CHANGES,
+            changes=CHANGES,
             shown=_INCIDENTS,
         ),
-        source("shared/timeline.css"),
-        source("shared/timeline.js"),
+        source("shared/timeline.css") + replay.style(),
+        source("shared/timeline.js") + replay.script(),
     )
 
 
@@ -103,10 +95,11 @@ def _episode(timeline: Timeline) -> dict[str, Any]:
         "timeline": timeline,
         "id": f"timeline-{timeline.episode}",
         "drawing": picture,
+        "replay": replay.player(timeline),
         "scale": f"{drawing.PLOT / timeline.steps:.6f}",
         "data": _data(timeline, picture),
         "stretches": list(_stretches(timeline)),
-        "incidents": [(i, _place(lines[i.host])) for i in incidents],
+        "incidents": [(i, long_name(lines[i.host])) for i in incidents],
         "summary": _summary(timeline),
         "tab": f"{timeline.reason}: {numbers.number(timeline.total)}",
     }
@@ -119,16 +112,11 @@ def _says(timelines: Sequence[Timeline]) -> str:
     named = f"Episode {worst.episode} ({worst.reason}) returned {numbers.number(worst.total)}"
     if not line.loss:
         return f"{named}: nothing was lost on any host."
-    stays = [i for i in worst.incidents if i.host == line.host]
-    held = sum(i.stop - i.start for i in stays)
+    held = sum(run.stop - run.start for run in line.levels)
     return (
-        f"{named}; {numbers.number(line.loss)} was lost on {_place(line)}, where red had a session "
-        f"in {held} of {worst.steps} steps."
+        f"{named}; {numbers.number(line.loss)} was lost on {long_name(line)}, where red had a "
+        f"session in {held} of {worst.steps} steps."
     )
-
-
-def _place(line: HostLine) -> str:
-    return f"{terms.subnet(line.zone)}, {drawing.short_name(line)}"
 
 
 def _summary(timeline: Timeline) -> str:
@@ -179,7 +167,7 @@ def _stretch(timeline: Timeline, start: int, stop: int) -> Stretch:
             for cause, value in sorted(by_cause.items(), key=lambda item: item[1])
             if value
         ),
-        "; ".join(f"{_place(lines[host])} {numbers.number(by_host[host])}" for host in worst),
+        "; ".join(f"{long_name(lines[host])} {numbers.number(by_host[host])}" for host in worst),
     )
 
 
@@ -198,13 +186,15 @@ def _data(timeline: Timeline, picture: drawing.Drawing) -> Markup:
         "hosts": [
             {
                 "id": line.host,
-                "name": _place(line),
+                "name": long_name(line),
                 "agent": line.agent,
                 "y": picture.rows[line.host],
                 "states": [[r.start, r.value] for r in line.states],
                 "levels": line.levels,
                 "process": [r[:2] for r in line.process or ()],
                 "connection": [r[:2] for r in line.connection or ()],
+                "decoys": line.decoys,
+                "health": line.health,
                 "lost": [[step, _plain(amount)] for step, amount in lost[line.host].items()],
             }
             for line in timeline.hosts
@@ -215,18 +205,20 @@ def _data(timeline: Timeline, picture: drawing.Drawing) -> Markup:
                 *(row.get(a.host or "", -1), OUTCOME_NAMES.index(a.outcome)),
                 None if a.probability is None else round(a.probability, 3),
                 f"{_short(a.zone)} ← {_short(a.source)}" if a.source else "",
+                *(_zone(a.zone), _zone(a.source)),
             ]
             for a in timeline.blue
         ],
         "red": [
             [
                 *(a.start, a.step, a.agent[-1], red_fsm.RED_ACTION_NAMES.index(a.kind)),
-                *(row[a.host], OUTCOME_NAMES.index(a.outcome), int(a.detected)),
+                *(row.get(a.host or "", -1), OUTCOME_NAMES.index(a.outcome), int(a.detected)),
+                *(row.get(a.source or "", -1), _zone(a.zone)),
             ]
             for a in timeline.red
-            if a.host in row
         ],
         "rewards": [[_plain(value) for value in timeline.rewards[cause]] for cause in CAUSES],
+        **replay.data(timeline, row),
     }
     return htmlsafe_json_dumps(data, dumps=_compact)
 
@@ -238,6 +230,11 @@ def _compact(data: Any, **options: Any) -> str:
 def _plain(value: float) -> float:
     """A whole number without its decimal."""
     return int(value) if value == int(value) else value
+
+
+def _zone(name: str | None) -> int:
+    """Number of a subnet; -1 without one."""
+    return -1 if name is None else network.ZONES.index(name)
 
 
 def _short(zone: str | None) -> str:

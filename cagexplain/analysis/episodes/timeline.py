@@ -16,14 +16,18 @@ import pandas as pd
 
 from cagexplain.analysis.episodes.incidents import in_words
 from cagexplain.analysis.episodes.timeline_parts import (
+    Block,
     BlueAction,
+    Failure,
     HostLine,
     Incident,
     Loss,
     RedActionSpan,
     Stretch,
 )
-from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward
+from cagexplain.cc4 import actions, agents, network, phases, red_fsm, reward, services
+from cagexplain.cc4.actions import ActionKind
+from cagexplain.cc4.outcome import Outcome
 from cagexplain.common.errors import UsageError
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import Batch, codes, run
@@ -45,6 +49,9 @@ _ROWS: Final = tuple(
 """Hosts that have a state (servers and user hosts), by the blue agent that defends them; those of
 the contractor network, which no agent defends, come last."""
 
+_CONTROL: Final = tuple(actions.KIND_NAMES[k] for k in (ActionKind.BLOCK, ActionKind.ALLOW))
+_DIGITS: Final = tuple(map(str, range(services.N_DECOYS + 1)))
+_HEALTH: Final = ("", "degraded", "stopped")
 _CAUSE_OF_GREEN: Final = {"GreenLocalWork": "lwf", "GreenAccessService": "asf"}
 
 
@@ -65,6 +72,8 @@ class Timeline(Result):
         blue: decisions in the order of steps; Sleep and Monitor are left out.
         idle: by blue agent the number of Sleeps and Monitors.
         red: actions in the order of their start.
+        blocks: of links, in the order of their start.
+        failures: of green users, in the order of steps.
         losses: in the order of steps.
         incidents: in the order of their start.
         observed: whether alerts were recorded.
@@ -82,6 +91,8 @@ class Timeline(Result):
     blue: tuple[BlueAction, ...]
     idle: dict[str, int]
     red: tuple[RedActionSpan, ...]
+    blocks: tuple[Block, ...]
+    failures: tuple[Failure, ...]
     losses: tuple[Loss, ...]
     incidents: tuple[Incident, ...]
     observed: bool
@@ -131,6 +142,18 @@ def episode_choice(
     return chosen
 
 
+def worst_episode(trace: Trace) -> int:
+    """Number of the episode with the lowest official return, the first of several.
+
+    Raises:
+        CagexplainError: a file of the trace is damaged.
+    """
+    steps = trace.table("steps", ("episode", "reward", "counted"))
+    counted = steps[steps["counted"]]
+    returns = np.bincount(counted["episode"], counted["reward"], trace.n_episodes)
+    return int(returns.argmin())
+
+
 def timelines(trace: Trace, episodes: Mapping[int, str]) -> tuple[Timeline, ...]:
     """Read chosen episodes from a trace; of its files only those that contain them.
 
@@ -162,9 +185,10 @@ class _Chosen:
         ),
         "red": (
             *("step", "agent", "event", "action", "action_name", "target_host", "target_zone"),
-            *("outcome", "detected"),
+            *("source_host", "outcome", "detected"),
         ),
-        "green": ("step", "host", "kind", "penalty"),
+        "services": ("decoys", "reliability", "stopped"),
+        "green": ("step", "host", "kind", "cause", "target_host", "penalty"),
         "levels": INCIDENT_TABLES["levels"],
     }
 
@@ -198,7 +222,8 @@ def _timeline(batch: Batch, row: int, incidents: Incidents, **head: Any) -> Time
     steps = frames["steps"].sort_values("step")
     counted = int(steps["counted"].sum())
     rewards = {cause: tuple(map(float, steps[f"reward_{cause}"])) for cause in CAUSES}
-    losses = tuple(sorted(_losses(batch, row, frames), key=lambda loss: loss.step))
+    failures = tuple(sorted(map(_failure, _rows(frames["green"])), key=lambda f: f.step))
+    losses = tuple(sorted(_losses(batch, row, frames, failures), key=lambda loss: loss.step))
     hosts = tuple(_hosts(batch, row, losses))
     blue, idle = _blue(frames["blue"], batch.steps)
     return Timeline(
@@ -212,6 +237,8 @@ def _timeline(batch: Batch, row: int, incidents: Incidents, **head: Any) -> Time
         blue=blue,
         idle=idle,
         red=tuple(sorted(_red(frames["red"]), key=lambda action: action.start)),
+        blocks=tuple(sorted(_blocks(blue, batch.steps), key=lambda block: block.start)),
+        failures=failures,
         losses=losses,
         incidents=in_words(incidents, losses),
         observed=batch.process is not None,
@@ -235,6 +262,7 @@ def _hosts(batch: Batch, row: int, losses: Sequence[Loss]) -> Iterator[HostLine]
     lost: dict[str, float] = {}
     for loss in losses:
         lost[loss.host] = lost.get(loss.host, 0.0) + loss.amount
+    decoys, health = batch.since("services", "decoys", 0)[row], _health(batch)[row]
     for host in (h for h in _ROWS if batch.exists[row, h]):
         zone, name = network.zone_of(host), network.HOST_NAMES[host]
         owner = agents.BLUE_OF_HOST[host]
@@ -253,8 +281,17 @@ def _hosts(batch: Batch, row: int, losses: Sequence[Loss]) -> Iterator[HostLine]
             levels=_runs(batch.levels[row, :, host], LEVEL_NAMES, without=0),
             process=process,
             connection=connection,
+            decoys=_runs(decoys[:, host], _DIGITS, without=0),
+            health=_runs(health[:, host], _HEALTH, without=0),
             loss=lost.get(name, 0.0),
         )
+
+
+def _health(batch: Batch) -> npt.NDArray[np.int8]:
+    """``int8[n, T, 137]`` codes of `_HEALTH`."""
+    degraded = batch.since("services", "reliability", services.MAX_RELIABILITY)
+    stopped = batch.since("services", "stopped", 0)
+    return np.where(stopped, 2, degraded < services.MAX_RELIABILITY).astype(np.int8)
 
 
 def _blue(frame: pd.DataFrame, steps: int) -> tuple[tuple[BlueAction, ...], dict[str, int]]:
@@ -309,20 +346,48 @@ def _red_action(start: int, step: int | None, row: Any) -> RedActionSpan:
         kind=row.action_name,
         host=_text(row.target_host),
         zone=row.target_zone,
+        source=_text(row.source_host),
         outcome=row.outcome,
         detected=bool(row.detected),
     )
 
 
-def _losses(batch: Batch, row: int, frames: Mapping[str, pd.DataFrame]) -> Iterator[Loss]:
+def _blocks(blue: Sequence[BlueAction], steps: int) -> Iterator[Block]:
+    """How long links were blocked: a Block or Allow that changes nothing fails."""
+    since: dict[tuple[str, str], int] = {}
+    control = (a for a in blue if a.kind in _CONTROL and a.outcome == Outcome.SUCCESS.name)
+    for action in sorted(control, key=lambda a: a.stop):
+        link = (str(action.zone), str(action.source))
+        if action.kind == _CONTROL[0]:
+            since[link] = action.stop
+        else:
+            yield Block(since.pop(link), action.stop, *link)
+    for link, start in since.items():
+        if start < steps:
+            yield Block(start, steps, *link)
+
+
+def _failure(green: Any) -> Failure:
+    return Failure(
+        step=int(green.step),
+        host=green.host,
+        kind=green.kind,
+        cause=green.cause,
+        target=_text(green.target_host),
+        amount=float(green.penalty),
+    )
+
+
+def _losses(
+    batch: Batch, row: int, frames: Mapping[str, pd.DataFrame], failures: Sequence[Failure]
+) -> Iterator[Loss]:
     """Penalties by host. The trace has those of green users; red's follow from the rules: every
     Impact that comes due is charged, however it ended, if its agent still has a session at
     the end of the step.
     """
-    for green in _rows(frames["green"]):
-        if green.penalty:
-            cause = _CAUSE_OF_GREEN[green.kind]
-            yield Loss(int(green.step), green.host, cause, float(green.penalty))
+    for green in failures:
+        if green.amount:
+            yield Loss(green.step, green.host, _CAUSE_OF_GREEN[green.kind], green.amount)
     red, active = frames["red"], _active(batch.levels[row], frames["levels"])
     due = (red["action"] == red_fsm.RedAction.IMPACT) & (red["event"] == "done")
     for impact in _rows(red[due]):

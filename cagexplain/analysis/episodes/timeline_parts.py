@@ -27,6 +27,9 @@ class HostLine(Result):
         levels: steps with a red session; ``"user session"`` or ``"root session"``.
         process, connection: steps in which the alert was up in the observation that was decided
             on; None if observations were not recorded.
+        decoys: steps with decoys; how many kinds of them, as a digit.
+        health: steps in which users' work may fail there; ``"degraded"`` if a service is less
+            reliable than at the beginning, ``"stopped"`` if the OT service does not run.
         loss: rewards lost on it, 0 or less (see `Loss`).
     """
 
@@ -38,6 +41,8 @@ class HostLine(Result):
     levels: tuple[Stretch, ...]
     process: tuple[Stretch, ...] | None
     connection: tuple[Stretch, ...] | None
+    decoys: tuple[Stretch, ...]
+    health: tuple[Stretch, ...]
     loss: float
 
 
@@ -78,6 +83,7 @@ class RedActionSpan(Result):
         agent, kind: who did what.
         host: that it targets; None for a sweep of a subnet.
         zone: of that host, or the one that is swept.
+        source: host of the session that acts; None if there is none.
         outcome: SUCCESS, FAILURE or DROPPED; NONE if the episode ended before.
         detected: whether it left an event on a host that blue watches.
     """
@@ -88,6 +94,7 @@ class RedActionSpan(Result):
     kind: str
     host: str | None
     zone: str
+    source: str | None
     outcome: str
     detected: bool
 
@@ -100,6 +107,36 @@ class Loss(Result):
     step: int
     host: str
     cause: str
+    amount: float
+
+
+@dataclass(frozen=True)
+class Block(Result):
+    """Traffic into `zone` from `source` that was stopped when the decisions of the steps
+    ``start <= t < stop`` were made."""
+
+    start: int
+    stop: int
+    zone: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Failure(Result):
+    """What a green user failed to do.
+
+    Attributes:
+        step, host: when, and whose user.
+        kind, cause: the action, and why it failed, as in the trace's table `green`.
+        target: server that was accessed; None for local work.
+        amount: its part of the reward, 0 or less.
+    """
+
+    step: int
+    host: str
+    kind: str
+    cause: str
+    target: str | None
     amount: float
 
 

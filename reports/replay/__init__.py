@@ -1,0 +1,1 @@
+"""The page of `cagexplain replay`: an episode on the map of the network."""
