@@ -37,6 +37,12 @@ def command() -> None:
 @click.option(
     "--only", multiple=True, metavar="NAME", help="Limit to a method or a figure; may be repeated."
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be trained and how long that takes, at the speed of the runs so far; "
+    "train nothing.",
+)
 def run(
     file: Path,
     output: Path | None,
@@ -44,6 +50,7 @@ def run(
     ray: str | None,
     kept: Path | None,
     only: tuple[str, ...],
+    dry_run: bool,
 ) -> None:
     """Train the runs that FILE declares.
 
@@ -51,11 +58,14 @@ def run(
     interruption. Ctrl-C lets all runs save first.
     """
     from trainers.studies.definition import read_study
-    from trainers.studies.run import Workplace, run_study
+    from trainers.studies.run import Workplace, run_study, show_plan
 
     folder = output or RUNS / file.stem
+    if dry_run:
+        show_plan(read_study(file), folder, workers, only=only, kept=kept)
+        return
     run_study(read_study(file), folder, Workplace(workers, ray), only=only, kept=kept)
-    click.echo(f"Now: cagexplain study report {folder}")
+    click.echo(f"Next: cagexplain study report {folder}")
 
 
 @command.command("explain")
@@ -101,7 +111,7 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
             f"Not explained, as their checkpoints are not here: {', '.join(map(str, lost))}. "
             "Train these runs again to explain them."
         )
-    click.echo(f"Now: cagexplain study report {kept or folder}")
+    click.echo(f"Next: cagexplain study report {kept or folder}")
 
 
 @command.command("report")
