@@ -59,11 +59,11 @@ ALL: Final = {
         (1100, 760),
         (
             "trace ippo_long -o trace-ippo_long",
-            "explain trace-ippo_long --critical 2 -o explain.html",
+            "explain trace-ippo_long --episode 12 --step 457 --agent 2 -o explain.html",
         ),
     ),
     "surrogate": Picture(
-        "surrogate/surrogate.html", (1100, 760), ("surrogate expert --rounds 2 -o surrogate",)
+        "surrogate/surrogate.html", (1100, 760), (_EXPERT, "surrogate trace-expert -o surrogate")
     ),
     "attack": Picture(
         "attack/attack.html", (1100, 760), ("attack punch --generations 3 -o attack",)
