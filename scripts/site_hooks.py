@@ -48,3 +48,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         )
 
     return _LINK.sub(fitting, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Leave out the roles of Sphinx, which some docstrings put before a name."""
+    return re.sub(r":(?:attr|class|data|exc|func|meth|mod):(?=<code>)", "", html)

@@ -103,6 +103,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "WARNING" not in build.stderr
     reference = (tmp_path / "reference.html").read_text(encoding="utf-8")
     assert 'id="cagexplain.envs.BatchedEnv"' in reference  # from its docstring
+    assert ":class:" not in reference  # roles of Sphinx are left out
     assert (tmp_path / "changelog.html").is_file()
     for page in tmp_path.rglob("*.html"):  # of the site itself, nothing comes from the network
         if page.parent.name not in ("examples", "certificates"):
