@@ -72,6 +72,16 @@ def test_what_programs_import_is_in_the_reference() -> None:
                     assert f"::: {node.module}" in reference, f"{block}: {node.module}"
 
 
+def test_results_of_the_readme_are_those_of_the_pages() -> None:
+    text = (pages.ROOT / "README.md").read_text(encoding="utf-8")
+    results = re.findall(r"^- \*\*(.*)\(\[.*?\]\((docs/[\w-]+\.md)", text, re.M)
+    assert len(results) == 5
+    for says, page in results:
+        there = (pages.ROOT / page).read_text(encoding="utf-8").replace("−", "-")
+        for number in re.findall(r"-?\d[\d,.]*\d|\d", says.replace("−", "-")):
+            assert re.search(rf"(?<![\d.,]){number}(?![\d]|[.,]\d)", there), f"{page}: {number}"
+
+
 def test_pictures_are_small_and_shown() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     pictures = [*(pages.ROOT / "docs" / "pictures").iterdir()]
