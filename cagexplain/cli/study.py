@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from cagexplain.cli.options import FILE_TO_WRITE, output_option
+from cagexplain.cli.options import FILE_TO_WRITE, Command, Unused, output_option
 from cagexplain.cli.places import RUNS
 
 _KEPT: Final = click.Path(file_okay=False, path_type=Path)
@@ -22,7 +22,12 @@ def command() -> None:
     """Train many methods with many seeds from one file, and report what they show."""
 
 
-@command.command("run")
+_UNUSED: Final = (
+    Unused("with --dry-run, which trains nothing", lambda options: options["dry_run"], ("ray",)),
+)
+
+
+@command.command("run", cls=Command, unused=_UNUSED)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @output_option("Folder of the study.  [default: runs/NAME-OF-FILE]")
 @click.option(

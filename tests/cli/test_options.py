@@ -123,6 +123,7 @@ USELESS = {
     "lockstep sleep --replay TRACE": "[POLICY]...",
     "lockstep sleep --deterministic": "--deterministic",
     "lockstep --replay TRACE --json x.json --seeds 1": "--seeds, --json",
+    "study run studies/smoke.yaml --dry-run --ray auto": "--ray",
     "search ippo --range gamma=0:1": "--range",
     "search ippo --pruner none": "--pruner",
     "train ippo --show --resume --output x": "--output, --resume",
