@@ -6,17 +6,22 @@
 #                   decision trees, browsers, whole audits and studies, benchmarks, and what is killed
 #                   or interrupted and continued
 #   make lint       the checks alone
-#   make bench      the figures of the README
+#   make bench      the figures of docs/speed.md
 #   make examples   audits of three policies, an FSM report and a comparison, in build/examples
+#   make docs       the documentation as a site, in build/site
+#   make pictures   the pictures of README and docs/reports.md anew (needs Chromium)
+#   make dist       wheel and source distribution, in dist
+#   make image      a container image, with Docker or Podman
 # PYTHON=... chooses the interpreter, PYTEST_ARGS=... what pytest is told.
 
 PYTHON ?= python3.11 python3
 PYTEST_ARGS ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
+CONTAINERS ?= docker podman
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test test-fast lint bench examples
+.PHONY: setup demo test test-fast lint bench examples docs pictures dist image
 
 setup: $(INSTALLED)
 
@@ -62,3 +67,25 @@ examples: setup
 	done
 	$(BIN)/cagexplain fsm-report build/examples/trace-ippo_long -o build/examples/fsm-ippo_long.html
 	$(BIN)/cagexplain compare build/examples/trace-* -o build/examples/compare.html
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+pictures: setup
+	rm -rf build/pictures
+	$(BIN)/python scripts/pictures.py
+
+dist: setup
+	rm -rf dist build/lib
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
+image:
+	@for tool in $(CONTAINERS); do \
+	    if command -v "$$tool" >/dev/null; then \
+	        echo "$$tool build -t cagexplain ."; exec "$$tool" build -f Containerfile -t cagexplain .; \
+	    fi; \
+	done; \
+	echo 'no container tool: install one of $(CONTAINERS)' >&2; \
+	exit 1

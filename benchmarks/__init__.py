@@ -1,1 +1,1 @@
-"""Measurements that the README quotes; each runs by a command."""
+"""Measurements that the documentation quotes; each runs by a command."""

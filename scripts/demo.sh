@@ -1,12 +1,13 @@
 #!/bin/sh
 # The main job from end to end: train, evaluate, trace, report, audit. `make demo` runs it.
-# STEPS, EPISODES, SEED and PRESET change what is trained and how much is played.
+# STEPS, EPISODES, SEED and PRESET change what is trained and how much is played. The audit takes fewer plays
+# for prices and other conditions than by default, so its intervals are wider.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 
 preset=${PRESET:-raw}
-steps=${STEPS:-200000}
+steps=${STEPS:-104000}
 seed=${SEED:-1}
 episodes=${EPISODES:-100}
 
@@ -33,7 +34,14 @@ heading "Writing the report"
 cagexplain fsm-report "$run/trace" --critical 5 -o "$run/fsm.html"
 
 heading "Auditing the trained policy into $run/audit"
-cagexplain audit "$run/trace" --moments 0 -o "$run/audit"
+cagexplain audit "$run/trace" --moments 0 --prices 60 --variations 10 -o "$run/audit"
 
-heading "Done. Open the reports in a browser:"
-printf '%s\n' "$PWD/$run/fsm.html" "$PWD/$run/audit/audit.html"
+heading "Done. Open these pages in a browser:"
+cat <<END
+$PWD/$run/audit/audit.html
+    would you let this policy defend your network: verdict, findings, remedies and what they are worth
+$PWD/$run/fsm.html
+    what it does in each state of the attacker, how it reacts, and the five decisions that mattered most
+
+Next: cagexplain audit PATH-OF-YOUR-AGENT (docs/your-agent.md), and docs/reports.md explains the pages.
+END

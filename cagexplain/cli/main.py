@@ -125,7 +125,7 @@ class LazyGroup(click.Group):
 
 cli = LazyGroup(
     COMMANDS,
-    help="Train, trace and explain blue agents for CAGE Challenge 4.",
+    help="Train, trace, explain, audit and attack blue agents of CAGE Challenge 4.",
     # With colours Click cuts no codes out: names that hold some are shown as they are, escaped.
     context_settings={"help_option_names": ["-h", "--help"], "color": True},
 )

@@ -77,7 +77,7 @@ _UNUSED: Final = (
     type=playing.ENGINE,
     default="native",
     show_default=True,
-    help="Simulator that is judged: ours, or the CybORG that you have installed.",
+    help="Simulator to judge: native (fast, built in) or cyborg (the original, if installed).",
 )
 @click.option(
     "--engine-b",

@@ -101,8 +101,8 @@ _EPISODES: Final = (
         type=click.IntRange(0, 2**62),
         default=EVALUATION_SEED,
         show_default=True,
-        help="Seed of the first episode; each further one adds 1. Training uses smaller seeds "
-        "than the default.",
+        help="Seed of the first episode; the next one has this seed + 1. Training plays seeds "
+        f"below {EVALUATION_SEED:,}.",
     ),
     click.option("--red", **ATTACKER),
     click.option(
@@ -136,7 +136,7 @@ _ENGINE: Final = click.option(
     type=ENGINE,
     default="native",
     show_default=True,
-    help="Simulator: ours, or the CybORG that you have installed.",
+    help="Simulator: native (fast, built in) or cyborg (the original, if installed).",
 )
 
 TRUST: Final = (

@@ -66,7 +66,9 @@ _UNUSED: Final = (
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Setting of all points."
 )
-@click.option("--steps", type=int, default=2_000_000, show_default=True, help="Of each run.")
+@click.option(
+    "--steps", type=int, default=2_000_000, show_default=True, help="Steps of training of each run."
+)
 @click.option(
     "--n-seeds",
     "seeds",

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from cagexplain.cli.options import FILE_TO_WRITE, output_option
+from cagexplain.cli.options import FILE_TO_WRITE, Command, Unused, output_option
 from cagexplain.cli.places import RUNS
 
 _KEPT: Final = click.Path(file_okay=False, path_type=Path)
@@ -22,7 +22,12 @@ def command() -> None:
     """Train many methods with many seeds from one file, and report what they show."""
 
 
-@command.command("run")
+_UNUSED: Final = (
+    Unused("with --dry-run, which trains nothing", lambda options: options["dry_run"], ("ray",)),
+)
+
+
+@command.command("run", cls=Command, unused=_UNUSED)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @output_option("Folder of the study.  [default: runs/NAME-OF-FILE]")
 @click.option(
@@ -37,6 +42,12 @@ def command() -> None:
 @click.option(
     "--only", multiple=True, metavar="NAME", help="Limit to a method or a figure; may be repeated."
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be trained and how long that takes, at the speed of the runs so far; "
+    "train nothing.",
+)
 def run(
     file: Path,
     output: Path | None,
@@ -44,6 +55,7 @@ def run(
     ray: str | None,
     kept: Path | None,
     only: tuple[str, ...],
+    dry_run: bool,
 ) -> None:
     """Train the runs that FILE declares.
 
@@ -51,11 +63,14 @@ def run(
     interruption. Ctrl-C lets all runs save first.
     """
     from trainers.studies.definition import read_study
-    from trainers.studies.run import Workplace, run_study
+    from trainers.studies.run import Workplace, run_study, show_plan
 
     folder = output or RUNS / file.stem
+    if dry_run:
+        show_plan(read_study(file), folder, workers, only=only, kept=kept)
+        return
     run_study(read_study(file), folder, Workplace(workers, ray), only=only, kept=kept)
-    click.echo(f"Now: cagexplain study report {folder}")
+    click.echo(f"Next: cagexplain study report {folder}")
 
 
 @command.command("explain")
@@ -101,7 +116,7 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
             f"Not explained, as their checkpoints are not here: {', '.join(map(str, lost))}. "
             "Train these runs again to explain them."
         )
-    click.echo(f"Now: cagexplain study report {kept or folder}")
+    click.echo(f"Next: cagexplain study report {kept or folder}")
 
 
 @command.command("report")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cagexplain.cli import playing
 from cagexplain.cli.options import Command, Unused, output_option
-from cagexplain.cli.places import RUNS, plain_name
+from cagexplain.cli.places import new_place
 from cagexplain.common import terminal
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _UNUSED: Final = (
 
 @click.command("surrogate", cls=Command, unused=_UNUSED)
 @click.argument("policy", metavar="POLICY|TRACE")
-@output_option("Folder to write to.  [default: runs/surrogate-POLICY]")
+@output_option("Folder to write to.  [default: runs/surrogate-POLICY-1, -2, ...]")
 @click.option(
     "--leaves",
     type=click.IntRange(2, 10_000),
@@ -91,7 +91,7 @@ def command(
         options["seed"],
         deterministic is False,
     )
-    folder = output or RUNS / f"surrogate-{plain_name(Path(policy).stem)}"
+    folder = output or new_place("surrogate", Path(policy).stem)
     console = terminal.console(stderr=True)
     prepare_output_dir(folder)
     with _removed_if_empty(folder), console.status("") as status:

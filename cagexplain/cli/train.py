@@ -104,7 +104,10 @@ def command(
     show: bool,
     **options: str | None,
 ) -> None:
-    """Train ALGORITHM (such as ippo) and save checkpoints.
+    """Train ALGORITHM and save checkpoints.
+
+    ALGORITHM is ippo, mappo, c_mappo, r_ippo, r_mappo, vdn, qmix, b_qmix, per_qmix, r_qmix,
+    maddpg or per_maddpg.
 
     Settings begin as the preset's and are changed by --config, then by the options below, then by
     --set. `cagexplain train ALGORITHM --show` lists them.

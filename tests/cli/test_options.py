@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,7 @@ USELESS = {
     "lockstep sleep --replay TRACE": "[POLICY]...",
     "lockstep sleep --deterministic": "--deterministic",
     "lockstep --replay TRACE --json x.json --seeds 1": "--seeds, --json",
+    "study run studies/smoke.yaml --dry-run --ray auto": "--ray",
     "search ippo --range gamma=0:1": "--range",
     "search ippo --pruner none": "--pruner",
     "train ippo --show --resume --output x": "--output, --resume",
@@ -222,3 +224,11 @@ def test_json_goes_to_devices_and_pipes(tmp_path: Path) -> None:
     closed = ["sh", "-c", 'exec "$0" "$@" >&-', *command, "/dev/null"]
     done = subprocess.run(closed, stderr=subprocess.PIPE, check=False, **kept)  # type: ignore[call-overload]
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_train_lists_every_algorithm() -> None:
+    from trainers.registry import ALGORITHMS
+
+    shown = " ".join((dict(commands())["train"].help or "").split())
+    named = shown.partition("ALGORITHM is ")[2].partition(".")[0]
+    assert re.split(r", | or ", named) == list(ALGORITHMS)

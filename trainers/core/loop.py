@@ -208,7 +208,7 @@ class Run:
                 )
             row["evaluation"] = result.mean
             display.note(
-                f"{progress.steps:>10,} steps: {result.mean:8.1f} ± {result.std:.1f} "
+                f"{progress.steps:>10,} steps: {result.mean:8.1f} ± {result.std:.1f} (SD) "
                 f"over {len(result.episodes)} held-out episodes"
             )
         progress.seconds += time.perf_counter() - start
@@ -319,7 +319,7 @@ class Run:
         below = f", BELOW RANDOM PLAY ({result.random_mean:.1f})" if result.below_random else ""
         return (
             f"best weights (after {result.best_steps:,} steps): {result.final_mean:.1f} ± "
-            f"{result.final_std:.1f} over {len(result.final_returns)} other held-out episodes"
+            f"{result.final_std:.1f} (SD) over {len(result.final_returns)} other held-out episodes"
             f"{below}, {result.gradient_steps:,.0f} gradient steps, "
             f"{result.seconds:.0f} s of training: {self.folder / BEST}"
         )

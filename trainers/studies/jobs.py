@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
 from cagexplain.cc4 import phases
@@ -78,12 +79,14 @@ class Standing:
         steps: environment steps made.
         last: mean training return of the last round; None before the first one was saved.
         rate: environment steps per second in that round.
+        pace: seconds per environment step, over all rounds; evaluations are left out.
         evaluations: (steps, mean return on held-out episodes) of each evaluation.
     """
 
     steps: int = 0
     last: float | None = None
     rate: float | None = None
+    pace: float | None = None
     evaluations: tuple[tuple[int, float], ...] = ()
 
 
@@ -167,10 +170,12 @@ def standing(job: Job) -> Standing:
     rows = read_metrics(job.folder)
     if not rows:
         return Standing()
+    rates = [row["steps_per_second"] for row in rows if row.get("steps_per_second")]
     return Standing(
         steps=int(rows[-1]["steps"]),
         last=rows[-1]["return"],
         rate=rows[-1].get("steps_per_second"),
+        pace=fmean(1 / rate for rate in rates) if rates else None,
         evaluations=tuple(
             (int(row["steps"]), row["evaluation"]) for row in rows if "evaluation" in row
         ),

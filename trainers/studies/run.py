@@ -15,7 +15,7 @@ from trainers.studies.definition import Study
 from trainers.studies.jobs import STUDY, Job, refuse_differences, study_jobs
 from trainers.studies.local import LocalBackend, locked
 from trainers.studies.runner import Backend, Entry, RunState, entries, refuse_failures, work
-from trainers.studies.table import RunsTable, summary
+from trainers.studies.table import RunsTable, plan, span, summary
 from trainers.studies.worker import TRAIN
 
 
@@ -92,6 +92,42 @@ def run_study(
         keeper.look(runs)
     refuse_failures(runs)
     return runs
+
+
+def show_plan(
+    study: Study,
+    folder: Path,
+    workers: int | None = None,
+    *,
+    only: Iterable[str] = (),
+    kept: Path | None = None,
+    console: Console | None = None,
+) -> None:
+    """Say what `run_study` would train and how long that takes; nothing is written.
+
+    Args:
+        study, folder, only, kept, console: see `run_study`.
+        workers: runs at once; None: one per processor core.
+
+    Raises:
+        UsageError: `only` names something unknown.
+        CagexplainError: runs have other settings.
+    """
+    console = console or terminal.console()
+
+    def there(job: Job) -> Job:
+        """The run as it is kept, if it has finished there only."""
+        if kept is None or job.finished:
+            return job
+        elsewhere = replace(job, folder=kept / job.folder.relative_to(folder))
+        return elsewhere if elsewhere.finished else job
+
+    jobs = [there(job) for job in study_jobs(study, folder, only)]
+    refuse_differences(jobs)
+    runs, trained = entries(jobs), entries([there(job) for job in study_jobs(study, folder)])
+    console.print(cost(runs), highlight=False)
+    console.print(plan(runs, trained))
+    console.print(span(runs, trained, workers or machine.cores()), highlight=False)
 
 
 class _Keeper:

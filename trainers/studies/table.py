@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from cagexplain.common import terminal
+from trainers.studies.estimate import estimate
 from trainers.studies.runner import Entry, RunState
 
 _STYLES: Final = {
@@ -22,6 +23,7 @@ _STYLES: Final = {
     RunState.STOPPED: "yellow",
 }
 _FRAME: Final = 6  # lines of a table beside its rows
+_HOUR: Final = 3600.0
 
 
 class RunsTable:
@@ -92,12 +94,54 @@ def line(entry: Entry) -> str:
 
 
 def summary(runs: Sequence[Entry]) -> str:
-    """How many runs are in each state, and how long the rest will take at the present speed."""
+    """How many runs are in each state, and how long the rest will take at the speed so far."""
     counts = Counter(entry.state for entry in runs)
     text = ", ".join(f"{counts[state]} {state}" for state in RunState if counts[state])
-    steps_left = sum(entry.job.steps - entry.standing.steps for entry in runs if entry.open)
-    rate = sum(e.standing.rate or 0.0 for e in runs if e.state is RunState.RUNNING)
-    return f"{text}; about {_duration(steps_left / rate)} left" if steps_left and rate else text
+    left = estimate(runs, runs)
+    if not (left.measured and counts[RunState.RUNNING]):
+        return text
+    more = f" and {left.unmeasured} runs of unknown speed" if left.unmeasured else ""
+    return f"{text}; about {_duration(left.span(counts[RunState.RUNNING]))}{more} left"
+
+
+def plan(runs: Sequence[Entry], trained: Sequence[Entry]) -> Table:
+    """What is left of a study, a row per method.
+
+    Args:
+        runs: of the study, or of the part that is to be trained.
+        trained: runs to take speeds from.
+    """
+    grid = Table(expand=False)
+    grid.add_column("method")
+    for heading in ("runs", "to train", "steps", "hours of a core"):
+        grid.add_column(heading, justify="right")
+    groups = defaultdict[str, list[Entry]](list)
+    for run in runs:
+        groups[run.job.method].append(run)
+    for name, group in (*groups.items(), ("all", runs)):
+        left = estimate(group, trained)
+        hours = f"{sum(left.measured) / _HOUR:,.1f}"
+        if left.unmeasured:
+            hours = f"{hours} + unknown" if left.measured else "unknown"
+        grid.add_row(name, str(len(group)), str(len(left.seconds)), f"{left.steps:,}", hours)
+    return grid
+
+
+def span(runs: Sequence[Entry], trained: Sequence[Entry], workers: int) -> str:
+    """How long a study takes with so many workers, in a sentence."""
+    left = estimate(runs, trained)
+    parts = []
+    if left.measured:
+        parts.append(
+            f"{len(left.measured)} runs, {workers} at a time, take about "
+            f"{_duration(left.span(workers))} at the speed of the runs so far."
+        )
+    if left.unmeasured:
+        parts.append(
+            f"How long {left.unmeasured} runs take is unknown: no run of their algorithms has been "
+            "trained here."
+        )
+    return " ".join(parts) or "Nothing is left to train."
 
 
 def _cells(entry: Entry) -> list[str]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from rich.console import Console
 from cagexplain.common.errors import CagexplainError
 from tests.trainers.studies.conftest import ROOT
 from trainers.studies.definition import Study, read_study
-from trainers.studies.jobs import standing, study_jobs
+from trainers.studies.jobs import Standing, standing, study_jobs
 from trainers.studies.local import locked
-from trainers.studies.run import Workplace, run_study
+from trainers.studies.run import Workplace, run_study, show_plan
 from trainers.studies.runner import ATTEMPTS, RunState, entries
 from trainers.studies.table import summary, table
 
@@ -193,3 +194,32 @@ def test_table_shows_what_matters_where_there_is_little_room(tmp_path: Path) -> 
     assert shown.count("finished") == 1  # in the caption
     assert "failed" in shown and "running" in shown and "19,960" in shown
     assert summary(runs) == "2 waiting, 1 running, 8 finished, 1 failed"
+
+
+def test_a_dry_run_says_how_long_it_takes_and_writes_nothing(tmp_path: Path) -> None:
+    out, console = tmp_path / "out", silent()
+    run_study(study(tmp_path, "a", seeds=1), out, FAKE, console=silent())  # 1,000 steps/s
+    before = sorted(out.rglob("*"))
+    wider = study(tmp_path, "a", "b", seeds=2)
+    show_plan(wider, out, 2, console=console)
+    assert sorted(out.rglob("*")) == before
+    cells = [re.findall(r"[\w.,]+", row) for row in printed(console).splitlines() if "│" in row]
+    assert ["a", "2", "1", "19,960", "0.0"] in cells
+    assert ["b", "2", "2", f"{2 * 19_461:,}", "0.0"] in cells  # rounds of 3 episodes
+    # Three runs of 20 s and a little less for two workers; b takes the speed of its algorithm.
+    assert "3 runs, 2 at a time, take about 0:00:39" in printed(console)
+    show_plan(wider, tmp_path / "elsewhere", 1, only=["b"], console=(other := silent()))
+    assert "How long 2 runs take is unknown" in printed(other)
+    assert "unknown" in printed(other) and not (tmp_path / "elsewhere").exists()
+    show_plan(wider, tmp_path / "elsewhere", 1, only=["a"], kept=out, console=(third := silent()))
+    assert "(1 finished before, 0 continued)" in printed(third)
+    assert "1 runs, 1 at a time, take about 0:00:20" in printed(third)
+
+
+def test_the_time_left_is_of_all_open_runs_at_their_own_speed(tmp_path: Path) -> None:
+    runs = entries(study_jobs(study(tmp_path, "a", seeds=3), tmp_path / "out"))
+    runs[1].state, runs[2].state = RunState.RUNNING, RunState.RUNNING
+    runs[1].standing = Standing(steps=9_960, pace=0.001)  # 10 s left
+    assert summary(runs) == "1 waiting, 2 running; about 0:00:30 left"
+    runs[2].standing = Standing(steps=9_960, pace=0.003)  # 30 s left; the mean is 0.002
+    assert summary(runs) == "1 waiting, 2 running; about 0:00:50 left"

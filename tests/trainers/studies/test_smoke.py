@@ -47,7 +47,7 @@ def test_explained_study(trained: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "Not explained, as their checkpoints are not here: runs/maddpg/seed-1." in said
-    assert said.endswith(f"Now: cagexplain study report {kept}\n")
+    assert said.endswith(f"Next: cagexplain study report {kept}\n")
     assert {path.name for path in (kept / "runs/ippo/seed-0").iterdir()} == {
         *("config.json", "explain.json", "metrics.parquet", "result.json"),
     }
