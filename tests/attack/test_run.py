@@ -26,6 +26,7 @@ from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from cagexplain.tracing.trace import open_trace
+from tests.support.damage import put
 
 PARAMS = EnvParams(steps=60)
 DEFAULT = Settings()
@@ -121,31 +122,19 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _set(*place: Any) -> Callable[[dict[str, Any]], None]:
-    *path, key, value = place
-
-    def change(content: dict[str, Any]) -> None:
-        inner: Any = content
-        for step in path:
-            inner = inner[step]
-        inner[key] = value
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (_set("kind", "attack"), "kind: is no interrupted attack of this version"),
-        (_set("schema_version", 0), "schema_version: is no interrupted attack"),
-        (_set("values", [[1.0]]), "values[0]: has 1 values of 4 candidates"),
-        (_set("values", [[1.0] * 4] * 4), "values: has more than the 3 generations"),
-        (_set("plan", "episodes", 0), "plan.episodes: is less than 1"),
-        (_set("plan", "population", 1), "plan.population: is less than 2"),
-        (_set("start", None), "start: is missing"),
-        (_set("start", "source", "here"), "start.source: 'here' is not known"),
-        (_set("task", "seed", 5), "task.seed: the interrupted attack has another seed"),
-        (_set("task", "policy", {}), "task.policy: the interrupted attack has another policy"),
+        (put("kind", "attack"), "kind: is no interrupted attack of this version"),
+        (put("schema_version", 0), "schema_version: is no interrupted attack"),
+        (put("values", [[1.0]]), "values[0]: has 1 values of 4 candidates"),
+        (put("values", [[1.0] * 4] * 4), "values: has more than the 3 generations"),
+        (put("plan", "episodes", 0), "plan.episodes: is less than 1"),
+        (put("plan", "population", 1), "plan.population: is less than 2"),
+        (put("start", None), "start: is missing"),
+        (put("start", "source", "here"), "start.source: 'here' is not known"),
+        (put("task", "seed", 5), "task.seed: the interrupted attack has another seed"),
+        (put("task", "policy", {}), "task.policy: the interrupted attack has another policy"),
     ],
 )
 def test_damaged_progress_is_refused(
