@@ -23,6 +23,7 @@ from cagexplain.cc4.reds import REDS, load_red
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import EnvParams
 from cagexplain.policies.evaluation import evaluate
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from cagexplain.tracing.trace import open_trace
@@ -201,3 +202,20 @@ def test_seeds_of_search_choices_and_judgement_have_nothing_in_common() -> None:
         assert chosen.min() >= FIRST_CHOICE_SEED
         assert chosen.max() < EVALUATION_SEED
     assert not np.array_equal(choice_seeds(0, 2, 100), choice_seeds(0, 3, 100))
+
+
+@pytest.mark.slow
+def test_code_of_others_is_attacked_in_processes_of_its_own(tmp_path: Path) -> None:
+    code = tmp_path / "agent.py"
+    code.write_text("def choose(agent, observation, mask):\n    return 0\n")
+    policy = load_policy(f"{code}:choose", opening=Opening(trust=True))
+    attack = Attack(policy, replace(PARAMS, steps=6), DEFAULT, tmp_path / "attack")
+    plan = replace(SMALL, generations=1, episodes=2, choice=2, held_out=3, side=2)
+    attack.plan(generations=1)
+    assert attack.progress is not None
+    attack.progress = replace(attack.progress, plan=plan)
+    result = attack.run()
+    assert result.policy["name"] == policy.name
+    red = load_red(str(tmp_path / "attack" / TABLE))
+    played = evaluate(policy, np.array(result.seeds), replace(PARAMS, steps=6, red=red))
+    assert result.worst.policy.returns == tuple(played.returns.tolist())
