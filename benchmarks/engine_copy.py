@@ -220,7 +220,7 @@ def recordings(places: Iterable[str]) -> list[Path]:
         raise UsageError(
             f"there is no *{SUFFIX}",
             field="recordings",
-            remedy="make some with 'cagexplain lockstep --record FOLDER'",
+            remedy="Make some with 'cagexplain lockstep --record FOLDER'",
         )
     return sorted((path.resolve() for path in paths), key=lambda path: path.name)
 

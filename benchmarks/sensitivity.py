@@ -78,7 +78,7 @@ class Mutation:
                 f"the text to replace occurs {count} times, not once",
                 where=self.file,
                 field=self.name,
-                remedy="bring the table in benchmarks/sensitivity.py up to date",
+                remedy="Bring the table in benchmarks/sensitivity.py up to date",
             )
         return source.replace(self.old, self.new)
 

@@ -104,7 +104,7 @@ def within(budget: float, speeds: tuple[float, float], reds: int, candidates: in
             f"{budget:,.0f} s is too short: one generation and what is judged beside it take about "
             f"{shortest:,} s",
             where="--budget",
-            remedy=f"Give at least {shortest:,}s",
+            remedy=f"Give at least {shortest}s",
         )
     more = max(1, generations // _ENOUGH)
     return replace(

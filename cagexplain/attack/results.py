@@ -19,7 +19,7 @@ import numpy as np
 from cagexplain.cc4 import agents, network, phases, reward
 from cagexplain.cc4.reds import STANDARD, RedTable
 from cagexplain.common.arrays import FloatArray
-from cagexplain.common.documents import convert, read_json, unknown_fields
+from cagexplain.common.documents import read_saved, unknown_fields
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.results import Result
 
@@ -252,18 +252,15 @@ def read(path: str | Path) -> AttackResult:
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    content = read_json(path, dict[str, Any], "saved attack", remedy=_REMEDY)
-    if any(content.get(key) != value for key, value in _HEAD.items()):
-        raise CagexplainError("is not an attack", where=path, remedy=_REMEDY)
-    version = content.get("schema_version")
-    if type(version) is not int or version != SCHEMA:
-        raise CagexplainError(
-            f"is of version {version!r:.40}; this cagexplain reads version {SCHEMA}",
-            where=path,
-            field="schema_version",
-            remedy="Attack again with this version of cagexplain",
-        )
-    result = convert(content, AttackResult, path, remedy=_REMEDY)
+    content, result = read_saved(
+        path,
+        AttackResult,
+        "attack",
+        head=_HEAD,
+        version=SCHEMA,
+        remedy=_REMEDY,
+        again="Attack again with this version of cagexplain",
+    )
     for name, problem in _flaws(content, result):
         raise CagexplainError(problem, where=path, field=name, remedy=_REMEDY)
     return result

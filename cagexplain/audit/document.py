@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Union
 from cagexplain.audit.autonomy import KINDS, RULES
 from cagexplain.audit.playbook import CHOICES, SIGHTS
 from cagexplain.audit.results import SCHEMA, Audit
-from cagexplain.common.documents import convert, read_json, unknown_fields
+from cagexplain.common.documents import read_saved, unknown_fields
 from cagexplain.common.errors import CagexplainError
 
 SCHEMA_ID: Final = f"urn:cagexplain:audit:{SCHEMA}"
@@ -35,18 +35,15 @@ def read(path: str | Path) -> Audit:
             it is missing, unknown or not what it must be.
     """
     path = Path(path)
-    content = read_json(path, dict[str, Any], "saved audit", remedy=_REMEDY)
-    if any(content.get(key) != value for key, value in _HEAD.items()):
-        raise CagexplainError("is not an audit", where=path, remedy=_REMEDY)
-    version = content.get("schema_version")
-    if type(version) is not int or version != SCHEMA:
-        raise CagexplainError(
-            f"is of version {version!r:.40}; this cagexplain reads version {SCHEMA}",
-            where=path,
-            field="schema_version",
-            remedy="Make the audit again with this version of cagexplain",
-        )
-    audit = convert(content, Audit, path, remedy=_REMEDY)
+    content, audit = read_saved(
+        path,
+        Audit,
+        "audit",
+        head=_HEAD,
+        version=SCHEMA,
+        remedy=_REMEDY,
+        again="Make the audit again with this version of cagexplain",
+    )
     for field, problem in _flaws(content, audit):
         raise CagexplainError(problem, where=path, field=field, remedy=_REMEDY)
     return audit

@@ -147,13 +147,13 @@ class RedTable:
             raise UsageError(
                 f"{shown(self.name)} is no name of a red",
                 field="name",
-                remedy="give up to 60 letters, digits, _, ., + or -",
+                remedy="Give up to 60 letters, digits, _, ., + or -",
             )
         if not isinstance(self.summary, str) or not 0 < len(self.summary) <= _LONGEST_SUMMARY:
             raise UsageError(
                 "this is no summary",
                 field="summary",
-                remedy=f"say in up to {_LONGEST_SUMMARY} characters what this red does",
+                remedy=f"Say in up to {_LONGEST_SUMMARY} characters what this red does",
             )
         for name in ("prefer_servers", "own_sessions"):
             _one_of(getattr(self, name), name, (True, False))
@@ -219,7 +219,7 @@ class RedTable:
                 raise UsageError(
                     "this entry is missing",
                     field=name,
-                    remedy="add it; `cagexplain reds finite_state --yaml` shows a whole table",
+                    remedy="Add it; `cagexplain reds finite_state --yaml` shows a whole table",
                 )
         table = np.zeros((N_STATES, N_RED_ACTIONS))
         states = [STATE_NAMES[state] for state in STATES]
@@ -292,7 +292,7 @@ def checked_durations(value: object, field: str) -> tuple[int, ...]:
         raise UsageError(
             "red's durations are not usable",
             field=field,
-            remedy=f"give {N_RED_ACTIONS} whole numbers from 1 to {MAX_DURATION}",
+            remedy=f"Give {N_RED_ACTIONS} whole numbers from 1 to {MAX_DURATION}",
         )
     return tuple(durations.tolist())
 
@@ -301,7 +301,7 @@ def _one_of(value: object, field: str, known: tuple[object, ...]) -> None:
     # By identity of the type, too: 1 equals True, and means nothing here.
     if not any(value == word and type(value) is type(word) for word in known):
         words = " or ".join(str(word).lower() for word in known)
-        raise UsageError(f"{shown(value)} is not known", field=field, remedy=f"give {words}")
+        raise UsageError(f"{shown(value)} is not known", field=field, remedy=f"Give {words}")
 
 
 def _numbers(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
@@ -311,7 +311,7 @@ def _numbers(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[n
         raise UsageError(
             f"this is no table of {' x '.join(map(str, shape))} numbers",
             field=field,
-            remedy="give one number per state"
+            remedy="Give one number per state"
             + (" and action" if len(shape) == 2 else "")
             + ", in the order of cagexplain.cc4.red_fsm",
         )
@@ -320,7 +320,7 @@ def _numbers(value: object, field: str, shape: tuple[int, ...]) -> npt.NDArray[n
         raise UsageError(
             f"{array[tuple(place)]:g} is negative",
             field=".".join((field, *names)),
-            remedy="give numbers from 0",
+            remedy="Give numbers from 0",
         )
     numbers = array.astype(np.float64)
     numbers.flags.writeable = False
@@ -338,9 +338,9 @@ def _check_rows(table: npt.NDArray[np.float64], impacts: Impacts) -> None:
         raise UsageError(
             problem,
             field=f"probability.{STATE_NAMES[state]}.{name}",
-            remedy=f"give probabilities to {', '.join(takes)} only"
+            remedy=f"Give probabilities to {', '.join(takes)} only"
             if takes
-            else "leave the row out",
+            else "Leave the row out",
         )
     for state in STATES:
         total = float(table[state].sum())
@@ -348,14 +348,14 @@ def _check_rows(table: npt.NDArray[np.float64], impacts: Impacts) -> None:
             raise UsageError(
                 f"the row sums to {total:.9g}, not to 1" if total else "this state has no row",
                 field=f"probability.{STATE_NAMES[state]}",
-                remedy="give each of K to RD probabilities that sum to 1",
+                remedy="Give each of K to RD probabilities that sum to 1",
             )
     for state in MAY_BE_UNVISITED:
         if np.delete(table[state], PAYOFFS).sum() == 0:
             raise UsageError(
                 "red would have nothing to do on a host where it has never had a session",
                 field=f"probability.{STATE_NAMES[state]}",
-                remedy="give something other than Impact and Degrade a probability, too",
+                remedy="Give something other than Impact and Degrade a probability, too",
             )
 
 
@@ -367,13 +367,13 @@ def _check_weights(weights: npt.NDArray[np.float64]) -> None:
             raise UsageError(
                 f"{weight:g} is no weight of this state",
                 field=f"state_weight.{STATE_NAMES[state]}",
-                remedy=f"give K to RD 0 or a number from {least:g} to {most:g}, and others nothing",
+                remedy=f"Give K to RD 0 or a number from {least:g} to {most:g}, and others nothing",
             )
     if not weights.any():
         raise UsageError(
             "no state has a weight",
             field="state_weight",
-            remedy="give one at least a weight, or leave the entry out for a uniform choice",
+            remedy="Give one at least a weight, or leave the entry out for a uniform choice",
         )
 
 
@@ -384,12 +384,12 @@ def _entries(value: object, place: str, known: Iterable[str]) -> Mapping[str, An
         raise UsageError(
             f"{shown(value)} is no mapping",
             field=place or None,
-            remedy=f"give entries of the form `name: value`, of {', '.join(known)}",
+            remedy=f"Give entries of the form `name: value`, of {', '.join(known)}",
         )
     for name in value:
         if name not in known:
             close = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
+            hint = f"Did you mean '{close[0]}'? " if close else ""
             raise UsageError(
                 "there is no such entry",
                 field=f"{place}.{name}".lstrip("."),
@@ -401,5 +401,5 @@ def _entries(value: object, place: str, known: Iterable[str]) -> Mapping[str, An
 def _number(value: object, field: str) -> float:
     array = as_array(value)
     if array.shape != () or array.dtype.kind not in "iuf" or not np.isfinite(array):
-        raise UsageError(f"{shown(value)} is no number", field=field, remedy="give a number from 0")
+        raise UsageError(f"{shown(value)} is no number", field=field, remedy="Give a number from 0")
     return float(array)

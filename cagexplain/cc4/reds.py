@@ -307,13 +307,13 @@ def as_table(red: object, where: str | None = None) -> RedTable:
     if isinstance(red, Mapping):
         red = RedTable.from_document(red, where)
     if not isinstance(red, RedTable):
-        raise unknown_red(red, REDS, f"choose one of {', '.join(REDS)}, or give a RedTable")
+        raise unknown_red(red, REDS, f"Choose one of {', '.join(REDS)}, or give a RedTable")
     if red.name in REDS and red != REDS[red.name]:
         raise UsageError(
             f"'{red.name}' is the name of a red that is shipped, and this one is different",
             where=where,
             field="name",
-            remedy="give it another name",
+            remedy="Give it another name",
         )
     return red
 
@@ -348,5 +348,5 @@ def load_red(spec: str) -> RedTable:
 def unknown_red(spec: object, known: Iterable[str], remedy: str) -> UsageError:
     """The error to raise where there is no such red."""
     close = difflib.get_close_matches(spec, list(known), n=1) if isinstance(spec, str) else []
-    hint = f"did you mean '{close[0]}'? " if close else ""
+    hint = f"Did you mean '{close[0]}'? " if close else ""
     return UsageError(f"there is no red {shown(spec)}", field="red", remedy=f"{hint}{remedy}")

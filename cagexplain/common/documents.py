@@ -11,7 +11,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -102,6 +102,47 @@ def read_json(
         raise CagexplainError(
             f"the {what} is not valid JSON ({str(error).rstrip('.')})", where=path, remedy=remedy
         ) from error
+
+
+def read_saved(
+    path: Path,
+    kind: type[Document],
+    what: str,
+    *,
+    head: Mapping[str, str],
+    version: int,
+    remedy: str,
+    again: str,
+) -> tuple[dict[str, Any], Document]:
+    """Read a result that was saved as JSON under a head and a version.
+
+    Args:
+        path: of the file.
+        kind: what it holds below its head.
+        what: it is, in words, such as "audit".
+        head: entries that tell it from other files, and ``schema_version`` beside them.
+        version: the one that is read.
+        remedy: what the user can do if it is unusable.
+        again: what the user can do if it is of another version.
+
+    Returns:
+        The file's content, and what was made of it.
+
+    Raises:
+        CagexplainError: see `read_json`; or it is something else, or of another version.
+    """
+    content = read_json(path, dict[str, Any], f"saved {what}", remedy=remedy)
+    if any(content.get(key) != value for key, value in head.items()):
+        raise CagexplainError(f"is no saved {what}", where=path, remedy=remedy)
+    stored = content.get("schema_version")
+    if type(stored) is not int or stored != version:
+        raise CagexplainError(
+            f"is of version {stored!r:.40}; this cagexplain reads version {version}",
+            where=path,
+            field="schema_version",
+            remedy=again,
+        )
+    return content, convert(content, kind, path, remedy=remedy)
 
 
 def convert(value: Any, kind: type[Document], where: str | Path, *, remedy: str) -> Document:

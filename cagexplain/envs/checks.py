@@ -57,7 +57,7 @@ def all_params(value: EnvParams | Sequence[EnvParams] | None, n: int) -> tuple[E
         raise UsageError(
             f"this is no list of the parameters of {n} environments",
             field="params",
-            remedy="give an EnvParams, or one for each environment",
+            remedy="Give an EnvParams, or one for each environment",
         )
     each = tuple(params(entry) for entry in value)
     for e, entry in enumerate(each):
@@ -65,7 +65,7 @@ def all_params(value: EnvParams | Sequence[EnvParams] | None, n: int) -> tuple[E
             raise UsageError(
                 f"those of environment {e} differ from the first in more than red",
                 field="params",
-                remedy="let the environments of a batch differ in red only",
+                remedy="Let the environments of a batch differ in red only",
             )
     return each
 
@@ -168,7 +168,7 @@ def unusable_red_choice() -> UsageError:
     return UsageError(
         "a red agent may not do what was chosen for it",
         field="red_choices",
-        remedy="give one of what red_view() lists: choices() of a host, or a zone to sweep; and "
+        remedy="Give one of what red_view() lists: choices() of a host, or a zone to sweep; and "
         "the id of a session that it has learnt, or -1",
     )
 

@@ -83,17 +83,13 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     existed = target.exists()
     prepare_output_dir(target)
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent) as top:
-            place = Path(top) / "new"
-            place.mkdir()
-            yield place
-            os.rename(place, target)
-    except BaseException:
-        if not existed:
-            with contextlib.suppress(OSError):
-                target.rmdir()
-        raise
+    if not existed:
+        target.rmdir()  # not to be seen before it is whole, however this ends
+    with tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent) as top:
+        place = Path(top) / "new"
+        place.mkdir()
+        yield place
+        os.rename(place, target)
 
 
 def contents(name: str, packed: Packed) -> dict[str, str | bytes]:

@@ -357,7 +357,7 @@ class LearnedRed:
             raise UsageError(
                 f"the red '{table.name}' acts on hosts that it does not hold",
                 field="probability",
-                remedy="begin from a red whose table has Impact and Degrade in R and RD only",
+                remedy="Begin from a red whose table has Impact and Degrade in R and RD only",
             )
         self.table = replace(table, name=NAME, source="live", impacts="held")
         self.scorer = scorer or Scorer()
@@ -445,7 +445,7 @@ class AgainstLearned(BatchedEnv):
         super().reset(seeds, skip_worlds=skip_worlds)
         if seeds is None:
             raise UsageError(
-                "a learned red needs seeds", field="seeds", remedy="give one per environment"
+                "a learned red needs seeds", field="seeds", remedy="Give one per environment"
             )
         self.red.reset(np.asarray(seeds, dtype=np.int64), self.params.steps)
 

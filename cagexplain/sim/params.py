@@ -96,7 +96,7 @@ class EnvParams:
             raise UsageError(
                 f"there is no condition {shown(condition)}",
                 field="condition",
-                remedy=f"choose one of {', '.join(CONDITIONS)}",
+                remedy=f"Choose one of {', '.join(CONDITIONS)}",
             )
         return replace(self, **CONDITIONS[condition].changes)
 
@@ -167,6 +167,6 @@ def _span(value: Any, name: str, most: int) -> tuple[int, int]:
         raise UsageError(
             f"{shown(value)} is not a range of hosts",
             field=name,
-            remedy=f"give the least and the most, whole numbers from 1 to {most}",
+            remedy=f"Give the least and the most, whole numbers from 1 to {most}",
         )
     return int(bounds[0]), int(bounds[1])

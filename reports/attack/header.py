@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -12,19 +11,10 @@ from cagexplain.attack.results import AttackResult
 from reports.attack import figures
 from reports.attack.figures import Figure
 from reports.kit import numbers
-from reports.kit.sections import render
+from reports.kit.sections import Tile, render
 
 FEW = 30
 """With fewer held-out episodes the page warns."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A figure at the top of the page."""
-
-    value: str
-    name: str
-    note: str
 
 
 def header(result: AttackResult) -> Markup:

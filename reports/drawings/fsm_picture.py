@@ -54,7 +54,7 @@ _CAPTIONS: Final[dict[str, Point]] = {
 
 _SHADES: Final = (0.0, 0.01, 0.05, 0.2)
 """Shares of host-time at which a node's shade gets darker."""
-_EDGE_KINDS: Final = {"red": "red", "blue": "lost", "seen": "seen"}
+_EDGE_KINDS: Final = {"red": "red", "blue": "lost", "seen": "seen", "own": "own session"}
 _ENDINGS: Final = {
     "success": "succeeded",
     "handed over": "succeeded; the session went to another red agent",
@@ -103,7 +103,7 @@ class Edge:
     Attributes:
         source, target: states.
         curve: start, two control points and end of a cubic Bézier curve; the tip lies at the end.
-        style: "red", "blue" or "seen".
+        style: "red", "blue", "seen" or "own".
         rare: fewer than `RARE` counts.
         loop: the state stayed.
         width: of the line.
@@ -216,6 +216,9 @@ _ROUTES: Final[dict[tuple[str, str, int | str], _Route]] = {
     ("UD", "SD", 8): _arc("UD", "SD", 60),
     ("R", "S", 8): _Route(((_R - 60, 60), (_S + 60, 60))),
     ("RD", "SD", 8): _Route(((_R - 60, 400), (_S + 60, 400))),
+    ("K", "U", "own"): _arc("K", "U", 105, t=0.62, shift=(12, -13)),
+    ("KD", "UD", "own"): _arc("KD", "UD", -55, shift=(0, 16)),
+    **{(f"S{d}", f"U{d}", "own"): _arc(f"S{d}", f"U{d}", 40) for d in ("", "D")},
     ("unknown", "U", "seen"): _Route(((210, 395), (_U - 170, 395)), 0.45),
     ("U", "KD", "blue"): _Route(((_U - 80, 420), (_K + 190, 390)), 0.65),
     ("R", "KD", "blue"): _Route(((_R - 120, 480), (_K + 190, 425)), 0.27, (16, 13)),
@@ -344,6 +347,8 @@ def _edge_title(edge: dict[str, Any]) -> str:
         return f"{source} → {target}: red lost its last session on {count} hosts"
     if edge["kind"] == "seen":
         return f"{target}: {count} hosts seen for the first time"
+    if edge["kind"] == "own":
+        return f"{source} → {target}: red noticed a session of its own on {count} hosts"
     share = (
         f" ({numbers.percent(edge['rate'])} of {numbers.number(edge['attempts'])})"
         if edge["attempts"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup
@@ -13,19 +12,10 @@ from cagexplain.analysis.metrics.estimate import Soc
 from cagexplain.analysis.reactions.results import Reactions
 from reports.fsm import run
 from reports.kit import estimates, numbers
-from reports.kit.sections import render
+from reports.kit.sections import Tile, render
 
 _REACTS: Final = {"yes": "Yes", "weak": "Weakly", "no": "No"}
 """Whether there are consistent reactions."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A figure at the top of the page."""
-
-    value: str
-    name: str
-    note: str
 
 
 def header(analysis: FsmAnalysis) -> Markup:

@@ -22,6 +22,7 @@ _EDGE_LEGEND: Final = (
     ("red", "a red action changed the state, or ended without a change (loops)"),
     ("blue", "red lost its last session there: blue’s Remove or Restore"),
     ("seen", "a red agent saw the host for the first time"),
+    ("own", "red noticed a session that it had not fought for, such as one of phishing"),
     ("rare", f"any of these in its colour, fewer than {RARE} times"),
 )
 _HELD: Final = ("U", "UD", "R", "RD")
@@ -67,6 +68,7 @@ def drawings(analysis: FsmAnalysis) -> list[NamedDrawing]:
 def section(analysis: FsmAnalysis, drawn: list[NamedDrawing]) -> Section:
     """Make the section."""
     stays = list(_stays(analysis))
+    own_sessions = any(edge.kind == "own" for edge in analysis.graph.transitions)
     html = render(
         "fsm/machine.html.j2",
         asks="How far does the attacker get on the hosts, and what does blue do about it there?",
@@ -78,7 +80,10 @@ def section(analysis: FsmAnalysis, drawn: list[NamedDrawing]) -> Section:
         red_actions=analysis.red_actions,
         states=terms.STATES,
         means=terms.RED_ACTIONS,
-        edge_legend=_EDGE_LEGEND,
+        edge_legend=[
+            (style, text) for style, text in _EDGE_LEGEND if style != "own" or own_sessions
+        ],
+        own_sessions=own_sessions,
         colours=palette.ACTIONS,
         dot_base64=base64.b64encode(drawn[0].drawing.dot.encode()).decode(),
         **_evictions(analysis),

@@ -33,7 +33,7 @@ EFFECTS: Final = {
 }
 """What a Remove or Restore did."""
 
-EDGES: Final = {"red": "#D55E00", "blue": "#0072B2", "seen": "#6B7280"}
+EDGES: Final = {"red": "#D55E00", "blue": "#0072B2", "seen": "#6B7280", "own": "#AA4499"}
 """Transitions of the state machine."""
 
 SHADES: Final = ("#FFFFFF", "#EFF3F8", "#DCE5F0", "#C2D2E6", "#A3BCDB")

@@ -37,6 +37,15 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """A figure at the top of the page."""
+
+    value: str
+    name: str
+    note: str
+
+
+@dataclass(frozen=True)
 class Takeaway:
     """A sentence to remember, and the figures behind it."""
 

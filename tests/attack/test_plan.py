@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cagexplain.attack.plan import Plan, within
+from cagexplain.cli.attack import DURATION
 from cagexplain.common.errors import UsageError
 
 REDS, CANDIDATES = 16, 10
@@ -43,8 +44,11 @@ def test_a_slow_policy_is_played_in_few_episodes() -> None:
     assert seconds(plan, SLOW) <= 900
 
 
-def test_a_budget_too_short_for_one_generation_is_refused_with_the_shortest_that_is_not() -> None:
+@pytest.mark.parametrize("speeds", [FAST, SLOW], ids=["rules", "code of others"])
+def test_a_budget_too_short_for_one_generation_is_refused_with_the_shortest_that_is_not(
+    speeds: tuple[float, float],
+) -> None:
     with pytest.raises(UsageError, match="one generation and what is judged") as refused:
-        within(1, FAST, REDS, CANDIDATES)
-    shortest = float(refused.value.remedy.split()[-1].rstrip("s").replace(",", ""))
-    assert within(shortest, FAST, REDS, CANDIDATES).generations == 1
+        within(1, speeds, REDS, CANDIDATES)
+    shortest = DURATION.convert(refused.value.remedy.split()[-1], None, None)  # as it is given
+    assert within(shortest, speeds, REDS, CANDIDATES).generations == 1

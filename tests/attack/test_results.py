@@ -14,6 +14,7 @@ from cagexplain.attack import figures, results
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import write_json
 from tests.support.attacks import attack, episodes
+from tests.support.damage import put
 
 
 @pytest.fixture
@@ -28,39 +29,36 @@ def test_is_read_as_it_was_written(file: Path) -> None:
     assert results.read(file.parent) == attack()  # the folder, too
 
 
-def _set(*place: Any) -> Callable[[dict[str, Any]], None]:
-    *path, key, value = place
-
-    def change(content: dict[str, Any]) -> None:
-        inner: Any = content
-        for step in path:
-            inner = inner[step]
-        inner[key] = value
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (_set("kind", "audit"), "is not an attack"),
-        (_set("schema_version", 99), "schema_version: is of version 99"),
-        (_set("schema_version", True), "schema_version: is of version True"),
-        (_set("rules", "none"), "rules: invalid enum value"),
-        (_set("created", "yesterday"), "created: is not a time"),
-        (_set("found", "nobody"), "found: there is no red 'nobody'"),
-        (_set("reds", 0, "key", "greedy"), "reds[2].key: occurs twice: 'greedy'"),
-        (_set("reds", 2, "table", "source", "here"), "reds[2].table.source: 'here' is not known"),
+        (put("kind", "audit"), "is no saved attack"),
+        (put("schema_version", 99), "schema_version: is of version 99"),
+        (put("schema_version", True), "schema_version: is of version True"),
+        (put("rules", "none"), "rules: invalid enum value"),
+        (put("created", "yesterday"), "created: is not a time"),
+        (put("found", "nobody"), "found: there is no red 'nobody'"),
+        (put("reds", 0, "key", "greedy"), "reds[2].key: occurs twice: 'greedy'"),
         (
-            _set("reds", 2, "table", "probability", "K", "Impact", 1.0),
+            put("reds", 2, "table", "source", "here"),
+            "reds[2].table.source: 'here' is not known",
+        ),
+        (
+            put("reds", 2, "table", "probability", "K", "Impact", 1.0),
             "reds[2].table.probability.K",
         ),
-        (_set("reds", 0, "remark", 1), "reds[0].remark: is unknown"),
-        (_set("reds", 1, "policy", "returns", []), "reds[1].policy.returns: has 0 episodes"),
-        (_set("reds", 1, "sleep", "phantom", [0]), "reds[1].sleep.phantom: has another number"),
-        (_set("reds", 0, "losses", "costs", [[0.0]]), "reds[0].losses.costs: is not 3 x 5"),
-        (_set("reds", 0, "policy", "returns", [0.5] * 12), "reds[0].policy.returns[0]: expected"),
-        (_set("ablation", 0, "policy", "returns", [1] * 13), "ablation[0].policy.returns: has 13"),
+        (put("reds", 0, "remark", 1), "reds[0].remark: is unknown"),
+        (put("reds", 1, "policy", "returns", []), "reds[1].policy.returns: has 0 episodes"),
+        (put("reds", 1, "sleep", "phantom", [0]), "reds[1].sleep.phantom: has another number"),
+        (put("reds", 0, "losses", "costs", [[0.0]]), "reds[0].losses.costs: is not 3 x 5"),
+        (
+            put("reds", 0, "policy", "returns", [0.5] * 12),
+            "reds[0].policy.returns[0]: expected",
+        ),
+        (
+            put("ablation", 0, "policy", "returns", [1] * 13),
+            "ablation[0].policy.returns: has 13",
+        ),
         (lambda content: content.pop("search"), "missing required field 'search'"),
     ],
 )

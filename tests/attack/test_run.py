@@ -23,9 +23,11 @@ from cagexplain.cc4.reds import REDS, load_red
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.envs import EnvParams
 from cagexplain.policies.evaluation import evaluate
+from cagexplain.policies.external.forms import Opening
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 from cagexplain.tracing.trace import open_trace
+from tests.support.damage import put
 
 PARAMS = EnvParams(steps=60)
 DEFAULT = Settings()
@@ -121,31 +123,19 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _set(*place: Any) -> Callable[[dict[str, Any]], None]:
-    *path, key, value = place
-
-    def change(content: dict[str, Any]) -> None:
-        inner: Any = content
-        for step in path:
-            inner = inner[step]
-        inner[key] = value
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (_set("kind", "attack"), "kind: is no interrupted attack of this version"),
-        (_set("schema_version", 0), "schema_version: is no interrupted attack"),
-        (_set("values", [[1.0]]), "values[0]: has 1 values of 4 candidates"),
-        (_set("values", [[1.0] * 4] * 4), "values: has more than the 3 generations"),
-        (_set("plan", "episodes", 0), "plan.episodes: is less than 1"),
-        (_set("plan", "population", 1), "plan.population: is less than 2"),
-        (_set("start", None), "start: is missing"),
-        (_set("start", "source", "here"), "start.source: 'here' is not known"),
-        (_set("task", "seed", 5), "task.seed: the interrupted attack has another seed"),
-        (_set("task", "policy", {}), "task.policy: the interrupted attack has another policy"),
+        (put("kind", "attack"), "kind: is no interrupted attack of this version"),
+        (put("schema_version", 0), "schema_version: is no interrupted attack"),
+        (put("values", [[1.0]]), "values[0]: has 1 values of 4 candidates"),
+        (put("values", [[1.0] * 4] * 4), "values: has more than the 3 generations"),
+        (put("plan", "episodes", 0), "plan.episodes: is less than 1"),
+        (put("plan", "population", 1), "plan.population: is less than 2"),
+        (put("start", None), "start: is missing"),
+        (put("start", "source", "here"), "start.source: 'here' is not known"),
+        (put("task", "seed", 5), "task.seed: the interrupted attack has another seed"),
+        (put("task", "policy", {}), "task.policy: the interrupted attack has another policy"),
     ],
 )
 def test_damaged_progress_is_refused(
@@ -212,3 +202,20 @@ def test_seeds_of_search_choices_and_judgement_have_nothing_in_common() -> None:
         assert chosen.min() >= FIRST_CHOICE_SEED
         assert chosen.max() < EVALUATION_SEED
     assert not np.array_equal(choice_seeds(0, 2, 100), choice_seeds(0, 3, 100))
+
+
+@pytest.mark.slow
+def test_code_of_others_is_attacked_in_processes_of_its_own(tmp_path: Path) -> None:
+    code = tmp_path / "agent.py"
+    code.write_text("def choose(agent, observation, mask):\n    return 0\n")
+    policy = load_policy(f"{code}:choose", opening=Opening(trust=True))
+    attack = Attack(policy, replace(PARAMS, steps=6), DEFAULT, tmp_path / "attack")
+    plan = replace(SMALL, generations=1, episodes=2, choice=2, held_out=3, side=2)
+    attack.plan(generations=1)
+    assert attack.progress is not None
+    attack.progress = replace(attack.progress, plan=plan)
+    result = attack.run()
+    assert result.policy["name"] == policy.name
+    red = load_red(str(tmp_path / "attack" / TABLE))
+    played = evaluate(policy, np.array(result.seeds), replace(PARAMS, steps=6, red=red))
+    assert result.worst.policy.returns == tuple(played.returns.tolist())

@@ -164,7 +164,7 @@ def test_files_without_a_table_are_refused(text: str, tmp_path: Path) -> None:
 
 def test_names_and_files() -> None:
     assert load_red("discovery") is REDS["discovery"]
-    with pytest.raises(UsageError, match="did you mean 'greedy'"):
+    with pytest.raises(UsageError, match="Did you mean 'greedy'"):
         load_red("gredy")
     with pytest.raises(CagexplainError, match="folder"):
         load_red("/")

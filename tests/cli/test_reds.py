@@ -51,7 +51,7 @@ def test_yaml_needs_a_red(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reds", "--yaml"]) == 2
     assert "--yaml: no effect" in capsys.readouterr().err
     assert main(["reds", "gredy"]) == 2
-    assert "did you mean 'greedy'" in capsys.readouterr().err
+    assert "Did you mean 'greedy'" in capsys.readouterr().err
 
 
 def test_evaluates_against_a_file(capsys: pytest.CaptureFixture[str], mine: Path) -> None:

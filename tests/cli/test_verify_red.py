@@ -64,7 +64,7 @@ def test_reds_writes_the_same_class(tmp_path: Path, capsys: Capture) -> None:
 
 def test_an_unknown_red_is_one_error(capsys: Capture) -> None:
     assert main(["verify-red", "gredy", "sleep"]) == 2
-    assert "did you mean 'greedy'?" in capsys.readouterr().err
+    assert "Did you mean 'greedy'?" in capsys.readouterr().err
 
 
 def test_without_cyborg_nothing_is_played(tmp_path: Path, capsys: Capture) -> None:

@@ -1,9 +1,12 @@
+import ast
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cagexplain.common.errors import CagexplainError, UsageError
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,52 @@ def test_survives_the_way_out_of_a_worker_process(kind: type[CagexplainError]) -
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is kind
     assert str(copy) == str(error) == "x: y: bad. Fix it."
+
+
+def _bound(tree: ast.Module) -> dict[str, list[ast.expr]]:
+    """What a file gives each of its names."""
+    values: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    values.setdefault(target.id, []).append(node.value)
+    return values
+
+
+def _openings(node: ast.expr, bound: dict[str, list[ast.expr]]) -> Iterator[str]:
+    """How a text can begin, as far as its file says."""
+    if isinstance(node, ast.Constant):
+        yield str(node.value)
+    elif isinstance(node, ast.IfExp):
+        yield from _openings(node.body, bound)
+        yield from _openings(node.orelse, bound)
+    elif isinstance(node, ast.BinOp):
+        yield from _openings(node.left, bound)
+    elif isinstance(node, ast.FormattedValue):
+        yield from _openings(node.value, bound)
+    elif isinstance(node, ast.Name):
+        for value in bound.get(node.id, []):
+            yield from _openings(value, bound)
+    elif isinstance(node, ast.JoinedStr):
+        for part in node.values:
+            openings = list(_openings(part, bound))
+            yield from filter(None, openings)
+            if "" not in openings:
+                break
+
+
+def test_every_remedy_begins_with_a_capital() -> None:
+    """It is a sentence of its own."""
+    texts = 0
+    for package in ("benchmarks", "cagexplain", "reports", "trainers"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            bound = _bound(tree)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.keyword) and node.arg == "remedy":
+                    for text in _openings(node.value, bound):
+                        assert text[0].isupper(), f"{path}:{node.value.lineno}: {text}"
+                        texts += 1
+    assert texts > 300

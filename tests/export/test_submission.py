@@ -2,6 +2,8 @@
 
 import ast
 import shutil
+import signal
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -245,6 +247,25 @@ def test_a_failed_check_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(CagexplainError):
         submission.write(tmp_path / "a", load_policy("sleep"), refuse)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_export_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "exports" / "mine"
+    lines = (
+        "import os, signal, sys",
+        "from cagexplain.export.submission import new_folder",
+        "with new_folder(sys.argv[1]) as place:",
+        "    (place / 'submission.py').write_text('')",
+        "    os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    killed = subprocess.run([sys.executable, "-c", "\n".join(lines), target], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (leftover,) = target.parent.iterdir()
+    assert leftover.name.startswith(".")
+    with submission.new_folder(target) as place:
+        (place / "submission.py").write_text("whole")
+        assert not target.exists()
+    assert (target / "submission.py").read_text() == "whole"
 
 
 def test_an_occupied_folder_is_kept(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Changes to recorded traces, with a manifest that agrees or not."""
+"""Changes to what was written: traces, with a manifest that agrees or not, and documents."""
 
 import hashlib
 import json
@@ -15,6 +15,19 @@ def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> N
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+
+
+def put(*place: Any) -> Callable[[dict[str, Any]], None]:
+    """A change to a document: the keys that lead to an entry, then its new value."""
+    *path, key, value = place
+
+    def change(content: dict[str, Any]) -> None:
+        inner: Any = content
+        for step in path:
+            inner = inner[step]
+        inner[key] = value
+
+    return change
 
 
 def replace_table(folder: Path, name: str, number: int, table: pa.Table) -> Path:

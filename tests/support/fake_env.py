@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cagexplain.cc4 import actions, agents, network, observations, phases, red_fsm, reward
+from cagexplain.sim.fsm import OWN_SESSION
 
 N_TRANSITIONS = 8
 
@@ -178,7 +179,7 @@ class FakeEnv:
         truth.trans_host[e] = rng.choice(self._hosts(e), N_TRANSITIONS, replace=False)
         truth.trans_from[e] = rng.integers(0, 10, N_TRANSITIONS)
         truth.trans_to[e] = rng.integers(0, 10, N_TRANSITIONS)
-        truth.trans_cause[e] = rng.integers(0, 21, N_TRANSITIONS)
+        truth.trans_cause[e] = rng.integers(0, OWN_SESSION + 1, N_TRANSITIONS)
 
     def _red(self, e: int, rng: np.random.Generator) -> None:
         """An agent that does nothing may begin an action, which ends in that step or later."""

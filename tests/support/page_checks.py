@@ -102,3 +102,13 @@ def is_complete_without_script(document: Element) -> None:
         if "hidden" in element.attributes:
             assert not element.all("table", "figure"), element.attributes
             assert not any(paragraph.text.strip() for paragraph in element.all("p"))
+
+
+EVERY_PAGE = (
+    allows_its_scripts_and_nothing_else,
+    is_in_order,
+    can_be_reached_by_its_contents,
+    every_picture_has_words,
+    is_complete_without_script,
+)
+"""What holds of a page as it is parsed; `loads_nothing` needs its text, too."""

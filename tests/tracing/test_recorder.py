@@ -19,12 +19,20 @@ from cagexplain.cc4 import (
 from cagexplain.policies.base import Decision
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import Observer, play
+from cagexplain.sim import fsm
 from cagexplain.tracing import schema
 from cagexplain.tracing.host_states import host_states, zone_states
 from cagexplain.tracing.recorder import Recorder
 from tests.support.fake_env import FakeEnv
 
 N, STEPS, FIRST = 3, 25, 40
+CAUSES = {
+    fsm.FIRST_OBSERVED: "first_observed",
+    fsm.SESSION_LOST: "session_lost",
+    fsm.REASSIGNED: "reassigned",
+    fsm.OWN_SESSION: "own_session",
+}
+"""What the engine notes for moves that no red action caused."""
 Row = dict[str, Any]
 
 
@@ -266,8 +274,8 @@ def test_transitions(tables: dict[str, list[Row]], diary: Diary) -> None:
             for i in range(after.trans_n[e]):
                 code = int(after.trans_cause[e, i])
                 cause, number, outcome = "action", code % 9, "FAILURE" if code > 8 else "SUCCESS"
-                if code >= 18:
-                    cause = {18: "first_observed", 19: "session_lost", 20: "reassigned"}[code]
+                if code in CAUSES:
+                    cause = CAUSES[code]
                     number, outcome = -1, "NONE"
                 expected.append(
                     {
@@ -282,6 +290,7 @@ def test_transitions(tables: dict[str, list[Row]], diary: Diary) -> None:
                         "outcome": outcome,
                     }
                 )
+    assert {row["cause"] for row in expected} == set(schema.TRANSITION_CAUSES)
     check(tables["transitions"], expected)
 
 

@@ -137,7 +137,7 @@ def override(parts: Sequence[Any], assignments: Iterable[Assignment]) -> tuple[A
                 field=assignment.name,
                 remedy=f"Did you mean {near[0]}?"
                 if near
-                else f"`cagexplain train {parts[0].algorithm} --show` lists them all",
+                else f"Run `cagexplain train {parts[0].algorithm} --show` for the list",
             )
         read = _red if assignment.name == _RED else _read
         values[assignment.name] = read(assignment, kinds[assignment.name])

@@ -47,8 +47,9 @@ red had not reckoned with the session (phishing gives it some); it is not; or it
 
 _STATES: Final = red_fsm.STATE_NAMES
 _STARTED: Final = schema.RED_EVENTS.index("started")
-_BY_ACTION, _SEEN, _LOST, _REASSIGNED = map(
-    schema.TRANSITION_CAUSES.index, ("action", "first_observed", "session_lost", "reassigned")
+_BY_ACTION, _SEEN, _LOST, _REASSIGNED, _OWN = map(
+    schema.TRANSITION_CAUSES.index,
+    ("action", "first_observed", "session_lost", "reassigned", "own_session"),
 )
 _ENDING_OF_OUTCOME: Final = np.full(len(OUTCOME_NAMES), -1)
 _ENDING_OF_OUTCOME[[Outcome.SUCCESS, Outcome.FAILURE, Outcome.DROPPED]] = SUCCESS, FAILURE, DROPPED
@@ -82,6 +83,8 @@ class Counts:
             none if dropped.
         discovered: ``int32[e, place, phase, state]`` hosts that a red agent saw first and took for
             that state.
+        own: ``int32[e, place, phase, state]`` hosts of that state that became footholds as a red
+            agent noticed a session of its own there that it had not fought for.
         lost: ``int32[e, place, phase, state, evictor]`` hosts of that state on which a red agent
             lost its last session, by what blue had just completed there (``EVICTORS``).
         recoveries: ``int32[e, place, phase, state, recovery, effect]`` completed Removes and
@@ -101,6 +104,7 @@ class Counts:
     choices: npt.NDArray[np.int32]
     results: npt.NDArray[np.int32]
     discovered: npt.NDArray[np.int32]
+    own: npt.NDArray[np.int32]
     lost: npt.NDArray[np.int32]
     recoveries: npt.NDArray[np.int32]
 
@@ -283,7 +287,13 @@ def _moves(batch: Batch) -> dict[str, npt.NDArray[Any]]:
         where=(cause == _BY_ACTION) | handed_over,
     )
     discovered = tally(*axes, (codes(moves, "to_state"), red_fsm.N_STATES), where=cause == _SEEN)
-    counts = {"choices": choices, "results": reported + dropped, "discovered": discovered}
+    own = tally(*axes, (codes(moves, "from_state"), red_fsm.N_STATES), where=cause == _OWN)
+    counts = {
+        "choices": choices,
+        "results": reported + dropped,
+        "discovered": discovered,
+        "own": own,
+    }
     return {name: array.astype(np.int32) for name, array in counts.items()}
 
 

@@ -1,7 +1,7 @@
 """Red's finite-state machine as it was lived in a trace.
 
 States are nodes. An edge is how a red action ended on a host, or what no red action caused: a host
-first seen, a session lost.
+first seen, a session lost, a session noticed that was not fought for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cagexplain.common.results import Result
 from cagexplain.stats.distribution import CategoryShare, Distribution, distributions
 from cagexplain.stats.durations import Survival
 
-Kind = Literal["red", "blue", "seen"]
+Kind = Literal["red", "blue", "seen", "own"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class Transition(Result):
     Attributes:
         source, target: states; equal where a host's state stayed.
         kind: "red" for endings of red actions; "blue" for lost sessions, which blue's Remove and
-            Restore cause; "seen" for hosts first observed.
+            Restore cause; "seen" for hosts first observed; "own" for hosts that became footholds
+            by a session of red's own, such as phishing gives, where its table lets that count.
         action: number of the red action; None for the other kinds.
         ending: of that action, one of `ENDINGS`; None for the other kinds.
         count: hosts that it happened to, over all episodes.
@@ -153,8 +154,8 @@ def fsm_graph(
         for code, (name, steps) in enumerate(zip(STATE_NAMES, time, strict=True))
     )
     results = pool(counts.results, agent, phase)
-    discovered, lost = pool(counts.discovered, agent, phase), pool(counts.lost, agent, phase)
-    return FsmGraph(states, (*_red_edges(results, table), *_other_edges(discovered, lost)))
+    others = (pool(each, agent, phase) for each in (counts.discovered, counts.lost, counts.own))
+    return FsmGraph(states, (*_red_edges(results, table), *_other_edges(*others)))
 
 
 def evictions(counts: Counts, agent: int | None = None, phase: int | None = None) -> Evictions:
@@ -226,7 +227,7 @@ def _offered(table: RedTable, state: State, action: RedAction) -> bool:
     return bool(table.probability[row, action].any())
 
 
-def _other_edges(discovered: IntArray, lost: IntArray) -> Iterator[Transition]:
+def _other_edges(discovered: IntArray, lost: IntArray, own: IntArray) -> Iterator[Transition]:
     unknown, known = STATE_NAMES[State.UNKNOWN], STATE_NAMES[State.KD]
     for name, n in zip(STATE_NAMES, discovered.sum(axis=0), strict=True):
         if n:
@@ -242,3 +243,7 @@ def _other_edges(discovered: IntArray, lost: IntArray) -> Iterator[Transition]:
                 distribution.total,
                 evictors=distribution.shares,
             )
+    for name, n in zip(STATE_NAMES, own.sum(axis=0), strict=True):
+        if n:
+            foothold = State.UD if name.endswith("D") else State.U
+            yield Transition(name, STATE_NAMES[foothold], "own", None, None, int(n))

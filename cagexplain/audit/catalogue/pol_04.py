@@ -24,6 +24,7 @@ class PerMiss(HitShare):
     """Cases per case that is no hit."""
 
     bounded = False
+    smooth = False  # it grows without limit as the last misses go
 
     def value(self, totals: FloatArray) -> FloatArray:
         """The ratio; infinity if all are hits."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cagexplain.common.errors import CagexplainError
 
-REMEDY: Final = "play the submission with --engine cyborg"
+REMEDY: Final = "Play the submission with --engine cyborg"
 
 
 class NotThere(CagexplainError, AttributeError):

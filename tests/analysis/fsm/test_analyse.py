@@ -11,7 +11,7 @@ from cagexplain.analysis.fsm.counts import EVICTORS, count
 from cagexplain.analysis.fsm.distributions import action_mix
 from cagexplain.analysis.fsm.graph import evictions, fsm_graph
 from cagexplain.cc4.red_fsm import STATE_NAMES, State
-from cagexplain.cc4.reds import VARIANTS
+from cagexplain.cc4.reds import REDS, VARIANTS
 from cagexplain.common.errors import CagexplainError
 from cagexplain.stats.distribution import CategoryShare, Distribution, distributions
 from cagexplain.tracing.trace import Trace
@@ -89,6 +89,19 @@ def test_edges_lead_where_the_recorded_hosts_went(trace: Trace) -> None:
     columns = [rows[name] for name in ("from_state", "to_state", "action")]
     expected = Counter(zip(*columns, rows["outcome"].str.lower(), strict=True))
     assert found == expected
+
+
+def test_sessions_that_red_notices_lead_where_the_recorded_hosts_went(tmp_path: Path) -> None:
+    trace = record(tmp_path / "t", "sleep", 2, red="silent_own", steps=80)
+    edges = {
+        (edge.source, edge.target): edge.count
+        for edge in fsm_graph(count(trace), REDS["silent_own"]).transitions
+        if edge.kind == "own"
+    }
+    rows = trace.table("transitions")
+    rows = rows[rows["cause"] == "own_session"]
+    assert edges == Counter(zip(rows["from_state"], rows["to_state"], strict=True))
+    assert edges and {target for _, target in edges} <= {"U", "UD"}
 
 
 def test_shares_of_an_action_in_a_state_add_up(trace: Trace) -> None:

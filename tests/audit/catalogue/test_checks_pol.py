@@ -12,7 +12,8 @@ import pytest
 from cagexplain.audit.catalogue import pol_01, pol_02, pol_03, pol_04
 from cagexplain.audit.judge import Tallies
 from cagexplain.audit.references import References
-from cagexplain.audit.results import Finding
+from cagexplain.audit.results import Finding, Verdict
+from cagexplain.audit.verdicts import verdict
 from cagexplain.cc4 import actions, agents, network, observations
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.agents import BLUE_ZONES, N_BLUE
@@ -23,6 +24,7 @@ from cagexplain.facts.cases import Cases
 from cagexplain.facts.effects import in_vain
 from cagexplain.facts.view import Facts, decisions
 from cagexplain.policies.registry import load_policy
+from cagexplain.stats.estimates import estimate
 from tests.support.planted import ON_HOST, Planted, RestoresOnProcess, record
 from tests.support.small import (
     DECLARED,
@@ -186,6 +188,24 @@ def test_charged_and_started_restores(played: Any) -> None:
     ratio = number(played("restore_spam")["POL-04"]).value
     assert ratio == pytest.approx(499 / 100)
     assert number(played("restores_on_process")["POL-04"]).value == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("started", "low", "high", "expected"),
+    [([0] * 10, np.inf, np.inf, "FAIL"), ([0] * 8 + [2] * 2, 5.0, np.inf, "FAIL")],
+    ids=["none", "in two episodes"],
+)
+def test_charged_restores_of_which_hardly_any_started(
+    started: list[int], low: float, high: float, expected: Verdict
+) -> None:
+    """The ratio may be infinite, in all or in some resamples, and so may its limits."""
+    charged = np.full(10, 5)
+    sums = np.stack([charged - started, charged], axis=1)
+    (measure,) = (one for one in pol_04.CHECK.measures if one.key == "value")
+    found = estimate(measure.statistic, sums)
+    assert (found.low, found.high) == (low, high)
+    assert verdict(found, "lower", 1.05, 1.5, 20) == expected
 
 
 def test_choices_of_missing_hosts_are_told(played: Any) -> None:

@@ -73,16 +73,7 @@ def text_of(document: Element, section: str) -> str:
     return document.all("section", within=section)[0].text
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        checks.allows_its_scripts_and_nothing_else,
-        checks.is_in_order,
-        checks.can_be_reached_by_its_contents,
-        checks.every_picture_has_words,
-        checks.is_complete_without_script,
-    ],
-)
+@pytest.mark.parametrize("check", checks.EVERY_PAGE)
 def test_what_holds_of_every_page(check: Callable[[Element], None], page: Element) -> None:
     check(page)
 

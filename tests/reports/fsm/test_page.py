@@ -18,16 +18,7 @@ def test_the_page_loads_nothing(page: Page, document: Element) -> None:
     checks.loads_nothing(page.html, document)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        checks.allows_its_scripts_and_nothing_else,
-        checks.is_in_order,
-        checks.can_be_reached_by_its_contents,
-        checks.every_picture_has_words,
-        checks.is_complete_without_script,
-    ],
-)
+@pytest.mark.parametrize("check", checks.EVERY_PAGE)
 def test_what_holds_of_every_page(check: Callable[[Element], None], document: Element) -> None:
     check(document)
 

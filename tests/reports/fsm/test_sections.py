@@ -175,6 +175,24 @@ def test_drawings_of_team_agents_and_phases_stand_side_by_side(
     assert drawn == ["Whole team", *analysis.mix_by_agent, *phases]
 
 
+def test_sessions_that_red_notices_are_drawn_and_named(
+    analysis: FsmAnalysis, analysed: Analyse
+) -> None:
+    noticing = analysed("sleep", red="silent_own")
+    edges = [edge for edge in noticing.graph.transitions if edge.kind == "own"]
+    drawn = machine.drawings(noticing)
+    html = machine.section(noticing, drawn).html
+    (table,) = (t for t in parse(html).all("table") if "Ending" in t.text)
+    causes = [row[:2] for row in rows(table) if row[2] == "own session noticed"]
+    assert causes == [[edge.source, edge.target] for edge in edges] != []
+    svg = parse(drawn[0].drawing.svg)
+    assert sum({"edge", "own"} <= element.classes for element in svg) == len(edges)
+    assert "red noticed a session of its own on" in svg.text
+    offer = 'data-hide="own"'
+    assert offer in html
+    assert offer not in machine.section(analysis, machine.drawings(analysis)).html
+
+
 def test_stays_that_are_too_few_give_no_number(analysis: FsmAnalysis) -> None:
     nothing = Interval(None, None, None)
     states = tuple(

@@ -119,7 +119,7 @@ def test_several_attackers_are_a_list(tmp_path):
 
 BAD = [
     ("epohcs", "3", "epohcs: there is no such setting. Did you mean epochs"),
-    ("qwertyuiop", "3", "`cagexplain train ippo --show` lists them all"),
+    ("qwertyuiop", "3", "Run `cagexplain train ippo --show` for the list"),
     ("epochs", "0", "epochs: 0 is out of range. Give a value from 1 to 100"),
     ("epochs", "2.5", "Give a whole number"),
     ("epochs", "true", "Give a whole number"),

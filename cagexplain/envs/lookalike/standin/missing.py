@@ -8,7 +8,7 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.envs.lookalike.missing import NotThere
 
 _WHERE: Final = "the stand-in for CybORG"
-_REMEDY: Final = "give the folder of your CybORG with --cyborg-path"
+_REMEDY: Final = "Give the folder of your CybORG with --cyborg-path"
 
 
 class NotImportable(CagexplainError, ImportError):
