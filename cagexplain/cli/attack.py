@@ -28,7 +28,7 @@ PAGE: Final = "attack.html"
 """Name of the page within an attack's folder."""
 _BUDGET: Final = "2m"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_AIMS: Final = ("return", "without-contractor")
+AIMS: Final = ("return", "without-contractor")
 SEARCH, LEARN = "search", "rl"
 _RESUMED: Final = Unused(
     "with --resume, which goes on with the plan that the attack was begun with",
@@ -103,8 +103,8 @@ DURATION: Final = Duration()
 @click.option(
     "--against",
     "aim",
-    type=click.Choice(_AIMS),
-    default=_AIMS[0],
+    type=click.Choice(AIMS),
+    default=AIMS[0],
     show_default=True,
     help="What the attacker drives down: the return, or that without the Impacts in the contractor "
     "network, which no policy can prevent.",
@@ -255,8 +255,8 @@ def _table(result: AttackResult) -> Table:
             red.key,
             red.role,
             f"{len(red.policy):,}",
-            _limits(figures.mean(red.policy)),
-            _limits(figures.mean(red.policy, "without-contractor")),
+            limits(figures.mean(red.policy)),
+            limits(figures.mean(red.policy, "without-contractor")),
             _share(averted),
             style="bold" if red is result.worst else None,
         )
@@ -271,7 +271,8 @@ def _rows(result: AttackResult) -> list[JudgedRed]:
     return [*(red for red in rows if red is not result.worst), result.worst]
 
 
-def _limits(value: MeanReturn) -> str:
+def limits(value: MeanReturn) -> str:
+    """A mean with its interval, if it has one."""
     if value.low is None:
         return f"{value.mean:,.0f}"
     return f"{value.mean:,.0f} ({value.low:,.0f} to {value.high:,.0f})"

@@ -144,8 +144,8 @@ def _set(*place: Any) -> Callable[[dict[str, Any]], None]:
         (_set("plan", "population", 1), "plan.population: is less than 2"),
         (_set("start", None), "start: is missing"),
         (_set("start", "source", "here"), "start.source: 'here' is not known"),
-        (_set("task", "seed", 5), "task.seed: the interrupted attack has another seed"),
-        (_set("task", "policy", {}), "task.policy: the interrupted attack has another policy"),
+        (_set("task", "seed", 5), "task.seed: what was interrupted has another seed"),
+        (_set("task", "policy", {}), "task.policy: what was interrupted has another policy"),
     ],
 )
 def test_damaged_progress_is_refused(
