@@ -80,7 +80,7 @@ def begun(folder: Path, policy: Policy) -> AttackResult:
 
     Raises:
         CagexplainError: the folder has no readable attack.
-        UsageError: it is one on another policy, by other rules, or has a learned red already.
+        UsageError: it is one on another policy, or by other rules.
     """
     attack = results.read(folder)
     if attack.policy != results.plain(policy.describe()):
@@ -96,10 +96,6 @@ def begun(folder: Path, policy: Policy) -> AttackResult:
             where=folder / results.FILE,
             field="rules",
             remedy=f"Attack with --rules {FENCED} first",
-        )
-    if (folder / FILE).exists():
-        raise UsageError(
-            "this attack has a learned red", where=folder, remedy="Remove learned.json to repeat it"
         )
     return attack
 
