@@ -58,6 +58,8 @@ def learn(
     Raises:
         CagexplainError: there is none that can be gone on with.
     """
+    import torch
+
     from cagexplain.attack import learned
     from cagexplain.cc4 import phases
     from cagexplain.cli.attack import write_page
@@ -70,6 +72,7 @@ def learn(
             where="--stage rl",
             remedy="Name the folder of a finished one with --output",
         )
+    torch.set_num_threads(1)  # the networks are small: threads would only wait for each other
     player = playing.load(policy, options)
     attack = learned.begun(folder, player)
     params, red = learned.params(attack), learned.start(attack)

@@ -120,7 +120,7 @@ _PASSES: Final = 3
     show_default=True,
     help=f"Parameters of the simulator: CC4's, or one of the changes of {KIELY}.",
 )
-@click.option("--episode-length", "steps_of_episode", **playing.LENGTH)
+@click.option("--episode-length", "steps_of_episode", **playing.EPISODE_LENGTH)
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processor cores to use.  [default: all]"
 )
@@ -199,6 +199,8 @@ def train(task: Training, workers: int | None) -> Path:
 
     The attackers take the episodes of a round in turn, so a mixture is rounded to as many parts.
     """
+    import numpy as np
+
     from cagexplain.attack.oracle.game import shares
     from cagexplain.envs import BatchedEnv
     from trainers import registry
@@ -206,7 +208,7 @@ def train(task: Training, workers: int | None) -> Path:
     from trainers.core.config import Assignment, RunConfig
 
     run, settings = RunConfig("ippo", "raw"), registry.find_preset("ippo", "raw")
-    parts = shares([weight for _, weight in task.reds], settings.envs)
+    parts = shares(np.array([weight for _, weight in task.reds]), settings.envs)
     values: dict[str, Any] = {
         "red": [
             red.name if red.name in REDS else red.document()

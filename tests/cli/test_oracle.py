@@ -29,7 +29,8 @@ def test_policies_and_attackers_answer_each_other(tmp_path: Path) -> None:
     assert "Round 1: value" in shown.output and "Value of both:" in shown.output
     result = results.read(folder)
     assert [blue.key for blue in result.blues] == ["reactive", "blue_1"]
-    assert (folder / "blue_1" / "ckpt.pt").is_file()
+    assert result.options["steps"] == 10
+    assert load_checkpoint(folder / "blue_1" / "ckpt.pt").config["steps"] == 300
     assert "Who answers whom?" in (folder / PAGE).read_text("utf-8")
 
 
