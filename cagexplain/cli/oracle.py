@@ -141,10 +141,10 @@ def command(
 ) -> None:
     """Let attackers and policies answer each other, and say what each pair comes to.
 
-    A double oracle: each round plays all pairs of the policies and attackers known, solves that
-    game for a mixture of each side, and adds an answer to each: an attacker that is searched for
-    against the mixture of policies, and a policy that PPO trains against the mixture of attackers,
-    beginning from the one that does best against it. How much both answers gain says how far the
+    A double oracle: all pairs of the policies and attackers known are played, and the solution of
+    that game is a mixture of each side. Each round adds an attacker that is searched for against
+    the mixture of policies, and a policy that PPO trains against the mixture of attackers that
+    follows from it, beginning from the one that does best against it. How much both answers gain says how far the
     mixtures are from an equilibrium, at least.
 
     The folder gets oracle.html, the page to read, oracle.json with all numbers, found_1.yaml, ...,
@@ -244,7 +244,7 @@ def _show(result: OracleResult) -> None:
     terminal.console().print(_table(result))
     for number, each in enumerate(result.rounds, start=1):
         click.echo(
-            f"Round {number}: value {limits(each.mixtures.value)}; red answers with {each.red}: "
+            f"Round {number}: red answers with {each.red}: "
             f"{limits(each.low)}; blue with {each.blue}: {limits(each.high)}; gap at least "
             f"{limits(each.gap)}"
         )

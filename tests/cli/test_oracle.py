@@ -26,7 +26,7 @@ def test_policies_and_attackers_answer_each_other(tmp_path: Path) -> None:
     shown = CliRunner().invoke(command, arguments)
     assert shown.exit_code == 0, shown.output
     assert "Training blue_1 from reactive" in shown.output
-    assert "Round 1: value" in shown.output and "Value of both:" in shown.output
+    assert "Round 1: red answers with" in shown.output and "Value of both:" in shown.output
     result = results.read(folder)
     assert [blue.key for blue in result.blues] == ["reactive", "blue_1"]
     assert result.options["steps"] == 10

@@ -105,7 +105,7 @@ class Pair(Result):
 
 @dataclass(frozen=True)
 class Mixtures(Result):
-    """Solution of a matrix game.
+    """A mixture of each side.
 
     Attributes:
         blue, red: mixtures.
@@ -119,14 +119,14 @@ class Mixtures(Result):
 
 @dataclass(frozen=True)
 class Round(Result):
-    """A round: mixtures of what was known at its beginning, and the answers to them.
+    """A round: red answers blue's mixture, then blue answers the mixture of red that this leads to.
 
     If the answers are the best there are, the value of the whole game lies between `low` and
     `high`. There may be better ones, so the gap is a lower bound of how far the mixtures are from
     an equilibrium.
 
     Attributes:
-        mixtures: by which the answers were looked for.
+        mixtures: that the answers are to: blue's as the round began, red's after its answer.
         blue, red: keys of the answers: of all that is known at the round's end, the best against
             the other side's mixture on the episodes of the choice.
         low: what blue's mixture gets under red's answer.

@@ -190,12 +190,13 @@ class Oracle:
         chances = choice_seeds(self.settings.seed, _TABLE, plan.table)
         solutions, answers = [], []
         for number in range(plan.rounds):
-            table = self._table("table", chances)
-            blue, red = _solve(table)
-            solutions.append((blue, red))
+            blue, _ = _solve(self._table("table", chances))
             self._add_red(number, blue)
+            table = self._table("table", chances)
+            _, red = _solve(table)
             if plan.steps:
                 self._add_blue(number, red, table)
+            solutions.append((blue, red))
             answers.append(_answers(self._table("table", chances), blue, red))
         final = _solve(self._table("table", chances))
         seeds = seed_range(self.settings.first_seed, plan.held_out)
@@ -255,42 +256,47 @@ class Oracle:
         return Table(blues, reds, np.array(points, np.float64))
 
     def _add_red(self, number: int, blue: Weights) -> None:
-        """Search for an attacker of a mixture of blues; the worst of the search joins the list."""
-        settings, plan = self.settings, self.settings.plan.search
-        seed = settings.seed + number
+        """Search for an attacker of a mixture of blues; what is found joins the list."""
         hunts = self._progress.hunts
         if number == len(hunts) or hunts[number].answer is None:
             with self._opponent(blue, number) as (opponent, tell):
-                if number == len(hunts):
-                    tell("choosing where to begin")
-                    candidates = {
-                        red.name: red
-                        for red in [*(REDS[name] for name in PORTFOLIO), *self._reds]
-                        if rules.offence(red, settings.rules) is None
-                    }
-                    seeds = choice_seeds(seed, _START, plan.portfolio)
-                    best = worst_first(opponent, list(candidates.values()), seeds, settings.aim)[0]
-                    self._keep(hunts=(*hunts, Hunt(best.document())))
-                hunt = self._progress.hunts[number]
-                start = RedTable.from_document(hunt.start)
-                search = Search(Space(start, settings.rules), plan, seed, hunt.values)
-
-                def after(search: Search) -> None:
-                    self._keep(hunts=(*hunts[:number], replace(hunt, values=search.values)))
-                    tell(f"generation {len(search.values)} of {plan.generations}")
-
-                search.run(opponent, settings.aim, after)
-                tell("choosing the worst")
-                seeds = choice_seeds(seed, _WORST, plan.choice)
-                worst = worst_first(opponent, [start, *search.finalists()], seeds, settings.aim)[0]
-                if worst is not start:
-                    worst = replace(worst, name=_unused(_FOUND, [red.name for red in self._reds]))
-                hunt = replace(hunt, values=search.values, answer=worst.document())
-                self._keep(hunts=(*hunts[:number], hunt))
+                self._hunt(number, opponent, tell)
         answer = RedTable.from_document(self._progress.hunts[number].answer or {})
         if answer.name not in [red.name for red in self._reds]:
             self._reds.append(answer)
             write_text(self.folder / f"{answer.name}.yaml", answer.yaml())
+
+    def _hunt(self, number: int, opponent: _Mixture, tell: Callable[[str], None]) -> None:
+        """The search of a round, or what is left of it; keeps the worst that it comes to."""
+        settings, plan = self.settings, self.settings.plan.search
+        aim, seed = settings.aim, settings.seed + number
+        before = self._progress.hunts[:number]
+        if number == len(self._progress.hunts):
+            tell("choosing where to begin")
+            known = [*(REDS[name] for name in PORTFOLIO), *self._reds]
+            candidates = {red.name: red for red in known}
+            allowed = [
+                red for red in candidates.values() if rules.offence(red, settings.rules) is None
+            ]
+            seeds = choice_seeds(seed, _START, plan.portfolio)
+            best = worst_first(opponent, allowed, seeds, aim)[0]
+            self._keep(hunts=(*before, Hunt(best.document())))
+        hunt = self._progress.hunts[number]
+        start = RedTable.from_document(hunt.start)
+        search = Search(Space(start, settings.rules), plan, seed, hunt.values)
+
+        def after(search: Search) -> None:
+            self._keep(hunts=(*before, replace(hunt, values=search.values)))
+            tell(f"generation {len(search.values)} of {plan.generations}")
+
+        search.run(opponent, aim, after)
+        tell("choosing the worst")
+        seeds = choice_seeds(seed, _WORST, plan.choice)
+        worst = worst_first(opponent, [start, *search.finalists()], seeds, aim)[0]
+        if worst is not start:
+            worst = replace(worst, name=_unused(_FOUND, [red.name for red in self._reds]))
+        answer = replace(hunt, values=search.values, answer=worst.document())
+        self._keep(hunts=(*before, answer))
 
     @contextmanager
     def _opponent(
