@@ -144,8 +144,8 @@ def command(
     A double oracle: all pairs of the policies and attackers known are played, and the solution of
     that game is a mixture of each side. Each round adds an attacker that is searched for against
     the mixture of policies, and a policy that PPO trains against the mixture of attackers that
-    follows from it, beginning from the one that does best against it. How much both answers gain says how far the
-    mixtures are from an equilibrium, at least.
+    follows from it, beginning from the one that does best against it. How much both answers gain
+    says how far the mixtures are from an equilibrium, at least.
 
     The folder gets oracle.html, the page to read, oracle.json with all numbers, found_1.yaml, ...,
     which --red takes in every command, and blue_1/ckpt.pt, ..., which are policies. After Ctrl-C

@@ -126,7 +126,7 @@ def _flaws(progress: Progress) -> Iterator[tuple[str, str]]:
         ("table", progress.table, plan.table),
         ("held_out", progress.held_out, plan.held_out),
     ):
-        for blue, row in cells.items():
-            for red, points in row.items():
+        for blue, of_reds in cells.items():
+            for red, points in of_reds.items():
                 if len(points) != episodes:
                     yield f"{name}.{blue:.40}.{red:.40}", f"is not of {episodes} episodes"

@@ -290,8 +290,8 @@ def _flaws(content: dict[str, Any], result: OracleResult) -> Iterator[tuple[str,
                 yield f"pairs[{i}][{j}].mean", "is not that of its points"
     table = result.table
     for i, each in enumerate(result.rounds):
-        for name, key, keys in (("blue", each.blue, table.blues), ("red", each.red, table.reds)):
-            if key not in keys:
+        for name, key, known in (("blue", each.blue, table.blues), ("red", each.red, table.reds)):
+            if key not in known:
                 yield f"rounds[{i}].{name}", f"there is no {key!r:.40}"
         again = table.round(each.mixtures.blue, each.mixtures.red, (each.blue, each.red))
         for name in ("low", "high", "gap"):
