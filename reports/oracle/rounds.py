@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cagexplain.analysis.fsm.analyse import MeanReturn
-from cagexplain.attack.oracle.results import OracleResult, Round, Weights
+from cagexplain.attack.oracle.results import OracleResult, Weights
 from reports.kit.numbers import interval, number, percent
 from reports.kit.sections import Section, render
 
 
 @dataclass(frozen=True)
 class Row:
-    """A round, as text; `values` are (mean, interval) of low, value, high and gap."""
+    """A round, as text; figures are a mean and its interval."""
 
     number: int
     blue: str
     red: str
     red_answer: str
     blue_answer: str
-    values: tuple[tuple[str, str], ...]
+    low: tuple[str, str]
+    high: tuple[str, str]
+    gap: tuple[str, str]
 
 
 def section(result: OracleResult) -> Section:
@@ -57,12 +59,8 @@ def _rows(result: OracleResult) -> Iterator[Row]:
             _mixture(each.mixtures.red),
             each.red,
             each.blue,
-            _values(each),
+            *map(_figure, (each.low, each.high, each.gap)),
         )
-
-
-def _values(each: Round) -> tuple[tuple[str, str], ...]:
-    return tuple(map(_figure, (each.low, each.mixtures.value, each.high, each.gap)))
 
 
 def _figure(mean: MeanReturn) -> tuple[str, str]:

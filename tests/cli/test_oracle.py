@@ -17,6 +17,8 @@ from cagexplain.cli.oracle import PAGE, command, train
 from cagexplain.envs import EnvParams
 from cagexplain.policies.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--episode-length", "10", "--rounds", "1", "--generations", "1", "--episodes", "6")
 
 

@@ -23,6 +23,8 @@ from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED
 
+pytestmark = pytest.mark.slow
+
 PARAMS = EnvParams(steps=60)
 SETTINGS = Settings(Plan(rounds=2, generations=1, steps=100, table=12, held_out=20))
 POLICIES = ("sleep", "reactive")
@@ -148,10 +150,7 @@ def test_bounds_are_sums_over_the_pairs(whole: tuple[Path, OracleResult, Trainer
         assert each.gap.mean == pytest.approx(high - low)
 
 
-@pytest.mark.parametrize(
-    "at",
-    ["reactive against", "generation 1", "choosing the worst", "round 2", "blue_2 against 3"],
-)
+@pytest.mark.parametrize("at", ["generation 1", "round 2", "blue_2 against"])
 def test_an_interrupted_one_goes_on_to_the_same_result(
     whole: tuple[Path, OracleResult, Trainer], tmp_path: Path, at: str
 ) -> None:
