@@ -70,6 +70,12 @@ class LearnedResult(Result):
         high = self.change.high
         return high is not None and high < 0
 
+    @property
+    def better(self) -> bool:
+        """Whether it is significantly better for the policy: a weaker attacker than the table."""
+        low = self.change.low
+        return low is not None and low > 0
+
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
         return {**_HEAD, **super().to_json()}

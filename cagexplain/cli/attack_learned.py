@@ -164,11 +164,10 @@ def _show(result: LearnedResult) -> None:
     )
     for name, episodes in ((result.start, result.table), ("learned", result.learned)):
         click.echo(f"  {name:12} {limits(mean(episodes, result.aim))}")
-    verdict = (
-        "so the learned red does more harm than the table that it began as"
-        if result.worse
-        else "so it is not shown that the learned red does more harm than the table"
-    )
+    verdict = "it is not shown that the learned red does more harm than the table"
+    if result.worse or result.better:
+        more = "more" if result.worse else "less"
+        verdict = f"the learned red does {more} harm than the table that it began as"
     click.echo(
-        f"Change on the same {len(result.seeds):,} seeds: {limits(result.change)}; {verdict}."
+        f"Change on the same {len(result.seeds):,} seeds: {limits(result.change)}; so {verdict}."
     )

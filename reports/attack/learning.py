@@ -41,6 +41,8 @@ def _says(result: LearnedResult) -> str:
     by = f"{change.value} points per episode ({change.limits or 'no interval'})"
     if result.worse:
         return f"Yes: it changes what the policy gets by {by}."
+    if result.better:
+        return f"No, it does less: it changes what the policy gets by {by}."
     return f"It is not shown that it does: the change is {by}."
 
 

@@ -315,12 +315,16 @@ def learned(result: AttackResult, level: int) -> LearnedResult:
 
 @pytest.mark.parametrize(
     ("level", "says"),
-    [(-2150, "Yes: it changes what the policy gets by"), (-1990, "It is not shown that it does")],
+    [
+        (-2150, "Yes: it changes what the policy gets by −150"),
+        (-2000, "It is not shown that it does"),
+        (-1900, "No, it does less: it changes what the policy gets by +100"),
+    ],
 )
 def test_a_red_that_has_learned_stands_beside_the_table(
     result: AttackResult, page: Element, level: int, says: str
 ) -> None:
-    assert not page.all("table", within="learning")
+    assert "learning" not in [part.attributes.get("id") for part in page.all("section")]
     learning = learned(result, level)
     document = parse(attack_report(result, learned=learning).html)
     checks.is_in_order(document)
