@@ -168,6 +168,8 @@ def _show(result: LearnedResult) -> None:
     if result.worse or result.better:
         more = "more" if result.worse else "less"
         verdict = f"the learned red does {more} harm than the table that it began as"
+    change = result.change
     click.echo(
-        f"Change on the same {len(result.seeds):,} seeds: {limits(result.change)}; so {verdict}."
+        f"Change on the same {len(result.seeds):,} seeds: {change.mean:+,.0f} "
+        f"({change.low:+,.0f} to {change.high:+,.0f}); so {verdict}."
     )
