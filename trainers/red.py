@@ -11,9 +11,10 @@ the scorer sees what its agent observes, as CybORG's red does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ from trainers.advantages import smdp_gae
 from trainers.core.evaluation import training_seeds
 from trainers.core.health import check_finite
 from trainers.core.norm import ValueNorm
+from trainers.core.stored import fitted
+from trainers.core.trainable import adam
 
 Aim = Literal["return", "without-contractor"]
 
@@ -93,6 +96,9 @@ class RedLearner:
         params: of the environment; its red is not used.
         settings: of the learner.
         seed: of the run; with the number of a round it decides all its chances.
+
+    Attributes:
+        rounds: that are behind it.
     """
 
     def __init__(
@@ -107,15 +113,12 @@ class RedLearner:
                 *(nn.Linear(_CENTRAL, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh()),
                 nn.Linear(64, N_RED),
             )
-        self.optimiser = torch.optim.Adam(
-            [*red.scorer.parameters(), *self.critic.parameters()], settings.learning_rate
-        )
+        self.optimiser = adam([*red.scorer.parameters(), *self.critic.parameters()], 1e-8)
+        self.optimiser.param_groups[0]["lr"] = settings.learning_rate
+        self.rounds = 0
 
-    def round(self, number: int) -> dict[str, float]:
+    def round(self) -> dict[str, float]:
         """Play and learn once.
-
-        Args:
-            number: of the round, from 0.
 
         Returns:
             Metrics: "return" is blue's mean on the round's episodes, by the aim.
@@ -123,18 +126,39 @@ class RedLearner:
         Raises:
             Diverged: learning has gone wrong.
         """
-        played = self._play(training_seeds(self.seed, number, self.settings.envs))
-        metrics = self._learn(played, np.random.default_rng([self.seed, number, N_RED]))
+        played = self._play(training_seeds(self.seed, self.rounds, self.settings.envs))
+        metrics = self._learn(played, np.random.default_rng([self.seed, self.rounds, N_RED]))
         check_finite("the red's training", metrics)
         check_finite("the red's weights", self.red.scorer.state_dict())
+        self.rounds += 1
         return {"return": -played.loss} | metrics
 
-    def learn(self, goes_on: Callable[[int, dict[str, float]], bool]) -> None:
-        """Play and learn until `goes_on`, which is told each round's number and metrics, says no:
-        once at least."""
-        number = 0
-        while goes_on(number, self.round(number)):
-            number += 1
+    def state(self) -> dict[str, Any]:
+        """All that learning changes; chances follow from the seed and the number of rounds."""
+        return {
+            "rounds": self.rounds,
+            "scorer": self.red.scorer.state_dict(),
+            "critic": self.critic.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "norm": self.norm.state(),
+        }
+
+    def load(self, state: dict[str, Any], where: Path) -> None:
+        """Go on from a stored `state`.
+
+        Args:
+            state: that was stored.
+            where: it was read from, for errors.
+
+        Raises:
+            CagexplainError: it does not fit; with the part.
+        """
+        fit = fitted(self.state(), state, where, "learner")
+        self.rounds = fit["rounds"]
+        self.red.scorer.load_state_dict(fit["scorer"])
+        self.critic.load_state_dict(fit["critic"])
+        self.optimiser.load_state_dict(fit["optimiser"])
+        self.norm.load(fit["norm"])
 
     def _play(self, seeds: IntArray) -> _Round:
         env, settings = self.env, self.settings

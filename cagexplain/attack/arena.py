@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,22 @@ class Trial:
 
     red: RedTable
     seeds: Int64Array
+
+
+class Opponent(Protocol):
+    """Whom reds are played against: a policy, or a mixture of several."""
+
+    def scores(self, trials: Sequence[Trial], aim: Aim) -> list[FloatArray]:
+        """What the reds aim at, lower is worse for blue: ``float64[n]`` of each trial."""
+
+
+def worst_first(
+    opponent: Opponent, reds: Sequence[RedTable], seeds: Int64Array, aim: Aim
+) -> list[RedTable]:
+    """Reds by what they do on seeds ``int64[n]``, the one that is worst for blue first."""
+    scores = opponent.scores([Trial(red, seeds) for red in reds], aim)
+    order = np.argsort([score.mean() for score in scores], kind="stable")
+    return [reds[i] for i in order]
 
 
 class Arena(AbstractContextManager["Arena"]):

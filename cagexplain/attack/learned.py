@@ -70,6 +70,12 @@ class LearnedResult(Result):
         high = self.change.high
         return high is not None and high < 0
 
+    @property
+    def better(self) -> bool:
+        """Whether it is significantly better for the policy: a weaker attacker than the table."""
+        low = self.change.low
+        return low is not None and low > 0
+
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
         return {**_HEAD, **super().to_json()}
@@ -80,7 +86,7 @@ def begun(folder: Path, policy: Policy) -> AttackResult:
 
     Raises:
         CagexplainError: the folder has no readable attack.
-        UsageError: it is one on another policy, by other rules, or has a learned red already.
+        UsageError: it is one on another policy, or by other rules.
     """
     attack = results.read(folder)
     if attack.policy != results.plain(policy.describe()):
@@ -96,10 +102,6 @@ def begun(folder: Path, policy: Policy) -> AttackResult:
             where=folder / results.FILE,
             field="rules",
             remedy=f"Attack with --rules {FENCED} first",
-        )
-    if (folder / FILE).exists():
-        raise UsageError(
-            "this attack has a learned red", where=folder, remedy="Remove learned.json to repeat it"
         )
     return attack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cagexplain.attack.plan import Plan
 from cagexplain.attack.results import Aim, Rules
@@ -18,7 +18,9 @@ from cagexplain.common.results import Result
 FILE: Final = "search.json"
 SCHEMA: Final = 1
 _HEAD: Final = {"project": "cagexplain", "kind": "attack-search", "schema_version": SCHEMA}
-_REMEDY: Final = "Give the folder of an attack of this version that was interrupted, or begin anew"
+_REMEDY: Final = "Give the folder of what this version began and was interrupted, or begin anew"
+
+Stored = TypeVar("Stored")
 
 
 @dataclass(frozen=True)
@@ -73,24 +75,52 @@ def read(folder: Path, task: Task) -> Progress:
         UsageError: it is of another attack than `task`.
     """
     path = folder / FILE
-    content = read_json(path, dict[str, Any], "interrupted attack", remedy=_REMEDY)
-    for name, value in _HEAD.items():
-        if content.get(name) != value:
-            raise CagexplainError(
-                "is no interrupted attack of this version", where=path, field=name, remedy=_REMEDY
-            )
-    progress = convert(content, Progress, path, remedy=_REMEDY)
+    progress = stored(path, Progress, _HEAD, "interrupted attack")
     for name, problem in _flaws(progress):
         raise CagexplainError(problem, where=path, field=name, remedy=_REMEDY)
-    for entry in fields(Task):
-        if getattr(progress.task, entry.name) != getattr(task, entry.name):
+    require_same(progress.task, task, path)
+    return progress
+
+
+def stored(path: Path, kind: type[Stored], head: dict[str, Any], what: str) -> Stored:
+    """What an interrupted command has left, held against its type.
+
+    Args:
+        path: of the file.
+        kind: what it has to hold, beside the head.
+        head: entries that tell its kind and version.
+        what: it is, in words.
+
+    Raises:
+        CagexplainError: there is none, it is of another kind or version, or it is damaged.
+    """
+    content = read_json(path, dict[str, Any], what, remedy=_REMEDY)
+    for name, value in head.items():
+        if content.get(name) != value:
+            raise CagexplainError(
+                f"is no {what} of this version", where=path, field=name, remedy=_REMEDY
+            )
+    return convert(content, kind, path, remedy=_REMEDY)
+
+
+def require_same(begun: Any, task: Any, path: Path) -> None:
+    """Refuse to go on with something else than was begun.
+
+    Args:
+        begun, task: what was asked for then and now: dataclasses of the same kind.
+        path: of the file that holds the first.
+
+    Raises:
+        UsageError: names the first difference.
+    """
+    for entry in fields(task):
+        if getattr(begun, entry.name) != getattr(task, entry.name):
             raise UsageError(
-                f"the interrupted attack has another {entry.name}",
+                f"what was interrupted has another {entry.name}",
                 where=path,
                 field=f"task.{entry.name}",
                 remedy="Give the command that it was begun with, and --resume",
             )
-    return progress
 
 
 def _flaws(progress: Progress) -> Iterator[tuple[str, str]]:

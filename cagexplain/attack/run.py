@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from cagexplain.attack import plan as plans
 from cagexplain.attack import progress as progresses
 from cagexplain.attack import results, rules
 from cagexplain.attack.ablation import put_back
-from cagexplain.attack.arena import Arena, Trial
+from cagexplain.attack.arena import Arena, Trial, worst_first
 from cagexplain.attack.plan import Plan
 from cagexplain.attack.progress import Progress, Task
 from cagexplain.attack.results import (
@@ -206,14 +206,7 @@ class Attack:
     def _worst_candidate(self, arena: Arena) -> RedTable:
         assert self.progress is not None
         seeds = choice_seeds(self._task.seed, _START, self.progress.plan.portfolio)
-        return self._worst_first(arena, self._candidates, seeds)[0]
-
-    def _worst_first(
-        self, arena: Arena, reds: Sequence[RedTable], seeds: Int64Array
-    ) -> list[RedTable]:
-        scores = arena.scores([Trial(red, seeds) for red in reds], self._task.aim)
-        order = np.argsort([score.mean() for score in scores], kind="stable")
-        return [reds[i] for i in order]
+        return worst_first(arena, self._candidates, seeds, self._task.aim)[0]
 
     def _search(self, arena: Arena, tell: Callable[[str], None]) -> Search:
         assert self.progress is not None and self.progress.start is not None
@@ -238,9 +231,10 @@ class Attack:
         reds = [search.space.start, *search.finalists()]
         seeds = choice_seeds(self._task.seed, _WORST, self.progress.plan.choice)
         names = [FOUND, *(f"{FOUND}_{rank}" for rank in range(2, len(reds) + 1))]
+        ranked = worst_first(arena, reds, seeds, self._task.aim)
         return [
             red if red.name in REDS else replace(red, name=name)
-            for red, name in zip(self._worst_first(arena, reds, seeds), names, strict=True)
+            for red, name in zip(ranked, names, strict=True)
         ]
 
     def _judged(

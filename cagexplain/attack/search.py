@@ -17,7 +17,7 @@ from typing import Any, Final
 import cma
 import numpy as np
 
-from cagexplain.attack.arena import Arena, Trial
+from cagexplain.attack.arena import Opponent, Trial
 from cagexplain.attack.plan import FINALISTS, Plan
 from cagexplain.attack.results import Aim
 from cagexplain.attack.space import Space
@@ -88,11 +88,11 @@ class Search:
         chances = np.random.default_rng([self._seed, 1, generation])
         return chances.choice(FIRST_CHOICE_SEED, self.plan.episodes, replace=False)
 
-    def run(self, arena: Arena, aim: Aim, after: Callable[[Search], None]) -> None:
+    def run(self, opponent: Opponent, aim: Aim, after: Callable[[Search], None]) -> None:
         """Play the generations that are left.
 
         Args:
-            arena: to play in.
+            opponent: of the candidates.
             aim: of red.
             after: is called after each generation.
         """
@@ -101,7 +101,7 @@ class Search:
             vectors = self._strategy.ask()
             seeds = self.seeds(generation)
             trials = [Trial(self._table(vector, generation), seeds) for vector in vectors]
-            self._tell(vectors, [float(x.mean()) for x in arena.scores(trials, aim)])
+            self._tell(vectors, [float(x.mean()) for x in opponent.scores(trials, aim)])
             after(self)
 
     def _table(self, vector: FloatArray, generation: int, kind: str = "a candidate") -> RedTable:

@@ -20,6 +20,7 @@ from cagexplain.common.errors import UsageError
 from cagexplain.policies.rollout import EVALUATION_SEED
 
 if TYPE_CHECKING:
+    from cagexplain.attack.learned import LearnedResult
     from cagexplain.attack.results import AttackResult, JudgedRed
     from cagexplain.policies.evaluation import MeanReturn
     from cagexplain.stats.interval import Interval
@@ -28,17 +29,17 @@ PAGE: Final = "attack.html"
 """Name of the page within an attack's folder."""
 _BUDGET: Final = "2m"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_AIMS: Final = ("return", "without-contractor")
+AIMS: Final = ("return", "without-contractor")
 SEARCH, LEARN = "search", "rl"
 _RESUMED: Final = Unused(
     "with --resume, which goes on with the plan that the attack was begun with",
-    lambda options: options["resume"],
+    lambda options: options["resume"] and options["stage"] == SEARCH,
     ("budget", "generations"),
 )
 _LEARNED: Final = Unused(
     "with --stage rl, which goes on from the finished attack in --output",
     lambda options: options["stage"] == LEARN,
-    ("resume", "generations", "rules", "aim", "start", "seed", "condition", "steps", "workers"),
+    ("generations", "rules", "aim", "start", "seed", "condition", "steps", "workers"),
 )
 _COUNTED: Final = Unused(
     "beside --generations, which says how much is played",
@@ -103,8 +104,8 @@ DURATION: Final = Duration()
 @click.option(
     "--against",
     "aim",
-    type=click.Choice(_AIMS),
-    default=_AIMS[0],
+    type=click.Choice(AIMS),
+    default=AIMS[0],
     show_default=True,
     help="What the attacker drives down: the return, or that without the Impacts in the contractor "
     "network, which no policy can prevent.",
@@ -165,12 +166,13 @@ def command(
     with --resume goes on.
 
     With --stage rl a red goes on from there by learning, for the time of --budget, and is judged
-    beside the table that it began as: learned.json and learned.pt. Ctrl-C ends the learning early.
+    beside the table that it began as: a section of attack.html, learned.json and learned.pt. Ctrl-C
+    ends the learning early, and with --resume it goes on for the time of --budget.
     """
     if stage == LEARN:
         from cagexplain.cli.attack_learned import learn
 
-        learn(policy, output, budget, options)
+        learn(policy, output, budget, resume, options)
         return
     from cagexplain.attack.run import Attack, Settings
     from cagexplain.cc4.reds import load_red
@@ -206,18 +208,20 @@ def command(
         )
         raise
     _show(result)
-    _write_page(folder, result)
-    click.echo(f"Written to {folder / PAGE} and {FILE} beside it, with a trace in {TRACE}")
+    page = write_page(folder, result)
+    click.echo(f"Written to {page} and {FILE} beside it, with a trace in {TRACE}")
 
 
-def _write_page(folder: Path, result: AttackResult) -> None:
+def write_page(folder: Path, result: AttackResult, learned: LearnedResult | None = None) -> Path:
+    """Write the page of an attack, with the red that has learned from it if there is one."""
     from cagexplain.analysis.fsm.analyse import analyse
     from cagexplain.common.files import write_text
     from cagexplain.tracing.trace import open_trace
     from reports.attack.page import attack_report
 
-    page = attack_report(result, analyse(open_trace(folder / TRACE)))
+    page = attack_report(result, analyse(open_trace(folder / TRACE)), learned)
     write_text(folder / PAGE, page.html)
+    return folder / PAGE
 
 
 def _show(result: AttackResult) -> None:
@@ -255,8 +259,8 @@ def _table(result: AttackResult) -> Table:
             red.key,
             red.role,
             f"{len(red.policy):,}",
-            _limits(figures.mean(red.policy)),
-            _limits(figures.mean(red.policy, "without-contractor")),
+            limits(figures.mean(red.policy)),
+            limits(figures.mean(red.policy, "without-contractor")),
             _share(averted),
             style="bold" if red is result.worst else None,
         )
@@ -271,7 +275,8 @@ def _rows(result: AttackResult) -> list[JudgedRed]:
     return [*(red for red in rows if red is not result.worst), result.worst]
 
 
-def _limits(value: MeanReturn) -> str:
+def limits(value: MeanReturn) -> str:
+    """A mean with its interval, if it has one."""
     if value.low is None:
         return f"{value.mean:,.0f}"
     return f"{value.mean:,.0f} ({value.low:,.0f} to {value.high:,.0f})"

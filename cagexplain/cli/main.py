@@ -71,6 +71,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "command",
         "Look for the attacker that a policy bears worst.",
     ),
+    "oracle": (
+        "cagexplain.cli.oracle",
+        "command",
+        "Let attackers and policies answer each other.",
+    ),
     "audit": ("cagexplain.cli.audit", "command", "Judge a policy against practices of defence."),
     "export": (
         "cagexplain.cli.export",

@@ -67,15 +67,15 @@ ATTACKER: Final[dict[str, Any]] = {
     "help": "Attacker: one that is shipped (see `cagexplain reds`), or the YAML file of a table.",
 }
 """Of the option ``--red``, wherever one attacker is asked for."""
-LENGTH: Final[dict[str, Any]] = {
-    "cls": Option,
-    "old": ["--steps"],
+EPISODE_LENGTH: Final[dict[str, Any]] = {
     "type": int,
     "default": DEFAULT_STEPS,
     "show_default": True,
     "help": "Length of an episode as CC4 counts it; one step less is played.",
 }
-"""Of the option ``--episode-length``, likewise."""
+"""Of the option ``--episode-length``, where ``--steps`` are those of a training."""
+LENGTH: Final[dict[str, Any]] = {"cls": Option, "old": ["--steps"], **EPISODE_LENGTH}
+"""The same wherever ``--steps`` is its older name."""
 
 _MANNER: Final = (
     click.option(

@@ -7,16 +7,11 @@ from collections.abc import Iterator, Sequence
 from cagexplain.attack.results import AttackResult, Generation
 from cagexplain.attack.rules import MEANING
 from cagexplain.cc4 import phases
-from reports.kit import numbers
+from reports.kit import numbers, terms
 from reports.kit.charts import Chart, Frame, Tick, ticks
 from reports.kit.charts import Line as Drawn
 from reports.kit.numbers import number
 from reports.kit.sections import Section, render
-
-_AIMS = {
-    "return": "the return",
-    "without-contractor": "the return without the contractor’s Impacts",
-}
 
 
 def section(result: AttackResult) -> Section:
@@ -47,7 +42,7 @@ def _facts(result: AttackResult) -> Iterator[tuple[str, str]]:
     if result.policy.get("sha256"):
         yield "SHA-256", str(result.policy["sha256"])
     yield "Rules", f"{result.rules}: {MEANING[result.rules]}"
-    yield "Aim", _AIMS[result.aim]
+    yield "Aim", terms.AIMS[result.aim]
     yield "Start", f"{search.start}, each candidate in {number(search.portfolio_episodes)} episodes"
     yield (
         "Search",

@@ -153,3 +153,10 @@ def subnet(name: str) -> str:
     """A subnet by CC4's name, readably: "restricted zone A"."""
     words = name.removesuffix("_subnet").split("_")
     return " ".join(word.upper() if len(word) == 1 else word for word in words)
+
+
+AIMS: Final = {
+    "return": "the return",
+    "without-contractor": "the return without the contractor’s Impacts",
+}
+"""What an attacker drives down."""

@@ -134,8 +134,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (put("plan", "population", 1), "plan.population: is less than 2"),
         (put("start", None), "start: is missing"),
         (put("start", "source", "here"), "start.source: 'here' is not known"),
-        (put("task", "seed", 5), "task.seed: the interrupted attack has another seed"),
-        (put("task", "policy", {}), "task.policy: the interrupted attack has another policy"),
+        (put("task", "seed", 5), "task.seed: what was interrupted has another seed"),
+        (put("task", "policy", {}), "task.policy: what was interrupted has another policy"),
     ],
 )
 def test_damaged_progress_is_refused(

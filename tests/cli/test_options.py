@@ -37,10 +37,10 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 MEANINGS = {
-    "--steps": {"train", "search"},
+    "--steps": {"train", "search", "oracle"},
     "--episode-length": {
         *("evaluate", "parity", "trace", "lockstep", "surrogate", "audit"),
-        *("verify-submission", "verify-red", "attack"),
+        *("verify-submission", "verify-red", "attack", "oracle"),
     },
     "--seeds": {"lockstep"},
     "--n-seeds": {"search"},

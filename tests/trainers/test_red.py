@@ -1,12 +1,17 @@
 """PPO for red: what it learns from, and that it learns."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 
 from cagexplain.cc4 import network, reward
 from cagexplain.cc4.red_fsm import RedAction
 from cagexplain.cc4.reds import REDS
+from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import EnvParams
+from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned_red import AgainstLearned, LearnedRed, Scorer, log_softmax
 from cagexplain.policies.registry import load_policy
 from trainers.red import RedLearner, RedSettings, _losses, joined
@@ -20,15 +25,7 @@ def _learner(seed: int = 0, steps: int = 60, settings: RedSettings = SETTINGS) -
 
 
 def _rounds(learner: RedLearner, count: int) -> list[dict[str, float]]:
-    rows: list[dict[str, float]] = []
-
-    def goes_on(number: int, metrics: dict[str, float]) -> bool:
-        assert number == len(rows)
-        rows.append(metrics)
-        return number + 1 < count
-
-    learner.learn(goes_on)
-    return rows
+    return [learner.round() for _ in range(count)]
 
 
 def test_a_run_is_a_function_of_its_seed() -> None:
@@ -40,6 +37,29 @@ def test_a_run_is_a_function_of_its_seed() -> None:
         ends.append(torch.cat([w.detach().flatten() for w in learner.red.scorer.parameters()]))
     assert torch.equal(ends[0], ends[1])
     assert not torch.equal(ends[0], ends[2])
+
+
+def test_a_stored_run_goes_on_as_if_it_had_not_been_interrupted(tmp_path: Path) -> None:
+    whole, first, second = (_learner() for _ in range(3))
+    rows = _rounds(whole, 3)
+    assert _rounds(first, 1) == rows[:1]
+    write_plain(tmp_path / "x.pt", "state", first.state())
+    second.load(
+        {name: read_plain(tmp_path / "x.pt", "state")[name] for name in first.state()}, tmp_path
+    )
+    assert second.rounds == 1
+    assert _rounds(second, 2) == rows[1:]
+    for one, other in zip(
+        whole.red.scorer.parameters(), second.red.scorer.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_a_state_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    state = _learner().state()
+    state["critic"] = {name: weight[:1] for name, weight in state["critic"].items()}
+    with pytest.raises(CagexplainError, match=r"learner\.critic"):
+        _learner().load(state, tmp_path)
 
 
 def test_it_learns_what_pays() -> None:

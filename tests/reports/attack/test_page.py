@@ -10,6 +10,7 @@ import pytest
 
 from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
 from cagexplain.attack import figures as computed
+from cagexplain.attack.learned import LearnedResult
 from cagexplain.attack.results import Ablation, AttackResult, JudgedRed, Losses, RootStays
 from cagexplain.cc4 import network, phases, reward
 from cagexplain.cc4.red_fsm import RedAction, State
@@ -285,6 +286,46 @@ def test_hostile_names_stay_text(result: AttackResult) -> None:
 def test_states_have_words(page: Element) -> None:
     heads = [th for th in page.all("th", within="attack") if "title" in th.attributes]
     assert terms.STATES["KD"] in {th.attributes["title"] for th in heads}
+
+
+def learned(result: AttackResult, level: int) -> LearnedResult:
+    return LearnedResult(
+        policy=result.policy,
+        options=result.options,
+        aim="return",
+        seeds=result.seeds,
+        start=result.found,
+        settings={"envs": 32},
+        seed=0,
+        seconds=61.0,
+        history=(-1900.0, -2050.0),
+        table=result.worst.policy,
+        learned=attacks.episodes(level),
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "says"),
+    [
+        (-2150, "Yes: it changes what the policy gets by −150"),
+        (-2000, "It is not shown that it does"),
+        (-1900, "No, it does less: it changes what the policy gets by +100"),
+    ],
+)
+def test_a_red_that_has_learned_stands_beside_the_table(
+    result: AttackResult, page: Element, level: int, says: str
+) -> None:
+    assert "learning" not in [part.attributes.get("id") for part in page.all("section")]
+    learning = learned(result, level)
+    document = parse(attack_report(result, learned=learning).html)
+    checks.is_in_order(document)
+    checks.can_be_reached_by_its_contents(document)
+    text = text_of(document, "learning")
+    assert says in text and "2 rounds of 32 episodes, 61 seconds" in text
+    table, other = rows(document.all("table", within="learning")[0])
+    assert table[0] == result.found and other[0] == "learned"
+    assert table[1].startswith(number(computed.mean(learning.table).mean))
+    assert other[1].startswith(number(computed.mean(learning.learned).mean))
 
 
 @needs_browser

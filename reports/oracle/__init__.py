@@ -1,0 +1,1 @@
+"""The page of a double oracle: policies and attackers that answer each other."""
