@@ -87,7 +87,8 @@ class _Upon(io.TextIOBase):
         return True
 
     def isatty(self) -> bool:
-        return bool(self.stream.isatty())
+        # Libraries ask when the process ends, when the stream may be closed.
+        return not self.stream.closed and bool(self.stream.isatty())
 
     def fileno(self) -> int:
         return int(self.stream.fileno())

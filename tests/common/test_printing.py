@@ -98,6 +98,16 @@ def test_a_failing_stream_ends_no_work_and_is_told(monkeypatch: pytest.MonkeyPat
     assert found is not None and found.errno == 28
 
 
+def test_a_stream_that_was_closed_since_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen("utf-8", tty=True)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with safe_streams():
+        kept = sys.stdout
+        assert kept.isatty()
+    screen.close()
+    assert not kept.isatty()
+
+
 def test_a_reader_that_has_gone_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
