@@ -129,6 +129,17 @@ def test_an_attack_that_finds_nothing_says_so(result: AttackResult) -> None:
     assert "No attacker was found that it bears surely worse" in text_of(page, "exploitability")
 
 
+def test_a_search_that_ends_at_less_than_the_portfolio_says_so(result: AttackResult) -> None:
+    greedy = result.red("greedy")
+    returns = tuple(value - 50 for value in result.worst.policy.returns[: len(greedy.policy)])
+    worse = replace(greedy, policy=replace(greedy.policy, returns=returns))
+    reds = tuple(worse if red is greedy else red for red in result.reds)
+    says = text_of(parse(attack_report(replace(result, reds=reds)).html), "exploitability")
+    assert f"greedy does 50 points more harm on the same {len(returns)} seeds" in says
+    usual = text_of(parse(attack_report(result).html), "exploitability")
+    assert "more harm on the same" not in usual
+
+
 def test_a_portfolio_that_nothing_beats_is_told(result: AttackResult) -> None:
     page = parse(attack_report(replace(result, found="greedy")).html)
     leading = rows(page.all("table", within="exploitability")[0])
