@@ -133,7 +133,7 @@ def read_saved(
     """
     content = read_json(path, dict[str, Any], f"saved {what}", remedy=remedy)
     if any(content.get(key) != value for key, value in head.items()):
-        raise CagexplainError(f"is no saved {what}", where=path, remedy=remedy)
+        raise CagexplainError(f"is not a saved {what}", where=path, remedy=remedy)
     stored = content.get("schema_version")
     if type(stored) is not int or stored != version:
         raise CagexplainError(

@@ -32,7 +32,7 @@ def test_is_read_as_it_was_written(file: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (put("kind", "audit"), "is no saved attack"),
+        (put("kind", "audit"), "is not a saved attack"),
         (put("schema_version", 99), "schema_version: is of version 99"),
         (put("schema_version", True), "schema_version: is of version True"),
         (put("rules", "none"), "rules: invalid enum value"),

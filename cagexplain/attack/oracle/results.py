@@ -19,7 +19,7 @@ from cagexplain.attack import plan as plans
 from cagexplain.attack.results import Aim, Rules
 from cagexplain.cc4.reds import RedTable
 from cagexplain.common.arrays import FloatArray
-from cagexplain.common.documents import convert, read_json, unknown_fields
+from cagexplain.common.documents import read_saved, unknown_fields
 from cagexplain.common.errors import CagexplainError, UsageError
 from cagexplain.common.results import Result
 from cagexplain.policies.evaluation import MeanReturn, estimate
@@ -27,7 +27,7 @@ from cagexplain.policies.evaluation import MeanReturn, estimate
 SCHEMA: Final = 1
 """Version of `oracle.json`."""
 FILE: Final = "oracle.json"
-_HEAD: Final = {"project": "cagexplain", "kind": "double-oracle", "schema_version": SCHEMA}
+_HEAD: Final = {"project": "cagexplain", "kind": "double-oracle"}
 _REMEDY: Final = f"Give the {FILE} that 'cagexplain oracle' of this version has written"
 _ROUNDING: Final = 1e-6
 """By how much points may differ, and weights may miss 1."""
@@ -177,7 +177,7 @@ class OracleResult(Result):
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
-        return {**_HEAD, **super().to_json()}
+        return {**_HEAD, "schema_version": SCHEMA, **super().to_json()}
 
     @property
     def table(self) -> Table:
@@ -244,13 +244,15 @@ def read(path: str | Path) -> OracleResult:
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    content = read_json(path, dict[str, Any], "saved double oracle", remedy=_REMEDY)
-    for name, value in _HEAD.items():
-        if content.get(name) != value:
-            raise CagexplainError(
-                "is no double oracle of this version", where=path, field=name, remedy=_REMEDY
-            )
-    result = convert(content, OracleResult, path, remedy=_REMEDY)
+    content, result = read_saved(
+        path,
+        OracleResult,
+        "double oracle",
+        head=_HEAD,
+        version=SCHEMA,
+        remedy=_REMEDY,
+        again="Play it again with this version of cagexplain",
+    )
     for name, problem in _flaws(content, result):
         raise CagexplainError(problem, where=path, field=name, remedy=_REMEDY)
     return result

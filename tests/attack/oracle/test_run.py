@@ -244,7 +244,7 @@ def test_damaged_progress_is_refused(
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (_set("kind", "attack"), "kind: is no double oracle of this version"),
+        (_set("kind", "attack"), "is not a saved double oracle"),
         (_set("created", "soon"), "created: is not a time"),
         (_set("pairs", 0, []), "pairs: is not 4 x "),
         (_set("pairs", 0, 0, "points", [1]), "pairs[0][0].points: has another number"),

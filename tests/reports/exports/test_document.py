@@ -79,8 +79,8 @@ def put(*path: str | int) -> Callable[[Any], Change]:
 
 
 BROKEN: dict[str, tuple[Change, str | None, str]] = {
-    "foreign": (put("project")("other"), None, "not an audit"),
-    "a trace": (put("kind")("trace"), None, "not an audit"),
+    "foreign": (put("project")("other"), None, "not a saved audit"),
+    "a trace": (put("kind")("trace"), None, "not a saved audit"),
     "newer": (put("schema_version")(SCHEMA + 1), "schema_version", f"version {SCHEMA + 1}"),
     "true": (put("schema_version")(True), "schema_version", "version True"),
     "unversioned": (lambda c: c.pop("schema_version"), "schema_version", "version None"),
