@@ -144,7 +144,7 @@ ROWS: Final = [
     for page in pages.PAGES
     for row in re.findall(r"^\| `cagexplain [^\n]*$", page.read_text(encoding="utf-8"), re.M)
     for command in pages.commands_of(page.name, row)[:1]
-    for option in dict.fromkeys(re.findall(r"`(--[a-z-]+)", row))
+    for option in dict.fromkeys(re.findall(r"`(--[a-z][a-z0-9-]*)", row))
 ]
 """Options that a table tells beside a command."""
 
