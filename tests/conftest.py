@@ -7,6 +7,11 @@ from hypothesis import settings
 # anything imports NumPy or torch.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# Ray's clusters of the tests need no secret. By default Ray keeps a token in the home folder, which
+# may not be writable, and reads it once per process: a cluster that a test starts with another home
+# would not find it.
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 # No test may depend on how busy the machine is.
 settings.register_profile("cagexplain", deadline=None)
 settings.load_profile("cagexplain")

@@ -52,7 +52,7 @@ def test_rllib_is_audited_by_one_command(tmp_path: Path, monkeypatch: pytest.Mon
     pytest.importorskip("ray.rllib", reason="RLlib's dependencies (extra 'dev') are missing")
     import ray
 
-    monkeypatch.setenv("HOME", str(tmp_path))  # where Ray keeps a token, and RLlib its logs
+    monkeypatch.setenv("HOME", str(tmp_path))  # where RLlib keeps its logs
     monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with pages.program(PROGRAMS["RLlib"], tmp_path) as module:

@@ -23,17 +23,10 @@ from trainers.studies.runner import RunState, entries, work
 FAKE = "tests.support.fake_trainer:train"
 
 
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where Ray keeps its token. A process reads it once: each cluster must find the same."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture(scope="module")
-def cluster(home: Path) -> Iterator[RayBackend]:
+def cluster() -> Iterator[RayBackend]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)  # nodes find the tests
-        patch.setenv("HOME", str(home))
         backend = Workplace(workers=2, ray="local", function=FAKE).backend(lock=-1)
         assert isinstance(backend, RayBackend)
         yield backend
