@@ -11,7 +11,6 @@ from rich.table import Table
 
 from cagexplain.attack.results import FILE, TRACE, Aim, Rules
 from cagexplain.attack.rules import FENCED, FREE, MEANING, OFFICIAL, RULES
-from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cli import playing
 from cagexplain.cli.options import Command, Unused, output_option
 from cagexplain.cli.places import new_place
@@ -129,13 +128,7 @@ DURATION: Final = Duration()
     show_default=True,
     help="Seed of the first episode that attackers are judged in; the search uses smaller ones.",
 )
-@click.option(
-    "--condition",
-    type=click.Choice(list(CONDITIONS)),
-    default=STANDARD,
-    show_default=True,
-    help=f"Parameters of the simulator: CC4's, or one of the changes of {KIELY}.",
-)
+@click.option("--condition", **playing.CONDITION)
 @click.option("--episode-length", "steps", **playing.LENGTH)
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Threads that play.  [default: all cores]"

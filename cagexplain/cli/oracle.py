@@ -13,7 +13,6 @@ from rich.table import Table
 from cagexplain.attack.oracle.results import FILE, Plan
 from cagexplain.attack.results import Aim, Rules
 from cagexplain.attack.rules import FENCED, MEANING, RULES
-from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cc4.reds import REDS, RedTable
 from cagexplain.cc4.reds import STANDARD as STANDARD_RED
 from cagexplain.cli import playing
@@ -113,13 +112,7 @@ _PASSES: Final = 3
     show_default=True,
     help="Seed of the first held-out episode.",
 )
-@click.option(
-    "--condition",
-    type=click.Choice(list(CONDITIONS)),
-    default=STANDARD,
-    show_default=True,
-    help=f"Parameters of the simulator: CC4's, or one of the changes of {KIELY}.",
-)
+@click.option("--condition", **playing.CONDITION)
 @click.option("--episode-length", "steps_of_episode", **playing.EPISODE_LENGTH)
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processor cores to use.  [default: all]"

@@ -76,6 +76,13 @@ EPISODE_LENGTH: Final[dict[str, Any]] = {
 """Of the option ``--episode-length``, where ``--steps`` are those of a training."""
 LENGTH: Final[dict[str, Any]] = {"cls": Option, "old": ["--steps"], **EPISODE_LENGTH}
 """The same wherever ``--steps`` is its older name."""
+CONDITION: Final[dict[str, Any]] = {
+    "type": click.Choice(list(CONDITIONS)),
+    "default": STANDARD,
+    "show_default": True,
+    "help": f"Parameters of the simulator: CC4's, or one of the changes of {KIELY}.",
+}
+"""Of the option ``--condition``."""
 
 _MANNER: Final = (
     click.option(
@@ -105,13 +112,7 @@ _EPISODES: Final = (
         f"below {EVALUATION_SEED:,}.",
     ),
     click.option("--red", **ATTACKER),
-    click.option(
-        "--condition",
-        type=click.Choice(list(CONDITIONS)),
-        default=STANDARD,
-        show_default=True,
-        help=f"Parameters of the simulator: CC4's, or one of the changes of {KIELY}.",
-    ),
+    click.option("--condition", **CONDITION),
     click.option("--episode-length", "steps", **LENGTH),
     *_MANNER,
 )
