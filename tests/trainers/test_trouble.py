@@ -1,6 +1,7 @@
 """Runs on full disks, beside other processes, in folders with leftovers; what they say first."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from trainers.core import logging as logging_file
 from trainers.core import loop
 from trainers.core.config import RunConfig
 from trainers.core.logging import MetricsLog, read_metrics
+from trainers.core.result import RESULT
 from trainers.registry import find_preset
 from trainers.studies.jobs import Job
 
@@ -251,3 +253,26 @@ def test_a_damaged_file_of_settings_names_itself(tmp_path):
         assert error.value.where == tmp_path / "run" / loop.CONFIG
     shutil.rmtree(tmp_path / "run")
     refuse_differences([job])
+
+
+def test_a_finished_run_lacks_settings_that_are_younger_than_it(tmp_path):
+    from trainers.studies.jobs import refuse_differences
+
+    start(tmp_path / "run")
+    job = Job("m", tmp_path / "run", tmp_path / "log", CONFIG, SETTINGS)
+    path = tmp_path / "run" / loop.CONFIG
+    complete = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in complete.items() if k != "warm_tie"}))
+    with pytest.raises(CagexplainError, match="warm_tie was -, is now"):
+        refuse_differences([job])  # it cannot be continued
+    (tmp_path / "run" / RESULT).write_text("{}")
+    refuse_differences([job])
+    for settings, text in (
+        (replace(SETTINGS, warm_tie=0.5), "warm_tie was 0.3, is now 0.5"),
+        (replace(SETTINGS, gamma=0.5), "gamma was"),
+    ):
+        with pytest.raises(CagexplainError, match=text):
+            refuse_differences([replace(job, settings=settings)])
+    path.write_text(json.dumps({k: v for k, v in complete.items() if k != "gamma"}))
+    with pytest.raises(CagexplainError, match="gamma was -"):
+        refuse_differences([job])  # no default: who knows what it was

@@ -37,7 +37,11 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """A dataclass field with its meaning and the range it must lie in (ends included)."""
+    """A dataclass field with its meaning and the range it must lie in (ends included).
+
+    A default leaves learning as it was before there was this setting: what has no such value gets
+    none, and every preset names it.
+    """
     metadata = {"help": help, "low": low, "high": high, "choices": choices}
     return field(default=default, metadata=metadata)
 

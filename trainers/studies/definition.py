@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -171,7 +171,17 @@ class Study:
 
 def plain_config(run: RunConfig, settings: Any) -> dict[str, Any]:
     """The settings of a run as its `config.json` holds them."""
-    plain: dict[str, Any] = json.loads(json.dumps({**asdict(run), **asdict(settings)}))
+    return _as_stored({**asdict(run), **asdict(settings)})
+
+
+def defaults(run: RunConfig, settings: Any) -> dict[str, Any]:
+    """Those of them that have a default, with that value instead of their own."""
+    entries = [*fields(run), *fields(settings)]
+    return _as_stored({e.name: e.default for e in entries if e.default is not MISSING})
+
+
+def _as_stored(values: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
 
 

@@ -15,7 +15,7 @@ from trainers.core.config import RunConfig
 from trainers.core.logging import read_metrics
 from trainers.core.loop import RESUME
 from trainers.core.result import RESULT
-from trainers.studies.definition import Method, Study, plain_config
+from trainers.studies.definition import Method, Study, defaults, plain_config
 
 STUDY: Final = "study.json"
 CONFIG: Final = "config.json"
@@ -135,6 +135,9 @@ def method_job(method: Method, seed: int, folder: Path) -> Job:
 def refuse_differences(jobs: Iterable[Job]) -> None:
     """Refuse runs that were begun with other settings than they are to have now.
 
+    A finished run of an earlier version lacks the settings that are younger than it. It was trained
+    as with their defaults (see `trainers.core.config.setting`).
+
     Raises:
         CagexplainError: shows the first few differences.
     """
@@ -149,6 +152,8 @@ def refuse_differences(jobs: Iterable[Job]) -> None:
             remedy="Remove the folder, then rerun",
         )
         now = plain_config(job.run, job.settings)
+        if job.finished:
+            there = defaults(job.run, job.settings) | there
         differences += [
             f"{job.folder}: {key} was {there.get(key, '-')}, is now {now.get(key, '-')}"
             for key in sorted(there.keys() | now.keys())
