@@ -1,5 +1,6 @@
 # A machine needs Python 3.11 or newer, make and git; everything else goes into .venv.
-#   make setup      install cagexplain and its tools into .venv
+#   make setup      install cagexplain into .venv
+#   make setup-dev  the same with what tests and documentation need; those targets call it themselves
 #   make demo       train, evaluate, trace, report and audit, in a few minutes
 #   make test       all checks and tests
 #   make test-fast  the same without the tests marked slow, for daily work: recorded episodes, learning,
@@ -20,14 +21,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONTAINERS ?= docker podman
 INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup demo test test-fast lint bench examples docs pictures dist image
+.PHONY: setup setup-dev demo test test-fast lint bench examples docs pictures dist image
 
 setup: $(INSTALLED)
 
+setup-dev: $(INSTALLED_DEV)
+
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) -e .
 	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) -e '.[dev]'
+	@touch $(INSTALLED) $@
 
 $(BIN)/pip:
 	@for python in $(PYTHON); do \
@@ -47,7 +56,7 @@ test: lint
 test-fast: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow'
 
-lint: setup
+lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -68,10 +77,10 @@ examples: setup
 	$(BIN)/cagexplain fsm-report build/examples/trace-ippo_long -o build/examples/fsm-ippo_long.html
 	$(BIN)/cagexplain compare build/examples/trace-* -o build/examples/compare.html
 
-docs: setup
+docs: setup-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-pictures: setup
+pictures: setup-dev
 	rm -rf build/pictures
 	$(BIN)/python scripts/pictures.py
 
