@@ -84,7 +84,7 @@ pictures: setup-dev
 	rm -rf build/pictures
 	$(BIN)/python scripts/pictures.py
 
-dist: setup
+dist: | $(BIN)/pip
 	rm -rf dist build/lib
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
 	$(BIN)/python -m build
