@@ -13,7 +13,7 @@
 #   make pictures   the pictures of README and docs/reports.md anew (needs Chromium)
 #   make dist       wheel and source distribution, in dist
 #   make image      a container image, with Docker or Podman
-# PYTHON=... chooses the interpreter, PYTEST_ARGS=... what pytest is told.
+# PYTHON=... chooses the interpreter, VENV=... where its environment is, PYTEST_ARGS=... how pytest runs.
 
 PYTHON ?= python3.11 python3
 PYTEST_ARGS ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
