@@ -14,7 +14,7 @@ from rich.text import Text
 from cagexplain.common.printing import encodable, visible
 
 FILE_WIDTH: Final = 110
-"""Columns of what is printed to a file or a pipe, unless the variable COLUMNS says another number."""
+"""Columns of what is printed to a file or a pipe, unless COLUMNS says another number."""
 
 
 class _SafeConsole(Console):
