@@ -109,7 +109,7 @@ FILE_OR_OUTPUT: Final = _FileToWrite(allow_dash=True)
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
 
-class Seed(click.ParamType):
+class Seed(click.ParamType):  # type: ignore[type-arg]  # older versions of click have none
     """A seed, from `low` to `high`: errors name these limits, the help does not."""
 
     name = "integer"
