@@ -1,5 +1,6 @@
 # A machine needs Python 3.11 or newer, make and git; everything else goes into .venv.
-#   make setup      install cagexplain and its tools into .venv
+#   make setup      install cagexplain into .venv
+#   make setup-dev  the same with what tests and documentation need; those targets call it themselves
 #   make demo       train, evaluate, trace, report and audit, in a few minutes
 #   make test       all checks and tests
 #   make test-fast  the same without the tests marked slow, for daily work: recorded episodes, learning,
@@ -12,7 +13,7 @@
 #   make pictures   the pictures of README and docs/reports.md anew (needs Chromium)
 #   make dist       wheel and source distribution, in dist
 #   make image      a container image, with Docker or Podman
-# PYTHON=... chooses the interpreter, PYTEST_ARGS=... what pytest is told.
+# PYTHON=... chooses the interpreter, VENV=... where its environment is, PYTEST_ARGS=... how pytest runs.
 
 PYTHON ?= python3.11 python3
 PYTEST_ARGS ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -20,14 +21,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONTAINERS ?= docker podman
 INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup demo test test-fast lint bench examples docs pictures dist image
+.PHONY: setup setup-dev demo test test-fast lint bench examples docs pictures dist image
 
 setup: $(INSTALLED)
 
+setup-dev: $(INSTALLED_DEV)
+
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) -e .
 	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) -e '.[dev]'
+	@touch $(INSTALLED) $@
 
 $(BIN)/pip:
 	@for python in $(PYTHON); do \
@@ -47,7 +56,7 @@ test: lint
 test-fast: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow'
 
-lint: setup
+lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -68,14 +77,14 @@ examples: setup
 	$(BIN)/cagexplain fsm-report build/examples/trace-ippo_long -o build/examples/fsm-ippo_long.html
 	$(BIN)/cagexplain compare build/examples/trace-* -o build/examples/compare.html
 
-docs: setup
+docs: setup-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-pictures: setup
+pictures: setup-dev
 	rm -rf build/pictures
 	$(BIN)/python scripts/pictures.py
 
-dist: setup
+dist: | $(BIN)/pip
 	rm -rf dist build/lib
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
 	$(BIN)/python -m build

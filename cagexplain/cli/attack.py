@@ -12,7 +12,7 @@ from rich.table import Table
 from cagexplain.attack.results import FILE, TRACE, Aim, Rules
 from cagexplain.attack.rules import FENCED, FREE, MEANING, OFFICIAL, RULES
 from cagexplain.cli import playing
-from cagexplain.cli.options import Command, Unused, output_option
+from cagexplain.cli.options import Command, Seed, Unused, output_option
 from cagexplain.cli.places import new_place
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
@@ -116,14 +116,14 @@ DURATION: Final = Duration()
 )
 @click.option(
     "--search-seed",
-    type=click.IntRange(0, 2**31),
+    type=Seed(high=2**31),
     default=0,
     show_default=True,
     help="Seed of the search.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(EVALUATION_SEED, 2**62),
+    type=Seed(EVALUATION_SEED),
     default=EVALUATION_SEED,
     show_default=True,
     help="Seed of the first episode that attackers are judged in; the search uses smaller ones.",

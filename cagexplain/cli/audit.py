@@ -7,7 +7,7 @@ import functools
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -167,11 +167,14 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     if (trace_folder := playing.recorded(subject)) is not None:
         trace = open_trace(trace_folder)
         policy, why_not = _reloaded(trace, options)
+        if policy is not None:
+            _require_siblings(policy, siblings)
         name = str(trace.manifest.policy.get("name", trace_folder.name))
         folder = prepare_output_dir(output or new_place("audit", name))
     else:
         _require_phases(options["steps"])
         policy = playing.load(subject, options)
+        _require_siblings(policy, siblings)
         name = policy.name
         folder = prepare_output_dir(output or new_place("audit", name))
         with _telling_where(folder / playing.TRACE):
@@ -273,6 +276,14 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
             observers=[bar],
         )
     return recorded.trace, recorded.failed
+
+
+def _require_siblings(policy: Policy, siblings: Sequence[Policy]) -> None:
+    """Refuse policies of --sibling that are none of this one."""
+    from cagexplain.audit.siblings import require_sibling
+
+    for sibling in siblings:
+        require_sibling(policy, sibling)
 
 
 def _reloaded(trace: Trace, options: Mapping[str, Any]) -> tuple[Policy | None, str]:

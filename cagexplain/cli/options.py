@@ -109,6 +109,23 @@ FILE_OR_OUTPUT: Final = _FileToWrite(allow_dash=True)
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
 
+class Seed(click.ParamType):  # type: ignore[type-arg]  # older versions of click have none
+    """A seed, from `low` to `high`: errors name these limits, the help does not."""
+
+    name = "integer"
+
+    def __init__(self, low: int = 0, high: int = 2**62) -> None:
+        self._range = click.IntRange(low, high)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number.
+
+        Raises:
+            click.BadParameter: it is none, or outside the limits.
+        """
+        return int(self._range.convert(value, param, ctx))
+
+
 def output_option(help_text: str, kind: click.Path = FOLDER) -> Callable[[Any], Any]:
     """The option that says where results go, and its help."""
     return click.option("-o", "--output", cls=Option, old=["--out"], type=kind, help=help_text)

@@ -17,7 +17,7 @@ from cagexplain.cc4.reds import REDS, RedTable
 from cagexplain.cc4.reds import STANDARD as STANDARD_RED
 from cagexplain.cli import playing
 from cagexplain.cli.attack import AIMS, limits
-from cagexplain.cli.options import Command, output_option
+from cagexplain.cli.options import Command, Seed, output_option
 from cagexplain.cli.places import new_place
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
@@ -100,14 +100,14 @@ _PASSES: Final = 3
 )
 @click.option(
     "--search-seed",
-    type=click.IntRange(0, 2**30),
+    type=Seed(high=2**30),
     default=0,
     show_default=True,
     help="Seed of searches and trainings.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(EVALUATION_SEED, 2**62),
+    type=Seed(EVALUATION_SEED),
     default=EVALUATION_SEED,
     show_default=True,
     help="Seed of the first held-out episode.",

@@ -23,7 +23,7 @@ from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.reds import STANDARD as STANDARD_RED
 from cagexplain.cc4.reds import load_red
-from cagexplain.cli.options import Option, Unused, refuse
+from cagexplain.cli.options import Option, Seed, Unused, refuse
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Policy, rows_at_once
@@ -105,7 +105,7 @@ _EPISODES: Final = (
     ),
     click.option(
         "--seed",
-        type=click.IntRange(0, 2**62),
+        type=Seed(),
         default=EVALUATION_SEED,
         show_default=True,
         help="Seed of the first episode; the next one has this seed + 1. Training plays seeds "

@@ -94,7 +94,9 @@ class _Upon(io.TextIOBase):
         return int(self.stream.fileno())
 
     def flush(self) -> None:
-        self.stream.flush()
+        # Collecting this object flushes it, when the stream may be closed.
+        if not self.stream.closed:
+            self.stream.flush()
 
 
 class _Lasting(_Upon):
@@ -111,7 +113,7 @@ class _Lasting(_Upon):
         return len(text)
 
     def flush(self) -> None:
-        self._attempt(self.stream.flush)
+        self._attempt(super().flush)
 
     def _attempt(self, action: Callable[[], Any]) -> None:
         if self.failure is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, Final
@@ -13,7 +14,7 @@ from rich.text import Text
 from cagexplain.common.printing import encodable, visible
 
 FILE_WIDTH: Final = 110
-"""Columns of what is printed to a file or a pipe."""
+"""Columns of what is printed to a file or a pipe, unless COLUMNS says another number."""
 
 
 class _SafeConsole(Console):
@@ -46,6 +47,6 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     file = getattr(stream, "styled", stream)
     terminal = _SafeConsole(file=file, stderr=stderr, markup=False, **options)
-    if not terminal.is_terminal:
+    if not terminal.is_terminal and "COLUMNS" not in os.environ:
         terminal.width = FILE_WIDTH
     return terminal

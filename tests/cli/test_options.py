@@ -232,3 +232,18 @@ def test_train_lists_every_algorithm() -> None:
     shown = " ".join((dict(commands())["train"].help or "").split())
     named = shown.partition("ALGORITHM is ")[2].partition(".")[0]
     assert re.split(r", | or ", named) == list(ALGORITHMS)
+
+
+def test_seeds_show_no_limit_in_the_help_and_name_it_in_errors(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = {
+        name: param.get_help_record(click.Context(command))
+        for name, command in commands()
+        for param in command.params
+        if {"--seed", "--search-seed"} & set(param.opts) and name != "train"
+    }
+    assert {"evaluate", "trace", "audit", "attack", "oracle"} <= set(shown)
+    assert not [name for name, record in shown.items() if "<=" in str(record)]
+    assert main(["evaluate", "random", "--seed", "-1"]) == 2
+    assert "-1 is not in the range 0<=x<=4611686018427387904" in capsys.readouterr().err

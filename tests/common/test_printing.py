@@ -106,6 +106,7 @@ def test_a_stream_that_was_closed_since_is_no_terminal(monkeypatch: pytest.Monke
         assert kept.isatty()
     screen.close()
     assert not kept.isatty()
+    kept.flush()  # as Python does when it collects the object; 3.13 reports what that raises
 
 
 def test_a_reader_that_has_gone_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,3 +135,17 @@ def test_closed_streams_and_what_is_opened_after_them(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert file.read_text() == "kept"
+
+
+def test_a_file_is_as_wide_as_the_variable_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    widths = []
+    for columns in (None, "60"):
+        monkeypatch.delenv("COLUMNS", raising=False)
+        if columns is not None:
+            monkeypatch.setenv("COLUMNS", columns)
+        terminal.console().print("word " * 100)
+        widths.append(max(len(line) for line in capsys.readouterr().out.splitlines()))
+    assert widths[0] in range(100, terminal.FILE_WIDTH + 1)
+    assert widths[1] in range(50, 61)

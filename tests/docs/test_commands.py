@@ -122,10 +122,11 @@ def test_files_of_this_project_are_there(command: Command) -> None:
 
 
 @each(of("make"))
-def test_make_has_the_target(command: Command) -> None:
+def test_make_has_the_target_or_the_variable(command: Command) -> None:
     makefile = (pages.ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in command.words[1:]:
-        assert re.search(rf"^{target}:", makefile, re.M)
+    for word in command.words[1:]:
+        name, is_variable, _ = word.partition("=")
+        assert re.search(rf"^{name} [?:]=" if is_variable else rf"^{name}:", makefile, re.M)
 
 
 @each(of("pip"))

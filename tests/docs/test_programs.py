@@ -19,6 +19,8 @@ SMALLER: Final[Mapping[str, Mapping[str, str]]] = {
     "5. What is the rest worth?": {"EPISODES = 100": "EPISODES = 1", "ippo_long": "punch"},
 }
 """What is put in the place of some text to make a program smaller, by the heading above it."""
+ELSEWHERE: Final = {"An official submission"}
+"""Headings of what needs CybORG's names: test_your_agent.py plays it."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,11 @@ def test_nothing_else_passes_for_a_program() -> None:
     assert {block.kind for block in PROGRAMS} <= known
 
 
-@pytest.mark.parametrize("block", [b for b in PROGRAMS if b.kind == "python"], ids=str)
+@pytest.mark.parametrize(
+    "block",
+    [b for b in PROGRAMS if b.kind == "python" and b.heading not in ELSEWHERE],
+    ids=str,
+)
 def test_programs_run(
     block: Block, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

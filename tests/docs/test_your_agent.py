@@ -85,8 +85,24 @@ def test_code_of_the_page_is_played_and_audited(
     _run(audit, f"agent.py:{name}", "--trust-code", *QUICK)
 
 
+def test_the_submission_of_the_page_is_played_and_audited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ours").mkdir()
+    Path("ours/submission.py").write_text(PROGRAMS["An official submission"].text)
+    assert "in turn against" in _run(evaluate, "ours", "--trust-code", *SHORT)
+    _run(audit, "ours", "--trust-code", *QUICK)
+
+
 def test_every_program_is_run() -> None:
-    assert set(PROGRAMS) == {"A function", "A class", "RLlib", "TorchScript"}
+    assert set(PROGRAMS) == {
+        "An official submission",
+        "A function",
+        "A class",
+        "RLlib",
+        "TorchScript",
+    }
 
 
 def test_the_descriptor_is_one(tmp_path: Path) -> None:
