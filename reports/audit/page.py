@@ -74,7 +74,7 @@ def audit_page(
         ),
         Chapter("How far it holds", [robustness.section(audit)]),
         Chapter("For evaluators", [autonomy.section(audit), evaluators.section(audit)]),
-        Chapter("Appendix: all checks", [checks.section(audit), standing.section(audit)]),
+        Chapter("All checks", [checks.section(audit), standing.section(audit)]),
         Chapter(
             "About this page",
             [

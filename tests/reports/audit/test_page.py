@@ -75,6 +75,44 @@ def test_the_first_screen_says_which_since_when_how_sure_and_what_to_do(document
     ]
 
 
+def test_the_first_screen_names_three_findings_and_what_decides(document: Element) -> None:
+    first = document.all("section")[0]
+    (gravest,) = [e for e in first if "gravest" in e.classes]
+    entries = [words(entry) for entry in gravest.all("li")]
+    assert len(entries) == 3
+    assert entries[0].startswith("✗ Fail")
+    assert "(critical, ERA-01): blue agent 1, operational zone A, 150 of 150" in entries[0]
+    (strip,) = [e for e in first if "axes" in e.classes]
+    assert "150 of 150 first responses to root access" in words(strip)
+
+
+def test_hosts_held_are_drawn_between_a_good_defender_and_none(document: Element) -> None:
+    first = document.all("section")[0]
+    (chart,) = [
+        svg for svg in first.all("svg") if svg.attributes.get("role") and "chart" in svg.classes
+    ]
+    lines = [path for path in chart.all("path") if "line" in path.classes]
+    titles = [words(path) for path in lines]
+    assert titles == ["Sleep: nobody defends", "expert, a good defender", "this policy"]
+    assert len([path for path in chart.all("path") if "band" in path.classes]) == 3
+    spoken = chart.attributes["aria-label"]
+    assert "This policy: 0 at step 0, 4 at step 100" in spoken
+    assert "16 at step 400. Expert" in spoken
+    (said,) = [e for e in first if "held" in e.classes]
+    assert "At step 495 red holds 19.8 of the 70 defended hosts on average" in words(said)
+    assert "9.90 with expert, 59.4 if nobody defends" in words(said)
+
+
+def test_hosts_held_need_no_reference() -> None:
+    """Episodes of another kind have none; an audit of before has no curve at all."""
+    alone = shown(made.audit(references=())).all("section")[0]
+    (said,) = [e for e in alone if "held" in e.classes]
+    assert "on average (95 % interval 19.3 to 20.3)." in words(said)
+    assert "References" not in words(said)
+    without = shown(made.audit(held=None)).all("section")[0]
+    assert not [e for e in without if "held" in e.classes]
+
+
 def test_both_verdicts_stand_by_themselves_and_nothing_adds_up(document: Element) -> None:
     (strip,) = [e for e in document if "axes" in e.classes]
     assert "✗ Unorthodox" in words(strip) and "✗ Ineffective" in words(strip)
