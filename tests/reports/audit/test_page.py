@@ -91,8 +91,7 @@ def test_hosts_held_are_drawn_between_a_good_defender_and_none(document: Element
     (chart,) = [
         svg for svg in first.all("svg") if svg.attributes.get("role") and "chart" in svg.classes
     ]
-    lines = [path for path in chart.all("path") if "line" in path.classes]
-    titles = [words(path) for path in lines]
+    titles = [words(title) for title in chart.all("title")]
     assert titles == ["Sleep: nobody defends", "expert, a good defender", "this policy"]
     assert len([path for path in chart.all("path") if "band" in path.classes]) == 3
     spoken = chart.attributes["aria-label"]
