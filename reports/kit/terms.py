@@ -35,6 +35,19 @@ RED_ACTIONS: Final = (
     "give a session up",
 )
 
+RED_VERBS: Final = {
+    "DiscoverRemoteSystems": "sweep",
+    "AggressiveServiceDiscovery": "scan",
+    "StealthServiceDiscovery": "quiet scan",
+    "DiscoverDeception": "seek decoys",
+    "ExploitRemoteService": "exploit",
+    "PrivilegeEscalate": "escalate",
+    "Impact": "Impact",
+    "DegradeServices": "degrade",
+    "Withdraw": "withdraw",
+}
+"""Red's actions in a word or two, for drawings; in the order of their numbers."""
+
 BLUE_ACTIONS: Final = {
     "Analyse": "inspect the files of a host",
     "Monitor": "watch only (CC4 does so by itself)",

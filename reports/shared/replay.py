@@ -123,7 +123,7 @@ def data(timeline: Timeline, row: Mapping[str, int]) -> dict[str, Any]:
         "counted": timeline.counted,
         "verbs": [
             [words.BLUE_VERBS.get(name, "") for name in actions.KIND_NAMES],
-            [words.RED_VERBS[name] for name in red_fsm.RED_ACTION_NAMES],
+            [terms.RED_VERBS[name] for name in red_fsm.RED_ACTION_NAMES],
         ],
         "blocks": [part for block in timeline.blocks for part in _by_phase(block, timeline)],
         "failures": [

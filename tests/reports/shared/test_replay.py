@@ -22,10 +22,11 @@ from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from reports.drawings.network import NARROW, WIDE, Plan, lay_out
 from reports.drawings.network_acts import Acts
+from reports.kit.terms import RED_VERBS
 from reports.replay.page import replay_page
 from reports.shared.replay import data as data_of
 from reports.shared.replay import look, player
-from reports.shared.replay_words import BLUE_VERBS, RED_VERBS
+from reports.shared.replay_words import BLUE_VERBS
 from tests.support import page_checks as checks
 from tests.support.browser import barriers, needs_browser, opened, probe
 from tests.support.fixtures_pages import Element, parse
