@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cagexplain.analysis.episodes.frames import frame
+from cagexplain.analysis.episodes.timeline import timelines
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import Audit, Finding, Part
@@ -19,6 +21,7 @@ from tests.support import page_checks as checks
 from tests.support.explained import BARE, FULL, report
 from tests.support.fixtures_pages import Element, parse
 from tests.support.surrogates import surrogate
+from tests.support.traces import record
 
 _LIMIT = 1_000_000
 """Bytes of a page."""
@@ -282,6 +285,24 @@ def test_moments_lead_to_their_explanations(document: Element) -> None:
     assert links == ["#decisions-0"], "the other one made no difference for certain"
     assert "a mistake" in words(table)
     assert "Analyse user host 2 (operational zone A)" in words(table)
+
+
+def test_a_moment_has_its_map_and_the_command_of_its_replay(tmp_path: Path) -> None:
+    trace = record(tmp_path / "trace", "random", 1, steps=60)
+    (timeline,) = timelines(trace, {0: "explained"})
+    moment = dataclasses.replace(FULL, episode=0, step=40)
+    html = audit_page(made.audit(), explanations=report(moment), timelines=[timeline])
+    document = parse(html)
+    checks.loads_nothing(html, document)
+    checks.every_picture_has_words(document)
+    (still,) = [e for e in document.all("svg", within="decisions") if "still" in e.classes]
+    assert still.attributes["aria-label"].startswith("Step 40, ")
+    now = frame(timeline, 40)
+    acts = [g for g in still.all("g") if {"blue-act", "red-act", "green-act"} & set(g.classes)]
+    assert len(acts) == len(now.blue) + len(now.red) + len(now.failures) > 0
+    assert "Operational zone A" in words(still)
+    (caption,) = document.all("figcaption", within="decisions")
+    assert "cagexplain replay trace --episode 0, then step 40" in words(caption)
 
 
 def test_what_is_missing_is_a_marked_gap() -> None:
