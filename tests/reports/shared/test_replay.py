@@ -300,3 +300,16 @@ def test_it_plays_under_the_policy_of_the_page_without_an_error(page: str, tmp_p
 @pytest.mark.parametrize(("width", "flags"), [(1440, ()), (500, (DARK,))])
 def test_axe_has_no_complaint(page: str, tmp_path: Path, width: int, flags: tuple[str]) -> None:
     assert barriers(page, tmp_path, width, *flags) == []
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_sheet_of_paper_has_the_wide_map_alone(page: str, tmp_path: Path) -> None:
+    seen = probe(
+        page.replace("@media print", "@media all"),
+        tmp_path,
+        """return Object.fromEntries([...document.querySelectorAll(".replay-layer")].map((layer) =>
+          [layer.classList[1], layer.getBoundingClientRect().height]));""",
+        688,
+    )
+    assert 200 < seen["wide"] < 500 and seen["narrow"] == 0
