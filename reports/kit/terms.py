@@ -59,6 +59,13 @@ BLUE_ACTIONS: Final = {
     "DeployDecoy": "set up a fake service on a host",
 }
 
+CAUSE_WORDS: Final = {
+    "LWF": "failed local work",
+    "ASF": "failed accesses",
+    "RIA": "red’s Impacts",
+    "action_cost": "blue’s actions",
+}
+"""What costs points, in a word or two, for tables in a terminal."""
 CAUSES: Final = {
     "LWF": "users’ failed local work (LWF)",
     "ASF": "users’ failed service accesses (ASF)",

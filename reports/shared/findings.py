@@ -318,4 +318,7 @@ def bundle(price: Price) -> str:
     )
     if not price.members:
         return text
-    return f"{text} The list has what each is worth by itself on these episodes."
+    return (
+        f"{text} The list has what each is worth by itself on these episodes. The table above "
+        "rests on the others, too, so a single patch may have a larger value there."
+    )
