@@ -45,10 +45,12 @@ class Holdings:
         few = means.too_few(len(counts)) is not None
         low, high = (np.empty(0), np.empty(0)) if few else means.limits(counts)
         return HeldHosts(
-            EVERY,
-            *(_rounded(line) for line in (counts.mean(axis=0), low, high)),
-            round(float(hosts.mean()), _DIGITS),
-            len(counts),
+            every=EVERY,
+            mean=_rounded(counts.mean(axis=0)),
+            low=_rounded(low),
+            high=_rounded(high),
+            hosts=round(float(hosts.mean()), _DIGITS),
+            episodes=len(counts),
         )
 
 

@@ -191,7 +191,7 @@ def _choices(pair: Pair, shown: int) -> list[str]:
     ]
     for place in pair.most[:shown]:
         difference = place.difference
-        if not difference.significant:
+        if not difference.significant or difference.change is None:
             continue
         lines.append(
             f"  {place.view}, {difference.group}: distance {difference.distance:.2f} "

@@ -25,7 +25,9 @@ def time_without_root(view: View) -> Int64Array:
 
 def held(view: View) -> Int64Array:
     """``int64[n, T]`` defended hosts that red has a session on when decisions are made."""
-    return ((view.batch.levels > 0) & view.shared(defended)[:, np.newaxis]).sum(axis=2)
+    held_now = (view.batch.levels > 0) & view.shared(defended)[:, np.newaxis]
+    counts: Int64Array = np.count_nonzero(held_now, axis=2)
+    return counts
 
 
 def _host_steps(view: View, good: Array) -> Int64Array:

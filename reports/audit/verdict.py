@@ -63,15 +63,20 @@ def section(audit: Audit) -> Section:
     between a good defender and none; the other sections are its appendix.
     """
     suspected = suspects(audit)
+    gravest = _gravest(audit, suspected)
     html = render(
         "audit/verdict.html.j2",
         show=show,
         recommendation=lead_words.recommendation(audit, suspected),
-        answers=list(lead_words.answers(suspected[0], audit)) if suspected else [],
+        failing=bool(suspected),
+        answers=list(
+            lead_words.answers(suspected[0], audit)
+            if suspected
+            else lead_words.advice(gravest, audit)
+        ),
         held=held.drawing(audit),
         gravest=[
-            (finding, words.headline(finding), words.in_numbers(finding))
-            for finding in _gravest(audit, suspected)
+            (finding, words.headline(finding), words.in_numbers(finding)) for finding in gravest
         ],
         known={finding.id for finding in audit.findings},
         headline=verdict_words.headline(audit),

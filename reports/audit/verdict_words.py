@@ -80,7 +80,7 @@ def outcome(audit: Audit) -> str:
     return _basis(audit, "outcome")
 
 
-def reason(audit: Audit, sides: Collection[Axis]) -> str:
+def reason(audit: Audit, sides: Collection[str]) -> str:
     """The failure that weighs most on some axes, with its number; empty if nothing fails there."""
     failures = [f for f in audit.findings if f.verdict == "FAIL" and f.axis in sides]
     if not failures:

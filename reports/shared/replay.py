@@ -128,7 +128,7 @@ def anchor(episode: int) -> str:
 
 
 def _steps(named: Sequence[Moment], marked: Sequence[Marked]) -> list[int]:
-    return sorted({moment.step for moment in (*named, *marked)})
+    return sorted({*(moment.step for moment in named), *(mark.step for mark in marked)})
 
 
 def look(now: HostNow) -> str:
@@ -211,10 +211,10 @@ def _moments(
         places = [long_name(lines[m.host]) if m.host in lines else "" for m in parts]
         titles = [words.title(m, p, now.phase) for m, p in zip(parts, places, strict=True)]
         titles += [mark.title for mark in pointed]
-        hosts = (part.host for part in (*pointed, *parts) if part.host in lines)
+        hosts = [*(mark.host for mark in pointed), *(moment.host for moment in parts)]
         yield {
             "step": step,
-            "host": next(hosts, None),
+            "host": next((host for host in hosts if host in lines), None),
             "title": "; ".join(titles),
             "details": list(dict.fromkeys(filter(None, map(words.detail, parts)))),
             "explained": [mark.anchor for mark in pointed],

@@ -352,3 +352,13 @@ def test_whatever_names_say_stays_text() -> None:
 def test_a_style_sheet_stands_on_the_page_once() -> None:
     page = audit_page(made.audit(), explanations=report(FULL), surrogate=surrogate())
     assert page.count(".checks { min-width") == 1
+
+
+def test_without_a_part_that_fails_the_first_screen_says_what_to_do_first() -> None:
+    warned = made.finding(verdict="WARN", whole="WARN", worst=None, price=None)
+    first = shown(made.audit(findings=(warned,), practice="compliant", prices=())).all("section")[0]
+    (gravest,) = [e for e in first if "gravest" in e.classes]
+    assert words(gravest).startswith("! Warning In part: ")
+    (answers,) = [e for e in first if "answers" in e.classes]
+    assert [words(term) for term in answers.all("dt")] == ["What to do first"]
+    assert words(answers.all("dd")[0])
