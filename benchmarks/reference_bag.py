@@ -4,8 +4,9 @@
     python -m benchmarks.reference_bag --fit [--out FILE]
 
 Plays each policy on seeds that no audit uses and writes its return and, for every measure of the
-catalogue, the value with its interval, triggers and design effect. --policy and --add choose; a
-policy that the file has already and that was not chosen stays as it is.
+catalogue, the value with its interval, triggers and design effect; of a good defender and of none
+(expert, sleep) also how many hosts red holds over the episode. --policy and --add choose; a policy
+that the file has already and that was not chosen stays as it is.
 
 --fit plays nothing. It sets the recorded values beside the thresholds of a profile, and marks where
 these do not tell the policies apart: neither sleep nor random fails though the check applies to
@@ -27,14 +28,25 @@ from benchmarks.command import COUNT, FILE, benchmark
 from cagexplain import __version__
 from cagexplain.analysis.metrics.definitions import Better
 from cagexplain.audit.checks import checks
+from cagexplain.audit.held import Holdings
+from cagexplain.audit.play.count import count
 from cagexplain.audit.play.team import PlayCounts
 from cagexplain.audit.profiles import load_profile
 from cagexplain.audit.references import FILE as SHIPPED
-from cagexplain.audit.references import SCHEMA, RecordedValue, read_references, records
+from cagexplain.audit.references import (
+    GOOD,
+    NOTHING,
+    SCHEMA,
+    RecordedValue,
+    read_references,
+    records,
+)
 from cagexplain.audit.verdicts import verdict
 from cagexplain.common.files import write_json
+from cagexplain.facts.view import Facts
 from cagexplain.policies.base import Policy
 from cagexplain.policies.registry import builtin_policies, load_policy
+from cagexplain.policies.rollout import seed_range
 from cagexplain.stats.estimates import Estimate, estimate
 from cagexplain.stats.spreads import Never
 
@@ -66,7 +78,7 @@ def recorded(policy: Policy, name: str, counts: PlayCounts) -> dict[str, Any]:
                     for field in ("value", "low", "high", "n", "deff")
                 }
     episodes = len(counts.returns)
-    return {
+    entry = {
         "name": name,
         "kind": policy.kind,
         "sha256": policy.describe().get("sha256"),
@@ -75,6 +87,11 @@ def recorded(policy: Policy, name: str, counts: PlayCounts) -> dict[str, Any]:
         "mean_return": _plain(float(counts.returns.mean())),
         "measures": measures,
     }
+    if name in (GOOD, NOTHING):
+        holdings = Holdings(Facts())
+        count(policy, seed_range(FIRST_SEED, episodes), [holdings])
+        entry["held"] = holdings.result().to_json()
+    return entry
 
 
 def _reference_policies() -> list[str]:
@@ -129,7 +146,7 @@ def command(
             "kind": "references",
             "schema_version": SCHEMA,
             "version": __version__,
-            "policies": sorted(policies, key=lambda entry: entry["mean_return"]),
+            "policies": sorted(policies, key=lambda entry: (entry["mean_return"], entry["name"])),
         },
     )
     table = Table("policy", "kind", "episodes", "mean return", "measures", title=str(out))

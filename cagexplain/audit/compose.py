@@ -17,6 +17,7 @@ from cagexplain.analysis.trees.results import Surrogate
 from cagexplain.audit import axes
 from cagexplain.audit.autonomy import Warrants
 from cagexplain.audit.checks import CATALOGUE, checks
+from cagexplain.audit.held import Holdings
 from cagexplain.audit.judge import Tallies, corrected, declared, judged, muted, part_may_fail
 from cagexplain.audit.playbook import Responses
 from cagexplain.audit.profiles import Profile
@@ -27,6 +28,7 @@ from cagexplain.audit.results import (
     Change,
     Compared,
     Finding,
+    HeldHosts,
     Playbook,
     Price,
     Variation,
@@ -77,12 +79,14 @@ class Judged:
         mean_return: official return.
         playbook: usual responses; None without observations.
         warrants: how many actions of each kind were warranted.
+        held: hosts that red holds over the episode.
     """
 
     findings: tuple[Finding, ...]
     mean_return: Change
     playbook: Playbook | None
     warrants: Warrants
+    held: HeldHosts
 
 
 def judge(trace: Trace, profile: Profile, references: References) -> Judged:
@@ -99,8 +103,8 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
         )
     facts = facts_of(trace)
     tallies, responses = Tallies(checks(), facts, profile), Responses()
-    warrants = Warrants(facts)
-    run(trace, [tallies, warrants, *([responses] if facts.observations else [])])
+    warrants, holdings = Warrants(facts), Holdings(facts)
+    run(trace, [tallies, warrants, holdings, *([responses] if facts.observations else [])])
     steps = trace.table("steps", ["episode", "step", "reward", "counted"])
     returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
     (reward,) = estimate(returns[:, None])
@@ -109,6 +113,7 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
         Change(reward.mean, reward.low, reward.high),
         responses.playbook() if facts.observations else None,
         warrants,
+        holdings.result(),
     )
 
 
@@ -228,6 +233,7 @@ def compose(
         baseline=baseline,
         playbook=judged_play.playbook,
         autonomy=tuple(autonomy),
+        held=judged_play.held,
         notes=(*_caveats(trace, findings, len(failed or {})), *notes),
     )
 

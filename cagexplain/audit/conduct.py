@@ -11,6 +11,7 @@ from cagexplain.analysis.decisions.counterfactuals import ENOUGH
 from cagexplain.analysis.decisions.explain import DecisionReport, explain
 from cagexplain.analysis.decisions.replay import DecisionPlace, params_of
 from cagexplain.analysis.decisions.screening import critical
+from cagexplain.analysis.episodes.timeline import Timeline, timelines
 from cagexplain.analysis.fsm.analyse import FsmAnalysis, analyse
 from cagexplain.analysis.trees.extract import extract
 from cagexplain.analysis.trees.results import Surrogate
@@ -60,6 +61,7 @@ class Conducted:
         audit: the results.
         analysis: of the trace.
         explanations: of the decisions that mattered most.
+        timelines: of the episodes that they are in.
         surrogate: decision trees of the policy.
         why_not: why one of these two is missing although it was asked for, by its name here.
     """
@@ -67,6 +69,7 @@ class Conducted:
     audit: Audit
     analysis: FsmAnalysis
     explanations: DecisionReport | None = None
+    timelines: tuple[Timeline, ...] = ()
     surrogate: Surrogate | None = None
     why_not: dict[str, str] = field(default_factory=dict)
 
@@ -137,7 +140,15 @@ def conduct(
     )
     if earlier is not None:
         audit = replace(audit, baseline=baseline.compare(audit, earlier))
-    return Conducted(audit, analyse(trace), explanations, surrogate, play.why_not)
+    explained = explanations.decisions if explanations is not None else ()
+    return Conducted(
+        audit,
+        analyse(trace),
+        explanations,
+        timelines(trace, dict.fromkeys((decision.episode for decision in explained), "explained")),
+        surrogate,
+        play.why_not,
+    )
 
 
 class _Further:

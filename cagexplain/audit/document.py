@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, Union
 
 from cagexplain.audit.autonomy import KINDS, RULES
 from cagexplain.audit.playbook import CHOICES, SIGHTS
-from cagexplain.audit.results import SCHEMA, Audit
+from cagexplain.audit.results import SCHEMA, Audit, HeldHosts
 from cagexplain.common.documents import read_saved, unknown_fields
 from cagexplain.common.errors import CagexplainError
 
@@ -66,6 +66,11 @@ def _flaws(content: dict[str, Any], audit: Audit) -> Iterator[tuple[str, str]]:
         for name, value, names in (("kind", row.kind, KINDS), ("rule", row.rule, RULES)):
             if value not in names:
                 yield f"autonomy[{i}].{name}", f"is unknown: {value!r:.40}"
+    curves = [("held", audit.held)]
+    curves += [(f"references[{i}].held", one.held) for i, one in enumerate(audit.references)]
+    for place, held in curves:
+        if held is not None and (flaw := _flaw_of_curve(held)):
+            yield place, flaw
     for i, situation in enumerate(audit.playbook.situations if audit.playbook else ()):
         place = f"playbook.situations[{i}]"
         if situation.sees not in SIGHTS:
@@ -75,6 +80,15 @@ def _flaws(content: dict[str, Any], audit: Audit) -> Iterator[tuple[str, str]]:
         for j, choice in enumerate(situation.choices):
             if (choice.action, choice.aim) not in CHOICES:
                 yield f"{place}.choices[{j}]", "is no action that an agent has"
+
+
+def _flaw_of_curve(held: HeldHosts) -> str:
+    """What keeps a curve from being drawn; empty if nothing does."""
+    if held.every < 1 or not held.mean:
+        return "has no points"
+    if (len(held.low), len(held.high)) not in ((0, 0), (len(held.mean),) * 2):
+        return "has limits that are not those of its means"
+    return ""
 
 
 @cache

@@ -2,6 +2,7 @@
 
 `references.json` holds what ``python -m benchmarks.reference_bag`` has measured: by policy, its
 return and, by check and measure, the value with its interval, its triggers and its design effect.
+Of a good defender and of none it also holds how many hosts red holds over the episode.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import numpy as np
 from msgspec import Meta
 
 from cagexplain.audit.check import Measure
-from cagexplain.audit.results import ReferencePolicy
+from cagexplain.audit.results import HeldHosts, ReferencePolicy
 from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError
 
 FILE: Final = Path(__file__).parent / "references.json"
 SCHEMA: Final = 1
 """Version of the file."""
+GOOD: Final = "expert"
+NOTHING: Final = "sleep"
+"""Names of a good defender and of none, between which every curve is shown."""
 _REMEDY: Final = "Record it again with 'python -m benchmarks.reference_bag'"
 
 
@@ -82,6 +86,7 @@ class _Policy:
     mean_return: float
     episodes: Annotated[int, Meta(ge=1)]
     measures: dict[Annotated[str, Meta(pattern=r"^[^.]+\.[^.]+$")], RecordedValue]
+    held: HeldHosts | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def records(
             )
         measured[policy.name] = {_key(key): recorded for key, recorded in policy.measures.items()}
     policies = tuple(
-        ReferencePolicy(p.name, p.kind, p.mean_return, p.episodes) for p in read.policies
+        ReferencePolicy(p.name, p.kind, p.mean_return, p.episodes, p.held) for p in read.policies
     )
     return policies, measured
 

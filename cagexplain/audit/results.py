@@ -346,18 +346,41 @@ class Variation(Result):
 
 
 @dataclass(frozen=True)
+class HeldHosts(Result):
+    """How many hosts red holds over the episode: user and server hosts of the defended subnets on
+    which it has a session when decisions are made.
+
+    Attributes:
+        every: steps from one point to the next; the first one is at step 0.
+        mean: by point, over the episodes.
+        low, high: limits of each mean at 95 %; empty with too few episodes.
+        hosts: how many such hosts there are, held or not: mean over the episodes.
+        episodes: that it is the mean of.
+    """
+
+    every: int
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    hosts: float
+    episodes: int
+
+
+@dataclass(frozen=True)
 class ReferencePolicy(Result):
     """A policy that others are held against.
 
     Attributes:
         name, kind: of it.
         mean_return: over `episodes`.
+        held: hosts that red holds over the episode; None if that was not recorded.
     """
 
     name: str
     kind: str
     mean_return: float
     episodes: int
+    held: HeldHosts | None = None
 
 
 @dataclass(frozen=True)
@@ -495,6 +518,7 @@ class Audit(Result):
         baseline: comparison with an earlier audit, if there was one.
         playbook: usual responses; None if what the agents saw was not recorded.
         autonomy: which kinds of action the policy may take by itself.
+        held: hosts that red holds over the episode; None in audits of before it was counted.
         notes: what a reader must know before reading on, and what could not be done and why, as
             sentences.
     """
@@ -517,6 +541,7 @@ class Audit(Result):
     baseline: Compared | None = None
     playbook: Playbook | None = None
     autonomy: tuple[ActionAutonomy, ...] = ()
+    held: HeldHosts | None = None
     notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA
 

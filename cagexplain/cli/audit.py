@@ -326,6 +326,7 @@ def _write(folder: Path, conducted: Conducted, sarif_warnings: bool) -> None:
         conducted.audit,
         analysis=conducted.analysis,
         explanations=conducted.explanations,
+        timelines=conducted.timelines,
         surrogate=conducted.surrogate,
         why_not=conducted.why_not,
     )

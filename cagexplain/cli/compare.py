@@ -134,7 +134,9 @@ def _heading(pair: Pair) -> str:
 
 
 def _metric(metric: MetricDifference) -> str:
-    values = f"{metric.metric} {_number(metric.value_a)} and {_number(metric.value_b)}"
+    from reports.compare.words import metric_name
+
+    values = f"{metric_name(metric.metric)} {_number(metric.value_a)} and {_number(metric.value_b)}"
     if metric.difference is None:
         return f"{values}: not enough data, n = {min(metric.n_a, metric.n_b)}"
     interval = f"{_number(metric.low)} to {_number(metric.high)}"
@@ -157,6 +159,8 @@ def _show_all(comparison: Comparison, console: Console) -> None:
 
 
 def _metrics(pair: Pair) -> Table:
+    from reports.compare.words import metric_name
+
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in (pair.a, pair.b, "difference", "95 % interval", "p, adjusted"):
@@ -164,7 +168,7 @@ def _metrics(pair: Pair) -> Table:
     for metric in pair.metrics:
         lacking = f"not enough data: n = {min(metric.n_a, metric.n_b)}"
         table.add_row(
-            metric.metric,
+            metric_name(metric.metric),
             _number(metric.value_a),
             _number(metric.value_b),
             lacking if metric.difference is None else _number(metric.difference),
@@ -176,6 +180,8 @@ def _metrics(pair: Pair) -> Table:
 
 
 def _choices(pair: Pair, shown: int) -> list[str]:
+    from reports.kit.numbers import signed
+
     groups = [group for view in pair.views for group in view.groups]
     tested = [group for group in groups if group.p is not None]
     n = sum(group.significant for group in tested)
@@ -185,21 +191,23 @@ def _choices(pair: Pair, shown: int) -> list[str]:
     ]
     for place in pair.most[:shown]:
         difference = place.difference
-        if not difference.significant:
+        if not difference.significant or difference.change is None:
             continue
         lines.append(
             f"  {place.view}, {difference.group}: distance {difference.distance:.2f} "
             f"({difference.low:.2f} to {difference.high:.2f}), "
-            f"{difference.action} {difference.change:+.0%}, "
+            f"{difference.action} {signed(100 * difference.change, 0)} %, "
             f"n = {difference.total_a:,} and {difference.total_b:,}, p {_p(difference.p_adjusted)}"
         )
     return lines
 
 
 def _number(value: float | None) -> str:
+    from reports.kit.numbers import fixed
+
     if value is None:
         return "–"
-    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3f}"
+    return fixed(value, 1 if abs(value) >= 10 else 3)
 
 
 def _p(value: float | None) -> str:

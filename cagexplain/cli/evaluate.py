@@ -130,6 +130,10 @@ def _as_the_script(result: Evaluation) -> str:
 
 
 def _table(summary: Mapping[str, Mapping[str, MeanReturn]]) -> Table:
+    from reports.kit.numbers import fixed
+    from reports.kit.terms import CAUSE_WORDS, subnet
+
+    words = {"cause": lambda name: CAUSE_WORDS[name], "subnet": subnet}
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in ("mean", "sd", "95 % confidence interval"):
@@ -138,10 +142,12 @@ def _table(summary: Mapping[str, Mapping[str, MeanReturn]]) -> Table:
         for name, value in rows.items():
             whole = group == "return"
             table.add_row(
-                name if whole else f"  {group}: {name.removesuffix('_subnet')}",
-                f"{value.mean:,.1f}",
-                "" if value.sd is None else f"{value.sd:,.1f}",
-                "" if value.low is None else f"{value.low:,.1f} to {value.high:,.1f}",
+                name if whole else f"  {group}: {words.get(group, str)(name)}",
+                fixed(value.mean, 1),
+                "" if value.sd is None else fixed(value.sd, 1),
+                ""
+                if value.low is None or value.high is None
+                else f"{fixed(value.low, 1)} to {fixed(value.high, 1)}",
                 style="bold" if whole else None,
             )
     return table

@@ -232,6 +232,8 @@ def _overview(report: DecisionReport) -> Table:
 
 
 def _show_one(console: Console, decision: Explanation) -> None:
+    from reports.kit.numbers import signed
+
     console.print(
         f"{decision.agent} in step {decision.step} of episode {decision.episode}: "
         f"{decision.action}",
@@ -243,7 +245,7 @@ def _show_one(console: Console, decision: Explanation) -> None:
     if decision.attribution is not None:
         console.print(f"What drove the {decision.attribution.target}:")
         for i in decision.attribution.influences[:_ENTRIES]:
-            console.print(f"  {i.attribution:+9.3f}  {i.name} ({i.value:g})")
+            console.print(f"  {signed(i.attribution, 3):>9}  {i.name} ({i.value:g})")
     for condition in decision.path:
         console.print(f"  {condition}")
     if decision.flips is not None:
@@ -253,6 +255,8 @@ def _show_one(console: Console, decision: Explanation) -> None:
 
 
 def _options(options: Iterable[Option]) -> Table:
+    from reports.kit.numbers import fixed
+
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("alternative")
     for name in ("weight", "return", "advantage", "mostly by"):
@@ -262,7 +266,7 @@ def _options(options: Iterable[Option]) -> Table:
         table.add_row(
             Text(option.name, style="bold" if option.chosen else ""),
             _weight(option),
-            "" if outcome is None else f"{outcome.mean_return:.1f}",
+            "" if outcome is None else fixed(outcome.mean_return, 1),
             _advantage(option),
             "" if outcome is None or option.chosen else _main_cause(outcome.by_cause),
         )
@@ -270,25 +274,33 @@ def _options(options: Iterable[Option]) -> Table:
 
 
 def _weight(option: Option) -> str:
+    from reports.kit.numbers import fixed
+
     if option.value is not None:
-        return f"value {option.value:.2f}"
+        return f"value {fixed(option.value, 2)}"
     return "" if option.probability is None else f"{option.probability:.1%}"
 
 
 def _advantage(option: Option) -> str:
+    from reports.kit.numbers import signed
+
     if option.outcome is None:
         return ""
     if option.chosen:
         return "chosen"
     advantage = option.outcome.advantage
     if advantage.low is None or advantage.high is None:
-        return f"{advantage.mean:+.1f} (not enough data: n = {option.outcome.rollouts})"
-    return f"{advantage.mean:+.1f} ({advantage.low:+.1f} to {advantage.high:+.1f})"
+        return f"{signed(advantage.mean, 1)} (not enough data: n = {option.outcome.rollouts})"
+    low, high = signed(advantage.low, 1), signed(advantage.high, 1)
+    return f"{signed(advantage.mean, 1)} ({low} to {high})"
 
 
 def _main_cause(causes: dict[str, FutureDifference]) -> str:
+    from reports.kit.numbers import signed
+    from reports.kit.terms import CAUSE_WORDS
+
     name, largest = max(causes.items(), key=lambda item: abs(item[1].mean))
-    return f"{name} {largest.mean:+.1f}" if largest.mean else ""
+    return f"{CAUSE_WORDS[name]} {signed(largest.mean, 1)}" if largest.mean else ""
 
 
 def _show_flips(console: Console, decision: Explanation) -> None:

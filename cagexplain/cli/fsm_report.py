@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,11 +14,17 @@ from cagexplain.cli.places import RUNS
 from cagexplain.common import machine
 
 if TYPE_CHECKING:
+    from cagexplain.analysis.decisions.explain import DecisionReport
+    from cagexplain.analysis.fsm.analyse import FsmAnalysis
     from cagexplain.policies.external.forms import Opening
     from cagexplain.tracing.trace import Trace
 
 _PLAYED = ("explanations", "surrogate")
 """What takes the policy itself, by the names of the page's arguments."""
+_FURTHER: Final = 3
+"""Most episodes that are shown beside the usual ones for their explained decisions: each adds half
+a megabyte to the page."""
+_WHY: Final = "explained decision"
 _PLACE: Final = click.Path(path_type=Path)
 
 
@@ -41,7 +48,7 @@ _UNUSED: Final = (
     type=click.IntRange(min=0),
     multiple=True,
     help="Number of an episode to show step by step; may be repeated.  [default: the worst, the "
-    "median and the best]",
+    "median and the best, and those of up to 3 explained decisions]",
 )
 @click.option(
     "--critical",
@@ -95,6 +102,7 @@ def command(
     played = _played(
         opened, critical, rules, policy_file, playing.opening(trust_code, step_timeout)
     )
+    analysis = _with_explained(opened, analysis, played.get("explanations"), bool(episodes))
     page = fsm_report(analysis, **played)
     write_text(target, page.html)
     click.echo(target)
@@ -112,6 +120,20 @@ def command(
         if path is not None:
             write_text(path, forms[name]())
             click.echo(path)
+
+
+def _with_explained(
+    trace: Trace, analysis: FsmAnalysis, report: DecisionReport | None, asked: bool
+) -> FsmAnalysis:
+    """Show the episodes of explained decisions, too, unless the user has said which to show."""
+    from cagexplain.analysis.episodes.timeline import timelines
+
+    if report is None or asked:
+        return analysis
+    shown = {timeline.episode for timeline in analysis.timelines}
+    further = dict.fromkeys((d.episode for d in report.decisions if d.episode not in shown), _WHY)
+    more = timelines(trace, dict(list(further.items())[:_FURTHER]))
+    return replace(analysis, timelines=(*analysis.timelines, *more))
 
 
 def _played(

@@ -23,6 +23,13 @@ def time_without_root(view: View) -> Int64Array:
     return _host_steps(view, view.batch.levels < _ROOT)
 
 
+def held(view: View) -> Int64Array:
+    """``int64[n, T]`` defended hosts that red has a session on when decisions are made."""
+    held_now = (view.batch.levels > 0) & view.shared(defended)[:, np.newaxis]
+    counts: Int64Array = np.count_nonzero(held_now, axis=2)
+    return counts
+
+
 def _host_steps(view: View, good: Array) -> Int64Array:
     hosts = view.shared(defended)
     return np.stack([good.sum(axis=1) * hosts @ _ZONE, view.steps * hosts @ _ZONE], axis=2)

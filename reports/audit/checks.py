@@ -11,6 +11,7 @@ from cagexplain.audit.results import VERDICTS, Audit, Finding, Measured, Part
 from cagexplain.audit.verdicts import least
 from reports.audit.scale import Bar, bar
 from reports.audit.verdict import STYLE
+from reports.audit.verdict_words import tally
 from reports.kit import numbers, terms
 from reports.kit.numbers import number, percent
 from reports.kit.pages import source
@@ -73,6 +74,8 @@ def section(audit: Audit) -> Section:
         show=show,
         least=least,
         says=_says(audit.findings),
+        verdicts=VERDICTS,
+        tally=tally(audit),
         rows=[_row(finding, audit) for finding in findings],
         filters=list(_filters(audit.findings)),
         known={finding.id for finding in audit.findings},

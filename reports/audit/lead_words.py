@@ -3,7 +3,8 @@ fails, since when, how sure that is, what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cagexplain.audit import ranking
@@ -144,6 +145,13 @@ def answers(suspect: Suspect, audit: Audit) -> Iterator[tuple[str, str]]:
     yield "Since when", _since(suspect)
     yield "How sure", _how_sure(suspect)
     yield "What to do", _what_to_do(suspect, audit)
+
+
+def advice(gravest: Sequence[Finding], audit: Audit) -> Iterator[tuple[str, str]]:
+    """What to do where no part surely fails: the remedy of the gravest finding that has one."""
+    remedies = filter(None, (words.remedy(finding, audit) for finding in gravest))
+    for remedy in itertools.islice(remedies, 1):
+        yield "What to do first", remedy
 
 
 def _which(suspect: Suspect) -> str:

@@ -24,7 +24,7 @@ def section(analysis: FsmAnalysis | None) -> Section:
     html = render(
         "audit/machine.html.j2",
         says=machine_words.answer(analysis),
-        picture=small_picture([favourite(mix) for mix in targeted]),
+        picture=small_picture([favourite(mix) for mix in targeted], mixes=targeted),
         mixes=[mix for mix in targeted if mix.total],
         kinds=[share.name for share in targeted[0].shares],
         colours=palette.ACTIONS,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cagexplain.analysis.decisions.explain import DecisionReport
+from cagexplain.analysis.episodes.timeline import Timeline
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.analysis.trees.results import Surrogate
 from cagexplain.audit.results import Audit
@@ -33,6 +34,7 @@ def audit_page(
     *,
     analysis: FsmAnalysis | None = None,
     explanations: DecisionReport | None = None,
+    timelines: Sequence[Timeline] = (),
     surrogate: Surrogate | None = None,
     why_not: Mapping[str, str] | None = None,
 ) -> str:
@@ -42,6 +44,7 @@ def audit_page(
         audit: to show.
         analysis: of the trace that was audited.
         explanations: of decisions in it.
+        timelines: of the episodes that these are in, for a map of each.
         surrogate: decision trees of the policy.
         why_not: why one of the last two, by its name here, is missing although it was asked for.
     """
@@ -67,6 +70,7 @@ def audit_page(
                     show.steps_of(audit),
                     reasons.get("explanations", ""),
                     {finding.id for finding in audit.findings},
+                    timelines,
                 ),
                 agents.section(audit, analysis),
                 rules.section(audit, surrogate, reasons.get("surrogate", "")),
@@ -74,7 +78,7 @@ def audit_page(
         ),
         Chapter("How far it holds", [robustness.section(audit)]),
         Chapter("For evaluators", [autonomy.section(audit), evaluators.section(audit)]),
-        Chapter("Appendix: all checks", [checks.section(audit), standing.section(audit)]),
+        Chapter("All checks", [checks.section(audit), standing.section(audit)]),
         Chapter(
             "About this page",
             [

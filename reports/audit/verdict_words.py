@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from cagexplain.audit import ranking
 from cagexplain.audit.axes import ENOUGH, PRACTICE
 from cagexplain.audit.check import SEVERITIES, Axis
+from cagexplain.audit.references import NOTHING
 from cagexplain.audit.results import VERDICTS, Audit, Change, Finding, ReferencePolicy
 from reports.kit import numbers
 from reports.kit.numbers import NBSP, number, percent
 from reports.kit.terms import AXES
+from reports.shared import findings as words
 from reports.shared import show
 
 _OUTCOME: Final = {
@@ -33,6 +36,7 @@ _JOINED: Final = {
 }
 BLIND: Final = "restore_cycle"
 """The reference policy that acts without looking: what averting much is worth beside it."""
+_ON_THEIR_SEEDS: Final = " on the seeds of the references, which no audit plays"
 _MANY: Final = 1000
 """More further episodes than these are not told: nobody would play them for an open check."""
 _NEITHER: Final = "Whether it defends well and whether it goes by the book are both still open."
@@ -74,6 +78,15 @@ def practice(audit: Audit) -> str:
 def outcome(audit: Audit) -> str:
     """What the verdict on the results rests on."""
     return _basis(audit, "outcome")
+
+
+def reason(audit: Audit, sides: Collection[str]) -> str:
+    """The failure that weighs most on some axes, with its number; empty if nothing fails there."""
+    failures = [f for f in audit.findings if f.verdict == "FAIL" and f.axis in sides]
+    if not failures:
+        return ""
+    gravest = ranking.in_order(failures, audit)[0]
+    return ": ".join(filter(None, (words.headline(gravest), words.in_numbers(gravest))))
 
 
 def tally(audit: Audit) -> list[tuple[str, list[int]]]:
@@ -146,17 +159,17 @@ def score(audit: Audit) -> str:
         best = max(audit.references, key=lambda reference: reference.mean_return)
         sentences.append(
             f"The best of {len(audit.references)} reference policies, {best.name}, loses "
-            f"{number(-best.mean_return)}."
+            f"{number(-best.mean_return)}{_ON_THEIR_SEEDS}."
         )
-    if "sleep" in by_name:
+    if NOTHING in by_name:
         sentences.append(_averted(mean.mean, by_name))
     return " ".join(sentences)
 
 
 def _averted(mean: float, by_name: Mapping[str, ReferencePolicy]) -> str:
     """How much of what doing nothing loses is averted, and why that says little."""
-    nothing = by_name["sleep"].mean_return
-    text = f"Doing nothing loses {number(-nothing)}"
+    nothing = by_name[NOTHING].mean_return
+    text = f"Doing nothing loses {number(-nothing)} there"
     if mean <= nothing:
         return f"{text}."
     text += f", so it averts {percent(1 - mean / nothing)} of that"

@@ -15,7 +15,10 @@ def section(comparison: Comparison) -> Section:
         asks="Which action does each choose most often on hosts of each state?",
         says=_agreement(comparison),
         samples=comparison.samples,
-        pictures=[small_picture(sample.favourites) for sample in comparison.samples],
+        pictures=[
+            small_picture(sample.favourites, mixes=sample.views["targeted"])
+            for sample in comparison.samples
+        ],
         rows=list(zip(*(sample.favourites for sample in comparison.samples), strict=True)),
         favourite=favourite,
         kinds=[share.name for share in comparison.samples[0].views["targeted"][0].shares],

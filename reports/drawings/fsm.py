@@ -32,10 +32,13 @@ from reports.drawings.fsm_picture import (
     Point,
     StateNode,
 )
-from reports.kit import palette
+from reports.drawings.rings import wedges
+from reports.kit import palette, terms
 from reports.kit.pages import environment
 
 _POINTS_PER_INCH: Final = 72
+_NAMED: Final = re.compile(f"({'|'.join(terms.RED_VERBS.values())}) (.+)")
+"""A line of an arrow's label that begins with red's action."""
 _SVG: Final = "http://www.w3.org/2000/svg"
 _XLINK: Final = "http://www.w3.org/1999/xlink"
 
@@ -91,7 +94,7 @@ def to_svg(picture: Picture, *, name: str = "fsm", label: str = "State machine")
             node_classes=_node_classes,
             shaft=_shaft,
             head=_head,
-            wedges=_wedges,
+            wedges=wedges,
             lines=_lines,
             ring=RING,
             empty=palette.EMPTY,
@@ -134,22 +137,6 @@ def _head(edge: Edge) -> tuple[Point, Point, Point]:
 def _direction(a: Point, b: Point) -> Point:
     length = math.hypot(b[0] - a[0], b[1] - a[1])
     return (b[0] - a[0]) / length, (b[1] - a[1]) / length
-
-
-def _wedges(node: StateNode) -> Iterator[tuple[str, str, str]]:
-    """Name, colour and SVG path of the slices of a node's donut, as Graphviz lays them: from the
-    right, against the clock."""
-    (x, y), r = node.at, node.radius
-    angle = 0.0
-    for name, share in node.slices:
-        # There is no arc from a point to itself: a whole circle stops just short of it.
-        sweep = min(share * 2 * math.pi, 2 * math.pi - 0.004)
-        start = f"{x + r * math.cos(angle):.2f},{y - r * math.sin(angle):.2f}"
-        end = f"{x + r * math.cos(angle + sweep):.2f},{y - r * math.sin(angle + sweep):.2f}"
-        large = int(sweep > math.pi)
-        path = f"M{x:.2f},{y:.2f} L{start} A{r:.2f},{r:.2f} 0 {large} 0 {end} Z"
-        yield name, palette.ACTIONS[name], path
-        angle += sweep
 
 
 def _lines(label: Label) -> Iterator[tuple[Point, str, str]]:
@@ -284,8 +271,8 @@ def _hole_id(node: StateNode) -> str:
 
 
 def _embolden(text: ElementTree.Element) -> None:
-    """Set the action's number apart, as our own drawer does."""
-    match = re.fullmatch(r"(\d:) (.+)", text.text or "")
+    """Set the action's name apart, as our own drawer does."""
+    match = _NAMED.fullmatch(text.text or "")
     if match:
         head = ElementTree.Element(f"{{{_SVG}}}tspan", {"class": "head"})
         head.text, head.tail, text.text = match[1], f" {match[2]}", ""

@@ -26,7 +26,7 @@ WIDTH: Final = 1370
 HEIGHT: Final = 755
 FONT_SIZE: Final = 13
 LINE: Final = 1.2 * FONT_SIZE
-LETTER: Final = 0.53 * FONT_SIZE
+LETTER: Final = 0.51 * FONT_SIZE
 """About the width of a letter."""
 RARE: Final = 30
 """Edges with fewer counts are dotted and grey."""
@@ -55,6 +55,7 @@ _CAPTIONS: Final[dict[str, Point]] = {
 _SHADES: Final = (0.0, 0.01, 0.05, 0.2)
 """Shares of host-time at which a node's shade gets darker."""
 _EDGE_KINDS: Final = {"red": "red", "blue": "lost", "seen": "seen", "own": "own session"}
+_VERBS: Final = tuple(terms.RED_VERBS.values())
 _ENDINGS: Final = {
     "success": "succeeded",
     "handed over": "succeeded; the session went to another red agent",
@@ -210,8 +211,8 @@ _ROUTES: Final[dict[tuple[str, str, int | str], _Route]] = {
     ("K", "S", 2): _arc("K", "S", -26, shift=(0, 17)),
     ("KD", "SD", 1): _arc("KD", "SD", 26, shift=(0, -16)),
     ("KD", "SD", 2): _arc("KD", "SD", -26, shift=(0, 17)),
-    **{(x, f"{x}D", 0): _arc(x, f"{x}D", t=0.22, shift=(58, 0)) for x in _COLUMNS},
-    ("S", "F", 4): _arc("S", "F", shift=(-56, -18)),
+    **{(x, f"{x}D", 0): _arc(x, f"{x}D", t=0.22, shift=(68, 0)) for x in _COLUMNS},
+    ("S", "F", 4): _arc("S", "F", shift=(-64, -18)),
     ("U", "S", 8): _arc("U", "S", 60),
     ("UD", "SD", 8): _arc("UD", "SD", 60),
     ("R", "S", 8): _Route(((_R - 60, 60), (_S + 60, 60))),
@@ -256,7 +257,7 @@ def _edge_text(data: dict[str, Any]) -> tuple[str, str]:
     count = numbers.compact(data["count"])
     if data["kind"] == "red":
         rate = "" if data["rate"] is None else f" · {numbers.percent(data['rate'])}"
-        return f"{data['action']}:", f"{count}{rate}"
+        return _VERBS[data["action"]], f"{count}{rate}"
     return "", f"{_EDGE_KINDS[data['kind']]} {count}"
 
 
@@ -275,11 +276,13 @@ def _loop(node: StateNode, data: Sequence[dict[str, Any]]) -> Edge:
         for angle in (direction - 1.1 * spread, direction + 1.1 * spread)
     )
     lines = _loop_lines(data)
-    # The label stands beside the loop's far end, clear of the edges along the row.
+    # The label stands beside the loop's far end, clear of the edges along the row and, above the
+    # upper one, of the next state's caption.
     away = -1 if upper else 1
     reach = (node.radius + 46) * math.sqrt(0.5)
     half = max(len(head) + 1 + len(rest) for head, rest in lines) * LETTER / 2
-    label = (x + side * (reach + half), y + away * (reach + LINE / 2 * (len(lines) - 1)))
+    rise = reach + (LINE / 2 if upper else 0) + LINE / 2 * (len(lines) - 1)
+    label = (x + side * (reach + half), y + away * rise)
     total = _total(data)
     return Edge(
         source=node.state,
@@ -302,7 +305,7 @@ def _loop_lines(data: Sequence[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
         if edge["count"]:
             by_action[edge["action"]].append(edge)
     ranked = sorted(by_action.items(), key=lambda item: -_total(item[1]))
-    lines = [(f"{action}:", _loop_text(edges)) for action, edges in ranked[:MAX_LOOP_LINES]]
+    lines = [(_VERBS[action], _loop_text(edges)) for action, edges in ranked[:MAX_LOOP_LINES]]
     if len(ranked) > MAX_LOOP_LINES:
         lines.append(("", f"+ {len(ranked) - MAX_LOOP_LINES} more in the table"))
     return tuple(lines)
@@ -310,13 +313,8 @@ def _loop_lines(data: Sequence[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
 
 def _loop_text(edges: Sequence[dict[str, Any]]) -> str:
     good = sum(edge["count"] for edge in edges if edge["ending"] == "success")
-    bad = _total(edges) - good
-    parts = []
-    if good:
-        parts.append(f"✓ {numbers.compact(good)} · {numbers.percent(good / edges[0]['attempts'])}")
-    if bad:
-        parts.append(f"✗ {numbers.compact(bad)}")
-    return " ".join(parts)
+    signs = (("✓", good), ("✗", _total(edges) - good))
+    return " ".join(f"{sign} {numbers.compact(count)}" for sign, count in signs if count)
 
 
 def _total(edges: Iterable[dict[str, Any]]) -> int:
@@ -355,4 +353,4 @@ def _edge_title(edge: dict[str, Any]) -> str:
         else ""
     )
     ending = _ENDINGS[edge["ending"]]
-    return f"{source} → {target}: action {edge['action']} {ending} on {count} hosts{share}"
+    return f"{source} → {target}: {_VERBS[edge['action']]} {ending} on {count} hosts{share}"

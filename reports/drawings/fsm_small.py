@@ -1,4 +1,4 @@
-"""The state machine at a glance: per state the blue action that is chosen most.
+"""The state machine at a glance: per state the blue action that is chosen most, and perhaps all.
 
 After figure 8 of Rigoni et al. (2025), at the places of the large picture, so that the pictures of
 several policies can stand side by side. The arrows are what can happen in CC4, not what did. The
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from cagexplain.analysis.compare.comparison import Favourite
-from reports.kit import estimates, numbers, palette
+from cagexplain.stats.distribution import Distribution
+from reports.drawings.rings import Wedge, wedges
+from reports.kit import estimates, numbers, palette, terms
 
 WIDTH: Final = 560
 HEIGHT: Final = 300
@@ -29,10 +31,16 @@ _PLACES: Final[dict[str, Point]] = {
     "F": (_COLUMNS["S"], 26.0),
     "unknown": (28.0, _UPPER),
 }
+_RED: Final = {
+    **{(f"K{d}", f"S{d}"): "AggressiveServiceDiscovery" for d in ("", "D")},
+    **{(f"S{d}", f"U{d}"): "ExploitRemoteService" for d in ("", "D")},
+    **{(f"U{d}", f"R{d}"): "PrivilegeEscalate" for d in ("", "D")},
+    **{(state, f"{state}D"): "DiscoverRemoteSystems" for state in _COLUMNS},
+    ("S", "F"): "ExploitRemoteService",
+}
+"""By source and target, red's action; of the two that scan the usual one."""
 _ARROWS: Final = {
-    **{(a, b, "red"): 0.0 for a, b in (("K", "S"), ("S", "U"), ("U", "R"), ("S", "F"))},
-    **{(a, b, "red"): 0.0 for a, b in (("KD", "SD"), ("SD", "UD"), ("UD", "RD"))},
-    **{(state, f"{state}D", "red"): 0.0 for state in _COLUMNS},
+    **{(source, target, "red"): 0.0 for source, target in _RED},
     ("unknown", "K", "seen"): 0.0,
     ("unknown", "U", "seen"): 36.0,
     ("U", "KD", "blue"): 0.0,
@@ -46,8 +54,8 @@ none runs over a circle."""
 
 @dataclass(frozen=True)
 class SmallNode:
-    """A state: its name and perhaps a note in a circle of the colour of the action, and two lines
-    beside it; a ring around it if it is marked."""
+    """A state: its name and perhaps a note in a circle of the colour of the action, or in a ring of
+    all actions; two lines beside it; another ring around it if it is marked."""
 
     state: str
     at: Point
@@ -58,15 +66,18 @@ class SmallNode:
     title: str
     note: str
     marked: bool
+    ring: tuple[Wedge, ...]
 
 
 @dataclass(frozen=True)
 class SmallEdge:
-    """An arrow: a quadratic curve and its head."""
+    """An arrow: a quadratic curve and its head; what red does, beside it, and where that stands."""
 
     path: str
     head: str
     style: str
+    verb: str
+    label: Point
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ def small_picture(
     favourites: Sequence[Favourite],
     notes: Mapping[str, str] | None = None,
     marked: Collection[str] = (),
+    mixes: Sequence[Distribution] = (),
 ) -> SmallPicture:
     """Lay the small picture out.
 
@@ -88,9 +100,19 @@ def small_picture(
         favourites: by state.
         notes: a few characters to stand under a state's name.
         marked: states that get a ring.
+        mixes: all actions by state, for states that show them as a ring.
     """
+    by_state = {
+        mix.group: [(share.name, share.share) for share in mix.shares if share.share]
+        for mix in mixes
+    }
     nodes = [
-        _node(favourite, (notes or {}).get(favourite.state, ""), favourite.state in marked)
+        _node(
+            favourite,
+            (notes or {}).get(favourite.state, ""),
+            favourite.state in marked,
+            by_state.get(favourite.state, ()),
+        )
         for favourite in favourites
         if favourite.state in _PLACES
     ]
@@ -98,7 +120,9 @@ def small_picture(
     return SmallPicture(nodes, edges)
 
 
-def _node(choice: Favourite, note: str, marked: bool) -> SmallNode:
+def _node(
+    choice: Favourite, note: str, marked: bool, slices: Sequence[tuple[str, float]]
+) -> SmallNode:
     x, y = _PLACES[choice.state]
     n = f"n = {numbers.compact(choice.total)}"
     if choice.action is None:
@@ -126,6 +150,7 @@ def _node(choice: Favourite, note: str, marked: bool) -> SmallNode:
         title=title,
         note=note,
         marked=marked,
+        ring=tuple(wedges((x, y), RADIUS, slices)),
     )
 
 
@@ -162,7 +187,18 @@ def _edge(source: str, target: str, kind: str, rise: float) -> SmallEdge:
         path=f"M{_at(start)} Q{_at(control)} {_at(base)}",
         head=" ".join(map(_at, corners)),
         style=kind,
+        verb=terms.RED_VERBS[_RED[source, target]] if kind == "red" else "",
+        label=_beside(start, end),
     )
+
+
+def _beside(start: Point, end: Point) -> Point:
+    """Where a word stands: above a level arrow, to the right of an upright one, clear of the
+    caption at the upper end of its source."""
+    x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    if start[1] == end[1]:
+        return x, y - 5
+    return x + 20, y + (4 if start[1] < end[1] else -8)
 
 
 def _direction(a: Point, b: Point) -> Point:

@@ -80,6 +80,7 @@ def section(analysis: FsmAnalysis, drawn: list[NamedDrawing]) -> Section:
         red_actions=analysis.red_actions,
         states=terms.STATES,
         means=terms.RED_ACTIONS,
+        verbs=terms.RED_VERBS,
         edge_legend=[
             (style, text) for style, text in _EDGE_LEGEND if style != "own" or own_sessions
         ],

@@ -84,8 +84,14 @@ def fsm_report(
         Chapter(
             "Why",
             [
-                timeline.section(analysis.timelines),
-                decisions.section(explanations, reasons.get("explanations", "")),
+                timeline.section(
+                    analysis.timelines, decisions.marked(explanations, analysis.timelines)
+                ),
+                decisions.section(
+                    explanations,
+                    reasons.get("explanations", ""),
+                    {timeline.episode for timeline in analysis.timelines},
+                ),
                 trees.section(surrogate, reasons.get("surrogate", "")),
             ],
         ),

@@ -35,6 +35,19 @@ RED_ACTIONS: Final = (
     "give a session up",
 )
 
+RED_VERBS: Final = {
+    "DiscoverRemoteSystems": "sweep",
+    "AggressiveServiceDiscovery": "scan",
+    "StealthServiceDiscovery": "quiet scan",
+    "DiscoverDeception": "seek decoys",
+    "ExploitRemoteService": "exploit",
+    "PrivilegeEscalate": "escalate",
+    "Impact": "Impact",
+    "DegradeServices": "degrade",
+    "Withdraw": "withdraw",
+}
+"""Red's actions in a word or two, for drawings; in the order of their numbers."""
+
 BLUE_ACTIONS: Final = {
     "Analyse": "inspect the files of a host",
     "Monitor": "watch only (CC4 does so by itself)",
@@ -46,6 +59,13 @@ BLUE_ACTIONS: Final = {
     "DeployDecoy": "set up a fake service on a host",
 }
 
+CAUSE_WORDS: Final = {
+    "LWF": "failed local work",
+    "ASF": "failed accesses",
+    "RIA": "red’s Impacts",
+    "action_cost": "blue’s actions",
+}
+"""What costs points, in a word or two, for tables in a terminal."""
 CAUSES: Final = {
     "LWF": "users’ failed local work (LWF)",
     "ASF": "users’ failed service accesses (ASF)",

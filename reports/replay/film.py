@@ -13,6 +13,7 @@ from cagexplain.analysis.fsm.analyse import RunFacts
 from reports.drawings.network import WIDE, lay_out
 from reports.drawings.network_acts import Acts
 from reports.drawings.standalone import light_style
+from reports.kit import terms
 from reports.kit.sections import render
 from reports.shared import replay_words as words
 from reports.shared.replay import look, needed
@@ -42,7 +43,7 @@ class Film:
         self._timeline = timeline
         self._title = f"{facts.name} against {facts.red}, episode {timeline.episode}"
         self._drawing = lay_out(timeline, WIDE)
-        self._acts = Acts(self._drawing, timeline, words.BLUE_VERBS, words.RED_VERBS)
+        self._acts = Acts(self._drawing, timeline, words.BLUE_VERBS, terms.RED_VERBS)
         self._style = light_style("svg.map", "shared/timeline.css", "shared/replay.css")
         rewards = zip(*timeline.rewards.values(), strict=True)
         self._totals: list[float] = []

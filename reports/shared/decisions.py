@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cagexplain.analysis.decisions.attributions import Influence
 from cagexplain.analysis.decisions.explain import DecisionReport, Explanation, Option
+from cagexplain.analysis.episodes.timeline import Timeline
 from cagexplain.cc4 import phases
 from reports.kit import palette
 from reports.kit.pages import source
 from reports.kit.sections import Section, gap, render
 from reports.kit.terms import CAUSES
 from reports.shared import decisions_words as words
+from reports.shared.replay import Marked, anchor
 
 INFLUENCES: Final = 12
 """Entries of the observation that are shown."""
@@ -38,8 +40,33 @@ class Bar:
     high: float | None
 
 
-def section(report: DecisionReport | None, why_not: str = "") -> Section:
-    """The section; a marked gap if nothing was explained, with the reason if there is one."""
+def marked(report: DecisionReport | None, timelines: Sequence[Timeline]) -> dict[int, list[Marked]]:
+    """The explained decisions of the episodes that a page shows, as moments of their replays."""
+    moments: dict[int, list[Marked]] = {timeline.episode: [] for timeline in timelines}
+    hosts = {
+        (timeline.episode, action.start, action.agent): action.host
+        for timeline in timelines
+        for action in timeline.blue
+    }
+    for number, decision in enumerate(report.decisions if report is not None else ()):
+        if decision.episode in moments:
+            host = hosts.get((decision.episode, decision.step, decision.agent))
+            moments[decision.episode].append(
+                Marked(decision.step, host, words.moment(decision), _anchor(number))
+            )
+    return moments
+
+
+def section(
+    report: DecisionReport | None, why_not: str = "", replayed: Collection[int] = ()
+) -> Section:
+    """The section; a marked gap if nothing was explained.
+
+    Args:
+        report: explained decisions.
+        why_not: why there is none.
+        replayed: episodes whose replays are on the page.
+    """
     if report is None or not report.decisions:
         html = gap(
             why_not or "No decision of this trace was explained.",
@@ -58,6 +85,7 @@ def section(report: DecisionReport | None, why_not: str = "") -> Section:
         causes=CAUSES,
         colours=palette.ACTIONS,
         shown=INFLUENCES,
+        replays={episode: anchor(episode) for episode in replayed},
         signed=words.signed,
         limits=words.limits,
         plain=words.plain,
@@ -65,10 +93,14 @@ def section(report: DecisionReport | None, why_not: str = "") -> Section:
     return Section("decisions", _TITLE, html, source("shared/decisions.css"))
 
 
+def _anchor(number: int) -> str:
+    return f"decisions-{number}"
+
+
 def described(number: int, decision: Explanation) -> dict[str, Any]:
     """What the template's macros show of a decision."""
     return {
-        "id": f"decisions-{number}",
+        "id": _anchor(number),
         "explained": decision,
         "title": words.title(decision),
         "situation": words.situation(decision),

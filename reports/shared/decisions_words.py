@@ -101,6 +101,11 @@ def title(decision: Explanation) -> str:
     return f"Step {decision.step}, {agent}: {plain(decision.action)}"
 
 
+def moment(decision: Explanation) -> str:
+    """The same for a list by step."""
+    return f"explained: {decision.agent.replace('_', ' ')}, {plain(decision.action)}"
+
+
 def situation(decision: Explanation) -> str:
     """What the agent met."""
     parts = [

@@ -58,6 +58,18 @@ def problem(finding: Finding) -> str:
     return check.problem if check else f"not met: {finding.title}"
 
 
+def in_numbers(finding: Finding) -> str:
+    """What was measured, in short: in the part that fails, or over all cases."""
+    if finding.worst is not None:
+        part = finding.worst.part
+        where = ", ".join(place_name(place) for place in finding.worst.place)
+        return f"{where}, {number(part.bad)} of {number(part.n)} {finding.trigger}"
+    measured = finding.decisive
+    if measured is None:
+        return ""
+    return f"the {measured.name} is {show.value(measured)} ({show.judged_by(measured)})"
+
+
 def measurement(finding: Finding, audit: Audit) -> str:
     """What was measured, how surely, on how much, and what others do."""
     measured = finding.decisive
@@ -306,4 +318,7 @@ def bundle(price: Price) -> str:
     )
     if not price.members:
         return text
-    return f"{text} The list has what each is worth by itself on these episodes."
+    return (
+        f"{text} The list has what each is worth by itself on these episodes. The table above "
+        "rests on the others, too, so a single patch may have a larger value there."
+    )

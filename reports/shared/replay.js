@@ -285,8 +285,10 @@ for (const article of document.querySelectorAll("article.timeline")) {
   slider.addEventListener("input", () => go(Number(slider.value)));
   const list = one(".replay-moments");
   list.addEventListener("change", () => { if (list.value) go(Number(list.value)); list.value = ""; });
-  for (const link of all("a[data-step]")) {
+  for (const link of document.querySelectorAll(`a[data-step][href="#${player.id}"]`)) {
     link.addEventListener("click", () => {
+      const tab = article.closest(".panel")?.previousElementSibling?.control;
+      if (tab) tab.checked = true;
       go(Number(link.dataset.step), "map", hosts.findIndex((host) => host.id === link.dataset.host));
       one(".replay-map").focus({ preventScroll: true });
     });

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -16,6 +15,7 @@ from cagexplain.analysis.episodes.timeline_parts import Block
 from cagexplain.cc4 import actions, agents, network, phases, red_fsm
 from cagexplain.facts.places import LEVEL_NAMES
 from reports.drawings.network import NARROW, WIDE, NetworkMap, lay_out, long_name
+from reports.drawings.network_acts import Act, Acts
 from reports.kit import terms
 from reports.kit.pages import source
 from reports.kit.sections import render
@@ -36,6 +36,23 @@ _BELIEVED: Final = {
 
 
 @dataclass(frozen=True)
+class Marked:
+    """A step that is a moment for what stands elsewhere on the page, such as an explained decision.
+
+    Attributes:
+        step: that the replay goes to.
+        host: that it is about; None if it is about none.
+        title: what happens, in a few words.
+        anchor: of what stands elsewhere.
+    """
+
+    step: int
+    host: str | None
+    title: str
+    anchor: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """A step as a small picture, a path for each look."""
 
@@ -44,6 +61,17 @@ class Picture:
     links: str
     frames: str
     marks: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Still:
+    """A step as a picture with the names of the subnets (where each stands), with what both sides
+    do, and in a sentence."""
+
+    picture: Picture
+    titles: Sequence[tuple[float, float, str]]
+    acts: Sequence[Act]
+    says: str
 
 
 @dataclass(frozen=True)
@@ -70,8 +98,8 @@ def script() -> str:
     return source("shared/replay.js")
 
 
-def player(timeline: Timeline) -> Markup:
-    """The map of an episode with its controls and key moments."""
+def player(timeline: Timeline, marked: Sequence[Marked] = ()) -> Markup:
+    """The map of an episode with its controls and key moments, those that are marked among them."""
     maps = [lay_out(timeline, plan) for plan in (WIDE, NARROW)]
     first = frame(timeline, 0)
     named = moments(timeline)
@@ -79,19 +107,28 @@ def player(timeline: Timeline) -> Markup:
         "shared/replay.html.j2",
         replay={
             "timeline": timeline,
-            "id": f"replay-{timeline.episode}",
+            "id": anchor(timeline.episode),
             "maps": maps,
             "frame": first,
             "look": look,
             "says": words.situation(first),
-            "strip": _strip(timeline, named),
-            "moments": list(_moments(timeline, named, maps[0])),
+            "strip": _strip(timeline, _steps(named, marked)),
+            "moments": list(_moments(timeline, named, marked, maps[0])),
             "rates": RATES,
             "observed": timeline.observed,
             "blue": [_short_agent(name) for name in agents.BLUE],
             "red": [_short_agent(name) for name in agents.RED],
         },
     )
+
+
+def anchor(episode: int) -> str:
+    """Id of the replay of an episode on a page."""
+    return f"replay-{episode}"
+
+
+def _steps(named: Sequence[Moment], marked: Sequence[Marked]) -> list[int]:
+    return sorted({*(moment.step for moment in named), *(mark.step for mark in marked)})
 
 
 def look(now: HostNow) -> str:
@@ -111,11 +148,15 @@ def _mistaken(now: HostNow) -> bool:
     return now.state in _BELIEVED and _BELIEVED[now.state] != now.level
 
 
-def data(timeline: Timeline, row: Mapping[str, int]) -> dict[str, Any]:
+def data(
+    timeline: Timeline, row: Mapping[str, int], marked: Sequence[Marked] = ()
+) -> dict[str, Any]:
     """What the script needs beside the data of the time line.
 
     Args:
+        timeline: of the episode.
         row: number of each host.
+        marked: further moments.
     """
     return {
         "zones": network.ZONES,
@@ -123,7 +164,7 @@ def data(timeline: Timeline, row: Mapping[str, int]) -> dict[str, Any]:
         "counted": timeline.counted,
         "verbs": [
             [words.BLUE_VERBS.get(name, "") for name in actions.KIND_NAMES],
-            [words.RED_VERBS[name] for name in red_fsm.RED_ACTION_NAMES],
+            [terms.RED_VERBS[name] for name in red_fsm.RED_ACTION_NAMES],
         ],
         "blocks": [part for block in timeline.blocks for part in _by_phase(block, timeline)],
         "failures": [
@@ -133,7 +174,7 @@ def data(timeline: Timeline, row: Mapping[str, int]) -> dict[str, Any]:
         "believed": _BELIEVED,
         "health": HEALTH,
         "levels": LEVEL_NAMES,
-        "moments": sorted({m.step for m in moments(timeline)}),
+        "moments": _steps(moments(timeline), marked),
     }
 
 
@@ -159,22 +200,38 @@ def _short_agent(name: str) -> str:
 
 
 def _moments(
-    timeline: Timeline, named: Sequence[Moment], drawing: NetworkMap
+    timeline: Timeline, named: Sequence[Moment], marked: Sequence[Marked], drawing: NetworkMap
 ) -> Iterator[dict[str, Any]]:
     """The moments by step, each with a picture; those of one step together."""
     lines = {line.host: line for line in timeline.hosts}
-    for step, together in groupby(named, key=lambda moment: moment.step):
-        now, parts = frame(timeline, step), list(together)
+    for step in _steps(named, marked):
+        now = frame(timeline, step)
+        parts = [moment for moment in named if moment.step == step]
+        pointed = [mark for mark in marked if mark.step == step]
         places = [long_name(lines[m.host]) if m.host in lines else "" for m in parts]
         titles = [words.title(m, p, now.phase) for m, p in zip(parts, places, strict=True)]
+        titles += [mark.title for mark in pointed]
+        hosts = [*(mark.host for mark in pointed), *(moment.host for moment in parts)]
         yield {
             "step": step,
-            "host": next((m.host for m in parts if m.host in lines), None),
+            "host": next((host for host in hosts if host in lines), None),
             "title": "; ".join(titles),
             "details": list(dict.fromkeys(filter(None, map(words.detail, parts)))),
+            "explained": [mark.anchor for mark in pointed],
             "picture": _picture(drawing, now),
             "alt": words.situation(now),
         }
+
+
+def still(timeline: Timeline, step: int) -> Still:
+    """A step as a picture for a page that has no replay of the episode."""
+    drawing, now = lay_out(timeline, WIDE), frame(timeline, step)
+    return Still(
+        _picture(drawing, now),
+        [(box.x + 12, box.y + 22, box.title) for box in drawing.zones],
+        list(Acts(drawing, timeline, words.BLUE_VERBS, terms.RED_VERBS).of(now)),
+        words.situation(now),
+    )
 
 
 def _picture(drawing: NetworkMap, now: Frame) -> Picture:
@@ -202,7 +259,7 @@ def _picture(drawing: NetworkMap, now: Frame) -> Picture:
     )
 
 
-def _strip(timeline: Timeline, named: Sequence[Moment]) -> Strip:
+def _strip(timeline: Timeline, marks: Sequence[int]) -> Strip:
     counts = held(timeline)
     user, root = ([step[name] for step in counts] for name in LEVEL_NAMES[1:])
     both = [a + b for a, b in zip(user, root, strict=True)]
@@ -218,7 +275,7 @@ def _strip(timeline: Timeline, named: Sequence[Moment]) -> Strip:
         root=_stairs([_BASE - n * up for n in root]),
         cost=bars,
         phases="".join(f"M{run.start},0V62" for run in timeline.phases[1:]),
-        moments="".join(f"M{m.step + 0.5:g},0v7" for m in named),
+        moments="".join(f"M{step + 0.5:g},0v7" for step in marks),
         most=most,
         worst=-worst,
         label=f"Course of episode {timeline.episode}: red holds at most {most} hosts that blue "

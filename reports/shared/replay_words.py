@@ -28,18 +28,7 @@ BLUE_VERBS: Final = {
     "BlockTrafficZone": "block",
     "AllowTrafficZone": "allow",
 }
-RED_VERBS: Final = {
-    "DiscoverRemoteSystems": "sweep",
-    "AggressiveServiceDiscovery": "scan",
-    "StealthServiceDiscovery": "quiet scan",
-    "DiscoverDeception": "seek decoys",
-    "ExploitRemoteService": "exploit",
-    "PrivilegeEscalate": "escalate",
-    "Impact": "Impact",
-    "DegradeServices": "degrade",
-    "Withdraw": "withdraw",
-}
-"""Actions in a word or two, for the map."""
+"""Blue's actions in a word or two, for the map."""
 
 _TITLES: Final[Mapping[MomentKind, Callable[[Moment, str, str], str]]] = {
     "phase": lambda m, place, phase: f"{phase} begins",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from reports.kit import numbers, terms
 from reports.kit.pages import source
 from reports.kit.sections import Section, gap, render
 from reports.shared import replay
+from reports.shared.replay import Marked
 from reports.shared.replay_words import CHANGES
 
 _STRETCH: Final = 10
@@ -50,8 +51,15 @@ class Stretch:
     hosts: str
 
 
-def section(timelines: Sequence[Timeline]) -> Section:
-    """The section about chosen episodes; a marked gap if none was chosen."""
+def section(
+    timelines: Sequence[Timeline], marked: Mapping[int, Sequence[Marked]] | None = None
+) -> Section:
+    """The section about chosen episodes; a marked gap if none was chosen.
+
+    Args:
+        timelines: of the episodes.
+        marked: by number of the episode, further moments of its replay.
+    """
     if not timelines:
         html = gap(
             "No episode was chosen.", "Name one with --episode, or leave the choice to the report."
@@ -65,7 +73,7 @@ def section(timelines: Sequence[Timeline]) -> Section:
             asks="What happens in a single episode, host by host and step by step?",
             says=_says(timelines),
             layers=_LAYERS,
-            episodes=[_episode(timeline) for timeline in timelines],
+            episodes=[_episode(t, (marked or {}).get(t.episode, ())) for t in timelines],
             states=[(s, terms.STATES[s]) for s in red_fsm.STATE_NAMES],
             blue_marks=drawing.BLUE_MARKS,
             blue_words=terms.BLUE_ACTIONS,
@@ -87,7 +95,7 @@ def section(timelines: Sequence[Timeline]) -> Section:
     )
 
 
-def _episode(timeline: Timeline) -> dict[str, Any]:
+def _episode(timeline: Timeline, marked: Sequence[Marked]) -> dict[str, Any]:
     picture = drawing.draw(timeline)
     incidents = sorted(timeline.incidents, key=lambda i: (i.loss, i.start - i.stop))
     lines = {line.host: line for line in timeline.hosts}
@@ -95,9 +103,9 @@ def _episode(timeline: Timeline) -> dict[str, Any]:
         "timeline": timeline,
         "id": f"timeline-{timeline.episode}",
         "drawing": picture,
-        "replay": replay.player(timeline),
+        "replay": replay.player(timeline, marked),
         "scale": f"{drawing.PLOT / timeline.steps:.6f}",
-        "data": _data(timeline, picture),
+        "data": _data(timeline, picture, marked),
         "stretches": list(_stretches(timeline)),
         "incidents": [(i, long_name(lines[i.host])) for i in incidents],
         "summary": _summary(timeline),
@@ -171,7 +179,7 @@ def _stretch(timeline: Timeline, start: int, stop: int) -> Stretch:
     )
 
 
-def _data(timeline: Timeline, picture: drawing.Drawing) -> Markup:
+def _data(timeline: Timeline, picture: drawing.Drawing, marked: Sequence[Marked]) -> Markup:
     """What the script reads out, as JSON with numbers in place of names that recur."""
     row = {line.host: number for number, line in enumerate(timeline.hosts)}
     lost: dict[str, dict[int, float]] = {host: {} for host in row}
@@ -218,7 +226,7 @@ def _data(timeline: Timeline, picture: drawing.Drawing) -> Markup:
             for a in timeline.red
         ],
         "rewards": [[_plain(value) for value in timeline.rewards[cause]] for cause in CAUSES],
-        **replay.data(timeline, row),
+        **replay.data(timeline, row, marked),
     }
     return htmlsafe_json_dumps(data, dumps=_compact)
 

@@ -63,6 +63,14 @@ def test_limits_and_triggers_are_kept(tmp_path: Path) -> None:
     assert measured["a"]["ERA-01", "value"] == RecordedValue(0.5, 0.5, 0.5, 40, 3.0)
 
 
+def test_a_good_defender_and_none_have_their_curves() -> None:
+    curves = {policy.name: policy.held for policy in references.load_references().policies}
+    good, nothing = curves[references.GOOD], curves[references.NOTHING]
+    assert good is not None and nothing is not None
+    assert len(good.mean) == len(good.low) == len(nothing.high) == 100
+    assert all(g < n for g, n in zip(good.mean[20:], nothing.mean[20:], strict=True))
+
+
 def _without(field: str) -> dict[str, Any]:
     value = content()
     del value["policies"][1][field]

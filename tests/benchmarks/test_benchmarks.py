@@ -26,6 +26,7 @@ from benchmarks import (
 )
 from benchmarks.command import CannotMeasure, benchmark
 from benchmarks.engine_copy import Died, Replayed
+from cagexplain.audit.references import read_references
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -148,7 +149,10 @@ def test_reference_bag_writes_what_it_played(tmp_path: Path) -> None:
     file = tmp_path / "bag.json"
     found = call("reference_bag", "--policy", "sleep", "--episodes", 10, "--out", file)
     assert found.exit_code == 0, found.output
-    assert [policy["name"] for policy in json.loads(file.read_text())["policies"]] == ["sleep"]
+    (sleep,) = json.loads(file.read_text())["policies"]
+    assert sleep["name"] == "sleep"
+    assert sleep["held"]["episodes"] == 10 and max(sleep["held"]["mean"]) > 30
+    assert [policy.held is not None for policy in read_references(file).policies] == [True]
 
 
 def test_training_is_measured_in_small() -> None:

@@ -20,7 +20,7 @@ def test_few_lines_and_a_page_below_runs(
     assert main(["compare", "sleep", "random"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("sleep and random, on the same seeds:")
-    assert told[1].startswith("  return ") and told[1].endswith(": not enough data, n = 2")
+    assert told[1].startswith("  Return −") and told[1].endswith(": not enough data, n = 2")
     assert told[-1] == "runs/compare-sleep-random-1.html" and Path(told[-1]).is_file()
     many = ["compare", *["sleep", "random"] * 3, "--json", "all.json"]  # fifteen pairs
     assert main(many) == 0

@@ -1,6 +1,7 @@
 """`cagexplain evaluate` claims no more than it knows."""
 
 import json
+import re
 
 from click.testing import CliRunner
 
@@ -29,3 +30,13 @@ def test_the_return_of_five_has_one() -> None:
     assert total["reason"] is None
     assert part["low"] is None
     assert "at least 300" in part["reason"]
+
+
+def test_the_terminal_has_words_and_the_file_the_names_of_cc4() -> None:
+    table = CliRunner().invoke(command, ["sleep", "--steps", "60", "--episodes", "2"]).output
+    for words in ("cause: failed local work", "cause: failed accesses", "cause: red’s Impacts"):
+        assert words in table
+    assert "subnet: restricted zone A" in table and "LWF" not in table and "_zone_" not in table
+    assert "−" in table and not re.search(r" -\d", table)
+    text = CliRunner().invoke(command, [*ARGUMENTS, "2", "--json", "-"]).output
+    assert list(json.loads(text)["summary"]["cause"]) == ["LWF", "ASF", "RIA", "action_cost"]

