@@ -42,14 +42,11 @@ class CompactArray:
             packed.append(_Packed(array[:, part]))
         self._episodes += len(array)
 
-    def __len__(self) -> int:
-        """Number of episodes."""
-        return self._episodes
-
     @property
-    def parts(self) -> int:
-        """Length of the second axis."""
-        return len(self._parts)
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        inner = self._parts[0][0].shape[1:] if self._parts else ()
+        return (self._episodes, len(self._parts), *inner)
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +61,7 @@ class CompactArray:
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         """All of it, for NumPy's functions."""
-        whole = np.stack([self.part(number) for number in range(self.parts)], axis=1)
+        whole = np.stack([self.part(number) for number in range(len(self._parts))], axis=1)
         return whole if dtype is None else whole.astype(dtype)
 
 
@@ -85,6 +82,11 @@ class _Packed:
     @property
     def nbytes(self) -> int:
         return len(self._bytes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array."""
+        return tuple(self._shape[axis] for axis in np.argsort(self._order))
 
     def array(self) -> npt.NDArray[Any]:
         size = int(np.prod(self._shape)) * self._dtype.itemsize

@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self
 
 import numpy as np
 
-from cagexplain.common.arrays import Array, BoolArray, FloatArray, IntArray, RealArray
+from cagexplain.common.arrays import Array, BoolArray, FloatArray, Int32Array, IntArray, RealArray
 from cagexplain.stats import bootstrap, durations
 from cagexplain.stats.bootstrap import RESAMPLES, resampled
 from cagexplain.stats.interval import Interval, finite
@@ -237,7 +237,11 @@ class OfDurations(OfCases):
     hit ended first, those that the end of what was followed cut off last."""
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
-        """Ended durations by length, then censored ones: ``float64[n, 2 * (steps + 1)]``."""
+        """The same as `lengths`, as other statistics have their sums."""
+        return self.lengths(cases, n, steps).astype(np.float64)
+
+    def lengths(self, cases: Cases, n: int, steps: int) -> Int32Array:
+        """Ended durations by length, then censored ones: ``int32[n, 2 * (steps + 1)]``."""
         return np.hstack([_lengths(cases, kind, n, steps) for kind in (cases.hit, ~cases.hit)])
 
     def n(self, totals: FloatArray) -> FloatArray:
@@ -302,7 +306,7 @@ class Incidence(OfDurations):
     at: int
     bounded = True
 
-    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+    def lengths(self, cases: Cases, n: int, steps: int) -> Int32Array:
         """Hits by duration, then competing events, then censored cases."""
         other = cases.other & ~cases.hit
         kinds = (cases.hit, other, ~cases.hit & ~other)
@@ -354,11 +358,11 @@ class Function(Statistic):
         return self.triggers(totals)
 
 
-def _lengths(cases: Cases, kind: BoolArray, n: int, steps: int) -> FloatArray:
+def _lengths(cases: Cases, kind: BoolArray, n: int, steps: int) -> Int32Array:
     width = steps + 1
     # Nothing is followed beyond the end of its episode.
     cell = cases.row[kind].astype(np.int64) * width + np.minimum(cases.duration[kind], steps)
-    return np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.float64)
+    return np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.int32)
 
 
 def _longest(totals: FloatArray, kinds: int) -> int:
@@ -443,14 +447,13 @@ def estimates(
         sums: ``[episode, column]``.
         policies, usual_deff, confidence, resamples: see `estimate`.
     """
-    table = np.asarray(sums, dtype=np.float64)
-    totals, first = table.sum(axis=0), statistics[0]
-    n, episodes = float(first.n(totals)), int(np.count_nonzero(first.n(table) > 0))
+    totals, first = sums.sum(axis=0, dtype=np.float64), statistics[0]
+    n, episodes = float(first.n(totals)), int(np.count_nonzero(first.n(sums) > 0))
     values = [float(statistic.value(totals)) for statistic in statistics]
     results = [Estimate(value, np.nan, np.nan, n, episodes, np.nan, None) for value in values]
     if episodes < MIN_EPISODES:
         return results
-    units = _effective(first.n(_by_policy(table, policies)))
+    units = _effective(first.n(_by_policy(sums, policies)))
     spreads: dict[int, Spread] = {}
     drawn: dict[int, list[FloatArray]] = {}
     for i, (statistic, value) in enumerate(zip(statistics, values, strict=True)):
@@ -506,8 +509,9 @@ def _never(
     return None
 
 
-def _effective(triggers: RealArray) -> float:
+def _effective(triggers: RealArray | IntArray) -> float:
     """Number of equal episodes that are worth as much as these; at least two (Kish 1965)."""
+    triggers = triggers.astype(np.float64)
     return max(float(triggers.sum() ** 2 / np.sum(triggers**2)), 2.0)
 
 

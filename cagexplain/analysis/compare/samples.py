@@ -24,6 +24,7 @@ from cagexplain.analysis.metrics.definitions import COUNTED, TIMED, Better
 from cagexplain.analysis.metrics.estimate import Soc, of_collected
 from cagexplain.cc4 import actions, agents, phases, red_fsm, reward
 from cagexplain.facts.batch import run
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.waits import waits
 from cagexplain.stats.durations import tally
 from cagexplain.stats.estimates import RestrictedMean
@@ -80,7 +81,7 @@ class CensoredTimes:
         counts: ``int32[episode, 2, horizon + 1]`` as in `permutation.restricted_mean_difference`.
     """
 
-    counts: npt.NDArray[np.int32]
+    counts: CompactArray
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _mean(values: npt.NDArray[Any]) -> SampledMetric:
 def _soc(collected: MetricsCollector) -> dict[str, SampledMetric]:
     """The team's counted metrics."""
     return {
-        d.name: SampledMetric(sums[:, 0, 0], sums[:, 0, 1], d.unit, d.better)
+        d.name: SampledMetric(sums[:, 0, 0].copy(), sums[:, 0, 1].copy(), d.unit, d.better)
         for d in COUNTED
         for sums in [collected.sums(d.key)]
     }
@@ -251,7 +252,7 @@ def _times(collected: MetricsCollector) -> dict[str, CensoredTimes]:
             n_clusters=collected.episodes,
             longest=horizon,
         )
-        times_of[d.name] = CensoredTimes(np.stack(counts, axis=1))
+        times_of[d.name] = CensoredTimes(CompactArray.of(np.stack(counts, axis=1)))
     return times_of
 
 

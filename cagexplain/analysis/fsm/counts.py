@@ -144,7 +144,7 @@ def pool(
 
     if place is not None:
         return here(place)
-    return functools.reduce(np.add, map(here, range(counts.parts)))
+    return functools.reduce(np.add, map(here, range(counts.shape[1])))
 
 
 def count(trace: Trace) -> Counts:

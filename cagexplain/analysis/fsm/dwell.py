@@ -6,7 +6,6 @@ A *spell* is a maximal run of steps in which a user or server host is in one sta
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,47 +43,53 @@ class Dwelling(Result):
 
 
 class DwellCounter:
-    """Finds the spells; a collector for `passes.run`. A spell takes 12 bytes."""
+    """Finds the spells; a collector for `passes.run`. A spell takes 11 bytes."""
 
     tables: Mapping[str, Sequence[str]] = {}
 
     def __init__(self) -> None:
         self._n = 0
-        self._spells: list[npt.NDArray[np.void]] = []
+        self._spells: list[list[npt.NDArray[np.void]]] = [[] for _ in range(red_fsm.N_STATES)]
 
     def add(self, batch: Batch) -> None:
         """Find the spells of a batch."""
         runs = runs_of(batch.states, batch.exists)
         spells = np.empty(len(runs.row), dtype=_SPELL)
         spells["episode"] = self._n + runs.row
-        spells["state"] = runs.code
         spells["place"] = PLACE_OF_HOST[runs.host]
         spells["phase"] = batch.phase[runs.row, runs.start]
         ended = runs.start + runs.length < batch.steps
         # What lasts into the last step may end right after it: it is longer than one step less.
         spells["length"] = runs.length - ~ended
         spells["ended"] = ended
-        self._spells.append(spells)
+        for state, of_state in enumerate(self._spells):
+            of_state.append(spells[runs.code == state])
         self._n += batch.n
 
     def result(self) -> Dwelling:
         """Estimates over all batches."""
-        spells = np.concatenate(self._spells)
-        spells = spells[np.argsort(spells["state"], kind="stable")]
-        edges = np.searchsorted(spells["state"], np.arange(red_fsm.N_STATES + 1))
-        of_state = [spells[a:b] for a, b in itertools.pairwise(edges)]
-
-        def part(column: str, code: int) -> tuple[Survival, ...]:
-            parts = (rows[rows[column] == code] for rows in of_state)
-            return tuple(
-                self._survival(rows, with_curve=False, resamples=_FEWER_RESAMPLES) for rows in parts
-            )
-
+        of_states = (self._of_state(np.concatenate(spells)) for spells in self._spells)
+        states, by_place, by_phase = zip(*of_states, strict=True)
         return Dwelling(
-            states=tuple(self._survival(rows) for rows in of_state),
-            by_place={name: part("place", code) for code, name in enumerate(PLACES)},
-            by_phase={name: part("phase", code) for code, name in enumerate(phases.PHASE_NAMES)},
+            states=states,
+            by_place=dict(zip(PLACES, zip(*by_place, strict=True), strict=True)),
+            by_phase=dict(zip(phases.PHASE_NAMES, zip(*by_phase, strict=True), strict=True)),
         )
+
+    def _of_state(
+        self, spells: npt.NDArray[np.void]
+    ) -> tuple[Survival, list[Survival], list[Survival]]:
+        """Durations of the spells of a state: of all, by place, by phase."""
+
+        def parts(column: str, n: int) -> list[Survival]:
+            of_parts = (spells[spells[column] == code] for code in range(n))
+            return [
+                self._survival(part, with_curve=False, resamples=_FEWER_RESAMPLES)
+                for part in of_parts
+            ]
+
+        by_place, by_phase = parts("place", len(PLACES)), parts("phase", phases.N_PHASES)
+        return self._survival(spells), by_place, by_phase
 
     def _survival(self, spells: npt.NDArray[np.void], **options: Any) -> Survival:
         numbers = (spells[name] for name in ("length", "ended", "episode"))
@@ -95,7 +100,6 @@ _FEWER_RESAMPLES: Final = 200  # for many estimates of small parts
 _SPELL: Final = np.dtype(
     [
         ("episode", np.int32),
-        ("state", np.int8),
         ("place", np.int8),
         ("phase", np.int8),
         ("length", np.int32),

@@ -27,6 +27,7 @@ from cagexplain.analysis.fsm.counts import count
 from cagexplain.analysis.metrics.estimate import soc
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.facts.compact import CompactArray
 from cagexplain.stats import durations
 from cagexplain.stats.distribution import distributions
 from cagexplain.stats.permutation import (
@@ -276,7 +277,7 @@ def test_ratios_and_times_are_compared_too() -> None:
         length = rng.geometric(rate, (20, 30)).clip(max=100)
         ended = np.stack([np.bincount(row[row < 100], minlength=101) for row in length])
         censored = np.stack([np.bincount(row[row == 100], minlength=101) for row in length])
-        times = CensoredTimes(np.stack([ended, censored], axis=1).astype(np.int32))
+        times = CensoredTimes(CompactArray.of(np.stack([ended, censored], axis=1)))
         return sample_of(
             name, range(start, start + 20), counts, metrics={"ratio": ratio}, times={"time": times}
         )
