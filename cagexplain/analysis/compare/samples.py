@@ -211,14 +211,14 @@ def _split(
 
 
 def _circumstances(counts: CircumstanceCounts) -> dict[str, ActionTable]:
-    targets = counts.targets[..., list(TARGETED_KINDS)]
+    targets = np.asarray(counts.targets)[..., list(TARGETED_KINDS)]
     tables = {
         "alerts of the target": ActionTable(PATTERNS, TARGETED_KINDS, targets.sum(axis=(1, 3))),
         "kind of the target": ActionTable(TARGET_KINDS, TARGETED_KINDS, targets.sum(axis=(2, 3))),
     }
     if counts.zones is not None:
         tables["alerts in the zone"] = ActionTable(
-            ZONE_PATTERNS, ALL_KINDS, counts.zones.sum(axis=1)
+            ZONE_PATTERNS, ALL_KINDS, np.asarray(counts.zones).sum(axis=1)
         )
     return tables
 
