@@ -74,7 +74,7 @@ class Statistic(ABC):
         quantile is not reached."""
 
     @abstractmethod
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """How many triggers ``[...]`` the totals ``[..., k]`` rest on."""
 
     def as_far_as_followed(

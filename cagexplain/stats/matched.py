@@ -201,5 +201,5 @@ def sign_flip(observed: npt.NDArray[Any], expected: npt.NDArray[Any], *, flips: 
         size = (min(_CHUNK, flips - start), len(cells))
         signs = rng.choice(np.array([-1.0, 1.0]), size=size)
         flipped = np.square(signs @ cells).sum(axis=1)
-        as_far += np.count_nonzero(flipped >= statistic - 1e-9)
+        as_far += int(np.count_nonzero(flipped >= statistic - 1e-9))
     return float((1 + as_far) / (1 + flips))

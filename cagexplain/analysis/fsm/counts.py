@@ -194,7 +194,8 @@ class Counter:
     def result(self) -> Counts:
         """Counts of all batches together."""
         small = {name: np.concatenate(parts) for name, parts in self._small.items()}
-        return Counts(**small, **self._compact)
+        columns: dict[str, Any] = {**small, **self._compact}
+        return Counts(**columns)
 
 
 def _returns(batch: Batch) -> dict[str, npt.NDArray[Any]]:

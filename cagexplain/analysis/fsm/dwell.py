@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from cagexplain.cc4 import phases, red_fsm
+from cagexplain.common.arrays import Array
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import Batch
 from cagexplain.facts.compact import CompactArray
@@ -55,7 +56,7 @@ class DwellCounter:
         """Find the spells of a batch."""
         runs = runs_of(batch.states, batch.exists)
         ended = runs.start + runs.length < batch.steps
-        columns = {
+        columns: dict[str, Array] = {
             "episode": self._n + runs.row,
             "place": PLACE_OF_HOST[runs.host],
             "phase": batch.phase[runs.row, runs.start],

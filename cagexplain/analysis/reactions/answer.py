@@ -120,8 +120,8 @@ def _picks(
     )
     for r, kind in enumerate(table.kinds):
         if kind != ActionKind.SLEEP:
-            columns = (column[..., r] for column in (found, base, expected))
-            pick = _pick(table, event, r, *columns, exposed, confidence)
+            hits, usual, habits = (column[..., r] for column in (found, base, expected))
+            pick = _pick(table, event, r, hits, usual, habits, exposed, confidence)
             if pick is not None and pick.significant and table.scope == HOST:
                 pick = _within(pick, counts, event, r, confidence)
             if pick is not None:
