@@ -124,7 +124,7 @@ class SumsRatio(Statistic):
         """The first sum per unit of the second."""
         return _quotient(totals[..., 0], totals[..., 1])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """The second sum."""
         return totals[..., 1]
 
@@ -143,7 +143,7 @@ class HitShare(OfCases):
         """Hits per case."""
         return _quotient(totals[..., 0], totals[..., 1])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Cases."""
         return totals[..., 1]
 
@@ -172,7 +172,7 @@ class PerEpisode(OfCases):
         """Hits per unit."""
         return _quotient(totals[..., 0], totals[..., 1])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Episodes."""
         return totals[..., 2]
 
@@ -210,7 +210,7 @@ class Difference(OfCases):
         """Difference of the shares."""
         return _quotient(totals[..., 0], totals[..., 1]) - _quotient(totals[..., 2], totals[..., 3])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Cases under the condition."""
         return totals[..., 1]
 
@@ -244,7 +244,7 @@ class OfDurations(OfCases):
         """Ended durations by length, then censored ones: ``int32[n, 2 * (steps + 1)]``."""
         return np.hstack([_lengths(cases, kind, n, steps) for kind in (cases.hit, ~cases.hit)])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Durations."""
         return np.asarray(totals.sum(axis=-1))
 
@@ -353,7 +353,7 @@ class Function(Statistic):
         """The function's values."""
         return self.of(totals)
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Its triggers."""
         return self.triggers(totals)
 
