@@ -5,6 +5,7 @@ Of a batch of episodes only small arrays are kept, compressed: about 20 kilobyte
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -84,12 +85,13 @@ class ReactionCounts:
     patterns_expected: CompactArray
     decisions: Array
 
-    def of(self, episodes: slice) -> ReactionCounts:
-        """The counts of some episodes."""
-        compact = {
-            name: CompactArray.of(np.asarray(getattr(self, name))[episodes]) for name in _COMPACT
-        }
-        return ReactionCounts(**compact, decisions=self.decisions[episodes])
+    def sets(self, size: int) -> Iterator[ReactionCounts]:
+        """The counts of so many episodes, and of as many that follow, as long as there are any."""
+        plain = {name: np.asarray(getattr(self, name)) for name in _COMPACT}
+        for first in range(0, len(self.decisions) - size + 1, size):
+            episodes = slice(first, first + size)
+            compact = {name: CompactArray.of(array[episodes]) for name, array in plain.items()}
+            yield ReactionCounts(**compact, decisions=self.decisions[episodes])
 
 
 _COMPACT: Final = tuple(f.name for f in fields(ReactionCounts) if f.name != "decisions")

@@ -70,9 +70,7 @@ class ScopeTests:
         n, episodes = exposed.sum(axis=0, dtype=np.int64), np.count_nonzero(exposed, axis=0)
         observed = hits.sum(axis=0, dtype=np.int64)
         enough = (n >= MIN_EXPOSED) & (episodes >= MIN_EPISODES)
-        limits = np.stack(
-            matched.difference_limits(hits - base, exposed[..., None], CONFIDENCE)
-        )
+        limits = np.stack(matched.difference_limits(hits - base, exposed[..., None], CONFIDENCE))
         # A response that never occurs in these strata cannot be missing either: that is no test.
         testable = enough[N_PLACEBO:, None] & (expected.sum(axis=0) > 0)
         p = np.full(testable.shape, np.nan)
