@@ -92,6 +92,7 @@ def run(trace: Trace, collectors: Sequence[Collector]) -> None:
             collector.add(batch)
         if number % _TRIMMED == 0:
             machine.trim()
+    machine.trim()
 
 
 def batches(trace: Trace, tables: Tables) -> Iterator[Batch]:
