@@ -57,8 +57,8 @@ def count(policy: str, episodes: int, at_once: int = 200) -> ReactionCounts:
 
 def sets(counts: ReactionCounts, size: int) -> Iterator[Reactions]:
     """The analyses of the sets, one after another."""
-    for first in range(0, len(counts.decisions) - size + 1, size):
-        yield summarise(counts.of(slice(first, first + size)), observed=True)
+    for some in counts.sets(size):
+        yield summarise(some, observed=True)
 
 
 def discoveries(result: Reactions) -> tuple[bool, bool]:

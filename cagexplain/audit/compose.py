@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from scipy.special import stdtrit
 
 from cagexplain import __version__
@@ -35,6 +36,7 @@ from cagexplain.audit.results import (
 )
 from cagexplain.cc4 import conditions, phases
 from cagexplain.cc4.reds import red_name
+from cagexplain.common.arrays import FloatArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import run
 from cagexplain.facts.view import Facts
@@ -48,6 +50,7 @@ from cagexplain.stats.spreads import Skewed
 from cagexplain.tracing.trace import Trace
 
 _PACKAGES: Final = ("numba", "numpy", "pandas", "pyarrow", "scipy")
+_REWARDS: Final = ("episode", "reward", "counted")
 _RED: Final = "finite_state"
 _USUAL: Final = {"steps": phases.DEFAULT_STEPS, "red": _RED, "condition": conditions.STANDARD}
 """Of the episodes that the reference policies were recorded in."""
@@ -105,8 +108,7 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
     tallies, responses = Tallies(checks(), facts, profile), Responses()
     warrants, holdings = Warrants(facts), Holdings(facts)
     run(trace, [tallies, warrants, holdings, *([responses] if facts.observations else [])])
-    steps = trace.table("steps", ["episode", "step", "reward", "counted"])
-    returns = steps[steps["counted"]].groupby("episode")["reward"].sum().to_numpy(np.float64)
+    returns = np.concatenate([_returns(steps) for steps in trace.batches("steps", _REWARDS)])
     (reward,) = estimate(returns[:, None])
     return Judged(
         tallies.findings(references),
@@ -115,6 +117,13 @@ def judge(trace: Trace, profile: Profile, references: References) -> Judged:
         warrants,
         holdings.result(),
     )
+
+
+def _returns(steps: pd.DataFrame) -> FloatArray:
+    """Official returns of the episodes of a batch."""
+    rewards = steps[steps["counted"]].groupby("episode")["reward"]
+    returns: FloatArray = rewards.sum().to_numpy(np.float64)
+    return returns
 
 
 def outside(

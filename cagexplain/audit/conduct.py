@@ -221,7 +221,9 @@ class _Further:
                 seed_range(VARIATION_SEED, episodes),
                 params_of(self._trace),
                 profile=profile,
-                talks=bool(self._trace.table("blue", ["message"])["message"].any()),
+                talks=any(
+                    blue["message"].any() for blue in self._trace.batches("blue", ["message"])
+                ),
                 siblings=siblings,
                 fitted=fitted,
                 workers=self._workers,

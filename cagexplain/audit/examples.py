@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,76 +10,74 @@ from cagexplain.audit.parts import Criterion, against
 from cagexplain.audit.results import Evidence, WorstPart
 from cagexplain.audit.splits import PLAIN
 from cagexplain.cc4 import agents, network
-from cagexplain.common.arrays import Int64Array
+from cagexplain.common.arrays import BoolArray, Int64Array
 from cagexplain.facts.cases import Cases
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.view import View
 
-
-@dataclass(frozen=True)
-class Example:
-    """A case that speaks against the policy.
-
-    Attributes:
-        evidence: as findings have it.
-        parts: kind and name of the parts that it belongs to.
-    """
-
-    evidence: Evidence
-    parts: frozenset[tuple[str, str]]
+_PART_OF: Final = {split.kinds[0]: column for column, split in enumerate(PLAIN, start=6)}
+"""Columns of the parts that an example belongs to, behind those of the case itself."""
 
 
-def examples(criterion: Criterion, cases: Cases, view: View, most: int) -> list[Example]:
-    """Some of the cases of a batch that speak against the policy, spread over them evenly.
+class Examples:
+    """Cases that speak against the policy, some of each batch."""
 
-    Args:
-        criterion: tells which do.
-        cases, view: of the batch.
-        most: number of them.
-    """
-    bad = cases.where(against(criterion, cases) & criterion.statistic.shown(cases))
-    some = bad.where(_spread(len(bad), most))
-    numbers = [split.number(view, some) for split in PLAIN]
-    return [
-        Example(
-            Evidence(
-                int(view.batch.episodes[some.row[i]]),
-                int(some.step[i]),
-                agents.BLUE[some.agent[i]] if some.agent[i] >= 0 else None,
-                network.HOST_NAMES[some.host[i]] if some.host[i] >= 0 else None,
-                _link(int(some.to_zone[i]), int(some.from_zone[i])),
-            ),
-            frozenset(
-                (split.kinds[0], split.names[number[i]][0])
-                for split, number in zip(PLAIN, numbers, strict=True)
-                if number[i] >= 0
-            ),
+    def __init__(self) -> None:
+        self._cases = CompactArray()
+
+    def add(self, criterion: Criterion, cases: Cases, view: View, most: int) -> None:
+        """Keep some of the cases of a batch, spread over them evenly.
+
+        Args:
+            criterion: tells which speak against the policy.
+            cases, view: of the batch.
+            most: number of them.
+        """
+        bad = cases.where(against(criterion, cases) & criterion.statistic.shown(cases))
+        some = bad.where(_spread(len(bad), most))
+        columns = (
+            *(view.batch.episodes[some.row], some.step),
+            *(some.agent, some.host, some.to_zone, some.from_zone),
+            *(split.number(view, some) for split in PLAIN),
         )
-        for i in range(len(some))
-    ]
+        self._cases.add(np.stack([np.asarray(column, np.int64) for column in columns], axis=1))
+
+    def chosen(self, worst: WorstPart | None, most: int) -> tuple[Evidence, ...]:
+        """Some examples, spread evenly; those of the worst part if there is one.
+
+        Args:
+            worst: part of the finding.
+            most: number of them.
+        """
+        kept = np.asarray(self._cases)
+        if worst is not None:
+            kept = kept[_belongs(kept, worst)]
+        return tuple(_evidence(*kept[i].tolist()) for i in _spread(len(kept), most))
 
 
-def chosen(kept: Sequence[Example], worst: WorstPart | None, most: int) -> tuple[Evidence, ...]:
-    """Some examples, spread evenly; those of the worst part if there is one.
+def _belongs(kept: Int64Array, worst: WorstPart) -> BoolArray:
+    """``bool[example]``: in every part of the worst one's that it is asked of, and at that time."""
+    belongs, step, since = np.ones(len(kept), dtype=np.bool_), kept[:, 1], worst.since
+    if since is not None:
+        belongs &= (step >= since.start) & (step < (np.inf if since.stop is None else since.stop))
+    for place in worst.place:
+        if place.kind in _PART_OF:
+            column = _PART_OF[place.kind]
+            names = [name for (name,) in PLAIN[column - 6].names]
+            belongs &= np.isin(kept[:, column], (-1, names.index(place.name)))
+    return belongs
 
-    Args:
-        kept: of all batches.
-        worst: part of the finding.
-        most: number of them.
-    """
-    if worst is not None:
-        kept = [example for example in kept if _belongs(example, worst)]
-    return tuple(kept[i].evidence for i in _spread(len(kept), most))
 
-
-def _belongs(example: Example, worst: WorstPart) -> bool:
-    step, since = example.evidence.step, worst.since
-    if since is not None and not since.start <= step < (
-        np.inf if since.stop is None else since.stop
-    ):
-        return False
-    kinds = {kind for kind, _ in example.parts}
-    wanted = {(place.kind, place.name) for place in worst.place if place.kind in kinds}
-    return wanted <= example.parts
+def _evidence(
+    episode: int, step: int, agent: int, host: int, to_zone: int, from_zone: int, *parts: int
+) -> Evidence:
+    return Evidence(
+        episode,
+        step,
+        agents.BLUE[agent] if agent >= 0 else None,
+        network.HOST_NAMES[host] if host >= 0 else None,
+        _link(to_zone, from_zone),
+    )
 
 
 def _link(to_zone: int, from_zone: int) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cagexplain.audit.axes import PRACTICE
 from cagexplain.audit.check import Check, Measure
-from cagexplain.audit.examples import Example, chosen, examples
+from cagexplain.audit.examples import Examples
 from cagexplain.audit.parts import Failing, Pieces, criterion_of
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
@@ -26,6 +26,7 @@ from cagexplain.audit.verdicts import (
 from cagexplain.common.arrays import FloatArray, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import Batch, Tables
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.view import TABLES, Facts, View
 from cagexplain.stats.adjust import discoveries
 from cagexplain.stats.estimates import (
@@ -52,14 +53,14 @@ class _Details:
     """Where and when the cases of a number are."""
 
     pieces: Pieces
-    examples: list[Example] = field(default_factory=list)
+    examples: Examples = field(default_factory=Examples)
 
 
 @dataclass
 class _Counted:
     """What a check has counted so far, by the key of the measure."""
 
-    sums: dict[str, list[FloatArray]] = field(default_factory=dict)
+    sums: dict[str, CompactArray] = field(default_factory=dict)
     details: dict[str, _Details] = field(default_factory=dict)
     error: str = ""
 
@@ -112,14 +113,14 @@ class Tallies:
                 criterion = criterion_of(measure, bad)
                 details = counted.details.setdefault(measure.key, _Details(Pieces(criterion)))
                 details.pieces.add(cases, view)
-                details.examples += examples(criterion, cases, view, _KEPT)
-            counted.sums.setdefault(measure.key, []).append(sums)
+                details.examples.add(criterion, cases, view, _KEPT)
+            counted.sums.setdefault(measure.key, CompactArray()).add(sums[:, None])
 
     def sums(self, check: str, measure: str) -> FloatArray | None:
         """``float64[episode, column]`` of a measure; None if it was not counted."""
         counted = self._counted.get(check)
-        parts = counted.sums.get(measure) if counted else None
-        return np.concatenate(parts) if parts else None
+        sums = counted.sums.get(measure) if counted else None
+        return None if sums is None else sums.part(0)
 
     def findings(
         self, references: References, *, policies: IntArray | None = None
@@ -169,7 +170,7 @@ class Tallies:
             finding,
             parts=parts[key],
             course=course(details[key].pieces, finding.worst) if wrong else None,
-            evidence=chosen(details[key].examples, finding.worst, EXAMPLES),
+            evidence=details[key].examples.chosen(finding.worst, EXAMPLES),
         )
 
     def _judged(self, check: Check, references: References, policies: IntArray | None) -> Finding:

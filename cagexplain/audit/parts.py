@@ -16,7 +16,7 @@ cautious: parts overlap, so the true error is smaller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -31,6 +31,7 @@ from cagexplain.audit.verdicts import beyond, p_value
 from cagexplain.cc4 import agents
 from cagexplain.common.arrays import Array, BoolArray, FloatArray, Int64Array, IntArray
 from cagexplain.facts.cases import Cases
+from cagexplain.facts.compact import CompactArray, CompactMatrix
 from cagexplain.facts.view import View
 from cagexplain.stats.estimates import (
     MIN_EPISODES,
@@ -57,6 +58,7 @@ TESTED: Final = 3
 """Most parts of a kind that are tested, beside those of `PLAIN`: those that stand out most."""
 CELL: Final = 5
 """Steps of the shortest stretch of time that is told apart."""
+_PARTS: Final = sum(len(split.names) for split in SPLITS)
 EVERYBODY: Final = agents.N_BLUE
 """Place of the whole team behind the agents, in counts by agent."""
 
@@ -106,31 +108,32 @@ class Pieces:
 
     Attributes:
         criterion: how they will be judged.
-        sums: by split, of each batch ``float64[episode * part, column]``, most of them 0.
-        common: of each batch ``float64[episode, column]``: cases without a step, which any part is
-            compared with.
+        sums: of each batch, split after split, ``float64[episode * part, column]``, most of them 0.
+        common: ``float64[episode, 1, column]``: cases without a step, which any part is compared
+            with.
         bad: by split ``int64[part, 2]``: cases against the policy, and all.
-        cells: of each batch ``uint16[episode, agent, cell, 2]``: the same by agent and stretches of
-            `CELL` steps; `EVERYBODY` comes after the agents.
+        cells: ``uint16[episode, agent, cell, 2]``: the same by agent and stretches of `CELL` steps;
+            `EVERYBODY` comes after the agents.
     """
 
     criterion: Criterion
-    sums: list[list[sparse.csr_array]] = field(default_factory=lambda: [[] for _ in SPLITS])
-    common: list[FloatArray] = field(default_factory=list)
+    sums: list[CompactMatrix] = field(default_factory=list)
+    common: CompactArray = field(default_factory=CompactArray)
     bad: list[Int64Array] = field(
         default_factory=lambda: [np.zeros((len(s.names), 2), np.int64) for s in SPLITS]
     )
-    cells: list[IntArray] = field(default_factory=list)
+    cells: CompactArray = field(default_factory=CompactArray)
 
     def add(self, cases: Cases, view: View) -> None:
         """Count the cases of a batch."""
         statistic = self.criterion.statistic
         anywhere = cases.step < 0
-        self.common.append(statistic.sums(cases.where(anywhere), view.n, view.steps))
+        self.common.add(statistic.sums(cases.where(anywhere), view.n, view.steps)[:, None])
         cases = cases.where(~anywhere)
         known = statistic.shown(cases)
         bad = against(self.criterion, cases)
-        for split, sums, table in zip(SPLITS, self.sums, self.bad, strict=True):
+        sums = []
+        for split, table in zip(SPLITS, self.bad, strict=True):
             n_parts = len(split.names)
             part = split.number(view, cases)
             inside = cases.where(part >= 0)
@@ -139,7 +142,18 @@ class Pieces:
             for column, keep in enumerate((known & bad, known)):
                 numbers = part[keep & (part >= 0)]
                 table[:, column] += np.bincount(numbers, minlength=n_parts)
-        self.cells.append(_cells(cases.where(known), bad[known], view))
+        self.sums.append(CompactMatrix(sparse.vstack(sums, format="csr")))
+        self.cells.add(_cells(cases.where(known), bad[known], view))
+
+    def by_split(self) -> Iterator[sparse.csr_array]:
+        """The sums of each split: ``float64[episode * part, column]``."""
+        batches = [packed.matrix() for packed in self.sums]
+        first = 0
+        for split in SPLITS:
+            after = first + len(split.names)
+            rows = ((batch, batch.shape[0] // _PARTS) for batch in batches)
+            yield sparse.vstack([batch[first * n : after * n] for batch, n in rows], format="csr")
+            first = after
 
 
 def _cells(cases: Cases, bad: BoolArray, view: View) -> IntArray:
@@ -183,9 +197,8 @@ def judge_splits(pieces: Pieces, usual_deff: float | None) -> tuple[list[Part], 
     """
     plain: list[Part] = []
     failing: list[Failing] = []
-    common = sparse.csr_array(np.concatenate(pieces.common))
-    for split, sums, bad in zip(SPLITS, pieces.sums, pieces.bad, strict=True):
-        table = sparse.vstack(sums, format="csr")
+    common = sparse.csr_array(pieces.common.part(0))
+    for split, table, bad in zip(SPLITS, pieces.by_split(), pieces.bad, strict=True):
         tables = {i: table[i :: len(split.names)] for i in np.flatnonzero(bad[:, 1]).tolist()}
         parts, failed = _judge_split(split, tables, common, bad, pieces.criterion, usual_deff)
         failing += failed

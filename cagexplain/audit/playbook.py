@@ -20,6 +20,7 @@ from cagexplain.cc4.layout import HOST_ACTIONS
 from cagexplain.common.arrays import BoolArray, IntArray
 from cagexplain.common.errors import CagexplainError
 from cagexplain.facts.batch import Batch, Tables
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.view import (
     LINKS,
     TABLES,
@@ -76,7 +77,7 @@ class Responses:
     tables: Tables = TABLES
 
     def __init__(self) -> None:
-        self._counts: list[IntArray] = []
+        self._counts = CompactArray()
 
     def add(self, batch: Batch) -> None:
         """Count some episodes.
@@ -100,18 +101,17 @@ class Responses:
         )
         place = np.ravel_multi_index((decision.row, *cell), (view.n, *_SHAPE))
         size = view.n * int(np.prod(_SHAPE))
-        self._counts.append(np.bincount(place, minlength=size).reshape(view.n, *_SHAPE))
+        self._counts.add(np.bincount(place, minlength=size).reshape(view.n, *_SHAPE))
 
     def playbook(self) -> Playbook:
         """What was counted, and how sure the shares are."""
-        counts = np.concatenate([np.zeros((0, *_SHAPE), dtype=np.int64), *self._counts])
-        situations = [
-            situation
-            for agent in range(agents.N_BLUE)
-            for sight in range(len(SIGHTS))
-            for situation in _situations(counts[:, agent, sight], agent, sight)
-        ]
-        return Playbook(int(counts.sum()), len(counts), tuple(situations))
+        decisions, situations = 0, []
+        for agent in range(self._counts.shape[1]):
+            counts = self._counts.part(agent)
+            decisions += int(counts.sum())
+            for sight in range(len(SIGHTS)):
+                situations += _situations(counts[:, sight], agent, sight)
+        return Playbook(decisions, self._counts.shape[0], tuple(situations))
 
 
 def _sights(view: View) -> IntArray:

@@ -33,7 +33,8 @@ from cagexplain.audit.parts import (
 )
 from cagexplain.audit.results import Course, Part, Place, Span, WorstPart
 from cagexplain.cc4 import agents
-from cagexplain.common.arrays import FloatArray, Int64Array
+from cagexplain.common.arrays import FloatArray, Int32Array, Int64Array, IntArray
+from cagexplain.facts.compact import CompactArray
 from cagexplain.stats.bootstrap import weights
 from cagexplain.stats.estimates import MIN_EPISODES, HitShare, Incidence
 from cagexplain.stats.means import CONFIDENCE
@@ -100,14 +101,13 @@ def _judge_time(pieces: Pieces, usual_deff: float | None) -> list[Failing]:
     limit = _limit(pieces.criterion)
     if limit is None:
         return []
-    cells = np.concatenate(pieces.cells).astype(np.int64)
     criterion = Criterion(HitShare(), "lower", limit)
     return [
         failing
         for whom in (_TEAM, _AGENTS)
         for failing in (
-            *_stretches(cells, whom, criterion, usual_deff),
-            *_episodes(cells, whom, limit, usual_deff),
+            *_stretches(pieces.cells, whom, criterion, usual_deff),
+            *_episodes(pieces.cells, whom, limit, usual_deff),
         )
     ]
 
@@ -116,7 +116,7 @@ def course(pieces: Pieces, worst: WorstPart | None) -> Course:
     """How the cases go over the episode: of the worst part's agent if it has one, else of all."""
     names = [place.name for place in worst.place if place.kind == "agent"] if worst else []
     agent = agents.BLUE.index(names[0]) if names else EVERYBODY
-    cells = sum(batch[:, agent].sum(axis=0, dtype=np.int64) for batch in pieces.cells)
+    cells = pieces.cells.part(agent).sum(axis=0, dtype=np.int64)
     at = np.arange(0, len(cells), _STRETCH // CELL)
     bad, n = np.add.reduceat(cells, at, axis=0).T.tolist()
     return Course(names[0] if names else None, _STRETCH, tuple(bad), tuple(n))
@@ -139,46 +139,64 @@ def _windows(n: int) -> Iterator[tuple[int, int]]:
 
 
 def _stretches(
-    cells: Int64Array, whom: Sequence[int], criterion: Criterion, usual_deff: float | None
+    cells: CompactArray, whom: Sequence[int], criterion: Criterion, usual_deff: float | None
 ) -> list[Failing]:
     windows = np.array(list(_windows(cells.shape[2])))
     if not len(windows):
         return []
-    until = _until(cells)
-    every = until[:, EVERYBODY, -1].sum(axis=0)
-    inside = until[:, whom][:, :, windows[:, 1]] - until[:, whom][:, :, windows[:, 0]]
-    totals = inside.sum(axis=0)  # [agent, window, 2]
-    enough = (totals[..., 1] >= FEW) & (np.count_nonzero(inside[..., 1], axis=0) >= MIN_EPISODES)
+    every = _every(cells)
+    of_agents = (_inside(cells.part(agent), windows) for agent in whom)
+    totals, episodes = (
+        np.stack(counts)  # [agent, window, ...]
+        for counts in zip(
+            *((n.sum(axis=0), np.count_nonzero(n[..., 1], axis=0)) for n in of_agents), strict=True
+        )
+    )
+    enough = (totals[..., 1] >= FEW) & (episodes >= MIN_EPISODES)
     share = totals[..., 0] / np.maximum(totals[..., 1], 1)
     gain = np.where(enough & (share > criterion.bad), contrast(totals, every), 0.0)
     for flat in np.argsort(-gain, axis=None)[:TESTED]:
         i, window = np.unravel_index(flat, gain.shape)
         if gain[i, window] <= 0:
             break
-        sums = inside[:, i, window].astype(np.float64)
+        sums = _inside(cells.part(whom[i]), windows[[window]])[:, 0].astype(np.float64)
         bad, n = map(int, totals[i, window])
         part = Part("", "", bad, n)
         part = tested(part, criterion, sums, int(enough.sum()), usual_deff)
         if part.fails:
-            return [_fitted(part, until, whom[i], every)]
+            return [_fitted(part, cells, whom[i])]
     return []
 
 
-def _until(cells: Int64Array) -> Int64Array:
-    """Cumulative counts ``[episode, agent, cell + 1, 2]``."""
-    until = np.zeros((*cells.shape[:2], cells.shape[2] + 1, 2), np.int64)
-    np.cumsum(cells, axis=2, out=until[:, :, 1:])
+def _every(cells: CompactArray) -> Int64Array:
+    """All cases: ``int64[2]``."""
+    total: Int64Array = cells.part(EVERYBODY).sum(axis=(0, 1), dtype=np.int64)
+    return total
+
+
+def _until(cells: IntArray) -> Int32Array:
+    """Cumulative counts ``[episode, cell + 1, 2]`` of ``[episode, cell, 2]``."""
+    until = np.zeros((len(cells), cells.shape[1] + 1, 2), np.int32)
+    np.cumsum(cells, axis=1, out=until[:, 1:])
     return until
 
 
-def _fitted(judged: Part, until: Int64Array, agent: int, every: Int64Array) -> Failing:
+def _inside(cells: IntArray, windows: Int64Array) -> Int32Array:
+    """Counts of stretches, ``[episode, window, 2]``, of ``[episode, cell, 2]``."""
+    until = _until(cells)
+    return until[:, windows[:, 1]] - until[:, windows[:, 0]]
+
+
+def _fitted(judged: Part, cells: CompactArray, agent: int) -> Failing:
     """The stretch of an agent (or the team) that sets the bad cases apart best."""
-    n = until.shape[2] - 1
+    until = _until(cells.part(agent)).astype(np.float64)
+    played = cells.part(EVERYBODY).sum(axis=1, dtype=np.float64)
+    n = until.shape[1] - 1
     first, last = np.triu_indices(n + 1, k=2)
 
     def best(times: FloatArray) -> tuple[int, int, float]:
-        counts = np.tensordot(times, until[:, agent], axes=1)  # [cell + 1, 2]
-        whole = np.tensordot(times, until[:, EVERYBODY, -1], axes=1)
+        counts = np.tensordot(times, until, axes=1)  # [cell + 1, 2]
+        whole = np.tensordot(times, played, axes=1)
         gain = contrast(counts[last] - counts[first], whole)
         at = int(gain.argmax())
         return int(first[at]), int(last[at]), float(gain[at])
@@ -188,20 +206,20 @@ def _fitted(judged: Part, until: Int64Array, agent: int, every: Int64Array) -> F
     drawn = np.array(
         [best(times)[:2] for chunk in weights(len(until), _RESAMPLES) for times in chunk]
     )
-    begin, end = _to_the_edges(until[:, agent].sum(axis=0)[:, 1], begin, end)
+    begin, end = _to_the_edges(until.sum(axis=0)[:, 1], begin, end)
     tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     edges = np.quantile(drawn, tails, axis=0, method="inverted_cdf") * CELL
     (start_low, stop_low), (start_high, stop_high) = edges.astype(int).tolist()
     span = Span(begin * CELL, start_low, start_high)
     if end < n:
         span = replace(span, stop=end * CELL, stop_low=stop_low, stop_high=stop_high)
-    counts = (until[:, agent, end] - until[:, agent, begin]).sum(axis=0)
+    counts = (until[:, end] - until[:, begin]).sum(axis=0)
     last_step = "the end" if end == n else f"step {end * CELL - 1}"
     where = (*_who(agent), Place("steps", f"step {begin * CELL} to {last_step}"))
     return Failing(_named(judged, where, *map(int, counts)), where, gain, span)
 
 
-def _to_the_edges(until: Int64Array, begin: int, end: int) -> tuple[int, int]:
+def _to_the_edges(until: FloatArray, begin: int, end: int) -> tuple[int, int]:
     """The same stretch of cells, to the start (or end) of the episode if no case lies beyond."""
     if until[begin] == 0:
         begin = 0
@@ -224,10 +242,10 @@ def _named(part: Part, where: Sequence[Place], bad: int, n: int) -> Part:
 
 
 def _episodes(
-    cells: Int64Array, whom: Sequence[int], limit: float, usual_deff: float | None
+    cells: CompactArray, whom: Sequence[int], limit: float, usual_deff: float | None
 ) -> list[Failing]:
-    by_episode = cells.sum(axis=2)[:, whom]
-    every = cells[:, EVERYBODY].sum(axis=(0, 1))
+    by_agent = [cells.part(agent).sum(axis=1, dtype=np.int64) for agent in whom]
+    by_episode, every = np.stack(by_agent, axis=1), _every(cells)
     deff = max(usual_deff or 1.0, _USUAL_DEFF)
     bad, n = by_episode[..., 0], by_episode[..., 1]
     enough = n >= _CASES
@@ -244,7 +262,7 @@ def _episodes(
         if lapsed.sum() >= MOST * played:  # it lapses in all of them: that is another part
             continue
         counts = by_episode[lapsed, i].sum(axis=0)
-        where = (*_who(agent), Place("episodes", f"{lapsed.sum()} of {len(cells)} episodes"))
+        where = (*_who(agent), Place("episodes", f"{lapsed.sum()} of {len(lapsed)} episodes"))
         judged = Part("", "", 0, 0, None, None, p, True)
         part = _named(judged, where, *map(int, counts))
         failing.append(Failing(part, where, float(contrast(counts, every))))

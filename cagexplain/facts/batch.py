@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from cagexplain.cc4 import agents, network, observations
 from cagexplain.cc4.layout import CONNECTION, NONE, PROCESS, SLOT_OF_HOST
 from cagexplain.cc4.red_fsm import State
+from cagexplain.common import machine
 from cagexplain.common.arrays import BoolArray, Int8Array, Int16Array, Int64Array
 from cagexplain.common.errors import CagexplainError
 from cagexplain.tracing.manifest import RECORD_AGAIN, TracePart
@@ -28,6 +29,10 @@ from cagexplain.tracing.trace import Trace
 
 MAX_EPISODES: Final = 64
 """Episodes of a batch: a dense ``int8[n, T, 137]`` of as many takes 4.4 MB at CC4's length."""
+
+_TRIMMED: Final = 8
+"""Batches after which memory is given back: what is kept of each lies scattered among the arrays
+that are not."""
 
 Tables = Mapping[str, Sequence[str]]
 
@@ -82,9 +87,12 @@ def run(trace: Trace, collectors: Sequence[Collector]) -> None:
     for collector in collectors:
         for name, columns in collector.tables.items():
             wanted.setdefault(name, []).extend(columns)
-    for batch in batches(trace, wanted):
+    for number, batch in enumerate(batches(trace, wanted), start=1):
         for collector in collectors:
             collector.add(batch)
+        if number % _TRIMMED == 0:
+            machine.trim()
+    machine.trim()
 
 
 def batches(trace: Trace, tables: Tables) -> Iterator[Batch]:

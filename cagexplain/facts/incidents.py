@@ -8,7 +8,6 @@ an incident, ``clear - on``, is the number of decisions that were made during it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -19,6 +18,7 @@ from cagexplain.cc4 import agents, network
 from cagexplain.cc4.layout import RESPONSES
 from cagexplain.common.arrays import Int32Array, IntArray
 from cagexplain.facts.batch import Batch, Tables, codes
+from cagexplain.facts.compact import CompactArray
 
 TABLES: Final[Tables] = {
     "levels": ("from_level", "to_level", "cause", "process_event", "connection_event")
@@ -136,14 +136,21 @@ def incidents_of(batch: Batch) -> Incidents:
     )
 
 
-def concatenate(parts: Sequence[Incidents]) -> Incidents:
-    """The incidents of several batches."""
-    return Incidents(
-        *(
-            np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(Incidents)
-        )
-    )
+class KeptIncidents:
+    """The incidents of several batches, compressed."""
+
+    def __init__(self) -> None:
+        self._columns = CompactArray()
+
+    def add(self, incidents: Incidents) -> None:
+        """Append those of a batch."""
+        columns = [getattr(incidents, field.name) for field in fields(Incidents)]
+        self._columns.add(np.stack(columns, axis=1, dtype=np.int32))
+
+    def all(self) -> Incidents:
+        """Those of all batches."""
+        columns = {field.name: self._columns.part(i) for i, field in enumerate(fields(Incidents))}
+        return Incidents(**{**columns, "visible": columns["visible"] > 0})
 
 
 class _Keys:

@@ -165,13 +165,13 @@ def estimate(
         with_curve: whether the curve is wanted.
     """
     n, n_ended = int(ended.sum() + censored.sum()), int(ended.sum())
-    episodes = int(np.count_nonzero((ended + censored).sum(axis=1)))
+    episodes = int(np.count_nonzero(ended.any(axis=1) | censored.any(axis=1)))
     if n < MIN_DURATIONS or episodes < MIN_EPISODES:
         unknown = Interval(None, None, None)
         return Survival(n, n_ended, episodes, False, unknown, unknown, unknown, horizon, ())
-    counts = np.hstack([ended, censored]).astype(np.float32)
-    times = np.concatenate(weights(len(ended), resamples))
-    drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), times @ counts])
+    counts = np.hstack([ended, censored], dtype=np.float32, casting="unsafe")
+    resampled = (times @ counts for times in weights(len(ended), resamples))
+    drawn = np.vstack([counts.sum(axis=0, dtype=np.float64), *resampled])
     samples = np.hsplit(drawn, 2)
     longer = product_limit(*samples)
     tail = means.moved_out((1 - confidence) / 2, episodes)

@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self
 
 import numpy as np
 
-from cagexplain.common.arrays import Array, BoolArray, FloatArray, IntArray, RealArray
+from cagexplain.common.arrays import Array, BoolArray, FloatArray, Int32Array, IntArray, RealArray
 from cagexplain.stats import bootstrap, durations
 from cagexplain.stats.bootstrap import RESAMPLES, resampled
 from cagexplain.stats.interval import Interval, finite
@@ -74,7 +74,7 @@ class Statistic(ABC):
         quantile is not reached."""
 
     @abstractmethod
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """How many triggers ``[...]`` the totals ``[..., k]`` rest on."""
 
     def as_far_as_followed(
@@ -124,7 +124,7 @@ class SumsRatio(Statistic):
         """The first sum per unit of the second."""
         return _quotient(totals[..., 0], totals[..., 1])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """The second sum."""
         return totals[..., 1]
 
@@ -143,7 +143,7 @@ class HitShare(OfCases):
         """Hits per case."""
         return _quotient(totals[..., 0], totals[..., 1])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Cases."""
         return totals[..., 1]
 
@@ -172,7 +172,7 @@ class PerEpisode(OfCases):
         """Hits per unit."""
         return _quotient(totals[..., 0], totals[..., 1])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Episodes."""
         return totals[..., 2]
 
@@ -210,7 +210,7 @@ class Difference(OfCases):
         """Difference of the shares."""
         return _quotient(totals[..., 0], totals[..., 1]) - _quotient(totals[..., 2], totals[..., 3])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Cases under the condition."""
         return totals[..., 1]
 
@@ -237,10 +237,14 @@ class OfDurations(OfCases):
     hit ended first, those that the end of what was followed cut off last."""
 
     def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
-        """Ended durations by length, then censored ones: ``float64[n, 2 * (steps + 1)]``."""
+        """The same as `lengths`, as other statistics have their sums."""
+        return self.lengths(cases, n, steps).astype(np.float64)
+
+    def lengths(self, cases: Cases, n: int, steps: int) -> Int32Array:
+        """Ended durations by length, then censored ones: ``int32[n, 2 * (steps + 1)]``."""
         return np.hstack([_lengths(cases, kind, n, steps) for kind in (cases.hit, ~cases.hit)])
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Durations."""
         return np.asarray(totals.sum(axis=-1))
 
@@ -302,7 +306,7 @@ class Incidence(OfDurations):
     at: int
     bounded = True
 
-    def sums(self, cases: Cases, n: int, steps: int) -> FloatArray:
+    def lengths(self, cases: Cases, n: int, steps: int) -> Int32Array:
         """Hits by duration, then competing events, then censored cases."""
         other = cases.other & ~cases.hit
         kinds = (cases.hit, other, ~cases.hit & ~other)
@@ -349,16 +353,16 @@ class Function(Statistic):
         """The function's values."""
         return self.of(totals)
 
-    def n(self, totals: FloatArray) -> FloatArray:
+    def n(self, totals: Array) -> FloatArray:
         """Its triggers."""
         return self.triggers(totals)
 
 
-def _lengths(cases: Cases, kind: BoolArray, n: int, steps: int) -> FloatArray:
+def _lengths(cases: Cases, kind: BoolArray, n: int, steps: int) -> Int32Array:
     width = steps + 1
     # Nothing is followed beyond the end of its episode.
     cell = cases.row[kind].astype(np.int64) * width + np.minimum(cases.duration[kind], steps)
-    return np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.float64)
+    return np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.int32)
 
 
 def _longest(totals: FloatArray, kinds: int) -> int:
@@ -443,14 +447,13 @@ def estimates(
         sums: ``[episode, column]``.
         policies, usual_deff, confidence, resamples: see `estimate`.
     """
-    table = np.asarray(sums, dtype=np.float64)
-    totals, first = table.sum(axis=0), statistics[0]
-    n, episodes = float(first.n(totals)), int(np.count_nonzero(first.n(table) > 0))
+    totals, first = sums.sum(axis=0, dtype=np.float64), statistics[0]
+    n, episodes = float(first.n(totals)), int(np.count_nonzero(first.n(sums) > 0))
     values = [float(statistic.value(totals)) for statistic in statistics]
     results = [Estimate(value, np.nan, np.nan, n, episodes, np.nan, None) for value in values]
     if episodes < MIN_EPISODES:
         return results
-    units = _effective(first.n(_by_policy(table, policies)))
+    units = _effective(first.n(_by_policy(sums, policies)))
     spreads: dict[int, Spread] = {}
     drawn: dict[int, list[FloatArray]] = {}
     for i, (statistic, value) in enumerate(zip(statistics, values, strict=True)):
@@ -506,8 +509,9 @@ def _never(
     return None
 
 
-def _effective(triggers: RealArray) -> float:
+def _effective(triggers: RealArray | IntArray) -> float:
     """Number of equal episodes that are worth as much as these; at least two (Kish 1965)."""
+    triggers = triggers.astype(np.float64)
     return max(float(triggers.sum() ** 2 / np.sum(triggers**2)), 2.0)
 
 

@@ -36,6 +36,7 @@ NEGLIGIBLE: Final = 0.02
 """Share of the expected responses that a surplus must exceed."""
 LEAST_EXPECTED: Final = 5.0
 """Cells of a table are tested only if so many decisions are expected in them."""
+_CHUNK: Final = 100  # changes of signs at a time, so that memory does not grow with their number
 
 
 def gap(decision: npt.NDArray[np.int16], responded: npt.NDArray[np.bool_]) -> npt.NDArray[np.int16]:
@@ -194,7 +195,11 @@ def sign_flip(observed: npt.NDArray[Any], expected: npt.NDArray[Any], *, flips: 
     total = _beyond(cells.sum(axis=0), expected[:, tested].sum(axis=0, dtype=np.float64))
     spread = np.maximum(np.sqrt(np.square(cells).sum(axis=0)), 1e-6)
     cells /= spread
-    signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]), size=(flips, len(cells)))
     statistic = float(np.square(total / spread).sum())
-    flipped = np.square(signs @ cells).sum(axis=1)
-    return float((1 + np.count_nonzero(flipped >= statistic - 1e-9)) / (1 + flips))
+    rng, as_far = np.random.default_rng(0), 0
+    for start in range(0, flips, _CHUNK):
+        size = (min(_CHUNK, flips - start), len(cells))
+        signs = rng.choice(np.array([-1.0, 1.0]), size=size)
+        flipped = np.square(signs @ cells).sum(axis=1)
+        as_far += int(np.count_nonzero(flipped >= statistic - 1e-9))
+    return float((1 + as_far) / (1 + flips))

@@ -20,7 +20,7 @@ def pieces() -> Pieces:
         cells[:, :EVERYBODY, :, 1] = 1
         cells[:, 2, 10:, 0] = 1
         cells[:, EVERYBODY] = cells[:, :EVERYBODY].sum(axis=1)
-        counted.cells.append(cells)
+        counted.cells.add(cells)
     return counted
 
 

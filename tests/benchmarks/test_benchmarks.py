@@ -20,6 +20,7 @@ from benchmarks import (
     coverage,
     engine,
     false_discovery,
+    large_trace,
     parity,
     sensitivity,
     simultaneous_coverage,
@@ -80,6 +81,8 @@ def test_help_tells_how_to_call_it_and_what_it_claims(name: str) -> None:
         ("coverage", ["nowhere"], "does not exist"),
         ("engine", ["--only", "nothing"], "'nothing' is not one of"),
         ("false_discovery", [2, 5], "x>=5"),
+        ("large_trace", ["--episodes", 0], "x>=1"),
+        ("large_trace", ["--trace", "nowhere"], "does not exist"),
         ("parity", [2], "x>=100"),
         ("parity", [100, "--policy", "nobody"], "nobody"),
         ("planning", ["--share", 0], "0<x<=1"),
@@ -162,6 +165,17 @@ def test_training_is_measured_in_small() -> None:
 
 def test_phases_of_a_step_play_as_the_engine_does() -> None:
     assert call("engine", "--only", "phases").exit_code == 0
+
+
+def test_a_long_trace_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "large.json"
+    found = call("large_trace", "--episodes", 2, "--only", "fsm-report", "--json", file)
+    assert found.exit_code == 0, found.output
+    measured = json.loads(file.read_text())
+    assert list(measured["runs"]) == ["trace", "fsm-report"]
+    assert measured["bytes"]["fsm-report"] > 0
+    monkeypatch.setattr(large_trace, "TARGET_MIB", 1)
+    assert len(list(large_trace._false(measured["runs"]))) == 2
 
 
 def test_an_audit_is_timed() -> None:

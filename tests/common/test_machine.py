@@ -1,5 +1,6 @@
 """What the machine offers."""
 
+import ctypes
 import os
 
 import pytest
@@ -22,3 +23,17 @@ def test_cores_are_all_where_it_does_not(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: counted)
     assert machine.cores() == cores
+
+
+def test_memory_is_given_back_where_the_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Library:
+        def malloc_trim(self, kept: int) -> None:
+            asked.append(kept)
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library())
+    machine.trim()
+    assert asked == [0]
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    machine.trim()  # another C library: nothing to ask

@@ -8,7 +8,7 @@ import pytest
 from cagexplain.cc4 import actions, agents, network
 from cagexplain.envs import EnvParams
 from cagexplain.facts.batch import Batch, batches, codes
-from cagexplain.facts.incidents import NEVER, TABLES, Incidents, concatenate, incidents_of
+from cagexplain.facts.incidents import NEVER, TABLES, Incidents, KeptIncidents, incidents_of
 from cagexplain.policies.registry import load_policy
 from cagexplain.tracing import schema
 from cagexplain.tracing.recording import Recording
@@ -33,7 +33,10 @@ def trace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def incidents_in(trace: Trace) -> Incidents:
-    return concatenate([incidents_of(batch) for batch in batches(trace, TABLES)])
+    kept = KeptIncidents()
+    for batch in batches(trace, TABLES):
+        kept.add(incidents_of(batch))
+    return kept.all()
 
 
 def replay(batch: Batch, row: int, host: int, causes: dict[tuple[int, int, int], int]) -> list:

@@ -38,6 +38,8 @@ from cagexplain.stats.permutation import (
 SIGNIFICANT: Final = 0.05
 
 _TAIL: Final = (1 - CONFIDENCE) / 2
+_AT_ONCE: Final = 2**23
+"""Counts of a sample that are compared at once: 64 MB."""
 
 Counts = npt.NDArray[np.int32]
 
@@ -140,21 +142,11 @@ def view_differences(
         views: to compare; both must have them.
         paired: whether their seeds are the same and the episodes of a seed belong together.
     """
-    sides = [[s.tables[view].counts[_rows(s)] for view in views] for s in (a, b)]
-    # All views at once, so that the labels are drawn once: a row of cells, group after group.
-    flat_a, flat_b = (
-        np.concatenate([table.reshape(len(table), -1) for table in side], axis=1) for side in sides
+    cells = [math.prod(a.tables[view].counts.shape[1:]) for view in views]
+    differences = joined(
+        [_distances(a, b, views[block], paired) for block in _blocks(cells, len(a.seeds))]
     )
-    sizes = np.concatenate([np.full(t.shape[1], t.shape[2]) for t in sides[0]])
-    gaps = Gaps(sizes)
-    direction = np.sign(gaps(flat_a.sum(axis=0), flat_b.sum(axis=0)))
-    differences = compare(
-        flat_a,
-        flat_b,
-        lambda first, second: gaps.sums(np.abs(gaps(first, second))) / 2,
-        smooth=lambda first, second: gaps.sums(gaps(first, second) * direction) / 2,
-        paired=paired,
-    )
+    sides = [[s.tables[view].counts for view in views] for s in (a, b)]
     bare = [
         [_sizes(name, first[:, g], second[:, g]) for g, name in enumerate(a.tables[view].groups)]
         for view, first, second in zip(views, *sides, strict=True)
@@ -179,6 +171,41 @@ def view_differences(
                 for g, (group, i) in enumerate(zip(groups, place, strict=False))
             ),
         )
+
+
+def _blocks(cells: Sequence[int], episodes: int) -> Iterator[slice]:
+    """Quantities to compare at once: all, unless so many cells of so many episodes take too much
+    memory. The labels are drawn once for each block, alike.
+
+    Args:
+        cells: of each quantity.
+        episodes: of a sample.
+    """
+    start, size = 0, 0
+    for i, more in enumerate(cells):
+        if size and (size + more) * episodes > _AT_ONCE:
+            yield slice(start, i)
+            start, size = i, 0
+        size += more
+    yield slice(start, len(cells))
+
+
+def _distances(a: Sample, b: Sample, views: Sequence[str], paired: bool) -> Differences:
+    """Total variation distances in all groups of some views."""
+    sides = [[s.tables[view].counts[_rows(s)] for view in views] for s in (a, b)]
+    # A row of cells, group after group.
+    flat_a, flat_b = (
+        np.concatenate([table.reshape(len(table), -1) for table in side], axis=1) for side in sides
+    )
+    gaps = Gaps(np.concatenate([np.full(t.shape[1], t.shape[2]) for t in sides[0]]))
+    direction = np.sign(gaps(flat_a.sum(axis=0), flat_b.sum(axis=0)))
+    return compare(
+        flat_a,
+        flat_b,
+        lambda first, second: gaps.sums(np.abs(gaps(first, second))) / 2,
+        smooth=lambda first, second: gaps.sums(gaps(first, second) * direction) / 2,
+        paired=paired,
+    )
 
 
 def _sizes(name: str, a: Counts, b: Counts) -> GroupDifference:
@@ -250,7 +277,9 @@ def metric_differences(
         paired: as in `view_differences`.
     """
     parts = [_quotients(a, b, metrics, paired)] if metrics else []
-    parts += [_durations(a, b, times, paired)] if times else []
+    lengths = [math.prod(a.times[t].counts.shape[1:]) for t in times]
+    blocks = _blocks(lengths, len(a.seeds)) if times else ()
+    parts += [_durations(a, b, times[block], paired) for block in blocks]
     if not parts:
         return
     values = [value for each, _ in parts for value in each]
@@ -310,7 +339,9 @@ def _quotients(
 def _durations(
     a: Sample, b: Sample, times: Sequence[str], paired: bool
 ) -> tuple[list[_Value], Differences]:
-    sides = [np.stack([s.times[t].counts for t in times], axis=1)[_rows(s)] for s in (a, b)]
+    sides = [
+        np.stack([np.asarray(s.times[t].counts)[_rows(s)] for t in times], axis=1) for s in (a, b)
+    ]
     values = []
     for i, name in enumerate(times):
         each = [side[:, i] for side in sides]

@@ -24,6 +24,7 @@ from cagexplain.analysis.metrics.definitions import COUNTED, TIMED, Better
 from cagexplain.analysis.metrics.estimate import Soc, of_collected
 from cagexplain.cc4 import actions, agents, phases, red_fsm, reward
 from cagexplain.facts.batch import run
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.waits import waits
 from cagexplain.stats.durations import tally
 from cagexplain.stats.estimates import RestrictedMean
@@ -80,7 +81,7 @@ class CensoredTimes:
         counts: ``int32[episode, 2, horizon + 1]`` as in `permutation.restricted_mean_difference`.
     """
 
-    counts: npt.NDArray[np.int32]
+    counts: CompactArray
 
 
 @dataclass(frozen=True)
@@ -210,14 +211,14 @@ def _split(
 
 
 def _circumstances(counts: CircumstanceCounts) -> dict[str, ActionTable]:
-    targets = counts.targets[..., list(TARGETED_KINDS)]
+    targets = np.asarray(counts.targets)[..., list(TARGETED_KINDS)]
     tables = {
         "alerts of the target": ActionTable(PATTERNS, TARGETED_KINDS, targets.sum(axis=(1, 3))),
         "kind of the target": ActionTable(TARGET_KINDS, TARGETED_KINDS, targets.sum(axis=(2, 3))),
     }
     if counts.zones is not None:
         tables["alerts in the zone"] = ActionTable(
-            ZONE_PATTERNS, ALL_KINDS, counts.zones.sum(axis=1)
+            ZONE_PATTERNS, ALL_KINDS, np.asarray(counts.zones).sum(axis=1)
         )
     return tables
 
@@ -229,7 +230,7 @@ def _mean(values: npt.NDArray[Any]) -> SampledMetric:
 def _soc(collected: MetricsCollector) -> dict[str, SampledMetric]:
     """The team's counted metrics."""
     return {
-        d.name: SampledMetric(sums[:, 0, 0], sums[:, 0, 1], d.unit, d.better)
+        d.name: SampledMetric(sums[:, 0, 0].copy(), sums[:, 0, 1].copy(), d.unit, d.better)
         for d in COUNTED
         for sums in [collected.sums(d.key)]
     }
@@ -251,7 +252,7 @@ def _times(collected: MetricsCollector) -> dict[str, CensoredTimes]:
             n_clusters=collected.episodes,
             longest=horizon,
         )
-        times_of[d.name] = CensoredTimes(np.stack(counts, axis=1))
+        times_of[d.name] = CensoredTimes(CompactArray.of(np.stack(counts, axis=1)))
     return times_of
 
 

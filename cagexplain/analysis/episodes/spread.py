@@ -14,7 +14,7 @@ from typing import Final, Literal
 import numpy as np
 from scipy.stats import spearmanr
 
-from cagexplain.analysis.fsm.counts import SITUATIONAL, Counts
+from cagexplain.analysis.fsm.counts import SITUATIONAL, Counts, pool
 from cagexplain.analysis.metrics.definitions import DEFENDED
 from cagexplain.cc4 import actions, agents
 from cagexplain.cc4.actions import ActionKind
@@ -111,7 +111,8 @@ def spread(counts: Counts, clean: FloatArray) -> Spread:
 
 def _idle(counts: Counts) -> FloatArray:
     """Share of each agent's decisions that are Sleep or Monitor: ``float64[episode, agent]``."""
-    chosen = counts.decisions[:, :, :, SITUATIONAL].sum(axis=(2, 3))
+    by_agent = (pool(counts.decisions, agent)[:, SITUATIONAL] for agent in range(agents.N_BLUE))
+    chosen = np.stack([decisions.sum(axis=1) for decisions in by_agent], axis=1)
     assert chosen.shape[-1] == actions.N_KINDS
     idle: FloatArray = chosen[..., list(map(int, _IDLE))].sum(axis=-1) / np.maximum(
         chosen.sum(axis=-1), 1

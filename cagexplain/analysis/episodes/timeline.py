@@ -148,9 +148,10 @@ def worst_episode(trace: Trace) -> int:
     Raises:
         CagexplainError: a file of the trace is damaged.
     """
-    steps = trace.table("steps", ("episode", "reward", "counted"))
-    counted = steps[steps["counted"]]
-    returns = np.bincount(counted["episode"], counted["reward"], trace.n_episodes)
+    returns = np.zeros(trace.n_episodes)
+    for steps in trace.batches("steps", ("episode", "reward", "counted")):
+        counted = steps[steps["counted"]]
+        returns += np.bincount(counted["episode"], counted["reward"], trace.n_episodes)
     return int(returns.argmin())
 
 

@@ -1,11 +1,12 @@
 """What the FSM report counts in a trace, episode by episode.
 
-Batches of episodes pass through, and of each episode only small count matrices are kept: 54
-kilobytes.
+Batches of episodes pass through, and of each episode only small count matrices are kept,
+compressed: about 4 kilobytes.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -20,6 +21,7 @@ from cagexplain.cc4.outcome import OUTCOME_NAMES, Outcome
 from cagexplain.common.arrays import IntArray
 from cagexplain.facts.batch import Batch, codes, run
 from cagexplain.facts.beliefs import Beliefs
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.places import N_LEVELS, PLACE_OF_HOST, PLACES
 from cagexplain.facts.runs import runs_of
 from cagexplain.facts.tally import tally
@@ -63,7 +65,7 @@ class Counts:
     """Counts of a trace; the first axis of every array is the episode.
 
     Where there are axes for the place (``PLACES``; of decisions the five blue agents only) and for
-    the mission phase, `pool` sums over them or picks from them.
+    the mission phase, the array is compact; `pool` sums over them or picks from them.
 
     Attributes:
         returns: ``float64[e]`` official return.
@@ -95,18 +97,18 @@ class Counts:
     returns: npt.NDArray[np.float64]
     returns_by_phase: npt.NDArray[np.float64]
     returns_by_cause: npt.NDArray[np.float64]
-    host_steps: npt.NDArray[np.int32]
-    decisions: npt.NDArray[np.int32]
+    host_steps: CompactArray
+    decisions: CompactArray
     target_levels: npt.NDArray[np.int32]
     red_started: npt.NDArray[np.int32]
     red_done: npt.NDArray[np.int32]
     red_detected: npt.NDArray[np.int32]
-    choices: npt.NDArray[np.int32]
-    results: npt.NDArray[np.int32]
-    discovered: npt.NDArray[np.int32]
-    own: npt.NDArray[np.int32]
-    lost: npt.NDArray[np.int32]
-    recoveries: npt.NDArray[np.int32]
+    choices: CompactArray
+    results: CompactArray
+    discovered: CompactArray
+    own: CompactArray
+    lost: CompactArray
+    recoveries: CompactArray
 
     @property
     def episodes(self) -> int:
@@ -114,8 +116,16 @@ class Counts:
         return len(self.returns)
 
 
+_COMPACT: Final = (
+    *("host_steps", "decisions", "choices", "results"),
+    *("discovered", "own", "lost", "recoveries"),
+)
+"""Counts with axes for the place and the phase."""
+_SMALL: Final = tuple(field.name for field in fields(Counts) if field.name not in _COMPACT)
+
+
 def pool(
-    counts: npt.NDArray[np.int32], place: int | None = None, phase: int | None = None
+    counts: CompactArray, place: int | None = None, phase: int | None = None
 ) -> npt.NDArray[np.int32]:
     """Counts of a place and a mission phase, or over all of them.
 
@@ -127,8 +137,14 @@ def pool(
     Returns:
         ``int32[e, ...]``.
     """
-    here = counts.sum(axis=1, dtype=np.int32) if place is None else counts[:, place]
-    return here.sum(axis=1, dtype=np.int32) if phase is None else here[:, phase]
+
+    def here(place: int) -> npt.NDArray[np.int32]:
+        part = counts.part(place)
+        return part.sum(axis=1, dtype=np.int32) if phase is None else part[:, phase].copy()
+
+    if place is not None:
+        return here(place)
+    return functools.reduce(np.add, map(here, range(counts.shape[1])))
 
 
 def count(trace: Trace) -> Counts:
@@ -157,29 +173,29 @@ class Counter:
     }
 
     def __init__(self) -> None:
-        self._parts: list[Counts] = []
+        self._compact = {name: CompactArray() for name in _COMPACT}
+        self._small: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _SMALL}
 
     def add(self, batch: Batch) -> None:
         """Count a batch."""
-        self._parts.append(
-            Counts(
-                **_returns(batch),
-                **_decisions(batch),
-                **_red_actions(batch),
-                **_moves(batch),
-                **_evictions(batch),
-                host_steps=_host_steps(batch),
-            )
-        )
+        counted = {
+            **_returns(batch),
+            **_decisions(batch),
+            **_red_actions(batch),
+            **_moves(batch),
+            **_evictions(batch),
+            "host_steps": _host_steps(batch),
+        }
+        for name, compact in self._compact.items():
+            compact.add(counted[name])
+        for name, parts in self._small.items():
+            parts.append(counted[name])
 
     def result(self) -> Counts:
         """Counts of all batches together."""
-        return Counts(
-            *(
-                np.concatenate([getattr(part, field.name) for part in self._parts])
-                for field in fields(Counts)
-            )
-        )
+        small = {name: np.concatenate(parts) for name, parts in self._small.items()}
+        columns: dict[str, Any] = {**small, **self._compact}
+        return Counts(**columns)
 
 
 def _returns(batch: Batch) -> dict[str, npt.NDArray[Any]]:

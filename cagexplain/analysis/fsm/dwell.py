@@ -6,17 +6,17 @@ A *spell* is a maximal run of steps in which a user or server host is in one sta
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from cagexplain.cc4 import phases, red_fsm
+from cagexplain.common.arrays import Array
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import Batch
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.places import PLACE_OF_HOST, PLACES
 from cagexplain.facts.runs import runs_of
 from cagexplain.stats.durations import Survival, estimate, tally
@@ -44,61 +44,57 @@ class Dwelling(Result):
 
 
 class DwellCounter:
-    """Finds the spells; a collector for `passes.run`. A spell takes 12 bytes."""
+    """Finds the spells; a collector for `passes.run`. It keeps about 2 kilobytes an episode."""
 
     tables: Mapping[str, Sequence[str]] = {}
 
     def __init__(self) -> None:
         self._n = 0
-        self._spells: list[npt.NDArray[np.void]] = []
+        self._spells = [CompactArray() for _ in range(red_fsm.N_STATES)]
 
     def add(self, batch: Batch) -> None:
         """Find the spells of a batch."""
         runs = runs_of(batch.states, batch.exists)
-        spells = np.empty(len(runs.row), dtype=_SPELL)
-        spells["episode"] = self._n + runs.row
-        spells["state"] = runs.code
-        spells["place"] = PLACE_OF_HOST[runs.host]
-        spells["phase"] = batch.phase[runs.row, runs.start]
         ended = runs.start + runs.length < batch.steps
-        # What lasts into the last step may end right after it: it is longer than one step less.
-        spells["length"] = runs.length - ~ended
-        spells["ended"] = ended
-        self._spells.append(spells)
+        columns: dict[str, Array] = {
+            "episode": self._n + runs.row,
+            "place": PLACE_OF_HOST[runs.host],
+            "phase": batch.phase[runs.row, runs.start],
+            # What lasts into the last step may end right after it: it is longer than one step less.
+            "length": runs.length - ~ended,
+            "ended": ended,
+        }
+        spells = np.stack([columns[name] for name in _COLUMNS], axis=1).astype(np.int32)
+        for state, of_state in enumerate(self._spells):
+            of_state.add(spells[runs.code == state])
         self._n += batch.n
 
     def result(self) -> Dwelling:
         """Estimates over all batches."""
-        spells = np.concatenate(self._spells)
-        spells = spells[np.argsort(spells["state"], kind="stable")]
-        edges = np.searchsorted(spells["state"], np.arange(red_fsm.N_STATES + 1))
-        of_state = [spells[a:b] for a, b in itertools.pairwise(edges)]
-
-        def part(column: str, code: int) -> tuple[Survival, ...]:
-            parts = (rows[rows[column] == code] for rows in of_state)
-            return tuple(
-                self._survival(rows, with_curve=False, resamples=_FEWER_RESAMPLES) for rows in parts
-            )
-
+        states, by_place, by_phase = zip(*map(self._of_state, self._spells), strict=True)
         return Dwelling(
-            states=tuple(self._survival(rows) for rows in of_state),
-            by_place={name: part("place", code) for code, name in enumerate(PLACES)},
-            by_phase={name: part("phase", code) for code, name in enumerate(phases.PHASE_NAMES)},
+            states=states,
+            by_place=dict(zip(PLACES, zip(*by_place, strict=True), strict=True)),
+            by_phase=dict(zip(phases.PHASE_NAMES, zip(*by_phase, strict=True), strict=True)),
         )
 
-    def _survival(self, spells: npt.NDArray[np.void], **options: Any) -> Survival:
-        numbers = (spells[name] for name in ("length", "ended", "episode"))
-        return estimate(*tally(*numbers, n_clusters=self._n), **options)
+    def _of_state(self, spells: CompactArray) -> tuple[Survival, list[Survival], list[Survival]]:
+        """Durations of the spells of a state: of all, by place, by phase."""
+        columns = {name: spells.part(number) for number, name in enumerate(_COLUMNS)}
+        length, ended, episode = columns["length"], columns["ended"] > 0, columns["episode"]
+
+        def survival(rows: Any, **options: Any) -> Survival:
+            lengths = tally(length[rows], ended[rows], episode[rows], n_clusters=self._n)
+            return estimate(*lengths, **options)
+
+        def parts(column: str, n: int) -> list[Survival]:
+            few = {"with_curve": False, "resamples": _FEWER_RESAMPLES}
+            return [survival(columns[column] == code, **few) for code in range(n)]
+
+        by_place, by_phase = parts("place", len(PLACES)), parts("phase", phases.N_PHASES)
+        return survival(slice(None)), by_place, by_phase
 
 
 _FEWER_RESAMPLES: Final = 200  # for many estimates of small parts
-_SPELL: Final = np.dtype(
-    [
-        ("episode", np.int32),
-        ("state", np.int8),
-        ("place", np.int8),
-        ("phase", np.int8),
-        ("length", np.int32),
-        ("ended", np.bool_),
-    ]
-)
+_COLUMNS: Final = ("episode", "place", "phase", "length", "ended")
+"""What is kept of a spell."""

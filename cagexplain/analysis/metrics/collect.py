@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from cagexplain.analysis.metrics.definitions import COUNTED
 from cagexplain.common.arrays import FloatArray
 from cagexplain.facts.batch import Batch, Tables
+from cagexplain.facts.compact import CompactArray
 from cagexplain.facts.incidents import TABLES as INCIDENT_TABLES
-from cagexplain.facts.incidents import Incidents, concatenate
+from cagexplain.facts.incidents import Incidents, KeptIncidents
 from cagexplain.facts.view import Facts, View, all_incidents
 from cagexplain.tracing import schema
 
@@ -36,8 +35,8 @@ class Collector:
     }
 
     def __init__(self) -> None:
-        self._sums: dict[str, list[FloatArray]] = {each.key: [] for each in COUNTED}
-        self._incidents: list[Incidents] = []
+        self._sums = {each.key: CompactArray() for each in COUNTED}
+        self._incidents = KeptIncidents()
         self.episodes = 0
         self.steps = 0
         self.observed = False
@@ -46,8 +45,8 @@ class Collector:
         """Count in some whole episodes."""
         view = View(batch, Facts())
         for each in COUNTED:
-            self._sums[each.key].append(each.sums(view))
-        self._incidents.append(view.shared(all_incidents))
+            self._sums[each.key].add(each.sums(view)[:, None])
+        self._incidents.add(view.shared(all_incidents))
         self.episodes += batch.n
         self.steps = batch.steps
         self.observed = batch.process is not None
@@ -55,8 +54,8 @@ class Collector:
     @property
     def incidents(self) -> Incidents:
         """Those of all episodes."""
-        return concatenate(self._incidents)
+        return self._incidents.all()
 
     def sums(self, key: str) -> FloatArray:
         """``float64[episode, 1 + part, column]`` of a counted quantity: team, then parts."""
-        return np.concatenate(self._sums[key])
+        return self._sums[key].part(0)

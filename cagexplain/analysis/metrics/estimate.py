@@ -136,8 +136,8 @@ def _timed(collected: Collector) -> Iterator[MetricEstimate]:
         if scope != TEAM:
             cases = cases.where(DEFENDED.of(cases) == DEFENDED.names.index(scope))
         statistics = [each.statistic for each in TIMED if each.times == times]
-        sums = statistics[0].sums(cases, collected.episodes, collected.steps).astype(np.int64)
-        return dict(zip(statistics, estimates(statistics, sums), strict=True))
+        lengths = statistics[0].lengths(cases, collected.episodes, collected.steps)
+        return dict(zip(statistics, estimates(statistics, lengths), strict=True))
 
     for each in TIMED:
         for scope in (TEAM, *DEFENDED.names) if each.by_zone else (TEAM,):

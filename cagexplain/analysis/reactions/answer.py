@@ -15,6 +15,7 @@ from cagexplain.analysis.reactions.results import CONSISTENT, HOST, ZONE, Answer
 from cagexplain.analysis.reactions.tests import ALPHA, ScopeTests, number, windowed
 from cagexplain.cc4 import actions
 from cagexplain.cc4.actions import ActionKind
+from cagexplain.common.arrays import Array
 from cagexplain.stats import matched
 
 _SAME_HOST_PREFERENCE: Final = 0.05
@@ -40,9 +41,7 @@ def answer(counts: ReactionCounts, tables: Sequence[ScopeTests], *, observed: bo
         pick
         for table in tables
         for event in events
-        for r, kind in enumerate(table.kinds)
-        if kind != ActionKind.SLEEP
-        for pick in _picks(counts, table, event, r, confidence)
+        for pick in _picks(counts, table, event, confidence)
     ]
     # What is significant at all counts before what is only large; an answer on the very host before
     # one that is somewhere in the zone, unless that is clearly more frequent.
@@ -110,30 +109,50 @@ class _Pick:
 
 
 def _picks(
-    counts: ReactionCounts, table: ScopeTests, event: int, r: int, confidence: float
+    counts: ReactionCounts, table: ScopeTests, event: int, confidence: float
 ) -> Iterator[_Pick]:
-    """The lag of a pair that is best for the answer, if it was tested with a surplus."""
-    hits, base, expected = (
-        getattr(counts, f"{table.scope}_{column}")[:, event, first:, r]
+    """Of each response to an event the lag that is best for the answer."""
+    # Per decision of the agent: with several exposed hosts it can only respond on one of them.
+    exposed = counts.zone_exposed.part(event)[:, N_PLACEBO:]
+    found, base, expected = (
+        getattr(counts, f"{table.scope}_{column}").part(event)[:, first:]
         for column, first in (("found", N_PLACEBO), ("base", N_PLACEBO), ("expected", 0))
     )
-    on_host = table.scope == HOST
+    for r, kind in enumerate(table.kinds):
+        if kind != ActionKind.SLEEP:
+            hits, usual, habits = (column[..., r] for column in (found, base, expected))
+            pick = _pick(table, event, r, hits, usual, habits, exposed, confidence)
+            if pick is not None and pick.significant and table.scope == HOST:
+                pick = _within(pick, counts, event, r, confidence)
+            if pick is not None:
+                yield pick
+
+
+def _pick(
+    table: ScopeTests,
+    event: int,
+    r: int,
+    hits: Array,
+    base: Array,
+    expected: Array,
+    exposed: Array,
+    confidence: float,
+) -> _Pick | None:
+    """The lag of a pair that is best for the answer, if it was tested with a surplus."""
     adjusted = table.adjusted[event, :, r]
     tested = ~np.isnan(adjusted)
     # Without significance a surplus over the base rate may be all habit.
     base = np.where(tested & (adjusted < ALPHA), base, expected)
-    # Per decision of the agent: with several exposed hosts it can only respond on one of them.
-    exposed = counts.zone_exposed[:, event, N_PLACEBO:]
     value, low, high = matched.difference_limits(hits - base, exposed, confidence)
     # What the test found must be a surplus, too: its expectation knows habits, the base rate none.
     usable = tested & (value > 0) & ((hits - expected).sum(axis=0, dtype=np.float64) > 0)
     significant = usable & (adjusted < ALPHA)
     chosen = significant if significant.any() else usable
     if not chosen.any():
-        return
+        return None
     lag = int(np.argmax(np.where(chosen, value, -np.inf)))
     n = int(exposed[:, lag].sum(dtype=np.int64))
-    pick = _Pick(
+    return _Pick(
         significant=bool(significant[lag]),
         value=float(value[lag]),
         low=number(low[lag]),
@@ -146,7 +165,6 @@ def _picks(
         base=float(base[:, lag].sum(dtype=np.float64)) / n,
         n=n,
     )
-    yield _within(pick, counts, event, r, confidence) if significant[lag] and on_host else pick
 
 
 def _within(pick: _Pick, counts: ReactionCounts, event: int, r: int, confidence: float) -> _Pick:

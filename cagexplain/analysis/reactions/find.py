@@ -25,10 +25,12 @@ from cagexplain.analysis.reactions.results import (
 )
 from cagexplain.analysis.reactions.tests import ALPHA, MIN_EPISODES, MIN_EXPOSED, ScopeTests, number
 from cagexplain.cc4 import agents
+from cagexplain.common.arrays import Array
 from cagexplain.facts.batch import run
+from cagexplain.facts.compact import CompactArray
 from cagexplain.stats import matched
 from cagexplain.stats.adjust import holm
-from cagexplain.stats.durations import HORIZON, estimate
+from cagexplain.stats.durations import HORIZON, Survival, estimate
 from cagexplain.tracing.trace import Trace
 
 FLIPS: Final = 1_999
@@ -80,27 +82,35 @@ def _times(counts: ReactionCounts, event: int) -> Times:
     return Times(
         event=EVENTS[event].name,
         source=EVENTS[event].source,
-        response=estimate(counts.answered[:, event], counts.unanswered[:, event], horizon=HORIZON),
-        eviction=estimate(counts.evicted[:, event], counts.stayed[:, event], horizon=HORIZON),
+        response=_until(counts.answered, counts.unanswered, event),
+        eviction=_until(counts.evicted, counts.stayed, event),
         follow=FOLLOW,
     )
 
 
+def _until(ended: CompactArray, censored: CompactArray, event: int) -> Survival:
+    return estimate(ended.part(event), censored.part(event), horizon=HORIZON)
+
+
 def _dependence(counts: ReactionCounts) -> tuple[Dependence, ...]:
-    places = [(w, agent) for w in range(len(WINDOWS)) for agent in range(agents.N_BLUE)]
-    p = np.array([_dependence_p(counts, w, agent) for w, agent in places])
+    tables = [
+        (window, agent, observed[:, agent], expected[:, agent])
+        for w, window in enumerate(WINDOWS)
+        for observed, expected in [(counts.patterns.part(w), counts.patterns_expected.part(w))]
+        for agent in range(agents.N_BLUE)
+    ]
+    p = np.array([_dependence_p(observed, expected) for _, _, observed, expected in tables])
     adjusted = holm(p)
     dependence = []
-    for (w, agent), raw, after in zip(places, p, adjusted, strict=True):
-        table = counts.patterns[:, w, agent].sum(axis=0)
-        habits = counts.patterns_expected[:, w, agent].sum(axis=0, dtype=np.float64)
+    for (window, agent, observed, expected), raw, after in zip(tables, p, adjusted, strict=True):
+        table = observed.sum(axis=0)
         bits, entropy = matched.information(table)
-        habit_bits, _ = matched.information(habits)
+        habit_bits, _ = matched.information(expected.sum(axis=0, dtype=np.float64))
         known = not np.isnan(raw)
         dependence.append(
             Dependence(
                 agent=agents.BLUE[agent],
-                window=WINDOWS[w],
+                window=window,
                 n=int(table.sum()),
                 bits=bits if known else None,
                 habit_bits=habit_bits if known else None,
@@ -112,13 +122,11 @@ def _dependence(counts: ReactionCounts) -> tuple[Dependence, ...]:
     return tuple(dependence)
 
 
-def _dependence_p(counts: ReactionCounts, window: int, agent: int) -> float:
-    """NaN if no two patterns have enough decisions to be compared."""
-    observed, expected = (
-        table[:, window, agent].reshape(len(table), -1)
-        for table in (counts.patterns, counts.patterns_expected)
-    )
-    often = counts.patterns[:, window, agent].sum(axis=(0, 2)) >= MIN_EXPOSED
+def _dependence_p(observed: Array, expected: Array) -> float:
+    """Of ``[episode, pattern, response]``; NaN if no two patterns have enough decisions to be
+    compared."""
+    often = observed.sum(axis=(0, 2)) >= MIN_EXPOSED
     if np.count_nonzero(often) < 2 or len(observed) < MIN_EPISODES:
         return float("nan")
-    return matched.sign_flip(observed, expected, flips=FLIPS)
+    flat = (table.reshape(len(table), -1) for table in (observed, expected))
+    return matched.sign_flip(*flat, flips=FLIPS)

@@ -31,6 +31,7 @@ from cagexplain.cc4.red_fsm import RED_ACTION_NAMES, RED_DURATION
 from cagexplain.common.arrays import Array, Int64Array
 from cagexplain.common.results import Result
 from cagexplain.facts.batch import Batch, Tables, codes, run
+from cagexplain.facts.compact import CompactArray
 from cagexplain.stats import matched, means
 from cagexplain.stats.adjust import holm
 from cagexplain.stats.distribution import Distribution, distributions
@@ -138,7 +139,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.observed = True
-        self._parts: dict[str, list[_Counts]] = {name: [] for name in _GROUPS}
+        self._counts: dict[str, list[CompactArray]] = {}
 
     def add(self, batch: Batch) -> None:
         """Count some episodes."""
@@ -149,14 +150,16 @@ class Collector:
         if self.observed:
             cells["by alerts"] = _by_alerts(batch)
         for name, chosen in cells.items():
-            self._parts[name].append(_count(batch, stream, chosen, len(_GROUPS[name])))
+            kept = self._counts.setdefault(name, [CompactArray() for _ in _Counts._fields])
+            counted = _count(batch, stream, chosen, len(_GROUPS[name]))
+            for compact, array in zip(kept, counted, strict=True):
+                compact.add(array[:, None])
 
     def result(self) -> StudyTables:
         """The tables of all episodes so far."""
         counts = {
-            name: _Counts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-            for name, parts in self._parts.items()
-            if parts
+            name: _Counts(*(compact.part(0) for compact in kept))
+            for name, kept in self._counts.items()
         }
         p = np.array([_p(counts[name]) if name in counts else np.nan for name in _GROUPS])
         adjusted = holm(p)

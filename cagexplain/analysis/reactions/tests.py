@@ -27,7 +27,7 @@ from cagexplain.analysis.reactions.results import (
     Window,
 )
 from cagexplain.cc4 import actions, network, phases
-from cagexplain.common.arrays import FloatArray
+from cagexplain.common.arrays import Array
 from cagexplain.stats import matched, means
 from cagexplain.stats.means import CONFIDENCE
 
@@ -40,6 +40,7 @@ class ScopeTests:
     """The counts and tests of one scope; arrays are ``[event, lag, response]``.
 
     Attributes:
+        limits: ``[event, 3, lag, response]`` difference to the base rate, and its limits.
         p: ``[event, tested lag, response]``; NaN where no test was made.
         adjusted: the same, adjusted.
     """
@@ -47,29 +48,38 @@ class ScopeTests:
     def __init__(self, counts: ReactionCounts, scope: Scope) -> None:
         self.scope = scope
         self.kinds = HOST_RESPONSES if scope == HOST else ZONE_RESPONSES
+        self._counts = counts
+        columns = zip(*(self._tested(event) for event in range(len(EVENTS))), strict=True)
+        (
+            self.exposed,
+            self.hits,
+            self.base,
+            self.episodes,
+            self.enough,
+            self.limits,
+            self.p,
+        ) = (np.stack(column) for column in columns)
+        self.adjusted = self.p
+
+    def _tested(self, event: int) -> tuple[Array, ...]:
+        """The attributes of an event, of which alone the episodes' counts are unpacked."""
         exposed, hits, base, expected = (
-            getattr(counts, f"{scope}_{column}")
+            getattr(self._counts, f"{self.scope}_{column}").part(event)
             for column in ("exposed", "found", "base", "expected")
         )
-        self.exposed = exposed.sum(axis=0, dtype=np.int64)
-        self.hits = hits.sum(axis=0, dtype=np.int64)
-        self.base = base.sum(axis=0, dtype=np.float64)
-        self.episodes = np.count_nonzero(exposed, axis=0)
-        self.enough = (self.exposed >= MIN_EXPOSED) & (self.episodes >= MIN_EPISODES)
-        self.limits = matched.difference_limits(hits - base, exposed[..., None], CONFIDENCE)
-        self.p = self._tests(hits, expected)
-        self.adjusted = self.p
-        self._counts = counts
-
-    def _tests(self, hits: npt.NDArray[np.uint16], expected: npt.NDArray[np.float32]) -> FloatArray:
-        scores = hits[:, :, N_PLACEBO:] - expected
-        observed = self.hits[:, N_PLACEBO:]
-        exposed = np.broadcast_to(self.exposed[:, N_PLACEBO:, None], observed.shape)
+        n, episodes = exposed.sum(axis=0, dtype=np.int64), np.count_nonzero(exposed, axis=0)
+        observed = hits.sum(axis=0, dtype=np.int64)
+        enough = (n >= MIN_EXPOSED) & (episodes >= MIN_EPISODES)
+        limits = np.stack(matched.difference_limits(hits - base, exposed[..., None], CONFIDENCE))
         # A response that never occurs in these strata cannot be missing either: that is no test.
-        testable = self.enough[:, N_PLACEBO:, None] & (expected.sum(axis=0) > 0)
-        p = np.full(observed.shape, np.nan)
-        p[testable] = matched.p_values(scores[:, testable], observed[testable], exposed[testable])
-        return p
+        testable = enough[N_PLACEBO:, None] & (expected.sum(axis=0) > 0)
+        p = np.full(testable.shape, np.nan)
+        p[testable] = matched.p_values(
+            (hits[:, N_PLACEBO:] - expected)[:, testable],
+            observed[N_PLACEBO:][testable],
+            np.broadcast_to(n[N_PLACEBO:, None], testable.shape)[testable],
+        )
+        return n, observed, base.sum(axis=0, dtype=np.float64), episodes, enough, limits, p
 
     def reactions(self, event: int) -> Iterator[Reaction]:
         """All responses to an event."""
@@ -95,7 +105,7 @@ class ScopeTests:
         if not self.enough[event, lag]:
             return LagPoint(int(LAGS[lag]), n, count, *([None] * 8))
         rate, base = count / n, float(self.base[event, lag, r]) / n
-        difference, low, high = (number(limit[event, lag, r]) for limit in self.limits)
+        difference, low, high = (number(limit[lag, r]) for limit in self.limits[event])
         tested = lag - N_PLACEBO
         return LagPoint(
             lag=int(LAGS[lag]),
@@ -122,9 +132,11 @@ class ScopeTests:
             return ()
         names = [network.ZONES[zone] for zone in ZONES] if zones else list(phases.PHASE_NAMES)
         groups = slice(0, len(ZONES)) if zones else slice(len(ZONES), None)
-        at = (slice(None), event, best.lag, groups)
-        exposed = self._counts.part_exposed[at]
-        hits, base = self._counts.part_found[at][..., r], self._counts.part_base[at][..., r]
+        exposed, hits, base = (
+            getattr(self._counts, f"part_{column}").part(event)[:, best.lag, groups]
+            for column in ("exposed", "found", "base")
+        )
+        hits, base = hits[..., r], base[..., r]
         limits = matched.difference_limits(hits - base, exposed, CONFIDENCE)
         return tuple(
             _part(name, exposed[:, g], hits[:, g], base[:, g], [limit[g] for limit in limits])
@@ -137,9 +149,9 @@ def windowed(
 ) -> tuple[int, float | None, float | None, tuple[float | None, float | None, float | None]]:
     """A response on the host within the tested lags: n, rate, base and difference with limits."""
     exposed, hits, base = (
-        counts.window_exposed[:, event],
-        counts.window_found[:, event, r],
-        counts.window_base[:, event, r],
+        counts.window_exposed.part(event),
+        counts.window_found.part(event)[:, r],
+        counts.window_base.part(event)[:, r],
     )
     n = int(exposed.sum(dtype=np.int64))
     if not _enough(exposed):

@@ -179,10 +179,12 @@ def _conduct(
     totals = counter.result()
     return Conduct(
         returns=totals.returns.tolist(),
-        by_episode=_named(totals.decisions.sum(axis=(1, 2), dtype=np.int64)),
+        by_episode=_named(counts.pool(totals.decisions)),
         by_agent={
             agent: {
-                phase: _named(totals.decisions[:, a, p].sum(axis=0, keepdims=True), scalar=True)
+                phase: _named(
+                    counts.pool(totals.decisions, a, p).sum(axis=0, keepdims=True), scalar=True
+                )
                 for p, phase in enumerate(phases.PHASE_NAMES)
             }
             for a, agent in enumerate(agents.BLUE)

@@ -1,6 +1,7 @@
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from scipy.spatial.distance import jensenshannon
 
+from cagexplain.analysis.compare import differences
 from cagexplain.analysis.compare.comparison import (
     Comparison,
     Pair,
@@ -27,6 +29,7 @@ from cagexplain.analysis.fsm.counts import count
 from cagexplain.analysis.metrics.estimate import soc
 from cagexplain.cli.main import main
 from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.facts.compact import CompactArray
 from cagexplain.stats import durations
 from cagexplain.stats.distribution import distributions
 from cagexplain.stats.permutation import (
@@ -276,7 +279,7 @@ def test_ratios_and_times_are_compared_too() -> None:
         length = rng.geometric(rate, (20, 30)).clip(max=100)
         ended = np.stack([np.bincount(row[row < 100], minlength=101) for row in length])
         censored = np.stack([np.bincount(row[row == 100], minlength=101) for row in length])
-        times = CensoredTimes(np.stack([ended, censored], axis=1).astype(np.int32))
+        times = CensoredTimes(CompactArray.of(np.stack([ended, censored], axis=1)))
         return sample_of(
             name, range(start, start + 20), counts, metrics={"ratio": ratio}, times={"time": times}
         )
@@ -288,6 +291,30 @@ def test_ratios_and_times_are_compared_too() -> None:
     assert time.low is not None and time.high is not None
     assert time.significant and time.low <= 10 <= time.high
     assert (time.unit, time.better) == ("steps", "lower")
+
+
+def test_what_is_compared_at_once_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views and times of many episodes are compared one after the other, with the same labels."""
+    rng = np.random.default_rng(8)
+
+    def sample_with(name: str, start: int, shares: list[list[float]]) -> Sample:
+        counts = episodes(rng, 20, shares).astype(np.int32)
+        one = sample_of(name, range(start, start + 20), counts)
+        table = one.tables["targeted"]
+        times = {
+            which: CensoredTimes(CompactArray.of(rng.poisson(0.1, (20, 2, 101)))) for which in "xy"
+        }
+        return replace(one, tables={"targeted": table, "again": table}, times=times)
+
+    a = sample_with("a", 0, [[0.6, 0.4], [0.2, 0.8]])
+    b = sample_with("b", 50, [[0.4, 0.6], [0.2, 0.8]])
+    (whole,) = compare_samples([a, b]).pairs
+    monkeypatch.setattr(differences, "_AT_ONCE", 1)
+    (blocks,) = compare_samples([a, b]).pairs
+    assert blocks.views == whole.views
+    for one, other in zip(blocks.metrics, whole.metrics, strict=True):
+        assert (one.p, one.p_adjusted) == (other.p, other.p_adjusted)
+        assert [one.low, one.high] == pytest.approx([other.low, other.high])
 
 
 def test_p_values_are_adjusted_for_the_number_of_pairs() -> None:

@@ -9,6 +9,7 @@ from cagexplain.analysis.metrics.definitions import DEFENDED
 from cagexplain.cc4 import actions, agents, phases, red_fsm
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.common.arrays import FloatArray
+from cagexplain.facts.compact import CompactArray
 
 EPISODES = 40
 
@@ -27,7 +28,7 @@ def counts(returns: FloatArray, idle: FloatArray) -> Counts:
         for name in Counts.__dataclass_fields__
         if name not in ("returns", "decisions")
     }
-    return Counts(returns=returns, decisions=decisions, **rest)
+    return Counts(returns=returns, decisions=CompactArray.of(decisions), **rest)
 
 
 @pytest.fixture

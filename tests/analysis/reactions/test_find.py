@@ -18,6 +18,7 @@ from cagexplain.cc4 import network
 from cagexplain.cc4.actions import ActionKind
 from cagexplain.cc4.layout import RESPONSES
 from cagexplain.facts.batch import Batch, batches, run
+from cagexplain.facts.compact import CompactArray
 from cagexplain.policies.base import Policy
 from cagexplain.tracing.trace import Trace
 from tests.support.planted import RestoresLater, record
@@ -275,12 +276,12 @@ def test_counts_against_plain_loops(small: Trace) -> None:
                 rest = min(batch.steps - 1 - step, FOLLOW)
                 times.append((answers[0], True) if answers else (rest, False))
             episode = done + row
-            assert counts.host_exposed[episode, 0].tolist() == exposed.tolist()
-            assert counts.host_found[episode, 0].tolist() == found.tolist()
+            assert counts.host_exposed.part(0)[episode].tolist() == exposed.tolist()
+            assert counts.host_found.part(0)[episode].tolist() == found.tolist()
             for seen, counted in ((True, counts.answered), (False, counts.unanswered)):
                 durations = [duration for duration, ended in times if ended == seen]
                 expected = np.bincount(durations, minlength=FOLLOW + 1)
-                assert counted[episode, 0].tolist() == expected.tolist()
+                assert counted.part(0)[episode].tolist() == expected.tolist()
         done += batch.n
 
 
@@ -310,7 +311,9 @@ def test_the_base_rate_is_that_of_the_others(small: Trace) -> None:
                     shown, acted = alerts[free], does[free]
                     if (~shown).any():
                         base += shown.sum() * acted[~shown].mean()
-            assert counts.host_base[done + row, 1, lag, restore] == pytest.approx(base, abs=1e-4)
+            assert counts.host_base.part(1)[done + row, lag, restore] == pytest.approx(
+                base, abs=1e-4
+            )
         done += batch.n
 
 
@@ -343,9 +346,9 @@ def test_windows_against_plain_loops(small: Trace) -> None:
                     if (~alerts).any():
                         base += alerts.sum() * soon[free][~alerts].mean()
             episode = done + row
-            assert counts.window_exposed[episode, 0] == n
-            assert counts.window_found[episode, 0, analyse] == found
-            assert counts.window_base[episode, 0, analyse] == pytest.approx(base, abs=1e-3)
+            assert counts.window_exposed.part(0)[episode] == n
+            assert counts.window_found.part(0)[episode, analyse] == found
+            assert counts.window_base.part(0)[episode, analyse] == pytest.approx(base, abs=1e-3)
         done += batch.n
 
 
@@ -382,11 +385,13 @@ def test_fewer_responses_than_habits_lead_to_expect_are_no_reaction(tmp_path: Pa
     counts = collector.counts
     lag, restore = LAGS.tolist().index(0), HOST_RESPONSES.index(ActionKind.RESTORE)
     host, zone = (
-        found[:, :, lag:].astype(np.float32) for found in (counts.host_found, counts.zone_found)
+        np.asarray(found)[:, :, lag:].astype(np.float32)
+        for found in (counts.host_found, counts.zone_found)
     )
     host[:, 0, 0, restore] *= 2
     answer = summarise(
-        replace(counts, host_expected=host, zone_expected=zone), observed=True
+        replace(counts, host_expected=CompactArray.of(host), zone_expected=CompactArray.of(zone)),
+        observed=True,
     ).answer
     assert answer.significant == 1
     assert answer.verdict == "no"
