@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from cagexplain.cli.options import FILE_TO_WRITE, Command, Unused, output_option
+from cagexplain.cli.options import FILE_TO_WRITE, RAY, Command, Unused, output_option
 from cagexplain.cli.places import RUNS
 
 _KEPT: Final = click.Path(file_okay=False, path_type=Path)
@@ -35,7 +35,7 @@ _UNUSED: Final = (
 )
 @click.option(
     "--ray",
-    metavar="auto|ADDRESS",
+    **RAY,
     help="Train on a Ray cluster instead of this machine alone.",
 )
 @click.option("--kept", type=_KEPT, help=_KEPT_HELP)

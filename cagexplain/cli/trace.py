@@ -12,12 +12,13 @@ from cagexplain.cli.options import Command, output_option
 from cagexplain.cli.places import new_place
 
 
-@click.command("trace", cls=Command, unused=[playing.WITHOUT_CYBORG])
+@click.command("trace", cls=Command, unused=[playing.WITHOUT_CYBORG, playing.NOT_CYBORG])
 @click.argument("policy")
 @output_option("Folder of the trace, new or empty.  [default: runs/trace-POLICY-1, -2, ...]")
 @click.option("--resume", is_flag=True, help="Continue the interrupted recording in --output.")
 @click.option("--no-observations", is_flag=True, help="Leave out what the agents saw.")
 @playing.options
+@playing.ON_RAY
 def command(
     policy: str, output: Path | None, resume: bool, no_observations: bool, **options: Any
 ) -> None:
@@ -39,30 +40,31 @@ def command(
         )
     player = playing.load(policy, options)
     engine = playing.engine(options)
-    recording = Recording(
-        output or new_place("trace", player.name),
-        player,
-        seed_range(options["seed"], options["episodes"]),
-        playing.params(options),
-        engine=engine,
-        batch=playing.batch(options, engine, player),
-        with_observations=not no_observations,
-        options={"mask_sleep": options["mask_sleep"]},
-        resume=resume,
-    )
-    try:
-        with playing.progress(
-            f"recording {player.name}", recording.steps_planned, recording.steps_finished
-        ) as bar:
-            recording.run([bar])
-    except KeyboardInterrupt:
-        manifest = recording.manifest
-        click.echo(
-            f"{manifest.finished_episodes} of {len(manifest.seeds)} episodes are in "
-            f"{recording.folder}; the same command with --output {recording.folder} --resume "
-            "continues the recording.",
-            err=True,
+    with playing.cluster(options) as cluster:
+        recording = Recording(
+            output or new_place("trace", player.name),
+            player,
+            seed_range(options["seed"], options["episodes"]),
+            playing.params(options),
+            engine=engine,
+            batch=playing.batch(options, engine, player),
+            with_observations=not no_observations,
+            options={"mask_sleep": options["mask_sleep"]},
+            resume=resume,
         )
-        raise
+        label = f"recording {player.name}"
+        planned, finished = recording.steps_planned, recording.steps_finished
+        try:
+            with playing.place(cluster, engine, label, planned, finished) as place:
+                recording.run(place=place)
+        except KeyboardInterrupt:
+            manifest = recording.manifest
+            click.echo(
+                f"{manifest.finished_episodes} of {len(manifest.seeds)} episodes are in "
+                f"{recording.folder}; the same command with --output {recording.folder} --resume "
+                "continues the recording.",
+                err=True,
+            )
+            raise
     episodes = options["episodes"]
     click.echo(f"{episodes} episode{'s' * (episodes > 1)} in {recording.folder}")

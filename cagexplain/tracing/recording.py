@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes, write_text
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Policy, reads
-from cagexplain.policies.rollout import DEFAULT_BATCH, SEEDS, Observer, batches, play
+from cagexplain.policies.blocks import Block, Here, Place, blocks
+from cagexplain.policies.rollout import DEFAULT_BATCH, SEEDS, Observer, play
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
 from cagexplain.tracing.manifest import File, Manifest, TracePart
@@ -69,7 +71,7 @@ class Recording:
         self.params = params or EnvParams()
         self._engine = engine or Engine()
         self._policy = policy
-        self._batches = batches(seeds, batch)
+        self._blocks = blocks(seeds, batch)
         self._with_observations = with_observations
         played = {
             **self.params.as_dict(),
@@ -108,38 +110,27 @@ class Recording:
         """Environment steps of the episodes on disk."""
         return self._manifest.finished_episodes * phases.calls(self.params.steps)
 
-    def run(self, observers: Sequence[Observer] = ()) -> None:
+    def run(self, observers: Sequence[Observer] = (), place: Place | None = None) -> None:
         """Play and write what is not on disk yet.
 
         Args:
             observers: further observers of the play, such as a progress bar.
+            place: where to play; by default here, on the engine and before `observers`.
         """
+        place = place or Here(self._engine, observers)
         finished = {part.number for part in self._manifest.parts}
-        first_episode = 0
-        env: Env | None = None
-        for number, seeds in enumerate(self._batches):
-            if number not in finished:
-                if env is None or env.n_envs != len(seeds):
-                    if env is not None:
-                        env.close()
-                    env = self._engine.make(len(seeds), self.params)
-                recorder = Recorder(first_episode, with_observations=self._with_observations)
-                play(self._policy, env, seeds, [recorder, *observers])
-                self._write(TracePart(number, first_episode, len(seeds), {}), recorder.tables())
-            first_episode += len(seeds)
-        if env is not None:
-            env.close()
+        missing = [block for block in self._blocks if block.number not in finished]
+        playing = partial(_recorded, with_observations=self._with_observations)
+        for block, tables in place.play(self._policy, self.params, missing, playing):
+            self._write(TracePart(block.number, block.first, len(block.seeds), {}), tables)
 
-    def _write(self, part: TracePart, tables: dict[str, pa.Table]) -> None:
+    def _write(self, part: TracePart, tables: dict[str, _Content]) -> None:
         files = {}
         for name, table in tables.items():
-            buffer = io.BytesIO()
-            # Checksums let a reader notice damage inside a page that still decodes.
-            pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
             path = part.path(self.folder, name)
             path.parent.mkdir(exist_ok=True)
-            write_bytes(path, buffer.getvalue())
-            files[name] = File(table.num_rows, buffer.tell(), sha256_file(path))
+            write_bytes(path, table.parquet)
+            files[name] = File(table.rows, len(table.parquet), sha256_file(path))
         parts = sorted([*self._manifest.parts, replace(part, files=files)], key=lambda p: p.number)
         self._manifest = replace(self._manifest, parts=parts)
         self._manifest.write(self.folder)
@@ -171,6 +162,35 @@ class Recording:
             path.is_file() and sha256_file(path) == part.files[name].sha256
             for name, path in paths.items()
         )
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Of a file: its number of rows, and its bytes."""
+
+    rows: int
+    parquet: bytes
+
+
+def _recorded(
+    policy: Policy,
+    env: Env,
+    block: Block,
+    observers: Sequence[Observer],
+    *,
+    with_observations: bool,
+) -> dict[str, _Content]:
+    """The files of a block, by table."""
+    recorder = Recorder(block.first, with_observations=with_observations)
+    play(policy, env, block.seeds, [recorder, *observers])
+    return {name: _written(table) for name, table in recorder.tables().items()}
+
+
+def _written(table: pa.Table) -> _Content:
+    buffer = io.BytesIO()
+    # Checksums let a reader notice damage inside a page that still decodes.
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    return _Content(table.num_rows, buffer.getvalue())
 
 
 def _comparable(value: Any) -> Any:
