@@ -63,6 +63,7 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     player = playing.load(policy, options)
     engine = playing.engine(options)
     steps = options["episodes"] * phases.calls(params.steps)
+    cluster = playing.cluster(options)
     began = time.perf_counter()
     finished: list[Evaluation] = []
     label = f"evaluating {player.name}"
@@ -79,15 +80,13 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
                     after_episode=finished.append,
                 )
         else:
-            with (
-                playing.cluster(options) as cluster,
-                playing.place(cluster, engine, label, steps) as place,
-            ):
+            with playing.place(cluster, engine, label, steps) as place:
+                usual = playing.batch(options, engine, player)
                 evaluate(
                     player,
                     seed_range(options["seed"], options["episodes"]),
                     params,
-                    batch=playing.batch(options, engine, player),
+                    batch=options["batch"] or place.size(options["episodes"], usual),
                     engine=engine,
                     place=place,
                     after_batch=finished.append,

@@ -312,21 +312,19 @@ def recorded(subject: str) -> Path | None:
     return next((folder for folder in folders if (folder / "manifest.json").is_file()), None)
 
 
-@contextlib.contextmanager
-def cluster(options: dict[str, Any]) -> Iterator[Cluster | None]:
-    """The cluster that the user asked for with ``--ray``, for as long as the block runs.
+def cluster(options: dict[str, Any]) -> Cluster | None:
+    """The cluster that the user asked for with ``--ray``, which the command leaves when it ends.
 
     Raises:
         UsageError: Ray is not installed.
         CagexplainError: there is no such cluster.
     """
     if options["ray"] is None:
-        yield None
-        return
+        return None
     from cagexplain.common.cluster import Cluster
 
-    with Cluster(options["ray"], options.get("workers")) as joined:
-        yield joined
+    joined = Cluster(options["ray"], options.get("workers"))
+    return click.get_current_context().with_resource(joined)
 
 
 @contextlib.contextmanager

@@ -40,31 +40,31 @@ def command(
         )
     player = playing.load(policy, options)
     engine = playing.engine(options)
-    with playing.cluster(options) as cluster:
-        recording = Recording(
-            output or new_place("trace", player.name),
-            player,
-            seed_range(options["seed"], options["episodes"]),
-            playing.params(options),
-            engine=engine,
-            batch=playing.batch(options, engine, player),
-            with_observations=not no_observations,
-            options={"mask_sleep": options["mask_sleep"]},
-            resume=resume,
+    cluster = playing.cluster(options)
+    recording = Recording(
+        output or new_place("trace", player.name),
+        player,
+        seed_range(options["seed"], options["episodes"]),
+        playing.params(options),
+        engine=engine,
+        batch=playing.batch(options, engine, player),
+        with_observations=not no_observations,
+        options={"mask_sleep": options["mask_sleep"]},
+        resume=resume,
+    )
+    label = f"recording {player.name}"
+    planned, finished = recording.steps_planned, recording.steps_finished
+    try:
+        with playing.place(cluster, engine, label, planned, finished) as place:
+            recording.run(place=place)
+    except KeyboardInterrupt:
+        manifest = recording.manifest
+        click.echo(
+            f"{manifest.finished_episodes} of {len(manifest.seeds)} episodes are in "
+            f"{recording.folder}; the same command with --output {recording.folder} --resume "
+            "continues the recording.",
+            err=True,
         )
-        label = f"recording {player.name}"
-        planned, finished = recording.steps_planned, recording.steps_finished
-        try:
-            with playing.place(cluster, engine, label, planned, finished) as place:
-                recording.run(place=place)
-        except KeyboardInterrupt:
-            manifest = recording.manifest
-            click.echo(
-                f"{manifest.finished_episodes} of {len(manifest.seeds)} episodes are in "
-                f"{recording.folder}; the same command with --output {recording.folder} --resume "
-                "continues the recording.",
-                err=True,
-            )
-            raise
+        raise
     episodes = options["episodes"]
     click.echo(f"{episodes} episode{'s' * (episodes > 1)} in {recording.folder}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
+import os
 import platform
 import socket
 import sys
@@ -64,6 +65,8 @@ def connect(address: str) -> Any:
         ) from error
     if ray.is_initialized():
         return ray
+    # What fails beside the job whose error is raised: Ray would print all of it.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         _require_answer(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)

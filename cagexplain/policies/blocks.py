@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Policy
 from cagexplain.policies.rollout import Observer, batches
 
+_LEAST: Final = 8
+"""Episodes of a block on a cluster: in smaller ones a step costs more than what it plays."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -74,6 +76,9 @@ class Place(Protocol):
     ) -> Iterator[tuple[Block, T]]:
         """Play blocks, and yield each with what came of it, as they are finished."""
 
+    def size(self, episodes: int, usual: int) -> int:
+        """Episodes per block, where that has no effect on what comes of them."""
+
 
 @dataclass(frozen=True)
 class Here:
@@ -103,6 +108,10 @@ class Here:
             if env is not None:
                 env.close()
 
+    def size(self, episodes: int, usual: int) -> int:
+        """The usual number."""
+        return usual
+
 
 @dataclass(frozen=True)
 class There:
@@ -129,6 +138,11 @@ class There:
         for i, result in self.cluster.each(_play, work, parts):
             self.advance(steps * len(parts[i].seeds))
             yield parts[i], result
+
+    def size(self, episodes: int, usual: int) -> int:
+        """The usual number, or fewer if that leaves no core without a block."""
+        share = -(-episodes // self.cluster.slots)
+        return min(usual, max(share, _LEAST))
 
 
 def _play(work: tuple[Policy, EnvParams, Playing[T]], block: Block) -> T:

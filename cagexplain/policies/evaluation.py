@@ -17,7 +17,7 @@ import numpy as np
 from cagexplain.cc4 import agents, network, phases, reward
 from cagexplain.common.arrays import Int64Array, IntArray, RealArray
 from cagexplain.envs import Engine, Env, EnvParams
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Decision, Policy, rows_at_once
 from cagexplain.policies.blocks import Block, Here, Place, blocks
 from cagexplain.policies.rollout import (
     DEFAULT_BATCH,
@@ -216,7 +216,7 @@ def evaluate(
     seeds: IntArray,
     params: EnvParams | None = None,
     *,
-    batch: int = DEFAULT_BATCH,
+    batch: int | None = None,
     engine: Engine | None = None,
     skip_worlds: int = 0,
     observers: Sequence[Observer] = (),
@@ -229,7 +229,8 @@ def evaluate(
         policy: the policy.
         seeds: ``int[n]`` of the episodes.
         params: of the environment; CC4's own by default.
-        batch: episodes played side by side; without effect on the results.
+        batch: episodes played side by side, without effect on the results; by default
+            `DEFAULT_BATCH`, or fewer that the policy or `place` wants.
         engine: the simulator; ours by default.
         skip_worlds: see `play`.
         observers: further observers of the play, such as a progress bar.
@@ -239,6 +240,7 @@ def evaluate(
     params, engine = params or EnvParams(), engine or Engine()
     options = _options(params, engine, SEEDS, skip_worlds)
     place = place or Here(engine, observers)
+    batch = batch or place.size(len(seeds), rows_at_once(policy, DEFAULT_BATCH))
     playing = partial(_scored, skip_worlds=skip_worlds)
     parts: dict[int, tuple[Block, tuple[Int64Array, Int64Array]]] = {}
     for block, scores in place.play(policy, params, blocks(seeds, batch), playing):

@@ -108,6 +108,13 @@ class Manifest:
         return self.finished_episodes == len(self.seeds)
 
     @property
+    def gapless(self) -> bool:
+        """Whether the episodes on disk are the first ones; a cluster may finish later ones before
+        them."""
+        last = self.parts[-1] if self.parts else None
+        return last is None or last.first_episode + last.episodes == self.finished_episodes
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the recorded tables."""
         left_out = () if self.options.get("observations", True) else schema.OBSERVATION_TABLES

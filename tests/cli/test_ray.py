@@ -2,17 +2,24 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import ray
 
+from cagexplain.analysis.studies.explained_run import explain_run, explain_runs, read_explained
+from cagexplain.audit.play.main_numbers import MAIN
+from cagexplain.audit.play.record import record
+from cagexplain.audit.play.team import Play, Team
 from cagexplain.cli.main import main
 from cagexplain.common import cluster as clusters
 from cagexplain.common.cluster import ATTEMPTS, Cluster
@@ -21,16 +28,22 @@ from cagexplain.envs import EnvParams
 from cagexplain.policies.blocks import There
 from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.registry import load_policy
+from cagexplain.policies.remedies import REMEDIES
+from cagexplain.policies.wrappers.noise import NoisyAlerts
 from cagexplain.tracing.recording import Recording
+from tests.audit.play.test_record import FailsOn
+from tests.support import fabricated
 from tests.support.mortal import Mortal, double, threads
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
 SHORT = ["--episodes", "6", "--episode-length", "40", "--batch", "2"]
+TIMES = ("seconds", "decision_time")
+TUNED = ROOT / "cagexplain" / "data" / "ippo_tuned.pt"
 SEEDS = np.arange(6)
 PARAMS = EnvParams(steps=40)
-WITH_RAY = ["evaluate", "trace"]
+WITH_RAY = ["evaluate", "trace", "audit", "surrogate"]
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +188,98 @@ def test_episodes_that_kill_every_worker_are_named(cluster: Cluster, tmp_path: P
     same_trace(tmp_path / "here", tmp_path / "trace")
 
 
-@pytest.mark.parametrize("command", WITH_RAY)
+def test_an_audit_records_what_a_policy_does_before_it_fails(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    policy = FailsOn(2, 5)
+    here = record(tmp_path / "here", policy, SEEDS, PARAMS, batch=2)
+    there = record(tmp_path / "there", policy, SEEDS, PARAMS, batch=2, place=There(cluster))
+    assert set(here.failed) == {2, 5}
+    assert here.failed == there.failed
+    same_trace(tmp_path / "here", tmp_path / "there")
+
+
+def without(document: Any, *names: str) -> Any:
+    """A document without what differs between any two runs of a command."""
+    if isinstance(document, dict):
+        return {key: without(value, *names) for key, value in document.items() if key not in names}
+    if isinstance(document, list):
+        return [without(value, *names) for value in document]
+    return document
+
+
+def test_audit_is_that_of_one_process(cluster: Cluster, tmp_path: Path) -> None:
+    amounts = ["--prices", "0", "--variations", "2", "--moments", "0"]
+    for name, where in (("here", []), ("there", ["--ray", "auto"])):
+        assert called("audit", "reactive", *SHORT, *amounts, *where, "-o", tmp_path / name) == 0
+    same_trace(tmp_path / "here" / "trace", tmp_path / "there" / "trace")
+    here, there = (
+        without(json.loads((tmp_path / name / "audit.json").read_text()), "command", "path")
+        for name in ("here", "there")
+    )
+    assert here["variations"]
+    assert here == there
+
+
+def test_teams_count_as_in_one_process(cluster: Cluster) -> None:
+    """Prices, variations and values of actions are made of such plays."""
+    policies = {name: load_policy(name) for name in ("reactive", "ippo_tuned")}
+    noisy = partial(NoisyAlerts, drop=0.25)
+    plays = [
+        Play("reactive", SEEDS, MAIN, PARAMS, REMEDIES[:2]),
+        Play("ippo_tuned", SEEDS, params=PARAMS, wrapped=noisy),
+    ]
+    steps: list[int] = []
+    with Team(policies) as here, Team(policies, cluster, steps.append) as there:
+        for one, other in zip(here.play(plays), there.play(plays), strict=True):
+            np.testing.assert_equal(vars(one), vars(other))
+    assert sum(steps) == 2 * len(SEEDS) * 39
+
+
+def test_audit_of_a_trace_plays_on_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """With as many workers at once as are asked for."""
+    assert called("trace", "reactive", *SHORT, "-o", tmp_path / "trace") == 0
+    amounts = ["--prices", "0", "--variations", "2", "--moments", "0", "--workers", "1"]
+    command = ["audit", tmp_path / "trace", *amounts, "-o", tmp_path / "audit"]
+    assert called(*command, "--ray", "auto") == 0
+    assert json.loads((tmp_path / "audit" / "audit.json").read_text())["variations"]
+
+
+def test_trees_are_those_of_one_process(cluster: Cluster, tmp_path: Path) -> None:
+    small = ["--episodes", "20", "--fit-episodes", "4", "--rounds", "1", "--leaves", "4"]
+    for name, where in (("here", []), ("there", ["--ray", "auto"])):
+        output = ["--episode-length", "40", "-o", tmp_path / name]
+        assert called("surrogate", "reactive", *small, *output, *where) == 0
+    trees = [(tmp_path / name / "tree.json").read_bytes() for name in ("here", "there")]
+    assert trees[0] == trees[1]
+    here, there = (
+        without(json.loads((tmp_path / name / "surrogate.json").read_text()), *TIMES)
+        for name in ("here", "there")
+    )
+    assert here == there
+
+
+def test_explained_runs_are_those_of_one_process(cluster: Cluster) -> None:
+    runs = [(TUNED, PARAMS), (TUNED, EnvParams(steps=30, red="impact"))]
+    steps: list[int] = []
+    there = dict(explain_runs(runs, 3, cluster, steps.append))
+    assert there == {i: explain_run(TUNED, 3, params) for i, (_, params) in enumerate(runs)}
+    assert sum(steps) == 2 * 3 * (39 + 29)
+
+
+def test_a_study_is_explained_on_the_cluster(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "study"
+    fabricated.study(folder, {"ippo": [-300.0]})
+    (run,) = (folder / "runs").glob("*/seed-*")
+    shutil.copy(TUNED, run / "ckpt.pt")
+    assert called("study", "explain", folder, "--episodes", "10", "--ray", "auto") == 0
+    assert f"{run}\n" in capsys.readouterr().out
+    assert read_explained(run) == explain_run(TUNED, 10, EnvParams())
+
+
+@pytest.mark.parametrize("command", ["evaluate", "trace", "audit"])
 def test_cyborg_plays_on_this_machine(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(command, "sleep", "--engine", "cyborg", "--ray", "auto") == 2
     assert "--ray: no effect with --engine cyborg, which plays on this machine." in (
@@ -204,7 +308,7 @@ def test_one_error_where_there_is_no_cluster(
     command: str, code: str, status: int, told: str, tmp_path: Path
 ) -> None:
     output = [] if command == "evaluate" else ["-o", tmp_path / "out"]
-    line = alone(command, "sleep", *SHORT, *output, "--ray", "127.0.0.1:9", code=code)
+    line = alone(command, "sleep", *output, "--ray", "127.0.0.1:9", code=code)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(line, capture_output=True, text=True, env=environment)
     assert (ended.returncode, ended.stdout) == (status, ""), ended.stderr
