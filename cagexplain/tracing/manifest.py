@@ -1,6 +1,6 @@
 """The trace's manifest: what was played, and which files hold it.
 
-It is replaced after every finished batch, last of all, so a file that it names is whole.
+It is replaced after finished batches, last of all, so a file that it names is whole.
 """
 
 from __future__ import annotations

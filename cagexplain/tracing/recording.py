@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,11 @@ from cagexplain.tracing.recorder import Recorder
 
 _MUST_AGREE: Final = ("policy", "options", "seeds", "engine")
 """What makes two recordings the same."""
+
+_SELDOM: Final = 20
+"""Times as long as writing the manifest takes, it is not written again: that of 100,000 episodes
+takes a fifth of a second, and a cluster finishes many parts in that time. A part that a killed
+recording has not named yet is played again."""
 
 _README: Final = """# A trace
 
@@ -73,6 +79,7 @@ class Recording:
         self._policy = policy
         self._blocks = blocks(seeds, batch)
         self._with_observations = with_observations
+        self._next_manifest = 0.0
         played = {
             **self.params.as_dict(),
             "condition": self.params.condition,
@@ -121,8 +128,11 @@ class Recording:
         finished = {part.number for part in self._manifest.parts}
         missing = [block for block in self._blocks if block.number not in finished]
         playing = partial(_recorded, with_observations=self._with_observations)
-        for block, tables in place.play(self._policy, self.params, missing, playing):
-            self._write(TracePart(block.number, block.first, len(block.seeds), {}), tables)
+        try:
+            for block, tables in place.play(self._policy, self.params, missing, playing):
+                self._write(TracePart(block.number, block.first, len(block.seeds), {}), tables)
+        finally:
+            self._manifest.write(self.folder)
 
     def _write(self, part: TracePart, tables: dict[str, _Content]) -> None:
         files = {}
@@ -133,7 +143,10 @@ class Recording:
             files[name] = File(table.rows, len(table.parquet), sha256_file(path))
         parts = sorted([*self._manifest.parts, replace(part, files=files)], key=lambda p: p.number)
         self._manifest = replace(self._manifest, parts=parts)
-        self._manifest.write(self.folder)
+        if (start := time.monotonic()) >= self._next_manifest:
+            self._manifest.write(self.folder)
+            now = time.monotonic()
+            self._next_manifest = now + _SELDOM * (now - start)
 
     def _resumed(self, fresh: Manifest) -> Manifest:
         """The manifest in the folder, without the parts whose files have not survived."""
