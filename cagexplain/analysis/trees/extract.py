@@ -105,6 +105,7 @@ def extract(
     """
     started = time.perf_counter()
     params, options = params or EnvParams(), options or Options()
+    held_out = seed_range(options.seed, options.held_out)  # refused before the work
     teacher = Teacher(policy)
     make = _maker(policy, options)
     returned = partial(_returns, place=place)
@@ -127,7 +128,6 @@ def extract(
     last = np.concatenate([seeds(options.rounds + 1), seeds(options.rounds + 2)])
     trees = best_candidate([chosen, *candidates], lambda each: returned(make(each), last, params))
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
-    held_out = seed_range(options.seed, options.held_out)
     unseen, returns = roll_out(teacher, None, held_out, params, 2 * KEPT)
     judge = _Judge(make, held_out, params, policy, returns, place)
     judged, student = _judged(trees, curve, training, unseen, judge, options, progress)
