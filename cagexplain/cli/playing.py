@@ -129,15 +129,15 @@ _PLAYING: Final = (
     click.option(
         "--workers",
         type=click.IntRange(min=1),
-        help="Threads of our simulator, processes of CybORG, or blocks on the cluster of --ray at "
-        "once.  [default: all cores]",
+        help="Threads of our simulator, processes of CybORG, or tasks of a cluster.  "
+        "[default: all cores]",
     ),
     click.option("--cyborg-path", **CYBORG_PATH),
 )
 ON_RAY: Final = click.option(
     "--ray",
     **RAY,
-    help="Play on a Ray cluster, a block of --batch episodes on each core, with the same results: "
+    help="Play on a Ray cluster, a block of episodes on each core, with the same results: "
     "'auto' is the one that this machine belongs to, 'local' starts one here (see docs/scale.md).",
 )
 ENGINE: Final = click.Choice(["native", "cyborg"])
