@@ -22,6 +22,7 @@ from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.compose import comparable, compose, judge, of_surrogate, outside
 from cagexplain.audit.play.prices import Priced, price
 from cagexplain.audit.play.robustness import Varied, vary
+from cagexplain.audit.play.team import Workers
 from cagexplain.audit.play.worth import PAIRS, worth
 from cagexplain.audit.profiles import Profile
 from cagexplain.audit.references import References
@@ -29,8 +30,10 @@ from cagexplain.audit.results import ActionAutonomy, Audit, Change, Finding, Var
 from cagexplain.cc4 import agents
 from cagexplain.cc4.reds import REDS, RedTable
 from cagexplain.common import machine
+from cagexplain.common.cluster import Cluster
 from cagexplain.common.errors import CagexplainError
 from cagexplain.policies.base import Policy, looks
+from cagexplain.policies.blocks import There
 from cagexplain.policies.rollout import seed_range
 from cagexplain.stats.estimates import Estimate
 from cagexplain.tracing.trace import Trace
@@ -90,6 +93,7 @@ def conduct(
     rules: bool = False,
     earlier: Audit | None = None,
     failed: Mapping[int, str] | None = None,
+    cluster: Cluster | None = None,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Conducted:
     """Judge a trace; price, vary and explain its policy.
@@ -110,13 +114,15 @@ def conduct(
         rules: whether decision trees are extracted.
         earlier: audit to compare with.
         failed: message by seed of the episodes in which the policy failed.
+        cluster: plays what prices remedies, the other conditions and what judges trees; by default
+            the processes of this machine do.
         advance: is told environment steps as they are played (from any thread).
 
     Raises:
         CagexplainError: the trace cannot be judged.
     """
     references = references if comparable(trace) else references.elsewhere()
-    play = _Further(trace, policy, why_not, advance)
+    play = _Further(trace, policy, why_not, cluster, advance)
     judged = judge(trace, profile, references)
     priced = play.prices(judged.findings, pairs)
     variations = play.variations(varied, siblings, profile, play.attacker(attack))
@@ -166,10 +172,13 @@ class _Further:
         trace: Trace,
         policy: Policy | None,
         why_not: str,
+        cluster: Cluster | None,
         advance: Callable[[int], None],
     ) -> None:
         self._trace, self._policy, self._advance = trace, policy, advance
         self._workers = min(machine.cores(), WORKERS)
+        self._teams: Workers = cluster or self._workers
+        self._place = None if cluster is None else There(cluster)
         self.numbers: dict[str, list[Estimate] | str] = {}
         self.why_not: dict[str, str] = {}
         self.notes = [f"The policy was not played on: {why_not}"] if policy is None else []
@@ -183,7 +192,7 @@ class _Further:
                 findings,
                 seed_range(PRICE_SEED, pairs),
                 params_of(self._trace),
-                workers=self._workers,
+                workers=self._teams,
                 advance=self._advance,
             )
 
@@ -226,7 +235,7 @@ class _Further:
                 ),
                 siblings=siblings,
                 fitted=fitted,
-                workers=self._workers,
+                workers=self._teams,
                 advance=self._advance,
             )
 
@@ -254,7 +263,7 @@ class _Further:
                 warrants.used,
                 seed_range(WORTH_SEED, pairs),
                 params_of(self._trace),
-                workers=self._workers,
+                workers=self._teams,
                 advance=self._advance,
             )
 
@@ -269,7 +278,7 @@ class _Further:
             return None
 
         def extracted(policy: Policy) -> Surrogate:
-            surrogate, _ = extract(policy, params_of(self._trace))
+            surrogate, _ = extract(policy, params_of(self._trace), place=self._place)
             self.numbers["SUR-01"] = of_surrogate(surrogate)
             return surrogate
 

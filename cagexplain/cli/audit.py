@@ -23,6 +23,7 @@ from cagexplain.common import machine
 if TYPE_CHECKING:
     from cagexplain.audit.conduct import Conducted
     from cagexplain.audit.results import Audit
+    from cagexplain.common.cluster import Cluster
     from cagexplain.policies.base import Policy
     from cagexplain.tracing.trace import Trace
 
@@ -48,16 +49,16 @@ def _of_trace(options: Mapping[str, Any]) -> bool:
 
 _OF_PLAYER: Final = ("mask_sleep", "deterministic")
 """How a policy plays; also that of --sibling, which is played in any case."""
+_OF_EPISODES: Final = (
+    *(name for name in playing.EPISODES_NAMES if name not in _OF_PLAYER),
+    *playing.PLAYING_NAMES,
+    "engine",
+)
+_ON_TRACE: Final = "on a recorded trace, whose episodes are what they are"
 _UNUSED: Final = (
-    Unused(
-        "on a recorded trace, whose episodes are what they are",
-        _of_trace,
-        (
-            *(name for name in playing.EPISODES_NAMES if name not in _OF_PLAYER),
-            *playing.PLAYING_NAMES,
-            "engine",
-        ),
-    ),
+    Unused(_ON_TRACE, lambda options: _of_trace(options) and not options["ray"], _OF_EPISODES),
+    # On a cluster the prices and variations of a trace's policy take workers, too.
+    Unused(_ON_TRACE, _of_trace, tuple(n for n in _OF_EPISODES if n != "workers")),
     Unused(
         "on a recorded trace without --sibling",
         lambda options: _of_trace(options) and not options["siblings"],
@@ -69,6 +70,7 @@ _UNUSED: Final = (
         ("policy_file",),
     ),
     playing.WITHOUT_CYBORG,
+    playing.NOT_CYBORG,
 )
 
 
@@ -137,6 +139,7 @@ _UNUSED: Final = (
     help="Where the policy of a TRACE lies now, if it was moved since the recording.",
 )
 @playing.options
+@playing.ON_RAY
 def command(subject: str, output: Path | None, **options: Any) -> int:
     """Audit a policy against practices of cyber defence, with evidence, uncertainty and prices.
 
@@ -156,11 +159,16 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
     from cagexplain.tracing.trace import open_trace
 
     # What cannot be used is refused before the work, not after it.
-    if machine.cores() > 1 and (options["priced"] != 0 or options["varied"] != 0):
+    if (
+        options["ray"] is None
+        and machine.cores() > 1
+        and (options["priced"] != 0 or options["varied"] != 0)
+    ):
         spawning()
     profile, references = load_profile(options["profile"]), load_references()
     earlier = None if options["baseline"] is None else read(options["baseline"])
     siblings = [playing.load(spec, options) for spec in options["siblings"]]
+    cluster = playing.cluster(options)
     why_not = ""
     policy: Policy | None
     failed: dict[int, str] = {}
@@ -178,7 +186,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
         name = policy.name
         folder = prepare_output_dir(output or new_place("audit", name))
         with _telling_where(folder / playing.TRACE):
-            trace, failed = _record(folder / playing.TRACE, policy, options)
+            trace, failed = _record(folder / playing.TRACE, policy, options, cluster)
     amounts = _amounts(policy, options)
     if amounts["varied"] == 0:
         refuse(("attacked",), "without the other conditions that --variations asks for")
@@ -198,6 +206,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
             rules=options["rules"],
             earlier=earlier,
             failed=failed,
+            cluster=cluster,
             advance=advance,
         )
     _write(folder, conducted, options["sarif_warnings"])
@@ -250,13 +259,15 @@ def _telling_where(trace: Path) -> Iterator[None]:
                     "; 'cagexplain trace' with the same policy and options, --output "
                     f"{trace} and --resume records the others"
                 )
-            if finished:
+            if finished and manifest.gapless:
                 message += f"; 'cagexplain audit {trace}' judges them"
             click.echo(f"{message}.", err=True)
         raise
 
 
-def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trace, dict[int, str]]:
+def _record(
+    folder: Path, policy: Policy, options: dict[str, Any], cluster: Cluster | None
+) -> tuple[Trace, dict[int, str]]:
     """Play the episodes that are audited."""
     from cagexplain.audit.play.record import record
     from cagexplain.cc4 import phases
@@ -264,7 +275,7 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
 
     engine = playing.engine(options)
     steps = options["episodes"] * phases.calls(options["steps"])
-    with playing.progress(f"recording {policy.name}", steps) as bar:
+    with playing.place(cluster, engine, f"recording {policy.name}", steps) as place:
         recorded = record(
             folder,
             policy,
@@ -273,7 +284,7 @@ def _record(folder: Path, policy: Policy, options: dict[str, Any]) -> tuple[Trac
             engine=engine,
             batch=playing.batch(options, engine, policy),
             options={"mask_sleep": options["mask_sleep"]},
-            observers=[bar],
+            place=place,
         )
     return recorded.trace, recorded.failed
 

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 _OFFICIAL: Final = Unused(
     "with --protocol official, which plays one world after the other",
     lambda options: options["protocol"] == OFFICIAL,
-    ("batch", "workers"),
+    ("batch", "workers", "ray"),
 )
 
 
-@click.command("evaluate", cls=Command, unused=[playing.WITHOUT_CYBORG, _OFFICIAL])
+@click.command(
+    "evaluate", cls=Command, unused=[playing.WITHOUT_CYBORG, playing.NOT_CYBORG, _OFFICIAL]
+)
 @click.argument("policy")
 @playing.options
+@playing.ON_RAY
 @click.option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
@@ -60,11 +63,13 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
     player = playing.load(policy, options)
     engine = playing.engine(options)
     steps = options["episodes"] * phases.calls(params.steps)
+    cluster = playing.cluster(options)
     began = time.perf_counter()
     finished: list[Evaluation] = []
+    label = f"evaluating {player.name}"
     try:
-        with playing.progress(f"evaluating {player.name}", steps) as bar:
-            if options["protocol"] == OFFICIAL:
+        if options["protocol"] == OFFICIAL:
+            with playing.progress(label, steps) as bar:
                 evaluate_official(
                     player,
                     options["seed"],
@@ -74,14 +79,16 @@ def command(policy: str, output: Path | None, **options: Any) -> None:
                     observers=[bar],
                     after_episode=finished.append,
                 )
-            else:
+        else:
+            with playing.place(cluster, engine, label, steps) as place:
+                usual = playing.batch(options, engine, player)
                 evaluate(
                     player,
                     seed_range(options["seed"], options["episodes"]),
                     params,
-                    batch=playing.batch(options, engine, player),
+                    batch=options["batch"] or place.size(options["episodes"], usual),
                     engine=engine,
-                    observers=[bar],
+                    place=place,
                     after_batch=finished.append,
                 )
     finally:

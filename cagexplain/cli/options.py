@@ -106,6 +106,8 @@ class _FileToWrite(click.Path):
 FILE_TO_WRITE: Final = _FileToWrite()
 FILE_OR_OUTPUT: Final = _FileToWrite(allow_dash=True)
 """Likewise; - is the standard output."""
+RAY: Final[dict[str, Any]] = {"metavar": "auto|local|ADDRESS"}
+"""Of the option ``--ray``, wherever it occurs."""
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
 

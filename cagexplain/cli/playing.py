@@ -23,7 +23,7 @@ from cagexplain.cc4.conditions import CONDITIONS, KIELY, STANDARD
 from cagexplain.cc4.phases import DEFAULT_STEPS
 from cagexplain.cc4.reds import STANDARD as STANDARD_RED
 from cagexplain.cc4.reds import load_red
-from cagexplain.cli.options import Option, Seed, Unused, refuse
+from cagexplain.cli.options import RAY, Option, Seed, Unused, refuse
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
 from cagexplain.policies.base import Decision, Policy, rows_at_once
@@ -34,7 +34,9 @@ from cagexplain.policies.rollout import DEFAULT_BATCH, EVALUATION_SEED, Observer
 from cagexplain.policies.wrappers.base import unwrapped
 
 if TYPE_CHECKING:
+    from cagexplain.common.cluster import Cluster
     from cagexplain.envs import Engine, Env, EnvParams
+    from cagexplain.policies.blocks import Place
 
 TRACE: Final = "trace"
 """Folder, within that of an audit, of the episodes that it rests on."""
@@ -127,9 +129,16 @@ _PLAYING: Final = (
     click.option(
         "--workers",
         type=click.IntRange(min=1),
-        help="Threads of our simulator or processes of CybORG.  [default: all cores]",
+        help="Threads of our simulator, processes of CybORG, or tasks of a cluster.  "
+        "[default: all cores]",
     ),
     click.option("--cyborg-path", **CYBORG_PATH),
+)
+ON_RAY: Final = click.option(
+    "--ray",
+    **RAY,
+    help="Play on a Ray cluster, a block of episodes on each core, with the same results: "
+    "'auto' is the one that this machine belongs to, 'local' starts one here (see docs/scale.md).",
 )
 ENGINE: Final = click.Choice(["native", "cyborg"])
 _ENGINE: Final = click.option(
@@ -167,6 +176,11 @@ WITHOUT_CYBORG: Final = Unused(
     "on our own simulator, except for submissions",
     lambda options: options["engine"] == "native" and not options["trust_code"],
     ("cyborg_path",),
+)
+NOT_CYBORG: Final = Unused(
+    "with --engine cyborg, which plays on this machine",
+    lambda options: options["engine"] == "cyborg",
+    ("ray",),
 )
 
 
@@ -296,6 +310,33 @@ def recorded(subject: str) -> Path | None:
         return None
     folders = (Path(subject), Path(subject) / TRACE)
     return next((folder for folder in folders if (folder / "manifest.json").is_file()), None)
+
+
+def cluster(options: dict[str, Any]) -> Cluster | None:
+    """The cluster that the user asked for with ``--ray``, which the command leaves when it ends.
+
+    Raises:
+        UsageError: Ray is not installed.
+        CagexplainError: there is no such cluster.
+    """
+    if options["ray"] is None:
+        return None
+    from cagexplain.common.cluster import Cluster
+
+    joined = Cluster(options["ray"], options.get("workers"))
+    return click.get_current_context().with_resource(joined)
+
+
+@contextlib.contextmanager
+def place(
+    joined: Cluster | None, engine: Engine, label: str, total: int, finished: int = 0
+) -> Iterator[Place]:
+    """Where episodes are played: on a cluster if there is one, else here; with the progress of all
+    of them (see `progress`)."""
+    from cagexplain.policies.blocks import Here, There
+
+    with counting(label, total, finished) as advance:
+        yield Here(engine, [_Bar(advance)]) if joined is None else There(joined, advance)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cagexplain.cli.options import Command, Option, Unused, output_option
+from cagexplain.cli.options import RAY, Command, Option, Unused, output_option
 from cagexplain.cli.places import RUNS
 from cagexplain.common import terminal
 
@@ -89,7 +89,7 @@ _UNUSED: Final = (
 @click.option(
     "--workers", type=click.IntRange(1), help="Runs at once.  [default: one per processor core]"
 )
-@click.option("--ray", metavar="auto|ADDRESS", help="Train on a Ray cluster.")
+@click.option("--ray", **RAY, help="Train on a Ray cluster.")
 def command(
     algorithm: str,
     grids: tuple[str, ...],

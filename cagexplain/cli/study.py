@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from cagexplain.cli.options import FILE_TO_WRITE, Command, Unused, output_option
+from cagexplain.cli.options import FILE_TO_WRITE, RAY, Command, Unused, output_option
 from cagexplain.cli.places import RUNS
+
+if TYPE_CHECKING:
+    from cagexplain.analysis.studies.explained_run import ExplainedRun
+    from cagexplain.common.cluster import Cluster
 
 _KEPT: Final = click.Path(file_okay=False, path_type=Path)
 _KEPT_HELP: Final = (
@@ -35,7 +40,7 @@ _UNUSED: Final = (
 )
 @click.option(
     "--ray",
-    metavar="auto|ADDRESS",
+    **RAY,
     help="Train on a Ray cluster instead of this machine alone.",
 )
 @click.option("--kept", type=_KEPT, help=_KEPT_HELP)
@@ -83,7 +88,13 @@ def run(
     help="Episodes of each run, with Sleep masked and again with Sleep allowed.",
 )
 @click.option("--kept", type=_KEPT, help=_KEPT_HELP)
-def explain(folder: Path, episodes: int, kept: Path | None) -> None:
+@click.option(
+    "--ray",
+    **RAY,
+    help="Play on a Ray cluster, a run under a condition on each core, with the same results (see "
+    "docs/scale.md).",
+)
+def explain(folder: Path, episodes: int, kept: Path | None, ray: str | None) -> None:
     """Play the policies of the finished runs in FOLDER, and keep what they do.
 
     Each run gets an explain.json: what blue chose in each state of red's machine, and the tests of
@@ -92,31 +103,49 @@ def explain(folder: Path, episodes: int, kept: Path | None) -> None:
     """
     import torch
 
-    from cagexplain.analysis.studies.explained_run import explain_run, write_explained
+    from cagexplain.analysis.studies.explained_run import write_explained
     from cagexplain.analysis.studies.study_files import read_study
-    from cagexplain.cc4.phases import DEFAULT_STEPS, calls
-    from cagexplain.cli.playing import progress
-    from cagexplain.envs import EnvParams
-    from trainers.core.loop import BEST
+    from cagexplain.cli.playing import cluster
     from trainers.studies import keeping
 
     read_study(folder)  # refuses a folder that is none of a study
     torch.set_num_threads(1)  # as in every command that plays: the networks are small
     keeping.keep_all(folder, kept)
     waiting, lost = keeping.unexplained(folder, kept)
-    for run in waiting:
-        place = folder / run
-        params = EnvParams(red=keeping.attacker(place))
-        with progress(f"explaining {run}", 2 * episodes * calls(DEFAULT_STEPS)) as bar:
-            write_explained(place, explain_run(place / BEST, episodes, params, [bar]))
+    for run, explained in _explained(folder, waiting, episodes, cluster({"ray": ray})):
+        write_explained(folder / run, explained)
         keeping.keep(folder, run, kept)
-        click.echo(place)
+        click.echo(folder / run)
     if lost:
         click.echo(
             f"Not explained, as their checkpoints are not here: {', '.join(map(str, lost))}. "
             "Train these runs again to explain them."
         )
     click.echo(f"Next: cagexplain study report {kept or folder}")
+
+
+def _explained(
+    folder: Path, runs: Sequence[Path], episodes: int, joined: Cluster | None
+) -> Iterator[tuple[Path, ExplainedRun]]:
+    """What runs of a study do, as they are played: one after the other, or on a cluster."""
+    from cagexplain.analysis.studies.explained_run import explain_run, explain_runs
+    from cagexplain.cc4.phases import DEFAULT_STEPS, calls
+    from cagexplain.cli.playing import counting, progress
+    from cagexplain.envs import EnvParams
+    from trainers.core.loop import BEST
+    from trainers.studies.keeping import attacker
+
+    steps = 2 * episodes * calls(DEFAULT_STEPS)
+    played = [(folder / run / BEST, EnvParams(red=attacker(folder / run))) for run in runs]
+    if joined is not None:
+        with counting("explaining", steps * len(runs)) as advance:
+            for number, explained in explain_runs(played, episodes, joined, advance):
+                yield runs[number], explained
+        return
+    for run, (checkpoint, params) in zip(runs, played, strict=True):
+        with progress(f"explaining {run}", steps) as bar:
+            explained = explain_run(checkpoint, episodes, params, [bar])
+        yield run, explained
 
 
 @command.command("report")

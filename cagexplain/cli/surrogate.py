@@ -60,6 +60,7 @@ _UNUSED: Final = (
     help="Rounds in which the trees play and the policy says what it would do in their place.",
 )
 @playing.episode_options
+@playing.ON_RAY
 def command(
     policy: str,
     output: Path | None,
@@ -79,6 +80,7 @@ def command(
     """
     from cagexplain.analysis.trees.extract import Options, extract, extract_from_trace
     from cagexplain.common.files import prepare_output_dir
+    from cagexplain.policies.blocks import There
     from cagexplain.policies.registry import load_policy
     from cagexplain.tracing.trace import open_trace
 
@@ -91,6 +93,8 @@ def command(
         options["seed"],
         deterministic is False,
     )
+    cluster = playing.cluster(options)
+    place = None if cluster is None else There(cluster)
     folder = output or new_place("surrogate", Path(policy).stem)
     console = terminal.console(stderr=True)
     prepare_output_dir(folder)
@@ -103,7 +107,7 @@ def command(
 
         if (recorded := playing.recorded(policy)) is not None:
             trace = open_trace(recorded)
-            result, trees = extract_from_trace(trace, how, progress=progress)
+            result, trees = extract_from_trace(trace, how, place=place, progress=progress)
         else:
             teacher = load_policy(
                 policy,
@@ -113,7 +117,7 @@ def command(
             )
             playing.single_threaded(teacher)
             params = playing.params(options)
-            result, trees = extract(teacher, params, how, progress=progress)
+            result, trees = extract(teacher, params, how, place=place, progress=progress)
     _write(folder, result, trees)
     terminal.console().print(_summary(result))
     click.echo(f"{folder / 'surrogate.html'}\n{folder / 'tree.json'}")

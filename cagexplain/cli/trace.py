@@ -12,12 +12,13 @@ from cagexplain.cli.options import Command, output_option
 from cagexplain.cli.places import new_place
 
 
-@click.command("trace", cls=Command, unused=[playing.WITHOUT_CYBORG])
+@click.command("trace", cls=Command, unused=[playing.WITHOUT_CYBORG, playing.NOT_CYBORG])
 @click.argument("policy")
 @output_option("Folder of the trace, new or empty.  [default: runs/trace-POLICY-1, -2, ...]")
 @click.option("--resume", is_flag=True, help="Continue the interrupted recording in --output.")
 @click.option("--no-observations", is_flag=True, help="Leave out what the agents saw.")
 @playing.options
+@playing.ON_RAY
 def command(
     policy: str, output: Path | None, resume: bool, no_observations: bool, **options: Any
 ) -> None:
@@ -39,6 +40,7 @@ def command(
         )
     player = playing.load(policy, options)
     engine = playing.engine(options)
+    cluster = playing.cluster(options)
     recording = Recording(
         output or new_place("trace", player.name),
         player,
@@ -50,11 +52,11 @@ def command(
         options={"mask_sleep": options["mask_sleep"]},
         resume=resume,
     )
+    label = f"recording {player.name}"
+    planned, finished = recording.steps_planned, recording.steps_finished
     try:
-        with playing.progress(
-            f"recording {player.name}", recording.steps_planned, recording.steps_finished
-        ) as bar:
-            recording.run([bar])
+        with playing.place(cluster, engine, label, planned, finished) as place:
+            recording.run(place=place)
     except KeyboardInterrupt:
         manifest = recording.manifest
         click.echo(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean, stdev
 from typing import Any, Final
 
@@ -16,14 +17,14 @@ import numpy as np
 from cagexplain.cc4 import agents, network, phases, reward
 from cagexplain.common.arrays import Int64Array, IntArray, RealArray
 from cagexplain.envs import Engine, Env, EnvParams
-from cagexplain.policies.base import Decision, Policy
+from cagexplain.policies.base import Decision, Policy, rows_at_once
+from cagexplain.policies.blocks import Block, Here, Place, blocks
 from cagexplain.policies.rollout import (
     DEFAULT_BATCH,
     OFFICIAL,
     PROTOCOLS,
     SEEDS,
     Observer,
-    batches,
     play,
 )
 from cagexplain.stats import means
@@ -215,10 +216,11 @@ def evaluate(
     seeds: IntArray,
     params: EnvParams | None = None,
     *,
-    batch: int = DEFAULT_BATCH,
+    batch: int | None = None,
     engine: Engine | None = None,
     skip_worlds: int = 0,
     observers: Sequence[Observer] = (),
+    place: Place | None = None,
     after_batch: Callable[[Evaluation], None] = lambda _: None,
 ) -> Evaluation:
     """Play an episode per seed and add up its rewards.
@@ -227,37 +229,47 @@ def evaluate(
         policy: the policy.
         seeds: ``int[n]`` of the episodes.
         params: of the environment; CC4's own by default.
-        batch: episodes played side by side; without effect on the results.
+        batch: episodes played side by side, without effect on the results; by default
+            `DEFAULT_BATCH`, or fewer that the policy or `place` wants.
         engine: the simulator; ours by default.
         skip_worlds: see `play`.
         observers: further observers of the play, such as a progress bar.
+        place: where to play; by default here, on `engine` and before `observers`.
         after_batch: is given the result so far, so that it survives a simulator that fails.
     """
     params, engine = params or EnvParams(), engine or Engine()
-    seeds = np.asarray(seeds, dtype=np.int64)
     options = _options(params, engine, SEEDS, skip_worlds)
-    penalties, costs = [], []
-    env: Env | None = None
-    for part in batches(seeds, batch):
-        if env is None or env.n_envs != len(part):
-            if env is not None:
-                env.close()
-            env = engine.make(len(part), params)
-        scorer = Scorer()
-        play(policy, env, part, [scorer, *observers], skip_worlds=skip_worlds)
-        penalties.append(scorer.penalties)
-        costs.append(scorer.costs)
+    place = place or Here(engine, observers)
+    batch = batch or place.size(len(seeds), rows_at_once(policy, DEFAULT_BATCH))
+    playing = partial(_scored, skip_worlds=skip_worlds)
+    parts: dict[int, tuple[Block, tuple[Int64Array, Int64Array]]] = {}
+    for block, scores in place.play(policy, params, blocks(seeds, batch), playing):
+        parts[block.number] = block, scores
+        finished, scored = zip(*(parts[number] for number in sorted(parts)), strict=True)
+        penalties, costs = (np.concatenate(each) for each in zip(*scored, strict=True))
         result = Evaluation(
             policy=policy.describe(),
             options=options,
-            seeds=np.asarray(seeds[: sum(map(len, costs))], dtype=np.int64),
-            penalties=np.concatenate(penalties),
-            costs=np.concatenate(costs),
+            seeds=np.concatenate([block.seeds for block in finished]),
+            penalties=penalties,
+            costs=costs,
         )
         after_batch(result)
-    if env is not None:
-        env.close()
     return result
+
+
+def _scored(
+    policy: Policy,
+    env: Env,
+    block: Block,
+    observers: Sequence[Observer],
+    *,
+    skip_worlds: int,
+) -> tuple[Int64Array, Int64Array]:
+    """Penalties and costs of a block, as `Scorer` has them."""
+    scorer = Scorer()
+    play(policy, env, block.seeds, [scorer, *observers], skip_worlds=skip_worlds)
+    return scorer.penalties, scorer.costs
 
 
 def evaluate_official(

@@ -1,6 +1,6 @@
 """The trace's manifest: what was played, and which files hold it.
 
-It is replaced after every finished batch, last of all, so a file that it names is whole.
+It is replaced after finished batches, last of all, so a file that it names is whole.
 """
 
 from __future__ import annotations
@@ -106,6 +106,13 @@ class Manifest:
     def finished(self) -> bool:
         """Whether all planned episodes are on disk."""
         return self.finished_episodes == len(self.seeds)
+
+    @property
+    def gapless(self) -> bool:
+        """Whether the episodes on disk are the first ones; a cluster may finish later ones before
+        them."""
+        last = self.parts[-1] if self.parts else None
+        return last is None or last.first_episode + last.episodes == self.finished_episodes
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,8 @@ from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import prepare_output_dir, sha256_file, write_bytes, write_text
 from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Policy, reads
-from cagexplain.policies.rollout import DEFAULT_BATCH, SEEDS, Observer, batches, play
+from cagexplain.policies.blocks import Block, Here, Place, blocks
+from cagexplain.policies.rollout import DEFAULT_BATCH, SEEDS, Observer, play
 from cagexplain.tracing import manifest as manifests
 from cagexplain.tracing import schema
 from cagexplain.tracing.manifest import File, Manifest, TracePart
@@ -25,6 +28,11 @@ from cagexplain.tracing.recorder import Recorder
 
 _MUST_AGREE: Final = ("policy", "options", "seeds", "engine")
 """What makes two recordings the same."""
+
+_SELDOM: Final = 20
+"""Times as long as writing the manifest takes, it is not written again: that of 100,000 episodes
+takes a fifth of a second, and a cluster finishes many parts in that time. A part that a killed
+recording has not named yet is played again."""
 
 _README: Final = """# A trace
 
@@ -69,8 +77,9 @@ class Recording:
         self.params = params or EnvParams()
         self._engine = engine or Engine()
         self._policy = policy
-        self._batches = batches(seeds, batch)
+        self._blocks = blocks(seeds, batch)
         self._with_observations = with_observations
+        self._next_manifest = 0.0
         played = {
             **self.params.as_dict(),
             "condition": self.params.condition,
@@ -108,41 +117,36 @@ class Recording:
         """Environment steps of the episodes on disk."""
         return self._manifest.finished_episodes * phases.calls(self.params.steps)
 
-    def run(self, observers: Sequence[Observer] = ()) -> None:
+    def run(self, observers: Sequence[Observer] = (), place: Place | None = None) -> None:
         """Play and write what is not on disk yet.
 
         Args:
             observers: further observers of the play, such as a progress bar.
+            place: where to play; by default here, on the engine and before `observers`.
         """
+        place = place or Here(self._engine, observers)
         finished = {part.number for part in self._manifest.parts}
-        first_episode = 0
-        env: Env | None = None
-        for number, seeds in enumerate(self._batches):
-            if number not in finished:
-                if env is None or env.n_envs != len(seeds):
-                    if env is not None:
-                        env.close()
-                    env = self._engine.make(len(seeds), self.params)
-                recorder = Recorder(first_episode, with_observations=self._with_observations)
-                play(self._policy, env, seeds, [recorder, *observers])
-                self._write(TracePart(number, first_episode, len(seeds), {}), recorder.tables())
-            first_episode += len(seeds)
-        if env is not None:
-            env.close()
+        missing = [block for block in self._blocks if block.number not in finished]
+        playing = partial(_recorded, with_observations=self._with_observations)
+        try:
+            for block, tables in place.play(self._policy, self.params, missing, playing):
+                self._write(TracePart(block.number, block.first, len(block.seeds), {}), tables)
+        finally:
+            self._manifest.write(self.folder)
 
-    def _write(self, part: TracePart, tables: dict[str, pa.Table]) -> None:
+    def _write(self, part: TracePart, tables: dict[str, _Content]) -> None:
         files = {}
         for name, table in tables.items():
-            buffer = io.BytesIO()
-            # Checksums let a reader notice damage inside a page that still decodes.
-            pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
             path = part.path(self.folder, name)
             path.parent.mkdir(exist_ok=True)
-            write_bytes(path, buffer.getvalue())
-            files[name] = File(table.num_rows, buffer.tell(), sha256_file(path))
+            write_bytes(path, table.parquet)
+            files[name] = File(table.rows, len(table.parquet), sha256_file(path))
         parts = sorted([*self._manifest.parts, replace(part, files=files)], key=lambda p: p.number)
         self._manifest = replace(self._manifest, parts=parts)
-        self._manifest.write(self.folder)
+        if (start := time.monotonic()) >= self._next_manifest:
+            self._manifest.write(self.folder)
+            now = time.monotonic()
+            self._next_manifest = now + _SELDOM * (now - start)
 
     def _resumed(self, fresh: Manifest) -> Manifest:
         """The manifest in the folder, without the parts whose files have not survived."""
@@ -171,6 +175,35 @@ class Recording:
             path.is_file() and sha256_file(path) == part.files[name].sha256
             for name, path in paths.items()
         )
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Of a file: its number of rows, and its bytes."""
+
+    rows: int
+    parquet: bytes
+
+
+def _recorded(
+    policy: Policy,
+    env: Env,
+    block: Block,
+    observers: Sequence[Observer],
+    *,
+    with_observations: bool,
+) -> dict[str, _Content]:
+    """The files of a block, by table."""
+    recorder = Recorder(block.first, with_observations=with_observations)
+    play(policy, env, block.seeds, [recorder, *observers])
+    return {name: _written(table) for name, table in recorder.tables().items()}
+
+
+def _written(table: pa.Table) -> _Content:
+    buffer = io.BytesIO()
+    # Checksums let a reader notice damage inside a page that still decodes.
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    return _Content(table.num_rows, buffer.getvalue())
 
 
 def _comparable(value: Any) -> Any:

@@ -77,6 +77,7 @@ def test_help_tells_how_to_call_it_and_what_it_claims(name: str) -> None:
         ("audit_parts", ["--defect", "none"], "'none' is not one of"),
         ("audit_time", ["--episodes", 0], "x>=1"),
         ("capacity", ["--steps", 0], "x>=1"),
+        ("cluster", ["--episodes", 0], "x>=1"),
         ("counterfactuals", ["--decisions", 0], "x>=1"),
         ("coverage", ["nowhere"], "does not exist"),
         ("engine", ["--only", "nothing"], "'nothing' is not one of"),

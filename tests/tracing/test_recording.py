@@ -39,6 +39,36 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+def test_a_large_manifest_is_seldom_written(begin: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the beginning, after the first of three parts, and at the end, whatever that is."""
+    from cagexplain.tracing import recording
+
+    write, parts = manifest.Manifest.write, []
+
+    def counted(self: manifest.Manifest, folder: Path) -> None:
+        parts.append(len(self.parts))
+        write(self, folder)
+
+    monkeypatch.setattr(manifest.Manifest, "write", counted)
+    monkeypatch.setattr(recording, "_SELDOM", 10**9)
+    begin("whole").run()
+    assert parts == [0, 1, 3]
+    stopped = begin("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run([Stop(2 * (STEPS - 1))])
+    assert manifest.read(stopped.folder).finished_episodes == 4
+
+
+def test_gaps_are_those_before_the_last_part(begin: Record) -> None:
+    whole = begin()
+    assert whole.manifest.gapless
+    whole.run()
+    assert whole.manifest.gapless
+    for path in whole.folder.glob("*/part-000001.parquet"):
+        path.unlink()
+    assert not begin(resume=True).manifest.gapless
+
+
 def test_manifest_tells_what_was_played(recorded: Path) -> None:
     found = manifest.read(recorded)
     assert found.seeds == [100, 101, 102, 103, 104]

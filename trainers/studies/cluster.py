@@ -5,11 +5,10 @@ Every node needs cagexplain installed and the study's folder under the same path
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
-from cagexplain.common.errors import CagexplainError, UsageError
+from cagexplain.common.cluster import connect, cores
 from trainers.studies.jobs import Job
 from trainers.studies.local import attend, stop_flag
 from trainers.studies.worker import INTERRUPTED, TRAIN
@@ -21,8 +20,7 @@ class RayBackend:
     """Trains in tasks of a Ray cluster, one processor core each.
 
     Args:
-        address: of the cluster; "auto" finds the one that this machine belongs to, "local" starts
-            one on this machine.
+        address: of the cluster; see `connect`.
         workers: how many runs at once; None: one per core of the cluster.
         function: what they do, see `local.Worker`.
 
@@ -32,26 +30,10 @@ class RayBackend:
     """
 
     def __init__(self, address: str, workers: int | None = None, function: str = TRAIN) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            raise UsageError(
-                "Ray is not installed",
-                where="--ray",
-                remedy="Install it with `pip install ray`, or leave --ray out",
-            ) from error
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise CagexplainError(
-                f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0]})",
-                where="--ray",
-                remedy="Start one with `ray start --head`, or correct the address",
-            ) from error
-        self.ray, self.function = ray, function
-        self.slots = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.ray, self.function = connect(address), function
+        self.slots = workers or cores(self.ray)
         # A task that is lost with its node is begun again by the study, which counts the attempts.
-        self.attend = ray.remote(num_cpus=1, max_retries=0)(attend)
+        self.attend = self.ray.remote(num_cpus=1, max_retries=0)(attend)
 
     def start(self, job: Job) -> RayTask:
         """Begin or continue a run somewhere."""

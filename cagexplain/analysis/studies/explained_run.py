@@ -9,7 +9,7 @@ episodes, only counts of decisions and the tests of reactions are kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -24,6 +24,7 @@ from cagexplain.analysis.reactions.counts import Collector as ReactionCollector
 from cagexplain.analysis.reactions.find import summarise
 from cagexplain.analysis.reactions.results import Answer
 from cagexplain.cc4 import actions, agents, phases, red_fsm
+from cagexplain.common.cluster import Cluster
 from cagexplain.common.documents import read_json
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import sha256_file, write_json
@@ -148,28 +149,99 @@ def explain_run(
     Raises:
         CagexplainError: the checkpoint is unusable.
     """
+    return _explained(
+        checkpoint,
+        episodes,
+        {
+            name: _conduct(_player(checkpoint, name), episodes, params, Engine(), observers)
+            for name in CONDITIONS
+        },
+    )
+
+
+def explain_runs(
+    runs: Sequence[tuple[Path, EnvParams]],
+    episodes: int,
+    cluster: Cluster,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> Iterator[tuple[int, ExplainedRun]]:
+    """`explain_run` for many runs on a cluster: what travels back are counts.
+
+    Args:
+        runs: checkpoint of each, and parameters of its episodes.
+        episodes: of each, under each condition.
+        cluster: to play on.
+        advance: is told environment steps as a run has been played under a condition.
+
+    Yields:
+        The number of each run and what it does, as they are finished.
+
+    Raises:
+        CagexplainError: a checkpoint is unusable; see also `Cluster.each`.
+    """
+    plays = [
+        _Play(f"{checkpoint}, {name}", _player(checkpoint, name), params)
+        for checkpoint, params in runs
+        for name in CONDITIONS
+    ]
+    conducts: dict[int, dict[str, Conduct]] = {}
+    for number, conduct in cluster.each(_conduct_alone, episodes, plays):
+        advance(episodes * phases.calls(plays[number].params.steps))
+        run, condition = divmod(number, len(CONDITIONS))
+        of_run = conducts.setdefault(run, {})
+        of_run[list(CONDITIONS)[condition]] = conduct
+        if len(of_run) == len(CONDITIONS):
+            yield (
+                run,
+                _explained(runs[run][0], episodes, {name: of_run[name] for name in CONDITIONS}),
+            )
+
+
+@dataclass(frozen=True)
+class _Play:
+    """A policy of a run under one condition, and parameters of its episodes."""
+
+    label: str
+    policy: Policy
+    params: EnvParams
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def _conduct_alone(episodes: int, job: _Play) -> Conduct:
+    """What a worker does."""
+    return _conduct(job.policy, episodes, job.params, Engine(workers=1))
+
+
+def _player(checkpoint: Path, condition: str) -> Policy:
+    return load_policy(str(checkpoint), mask_sleep=CONDITIONS[condition])
+
+
+def _explained(
+    checkpoint: Path, episodes: int, conditions: dict[ConditionName, Conduct]
+) -> ExplainedRun:
     return ExplainedRun(
         schema_version=SCHEMA_VERSION,
         checkpoint=sha256_file(checkpoint),
         first_seed=EVALUATION_SEED,
         episodes=episodes,
-        conditions={
-            name: _conduct(
-                load_policy(str(checkpoint), mask_sleep=mask_sleep), episodes, params, observers
-            )
-            for name, mask_sleep in CONDITIONS.items()
-        },
+        conditions=conditions,
     )
 
 
 def _conduct(
-    policy: Policy, episodes: int, params: EnvParams, observers: Sequence[Observer]
+    policy: Policy,
+    episodes: int,
+    params: EnvParams,
+    engine: Engine,
+    observers: Sequence[Observer] = (),
 ) -> Conduct:
     counter, tables, reacting = counts.Counter(), study_tables.Collector(), ReactionCollector()
     first = 0
     for seeds in batches(seed_range(EVALUATION_SEED, episodes), _BATCH):
         recorder = Recorder(first)
-        env = Engine().make(len(seeds), params)
+        env = engine.make(len(seeds), params)
         play(policy, env, seeds, [recorder, *observers])
         env.close()
         for batch in in_memory(recorder.tables()):

@@ -34,6 +34,7 @@ from cagexplain.common.arrays import BoolArray, FloatArray, Int64Array
 from cagexplain.common.errors import CagexplainError
 from cagexplain.envs import BatchedEnv, EnvParams
 from cagexplain.policies.base import Policy, decide
+from cagexplain.policies.blocks import Place
 from cagexplain.policies.evaluation import estimate, evaluate
 from cagexplain.policies.registry import load_policy
 from cagexplain.policies.rollout import EVALUATION_SEED, seed_range
@@ -90,6 +91,7 @@ def extract(
     params: EnvParams | None = None,
     options: Options | None = None,
     *,
+    place: Place | None = None,
     progress: Progress = lambda _: None,
 ) -> tuple[Surrogate, TreePolicy]:
     """Extract trees from a policy by playing.
@@ -98,12 +100,15 @@ def extract(
         policy: the teacher.
         params: of the environment; CC4's own by default.
         options: how.
+        place: where trees, and teams with them, play to be judged; here by default.
         progress: is told what is being done.
     """
     started = time.perf_counter()
     params, options = params or EnvParams(), options or Options()
+    held_out = seed_range(options.seed, options.held_out)  # refused before the work
     teacher = Teacher(policy)
     make = _maker(policy, options)
+    returned = partial(_returns, place=place)
 
     def seeds(number: int) -> Int64Array:
         return seed_range(FIT_SEED + number * options.episodes, options.episodes)
@@ -121,11 +126,10 @@ def extract(
     chosen, curve = _pruned(training, options)
     progress("the trees of all rounds play")
     last = np.concatenate([seeds(options.rounds + 1), seeds(options.rounds + 2)])
-    trees = best_candidate([chosen, *candidates], lambda each: _returns(make(each), last, params))
+    trees = best_candidate([chosen, *candidates], lambda each: returned(make(each), last, params))
     progress(f"{policy.name} plays {options.held_out} held-out episodes")
-    held_out = seed_range(options.seed, options.held_out)
     unseen, returns = roll_out(teacher, None, held_out, params, 2 * KEPT)
-    judge = _Judge(make, held_out, params, policy, returns)
+    judge = _Judge(make, held_out, params, policy, returns, place)
     judged, student = _judged(trees, curve, training, unseen, judge, options, progress)
     result = Surrogate(
         teacher=policy.describe(),
@@ -140,9 +144,19 @@ def extract(
 
 
 def extract_from_trace(
-    trace: Trace, options: Options | None = None, *, progress: Progress = lambda _: None
+    trace: Trace,
+    options: Options | None = None,
+    *,
+    place: Place | None = None,
+    progress: Progress = lambda _: None,
 ) -> tuple[Surrogate, TreePolicy]:
     """Extract trees from recorded decisions: a quarter of the episodes is held out.
+
+    Args:
+        trace: of the teacher.
+        options: how.
+        place: where trees play to be judged; here by default.
+        progress: is told what is being done.
 
     Raises:
         CagexplainError: the trace has no observations, or too few episodes.
@@ -182,7 +196,7 @@ def extract_from_trace(
     progress("growing and pruning trees")
     trees, curve = _pruned(training, options)
     seeds = np.array(trace.manifest.seeds)[held_out]
-    judge = _Judge(make, seeds, params, None, returns[held_out])
+    judge = _Judge(make, seeds, params, None, returns[held_out], place)
     judged, student = _judged(trees, curve, training, unseen, judge, options, progress)
     result = Surrogate(
         teacher=dict(facts),
@@ -281,8 +295,10 @@ def matter(samples: Samples) -> FloatArray:
     return np.asarray(weight / weight.mean())
 
 
-def _returns(policy: Policy, seeds: Int64Array, params: EnvParams) -> FloatArray:
-    return evaluate(policy, seeds, params).returns.astype(np.float64)
+def _returns(
+    policy: Policy, seeds: Int64Array, params: EnvParams, place: Place | None
+) -> FloatArray:
+    return evaluate(policy, seeds, params, place=place).returns.astype(np.float64)
 
 
 class _Judge:
@@ -294,6 +310,7 @@ class _Judge:
         params: of the environment.
         policy: the teacher; None if only its trace is known.
         returns: of the teacher in these episodes.
+        place: where to play; here by default.
     """
 
     def __init__(
@@ -303,16 +320,17 @@ class _Judge:
         params: EnvParams,
         policy: Policy | None,
         returns: FloatArray,
+        place: Place | None,
     ) -> None:
         self.make, self.policy = make, policy
         self._seeds, self._params = seeds, params
-        self.returns = returns
-        self.cycle = _returns(load_policy(_REFERENCE), seeds, params)
-        self.sleep = _returns(load_policy("sleep"), seeds, params)
+        self.returns, self._place = returns, place
+        self.cycle = _returns(load_policy(_REFERENCE), seeds, params, place)
+        self.sleep = _returns(load_policy("sleep"), seeds, params, place)
 
     def worth(self, team: Policy, seats: tuple[str, ...], episodes: int | None = None) -> Worth:
         """How a team fares, on all held-out episodes or on the first of them."""
-        returns = _returns(team, self._seeds[:episodes], self._params)
+        returns = _returns(team, self._seeds[:episodes], self._params, self._place)
         teacher, cycle = self.returns[:episodes], self.cycle[:episodes]
         mean, lost = estimate(np.column_stack([returns, teacher - returns]))
         relative, to_cycle = ratios(

@@ -20,7 +20,7 @@ import numpy as np
 
 from cagexplain.audit.play.main_numbers import MAIN, keys_of
 from cagexplain.audit.play.paired import effect, mean, together
-from cagexplain.audit.play.team import Play, PlayCounts, Team
+from cagexplain.audit.play.team import Play, PlayCounts, Team, Workers
 from cagexplain.audit.results import Change, Finding, Price
 from cagexplain.common.arrays import Int64Array
 from cagexplain.envs import EnvParams
@@ -55,7 +55,7 @@ def price(
     params: EnvParams | None = None,
     *,
     remedies: Sequence[Remedy] = REMEDIES,
-    workers: int = 1,
+    workers: Workers = 1,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Priced:
     """Price the remedies of all findings that FAIL or WARN.
@@ -66,7 +66,7 @@ def price(
         seeds: ``int[episode]``, not those that were audited, and at least four.
         params: of the environment; CC4's own by default.
         remedies: what could be done.
-        workers: processes to play in; see `Team`.
+        workers: where to play; see `Team`.
         advance: is told environment steps as they are played.
 
     Raises:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from cagexplain.common.arrays import IntArray
-from cagexplain.envs import Engine, EnvParams
+from cagexplain.envs import Engine, Env, EnvParams
 from cagexplain.policies.base import Policy
+from cagexplain.policies.blocks import Block, Here, Place, blocks
 from cagexplain.policies.rollout import DEFAULT_BATCH, Observer, play
 from cagexplain.policies.wrappers.guarded import Guarded, PolicyFailure
 from cagexplain.tracing.recording import Recording
@@ -41,7 +42,7 @@ def record(
     engine: Engine | None = None,
     batch: int = DEFAULT_BATCH,
     options: dict[str, Any] | None = None,
-    observers: Sequence[Observer] = (),
+    place: Place | None = None,
 ) -> Recorded:
     """Record a policy; episodes in which it fails are left out and told.
 
@@ -53,24 +54,25 @@ def record(
         engine: the simulator; ours by default.
         batch: episodes played side by side.
         options: further facts for the trace's manifest.
-        observers: of the play, such as a progress bar.
+        place: where to play; by default here.
 
     Raises:
         PolicyFailure: it fails in every episode.
     """
     engine = engine or Engine()
+    place = place or Here(engine)
     guarded = Guarded(policy)
 
     def recording(wanted: IntArray) -> Trace:
         Recording(folder, guarded, wanted, params, engine=engine, batch=batch, options=options).run(
-            observers
+            place=place
         )
         return open_trace(folder)
 
     try:
         return Recorded(recording(seeds), {})
     except PolicyFailure:
-        failed = _failing(guarded, seeds, params, engine, batch)
+        failed = _failing(guarded, blocks(seeds, batch), params, place)
         good = np.array([seed for seed in seeds if int(seed) not in failed])
         if not len(good) or not failed:
             raise
@@ -79,21 +81,26 @@ def record(
 
 
 def _failing(
-    policy: Policy, seeds: IntArray, params: EnvParams, engine: Engine, size: int
+    policy: Policy, suspects: Sequence[Block], params: EnvParams, place: Place
 ) -> dict[int, str]:
-    """Seeds of the episodes in which the policy fails, found by halving the batches that fail."""
-    if len(seeds) > size:
-        first = _failing(policy, seeds[:size], params, engine, size)
-        return first | _failing(policy, seeds[size:], params, engine, size)
-    env = engine.make(len(seeds), params)
+    """Messages by seed of the episodes in which the policy fails, found by halving the blocks that
+    fail."""
+    failed: dict[int, str] = {}
+    while suspects:
+        halves: list[Block] = []
+        for block, failure in place.play(policy, params, suspects, _failure):
+            if failure is not None and len(block.seeds) == 1:
+                failed[int(block.seeds[0])] = failure
+            elif failure is not None:
+                halves += blocks(block.seeds, -(-len(block.seeds) // 2))
+        suspects = halves
+    return dict(sorted(failed.items()))
+
+
+def _failure(policy: Policy, env: Env, block: Block, observers: Sequence[Observer]) -> str | None:
+    """How the policy fails in a block; None if it does not."""
     try:
-        play(policy, env, seeds)
+        play(policy, env, block.seeds, observers)
     except PolicyFailure as failure:
-        if len(seeds) == 1:
-            return {int(seeds[0]): str(failure)}
-        half = len(seeds) // 2
-        first = _failing(policy, seeds[:half], params, engine, size)
-        return first | _failing(policy, seeds[half:], params, engine, size)
-    finally:
-        env.close()
-    return {}
+        return str(failure)
+    return None

@@ -47,7 +47,7 @@ from cagexplain.audit.play.conditions import (
 from cagexplain.audit.play.main_numbers import MAIN, MIX, measure_of
 from cagexplain.audit.play.paired import as_change, effect, mean
 from cagexplain.audit.play.stability import stability
-from cagexplain.audit.play.team import Play, PlayCounts, Team
+from cagexplain.audit.play.team import Play, PlayCounts, Team, Workers
 from cagexplain.audit.play.together import Together, together
 from cagexplain.audit.play.undoing import undone
 from cagexplain.audit.profiles import Profile, load_profile
@@ -94,7 +94,7 @@ def vary(
     talks: bool = True,
     siblings: Sequence[Policy] = (),
     fitted: RedTable | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Varied:
     """Play a policy under all conditions.
@@ -108,7 +108,7 @@ def vary(
         talks: whether the agents send messages.
         siblings: policies of the same method, trained with other seeds.
         fitted: a red that was fitted to the policy, to be tried beside the shipped ones.
-        workers: processes to play in; see `Team`.
+        workers: where to play; see `Team`.
         advance: is told environment steps as they are played.
 
     Raises:

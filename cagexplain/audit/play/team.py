@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from cagexplain.audit.play.count import BATCH, count
 from cagexplain.audit.play.main_numbers import measure_of
 from cagexplain.cc4 import phases
 from cagexplain.common.arrays import FloatArray, Int64Array, IntArray
+from cagexplain.common.cluster import Cluster
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.processes import deaf_to_interrupts, spawning
 from cagexplain.envs import Engine, EnvParams
@@ -33,6 +34,9 @@ from cagexplain.policies.evaluation import evaluate
 from cagexplain.policies.rollout import batches
 from cagexplain.policies.wrappers.overrides import Overridden, Remedy
 from cagexplain.policies.wrappers.terse import Terse
+
+Workers: TypeAlias = int | Cluster
+"""Where a `Team` plays: in so many processes, of which 1 is this one; or on a cluster."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Play:
     params: EnvParams = field(default_factory=EnvParams)
     remedies: tuple[Remedy, ...] = ()
     wrapped: Callable[[Policy], Policy] | None = None
+
+    def __str__(self) -> str:
+        return f"'{self.policy}' on seeds {self.seeds[0]} to {self.seeds[-1]}"
 
 
 @dataclass(frozen=True)
@@ -97,20 +104,21 @@ class Team:
     Args:
         policies: by name. Worker processes get copies, so with several of them every policy must be
             such that it can be copied to another process.
-        workers: number of processes; 1 plays in this one.
+        workers: number of processes, of which 1 plays in this one; or a cluster.
         advance: is told environment steps as batches are finished.
     """
 
     def __init__(
         self,
         policies: Mapping[str, Policy],
-        workers: int = 1,
+        workers: Workers = 1,
         advance: Callable[[int], None] = lambda steps: None,
     ) -> None:
         self._policies = dict(policies)
         self._advance = advance
+        self._cluster = workers if isinstance(workers, Cluster) else None
         self._pool: ProcessPoolExecutor | None = None
-        if workers > 1:
+        if not isinstance(workers, Cluster) and workers > 1:
             context = spawning()
             theirs, self._life = context.Pipe(duplex=False)
             self._pool = ProcessPoolExecutor(
@@ -143,20 +151,28 @@ class Team:
         """
         cut = [_cut(play, self._policies[play.policy]) for play in plays]
         jobs = [(i, job) for i, some in enumerate(cut) for job in some]
-        parts: list[list[PlayCounts]] = [[] for _ in plays]
-        for (i, job), counts in zip(jobs, self._done([job for _, job in jobs]), strict=True):
-            parts[i].append(counts)
+        counted: dict[int, PlayCounts] = {}
+        for number, counts in self._done([job for _, job in jobs]):
+            job = jobs[number][1]
+            counted[number] = counts
             self._advance(len(job.seeds) * phases.calls(job.params.steps))
+        parts: list[list[PlayCounts]] = [[] for _ in plays]
+        for number, (i, _) in enumerate(jobs):
+            parts[i].append(counted[number])
         return [_joined(part) for part in parts]
 
-    def _done(self, jobs: list[Play]) -> Iterator[PlayCounts]:
+    def _done(self, jobs: list[Play]) -> Iterator[tuple[int, PlayCounts]]:
+        """The number of each job and what came of it, as they are finished."""
+        if self._cluster is not None:
+            yield from self._cluster.each(_play_alone, self._policies, jobs)
+            return
         if self._pool is None:
-            yield from (_play(self._policies, job, None) for job in jobs)
+            yield from enumerate(_play(self._policies, job, None) for job in jobs)
             return
         try:
             with deaf_to_interrupts():
                 futures = [self._pool.submit(_work, job) for job in jobs]
-            yield from (future.result() for future in futures)
+            yield from enumerate(future.result() for future in futures)
         except BrokenProcessPool as error:
             raise CagexplainError(
                 "a worker process died, probably for lack of memory",
@@ -191,7 +207,12 @@ def _end_with(life: Connection) -> None:
 
 
 def _work(play: Play) -> PlayCounts:
-    return _play(_POLICIES, play, 1)
+    return _play_alone(_POLICIES, play)
+
+
+def _play_alone(policies: Mapping[str, Policy], play: Play) -> PlayCounts:
+    """Play on one core."""
+    return _play(policies, play, 1)
 
 
 def _play(policies: Mapping[str, Policy], play: Play, threads: int | None) -> PlayCounts:

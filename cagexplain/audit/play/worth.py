@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from cagexplain.audit.autonomy import KINDS, TOGETHER
-from cagexplain.audit.play.team import Play, Team
+from cagexplain.audit.play.team import Play, Team, Workers
 from cagexplain.audit.results import Change
 from cagexplain.common.arrays import FloatArray, Int64Array
 from cagexplain.envs import EnvParams
@@ -28,7 +28,7 @@ def worth(
     seeds: Int64Array,
     params: EnvParams | None = None,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> dict[str, Change]:
     """Play a policy with and without each kind of action.
@@ -38,7 +38,7 @@ def worth(
         kinds: keys of `KINDS`; waits are left out.
         seeds: ``int[episode]``, not those that were audited.
         params: of the environment; CC4's own by default.
-        workers: processes to play in; see `Team`.
+        workers: where to play; see `Team`.
         advance: is told environment steps as they are played.
 
     Returns:
