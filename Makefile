@@ -10,6 +10,7 @@
 #   make bench      the figures of docs/speed.md
 #   make examples   audits of three policies, an FSM report and a comparison, in build/examples
 #   make docs       the documentation as a site, in build/site
+#   make notebooks  what the notebooks of docs/notebooks show anew
 #   make pictures   the pictures of README and docs/reports.md anew (needs Chromium)
 #   make dist       wheel and source distribution, in dist
 #   make image      a container image, with Docker or Podman
@@ -24,7 +25,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev demo test test-fast lint bench examples docs pictures dist image
+.PHONY: setup setup-dev demo test test-fast lint bench examples docs pictures notebooks dist image
 
 setup: $(INSTALLED)
 
@@ -83,6 +84,9 @@ docs: setup-dev
 pictures: setup-dev
 	rm -rf build/pictures
 	$(BIN)/python scripts/pictures.py
+
+notebooks: setup-dev
+	$(BIN)/python scripts/notebooks.py
 
 dist: | $(BIN)/pip
 	rm -rf dist build/lib

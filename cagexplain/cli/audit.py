@@ -16,7 +16,7 @@ import click
 from cagexplain.audit.check import SEVERITIES
 from cagexplain.audit.results import VERDICTS
 from cagexplain.cli import playing
-from cagexplain.cli.options import Command, Unused, output_option, refuse
+from cagexplain.cli.options import TRACK_OPTION, Command, Unused, output_option, refuse
 from cagexplain.cli.places import new_place
 from cagexplain.common import machine
 
@@ -138,14 +138,16 @@ _UNUSED: Final = (
     type=click.Path(path_type=Path),
     help="Where the policy of a TRACE lies now, if it was moved since the recording.",
 )
+@TRACK_OPTION
 @playing.options
 @playing.ON_RAY
-def command(subject: str, output: Path | None, **options: Any) -> int:
+def command(subject: str, output: Path | None, track: str | None, **options: Any) -> int:
     """Audit a policy against practices of cyber defence, with evidence, uncertainty and prices.
 
     POLICY is whatever plays (see `cagexplain policies --help`); TRACE is a folder that `cagexplain
     trace` has written. The audit is a page (audit.html) and files for other tools: audit.json,
-    SARIF, JUnit, OCSF, a layer for the ATT&CK Navigator, a CACAO playbook, CSV.
+    SARIF, JUnit, OCSF, a layer for the ATT&CK Navigator, a CACAO playbook, CSV. With --track, the
+    page and audit.json join the run of MLflow that the policy was trained in.
 
     The exit status is 0 if all went well, 1 after an error, 2 after wrong usage, 3 if there are
     findings as grave as --fail-on, 4 if checks are inconclusive under --strict.
@@ -167,6 +169,7 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
         spawning()
     profile, references = load_profile(options["profile"]), load_references()
     earlier = None if options["baseline"] is None else read(options["baseline"])
+    run_id = None if track is None else _tracked(track, subject, options["policy_file"])
     siblings = [playing.load(spec, options) for spec in options["siblings"]]
     cluster = playing.cluster(options)
     why_not = ""
@@ -211,6 +214,8 @@ def command(subject: str, output: Path | None, **options: Any) -> int:
         )
     _write(folder, conducted, options["sarif_warnings"])
     show(folder, conducted.audit)
+    if track is not None and run_id is not None:
+        _add_to_run(track, run_id, folder, conducted.audit)
     return _status(conducted.audit, options["fail_on"], options["strict"])
 
 
@@ -361,6 +366,34 @@ def show(folder: Path, audit: Audit) -> None:
     for note in audit.notes:
         click.echo(f"note: {note}")
     click.echo(folder / "audit.html")
+
+
+def _tracked(track: str, subject: str, moved: Path | None) -> str:
+    """The run of MLflow that what is audited was trained in."""
+    from cagexplain.tracing import manifest as manifests
+    from trainers.core.mlflow_runs import require_own
+
+    trace = playing.recorded(subject)
+    file = subject if trace is None else moved or manifests.read(trace).policy_file or ""
+    return require_own(track, Path(file).parent if Path(file).is_file() else None)
+
+
+def _add_to_run(track: str, run_id: str, folder: Path, audit: Audit) -> None:
+    """Add the audit to a run of MLflow; where that has gone, the audit is there all the same."""
+    from trainers.core.mlflow_runs import add_report
+
+    counts = Counter(finding.verdict for finding in audit.findings)
+    try:
+        add_report(
+            track,
+            run_id,
+            "audit",
+            [folder / "audit.html", folder / "audit.json"],
+            {"return": audit.mean_return.mean} | {str(each): n for each, n in counts.items()},
+            {"practice": audit.practice, "outcome": audit.outcome},
+        )
+    except OSError as error:
+        click.echo(f"note: MLflow did not take the audit: {error}", err=True)
 
 
 def _status(audit: Audit, fail_on: str | None, strict: bool) -> int:

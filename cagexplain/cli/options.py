@@ -133,6 +133,11 @@ def output_option(help_text: str, kind: click.Path = FOLDER) -> Callable[[Any], 
     return click.option("-o", "--output", cls=Option, old=["--out"], type=kind, help=help_text)
 
 
+TRACK_OPTION: Final = click.option(
+    "--track",
+    metavar="mlflow:URI",
+    help="Also show settings, metrics and results in MLflow, at this tracking URI.",
+)
 JSON_OPTION: Final = click.option(
     "--json", "json_file", type=FILE_TO_WRITE, help="Also write all numbers as JSON."
 )

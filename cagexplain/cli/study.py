@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cagexplain.cli.options import FILE_TO_WRITE, RAY, Command, Unused, output_option
+from cagexplain.cli.options import FILE_TO_WRITE, RAY, TRACK_OPTION, Command, Unused, output_option
 from cagexplain.cli.places import RUNS
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ def command() -> None:
 
 
 _UNUSED: Final = (
-    Unused("with --dry-run, which trains nothing", lambda options: options["dry_run"], ("ray",)),
+    Unused(
+        "with --dry-run, which trains nothing",
+        lambda options: options["dry_run"],
+        ("ray", "track"),
+    ),
 )
 
 
@@ -44,6 +48,7 @@ _UNUSED: Final = (
     help="Train on a Ray cluster instead of this machine alone.",
 )
 @click.option("--kept", type=_KEPT, help=_KEPT_HELP)
+@TRACK_OPTION
 @click.option(
     "--only", multiple=True, metavar="NAME", help="Limit to a method or a figure; may be repeated."
 )
@@ -59,6 +64,7 @@ def run(
     workers: int | None,
     ray: str | None,
     kept: Path | None,
+    track: str | None,
     only: tuple[str, ...],
     dry_run: bool,
 ) -> None:
@@ -67,6 +73,7 @@ def run(
     Finished runs are skipped and unfinished ones continued, so the same command resumes after an
     interruption. Ctrl-C lets all runs save first.
     """
+    from trainers.core import mlflow_runs
     from trainers.studies.definition import read_study
     from trainers.studies.run import Workplace, run_study, show_plan
 
@@ -74,7 +81,9 @@ def run(
     if dry_run:
         show_plan(read_study(file), folder, workers, only=only, kept=kept)
         return
-    run_study(read_study(file), folder, Workplace(workers, ray), only=only, kept=kept)
+    if track is not None:
+        mlflow_runs.require(track)
+    run_study(read_study(file), folder, Workplace(workers, ray), only=only, kept=kept, track=track)
     click.echo(f"Next: cagexplain study report {folder}")
 
 

@@ -10,7 +10,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from cagexplain.cli.options import Command, Option, Unused, output_option
+from cagexplain.cli.options import TRACK_OPTION, Command, Option, Unused, output_option
 from cagexplain.cli.places import RUNS
 from cagexplain.common import terminal
 from cagexplain.common.errors import UsageError
@@ -45,7 +45,7 @@ _UNUSED: Final = (
     Unused(
         "with --show, which only lists the settings",
         lambda options: options["show"],
-        ("output", "resumed", "workers", "device"),
+        ("output", "resumed", "workers", "device", "track"),
     ),
 )
 
@@ -91,6 +91,7 @@ _UNUSED: Final = (
     show_default=True,
     help="What learning computes on. The simulation is always on the CPU.",
 )
+@TRACK_OPTION
 @click.option("--show", is_flag=True, help="List all settings with their values, and end.")
 def command(
     algorithm: str,
@@ -101,6 +102,7 @@ def command(
     resumed: bool,
     workers: int | None,
     device: str,
+    track: str | None,
     show: bool,
     **options: str | None,
 ) -> None:
@@ -117,7 +119,7 @@ def command(
     it ends the run.
     """
     from trainers import registry
-    from trainers.core import loop
+    from trainers.core import loop, mlflow_runs
 
     assignments = config.from_file(file) if file else []
     chosen = options | {"preset": preset}
@@ -132,15 +134,17 @@ def command(
         _show(run, settings)
         return
     folder = output or RUNS / f"{algorithm}-{run.preset}-{run.seed}"
+    if track is not None:
+        mlflow_runs.require(track, folder if resumed else None)
     if resumed:
-        training = loop.resume(folder, threads=workers, device=device)
+        training = loop.resume(folder, threads=workers, device=device, track=track)
         stored = (training.config, training.settings)
         # Another algorithm's settings have no counterpart in the run: the name says enough.
         asked = assignments if training.config.algorithm == algorithm else []
         asked = [*asked, Assignment("algorithm", algorithm)]
         config.refuse_changes(stored, config.override(stored, asked), folder)
     else:
-        training = loop.start(run, settings, folder, threads=workers, device=device)
+        training = loop.start(run, settings, folder, threads=workers, device=device, track=track)
     training.train()
 
 

@@ -25,8 +25,7 @@ from cagexplain.policies import checkpoint as checkpoint_file
 from cagexplain.policies.checkpoint import write_plain
 from tests.support.paths import ROOT
 from tests.support.training_env import FakeEnv
-from trainers.core import logging as logging_file
-from trainers.core import loop
+from trainers.core import loop, trackers
 from trainers.core.config import RunConfig
 from trainers.core.logging import MetricsLog, read_metrics
 from trainers.core.result import RESULT
@@ -117,13 +116,13 @@ def test_pytorchs_writer_does_not_hide_that_the_disk_is_full(tmp_path, monkeypat
 
 
 def test_a_run_goes_on_without_tensorboard(tmp_path, monkeypatch, capsys):
-    class Broken(logging_file.RecordWriter):
+    class Broken(trackers.RecordWriter):
         def write(self, data):
             if self._writer.tell() > 100:
                 raise OSError(errno.EIO, "the disk has gone")
             super().write(data)
 
-    monkeypatch.setattr(logging_file, "RecordWriter", Broken)
+    monkeypatch.setattr(trackers, "RecordWriter", Broken)
     start(tmp_path / "run").train()
     assert len(read_metrics(tmp_path / "run")) == 4
     assert capsys.readouterr().out.count("No more scalars for TensorBoard: the disk has gone") == 1

@@ -1,27 +1,23 @@
-"""Metrics of a run: a table of one row per round in `metrics.parquet`, and TensorBoard scalars."""
+"""Metrics of a run: a table of one row per round in `metrics.parquet`, and what else shows them."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from cagexplain.common.documents import require_file
 from cagexplain.common.errors import CagexplainError
 from cagexplain.common.files import atomic_write
+from trainers.core.mlflow_runs import MlflowRun
+from trainers.core.trackers import TENSORBOARD, Board, Tracker
 
 METRICS: Final = "metrics.parquet"
-TENSORBOARD: Final = "tensorboard"
 _COUNTS: Final = ("round", "steps")
 _ALWAYS: Final = (*_COUNTS, "return")
 
@@ -32,8 +28,8 @@ Row = dict[str, float]
 class MetricsLog:
     """Collects metrics as they come; close it at the end.
 
-    TensorBoard shows a row at once, the table has it after `save`: the file is written whole, so
-    that it always agrees with a `resume.pt` that is written after it.
+    Trackers show a row at once, the table has it after `save`: the file is written whole, so that
+    it always agrees with a `resume.pt` that is written after it.
 
     Args:
         folder: of the run.
@@ -41,33 +37,45 @@ class MetricsLog:
             run. 0 begins anew.
         steps: environment steps made in these rounds.
         tell: shows a line to the user.
+        track: where MLflow tracks the run, see `mlflow_runs.location`; None: nowhere.
+        settings: of the run, for MLflow.
     """
 
     def __init__(
-        self, folder: Path, rounds: int, steps: int, tell: Callable[[str], None] = print
+        self,
+        folder: Path,
+        rounds: int,
+        steps: int,
+        tell: Callable[[str], None] = print,
+        *,
+        track: str | None = None,
+        settings: dict[str, Any] | None = None,
     ) -> None:
         self.path, self.tell = folder / METRICS, tell
         self.rows = [row for row in read_metrics(folder) if row["round"] < rounds]
-        self.board: Board | None = None
-        with self._optional():
-            self.board = Board(folder / TENSORBOARD, steps + 1)
+        self.trackers: dict[str, Tracker] = {}
+        with self._optional("TensorBoard"):
+            self.trackers["TensorBoard"] = Board(folder / TENSORBOARD, steps + 1)
+        if track is not None:
+            with self._optional("MLflow"):
+                earlier = [_scalars(row) for row in self.rows]
+                self.trackers["MLflow"] = MlflowRun(track, folder, settings or {}, earlier)
 
     def add(self, row: Row) -> None:
         """Take the metrics of a round."""
         self.rows.append(row)
-        if self.board is not None:
-            scalars = {name: value for name, value in row.items() if name not in _COUNTS}
-            with self._optional():
-                self.board.add(int(row["steps"]), scalars)
+        for name, tracker in list(self.trackers.items()):
+            with self._optional(name):
+                tracker.add(*_scalars(row))
 
     @contextlib.contextmanager
-    def _optional(self) -> Iterator[None]:
-        """Go on without TensorBoard if it cannot be written: a run does not depend on it."""
+    def _optional(self, name: str) -> Iterator[None]:
+        """Go on without a tracker that fails: a run does not depend on it."""
         try:
             yield
         except OSError as error:
-            self.close()
-            self.tell(f"No more scalars for TensorBoard: {error.strerror or error}")
+            self.trackers.pop(name, None)
+            self.tell(f"No more scalars for {name}: {error.strerror or error}")
 
     def save(self) -> None:
         """Write all rows; a metric that a round does not have is null there."""
@@ -83,43 +91,15 @@ class MetricsLog:
             pq.write_table(pa.table(columns), file)
 
     def close(self) -> None:
-        """End the TensorBoard file."""
-        if self.board is not None:
-            with contextlib.suppress(OSError):
-                self.board.close()
-            self.board = None
+        """End what the trackers show."""
+        for name, tracker in list(self.trackers.items()):
+            with self._optional(name):
+                tracker.close()
 
 
-class Board:
-    """A file of scalars for TensorBoard, written at once and not by a thread that fails alone.
-
-    Args:
-        folder: of the file; created if it does not exist.
-        first: what older files have from this step on is no longer shown.
-    """
-
-    def __init__(self, folder: Path, first: int) -> None:
-        folder.mkdir(exist_ok=True)
-        now = time.time()
-        self.file = open(folder / f"events.out.tfevents.{now:.6f}.{os.getpid()}", "xb")  # noqa: SIM115
-        self.writer = RecordWriter(self.file)
-        self._write(Event(wall_time=now, file_version="brain.Event:2"))
-        start = SessionLog(status=SessionLog.START)
-        self._write(Event(wall_time=now, step=first, session_log=start))
-        self.file.flush()
-
-    def add(self, step: int, scalars: dict[str, float]) -> None:
-        """Write the values of a step."""
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
-        self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
-        self.file.flush()
-
-    def close(self) -> None:
-        """End the file."""
-        self.file.close()
-
-    def _write(self, event: Event) -> None:
-        self.writer.write(event.SerializeToString())
+def _scalars(row: Row) -> tuple[int, dict[str, float]]:
+    """The step that a row belongs to, and what is shown of it."""
+    return int(row["steps"]), {name: value for name, value in row.items() if name not in _COUNTS}
 
 
 def read_metrics(folder: Path) -> list[Row]:

@@ -8,6 +8,7 @@ A run's folder holds::
     resume.pt        everything needed to continue
     metrics.parquet  one row per round (`trainers.core.logging`), up to the state in resume.pt
     tensorboard/     the same as scalars
+    mlflow.json      the run of MLflow that goes with it (`trainers.core.mlflow_runs`), if any
     result.json      how the run ended (`trainers.core.result`); where it is, the run is finished
 
 A run is a function of its settings and seed: every random number follows from the seed and the
@@ -118,12 +119,13 @@ class Run:
         threads: int | None = None,
         device: str = "cpu",
         make_env: EnvFactory = default_env,
+        track: str | None = None,
     ) -> None:
         _check_device(device)
         torch.set_num_threads(1)  # parallel work is split by hand, see the learners
         self.config, self.settings, self.folder = config, settings, folder
         self.threads = threads or machine.cores()
-        self.make_env = make_env
+        self.make_env, self.track = make_env, track
         self.learner: Learner = find_algorithm(config.algorithm).make(
             settings, config.seed, self.threads, device
         )
@@ -170,13 +172,11 @@ class Run:
                 f"Training {rounds * per_round:,} steps, not {self.config.steps:,}: a round has "
                 f"{per_round:,} ({env.n_envs} episodes of {per_round // env.n_envs})"
             )
-        with contextlib.closing(Display(rounds * per_round, progress.steps)) as display:
-            with (
-                contextlib.closing(
-                    MetricsLog(self.folder, progress.rounds, progress.steps, display.note)
-                ) as log,
-                interrupts(display.end_soon) as asked,
-            ):
+        with (
+            contextlib.closing(Display(rounds * per_round, progress.steps)) as display,
+            contextlib.closing(self._log(display)) as log,
+        ):
+            with interrupts(display.end_soon) as asked:
                 while progress.rounds < rounds:
                     row = self._round(env, rounds, per_round, display)
                     log.add(row)
@@ -189,6 +189,16 @@ class Run:
             result = self._judge()
             display.note(self._verdict(result))
             return result
+
+    def _log(self, display: Display) -> MetricsLog:
+        return MetricsLog(
+            self.folder,
+            self.progress.rounds,
+            self.progress.steps,
+            display.note,
+            track=self.track,
+            settings={**asdict(self.config), **asdict(self.settings)},
+        )
 
     def _round(self, env: BatchedEnv, rounds: int, per_round: int, display: Display) -> Row:
         """Play and learn, evaluate when it is time; returns the metrics."""
@@ -388,6 +398,7 @@ def start(
     threads: int | None = None,
     device: str = "cpu",
     make_env: EnvFactory = default_env,
+    track: str | None = None,
 ) -> Run:
     """A new run in a new or empty folder.
 
@@ -397,6 +408,7 @@ def start(
         threads: processor cores to use; None takes all. They do not change the result.
         device: one of DEVICES, for learning; evaluation is always on the CPU.
         make_env: the environments.
+        track: where MLflow tracks the run, as ``mlflow:URI``; None: nowhere.
 
     Raises:
         UsageError: settings out of range or that do not go together; no such device.
@@ -411,7 +423,15 @@ def start(
             where=folder,
             remedy="Continue it with --resume, or give a new folder",
         )
-    run = Run(config, settings, Path(folder), threads=threads, device=device, make_env=make_env)
+    run = Run(
+        config,
+        settings,
+        Path(folder),
+        threads=threads,
+        device=device,
+        make_env=make_env,
+        track=track,
+    )
     prepare_output_dir(folder)  # last, so that what is refused leaves nothing behind
     try:
         write_json(run.folder / CONFIG, {**asdict(config), **asdict(settings)})
@@ -428,11 +448,13 @@ def resume(
     threads: int | None = None,
     device: str = "cpu",
     make_env: EnvFactory = default_env,
+    track: str | None = None,
 ) -> Run:
     """The run of a folder, as it was when its `resume.pt` was written.
 
     Args:
-        folder, threads, device, make_env: see `start`.
+        folder, threads, device, make_env, track: see `start`. A run that was tracked goes on in its
+            run of MLflow if `track` is given again.
 
     Raises:
         UsageError: no such device.
@@ -460,7 +482,15 @@ def resume(
         raise _unfit(path, error) from error
     if networks.actor_bytes(vars(settings)) > (path / RESUME).stat().st_size:
         raise _unfit(path, ValueError("it is smaller than the networks of its settings"))
-    run = Run(config, settings, path, threads=threads, device=device, make_env=make_env)
+    run = Run(
+        config,
+        settings,
+        path,
+        threads=threads,
+        device=device,
+        make_env=make_env,
+        track=track,
+    )
     run.progress, run.stamp = stored.progress, stamp
     if read_result(path) is None:
         try:

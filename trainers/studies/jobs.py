@@ -32,6 +32,7 @@ class Job:
         folder: of the run; it need not exist.
         log: file for what the run prints.
         run, settings: what to train.
+        track: where MLflow tracks the run, as ``mlflow:URI``; None: nowhere.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Job:
     log: Path
     run: RunConfig
     settings: Any
+    track: str | None = None
 
     @property
     def name(self) -> str:
@@ -68,6 +70,7 @@ class Job:
             "log": str(self.log.resolve()),
             "run": asdict(self.run),
             "settings": asdict(self.settings),
+            "track": self.track,
         }
 
 

@@ -50,6 +50,7 @@ def run_study(
     *,
     only: Iterable[str] = (),
     kept: Path | None = None,
+    track: str | None = None,
     console: Console | None = None,
 ) -> list[Entry]:
     """Train all runs of a study that are not finished.
@@ -63,6 +64,7 @@ def run_study(
         place: where to train.
         only: see `jobs.study_jobs`.
         kept: folder of kept runs (see `keeping`), to take finished ones from and to add to.
+        track: where MLflow tracks the runs, as ``mlflow:URI``; None: nowhere.
         console: for the progress.
 
     Returns:
@@ -73,7 +75,7 @@ def run_study(
         CagexplainError: runs have other settings, or have failed; then all others are finished.
         KeyboardInterrupt: all runs have been saved.
     """
-    jobs = study_jobs(study, folder, only)
+    jobs = [replace(job, track=track) for job in study_jobs(study, folder, only)]
     refuse_differences(jobs)
     places = [job.folder.relative_to(folder) for job in jobs]
     if kept is not None:  # before they are among the study's own, where removing them is no remedy

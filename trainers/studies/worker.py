@@ -33,14 +33,15 @@ def train(job: dict[str, Any]) -> None:
 
     folder = Path(job["folder"])
     if (folder / loop.RESUME).is_file():
-        loop.resume(folder, threads=1).train()
+        loop.resume(folder, threads=1, track=job["track"]).train()
         return
     # Killed before it could be resumed, the run left no more than this.
     for leftover in (folder / CONFIG, *folder.glob(".*.tmp")):
         leftover.unlink(missing_ok=True)
     run = from_plain(RunConfig, job["run"], folder)
     kind = type(registry.find_preset(run.algorithm, run.preset))
-    loop.start(run, from_plain(kind, job["settings"], folder), folder, threads=1).train()
+    settings = from_plain(kind, job["settings"], folder)
+    loop.start(run, settings, folder, threads=1, track=job["track"]).train()
 
 
 def main(function: str, job: str) -> int:
