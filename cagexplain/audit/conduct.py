@@ -32,6 +32,7 @@ from cagexplain.cc4.reds import REDS, RedTable
 from cagexplain.common import machine
 from cagexplain.common.cluster import Cluster
 from cagexplain.common.errors import CagexplainError
+from cagexplain.common.processes import spawning
 from cagexplain.policies.base import Policy, looks
 from cagexplain.policies.blocks import There
 from cagexplain.policies.rollout import seed_range
@@ -120,7 +121,10 @@ def conduct(
 
     Raises:
         CagexplainError: the trace cannot be judged.
+        UsageError: worker processes could not import this script; see `spawning`.
     """
+    if policy is not None and cluster is None and machine.cores() > 1 and (pairs or varied):
+        spawning()  # refused before the work, not noted after it
     references = references if comparable(trace) else references.elsewhere()
     play = _Further(trace, policy, why_not, cluster, advance)
     judged = judge(trace, profile, references)
