@@ -9,11 +9,7 @@ robustness and without moments: what each of them takes is the difference. The c
 3 minutes of 100 episodes on two cores, and a page of at most 1 MB.
 """
 
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +18,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
+from benchmarks.command import COUNT, FILE, benchmark
+from benchmarks.usage import measure
 from cagexplain.common.files import write_json
 
 TARGET_S: Final = 180
@@ -40,21 +37,9 @@ def audit(policy: str, episodes: int, options: tuple[str, ...]) -> dict[str, Any
     """Time one audit: seconds on the wall and of CPU, largest process, bytes of its files."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "audit"
-        arguments = ["audit", policy, "--episodes", str(episodes), "-o", str(out), *options]
-        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        process = subprocess.run(
-            [Path(sys.executable).with_name("cagexplain"), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        if process.returncode != 0:
-            raise CannotMeasure(f"cagexplain {' '.join(arguments)}: {process.stderr.strip()}")
+        arguments = [policy, "--episodes", str(episodes), "-o", str(out), *options]
         return {
-            "wall_s": round(wall, 1),
-            "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
-            "largest_process_mib": after.ru_maxrss // 1024,
+            **measure("audit", arguments),
             "bytes": {path.name: path.stat().st_size for path in sorted(out.glob("*.*"))},
         }
 

@@ -10,11 +10,7 @@ largest one that it starts. --trace reads a trace that there is instead of recor
 is at most 2 GiB for each command.
 """
 
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +19,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.command import COUNT, FILE, CannotMeasure, benchmark
+from benchmarks.command import COUNT, FILE, benchmark
+from benchmarks.usage import measure
 from cagexplain.common.files import write_json
 
 TARGET_MIB: Final = 2048
@@ -37,26 +34,6 @@ READERS: Final = {
 }
 """Arguments of the commands that read a trace."""
 _PAGES: Final = ("fsm-report.html", "compare.html", "audit/audit.html")
-
-
-def measure(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Run a command: seconds on the wall and of CPU, largest process."""
-    program = Path(sys.executable).with_name("cagexplain")
-    with tempfile.TemporaryFile() as said:
-        start = time.perf_counter()
-        process = subprocess.Popen([program, name, *arguments], stdout=said, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)  # of this process and those that it waited for
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            said.seek(0)
-            message = said.read().decode(errors="replace").strip()
-            raise CannotMeasure(f"cagexplain {name} {' '.join(arguments)}: {message}")
-    return {
-        "wall_s": round(wall, 1),
-        "cpu_s": round(used.ru_utime + used.ru_stime, 1),
-        "largest_process_mib": used.ru_maxrss // 1024,
-    }
 
 
 @benchmark(__doc__)

@@ -27,6 +27,7 @@ from benchmarks import (
 )
 from benchmarks.command import CannotMeasure, benchmark
 from benchmarks.engine_copy import Died, Replayed
+from benchmarks.usage import measure
 from cagexplain.audit.references import read_references
 from tests.support.paths import ROOT
 
@@ -177,6 +178,14 @@ def test_a_long_trace_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert measured["bytes"]["fsm-report"] > 0
     monkeypatch.setattr(large_trace, "TARGET_MIB", 1)
     assert len(list(large_trace._false(measured["runs"]))) == 2
+
+
+def test_memory_of_who_measures_is_not_measured() -> None:
+    ballast = b"x" * (600 << 20)
+    taken = measure("reds", [])
+    assert 10 < taken["largest_process_mib"] < len(ballast) >> 20
+    with pytest.raises(CannotMeasure, match=r"cagexplain reds nobody: Error: .*nobody"):
+        measure("reds", ["nobody"])
 
 
 def test_an_audit_is_timed() -> None:

@@ -64,7 +64,12 @@ policy, folder = load_policy("sleep"), Path("trace")
 if not folder.exists():
     Recording(folder, policy, [1_000_000]).run()
 conduct(
-    open_trace(folder), policy, load_profile("default"), load_references(), command="script", varied=5
+    open_trace(folder),
+    policy,
+    load_profile("default"),
+    load_references(),
+    command="script",
+    varied=5,
 )
 """
 

@@ -37,9 +37,10 @@ def test_evaluate_prints_and_writes_the_same(capsys: pytest.CaptureFixture[str])
     content = json.loads(Path("out.json").read_text())
     total = content["summary"]["return"]["return"]
     row = next(line for line in printed.splitlines() if line.startswith("return"))
-    numbers = [f"{total[k]:,.1f}" for k in ("mean", "sd", "low", "high")]
+    numbers = [f"{total[k]:,.1f}".replace("-", "−") for k in ("mean", "sd", "low", "high")]
     assert row.replace(" to ", " ").split()[1:] == numbers
-    for part in ("mission A", "mission B", "LWF", "ASF", "RIA", "action_cost"):
+    causes = ("failed local work", "failed accesses", "red’s Impacts", "blue’s actions")
+    for part in ("mission A", "mission B", *causes):
         assert part in printed
     assert [e["seed"] for e in content["episodes"]] == [EVALUATION_SEED + i for i in range(5)]
 
