@@ -12,6 +12,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # would not find it.
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
+# The workers of pytest-xdist inherit the width of whatever terminal the tests run in.
+os.environ.pop("COLUMNS", None)
+
 # No test may depend on how busy the machine is.
 settings.register_profile("cagexplain", deadline=None)
 settings.load_profile("cagexplain")

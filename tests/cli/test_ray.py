@@ -317,7 +317,7 @@ def test_one_error_where_there_is_no_cluster(
 def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
     """As often as it takes, the same command goes on, and the trace is that of one process."""
     there = tmp_path / "there"
-    line = ["trace", "expert", "--episodes", "12", "--batch", "1", "-o", there]
+    line = ["trace", "expert", "--episodes", "100", "--batch", "1", "-o", there]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         alone(*line, "--ray", "local", "--workers", "1"),
@@ -332,9 +332,9 @@ def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130, said
-    assert "of 12 episodes are in" in said and "Interrupted." in said
+    assert "of 100 episodes are in" in said and "Interrupted." in said
     assert not list(there.rglob("*.tmp"))
-    assert 2 <= json.loads((there / "manifest.json").read_text())["episodes"]["finished"] < 12
+    assert 2 <= json.loads((there / "manifest.json").read_text())["episodes"]["finished"] < 100
     assert called(*line, "--resume") == 0
     assert called(*line[:-1], tmp_path / "here") == 0
     same_trace(tmp_path / "here", there)
