@@ -175,8 +175,10 @@ class Cluster:
                     yield i, result
                 del running[reference]
         finally:  # after an error or Ctrl-C nobody waits for what is still running
+            # What has ended meanwhile cannot be cancelled, which Ray may say by any of these.
+            gone = (self._ray.exceptions.RayError, TypeError, ValueError)
             for reference in running:
-                with contextlib.suppress(self._ray.exceptions.RayError):
+                with contextlib.suppress(*gone):
                     self._ray.cancel(reference, force=True)
 
     def _result(self, reference: Any) -> Any:
