@@ -38,7 +38,7 @@ from trainers.core.norm import ValueNorm
 from trainers.core.player import Player
 from trainers.core.settings import PAPER as COMMON
 from trainers.core.settings import Settings, check_common
-from trainers.core.trainable import Minibatch, Trainable, epochs, outputs, parts
+from trainers.core.trainable import Minibatch, Trainable, Views, epochs, outputs, parts
 from trainers.imitation import (
     Lesson,
     WarmStart,
@@ -211,8 +211,8 @@ class _Batch:
     """A round on grids of (agents, T, envs); `free` tells where there is a decision. A `lesson` is
     what the teacher said of it; `tie` the weight of the divergence from what was imitated."""
 
-    inputs: list[Tensor]  # of each agent, (T + 1, envs, width)
-    critic_inputs: list[Tensor]  # by each critic, (T + 1, envs, width)
+    inputs: list[Views]  # of each agent, at T + 1 moments
+    critic_inputs: list[Views]  # by each critic, the same
     legal: list[Tensor]  # for each agent, (envs, actions)
     free: Tensor
     action: Tensor
@@ -359,13 +359,15 @@ class PPO:
     def _gather(self, rollout: Rollout) -> _Batch:
         """Bring a rollout into the learner's shape, and value it."""
         cfg, device = self.config, self.device
-        inputs = [rollout.features[g][:, m].to(device) for g, m in _PLACES]
+        repeat = features.repeats(cfg.observation)
+        inputs = [Views(rollout.features[g][:, m].to(device), repeat=repeat) for g, m in _PLACES]
         if cfg.critic == "own":
             critic_inputs = inputs
         else:
             joint = rollout.joint_features().to(device)
             compact = cfg.critic == "compact"
-            critic_inputs = [joint.index_select(-1, self.columns) if compact else joint]
+            joint = joint.index_select(-1, self.columns) if compact else joint
+            critic_inputs = [Views(joint, repeat=repeat)]
         free, action, log_prob = (
             torch.from_numpy(np.ascontiguousarray(grid.transpose(2, 0, 1))).to(device)
             for grid in (rollout.free, rollout.action, rollout.log_prob)
@@ -452,7 +454,7 @@ class PPO:
         """An agent's decisions under the present weights (rows, each): log-ratios to the
         probabilities of play, entropies, what the legal actions allow of entropy, advantages,
         and divergences from what was imitated (0 if nothing ties to it)."""
-        inputs, masks = batch.inputs[agent][:-1], batch.legal[agent]
+        inputs, masks = batch.inputs[agent], batch.legal[agent]
         env = part.rows % len(masks)
         legal = masks.index_select(0, env)
         raw = outputs(self.networks[agent], net.layers, inputs, part)
@@ -485,7 +487,7 @@ class PPO:
             for agent, share in actor.by_agent(part, batch.free[0].numel()):
                 masks = batch.legal[agent]
                 legal = masks.index_select(0, share.rows % len(masks))
-                inputs = batch.inputs[agent][:-1]
+                inputs = batch.inputs[agent]
                 logits = outputs(self.networks[agent], net.layers, inputs, share) + legal
                 taught = chance.index_select(0, share.rows)[:, actions.slice_of(agent)]
                 losses.append(cross_entropy(logits, taught))
@@ -504,7 +506,7 @@ class PPO:
     ) -> dict[str, float]:
         """Regress the values on the returns."""
         cfg, net, steps = self.config, critic.net, []
-        inputs = batch.critic_inputs[self.critics.index(critic)][:-1]
+        inputs = batch.critic_inputs[self.critics.index(critic)]
         free = batch.free[critic.agents]
         before = critic.normalise(batch.value[critic.agents])
         target = critic.normalise(batch.returns[critic.agents])

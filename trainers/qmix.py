@@ -398,14 +398,19 @@ class QMIX:
             members = slice(group[0], group[-1] + 1)
             available = segments.available[g][1:]
             action = segments.action[..., members].transpose(1, 2).unsqueeze(-1)
-            q = unroll(self.value_stacks[g], self.live[g], inputs)
-            chosen.append(q[:-1].gather(-1, action).squeeze(-1))
+            net, target = self.value_stacks[g], self.target_actors[g]
+            recurrent = isinstance(net.network, Recurrent)
+            q = unroll(net, self.live[g], inputs if recurrent else inputs[:-1])
+            chosen.append(q[: len(action)].gather(-1, action).squeeze(-1))
             with torch.no_grad():
-                stack = self.target_actors[g]
-                if not isinstance(stack.network, Recurrent):
-                    inputs = inputs[1:]
-                target_q = unroll(stack, stack.layers, inputs)[-len(available) :]
-                best = ((q[1:] if cfg.double_q else target_q) + available).argmax(-1, keepdim=True)
+                onward_inputs = inputs if recurrent else inputs[1:]
+                target_q = unroll(target, target.layers, onward_inputs)[-len(available) :]
+                judged = target_q
+                if cfg.double_q:
+                    # Nothing is learned at the last moment, which spares it the gradient.
+                    last = [] if recurrent else [unroll(net, self.live[g], inputs[-1:])]
+                    judged = torch.cat([q[1:], *last])
+                best = (judged + available).argmax(-1, keepdim=True)
                 following.append(target_q.gather(-1, best).squeeze(-1))
         mixers = self.live[len(GROUPS) :]
         value = self.mixer(mixers, torch.cat(chosen, 1).transpose(1, 2), state[:-1])

@@ -255,7 +255,7 @@ def test_an_own_critic_sees_its_agent_alone_and_a_central_one_all():
     for name, width in (("ippo", 92), ("mappo", 578), ("c_mappo", 454)):
         learner = PPO(member(name, observation="flat"), 0, 1)
         batch = learner._gather(played(learner, FakeEnv(8)))
-        assert batch.critic_inputs[0].shape[-1] == width
+        assert batch.critic_inputs[0].grid.shape[-1] == width
         assert len(learner.critics) == (5 if name == "ippo" else 1)
 
 
@@ -299,7 +299,7 @@ def test_values_stay_when_the_scale_of_returns_moves(changes):
         decided = batch.free[critic.agents].any(0)
         (part,) = parts(decided, 1, None, critic.net.recurrent)
         with torch.no_grad():
-            after = critic.denormalise(critic.net(inputs[:-1], part).T)
+            after = critic.denormalise(critic.net(inputs, part).T)
         own = part.of(batch.free[critic.agents])
         expected = part.of(batch.value[critic.agents])
         torch.testing.assert_close(after[own], expected[own], atol=1e-2, rtol=1e-3)
@@ -348,7 +348,7 @@ def test_a_clipped_value_loss_stops_pulling_beyond_the_clip():
         learner._fit_values(critic, batch, 1e-2, np.random.default_rng(0))
         (part,) = parts(batch.free[0], 1, None, False)
         with torch.no_grad():
-            after = critic.net(batch.critic_inputs[0][:-1], part).squeeze(-1)
+            after = critic.net(batch.critic_inputs[0], part).squeeze(-1)
         before = part.of(critic.normalise(batch.value[:1]))[0]
         moved.append(float((after - before).abs().mean()))
     assert moved[0] < 0.5 * moved[1]

@@ -12,6 +12,38 @@ from torch import Tensor, nn
 from cagexplain.policies.learned.networks import Layers, Network, Recurrent, Stack
 
 
+class Views:
+    """What a network sees at the moments of a round, each distinct view once if they repeat.
+
+    The official vector shows an alert for one step and keeps no time, so most vectors that an agent
+    sees of a quiet network are equal. What a network makes of them before it remembers anything
+    need be computed only once; its gradients are the same sums, but for rounding.
+
+    Args:
+        grid: (steps, envs, width) inputs.
+        repeat: whether to look for equal ones.
+    """
+
+    def __init__(self, grid: Tensor, *, repeat: bool) -> None:
+        self.grid, self._kinds = grid, grid.flatten(0, 1)
+        self._kind: Tensor | None = None  # of each row
+        if repeat:
+            known: dict[bytes, int] = {}
+            kind = [
+                known.setdefault(row.tobytes(), len(known)) for row in self._kinds.cpu().numpy()
+            ]
+            _, first = np.unique(kind, return_index=True)
+            self._kind = torch.tensor(kind, device=grid.device)
+            self._kinds = self._kinds.index_select(0, torch.from_numpy(first).to(grid.device))
+
+    def distinct(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The views (n, width) of some rows; and which of them is each row's, if they repeat."""
+        if self._kind is None:
+            return self._kinds.index_select(0, rows), None
+        kinds, which = self._kind.index_select(0, rows).unique(return_inverse=True)
+        return self._kinds.index_select(0, kinds), which
+
+
 @dataclass
 class Minibatch:
     """A minibatch: decisions of whole episodes, or picked ones.
@@ -88,18 +120,29 @@ def adam(parameters: Sequence[Tensor], eps: float) -> torch.optim.Adam:
     return optimiser
 
 
-def outputs(network: Network, layers: Layers, inputs: Tensor, part: Minibatch) -> Tensor:
+def outputs(network: Network, layers: Layers, inputs: Tensor | Views, part: Minibatch) -> Tensor:
     """Outputs (rows, out) for the decisions of a part, from inputs (steps, envs, width).
 
     Args:
         network, layers: with one set of parameters.
-        inputs, part: see above.
+        inputs: as a tensor; or as `Views`, which may know the equal ones.
+        part: see above.
     """
-    if part.envs is None or part.positions is None:
-        x = inputs.flatten(0, 1).index_select(0, part.rows)
-        return network(layers, x.unsqueeze(0)).squeeze(0)
-    episodes = network(layers, inputs.index_select(1, part.envs))
-    return episodes.flatten(0, 1).index_select(0, part.positions)
+    if isinstance(inputs, Tensor):
+        inputs = Views(inputs, repeat=False)
+    if not isinstance(network, Recurrent):
+        x, which = inputs.distinct(part.rows)
+        out = network(layers, x.unsqueeze(0)).squeeze(0)
+        return out if which is None else out.index_select(0, which)
+    assert part.envs is not None and part.positions is not None
+    steps, n, width = inputs.grid.shape
+    moments = torch.arange(0, steps * n, n, device=part.envs.device).unsqueeze(1) + part.envs
+    x, which = inputs.distinct(moments.flatten())
+    if which is None:
+        x = x.view(*moments.shape, width)
+    else:
+        which = which.view(moments.shape)
+    return network(layers, x, which).flatten(0, 1).index_select(0, part.positions)
 
 
 class Trainable:
@@ -121,7 +164,7 @@ class Trainable:
         self.parameters = [parameter for layer in self.layers for parameter in layer]
         self.optimiser = adam(self.parameters, adam_eps)
 
-    def __call__(self, inputs: Tensor, part: Minibatch) -> Tensor:
+    def __call__(self, inputs: Tensor | Views, part: Minibatch) -> Tensor:
         """Outputs (rows, out) for the decisions of a part, from inputs (steps, envs, width)."""
         return outputs(self.network, self.layers, inputs, part)
 

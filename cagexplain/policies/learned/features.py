@@ -173,6 +173,11 @@ def reads(profile: str) -> bool:
     return profile == "raw"
 
 
+def repeats(profile: str) -> bool:
+    """Whether an agent sees the same again and again: the official vector without a clock."""
+    return not _ADDED[profile].agent
+
+
 def sizes(profile: str) -> tuple[int, ...]:
     """Width of each agent's input under a profile."""
     added = _ADDED[profile]

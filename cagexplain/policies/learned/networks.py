@@ -167,12 +167,21 @@ class Recurrent(Perceptron):
         self.shapes[at:at] = [((rows, hidden[-1]), (rows,)), ((rows, size), (rows,))]
         self.gains[at:at] = [1.0, 1.0]
 
-    def __call__(self, layers: Layers, x: Tensor) -> Tensor:
-        """Whole episodes of one agent, from a zero state: (steps, rows, in) -> (..., out)."""
+    def __call__(self, layers: Layers, x: Tensor, which: Tensor | None = None) -> Tensor:
+        """Whole episodes of one agent, from a zero state: (steps, rows, in) -> (..., out).
+
+        Args:
+            layers: with one set of parameters.
+            x: the inputs or, where they repeat, distinct ones (n, in).
+            which: (steps, rows), which of the distinct ones each is.
+        """
         (w_in, b_in), (w_state, b_state), *head = layers[self.depth :]
-        steps, rows, _ = x.shape
-        flat = x.reshape(1, steps * rows, -1)
-        view = self._view(layers, flat).view(steps, rows, -1)
+        steps, rows = x.shape[:2] if which is None else which.shape
+        flat = x.reshape(1, -1, x.shape[-1])
+        view = self._view(layers, flat)
+        if which is not None:
+            flat, view = (each.index_select(1, which.flatten()) for each in (flat, view))
+        view = view.view(steps, rows, -1)
         weights = [w_in[0], w_state[0], b_in[0], b_state[0]]
         zero = x.new_zeros(1, rows, self.size)
         if self.core == "lstm":
