@@ -8,7 +8,6 @@ what computes; a node that has others is refused.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import logging
 import os
@@ -157,29 +156,24 @@ class Cluster:
         waiting, running = deque(range(len(jobs))), dict[Any, int]()
         begun: Counter[int] = Counter()
         most = self._workers or _AHEAD * self.slots
-        try:
-            while waiting or running:
-                while waiting and len(running) < most:
-                    i = waiting.popleft()
-                    begun[i] += 1
-                    running[self._task.remote(do, common, jobs[i], _versions())] = i
-                (reference,), _ = self._ray.wait(list(running), num_returns=1)
-                i = running[reference]
-                try:
-                    result = self._result(reference)
-                except _Lost as lost:
-                    if begun[i] == ATTEMPTS:
-                        raise _given_up(str(jobs[i]), lost) from lost
-                    waiting.appendleft(i)
-                else:
-                    yield i, result
-                del running[reference]
-        finally:  # after an error or Ctrl-C nobody waits for what is still running
-            # What has ended meanwhile cannot be cancelled, which Ray may say by any of these.
-            gone = (self._ray.exceptions.RayError, TypeError, ValueError)
-            for reference in running:
-                with contextlib.suppress(*gone):
-                    self._ray.cancel(reference, force=True)
+        # After an error or Ctrl-C, what still runs ends unheard, or when this process leaves the
+        # cluster. It is not cancelled: Ray 2.60 ends the whole process if it is asked to cancel a
+        # task that is just ending ("Tried to complete task that was not pending").
+        while waiting or running:
+            while waiting and len(running) < most:
+                i = waiting.popleft()
+                begun[i] += 1
+                running[self._task.remote(do, common, jobs[i], _versions())] = i
+            (reference,), _ = self._ray.wait(list(running), num_returns=1)
+            i = running.pop(reference)
+            try:
+                result = self._result(reference)
+            except _Lost as lost:
+                if begun[i] == ATTEMPTS:
+                    raise _given_up(str(jobs[i]), lost) from lost
+                waiting.appendleft(i)
+            else:
+                yield i, result
 
     def _result(self, reference: Any) -> Any:
         errors = self._ray.exceptions

@@ -73,5 +73,6 @@ class RayTask:
         stop_flag(self.log).touch()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once; only for a study that ends, too, as cancelling a task that is just ending
+        ends this process (Ray 2.60)."""
         self.ray.cancel(self.reference, force=True)
