@@ -139,6 +139,7 @@ class Study:
                     "title": method.title,
                     "runs": method.runs,
                     "config": plain_config(method.run, method.settings),
+                    "defaults": defaults(method.run, method.settings),
                 }
                 for method in self.methods.values()
             },

@@ -330,7 +330,7 @@ def finished_runs(
         place = folder / "runs" / method / f"seed-{seed}"
         if not (place / RESULT).exists():
             continue
-        config = read_config(place)
+        config = study.methods[method].defaults | read_config(place)
         wanted = {**study.methods[method].config, "seed": seed}
         other = sorted(key for key in wanted | config if wanted.get(key) != config.get(key))
         if other:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -66,11 +66,19 @@ class Figure:
 
 @dataclass(frozen=True)
 class Method:
-    """What is trained with every seed; `runs` is the method whose runs it uses."""
+    """What is trained with every seed.
+
+    Attributes:
+        title: for people.
+        runs: the method whose runs it uses.
+        config: settings of the runs.
+        defaults: what runs were trained with that lack a setting, since they are older than it.
+    """
 
     title: str
     runs: Name
     config: dict[str, Any]
+    defaults: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,18 @@ def test_runs_of_other_settings_are_left_out_and_told(tmp_path: Path) -> None:
         analyse_study(folder)
 
 
+def test_a_run_that_is_older_than_a_setting_had_its_default(tmp_path: Path) -> None:
+    folder = study(tmp_path, FINALS, configs={"a": {"gamma": 0.9, "young": 1}})
+    place = folder / "runs" / "a"
+    (place / "seed-1" / "config.json").write_text(json.dumps({"gamma": 0.9, "seed": 1}))
+    assert analyse_study(folder).left_out == ["a, seed 1: has another young"]
+    content = json.loads((folder / "study.json").read_text())
+    for default, left_out in ((1, []), (2, ["a, seed 1: has another young"])):
+        content["methods"]["a"]["defaults"] = {"young": default}
+        (folder / "study.json").write_text(json.dumps(content))
+        assert analyse_study(folder).left_out == left_out
+
+
 def test_what_runs_tell_beside_their_return(tmp_path: Path) -> None:
     folder = study(tmp_path, FINALS)
     place = folder / "runs" / "a"
