@@ -208,7 +208,7 @@ def _odds(p: float) -> str:
 def _what_to_do(suspect: Suspect, audit: Audit) -> str:
     who = next((show.agent(p.name) for p in suspect.places if p.kind == "agent"), "the team")
     advice = words.remedy(suspect.findings[0], audit)
-    sentences = [f"Repair or retrain {who}.", advice and f"A rule that answers this: {advice}"]
+    sentences = [f"Begin with {who}.", advice]
     prices = [f.price for f in suspect.findings if f.price is not None and f.price.reward.clear]
     best = max(prices, key=lambda price: price.reward.mean, default=None)
     if best is not None and best.reward.mean > 0:

@@ -214,7 +214,7 @@ def test_four_answers_for_a_reader_in_a_hurry() -> None:
     assert answers["Since when"].startswith("Throughout: no stretch of time")
     assert "150 of 150 first responses to root access there" in answers["How sure"]
     assert "in less than 1 of 1,000 audits" in answers["How sure"]
-    assert answers["What to do"].startswith("Repair or retrain blue agent 1.")
+    assert answers["What to do"].startswith("Begin with blue agent 1.")
     assert "changes the return by +312" in answers["What to do"]
 
 
