@@ -11,6 +11,7 @@
 #   make examples   audits of three policies, an FSM report and a comparison, in build/examples
 #   make docs       the documentation as a site, in build/site
 #   make notebooks  what the notebooks of docs/notebooks show anew
+#   make results    the pages about our studies anew, from their kept results
 #   make pictures   the pictures of README and docs/reports.md anew (needs Chromium)
 #   make dist       wheel and source distribution, in dist
 #   make image      a container image, with Docker or Podman
@@ -25,7 +26,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev demo test test-fast lint bench examples docs pictures notebooks dist image
+.PHONY: setup setup-dev demo test test-fast lint bench examples docs pictures notebooks results dist image
 
 setup: $(INSTALLED)
 
@@ -87,6 +88,9 @@ pictures: setup-dev
 
 notebooks: setup-dev
 	$(BIN)/python scripts/notebooks.py
+
+results: setup
+	$(BIN)/python scripts/results.py
 
 dist: | $(BIN)/pip
 	rm -rf dist build/lib

@@ -1,61 +1,91 @@
-"""The table of figures in docs/results.md says what the kept runs and the report say."""
+"""What docs/results.md and the pages in docs/results say is what the kept runs say."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from typing import Final
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from tests.docs import pages
+from scripts import results
 from trainers.studies.definition import read_study
 
-TEXT: Final = (pages.ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-DATA: Final = pages.ROOT / "docs" / "results" / "data"
-ROWS: Final = [
-    tuple(cell.strip() for cell in row.split("|")[2:6])
-    for row in re.findall(r"^\|.*`cagexplain study (?:run|explain) [^`]*` \|.*$", TEXT, re.M)
-]
-"""Command, runs finished, hours, our result."""
+
+@pytest.fixture(scope="module")
+def files() -> Mapping[Path, str]:
+    return results.files()
 
 
-def test_every_figure_has_its_rows() -> None:
-    words = "".join(command for command, *_ in ROWS)
-    for study, figures in (("paper", "234567"), ("tuned", "2356"), ("tuned-variants", "47")):
-        for figure in figures:
-            assert f"studies/{study}.yaml --only figure-{figure}`" in words
-    assert "--only table-2" in words and "study explain runs/tuned" in words
+def test_pages_and_pictures_are_those_of_the_kept_runs(files: Mapping[Path, str]) -> None:
+    """If this fails, call `make results`."""
+    for path, text in files.items():
+        assert path.read_text(encoding="utf-8") == text, path
+    drawn = {path for path in files if path.suffix == ".svg"}
+    assert drawn == {*(results.DOCS / "results").glob("*/*.svg")}
 
 
-@pytest.mark.parametrize(("command", "finished", "hours", "result"), ROWS)
-def test_rows_of_the_figures(command: str, finished: str, hours: str, result: str) -> None:
-    if "study explain" in command:
-        (name,) = re.findall(r"runs/(\w+)", command)
-        assert finished == f"{len([*DATA.glob(f'{name}/runs/*/*/explain.json')])} explained"
-        figure = "Policies (figure 8)"
-    else:
-        ((name, figure_id),) = re.findall(r"studies/([\w-]+)\.yaml --only ([\w-]+)", command)
-        study = read_study(pages.ROOT / "studies" / f"{name}.yaml")
-        (one,) = [each for each in study.figures if each.id == figure_id]
-        runs = [
-            DATA / name / "runs" / study.methods[method].runs / f"seed-{seed}" / "result.json"
-            for method in one.methods
-            for seed in study.seeds
-        ]
-        there = [json.loads(run.read_text()) for run in runs if run.exists()]
-        took = sum(run["seconds"] for run in there) / 3600
-        assert finished == (f"{len(there)} of {len(runs)}" if there else "not run yet")
-        assert hours == (f"{took:.1f}" if there else "")
-        figure = one.title
-    verdicts = Counter(
-        verdict.lower()
-        for title, verdict in re.findall(r"^\| ([^|]+) \| [^|]+ \| ([A-Z]+) \|$", TEXT, re.M)
-        if title == figure
-    )
-    if name == "tuned":
-        said = {verdict: int(n) for n, verdict in re.findall(r"(\d) (\w+ed|inconclusive)", result)}
-        assert said == dict(verdicts)
-    else:
-        assert result in ("", "too few runs for a verdict")
+def test_every_figure_of_every_study_has_its_row(files: Mapping[Path, str]) -> None:
+    text = files[results.DOCS / "results.md"]
+    for name in ("paper", "tuned", "tuned-variants"):
+        study = read_study(results.ROOT / "studies" / f"{name}.yaml")
+        for figure in study.figures:
+            command = f"`cagexplain study run studies/{name}.yaml --only {figure.id}`"
+            assert text.count(command) == 1
+    for name in ("paper", "tuned"):
+        assert f"`cagexplain study explain runs/{name}`" in text
+
+
+def test_links_lead_to_headings(files: Mapping[Path, str]) -> None:
+    headings = {
+        f"results/{path.name}#{results.anchor(line.lstrip('# '))}"
+        for path, text in files.items()
+        if path.suffix == ".md"
+        for line in text.splitlines()
+        if line.startswith("## ")
+    }
+    links = {
+        link.split(")")[0]
+        for link in files[results.DOCS / "results.md"].split("](")[1:]
+        if link.startswith("results/") and "#" in link.split(")")[0]
+    }
+    assert links and links <= headings
+
+
+def test_rows_say_what_the_files_of_runs_hold(files: Mapping[Path, str]) -> None:
+    """Counted from result.json and from the tables of the pages, not as the rows were made."""
+    text = files[results.DOCS / "results.md"]
+    rows = re.findall(r"^\|.*`cagexplain study run .*$", text, re.M)
+    assert len(rows) > 10
+    for row in rows:
+        cells = [cell.strip() for cell in row.split("|")]
+        ((name, figure_id),) = re.findall(r"studies/([\w-]+)\.yaml --only ([\w-]+)", cells[2])
+        study = read_study(results.ROOT / "studies" / f"{name}.yaml")
+        (figure,) = [each for each in study.figures if each.id == figure_id]
+        ends = {
+            method: [
+                results.DATA / name / "runs" / entry.runs / f"seed-{seed}" / "result.json"
+                for seed in study.seeds
+            ]
+            for method, entry in study.methods.items()
+        }
+        wanted = [end for method in figure.methods for end in ends[method]]
+        there = [json.loads(end.read_text())["seconds"] for end in wanted if end.exists()]
+        assert cells[3] == (f"{len(there)} of {len(wanted)}" if there else "not run yet")
+        assert cells[4] == (f"{sum(there) / 3600:.1f}" if there else "")
+        complete = {method for method, runs in ends.items() if all(end.exists() for end in runs)}
+        judged: Counter[str] = Counter()
+        if there:
+            page = files[results.DOCS / "results" / f"{name}.md"]
+            verdicts = dict(
+                re.findall(rf"^\| {re.escape(figure.title)} \| (.+) \| (\w+) \|$", page, re.M)
+            )
+            for finding in figure.findings:
+                methods = {m for c in finding.comparisons for m in (c.method, c.other)}
+                full = methods <= complete
+                judged[verdicts[finding.text].lower() if full else "with too few runs"] += 1
+        said = {kind: int(n) for n, kind in re.findall(r"(\d+) ([a-z ]+)", cells[5].split("](")[0])}
+        said |= {kind: int(n) for n, kind in re.findall(r"(\d+) (with too few runs)", cells[5])}
+        assert said == dict(judged)
