@@ -111,35 +111,6 @@ class EpisodicNovelty(nn.Module):
         return rewards
 
 
-class ReturnScale(nn.Module):
-    """Divides rewards by the standard deviation of their discounted return.
-
-    The return is filtered forwards in time and runs on over the ends of episodes, since novelty
-    does not begin anew with them; the rewards' mean is kept (Burda et al. 2019).
-
-    Args:
-        gamma: discount per step.
-        envs: number of environments.
-    """
-
-    running: Tensor
-
-    def __init__(self, gamma: float, envs: int) -> None:
-        super().__init__()
-        self.gamma = gamma
-        self.returns = RunningMoments()
-        self.register_buffer("running", torch.zeros(envs))
-
-    def scale(self, rewards: Tensor) -> Tensor:
-        """Take rewards (T, n) in, and give them in units of the spread of their returns."""
-        returns = torch.empty_like(rewards)
-        for t, reward in enumerate(rewards):
-            self.running.mul_(self.gamma).add_(reward)
-            returns[t] = self.running
-        self.returns.update(returns.flatten())
-        return rewards / self.returns.std(1e-8).float()
-
-
 class _Agent(nn.Module):
     """One agent's networks and statistics; agents share nothing.
 
@@ -161,12 +132,11 @@ class _Agent(nn.Module):
         self.predictor = _perceptron(layers, generator)
         self.inputs, self.errors = RunningMoments(width), RunningMoments()
         self.episodic = EpisodicNovelty(settings)
-        self.scale = ReturnScale(settings.gamma, settings.envs)
 
     def rewards(self, x: Tensor) -> Tensor:
         """Intrinsic rewards (T, n) of the observations x (T + 1, n, width)."""
         embedding = _in_blocks(self.embed, x.flatten(0, 1)).view(*x.shape[:2], -1)
-        return self.scale.scale(self.episodic.rewards(embedding) * self._modulation(x[1:]))
+        return self.episodic.rewards(embedding) * self._modulation(x[1:])
 
     def losses(self, before: Tensor, after: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """What the embedding and the predictor are trained to lower.
@@ -207,7 +177,7 @@ class NGU:
 
     Args:
         settings: of the run: everything named ``ngu_`` but weight, rate and decay, which are the
-            caller's; the observation profile, the number of environments and the discount.
+            caller's; and the observation profile.
         seed: of the run.
     """
 
@@ -229,8 +199,7 @@ class NGU:
             action: (T, n, 5) in progress in each step.
 
         Returns:
-            (T, n, 5), in units of the standard deviation of the agent's discounted intrinsic
-            return, so that its weight against other rewards is the caller's choice alone.
+            (T, n, 5).
         """
         rewards = np.empty(action.shape, np.float32)
         for i, (agent, x) in enumerate(zip(self.agents, _by_agent(features), strict=True)):

@@ -9,7 +9,7 @@ from cagexplain.cc4 import actions
 from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned.features import GROUPS, sizes
 from trainers.core.settings import PAPER, Settings
-from trainers.intrinsic import NGU, EpisodicNovelty, ReturnScale, RunningMoments
+from trainers.intrinsic import NGU, EpisodicNovelty, RunningMoments
 
 SETTINGS = Settings(**PAPER, adam_eps=1e-5)
 ENVS, STEPS = 3, 24
@@ -128,30 +128,6 @@ def test_moments_of_batches_are_those_of_all_rows():
     assert moments.std(60.0).min() == 60
 
 
-def test_scale_is_the_spread_of_the_running_return():
-    gamma, scale = 0.9, ReturnScale(0.9, 2)
-    rewards = torch.rand(30, 2, generator=torch.Generator().manual_seed(0))
-    returns, running = [], np.zeros(2)
-    for part in rewards.split(10):  # rounds; the return runs on
-        for reward in part.numpy():
-            running = gamma * running + reward
-            returns.append(running)
-        expected = part.numpy() / np.std(returns)
-        assert scale.scale(part).numpy() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("factor", [1e-3, 1e4])
-def test_scale_does_not_depend_on_the_unit(factor):
-    rewards = points(0)[..., 0].abs()
-    scaled = [ReturnScale(0.99, ENVS).scale(r) for r in (rewards, factor * rewards)]
-    torch.testing.assert_close(scaled[0], scaled[1], rtol=1e-4, atol=1e-6)
-    assert (scaled[0] > 0).all()  # no mean is subtracted
-
-
-def test_no_reward_at_all_stays_none():
-    assert (ReturnScale(0.99, 2).scale(torch.zeros(9, 2)) == 0).all()
-
-
 def test_reward_is_episodic_times_life_long_novelty():
     """Put together by hand from an agent's own networks."""
     settings = replace(SMALL, ngu_max_novelty=1.5)
@@ -169,8 +145,7 @@ def test_reward_is_episodic_times_life_long_novelty():
             error = (agent.predictor(z) - agent.target(z)).square().mean(-1)
         factor = (1 + (error - error.mean()) / error.std(correction=0)).clamp(1, 1.5)
         factors.append(factor)
-        raw = novelty * factor.view(novelty.shape)
-        expected = ReturnScale(settings.gamma, ENVS).scale(raw)
+        expected = novelty * factor.view(novelty.shape)
         assert rewards[..., number] == pytest.approx(expected.numpy(), rel=1e-3, abs=1e-5)
     assert min(f.min() for f in factors) == 1 and max(f.max() for f in factors) == 1.5
 

@@ -174,6 +174,7 @@ class Lock(Toy):
 def test_what_pays_only_at_the_end_is_found_by_novelty():
     """Both play 1,120 episodes."""
     ngu = {"ngu_k": 3, "ngu_hidden": (32,), "ngu_embedding": 8, "ngu_rate": 1e-3}
+    ngu |= {"ngu_weight": 0.02}  # a bonus of a few units must not drown a reward of one
     with_bonus = learn("ippo", Lock, 35, intrinsic="ngu", **ngu)
     assert with_bonus[-5:].mean() > 6
     assert learn("ippo", Lock, 35)[-5:].mean() < 1

@@ -22,7 +22,7 @@ from trainers.core.buffers import Rollout
 from trainers.core.clock import Clock
 from trainers.core.settings import Settings
 from trainers.imitation import Lesson
-from trainers.intrinsic import NGU, ReturnScale
+from trainers.intrinsic import NGU
 
 Explore = Callable[[Tensor, Tensor], Tensor]
 """Chooses actions (members, n) from the masked outputs (members, n, actions) of a group, with
@@ -40,7 +40,6 @@ class Player:
     def __init__(self, settings: Settings, seed: int) -> None:
         self.settings = settings
         self.ngu = NGU(settings, seed) if settings.intrinsic == "ngu" else None
-        self.earned = ReturnScale(settings.gamma, settings.envs)
         self.rollout: Rollout | None = None
 
     @torch.inference_mode()
@@ -137,11 +136,7 @@ class Player:
         cfg = self.settings
         with clock("intrinsic"):
             bonus = self.ngu.rewards(rollout.features, rollout.action)
-            self.earned.scale(torch.from_numpy(rollout.reward.mean(-1)))
-            spread = float(self.earned.returns.std(1e-8))
-            if spread <= 1e-8:  # nothing was ever earned: novelty is all there is to go by
-                spread = 1.0
-            rollout.reward += np.float32(cfg.ngu_weight * spread) * bonus
+            rollout.reward += np.float32(cfg.ngu_weight) * bonus
             rate = cfg.ngu_rate * cfg.ngu_decay**number
             return self.ngu.learn(rollout.features, rollout.action, rng, rate) | {
                 "intrinsic_reward": float(bonus.mean())
@@ -149,12 +144,9 @@ class Player:
 
     def state(self) -> dict[str, Any]:
         """What must be stored to continue."""
-        if self.ngu is None:
-            return {}
-        return {"ngu": self.ngu.state(), "earned": self.earned.state_dict()}
+        return {} if self.ngu is None else {"ngu": self.ngu.state()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a stored `state`."""
         if self.ngu is not None:
             self.ngu.load(state["ngu"])
-            self.earned.load_state_dict(state["earned"])

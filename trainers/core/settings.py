@@ -42,11 +42,7 @@ class Settings:
         "clip of the gradient's norm, of what one optimiser moves", low=1e-6, high=1e6
     )
     reward_scale: float = setting("factor on rewards before anything else", low=1e-6, high=1e6)
-    ngu_weight: float = setting(
-        "NGU: spread of the intrinsic return, in units of the spread of the earned one",
-        low=0,
-        high=1e6,
-    )
+    ngu_weight: float = setting("NGU: factor on the bonus", low=0, high=1e6)
     ngu_k: int = setting("NGU: nearest neighbours in the episode", low=1, high=500)
     ngu_kernel: float = setting("NGU: epsilon of the kernel", low=1e-9, high=1)
     ngu_cluster: float = setting("NGU: squared distance that counts as zero", low=0, high=10)
