@@ -41,6 +41,8 @@ from reports.study.page import signed, study_report  # noqa: E402
 DOCS: Final = ROOT / "docs"
 DATA: Final = DOCS / "results" / "data"
 
+STUDIES: Final = ("paper", "tuned", "tuned-variants", "tuned-long")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -223,6 +225,29 @@ def _reached(method: MethodResult | None) -> list[str]:
     return [numbers.number(method.steps), f"{numbers.number(method.mean)} ({spread})"]
 
 
+def _budgets(studies: dict[str, Kept]) -> str:
+    """How far above random play the worst run of a method ended, by budget."""
+    methods = [
+        method
+        for name in ("tuned", "tuned-long")
+        if studies[name].there
+        for method in studies[name].result.methods.values()
+        if method.seeds
+    ]
+    order = {method.id: i for i, method in reversed([*enumerate(methods)])}
+    rows = [
+        [
+            f"`{method.id}`",
+            numbers.number(method.steps),
+            str(len(method.seeds)),
+            signed(min(method.above_random)),
+            signed(float(np.mean(method.above_random))),
+        ]
+        for method in sorted(methods, key=lambda method: order[method.id])
+    ]
+    return written(["method", "steps", "runs", "worst run", "mean"], rows)
+
+
 def _standing(studies: dict[str, Kept]) -> str:
     paper = studies["paper"].result
     missing = paper.wanted - paper.finished
@@ -241,12 +266,16 @@ def _standing(studies: dict[str, Kept]) -> str:
 
 def files() -> dict[Path, str]:
     """All files that follow from the kept runs, with what they must hold."""
-    names = dict.fromkeys(name for figure in FIGURES for name in figure.studies)
-    studies = {name: Kept(name) for name in names}
+    studies = {name: Kept(name) for name in STUDIES}
     found = {path: text for s in studies.values() if s.there for path, text in s.files()}
     overview = DOCS / "results.md"
     text = overview.read_text(encoding="utf-8")
-    blocks = {"standing": _standing, "returns": _returns, "figures": _figures}
+    blocks = {
+        "standing": _standing,
+        "returns": _returns,
+        "budgets": _budgets,
+        "figures": _figures,
+    }
     for name, block in blocks.items():
         marks = (f"<!-- {name} -->", f"<!-- /{name} -->")
         before, begin, rest = text.partition(marks[0])

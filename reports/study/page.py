@@ -314,10 +314,9 @@ def _runs(method: MethodResult) -> str:
 
 def _below(method: MethodResult) -> str:
     """Which runs ended below random play; empty if none did."""
-    if not method.below_random:
-        return ""
-    some = method.below_random
-    return f"below random: seed{'s' * (len(some) != 1)} {', '.join(map(str, some))}"
+    pairs = zip(method.seeds, method.above_random, strict=True)
+    some = [str(seed) for seed, points in pairs if points < 0]
+    return f"below random: seed{'s' * (len(some) != 1)} {', '.join(some)}" if some else ""
 
 
 def _claim_row(claim: Claim, titles: dict[str, str]) -> ClaimRow:

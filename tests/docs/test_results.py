@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scripts import results
@@ -89,3 +90,19 @@ def test_rows_say_what_the_files_of_runs_hold(files: Mapping[Path, str]) -> None
         said = {kind: int(n) for n, kind in re.findall(r"(\d+) ([a-z ]+)", cells[5].split("](")[0])}
         said |= {kind: int(n) for n, kind in re.findall(r"(\d+) (with too few runs)", cells[5])}
         assert said == dict(judged)
+
+
+def test_rows_of_budgets_say_how_far_above_random_play_runs_ended(
+    files: Mapping[Path, str],
+) -> None:
+    text = files[results.DOCS / "results.md"]
+    block = text.partition("<!-- budgets -->")[2].partition("<!-- /budgets -->")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| (\d+) \| (\S+) \| (\S+) \|$", block, re.M)
+    expected = []
+    for name in ("tuned", "tuned-long"):
+        for place in sorted((results.DATA / name / "runs").glob("*")):
+            ends = [json.loads(end.read_text()) for end in place.glob("*/result.json")]
+            above = [end["final_mean"] - end["random_mean"] for end in ends]
+            worst, mean = (f"{x:+,.0f}".replace("-", "−") for x in (min(above), np.mean(above)))
+            expected.append((place.name, f"{ends[0]['steps']:,}", str(len(ends)), worst, mean))
+    assert sorted(rows) == sorted(expected)

@@ -137,7 +137,7 @@ class MethodResult(Result):
         steps: made per run.
         seconds, rate: mean over the runs; None without any.
         gradient_steps: mean over the runs; None without any.
-        below_random: seeds of the runs that ended below random play in the same episodes.
+        above_random: points that each run is above random play in the same episodes.
         versions: of the packages that the runs were trained with, each combination once.
     """
 
@@ -158,7 +158,7 @@ class MethodResult(Result):
     seconds: float | None
     rate: float | None
     gradient_steps: float | None
-    below_random: list[int]
+    above_random: list[float]
     versions: list[dict[str, str]]
 
 
@@ -382,7 +382,7 @@ def _method(
         seconds=float(np.mean([run.seconds for run in runs])) if runs else None,
         rate=float(np.mean([run.rate for run in runs])) if runs else None,
         gradient_steps=float(np.mean([run.gradient_steps for run in runs])) if runs else None,
-        below_random=[run.seed for run in runs if run.final < run.random],
+        above_random=[run.final - run.random for run in runs],
         versions=[
             dict(versions)
             for versions in dict.fromkeys(tuple(sorted(run.versions.items())) for run in runs)

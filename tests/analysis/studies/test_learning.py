@@ -225,11 +225,11 @@ def test_a_run_that_is_older_than_a_setting_had_its_default(tmp_path: Path) -> N
 def test_what_runs_tell_beside_their_return(tmp_path: Path) -> None:
     folder = study(tmp_path, FINALS)
     place = folder / "runs" / "a"
-    change(place / "seed-0" / "result.json", random_mean=-600.5)  # its final is -600
-    change(place / "seed-1" / "result.json", random_mean=-639.5)  # its final is -640
+    for seed in range(5):
+        change(place / f"seed-{seed}" / "result.json", random_mean=-700.0)
     change(place / "seed-2" / "result.json", gradient_steps=900.0, versions={"torch": "9"})
     found = analyse_study(folder).methods["a"]
-    assert found.below_random == [1]
+    assert found.above_random == [final + 700 for final in found.finals]
     assert found.gradient_steps == (4 * 400 + 900) / 5
     assert found.versions == [{"cagexplain": "0.1.0"}, {"torch": "9"}]
 

@@ -89,7 +89,7 @@ def test_paper_study_can_be_trained(tmp_path: Path) -> None:
     assert all(figure.findings for figure in study.figures)
 
 
-@pytest.mark.parametrize("name", ["tuned", "tuned-variants"])
+@pytest.mark.parametrize("name", ["tuned", "tuned-variants", "tuned-long"])
 def test_our_own_studies_can_be_trained(name: str, tmp_path: Path) -> None:
     study = read_study(ROOT / "studies" / f"{name}.yaml")
     jobs = study_jobs(study, tmp_path)
