@@ -234,7 +234,7 @@ def _budgets(studies: dict[str, Kept]) -> str:
         for method in studies[name].result.methods.values()
         if method.seeds
     ]
-    order = {method.id: i for i, method in reversed([*enumerate(methods)])}
+    names = [method.id for method in methods]
     rows = [
         [
             f"`{method.id}`",
@@ -243,7 +243,7 @@ def _budgets(studies: dict[str, Kept]) -> str:
             signed(min(method.above_random)),
             signed(float(np.mean(method.above_random))),
         ]
-        for method in sorted(methods, key=lambda method: order[method.id])
+        for method in sorted(methods, key=lambda method: names.index(method.id))
     ]
     return written(["method", "steps", "runs", "worst run", "mean"], rows)
 

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import torch
 from cagexplain.cc4 import actions
 from cagexplain.policies.checkpoint import read_plain, write_plain
 from cagexplain.policies.learned.features import GROUPS, sizes
+from trainers.core.clock import Clock
+from trainers.core.player import Player
 from trainers.core.settings import PAPER, Settings
 from trainers.intrinsic import NGU, EpisodicNovelty, RunningMoments
 
@@ -258,3 +261,16 @@ def test_memory_made_while_playing_can_be_learned_from():
     ngu = NGU(SMALL, 0)
     ngu.rewards(features, action)
     ngu.learn(features, action, np.random.default_rng(0), 1e-3)
+
+
+def test_the_bonus_times_its_weight_is_added_to_the_reward():
+    """Whatever is earned: in units of the returns' spread it would grow as agents get worse."""
+    settings = replace(SMALL, intrinsic="ngu", ngu_weight=0.25)
+    features, action = play(0)
+    bonus = NGU(settings, 0).rewards(features, action)
+    for earned in (0.0, -1000.0):
+        rollout = SimpleNamespace(features=features, action=action)
+        rollout.reward = np.full(action.shape, earned, np.float32)
+        report = Player(settings, 0).seek_novelty(rollout, 0, np.random.default_rng(0), Clock())
+        assert rollout.reward == pytest.approx(earned + 0.25 * bonus)
+        assert report["intrinsic_reward"] == pytest.approx(bonus.mean())
